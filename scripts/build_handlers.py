@@ -1,0 +1,264 @@
+"""Build one zip per Lambda handler, holding only what that handler imports.
+
+Every ``handlers/<name>.py`` becomes ``build/handlers/<name>.zip``, and ``build/handlers/manifest.json`` records the
+SHA-256 of each zip and of each source in it, so that Terraform can refuse at plan a zip that is not of these sources.
+
+The bytes depend on nothing but the sources: entries are sorted, carry one fixed date and mode, and are stored without
+compression, because deflate output differs between zlib versions and builds. The sources are a few tens of kilobytes,
+so compression would save nothing that Lambda charges for.
+
+Imports are followed without running any code: what ``if TYPE_CHECKING:`` guards is left out, and an import made by name
+at run time (``importlib``) is not seen.
+
+This file needs the standard library only: ``python3 scripts/build_handlers.py`` works before anything is installed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import ast
+import hashlib
+import io
+import json
+import os
+import sys
+import zipfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+REPOSITORY = Path(__file__).resolve().parent.parent
+SOURCES = REPOSITORY / "handlers"
+OUTPUT = REPOSITORY / "build" / "handlers"
+MANIFEST = "manifest.json"
+MANIFEST_FORMAT = 1
+
+EARLIEST_ZIP_DATE = (1980, 1, 1, 0, 0, 0)
+UNIX = 3
+READABLE_FILE = 0o100644
+
+
+class BuildError(Exception):
+    """The handlers cannot be built; the message is a sentence for the person who runs the build."""
+
+
+class _Imports(ast.NodeVisitor):
+    """Collects what a module imports at run time, as (line, module, name imported from it or None)."""
+
+    def __init__(self, package: str) -> None:
+        self.package = package
+        self.found: list[tuple[int, str, str | None]] = []
+
+    def visit_Import(self, node: ast.Import) -> None:
+        self.found += [(node.lineno, alias.name, None) for alias in node.names]
+
+    def visit_ImportFrom(self, node: ast.ImportFrom) -> None:
+        module = node.module or ""
+        if node.level:
+            parents = self.package.split(".")[: 1 - node.level or None]
+            module = ".".join([*parents, *filter(None, [module])])
+        self.found += [(node.lineno, module, alias.name) for alias in node.names]
+
+    def visit_If(self, node: ast.If) -> None:
+        only_for_types = ast.unparse(node.test) in {"TYPE_CHECKING", "typing.TYPE_CHECKING"}
+        for statement in node.orelse if only_for_types else [*node.body, *node.orelse]:
+            self.visit(statement)
+
+
+def find_sources(handler: str, sources: Path) -> dict[str, bytes]:
+    """Find every file that a handler needs, itself included.
+
+    Args:
+        handler: the handler's name; its file is ``<handler>.py``.
+        sources: folder that becomes the root of the zip.
+
+    Returns:
+        File contents, as they are on disk, by path relative to ``sources`` (with ``/``), sorted by path.
+
+    Raises:
+        BuildError: a file is no valid Python, or imports what is neither standard library nor in ``sources``.
+    """
+    contents: dict[str, bytes] = {}
+    waiting = [sources / f"{handler}.py"]
+    while waiting:
+        file = waiting.pop()
+        path = file.relative_to(sources).as_posix()
+        if path not in contents:
+            contents[path] = file.read_bytes()
+            waiting += _imported_files(file, contents[path], sources)
+    return dict(sorted(contents.items()))
+
+
+def _imported_files(file: Path, content: bytes, sources: Path) -> Iterator[Path]:
+    """Yield the files below ``sources`` that running one file imports."""
+    try:
+        tree = ast.parse(content)
+    except SyntaxError as error:
+        raise BuildError(f"{_shown(file)}:{error.lineno}: not valid Python: {error.msg}") from error
+    imports = _Imports(package=".".join(file.parent.relative_to(sources).parts))
+    imports.visit(tree)
+    for line, module, name in imports.found:
+        if module.partition(".")[0] in sys.stdlib_module_names:
+            continue
+        chain = _module_chain(module, sources)
+        if chain is None:
+            raise BuildError(
+                f"{_shown(file)}:{line}: imports {module or name}, which is neither in the standard library nor in "
+                f"{_shown(sources)}; nothing third-party is shipped to Lambda"
+            )
+        yield from chain
+        if name is not None:
+            yield from _module_chain(f"{module}.{name}", sources) or []
+
+
+def _module_chain(module: str, sources: Path) -> list[Path] | None:
+    """Return the files that importing a dotted name runs, outermost package first; None if there is no such module."""
+    chain = []
+    parts = module.split(".")
+    for depth in range(1, len(parts) + 1):
+        location = sources.joinpath(*parts[:depth])
+        candidates = (location / "__init__.py", location.with_suffix(".py"))
+        file = next((candidate for candidate in candidates if candidate.is_file()), None)
+        if file is None:
+            return None
+        chain.append(file)
+    return chain
+
+
+def zip_bytes(contents: Mapping[str, bytes]) -> bytes:
+    """Return a zip of files (content by path) that is the same on every machine, day and umask."""
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_STORED) as archive:
+        for path, content in sorted(contents.items()):
+            entry = zipfile.ZipInfo(path, EARLIEST_ZIP_DATE)
+            entry.create_system = UNIX
+            entry.external_attr = READABLE_FILE << 16
+            archive.writestr(entry, content)
+    return buffer.getvalue()
+
+
+def source_digest(sources: Mapping[str, str]) -> str:
+    """Return the SHA-256 (hex) of what ``sha256sum`` prints for these files, given as SHA-256 (hex) by path."""
+    listing = "".join(f"{digest}  {path}\n" for path, digest in sorted(sources.items()))
+    return hashlib.sha256(listing.encode()).hexdigest()
+
+
+def render(sources: Path) -> dict[str, bytes]:
+    """Return every file of a build, as content by file name: a zip for each handler, and the manifest.
+
+    Args:
+        sources: folder with one file per handler and the packages they share.
+
+    Raises:
+        BuildError: there is no handler, or one of them cannot be built.
+    """
+    handlers = sorted(file.stem for file in sources.glob("*.py"))
+    if not handlers:
+        raise BuildError(f"{_shown(sources)} holds no handler: expected one <route>.py per route")
+    files: dict[str, bytes] = {}
+    entries: dict[str, Any] = {}
+    for handler in handlers:
+        if handler in sys.stdlib_module_names:
+            raise BuildError(
+                f"{_shown(sources)}/{handler}.py would hide the standard library's module {handler} in Lambda; "
+                "name the route differently"
+            )
+        contents = find_sources(handler, sources)
+        archive = zip_bytes(contents)
+        digests = {path: hashlib.sha256(content).hexdigest() for path, content in contents.items()}
+        files[f"{handler}.zip"] = archive
+        entries[handler] = {
+            "zip": f"{handler}.zip",
+            "sha256": hashlib.sha256(archive).hexdigest(),
+            "source_digest": source_digest(digests),
+            "sources": digests,
+        }
+    manifest = {"format": MANIFEST_FORMAT, "handlers": entries}
+    files[MANIFEST] = (json.dumps(manifest, indent=2) + "\n").encode()
+    return files
+
+
+def differences(files: Mapping[str, bytes], output: Path) -> list[str]:
+    """Return the names of files of a build that are missing in ``output``, differ there, or should be gone."""
+    outdated = [name for name, content in files.items() if not _holds(output / name, content)]
+    leftover = [name for name in _listed(output) if name not in files and (output / name).exists()]
+    return sorted(outdated + leftover)
+
+
+def build(sources: Path = SOURCES, output: Path = OUTPUT) -> list[str]:
+    """Bring ``output`` up to date with ``sources``; files that are right already are left untouched.
+
+    Args:
+        sources: folder with one file per handler and the packages they share.
+        output: folder for the zips and the manifest, made when missing.
+
+    Returns:
+        Names of the files that were written or removed, sorted.
+
+    Raises:
+        BuildError: a handler cannot be built; ``output`` is as it was.
+    """
+    files = render(sources)
+    changed = differences(files, output)
+    output.mkdir(parents=True, exist_ok=True)
+    # The manifest goes last: it never names a zip that is not there yet.
+    for name in sorted(changed, key=lambda name: name == MANIFEST):
+        if name in files:
+            _write_atomically(output / name, files[name])
+        else:
+            (output / name).unlink(missing_ok=True)
+    return changed
+
+
+def _listed(output: Path) -> list[str]:
+    """Return the zips that an earlier build put into a folder; whatever else lies there is not the build's."""
+    try:
+        handlers = json.loads((output / MANIFEST).read_bytes())["handlers"]
+    except (OSError, ValueError, KeyError):
+        return []
+    return [f"{handler}.zip" for handler in handlers]
+
+
+def _holds(file: Path, content: bytes) -> bool:
+    return file.is_file() and file.read_bytes() == content
+
+
+def _write_atomically(file: Path, content: bytes) -> None:
+    # Another run in the same clone may read or write this file now: it sees the old bytes or the new ones.
+    temporary = file.with_name(f".{file.name}.{os.getpid()}")
+    temporary.write_bytes(content)
+    temporary.replace(file)
+
+
+def _shown(path: Path) -> str:
+    """Return a path as a person in the current directory would write it."""
+    absolute = path.resolve()
+    return str(absolute.relative_to(Path.cwd()) if absolute.is_relative_to(Path.cwd()) else absolute)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line; return its exit status."""
+    parser = argparse.ArgumentParser(description="Build one reproducible zip per Lambda handler, and a manifest.")
+    parser.add_argument("--sources", type=Path, default=SOURCES, help="folder of the handlers (default: handlers/)")
+    parser.add_argument("--output", type=Path, default=OUTPUT, help="folder of the zips (default: build/handlers/)")
+    parser.add_argument("--check", action="store_true", help="write nothing; exit 1 if what is built does not match")
+    options = parser.parse_args(arguments)
+    try:
+        changed = (_check if options.check else build)(options.sources, options.output)
+    except BuildError as error:
+        print(f"build_handlers: {error}", file=sys.stderr)
+        return 1
+    print(f"{_shown(options.output)}: {'changed ' + ', '.join(changed) if changed else 'up to date'}")
+    return 0
+
+
+def _check(sources: Path, output: Path) -> list[str]:
+    if wrong := differences(render(sources), output):
+        raise BuildError(f"{_shown(output)} does not match the sources ({', '.join(wrong)}): run `make build`")
+    return []
+
+
+if __name__ == "__main__":
+    sys.exit(main())
