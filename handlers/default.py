@@ -1,0 +1,23 @@
+"""``$default``: a message that no other route takes is answered with a documented error."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from roomcast import events, fanout, protocol, routes, settings
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+SETTINGS = settings.from_environment()
+CONNECTIONS = fanout.Engine(SETTINGS.management_endpoint, SETTINGS.region)
+
+
+def handler(event: Mapping[str, Any], context: events.Context) -> dict[str, int]:
+    """Lambda's entry point."""
+    return routes.serve_message(event, context, CONNECTIONS, refuse)
+
+
+def refuse(message: events.Event, _deadline: float) -> None:
+    """Say why the message cannot be served."""
+    raise protocol.refuse_unroutable(message.body)

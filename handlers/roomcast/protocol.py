@@ -1,0 +1,187 @@
+"""What goes over the wire: the texts clients send and receive.
+
+Plain text mode, the only one so far: a message arrives exactly as its ``data``; answers to the caller are JSON objects
+with a single member that names their kind: ``receipt``, ``whoami`` or ``error``.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+NAME = "text"
+"""Name of this wire protocol, kept with every membership."""
+
+DEFAULT_ROOM = "default"
+MAXIMUM_DATA_BYTES = 131_072
+"""What one post to a connection may carry (https://docs.aws.amazon.com/apigateway/latest/developerguide/limits.html)."""
+
+MAXIMUM_ID_CHARACTERS = 64
+CONNECTION_ID = re.compile(r"[A-Za-z0-9_=-]{1,128}")
+SURROGATE = re.compile("[\ud800-\udfff]")
+ROOM_NAME = re.compile(r"[A-Za-z0-9._-]{1,64}")
+
+ERRORS = {
+    "not_json": "the message is not JSON; send a JSON object with an action",
+    "not_an_object": "the message is JSON but not an object; send a JSON object with an action",
+    "no_action": "the message has no action; name a route of this API, as a string",
+    "unknown_action": "the action names no route of this API",
+    "missing_data": "sendmessage needs data: any JSON value but an empty string",
+    "not_unicode": "data holds half of a surrogate pair and cannot be sent as UTF-8",
+    "too_large": "data is larger than 131072 bytes of UTF-8",
+    "invalid_id": "id must be a string of 1 to 64 characters",
+    "unknown_recipient": "to must be the connection id of a member of your room",
+    "not_joined": "this connection is in no room any more; connect again",
+    "not_delivered": "the message did not reach every recipient within the time allowed",
+    "unavailable": "the service could not serve the message, which may have reached some recipients; try again",
+}
+"""The closed list of error codes, stable for ever, and what each says. No message repeats input."""
+
+
+class Refusal(Exception):  # noqa: N818 - an answer to the client, not a failure of the program
+    """A message that cannot be served.
+
+    Args:
+        code: A key of ``ERRORS``, sent to the caller.
+    """
+
+    def __init__(self, code: str) -> None:
+        super().__init__(ERRORS[code])
+        self.code = code
+
+
+class InvalidRoomError(ValueError):
+    """The handshake names no room that could exist; it is refused with status 400."""
+
+
+class Message(NamedTuple):
+    """A ``sendmessage`` command.
+
+    Attributes:
+        data: Text that recipients receive, at most ``MAXIMUM_DATA_BYTES`` of UTF-8.
+        to: Connection id of the only recipient, or ``None`` for the whole room.
+        id: The caller's id of the message, if it wants a receipt.
+    """
+
+    data: str
+    to: str | None
+    id: str | None
+
+
+def room_of(query: Mapping[str, Sequence[str]]) -> str:
+    """The room that a handshake's query string asks for: ``?room=lobby``, or ``DEFAULT_ROOM``.
+
+    Raises:
+        InvalidRoomError: ``room`` is given twice, or is not 1 to 64 of the characters ``A-Z a-z 0-9 . _ -``.
+    """
+    names = query.get("room", [DEFAULT_ROOM])
+    if len(names) != 1 or not ROOM_NAME.fullmatch(names[0]):
+        raise InvalidRoomError("room must be given once, as 1 to 64 of the characters A-Z a-z 0-9 . _ -")
+    return names[0]
+
+
+def parse_message(body: str) -> Message:
+    """Read a ``sendmessage`` command.
+
+    Raises:
+        Refusal: ``not_json``, ``not_an_object``, ``missing_data``, ``not_unicode``, ``too_large``, ``invalid_id`` or
+            ``unknown_recipient``.
+    """
+    command = _parse_object(body)
+    return Message(_data(command), _recipient(command), _id(command))
+
+
+def refuse_unroutable(body: str) -> Refusal:
+    """Why no route of the API took a message: ``not_json``, ``not_an_object``, ``no_action`` or ``unknown_action``."""
+    try:
+        action = _parse_object(body).get("action")
+    except Refusal as refusal:
+        return refusal
+    return Refusal("unknown_action" if isinstance(action, str) and action else "no_action")
+
+
+def error(code: str, request_id: str) -> str:
+    """The answer to a message that cannot be served.
+
+    Args:
+        code: A key of ``ERRORS``.
+        request_id: The id by which the caller's operators find the message in the logs.
+    """
+    return _dump({"error": {"code": code, "message": ERRORS[code], "requestId": request_id}})
+
+
+def receipt(message_id: str, delivered: int, gone: int, failed: int) -> str:
+    """The answer to a message with an ``id``: how many recipients got it, had left, or could not be reached."""
+    return _dump({"receipt": {"id": message_id, "delivered": delivered, "gone": gone, "failed": failed}})
+
+
+def whoami(connection_id: str, room: str) -> str:
+    """The answer to ``whoami``."""
+    return _dump({"whoami": {"connectionId": connection_id, "room": room}})
+
+
+def _parse_object(body: str) -> dict[str, Any]:
+    try:
+        value = json.loads(body, parse_constant=_refuse_constant, parse_float=_finite)
+    except (ValueError, RecursionError):
+        raise Refusal("not_json") from None
+    if not isinstance(value, dict):
+        raise Refusal("not_an_object")
+    return value
+
+
+def _refuse_constant(name: str) -> None:
+    raise ValueError(f"{name} is not JSON")
+
+
+def _finite(number: str) -> float:
+    value = float(number)
+    if math.isinf(value):
+        raise ValueError("the number is too large to be sent again")
+    return value
+
+
+def _data(command: Mapping[str, Any]) -> str:
+    value = command.get("data", "")
+    data = value if isinstance(value, str) else _dump(value)
+    if not data:
+        raise Refusal("missing_data")
+    if not _is_unicode(data):
+        raise Refusal("not_unicode")
+    if len(data.encode()) > MAXIMUM_DATA_BYTES:
+        raise Refusal("too_large")
+    return data
+
+
+def _recipient(command: Mapping[str, Any]) -> str | None:
+    if "to" not in command:
+        return None
+    to = command["to"]
+    if not isinstance(to, str) or not CONNECTION_ID.fullmatch(to):
+        raise Refusal("unknown_recipient")
+    return to
+
+
+def _id(command: Mapping[str, Any]) -> str | None:
+    if "id" not in command:
+        return None
+    message_id = command["id"]
+    if not isinstance(message_id, str) or not 1 <= len(message_id) <= MAXIMUM_ID_CHARACTERS:
+        raise Refusal("invalid_id")
+    if not _is_unicode(message_id):
+        raise Refusal("invalid_id")
+    return message_id
+
+
+def _is_unicode(text: str) -> bool:
+    """JSON can spell half of a surrogate pair, which UTF-8 cannot carry."""
+    return not SURROGATE.search(text)
+
+
+def _dump(value: object) -> str:
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))

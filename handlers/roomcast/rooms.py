@@ -1,0 +1,219 @@
+"""Who is in which room: the only module that knows the connections table's keys.
+
+Two kinds of item, with keys chosen so that every access is one GetItem, one Query or one transaction:
+
+=========== ================================ ================ ====================================================
+item        ``partition_key``                ``sort_key``     attributes
+=========== ================================ ================ ====================================================
+connection  ``connection#<connection id>``   ``connection``   ``rooms`` (room -> shard) and those of a membership
+membership  ``room#<room>#<shard>``          connection id    ``connected_at``, ``expires_at``, ``protocol``
+=========== ================================ ================ ====================================================
+
+Both are written before the handshake is answered and read with strong consistency, so that nobody who is connected is
+missed. Both carry ``connected_at``, and a deletion names the one it means: ids could be used again.
+"""
+
+from __future__ import annotations
+
+import binascii
+import time
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from roomcast import dynamodb, protocol
+from roomcast.fanout import Recipient
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from roomcast.settings import Settings
+
+CONNECTION_LIFETIME_SECONDS = 2 * 60 * 60
+"""API Gateway closes every connection after 2 h (https://docs.aws.amazon.com/apigateway/latest/developerguide/limits.html)."""
+
+EXPIRY_MARGIN_SECONDS = 10 * 60
+PAGE_ITEMS = 1000
+"""Members read at a time: few enough that memory does not grow with the room."""
+
+CONNECTIONS_PER_TRANSACTION = 50
+"""Two items each, and a transaction takes 100 actions
+(https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/ServiceQuotas.html)."""
+
+ConnectionItem = dict[str, Any]
+
+
+class Connection(NamedTuple):
+    """A connection that is in a room.
+
+    Attributes:
+        connection_id: Opaque id that API Gateway gave it.
+        connected_at: When it was made, epoch milliseconds.
+        room: Name of its room.
+        shard: Which of the room's partitions holds its membership.
+    """
+
+    connection_id: str
+    connected_at: int
+    room: str
+    shard: int
+
+    @property
+    def recipient(self) -> Recipient:
+        """The connection as the fan-out engine addresses it."""
+        return Recipient(self.connection_id, self.connected_at, self.shard)
+
+
+class Rooms:
+    """The connections table.
+
+    Every method takes a ``deadline`` in seconds of ``time.monotonic`` and raises ``dynamodb.DynamoDBError`` when the
+    table cannot be reached by then.
+
+    Args:
+        settings: Table name, endpoint, Region and shards per room.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self._database = dynamodb.DynamoDB(settings.dynamodb_endpoint, settings.region)
+        self._table_name = settings.table_name
+        self._shards_per_room = settings.shards_per_room
+
+    def join(self, connection_id: str, connected_at: int, room: str, deadline: float) -> None:
+        """Make a connection a member of a room: both items or none.
+
+        When the write may or may not have happened, what it may have left is deleted before the error is raised.
+        """
+        connection = Connection(connection_id, connected_at, room, self._shard_of(connection_id))
+        puts = [{"Put": {"TableName": self._table_name, "Item": item}} for item in _items(connection)]
+        try:
+            self._write(puts, deadline)
+        except dynamodb.DynamoDBError:
+            self._delete([connection], deadline)
+            raise
+
+    def leave(self, connection_id: str, connected_at: int, deadline: float) -> bool:
+        """Delete a connection and its membership; false when there was nothing to delete.
+
+        Args:
+            connection_id: Id of the connection that is gone.
+            connected_at: When it was made, epoch milliseconds; items of a newer connection of that id stay.
+            deadline: Latest end.
+        """
+        connection = self.find(connection_id, deadline)
+        if connection is None or connection.connected_at > connected_at:
+            return False
+        self._delete([connection], deadline)
+        return True
+
+    def find(self, connection_id: str, deadline: float) -> Connection | None:
+        """The connection of that id, expired or not, or ``None``."""
+        answer = self._database.call(
+            "GetItem",
+            {"TableName": self._table_name, "Key": _connection_key(connection_id), "ConsistentRead": True},
+            deadline,
+        )
+        item = answer.get("Item")
+        return _connection(item) if item else None
+
+    def members(self, room: str, deadline: float) -> Iterator[Recipient]:
+        """Everyone in a room, page by page, in no order that means anything."""
+        for shard in range(self._shards_per_room):
+            yield from self._members_of_shard(room, shard, deadline)
+
+    def prune(self, room: str, gone: Sequence[Recipient], deadline: float) -> None:
+        """Delete what connections that are certainly dead have left in the table."""
+        connections = [Connection(each.connection_id, each.connected_at, room, each.shard) for each in gone]
+        for start in range(0, len(connections), CONNECTIONS_PER_TRANSACTION):
+            self._delete(connections[start : start + CONNECTIONS_PER_TRANSACTION], deadline)
+
+    def _members_of_shard(self, room: str, shard: int, deadline: float) -> Iterator[Recipient]:
+        query = {
+            "TableName": self._table_name,
+            "ConsistentRead": True,
+            "KeyConditionExpression": "partition_key = :room",
+            # Time to live deletes within days: until then an expired item is ignored here.
+            "FilterExpression": "expires_at > :now",
+            "ProjectionExpression": "sort_key, connected_at",
+            "ExpressionAttributeValues": {
+                ":room": {"S": _room_key(room, shard)},
+                ":now": {"N": str(int(time.time()))},
+            },
+            "Limit": PAGE_ITEMS,
+        }
+        while True:
+            page = self._database.call("Query", query, deadline)
+            for item in page["Items"]:
+                yield Recipient(item["sort_key"]["S"], int(item["connected_at"]["N"]), shard)
+            # An empty page may still be followed by others.
+            if "LastEvaluatedKey" not in page:
+                return
+            query["ExclusiveStartKey"] = page["LastEvaluatedKey"]
+
+    def _delete(self, connections: Sequence[Connection], deadline: float) -> None:
+        """Delete the items of connections, but not those that a newer connection of the same id has written."""
+        remaining = list(connections)
+        while remaining:
+            actions = [self._deletion(key, each) for each in remaining for key in _keys(each)]
+            try:
+                self._write(actions, deadline)
+            except dynamodb.TransactionCanceledError as canceled:
+                kept = [_pair_held(canceled.reasons, index) for index in range(len(remaining))]
+                if all(kept):
+                    raise
+                remaining = [each for each, held in zip(remaining, kept, strict=True) if held]
+            else:
+                return
+
+    def _deletion(self, key: Mapping[str, Any], connection: Connection) -> dict[str, Any]:
+        return {
+            "Delete": {
+                "TableName": self._table_name,
+                "Key": key,
+                "ConditionExpression": "attribute_not_exists(partition_key) OR connected_at = :connected_at",
+                "ExpressionAttributeValues": {":connected_at": {"N": str(connection.connected_at)}},
+            }
+        }
+
+    def _write(self, actions: Sequence[Mapping[str, Any]], deadline: float) -> None:
+        self._database.call("TransactWriteItems", {"TransactItems": actions}, deadline)
+
+    def _shard_of(self, connection_id: str) -> int:
+        return binascii.crc32(connection_id.encode()) % self._shards_per_room
+
+
+def _pair_held(reasons: Sequence[str], index: int) -> bool:
+    """Whether neither deletion of the pair at ``index`` met a condition that did not hold."""
+    return "ConditionalCheckFailed" not in reasons[2 * index : 2 * index + 2]
+
+
+def _items(connection: Connection) -> list[dict[str, Any]]:
+    connection_key, membership_key = _keys(connection)
+    expires_at = connection.connected_at // 1000 + CONNECTION_LIFETIME_SECONDS + EXPIRY_MARGIN_SECONDS
+    shared = {
+        "connected_at": {"N": str(connection.connected_at)},
+        "expires_at": {"N": str(expires_at)},
+        "protocol": {"S": protocol.NAME},
+    }
+    rooms = {"M": {connection.room: {"N": str(connection.shard)}}}
+    return [{**connection_key, **shared, "rooms": rooms}, {**membership_key, **shared}]
+
+
+def _keys(connection: Connection) -> tuple[dict[str, Any], dict[str, Any]]:
+    membership = {
+        "partition_key": {"S": _room_key(connection.room, connection.shard)},
+        "sort_key": {"S": connection.connection_id},
+    }
+    return _connection_key(connection.connection_id), membership
+
+
+def _connection_key(connection_id: str) -> dict[str, Any]:
+    return {"partition_key": {"S": f"connection#{connection_id}"}, "sort_key": {"S": "connection"}}
+
+
+def _room_key(room: str, shard: int) -> str:
+    return f"room#{room}#{shard}"
+
+
+def _connection(item: Mapping[str, Any]) -> Connection:
+    [(room, shard)] = item["rooms"]["M"].items()
+    connection_id = item["partition_key"]["S"].removeprefix("connection#")
+    return Connection(connection_id, int(item["connected_at"]["N"]), room, int(shard["N"]))

@@ -1,0 +1,73 @@
+"""What every message route has in common: serve the message, answer the caller, log one line.
+
+API Gateway ignores what a message route returns, so an answer is a post to the caller's own connection
+(https://docs.aws.amazon.com/apigateway/latest/developerguide/apigateway-how-to-call-websocket-api-connections.html).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from roomcast import dynamodb, events, fanout, logs, protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    Serve = Callable[[events.Event, float], str | None]
+    """Takes the message and a deadline (seconds of ``time.monotonic``), gives the answer or ``None`` for none."""
+
+OK = {"statusCode": 200}
+
+
+def serve_message(
+    raw_event: Mapping[str, Any], context: events.Context, connections: fanout.Engine, serve: Serve
+) -> dict[str, int]:
+    """Serve a message and send the caller its answer, be it an error.
+
+    Args:
+        raw_event: What Lambda was invoked with.
+        context: Lambda's context object.
+        connections: Engine that reaches the caller.
+        serve: What is particular to the route; raises ``protocol.Refusal`` for a message that cannot be served.
+    """
+    event = events.parse(raw_event)
+    deadline = events.deadline(context)
+    outcome = "served"
+    try:
+        answer = serve(event, deadline)
+    except protocol.Refusal as refusal:
+        outcome = refusal.code
+        answer = protocol.error(refusal.code, event.request_id)
+    except dynamodb.DynamoDBError as error:
+        outcome = "unavailable"
+        answer = protocol.error(outcome, event.request_id)
+        logs.write("ERROR", "the table failed", error=str(error), request_id=event.request_id)
+    if answer is not None:
+        reply(connections, event, answer, deadline)
+    logs.write(
+        "INFO",
+        "message",
+        route_key=event.route_key,
+        outcome=outcome,
+        connection_id=event.connection_id,
+        request_id=event.request_id,
+    )
+    return OK
+
+
+def refuse_message(raw_event: Mapping[str, Any], context: events.Context, connections: fanout.Engine) -> dict[str, int]:
+    """Answer a client whose message named a route that is not for messages, such as ``$connect``."""
+
+    def serve(_event: events.Event, _deadline: float) -> None:
+        raise protocol.Refusal("unknown_action")
+
+    return serve_message(raw_event, context, connections, serve)
+
+
+def reply(connections: fanout.Engine, event: events.Event, text: str, deadline: float) -> None:
+    """Post a text to the connection that an event came from."""
+    # Who has sent a message is connected: a 410 means that it has left since, so there is nothing to wait for.
+    caller = fanout.Recipient(event.connection_id, connected_at=0)
+    report = connections.deliver([caller], text.encode(), deadline=deadline)
+    if report.failed:
+        logs.write("ERROR", "the caller got no answer", request_id=event.request_id, connection_id=event.connection_id)

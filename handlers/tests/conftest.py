@@ -1,0 +1,48 @@
+"""The environment that Terraform gives every function, and the backend's two neighbours as fakes."""
+
+from __future__ import annotations
+
+import importlib
+import os
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from tests.fakes import FakeConnections, FakeTable
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from types import ModuleType
+
+os.environ.update(
+    AWS_REGION="eu-west-1",
+    AWS_ACCESS_KEY_ID="AKIDEXAMPLE",
+    AWS_SECRET_ACCESS_KEY="wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY",
+    ROOMCAST_TABLE_NAME="connections",
+    ROOMCAST_MANAGEMENT_ENDPOINT="https://abcde12345.execute-api.eu-west-1.amazonaws.com/live",
+)
+
+
+@pytest.fixture
+def table() -> FakeTable:
+    """An empty connections table."""
+    return FakeTable()
+
+
+@pytest.fixture
+def connections() -> FakeConnections:
+    """The API's connections; all are open until a test closes some."""
+    return FakeConnections()
+
+
+@pytest.fixture
+def load(table: FakeTable, connections: FakeConnections, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], Any]:
+    """Loads a handler module by the name of its route, wired to the fakes."""
+
+    def load_handler(name: str) -> ModuleType:
+        module = importlib.import_module(name)
+        monkeypatch.setattr(module, "CONNECTIONS", connections)
+        if hasattr(module, "ROOMS"):
+            monkeypatch.setattr(module.ROOMS, "_database", table)
+        return module
+
+    return load_handler

@@ -1,0 +1,176 @@
+"""In-memory stand-ins for the connections table and for ``@connections``, and the events of API Gateway."""
+
+from __future__ import annotations
+
+import json
+import time
+from typing import TYPE_CHECKING, Any
+
+from roomcast import dynamodb, fanout
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping, Sequence
+
+CONNECTED_AT = 1_700_000_000_000
+
+
+class FakeContext:
+    """Lambda's context with a fixed time left, in milliseconds."""
+
+    def __init__(self, remaining: int = 20_000) -> None:
+        self.remaining = remaining
+
+    def get_remaining_time_in_millis(self) -> int:
+        """Milliseconds left."""
+        return self.remaining
+
+
+class FakeTable:
+    """Knows the operations and expressions that ``rooms`` uses, and can be told to fail."""
+
+    def __init__(self) -> None:
+        self.items: dict[tuple[str, str], dict[str, Any]] = {}
+        self.calls: list[tuple[str, Mapping[str, Any]]] = []
+        self.failing: set[str] = set()
+        self.failing_after_write: set[str] = set()
+
+    def call(self, operation: str, parameters: Mapping[str, Any], _deadline: float) -> dict[str, Any]:
+        """As ``dynamodb.DynamoDB.call``."""
+        self.calls.append((operation, json.loads(json.dumps(parameters))))
+        if operation in self.failing:
+            raise dynamodb.DynamoDBError(operation, "InternalServerError")
+        operations: dict[str, Callable[[Mapping[str, Any]], dict[str, Any]]] = {
+            "GetItem": self._get,
+            "Query": self._query,
+            "TransactWriteItems": self._transact,
+        }
+        answer = operations[operation](parameters)
+        if operation in self.failing_after_write:
+            self.failing_after_write.remove(operation)
+            raise dynamodb.DynamoDBError(operation, "the connection broke")
+        return answer
+
+    def keys(self) -> set[tuple[str, str]]:
+        """Keys of all items."""
+        return set(self.items)
+
+    def _get(self, parameters: Mapping[str, Any]) -> dict[str, Any]:
+        assert parameters["ConsistentRead"] is True
+        item = self.items.get(_key(parameters["Key"]))
+        return {"Item": item} if item else {}
+
+    def _query(self, parameters: Mapping[str, Any]) -> dict[str, Any]:
+        assert parameters["ConsistentRead"] is True
+        values = parameters["ExpressionAttributeValues"]
+        start = _key(parameters["ExclusiveStartKey"]) if "ExclusiveStartKey" in parameters else ("", "")
+        keys = sorted(key for key in self.items if key[0] == values[":room"]["S"] and key > start)
+        page = keys[: parameters["Limit"]]
+        live = [self.items[key] for key in page if int(self.items[key]["expires_at"]["N"]) > int(values[":now"]["N"])]
+        answer: dict[str, Any] = {"Items": live}
+        if len(page) == parameters["Limit"]:
+            answer["LastEvaluatedKey"] = {"partition_key": {"S": page[-1][0]}, "sort_key": {"S": page[-1][1]}}
+        return answer
+
+    def _transact(self, parameters: Mapping[str, Any]) -> dict[str, Any]:
+        actions = parameters["TransactItems"]
+        assert 1 <= len(actions) <= 100
+        reasons = ["None" if self._holds(action) else "ConditionalCheckFailed" for action in actions]
+        if set(reasons) != {"None"}:
+            raise dynamodb.TransactionCanceledError("TransactWriteItems", reasons)
+        for action in actions:
+            if "Put" in action:
+                item = action["Put"]["Item"]
+                self.items[_key(item)] = item
+            else:
+                self.items.pop(_key(action["Delete"]["Key"]), None)
+        return {}
+
+    def _holds(self, action: Mapping[str, Any]) -> bool:
+        if "Put" in action:
+            return True
+        item = self.items.get(_key(action["Delete"]["Key"]))
+        wanted = action["Delete"]["ExpressionAttributeValues"][":connected_at"]
+        return item is None or item["connected_at"] == wanted
+
+
+class FakeConnections:
+    """Records posts; recipients in ``gone`` are reported dead, those in ``failing`` not reached."""
+
+    def __init__(self) -> None:
+        self.posts: list[tuple[str, str]] = []
+        self.gone: set[str] = set()
+        self.failing: set[str] = set()
+
+    def deliver(
+        self,
+        recipients: Iterable[fanout.Recipient],
+        data: bytes,
+        *,
+        deadline: float,
+        on_gone: Callable[[Sequence[fanout.Recipient]], None] | None = None,
+    ) -> fanout.Report:
+        """As ``fanout.Engine.deliver``."""
+        assert deadline > time.monotonic()
+        report = fanout.Report()
+        for recipient in recipients:
+            report.recipients += 1
+            if recipient.connection_id in self.gone:
+                report.gone += 1
+                if on_gone is not None:
+                    on_gone([recipient])
+            elif recipient.connection_id in self.failing:
+                report.failed += 1
+            else:
+                report.delivered += 1
+                self.posts.append((recipient.connection_id, data.decode()))
+        return report
+
+    def received(self, connection_id: str) -> list[str]:
+        """What a connection was sent, in order."""
+        return [text for recipient, text in self.posts if recipient == connection_id]
+
+
+def event(event_type: str, connection_id: str, *, route_key: str = "", **fields: object) -> dict[str, Any]:
+    """An event as API Gateway sends it; ``fields`` go to its top level."""
+    context = {
+        "apiId": "abcde12345",
+        "connectedAt": CONNECTED_AT,
+        "connectionId": connection_id,
+        "domainName": "abcde12345.execute-api.eu-west-1.amazonaws.com",
+        "eventType": event_type,
+        "extendedRequestId": "request-1",
+        "messageDirection": "IN",
+        "requestId": "request-1",
+        "requestTimeEpoch": CONNECTED_AT + 5,
+        "routeKey": route_key or {"CONNECT": "$connect", "DISCONNECT": "$disconnect"}.get(event_type, "$default"),
+        "stage": "live",
+    }
+    return {"isBase64Encoded": False, "requestContext": context, **fields}
+
+
+def message(connection_id: str, body: object, route_key: str = "sendmessage") -> dict[str, Any]:
+    """A ``MESSAGE`` event; a body that is no string is sent as its JSON text."""
+    text = body if isinstance(body, str) else json.dumps(body)
+    return event("MESSAGE", connection_id, route_key=route_key, body=text)
+
+
+def handshake(connection_id: str, *rooms: str) -> dict[str, Any]:
+    """A ``CONNECT`` event that asks for rooms."""
+    if not rooms:
+        return event("CONNECT", connection_id)
+    return event(
+        "CONNECT",
+        connection_id,
+        queryStringParameters={"room": rooms[-1]},
+        multiValueQueryStringParameters={"room": list(rooms)},
+    )
+
+
+def error_code(text: str) -> str:
+    """The code of an error that a client received."""
+    code: str = json.loads(text)["error"]["code"]
+    return code
+
+
+def _key(item: Mapping[str, Any]) -> tuple[str, str]:
+    return item["partition_key"]["S"], item["sort_key"]["S"]

@@ -1,0 +1,235 @@
+"""``sendmessage``: who receives what, what the sender is told, and who is forgotten."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from roomcast import protocol, rooms
+from tests.fakes import FakeConnections, FakeContext, FakeTable, error_code, handshake, message
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+LOBBY = ("alice=", "bob=", "carol=")
+
+
+@pytest.fixture
+def sendmessage(load: Callable[[str], Any]) -> Any:
+    """The handler module, with three clients in the lobby and one in the kitchen."""
+    connect = load("connect")
+    for name in LOBBY:
+        connect.handler(handshake(name, "lobby"), FakeContext())
+    connect.handler(handshake("dave=", "kitchen"), FakeContext())
+    return load("sendmessage")
+
+
+def keep_alive(table: FakeTable) -> None:
+    """Let no item expire: tests use a fixed connection time in the past."""
+    for item in table.items.values():
+        item["expires_at"] = {"N": "99999999999"}
+
+
+def send(module: Any, sender: str, **fields: object) -> None:
+    body = {"action": "sendmessage", **fields}
+    assert module.handler(message(sender, body), FakeContext()) == {"statusCode": 200}
+
+
+def test_every_member_receives_it_once_and_nobody_else(
+    sendmessage: Any, table: FakeTable, connections: FakeConnections
+) -> None:
+    keep_alive(table)
+    send(sendmessage, "alice=", data="hello world")
+
+    assert sorted(connections.posts) == [(name, "hello world") for name in LOBBY]
+
+
+@pytest.mark.parametrize(
+    ("data", "text"),
+    [
+        ({"a": [1, "ü", None]}, '{"a":[1,"ü",null]}'),
+        (0, "0"),
+        (False, "false"),
+        (None, "null"),
+        ([], "[]"),
+        ("0", "0"),
+        (" ", " "),
+        ("\u0000\U0001f600", "\u0000\U0001f600"),
+    ],
+)
+def test_data_of_another_type_is_sent_as_its_json_text(
+    sendmessage: Any, table: FakeTable, connections: FakeConnections, data: object, text: str
+) -> None:
+    keep_alive(table)
+    send(sendmessage, "alice=", data=data)
+
+    assert connections.received("bob=") == [text]
+
+
+@pytest.mark.parametrize(
+    ("body", "code"),
+    [
+        ("hello", "not_json"),
+        ('{"action":"sendmessage","data":NaN}', "not_json"),
+        ('{"action":"sendmessage","data":1e999}', "not_json"),
+        ('{"action":"sendmessage"}', "missing_data"),
+        ('{"action":"sendmessage","data":""}', "missing_data"),
+        ('{"action":"sendmessage","data":"\\ud800"}', "not_unicode"),
+        ('{"action":"sendmessage","data":{"\\udfff":1}}', "not_unicode"),
+        (json.dumps({"action": "sendmessage", "data": "ü" * 65_537}), "too_large"),
+        ('{"action":"sendmessage","data":"x","id":""}', "invalid_id"),
+        ('{"action":"sendmessage","data":"x","id":7}', "invalid_id"),
+        ('{"action":"sendmessage","data":"x","id":"\\ud800"}', "invalid_id"),
+        (json.dumps({"action": "sendmessage", "data": "x", "id": "i" * 65}), "invalid_id"),
+        ('{"action":"sendmessage","data":"x","to":null}', "unknown_recipient"),
+        ('{"action":"sendmessage","data":"x","to":"nobody="}', "unknown_recipient"),
+        ('{"action":"sendmessage","data":"x","to":"dave="}', "unknown_recipient"),
+        ('{"action":"sendmessage","data":"x","to":"connection#\\ud800"}', "unknown_recipient"),
+    ],
+)
+def test_bad_input_reaches_nobody_and_is_answered(
+    sendmessage: Any, table: FakeTable, connections: FakeConnections, body: str, code: str
+) -> None:
+    keep_alive(table)
+    sendmessage.handler(message("alice=", body), FakeContext())
+
+    [(recipient, text)] = connections.posts
+    assert recipient == "alice="
+    assert json.loads(text) == {"error": {"code": code, "message": protocol.ERRORS[code], "requestId": "request-1"}}
+
+
+def test_the_largest_data_is_delivered(sendmessage: Any, table: FakeTable, connections: FakeConnections) -> None:
+    keep_alive(table)
+    send(sendmessage, "alice=", data="x" * 131_072)
+
+    assert connections.received("bob=") == ["x" * 131_072]
+
+
+def test_a_named_member_receives_it_alone(sendmessage: Any, connections: FakeConnections) -> None:
+    send(sendmessage, "alice=", data="psst", to="bob=")
+
+    assert connections.posts == [("bob=", "psst")]
+
+
+def test_a_named_member_that_has_left_is_unknown(sendmessage: Any, connections: FakeConnections) -> None:
+    connections.gone.add("bob=")
+    send(sendmessage, "alice=", data="psst", to="bob=")
+
+    assert [error_code(text) for text in connections.received("alice=")] == ["unknown_recipient"]
+
+
+def test_an_id_asks_for_a_receipt(sendmessage: Any, table: FakeTable, connections: FakeConnections) -> None:
+    keep_alive(table)
+    connections.gone.add("bob=")
+    connections.failing.add("carol=")
+    send(sendmessage, "alice=", data="hello", id="m-1")
+
+    assert connections.received("alice=") == ["hello", '{"receipt":{"id":"m-1","delivered":1,"gone":1,"failed":1}}']
+
+
+def test_without_an_id_the_sender_hears_of_failures_only(
+    sendmessage: Any, table: FakeTable, connections: FakeConnections
+) -> None:
+    keep_alive(table)
+    connections.failing.add("carol=")
+    send(sendmessage, "alice=", data="hello")
+
+    [data, answer] = connections.received("alice=")
+    assert (data, error_code(answer)) == ("hello", "not_delivered")
+
+
+def test_a_dead_members_items_go_and_only_those(
+    sendmessage: Any, table: FakeTable, connections: FakeConnections
+) -> None:
+    keep_alive(table)
+    connections.gone.add("bob=")
+    before = table.keys()
+    send(sendmessage, "alice=", data="hello")
+
+    assert before - table.keys() == {("connection#bob=", "connection"), ("room#lobby#0", "bob=")}
+
+
+def test_the_senders_own_items_are_never_pruned(
+    sendmessage: Any, table: FakeTable, connections: FakeConnections
+) -> None:
+    keep_alive(table)
+    connections.gone.add("alice=")
+    before = table.keys()
+    send(sendmessage, "alice=", data="hello")
+
+    assert table.keys() == before
+
+
+def test_a_newer_connection_of_a_dead_ones_id_is_not_pruned(sendmessage: Any, table: FakeTable) -> None:
+    [alice] = [each for each in (sendmessage.ROOMS.find("alice=", 0.0),) if each]
+    bob = sendmessage.ROOMS.find("bob=", 0.0)
+    carol = sendmessage.ROOMS.find("carol=", 0.0)
+    for item in table.items.values():
+        if "carol=" in (item["sort_key"]["S"], item["partition_key"]["S"].removeprefix("connection#")):
+            item["connected_at"] = {"N": str(carol.connected_at + 1)}
+
+    sendmessage.prune(alice, 0.0, [bob.recipient, carol.recipient])
+
+    assert ("room#lobby#0", "carol=") in table.items
+    assert ("connection#carol=", "connection") in table.items
+    assert ("room#lobby#0", "bob=") not in table.items
+    assert ("connection#bob=", "connection") not in table.items
+
+
+def test_a_prune_that_fails_does_not_fail_the_send(
+    sendmessage: Any, table: FakeTable, connections: FakeConnections
+) -> None:
+    keep_alive(table)
+    connections.gone.add("bob=")
+    table.failing.add("TransactWriteItems")
+    send(sendmessage, "alice=", data="hello", id="m-1")
+
+    assert connections.received("alice=") == ["hello", '{"receipt":{"id":"m-1","delivered":2,"gone":1,"failed":0}}']
+
+
+def test_expired_members_are_ignored(sendmessage: Any, table: FakeTable, connections: FakeConnections) -> None:
+    send(sendmessage, "alice=", data="hello", id="m-1")
+
+    assert connections.posts == [("alice=", '{"receipt":{"id":"m-1","delivered":0,"gone":0,"failed":0}}')]
+    assert len(table.items) == 8
+
+
+def test_every_page_of_a_room_is_read(
+    sendmessage: Any, table: FakeTable, connections: FakeConnections, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    keep_alive(table)
+    monkeypatch.setattr(rooms, "PAGE_ITEMS", 1)
+    send(sendmessage, "alice=", data="hello")
+
+    assert sorted(connections.posts) == [(name, "hello") for name in LOBBY]
+
+
+def test_a_sender_that_is_in_no_room_is_told_so(sendmessage: Any, connections: FakeConnections) -> None:
+    send(sendmessage, "nobody=", data="hello")
+
+    assert [error_code(text) for text in connections.received("nobody=")] == ["not_joined"]
+
+
+def test_a_table_that_fails_is_answered(sendmessage: Any, table: FakeTable, connections: FakeConnections) -> None:
+    table.failing.add("Query")
+    send(sendmessage, "alice=", data="hello")
+
+    assert [error_code(text) for text in connections.received("alice=")] == ["unavailable"]
+
+
+def test_a_fan_out_is_logged_with_its_metrics_but_not_its_text(
+    sendmessage: Any, table: FakeTable, capsys: pytest.CaptureFixture[str]
+) -> None:
+    keep_alive(table)
+    send(sendmessage, "alice=", data="very private")
+
+    output = capsys.readouterr().out
+    assert "very private" not in output
+    lines = [json.loads(line) for line in output.splitlines()]
+    [fan_out] = [line for line in lines if line["message"] == "fan-out"]
+    [definition] = fan_out["_aws"]["CloudWatchMetrics"]
+    named = {metric["Name"] for metric in definition["Metrics"]}
+    assert named >= {"recipients", "delivered", "gone", "retried", "failed"}
+    assert all(isinstance(fan_out[name], int | float) for name in named)
+    assert (fan_out["recipients"], fan_out["delivered"]) == (3, 3)

@@ -1,0 +1,27 @@
+"""``whoami``: tells the caller its connection id and room."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from roomcast import events, fanout, protocol, rooms, routes, settings
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+SETTINGS = settings.from_environment()
+ROOMS = rooms.Rooms(SETTINGS)
+CONNECTIONS = fanout.Engine(SETTINGS.management_endpoint, SETTINGS.region)
+
+
+def handler(event: Mapping[str, Any], context: events.Context) -> dict[str, int]:
+    """Lambda's entry point."""
+    return routes.serve_message(event, context, CONNECTIONS, identify)
+
+
+def identify(message: events.Event, deadline: float) -> str:
+    """The answer to the caller."""
+    caller = ROOMS.find(message.connection_id, deadline)
+    if caller is None:
+        raise protocol.Refusal("not_joined")
+    return protocol.whoami(caller.connection_id, caller.room)
