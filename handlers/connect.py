@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from roomcast import dynamodb, events, fanout, logs, protocol, rooms, routes, settings
+from roomcast import aws_json, events, fanout, logs, protocol, rooms, routes, settings
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -36,7 +36,7 @@ def join(handshake: events.Event, deadline: float) -> int:
         ROOMS.join(handshake.connection_id, handshake.connected_at, room, deadline)
     except protocol.InvalidRoomError:
         return 400
-    except dynamodb.DynamoDBError as error:
+    except aws_json.ServiceError as error:
         logs.write("ERROR", "the table failed", error=str(error), request_id=handshake.request_id)
         return 500
     return 200

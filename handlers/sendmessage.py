@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 from typing import TYPE_CHECKING, Any
 
-from roomcast import dynamodb, events, fanout, logs, protocol, rooms, routes, settings
+from roomcast import aws_json, events, fanout, logs, protocol, rooms, routes, settings
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -51,7 +51,7 @@ def prune(sender: rooms.Connection, deadline: float, gone: Sequence[fanout.Recip
     dead = [recipient for recipient in gone if recipient.connection_id != sender.connection_id]
     try:
         ROOMS.prune(sender.room, dead, deadline)
-    except dynamodb.DynamoDBError as error:
+    except aws_json.ServiceError as error:
         logs.write("WARNING", "dead members stay for now", error=str(error), members=len(dead))
 
 

@@ -19,7 +19,7 @@ import binascii
 import time
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from roomcast import dynamodb, protocol
+from roomcast import aws_json, protocol
 from roomcast.fanout import Recipient
 
 if TYPE_CHECKING:
@@ -31,6 +31,9 @@ CONNECTION_LIFETIME_SECONDS = 2 * 60 * 60
 """API Gateway closes every connection after 2 h (https://docs.aws.amazon.com/apigateway/latest/developerguide/limits.html)."""
 
 EXPIRY_MARGIN_SECONDS = 10 * 60
+COMPENSATION_SECONDS = 2.0
+"""Kept back from the time for a join, so that one that failed can be undone."""
+
 PAGE_ITEMS = 1000
 """Members read at a time: few enough that memory does not grow with the room."""
 
@@ -38,7 +41,7 @@ CONNECTIONS_PER_TRANSACTION = 50
 """Two items each, and a transaction takes 100 actions
 (https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/ServiceQuotas.html)."""
 
-ConnectionItem = dict[str, Any]
+CONDITION_FAILED = "ConditionalCheckFailed"
 
 
 class Connection(NamedTuple):
@@ -65,7 +68,7 @@ class Connection(NamedTuple):
 class Rooms:
     """The connections table.
 
-    Every method takes a ``deadline`` in seconds of ``time.monotonic`` and raises ``dynamodb.DynamoDBError`` when the
+    Every method takes a ``deadline`` in seconds of ``time.monotonic`` and raises ``aws_json.ServiceError`` when the
     table cannot be reached by then.
 
     Args:
@@ -73,7 +76,7 @@ class Rooms:
     """
 
     def __init__(self, settings: Settings) -> None:
-        self._database = dynamodb.DynamoDB(settings.dynamodb_endpoint, settings.region)
+        self._database = aws_json.Service(settings.dynamodb_endpoint, "dynamodb", "DynamoDB_20120810", settings.region)
         self._table_name = settings.table_name
         self._shards_per_room = settings.shards_per_room
 
@@ -85,8 +88,8 @@ class Rooms:
         connection = Connection(connection_id, connected_at, room, self._shard_of(connection_id))
         puts = [{"Put": {"TableName": self._table_name, "Item": item}} for item in _items(connection)]
         try:
-            self._write(puts, deadline)
-        except dynamodb.DynamoDBError:
+            self._write(puts, deadline - COMPENSATION_SECONDS)
+        except aws_json.ServiceError:
             self._delete([connection], deadline)
             raise
 
@@ -155,11 +158,15 @@ class Rooms:
             actions = [self._deletion(key, each) for each in remaining for key in _keys(each)]
             try:
                 self._write(actions, deadline)
-            except dynamodb.TransactionCanceledError as canceled:
-                kept = [_pair_held(canceled.reasons, index) for index in range(len(remaining))]
-                if all(kept):
+            except aws_json.ServiceError as error:
+                reasons = aws_json.cancellation_reasons(error)
+                if CONDITION_FAILED not in reasons:
                     raise
-                remaining = [each for each, held in zip(remaining, kept, strict=True) if held]
+                remaining = [
+                    each
+                    for index, each in enumerate(remaining)
+                    if CONDITION_FAILED not in reasons[2 * index : 2 * index + 2]
+                ]
             else:
                 return
 
@@ -178,11 +185,6 @@ class Rooms:
 
     def _shard_of(self, connection_id: str) -> int:
         return binascii.crc32(connection_id.encode()) % self._shards_per_room
-
-
-def _pair_held(reasons: Sequence[str], index: int) -> bool:
-    """Whether neither deletion of the pair at ``index`` met a condition that did not hold."""
-    return "ConditionalCheckFailed" not in reasons[2 * index : 2 * index + 2]
 
 
 def _items(connection: Connection) -> list[dict[str, Any]]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from roomcast import dynamodb, events, fanout, logs, protocol
+from roomcast import aws_json, events, fanout, logs, protocol
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -38,7 +38,7 @@ def serve_message(
     except protocol.Refusal as refusal:
         outcome = refusal.code
         answer = protocol.error(refusal.code, event.request_id)
-    except dynamodb.DynamoDBError as error:
+    except aws_json.ServiceError as error:
         outcome = "unavailable"
         answer = protocol.error(outcome, event.request_id)
         logs.write("ERROR", "the table failed", error=str(error), request_id=event.request_id)

@@ -6,7 +6,7 @@ import json
 import time
 from typing import TYPE_CHECKING, Any
 
-from roomcast import dynamodb, fanout
+from roomcast import aws_json, fanout
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -35,10 +35,10 @@ class FakeTable:
         self.failing_after_write: set[str] = set()
 
     def call(self, operation: str, parameters: Mapping[str, Any], _deadline: float) -> dict[str, Any]:
-        """As ``dynamodb.DynamoDB.call``."""
+        """As ``aws_json.Service.call``."""
         self.calls.append((operation, json.loads(json.dumps(parameters))))
         if operation in self.failing:
-            raise dynamodb.DynamoDBError(operation, "InternalServerError")
+            raise aws_json.ServiceError(operation, "InternalServerError", {}, transient=True)
         operations: dict[str, Callable[[Mapping[str, Any]], dict[str, Any]]] = {
             "GetItem": self._get,
             "Query": self._query,
@@ -47,7 +47,7 @@ class FakeTable:
         answer = operations[operation](parameters)
         if operation in self.failing_after_write:
             self.failing_after_write.remove(operation)
-            raise dynamodb.DynamoDBError(operation, "the connection broke")
+            raise aws_json.ServiceError(operation, "the connection broke", {}, transient=True)
         return answer
 
     def keys(self) -> set[tuple[str, str]]:
@@ -74,9 +74,10 @@ class FakeTable:
     def _transact(self, parameters: Mapping[str, Any]) -> dict[str, Any]:
         actions = parameters["TransactItems"]
         assert 1 <= len(actions) <= 100
-        reasons = ["None" if self._holds(action) else "ConditionalCheckFailed" for action in actions]
-        if set(reasons) != {"None"}:
-            raise dynamodb.TransactionCanceledError("TransactWriteItems", reasons)
+        reasons = [{"Code": "None" if self._holds(action) else "ConditionalCheckFailed"} for action in actions]
+        if {"Code": "ConditionalCheckFailed"} in reasons:
+            code = "TransactionCanceledException"
+            raise aws_json.ServiceError("TransactWriteItems", code, {"CancellationReasons": reasons}, transient=False)
         for action in actions:
             if "Put" in action:
                 item = action["Put"]["Item"]

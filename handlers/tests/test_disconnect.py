@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from roomcast.dynamodb import DynamoDBError
+from roomcast.aws_json import ServiceError
 from tests.fakes import CONNECTED_AT, FakeConnections, FakeContext, FakeTable, error_code, event, handshake, message
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ def test_a_newer_connection_of_the_same_id_stays(disconnect: Any, table: FakeTab
 def test_a_table_that_fails_fails_the_invocation(disconnect: Any, table: FakeTable) -> None:
     table.failing.add("GetItem")
 
-    with pytest.raises(DynamoDBError):
+    with pytest.raises(ServiceError):
         disconnect.handler(event("DISCONNECT", "alice="), FakeContext())
 
 
