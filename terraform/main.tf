@@ -1,0 +1,32 @@
+# Region, credentials and endpoints come from the environment (AWS_REGION, AWS_PROFILE, AWS_ENDPOINT_URL ...), so that the
+# same configuration applies to AWS and to an emulator.
+provider "aws" {
+  # Emulators have no host for each bucket; AWS serves both forms.
+  s3_use_path_style = true
+}
+
+module "backend" {
+  source = "./modules/backend"
+
+  access_log_enabled        = var.access_log_enabled
+  additional_routes         = var.additional_routes
+  architecture              = var.architecture
+  handlers_bucket           = var.handlers_bucket
+  handlers_directory        = var.handlers_directory
+  log_kms_key_arn           = var.log_kms_key_arn
+  log_level                 = var.log_level
+  log_retention_days        = var.log_retention_days
+  management_endpoint       = var.management_endpoint
+  name                      = var.name
+  pace                      = var.pace
+  permissions_boundary_arn  = var.permissions_boundary_arn
+  point_in_time_recovery    = var.point_in_time_recovery
+  shards_per_room           = var.shards_per_room
+  stage_name                = var.stage_name
+  table_deletion_protection = var.table_deletion_protection
+  table_kms_key_arn         = var.table_kms_key_arn
+  table_name                = var.table_name
+  tags                      = var.tags
+  throttling_burst_limit    = var.throttling_burst_limit
+  throttling_rate_limit     = var.throttling_rate_limit
+}

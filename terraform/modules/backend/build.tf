@@ -1,0 +1,79 @@
+# What `make build` wrote, and whether it may be deployed: every zip has to be there, to be the one that the manifest
+# lists, and to be built from the sources as they are now. A plan that finds otherwise ends with a sentence.
+
+locals {
+  handlers_directory        = coalesce(var.handlers_directory, "${path.module}/../../../build/handlers")
+  handler_sources_directory = coalesce(var.handler_sources_directory, "${path.module}/../../../handlers")
+
+  manifest         = try(jsondecode(file("${local.handlers_directory}/manifest.json")), null)
+  manifest_entries = try(local.manifest.format, null) == 1 ? try(local.manifest.handlers, {}) : {}
+
+  zips = {
+    for handler in keys(local.handlers) : handler => {
+      path   = "${local.handlers_directory}/${handler}.zip"
+      sha256 = try(filesha256("${local.handlers_directory}/${handler}.zip"), null)
+      hash   = try(filebase64sha256("${local.handlers_directory}/${handler}.zip"), null)
+    }
+  }
+
+  # The digest of a zip's sources as they are now; a source that vanished changes it like one that was edited.
+  source_digests = {
+    for handler, entry in local.manifest_entries : handler => sha256(join("", [
+      for path in sort(keys(entry.sources)) :
+      "${try(filesha256("${local.handler_sources_directory}/${path}"), "missing")}  ${path}\n"
+    ]))
+  }
+
+  changed_sources = {
+    for handler, entry in local.manifest_entries : handler => [
+      for path in sort(keys(entry.sources)) : path
+      if try(filesha256("${local.handler_sources_directory}/${path}"), "missing") != entry.sources[path]
+    ]
+  }
+
+  zip_problems = [
+    for handler, zip in local.zips : (
+      zip.sha256 == null ? "${handler}.zip is missing"
+      : !contains(keys(local.manifest_entries), handler) ? "${handler}.zip is not in the manifest"
+      : zip.sha256 != local.manifest_entries[handler].sha256 ? "${handler}.zip is not the one in the manifest"
+      : local.source_digests[handler] != local.manifest_entries[handler].source_digest
+      ? "${handler}.zip is older than ${join(", ", local.changed_sources[handler])}"
+      : ""
+    )
+  ]
+
+  build_problems = (
+    local.manifest == null
+    ? ["manifest.json is missing or no JSON"]
+    : try(local.manifest.format, null) != 1
+    ? ["manifest.json is not of format 1"]
+    : compact(local.zip_problems)
+  )
+}
+
+resource "terraform_data" "build" {
+  input = { for handler, zip in local.zips : handler => zip.sha256 }
+
+  lifecycle {
+    precondition {
+      condition     = length(local.build_problems) == 0
+      error_message = "handlers_directory must hold the zips built from the sources as they are in ${abspath(local.handler_sources_directory)}, but in ${abspath(local.handlers_directory)} ${join("; ", local.build_problems)}. Run `make build`."
+    }
+  }
+}
+
+# The key names the content, so that the functions see a new zip as a new object; the name keeps two backends in one
+# bucket apart.
+resource "aws_s3_object" "zip" {
+  for_each = var.handlers_bucket == null ? {} : local.zips
+
+  bucket       = var.handlers_bucket
+  content_type = "application/zip"
+  key          = "${var.name}/${each.key}-${coalesce(each.value.sha256, "missing")}.zip"
+  source       = each.value.path
+  tags         = var.tags
+
+  lifecycle {
+    create_before_destroy = true
+  }
+}

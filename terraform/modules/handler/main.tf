@@ -1,0 +1,94 @@
+data "aws_region" "current" {}
+
+locals {
+  # Roles are global and functions are not, so the role's name carries the region; a hash ends what IAM's 64 characters cut.
+  full_role_name = "${var.name}-${data.aws_region.current.id}"
+  role_name = (
+    length(local.full_role_name) <= 64
+    ? local.full_role_name
+    : "${substr(local.full_role_name, 0, 55)}-${substr(sha256(local.full_role_name), 0, 8)}"
+  )
+}
+
+resource "aws_cloudwatch_log_group" "this" {
+  name              = "/aws/lambda/${var.name}"
+  kms_key_id        = var.log_kms_key_arn
+  retention_in_days = var.log_retention_days
+  tags              = var.tags
+}
+
+resource "aws_iam_role" "this" {
+  name                 = local.role_name
+  description          = "What the Lambda function ${var.name} may do."
+  permissions_boundary = var.permissions_boundary_arn
+  tags                 = var.tags
+
+  assume_role_policy = jsonencode({
+    Version = "2012-10-17"
+    Statement = [{
+      Action    = "sts:AssumeRole"
+      Effect    = "Allow"
+      Principal = { Service = "lambda.amazonaws.com" }
+    }]
+  })
+}
+
+resource "aws_iam_role_policy" "logs" {
+  name = "logs"
+  role = aws_iam_role.this.id
+
+  policy = jsonencode({
+    Version = "2012-10-17"
+    Statement = [{
+      Sid      = "WriteOwnLogs"
+      Action   = ["logs:CreateLogStream", "logs:PutLogEvents"]
+      Effect   = "Allow"
+      Resource = "${aws_cloudwatch_log_group.this.arn}:*"
+    }]
+  })
+}
+
+resource "aws_iam_role_policy" "task" {
+  name   = "task"
+  role   = aws_iam_role.this.id
+  policy = var.policy
+}
+
+resource "aws_lambda_function" "this" {
+  function_name                  = var.name
+  architectures                  = [var.architecture]
+  description                    = var.description
+  filename                       = var.filename
+  handler                        = var.handler
+  memory_size                    = var.memory_size
+  reserved_concurrent_executions = var.reserved_concurrency
+  role                           = aws_iam_role.this.arn
+  runtime                        = var.runtime
+  s3_bucket                      = var.s3_bucket
+  s3_key                         = var.s3_key
+  source_code_hash               = var.source_code_hash
+  tags                           = var.tags
+  timeout                        = var.timeout
+
+  environment {
+    variables = var.environment
+  }
+
+  # Text, not JSON: the handlers print JSON lines themselves, and embedded metrics must reach CloudWatch as printed.
+  logging_config {
+    log_format = "Text"
+    log_group  = aws_cloudwatch_log_group.this.name
+  }
+}
+
+resource "aws_lambda_permission" "this" {
+  for_each = var.invoke_permissions
+
+  action        = "lambda:InvokeFunction"
+  function_name = aws_lambda_function.this.function_name
+  principal     = "apigateway.amazonaws.com"
+  source_arn    = each.value
+
+  # A prefix, since any change replaces a permission and the new one has to exist before the old one goes.
+  statement_id_prefix = "${each.key}-"
+}

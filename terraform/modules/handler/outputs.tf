@@ -1,0 +1,34 @@
+# Whoever uses the function finds it ready: its rights and the permission to invoke it are in place by then.
+
+output "arn" {
+  description = "ARN of the function."
+  value       = aws_lambda_function.this.arn
+  depends_on  = [aws_iam_role_policy.logs, aws_iam_role_policy.task, aws_lambda_permission.this]
+}
+
+output "function_name" {
+  description = "Name of the function."
+  value       = aws_lambda_function.this.function_name
+  depends_on  = [aws_iam_role_policy.logs, aws_iam_role_policy.task, aws_lambda_permission.this]
+}
+
+output "invoke_arn" {
+  description = "ARN by which API Gateway invokes the function: the `integration_uri` of a route."
+  value       = aws_lambda_function.this.invoke_arn
+  depends_on  = [aws_iam_role_policy.logs, aws_iam_role_policy.task, aws_lambda_permission.this]
+}
+
+output "log_group_name" {
+  description = "Name of the function's log group."
+  value       = aws_cloudwatch_log_group.this.name
+}
+
+output "role_arn" {
+  description = "ARN of the function's role."
+  value       = aws_iam_role.this.arn
+}
+
+output "role_name" {
+  description = "Name of the function's role."
+  value       = aws_iam_role.this.name
+}

@@ -1,0 +1,221 @@
+variable "architecture" {
+  type        = string
+  description = "Instruction set of the function: `arm64` or `x86_64`."
+  default     = "arm64"
+  nullable    = false
+
+  validation {
+    condition     = contains(["arm64", "x86_64"], var.architecture)
+    error_message = "architecture must be one of Lambda's instruction sets: \"arm64\" or \"x86_64\"."
+  }
+}
+
+variable "description" {
+  type        = string
+  description = "What the function is for, as shown in the console."
+  default     = null
+
+  validation {
+    condition     = var.description == null || try(length(var.description) <= 256, false)
+    error_message = "description must be null or at most 256 characters."
+  }
+}
+
+variable "environment" {
+  type        = map(string)
+  description = "Environment variables of the function."
+  default     = {}
+  nullable    = false
+
+  validation {
+    condition     = alltrue([for name in keys(var.environment) : can(regex("^[a-zA-Z][a-zA-Z0-9_]+$", name))])
+    error_message = "environment must have names that Lambda allows: a letter, then at least one letter, digit or underscore."
+  }
+}
+
+variable "filename" {
+  type        = string
+  description = "Path of the zip with the code. Give either this or `s3_bucket` and `s3_key`."
+  default     = null
+
+  validation {
+    condition     = (var.filename == null) == (var.s3_bucket != null && var.s3_key != null) && (var.s3_bucket == null) == (var.s3_key == null)
+    error_message = "filename must be set if the code is a local zip, and s3_bucket and s3_key together if it is in S3; exactly one of the two is allowed."
+  }
+}
+
+variable "handler" {
+  type        = string
+  description = "Entry point of the code: `<module>.<function>`."
+  nullable    = false
+
+  validation {
+    condition     = can(regex("^[A-Za-z0-9_/-]+(\\.[A-Za-z0-9_]+)+$", var.handler))
+    error_message = "handler must be a module and a function joined by a dot, like \"connect.handler\"."
+  }
+}
+
+variable "invoke_permissions" {
+  type        = map(string)
+  description = "Which API Gateway sources may invoke the function: prefix of the statement id => source ARN."
+  default     = {}
+  nullable    = false
+
+  validation {
+    condition     = alltrue([for prefix in keys(var.invoke_permissions) : can(regex("^[a-zA-Z0-9_-]{1,70}$", prefix))])
+    error_message = "invoke_permissions must have keys of 1 to 70 letters, digits, hyphens or underscores: they begin statement ids."
+  }
+
+  validation {
+    condition     = alltrue([for arn in values(var.invoke_permissions) : can(regex("^arn:[a-z0-9-]+:execute-api:", arn))])
+    error_message = "invoke_permissions must have values that are execute-api ARNs, like \"arn:aws:execute-api:eu-central-1:111122223333:a1b2c3d4e5/live/sendmessage\"."
+  }
+}
+
+variable "log_kms_key_arn" {
+  type        = string
+  description = "ARN of the KMS key that encrypts the log group; its key policy has to allow CloudWatch Logs. Null means CloudWatch's own encryption."
+  default     = null
+
+  validation {
+    condition     = var.log_kms_key_arn == null || can(regex("^arn:[a-z0-9-]+:kms:[a-z0-9-]+:[0-9]{12}:key/.+$", var.log_kms_key_arn))
+    error_message = "log_kms_key_arn must be null or the ARN of a KMS key, like \"arn:aws:kms:eu-central-1:111122223333:key/1234abcd-12ab-34cd-56ef-1234567890ab\" (an alias is not allowed)."
+  }
+}
+
+variable "log_retention_days" {
+  type        = number
+  description = "Days that CloudWatch keeps the function's log lines."
+  default     = 30
+  nullable    = false
+
+  validation {
+    condition     = contains([1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288, 3653], var.log_retention_days)
+    error_message = "log_retention_days must be a retention that CloudWatch Logs offers: 1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288 or 3653."
+  }
+}
+
+variable "memory_size" {
+  type        = number
+  description = "Memory of the function in MB. Lambda gives CPU in proportion: 1,769 MB are one vCPU."
+  default     = 256
+  nullable    = false
+
+  validation {
+    condition     = var.memory_size >= 128 && var.memory_size <= 10240 && floor(var.memory_size) == var.memory_size
+    error_message = "memory_size must be a whole number of MB from 128 to 10240."
+  }
+}
+
+variable "name" {
+  type        = string
+  description = "Name of the function; the log group and the role are named after it."
+  nullable    = false
+
+  validation {
+    condition     = can(regex("^[a-zA-Z0-9_-]{1,64}$", var.name))
+    error_message = "name must be what Lambda allows as a function name: 1 to 64 letters, digits, hyphens or underscores."
+  }
+}
+
+variable "permissions_boundary_arn" {
+  type        = string
+  description = "ARN of the policy that bounds the function's role. Null means no boundary."
+  default     = null
+
+  validation {
+    condition     = var.permissions_boundary_arn == null || can(regex("^arn:[a-z0-9-]+:iam::([0-9]{12}|aws):policy/.+$", var.permissions_boundary_arn))
+    error_message = "permissions_boundary_arn must be null or the ARN of an IAM policy, like \"arn:aws:iam::111122223333:policy/boundary\"."
+  }
+}
+
+variable "policy" {
+  type        = string
+  description = "IAM policy of the function as JSON: what it may do besides writing its own logs."
+  nullable    = false
+
+  validation {
+    condition     = can(jsondecode(var.policy).Statement)
+    error_message = "policy must be an IAM policy document in JSON, an object with \"Version\" and \"Statement\"."
+  }
+}
+
+variable "reserved_concurrency" {
+  type        = number
+  description = "Invocations at a time that are set aside for the function, and its limit. Null means the account's shared pool."
+  default     = null
+
+  validation {
+    condition     = var.reserved_concurrency == null || try(var.reserved_concurrency >= 0 && floor(var.reserved_concurrency) == var.reserved_concurrency, false)
+    error_message = "reserved_concurrency must be null or a whole number from 0, which stops the function, upwards."
+  }
+}
+
+variable "runtime" {
+  type        = string
+  description = "Lambda runtime of the code."
+  default     = "python3.13"
+  nullable    = false
+
+  validation {
+    condition     = can(regex("^python3\\.[0-9]+$", var.runtime))
+    error_message = "runtime must be one of Lambda's Python runtimes, like \"python3.13\"."
+  }
+}
+
+variable "s3_bucket" {
+  type        = string
+  description = "S3 bucket that holds the zip. Give it together with `s3_key`, or give `filename`."
+  default     = null
+
+  validation {
+    condition     = var.s3_bucket == null || can(regex("^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$", var.s3_bucket))
+    error_message = "s3_bucket must be null or the name of an S3 bucket: 3 to 63 lower-case letters, digits, dots or hyphens."
+  }
+}
+
+variable "s3_key" {
+  type        = string
+  description = "Key of the zip in `s3_bucket`. A key that names the content makes a change of the code visible to Terraform."
+  default     = null
+
+  validation {
+    condition     = var.s3_key == null || try(length(var.s3_key) >= 1 && length(var.s3_key) <= 1024, false)
+    error_message = "s3_key must be null or the key of an S3 object: 1 to 1024 characters."
+  }
+}
+
+variable "source_code_hash" {
+  type        = string
+  description = "Base64 of the zip's SHA-256, as `filebase64sha256` gives it; a change deploys the code anew."
+  default     = null
+
+  validation {
+    condition     = var.source_code_hash == null || can(regex("^[A-Za-z0-9+/]{43}=$", var.source_code_hash))
+    error_message = "source_code_hash must be null or the base64 of a SHA-256: 44 characters, as filebase64sha256 gives it."
+  }
+}
+
+variable "tags" {
+  type        = map(string)
+  description = "Tags of the function, its role and its log group."
+  default     = {}
+  nullable    = false
+
+  validation {
+    condition     = length(var.tags) <= 50 && alltrue([for key in keys(var.tags) : !startswith(lower(key), "aws:")])
+    error_message = "tags must be at most 50 tags whose keys do not start with \"aws:\", which AWS reserves."
+  }
+}
+
+variable "timeout" {
+  type        = number
+  description = "Seconds that one invocation may take. More than 29 are of no use to a WebSocket route."
+  default     = 10
+  nullable    = false
+
+  validation {
+    condition     = var.timeout >= 1 && var.timeout <= 900 && floor(var.timeout) == var.timeout
+    error_message = "timeout must be a whole number of seconds from 1 to 900."
+  }
+}

@@ -1,0 +1,35 @@
+output "access_log_group_name" {
+  description = "Name of the access log group, or null."
+  value       = one(aws_cloudwatch_log_group.access[*].name)
+}
+
+output "api_id" {
+  description = "Id of the API."
+  value       = aws_apigatewayv2_api.this.id
+}
+
+output "deployment_id" {
+  description = "Id of the deployment that the stage serves; it changes with every redeployment."
+  value       = aws_apigatewayv2_deployment.this.id
+}
+
+output "execution_arn" {
+  description = "ARN prefix of everything that the API executes."
+  value       = aws_apigatewayv2_api.this.execution_arn
+}
+
+# Not the stage's own attribute: the functions that the routes wait for need it in their policies.
+output "stage_execution_arn" {
+  description = "ARN prefix of the stage: add `/<route key>` for an invoke permission, `/POST/@connections/*` for the right to send."
+  value       = "${aws_apigatewayv2_api.this.execution_arn}/${var.stage_name}"
+}
+
+output "stage_name" {
+  description = "Name of the stage."
+  value       = aws_apigatewayv2_stage.this.name
+}
+
+output "websocket_url" {
+  description = "URL that clients connect to."
+  value       = aws_apigatewayv2_stage.this.invoke_url
+}

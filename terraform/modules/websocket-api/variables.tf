@@ -1,0 +1,174 @@
+variable "access_log_enabled" {
+  type        = bool
+  description = "Whether the stage writes one line a request to a log group of its own. The account needs API Gateway's logging role for the Region."
+  default     = false
+  nullable    = false
+}
+
+variable "authorization_type" {
+  type        = string
+  description = "How `$connect` is authorized: `NONE`, `AWS_IAM` or `CUSTOM`, which takes `authorizer_id`."
+  default     = "NONE"
+  nullable    = false
+
+  validation {
+    condition     = contains(["NONE", "AWS_IAM", "CUSTOM"], var.authorization_type)
+    error_message = "authorization_type must be one of what WebSocket APIs offer: \"NONE\", \"AWS_IAM\" or \"CUSTOM\"."
+  }
+}
+
+variable "authorizer_id" {
+  type        = string
+  description = "Id of the Lambda authorizer of `$connect`, where `authorization_type` is `CUSTOM`."
+  default     = null
+
+  validation {
+    condition     = (var.authorizer_id != null) == (var.authorization_type == "CUSTOM")
+    error_message = "authorizer_id must be set if authorization_type is \"CUSTOM\", and null otherwise."
+  }
+}
+
+variable "description" {
+  type        = string
+  description = "What the API is for, as shown in the console."
+  default     = null
+
+  validation {
+    condition     = var.description == null || try(length(var.description) <= 1024, false)
+    error_message = "description must be null or at most 1024 characters."
+  }
+}
+
+variable "log_kms_key_arn" {
+  type        = string
+  description = "ARN of the KMS key that encrypts the access log group; its key policy has to allow CloudWatch Logs. Null means CloudWatch's own encryption."
+  default     = null
+
+  validation {
+    condition     = var.log_kms_key_arn == null || can(regex("^arn:[a-z0-9-]+:kms:[a-z0-9-]+:[0-9]{12}:key/.+$", var.log_kms_key_arn))
+    error_message = "log_kms_key_arn must be null or the ARN of a KMS key, like \"arn:aws:kms:eu-central-1:111122223333:key/1234abcd-12ab-34cd-56ef-1234567890ab\" (an alias is not allowed)."
+  }
+}
+
+variable "log_retention_days" {
+  type        = number
+  description = "Days that CloudWatch keeps the access log."
+  default     = 30
+  nullable    = false
+
+  validation {
+    condition     = contains([1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288, 3653], var.log_retention_days)
+    error_message = "log_retention_days must be a retention that CloudWatch Logs offers: 1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288 or 3653."
+  }
+}
+
+variable "name" {
+  type        = string
+  description = "Name of the API."
+  nullable    = false
+
+  validation {
+    condition     = can(regex("^[a-zA-Z0-9_.-]{1,128}$", var.name))
+    error_message = "name must be 1 to 128 letters, digits, underscores, dots or hyphens."
+  }
+}
+
+variable "route_selection_expression" {
+  type        = string
+  description = "Expression over the message that selects its route. Braces join several: `$${request.body.service}/$${request.body.action}`."
+  default     = "$request.body.action"
+  nullable    = false
+
+  validation {
+    condition     = can(regex("\\$(request\\.body\\.|\\{request\\.body\\.)[A-Za-z0-9_]", var.route_selection_expression))
+    error_message = "route_selection_expression must select by the message's JSON, like \"$request.body.action\"."
+  }
+}
+
+variable "routes" {
+  type = map(object({
+    integration_uri        = string
+    throttling_burst_limit = optional(number)
+    throttling_rate_limit  = optional(number)
+    timeout_milliseconds   = optional(number, 29000)
+  }))
+  description = "Routes by key: the function's invoke ARN, limits of its own where the stage's do not fit, and how long API Gateway waits for it."
+  nullable    = false
+
+  validation {
+    condition     = length(var.routes) >= 1 && alltrue([for key in keys(var.routes) : !startswith(key, "$") || contains(["$connect", "$default", "$disconnect"], key)])
+    error_message = "routes must have at least one key; none may start with \"$\" but \"$connect\", \"$default\" and \"$disconnect\"."
+  }
+
+  validation {
+    condition     = alltrue([for key in keys(var.routes) : length(key) >= 1 && length(key) <= 128])
+    error_message = "routes must have keys of 1 to 128 characters."
+  }
+
+  validation {
+    condition     = alltrue([for route in values(var.routes) : can(regex("^arn:[a-z0-9-]+:apigateway:.+/invocations$", route.integration_uri))])
+    error_message = "routes must each have an integration_uri that is a function's invoke ARN, like \"arn:aws:apigateway:eu-central-1:lambda:path/2015-03-31/functions/arn:aws:lambda:eu-central-1:111122223333:function:connect/invocations\"."
+  }
+
+  validation {
+    condition     = alltrue([for route in values(var.routes) : try(route.throttling_burst_limit >= 1 && floor(route.throttling_burst_limit) == route.throttling_burst_limit, route.throttling_burst_limit == null)])
+    error_message = "routes must each have a throttling_burst_limit that is null or a whole number of requests from 1 upwards."
+  }
+
+  validation {
+    condition     = alltrue([for route in values(var.routes) : try(route.throttling_rate_limit > 0, route.throttling_rate_limit == null)])
+    error_message = "routes must each have a throttling_rate_limit that is null or a number of requests per second above 0."
+  }
+
+  validation {
+    condition     = alltrue([for route in values(var.routes) : route.timeout_milliseconds >= 50 && route.timeout_milliseconds <= 29000])
+    error_message = "routes must each have a timeout_milliseconds from 50 to 29000."
+  }
+}
+
+variable "stage_name" {
+  type        = string
+  description = "Name of the stage: the last part of the URL."
+  nullable    = false
+
+  validation {
+    condition     = can(regex("^[a-zA-Z0-9_-]{1,128}$", var.stage_name))
+    error_message = "stage_name must be 1 to 128 letters, digits, hyphens or underscores; a WebSocket API has no \"$default\" stage."
+  }
+}
+
+variable "tags" {
+  type        = map(string)
+  description = "Tags of the API, its stage and its log group."
+  default     = {}
+  nullable    = false
+
+  validation {
+    condition     = length(var.tags) <= 50 && alltrue([for key in keys(var.tags) : !startswith(lower(key), "aws:")])
+    error_message = "tags must be at most 50 tags whose keys do not start with \"aws:\", which AWS reserves."
+  }
+}
+
+variable "throttling_burst_limit" {
+  type        = number
+  description = "Requests that a route takes at once before its rate limit counts."
+  default     = 1000
+  nullable    = false
+
+  validation {
+    condition     = var.throttling_burst_limit >= 1 && floor(var.throttling_burst_limit) == var.throttling_burst_limit
+    error_message = "throttling_burst_limit must be a whole number of requests from 1 upwards."
+  }
+}
+
+variable "throttling_rate_limit" {
+  type        = number
+  description = "Requests per second that a route takes."
+  default     = 2000
+  nullable    = false
+
+  validation {
+    condition     = var.throttling_rate_limit > 0
+    error_message = "throttling_rate_limit must be a number of requests per second above 0."
+  }
+}

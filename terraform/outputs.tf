@@ -1,0 +1,69 @@
+output "access_log_group_name" {
+  description = "Name of the stage's access log group, or null."
+  value       = module.backend.access_log_group_name
+}
+
+output "api_id" {
+  description = "Id of the API."
+  value       = module.backend.api_id
+}
+
+output "connect_function_arn" {
+  description = "ARN of the function behind `$connect`."
+  value       = module.backend.connect_function_arn
+}
+
+output "connections_table_arn" {
+  description = "ARN of the connections table."
+  value       = module.backend.connections_table_arn
+}
+
+output "connections_table_name" {
+  description = "Name of the connections table."
+  value       = module.backend.connections_table_name
+}
+
+output "default_function_arn" {
+  description = "ARN of the function behind `$default`."
+  value       = module.backend.default_function_arn
+}
+
+output "disconnect_function_arn" {
+  description = "ARN of the function behind `$disconnect`."
+  value       = module.backend.disconnect_function_arn
+}
+
+output "log_group_names" {
+  description = "Names of the functions' log groups by handler."
+  value       = module.backend.log_group_names
+}
+
+output "management_endpoint" {
+  description = "Base URL of the `@connections` calls, as the functions use it."
+  value       = module.backend.management_endpoint
+}
+
+output "sendmessage_function_arn" {
+  description = "ARN of the function behind `sendmessage`."
+  value       = module.backend.sendmessage_function_arn
+}
+
+output "stage_execution_arn" {
+  description = "ARN prefix of the stage: a function of your own may send to clients with `execute-api:ManageConnections` on it and `/POST/@connections/*`."
+  value       = module.backend.stage_execution_arn
+}
+
+output "stage_name" {
+  description = "Name of the stage."
+  value       = module.backend.stage_name
+}
+
+output "websocket_url" {
+  description = "URL that clients connect to."
+  value       = module.backend.websocket_url
+}
+
+output "whoami_function_arn" {
+  description = "ARN of the function behind `whoami`."
+  value       = module.backend.whoami_function_arn
+}
