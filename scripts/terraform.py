@@ -1,0 +1,432 @@
+"""Run Terraform the way make, the tests and the targets need it.
+
+``python -m scripts.terraform <arguments>`` is ``terraform <arguments>`` with the provider installation chosen below;
+``python -m scripts.terraform check [directory ...]`` initialises, validates and tests every configuration.
+
+Providers are installed from the first of these that applies:
+
+1. a CLI configuration file of yours: the one that ``TF_CLI_CONFIG_FILE`` names, or ``~/.terraformrc`` when it has a
+   ``provider_installation`` block;
+2. the directory that ``TF_PROVIDER_MIRROR`` names, laid out as ``terraform providers mirror`` does;
+3. registry.terraform.io, when it answers (proxy settings are honoured);
+4. a filesystem mirror in one of the places where Terraform or an administrator would put one.
+
+This file needs the standard library only.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import functools
+import hashlib
+import http.client
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.request
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+
+REPOSITORY = Path(__file__).resolve().parent.parent
+CONFIGURATION = REPOSITORY / "terraform"
+GENERATED = REPOSITORY / "build" / "terraform"
+
+MINIMUM_VERSION = (1, 9)
+INSTALL_PAGE = "https://developer.hashicorp.com/terraform/install"
+REGISTRY_DISCOVERY = "https://registry.terraform.io/.well-known/terraform.json"
+REGISTRY_TIMEOUT_SECONDS = 3.0
+AWS_PROVIDER = Path("registry.terraform.io", "hashicorp", "aws")
+SYSTEM_MIRRORS = (Path("/usr/local/share/terraform/plugins"), Path("/usr/share/terraform/plugins"))
+ADD_ON_SOFTWARE = Path("/opt")
+# An emulator answers at once: Terraform's default of 10 requests at a time is made for AWS.
+PARALLELISM = 30
+CHECKS_AT_ONCE = 2
+
+# What a user's own `terraform apply` leaves beside the configuration, and what belongs to it alone.
+PERSONAL_FILES = (
+    ".terraform",
+    ".terraform.lock.hcl",
+    "*.tfstate",
+    "*.tfstate.*",
+    "*.tfplan",
+    "terraform.tfvars",
+    "terraform.tfvars.json",
+    "*.auto.tfvars",
+    "*.auto.tfvars.json",
+    "override.tf",
+    "*_override.tf",
+    "crash.log",
+)
+
+
+class TerraformError(Exception):
+    """Terraform cannot run or has failed; the message is for the person who started it."""
+
+
+@functools.cache
+def executable() -> str:
+    """Return the path of Terraform.
+
+    Raises:
+        TerraformError: it is missing or too old.
+    """
+    wanted = f"Roomcast needs Terraform >= {'.'.join(map(str, MINIMUM_VERSION))}; get it from {INSTALL_PAGE}"
+    path = shutil.which("terraform")
+    if path is None:
+        raise TerraformError(f"terraform is not on PATH: {wanted}")
+    answer = subprocess.run([path, "version", "-json"], capture_output=True, text=True, check=False)
+    version = parse_version(answer.stdout)
+    if version < MINIMUM_VERSION:
+        raise TerraformError(f"{path} is Terraform {'.'.join(map(str, version)) or 'of unknown version'}: {wanted}")
+    return path
+
+
+def parse_version(text: str) -> tuple[int, ...]:
+    """Return the version that ``terraform version -json`` printed, empty when there is none in it."""
+    found = re.search(r'"terraform_version": *"(\d+)\.(\d+)\.(\d+)', text)
+    return tuple(int(part) for part in found.groups()) if found else ()
+
+
+def with_providers(environment: Mapping[str, str]) -> dict[str, str]:
+    """Return a copy of an environment in which ``terraform init`` finds the AWS provider.
+
+    Args:
+        environment: what Terraform would be started with; the module's docstring tells which variables count.
+
+    Raises:
+        TerraformError: the provider is nowhere to be had; the message names the ways out.
+    """
+    prepared = _without_missing_configuration(environment)
+    if _configures_providers(prepared):
+        return prepared
+    mirror: Path | None
+    if named := prepared.get("TF_PROVIDER_MIRROR"):
+        mirror = Path(named).resolve()
+        if not (mirror / AWS_PROVIDER).is_dir():
+            raise TerraformError(f"TF_PROVIDER_MIRROR is {named}, which holds no {AWS_PROVIDER}")
+    elif registry_answers():
+        return prepared
+    else:
+        mirror = find_mirror(prepared)
+    if mirror is None:
+        raise TerraformError(
+            "the AWS provider is nowhere to be had: registry.terraform.io does not answer and no filesystem mirror was "
+            "found. Either connect to the registry (HTTPS_PROXY is honoured); or run `terraform providers mirror "
+            "DIRECTORY` in terraform/ on a connected machine, copy DIRECTORY here and set TF_PROVIDER_MIRROR to it; or "
+            "set TF_CLI_CONFIG_FILE to a CLI configuration file with a provider_installation block"
+        )
+    return {**prepared, "TF_CLI_CONFIG_FILE": str(_write_cli_configuration(mirror))}
+
+
+def _without_missing_configuration(environment: Mapping[str, str]) -> dict[str, str]:
+    """Return a copy without a ``TF_CLI_CONFIG_FILE`` that does not exist, of which Terraform would warn each time."""
+    prepared = dict(environment)
+    if not Path(prepared.get("TF_CLI_CONFIG_FILE", "")).is_file():
+        prepared.pop("TF_CLI_CONFIG_FILE", None)
+    return prepared
+
+
+def _configures_providers(environment: Mapping[str, str]) -> bool:
+    if "TF_CLI_CONFIG_FILE" in environment:
+        return True
+    default = _home(environment) / ".terraformrc"
+    return default.is_file() and bool(re.search(r"^\s*provider_installation\b", default.read_text(), re.MULTILINE))
+
+
+@functools.cache
+def registry_answers() -> bool:
+    """Tell whether the public provider registry can be reached; asked once per process, within a few seconds."""
+    timeout = REGISTRY_TIMEOUT_SECONDS * float(os.environ.get("TIMEOUT_FACTOR", "1"))
+    try:
+        with urllib.request.urlopen(REGISTRY_DISCOVERY, timeout=timeout):
+            return True
+    except (OSError, http.client.HTTPException):
+        return False
+
+
+def find_mirror(environment: Mapping[str, str]) -> Path | None:
+    """Return the first usual directory that holds the AWS provider as a filesystem mirror, if any does.
+
+    See https://developer.hashicorp.com/terraform/cli/config/config-file#implied-local-mirror-directories
+    """
+    home = _home(environment)
+    data = Path(environment.get("XDG_DATA_HOME") or home / ".local" / "share")
+    usual = [home / ".terraform.d" / "plugins", data / "terraform" / "plugins", *SYSTEM_MIRRORS]
+    added = sorted(ADD_ON_SOFTWARE.iterdir()) if ADD_ON_SOFTWARE.is_dir() else []
+    return next((mirror for mirror in [*usual, *added] if (mirror / AWS_PROVIDER).is_dir()), None)
+
+
+def _home(environment: Mapping[str, str]) -> Path:
+    return Path(environment.get("HOME") or Path.home())
+
+
+def _write_cli_configuration(mirror: Path) -> Path:
+    text = (
+        "disable_checkpoint = true\n"
+        "provider_installation {\n"
+        "  filesystem_mirror {\n"
+        f"    path = {json.dumps(str(mirror))}\n"
+        "  }\n"
+        "}\n"
+    )
+    # One file per content: runs at the same time never change a file under each other.
+    file = GENERATED / f"providers-{hashlib.sha256(text.encode()).hexdigest()[:8]}.tfrc"
+    if not file.is_file():
+        file.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.NamedTemporaryFile("w", dir=file.parent, delete=False) as temporary:
+            temporary.write(text)
+        Path(temporary.name).replace(file)
+    return file
+
+
+class Plan(NamedTuple):
+    """What ``terraform plan`` found."""
+
+    changes: bool
+    """Whether anything would change."""
+    text: str
+    """The plan as Terraform printed it."""
+
+
+@dataclass
+class Workspace:
+    """One configuration with a state of its own; nothing is written outside its scratch directory.
+
+    The configuration is copied, so that a user's own state, lock file, variables and overrides in ``terraform/`` are
+    neither seen nor touched, and runs at the same time in one clone do not meet. ``init`` copies it afresh: call it
+    again to see edits.
+
+    Attributes:
+        directory: ``terraform/`` or a directory below it.
+        scratch: existing or new directory that keeps copy, providers and state; remove it when done.
+        variables: values of the root module's variables.
+        environment: Terraform's whole environment; this process's own by default.
+        report: called with each line that Terraform prints.
+    """
+
+    directory: Path
+    scratch: Path
+    variables: Mapping[str, Any] = field(default_factory=dict)
+    environment: Mapping[str, str] | None = None
+    report: Callable[[str], None] | None = None
+
+    def init(self, *, backend: bool = True) -> None:
+        """Copy the configuration and install its modules and providers.
+
+        Args:
+            backend: prepare the state; not needed to ``validate`` or ``test``.
+
+        Raises:
+            TerraformError: Terraform failed, or the AWS provider is nowhere to be had.
+        """
+        self._copy_configuration()
+        environment = with_providers(self._environment())
+        cache = Path(environment.setdefault("TF_PLUGIN_CACHE_DIR", str(GENERATED / "plugin-cache")))
+        # Each copy starts without a lock file, and without one Terraform would not take a provider from the cache.
+        environment["TF_PLUGIN_CACHE_MAY_BREAK_DEPENDENCY_LOCK_FILE"] = "1"
+        with _only_user_of(cache):
+            self._run("init", "-reconfigure" if backend else "-backend=false", environment=environment)
+
+    def validate(self) -> None:
+        """Check the configuration without any state or AWS; raises TerraformError when it is wrong."""
+        self._run("validate")
+
+    def test(self) -> str:
+        """Run the module's ``tests/*.tftest.hcl`` and return what Terraform printed; raises TerraformError."""
+        return self._run("test")
+
+    def plan(self) -> Plan:
+        """Compare configuration, state and reality; raises TerraformError."""
+        text, status = self._run_any("plan", "-detailed-exitcode", *self._variable_options(), accepted=(0, 2))
+        return Plan(changes=status == 2, text=text)
+
+    def apply(self) -> None:
+        """Create or change what the configuration describes; raises TerraformError."""
+        self._run("apply", "-auto-approve", f"-parallelism={PARALLELISM}", *self._variable_options())
+
+    def destroy(self) -> None:
+        """Remove everything in the state; raises TerraformError."""
+        self._run("destroy", "-auto-approve", f"-parallelism={PARALLELISM}", *self._variable_options())
+
+    def output(self) -> dict[str, Any]:
+        """Return what ``terraform output -json`` prints: a mapping with ``value``, ``type``, ``sensitive`` by name."""
+        outputs: dict[str, Any] = json.loads(self._run("output", "-json"))
+        return outputs
+
+    @property
+    def _tree(self) -> Path:
+        return self.scratch.resolve() / "repository"
+
+    def _copy_configuration(self) -> None:
+        shutil.rmtree(self._tree, ignore_errors=True)
+        copy = self._tree / CONFIGURATION.name
+        shutil.copytree(CONFIGURATION, copy, ignore=shutil.ignore_patterns(*PERSONAL_FILES))
+        # The configuration finds sources and zips by their place in the repository.
+        (self._tree / "handlers").symlink_to(REPOSITORY / "handlers")
+        (self._tree / "build").mkdir()
+        (self._tree / "build" / "handlers").symlink_to(REPOSITORY / "build" / "handlers")
+        state = json.dumps(str(self.scratch.resolve() / "terraform.tfstate"))
+        backend = f'terraform {{\n  backend "local" {{\n    path = {state}\n  }}\n}}\n'
+        (self._working_directory / "scratch_override.tf").write_text(backend)
+
+    @property
+    def _working_directory(self) -> Path:
+        return self._tree / self.directory.resolve().relative_to(REPOSITORY)
+
+    def _environment(self) -> dict[str, str]:
+        inherited = os.environ if self.environment is None else self.environment
+        environment = _without_missing_configuration(inherited)
+        environment.pop("TF_WORKSPACE", None)
+        return environment | {
+            "TF_DATA_DIR": str(self.scratch.resolve() / "data"),
+            "TF_IN_AUTOMATION": "1",
+            "TF_INPUT": "0",
+            "CHECKPOINT_DISABLE": "1",
+        }
+
+    def _variable_options(self) -> list[str]:
+        file = self.scratch.resolve() / "variables.tfvars.json"
+        file.write_text(json.dumps(dict(self.variables), indent=2) + "\n")
+        return [f"-var-file={file}"]
+
+    def _run(self, command: str, *options: str, environment: Mapping[str, str] | None = None) -> str:
+        return self._run_any(command, *options, environment=environment)[0]
+
+    def _run_any(
+        self, command: str, *options: str, environment: Mapping[str, str] | None = None, accepted: Sequence[int] = (0,)
+    ) -> tuple[str, int]:
+        arguments = [executable(), f"-chdir={self._working_directory}", command, "-no-color", *options]
+        text, status = _follow(arguments, environment or self._environment(), self.report)
+        if status not in accepted:
+            raise TerraformError(f"terraform {command} failed in {self.directory} (exit status {status}):\n{text}")
+        return text, status
+
+
+def _follow(
+    arguments: Sequence[str], environment: Mapping[str, str], report: Callable[[str], None] | None
+) -> tuple[str, int]:
+    """Run a command, hand on each line as it comes, and return all it printed and its exit status."""
+    lines = []
+    with subprocess.Popen(
+        arguments,
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        encoding="utf-8",
+        errors="replace",
+    ) as process:
+        assert process.stdout is not None
+        try:
+            for line in process.stdout:
+                lines.append(line)
+                if report is not None:
+                    report(line.rstrip("\n"))
+        except BaseException as error:
+            # Ctrl-C has reached Terraform too, and it stops by itself; a second signal would make it drop everything.
+            if not isinstance(error, KeyboardInterrupt):
+                process.send_signal(signal.SIGINT)
+            process.communicate()
+            raise
+    return "".join(lines), process.returncode
+
+
+@contextlib.contextmanager
+def _only_user_of(cache: Path) -> Iterator[None]:
+    """Hold the plugin cache alone: Terraform does not guard it against a second ``init``."""
+    cache.mkdir(parents=True, exist_ok=True)
+    with (cache / ".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def configurations() -> list[Path]:
+    """Return every directory that is checked: the root, each module, each example."""
+    candidates = [CONFIGURATION, *CONFIGURATION.glob("modules/*"), *CONFIGURATION.glob("examples/*")]
+    return sorted(directory for directory in candidates if any(directory.glob("*.tf")))
+
+
+def check(directories: Sequence[Path]) -> bool:
+    """Initialise, validate and test configurations, printing one line for each and the output of what fails.
+
+    Returns:
+        Whether all is well.
+    """
+    executable()
+    passed = failed = 0
+    GENERATED.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=GENERATED, prefix="check-") as scratch:
+        pool = ThreadPoolExecutor(CHECKS_AT_ONCE)
+        try:
+            results = pool.map(lambda item: _check_one(item[1], Path(scratch, str(item[0]))), enumerate(directories))
+            for result in results:
+                print(result.text, flush=True)
+                passed += result.passed
+                failed += result.failed
+        finally:
+            pool.shutdown(cancel_futures=True)
+    print(f"terraform: {passed} passed, {failed} failed")
+    return failed == 0
+
+
+class _Checked(NamedTuple):
+    text: str
+    passed: int
+    failed: int
+
+
+def _check_one(directory: Path, scratch: Path) -> _Checked:
+    """Check one configuration; being valid counts as one thing passed."""
+    started = time.monotonic()
+    scratch.mkdir()
+    workspace = Workspace(directory, scratch)
+    name = str(directory.resolve().relative_to(REPOSITORY))
+    try:
+        workspace.init(backend=False)
+        workspace.validate()
+        passed, failed = _count_tests(workspace.test())
+    except TerraformError as error:
+        passed, failed = _count_tests(str(error))
+        return _Checked(f"FAILED  {name}\n{error}", passed, max(failed, 1))
+    seconds = time.monotonic() - started
+    return _Checked(f"ok      {name:<40} valid, {passed} tests passed, {seconds:.1f} s", passed + 1, failed)
+
+
+def _count_tests(text: str) -> tuple[int, int]:
+    """Return how many runs passed and failed according to the last line of ``terraform test``."""
+    found = re.search(r"(\d+) passed, (\d+) failed", text)
+    return (int(found[1]), int(found[2])) if found else (0, 0)
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Run the command line; return its exit status, or become Terraform."""
+    try:
+        if arguments[:1] == ["check"]:
+            return 0 if check([Path(argument) for argument in arguments[1:]] or configurations()) else 1
+        environment = _without_missing_configuration(os.environ)
+        if "init" in arguments:
+            environment = with_providers(environment)
+        if not sys.stdout.isatty():
+            environment["TF_CLI_ARGS"] = f"{environment.get('TF_CLI_ARGS', '')} -no-color".strip()
+        # Becoming Terraform leaves terminal, Ctrl-C and exit status to it.
+        os.execve(executable(), ["terraform", *arguments], environment)  # noqa: S606 - no shell is wanted
+    except TerraformError as error:
+        print(f"terraform: {error}", file=sys.stderr)
+        return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
