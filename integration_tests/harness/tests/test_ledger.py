@@ -1,0 +1,256 @@
+"""The set checker: what is lost, missing, duplicated, unexpected and recovered, and what must not be concluded."""
+
+from __future__ import annotations
+
+import pickle
+import tracemalloc
+from typing import TYPE_CHECKING
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from integration_tests.harness.ledger import Ledger, Member, Tally
+
+if TYPE_CHECKING:
+    from random import Random
+
+    from integration_tests.harness.ledger import Sender
+
+pytestmark = pytest.mark.without_target
+
+TRANSIT = 2.0
+
+
+@pytest.fixture
+def ledger() -> Ledger:
+    """A ledger of an empty run."""
+    return Ledger("run", transit=TRANSIT)
+
+
+def joined(ledger: Ledger, name: str, at: float = 0.0, room: str = "lobby") -> Member:
+    """Add a client whose handshake ended at this time."""
+    member = ledger.member(room, name)
+    member.joined_at = at
+    return member
+
+
+def send(sender: Sender, at: float, *, to: list[Member], ledger: Ledger, acknowledge: bool = True) -> str:
+    """Send a message that arrives at these members 10 ms later, and whose receipt comes 20 ms later."""
+    attempt = sender.attempt(at, at)
+    for member in to:
+        ledger.receive(member, attempt.text + "hello", at + 0.01)
+    if acknowledge:
+        sender.acknowledge(attempt.sequence, at + 0.02)
+    return attempt.text
+
+
+def test_delivered_once_to_each_is_clean(ledger: Ledger) -> None:
+    members = [joined(ledger, name) for name in "ab"]
+    for at in (1.0, 2.0, 3.0):
+        send(ledger.sender("lobby", "a"), at, to=members, ledger=ledger)
+    verdict = ledger.verdict()
+    assert verdict.total == Tally(attempted=3, acknowledged=3, expected=6, delivered=6)
+    assert verdict.total.clean
+    assert (verdict.members, verdict.broken, verdict.examples) == (2, 0, [])
+
+
+def test_a_delivery_that_does_not_come_is_lost(ledger: Ledger) -> None:
+    a, _ = joined(ledger, "a"), joined(ledger, "b")
+    send(ledger.sender("lobby", "a"), 1.0, to=[a], ledger=ledger)
+    verdict = ledger.verdict()
+    assert verdict.total.lost == 1
+    assert not verdict.total.clean
+    assert verdict.examples == ["lost: message 0 of a in room lobby, sent at 1.000: b"]
+
+
+def test_what_nobody_acknowledged_is_missing_and_not_lost(ledger: Ledger) -> None:
+    a, b = joined(ledger, "a"), joined(ledger, "b")
+    sender = ledger.sender("lobby", "a")
+    send(sender, 1.0, to=[], ledger=ledger, acknowledge=False)
+    send(sender, 2.0, to=[a, b], ledger=ledger, acknowledge=False)
+    send(sender, 3.0, to=[a], ledger=ledger)
+    sender.fail(2)
+    total = ledger.verdict().total
+    assert (total.acknowledged, total.unanswered, total.failed) == (0, 2, 1)
+    assert (total.lost, total.missing) == (0, 3)
+    assert total.recovered == 2
+
+
+def test_a_second_copy_is_a_duplicate_and_is_not_timed(ledger: Ledger) -> None:
+    a = joined(ledger, "a")
+    text = send(ledger.sender("lobby", "a"), 1.0, to=[a], ledger=ledger)
+    ledger.receive(a, text, 90.0)
+    ledger.receive(a, text, 91.0)
+    verdict = ledger.verdict()
+    assert (verdict.total.delivered, verdict.total.duplicated) == (1, 2)
+    assert ledger.latency.total.count == 1
+    assert "2 copies too many" in verdict.examples[0]
+
+
+def test_a_message_from_another_room_counts_where_it_arrived_and_where_it_came_from(ledger: Ledger) -> None:
+    a, spy = joined(ledger, "a"), joined(ledger, "spy", room="attic")
+    send(ledger.sender("lobby", "a"), 1.0, to=[a, spy], ledger=ledger)
+    verdict = ledger.verdict()
+    assert (verdict.rooms["lobby"].unexpected, verdict.rooms["attic"].unexpected) == (0, 1)
+    assert verdict.senders["lobby|a"].unexpected == 1
+    assert verdict.total == Tally(attempted=1, acknowledged=1, expected=1, delivered=1, unexpected=1)
+    assert "spy in room attic received" in verdict.examples[0]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "hello",
+        "",
+        '{"error": "x"}',
+        "other-run|lobby|a|0|1000000|",
+        "run|lobby|a|0|",
+        "run|lobby|a|-1|5|",
+        "run|lobby|a|" + "9" * 5000 + "|5|",
+    ],
+)
+def test_a_text_that_this_run_did_not_make_is_unexpected(ledger: Ledger, text: str) -> None:
+    ledger.receive(joined(ledger, "a"), text, 1.0)
+    assert ledger.verdict().total == Tally(unexpected=1)
+
+
+def test_a_message_that_was_never_sent_is_unexpected(ledger: Ledger) -> None:
+    ledger.receive(joined(ledger, "a"), "run|lobby|a|999999999|1000000|", 1.0)
+    verdict = ledger.verdict()
+    assert verdict.total == Tally(unexpected=1)
+    assert "never sent" in verdict.examples[0]
+
+
+@pytest.mark.parametrize(
+    ("joined_at", "leaving_at", "owed"),
+    [
+        (10.0, 99.0, True),  # the handshake ended as the send began
+        (10.1, 99.0, False),  # it was still going on
+        (0.0, 10.02 + TRANSIT, True),  # left when the frames had had their time
+        (0.0, 10.01 + TRANSIT, False),  # left while they were under way
+        (0.0, 5.0, False),
+    ],
+)
+def test_only_a_membership_that_spans_the_message_is_owed_it(
+    ledger: Ledger, joined_at: float, leaving_at: float, owed: bool
+) -> None:
+    member = joined(ledger, "a", joined_at)
+    member.leaving_at = leaving_at
+    send(ledger.sender("lobby", "s"), 10.0, to=[], ledger=ledger)
+    total = ledger.verdict().total
+    assert total.expected == total.lost == owed
+
+
+@pytest.mark.parametrize("receives", [True, False])
+def test_at_the_edges_of_a_membership_both_outcomes_are_right(ledger: Ledger, receives: bool) -> None:
+    member = joined(ledger, "a", at=10.1)
+    send(ledger.sender("lobby", "s"), 10.0, to=[member] if receives else [], ledger=ledger)
+    assert ledger.verdict().total.clean
+
+
+def test_a_handshake_that_never_ended_owes_nothing(ledger: Ledger) -> None:
+    ledger.member("lobby", "refused")
+    send(ledger.sender("lobby", "s"), 10.0, to=[], ledger=ledger)
+    assert ledger.verdict().total.clean
+
+
+def test_an_unanswered_message_is_owed_to_those_who_stayed(ledger: Ledger) -> None:
+    joined(ledger, "stays")
+    joined(ledger, "goes").leaving_at = 500.0
+    send(ledger.sender("lobby", "s"), 10.0, to=[], ledger=ledger, acknowledge=False)
+    assert ledger.verdict().total.missing == 1
+
+
+def test_a_connection_that_went_by_itself_is_counted_and_owed_nothing_more(ledger: Ledger) -> None:
+    broken, closed = joined(ledger, "a"), joined(ledger, "b")
+    broken.left_at = 9.0
+    closed.leaving_at, closed.left_at = 9.0, 9.1
+    send(ledger.sender("lobby", "s"), 10.0, to=[], ledger=ledger)
+    verdict = ledger.verdict()
+    assert verdict.broken == 1
+    assert verdict.total.clean
+
+
+def test_latency_counts_from_the_intended_send_time(ledger: Ledger) -> None:
+    member = joined(ledger, "a")
+    attempt = ledger.sender("lobby", "s").attempt(intended_at=10.0, at=13.0)
+    ledger.receive(member, attempt.text, 13.5)
+    assert ledger.latency.total.percentiles().max_ms == pytest.approx(3500, rel=1e-3)
+
+
+def test_names_that_would_break_a_text_apart_are_refused(ledger: Ledger) -> None:
+    with pytest.raises(ValueError, match="must not contain"):
+        ledger.sender("lob|by", "a")
+
+
+def test_examples_are_few_and_name_few_clients(ledger: Ledger) -> None:
+    for number in range(10):
+        joined(ledger, f"client-{number}")
+    for at in range(100):
+        send(ledger.sender("lobby", "s"), float(at), to=[], ledger=ledger)
+    examples = ledger.verdict().examples
+    assert len(examples) == 20
+    assert examples[0].endswith("client-4 and 5 more")
+
+
+def test_the_ledgers_of_two_processes_are_judged_as_one() -> None:
+    one, two = Ledger("run"), Ledger("run")
+    a, b, spy = joined(one, "a"), joined(two, "b"), joined(two, "spy", room="attic")
+    text = send(one.sender("lobby", "s1"), 1.0, to=[a], ledger=one)
+    two.receive(b, text, 1.1)
+    two.receive(spy, text, 1.1)
+    send(two.sender("lobby", "s2"), 2.0, to=[b], ledger=two)
+    one.merge(pickle.loads(pickle.dumps(two)))  # noqa: S301 - our own bytes
+    verdict = one.verdict()
+    assert verdict.total == Tally(attempted=2, acknowledged=2, expected=4, delivered=3, lost=1, unexpected=1)
+    assert verdict.examples[1] == "lost: message 0 of s2 in room lobby, sent at 2.000: a"
+    assert one.latency.total.count == 3
+
+
+def test_ledgers_that_do_not_belong_together_are_refused(ledger: Ledger) -> None:
+    with pytest.raises(ValueError, match="runs run and other"):
+        ledger.merge(Ledger("other"))
+    twin = Ledger("run", transit=TRANSIT)
+    for each in (ledger, twin):
+        each.sender("lobby", "s").attempt(1.0, 1.0)
+    with pytest.raises(ValueError, match="sent from two processes"):
+        ledger.merge(twin)
+
+
+times = st.integers(0, 20).map(float)
+memberships = st.lists(st.tuples(times, times), min_size=1, max_size=8)
+
+
+@given(memberships, st.lists(times, max_size=8), st.randoms(use_true_random=False))
+def test_the_verdict_equals_a_count_by_hand(
+    intervals: list[tuple[float, float]], sends: list[float], dice: Random
+) -> None:
+    ledger = Ledger("run", transit=TRANSIT)
+    members = [joined(ledger, str(number), start) for number, (start, _) in enumerate(intervals)]
+    for member, (start, length) in zip(members, intervals, strict=True):
+        member.leaving_at = start + length
+    sender, owed, lost, delivered = ledger.sender("lobby", "s"), 0, 0, 0
+    for at in sorted(sends):
+        receivers = [member for member in members if dice.random() < 0.7]
+        send(sender, at, to=receivers, ledger=ledger)
+        delivered += len(receivers)
+        for member in members:
+            if member.joined_at <= at and member.leaving_at >= at + 0.02 + TRANSIT:
+                owed += 1
+                lost += member not in receivers
+    total = ledger.verdict().total
+    assert (total.expected, total.lost, total.delivered) == (owed, lost, delivered)
+
+
+def test_a_delivery_costs_about_one_bit() -> None:
+    ledger = Ledger("run")
+    members = [joined(ledger, str(number)) for number in range(2_000)]
+    sender = ledger.sender("lobby", "s")
+    tracemalloc.start()
+    for at in range(10):
+        send(sender, float(at), to=members, ledger=ledger)
+    used, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert ledger.verdict().total == Tally(attempted=10, acknowledged=10, expected=20_000, delivered=20_000)
+    assert used < 20_000  # less than a byte per delivery, everything included
