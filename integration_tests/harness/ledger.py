@@ -31,7 +31,8 @@ import re
 from array import array
 from bisect import bisect_left, bisect_right
 from collections import Counter, defaultdict
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
+from functools import lru_cache
 from itertools import accumulate
 from operator import or_
 from typing import TYPE_CHECKING, NamedTuple
@@ -53,10 +54,11 @@ class Member:
     Attributes:
         room: Name of the room.
         name: What examples call this client.
-        number: Its bit in the room's deliveries.
+        number: Its place among the room's members.
         joined_at: When its handshake ended, monotonic seconds; infinite if it never did.
         leaving_at: When the client began to close; infinite if it never did.
         left_at: When the connection was gone; infinite while it is open.
+        bit: The one that is set in a message it received.
     """
 
     room: str
@@ -65,6 +67,10 @@ class Member:
     joined_at: float = math.inf
     leaving_at: float = math.inf
     left_at: float = math.inf
+    bit: int = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.bit = 1 << self.number
 
     @property
     def broken(self) -> bool:
@@ -82,6 +88,28 @@ class Attempt(NamedTuple):
 
     sequence: int
     text: str
+
+
+class Stamp(NamedTuple):
+    """What the text of a message says about it."""
+
+    run: str
+    room: str
+    sender: str
+    sequence: int
+    intended_at: float
+
+
+STAMP = re.compile(r"([^|]*)\|([^|]*)\|([^|]*)\|(\d{1,12})\|(\d{1,18})\|")
+
+
+@lru_cache(maxsize=256)  # all members of a room receive the same text
+def read_stamp(text: str) -> Stamp | None:
+    """Take apart the text of an :class:`Attempt`; None if it is none."""
+    if (match := STAMP.match(text)) is None:
+        return None
+    run, room, sender, sequence, intended_at = match.groups()
+    return Stamp(run, room, sender, int(sequence), int(intended_at) / MICROSECONDS)
 
 
 class Sender:
@@ -157,8 +185,7 @@ class Room:
         """Add what another process saw of this room."""
         shift = len(self.members)
         for member in other.members:
-            member.number += shift
-            self.members.append(member)
+            self.members.append(replace(member, number=member.number + shift))
         for sender_name, sender in other.senders.items():
             ledger.sender(name, sender_name).merge(sender, shift)
         self.strays += other.strays
@@ -226,10 +253,6 @@ class Ledger:
         self.run = run
         self.transit = transit
         self.latency = latency or Latency()
-        part = f"([^{SEPARATOR}]*)[{SEPARATOR}]"
-        self._stamp = re.compile(
-            rf"{re.escape(run)}[{SEPARATOR}]{part}{part}(\d{{1,12}})[{SEPARATOR}](\d{{1,18}})[{SEPARATOR}]"
-        )
         self._rooms: dict[str, Room] = {}
         self._stray_examples: list[str] = []
 
@@ -246,24 +269,22 @@ class Ledger:
         Raises:
             ValueError: A name contains the character that separates the parts of a message's text.
         """
-        if SEPARATOR in self.run + room + name:
-            raise ValueError(f"run, room and sender names must not contain {SEPARATOR!r}: {self.run}, {room}, {name}")
         senders = self._room(room).senders
         if name not in senders:
+            if SEPARATOR in self.run + room + name:
+                raise ValueError(f"run, room and sender must not contain {SEPARATOR!r}: {self.run}, {room}, {name}")
             senders[name] = Sender(SEPARATOR.join((self.run, room, name, "")))
         return senders[name]
 
     def receive(self, member: Member, text: str, at: float) -> None:
         """Note that a member received a text at ``at`` (monotonic seconds); whatever it is, it is accounted for."""
-        stamp = self._stamp.match(text)
-        if stamp is None:
+        stamp = read_stamp(text)
+        if stamp is None or stamp.run != self.run:
             self._stray(member, FOREIGN, text)
-            return
-        room, name, sequence, intended_at = stamp.groups()
-        if room != member.room:
-            self._stray(member, f"{room}{SEPARATOR}{name}", text)
-        elif self.sender(room, name).receive(int(sequence), 1 << member.number):
-            self.latency.record(at - int(intended_at) / MICROSECONDS)
+        elif stamp.room != member.room:
+            self._stray(member, f"{stamp.room}{SEPARATOR}{stamp.sender}", text)
+        elif self.sender(stamp.room, stamp.sender).receive(stamp.sequence, member.bit):
+            self.latency.record(at - stamp.intended_at)
 
     def merge(self, other: Ledger) -> None:
         """Add the ledger of another process of the same run, which is used up by it.
@@ -297,7 +318,9 @@ class Ledger:
         return Verdict(sum(rooms.values(), Tally()), rooms, dict(senders), len(members), broken, examples)
 
     def _room(self, name: str) -> Room:
-        return self._rooms.setdefault(name, Room())
+        if name not in self._rooms:
+            self._rooms[name] = Room()
+        return self._rooms[name]
 
     def _stray(self, member: Member, origin: str, text: str) -> None:
         self._room(member.room).strays[origin] += 1
@@ -314,9 +337,9 @@ class _Judge:
         self.room = room
         self.transit = transit
         self.examples = examples
-        self._joined_at, self._joined = _masks((member.joined_at, member.number) for member in room.members)
+        self._joined_at, self._joined = _masks((member.joined_at, member.bit) for member in room.members)
         self._gone_at, self._gone = _masks(
-            (min(member.leaving_at, member.left_at), member.number) for member in room.members
+            (min(member.leaving_at, member.left_at), member.bit) for member in room.members
         )
 
     def tally(self, sender: Sender) -> Tally:
@@ -366,8 +389,8 @@ class _Judge:
 
 def _masks(events: Iterable[tuple[float, int]]) -> tuple[list[float], list[int]]:
     """Return the times at which something happened to members, and after the n first of them the bits concerned."""
-    happened = sorted((at, number) for at, number in events if at < math.inf)
-    return [at for at, _ in happened], [0, *accumulate((1 << number for _, number in happened), or_)]
+    happened = sorted(event for event in events if event[0] < math.inf)
+    return [at for at, _ in happened], [0, *accumulate((bit for _, bit in happened), or_)]
 
 
 def _bits(mask: int) -> Iterator[int]:
