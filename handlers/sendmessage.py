@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-import functools
 from typing import TYPE_CHECKING, Any
 
-from roomcast import aws_json, events, fanout, logs, protocol, rooms, routes, settings
+from roomcast import delivery, events, fanout, protocol, queue, rooms, routes, settings
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Mapping
 
 SETTINGS = settings.from_environment()
 ROOMS = rooms.Rooms(SETTINGS)
 CONNECTIONS = fanout.Engine(SETTINGS.management_endpoint, SETTINGS.region, pace=SETTINGS.pace)
+DELIVERY = delivery.Delivery(CONNECTIONS, ROOMS)
+QUEUE = queue.Queue(SETTINGS) if SETTINGS.queue_url else None
 
 
 def handler(event: Mapping[str, Any], context: events.Context) -> dict[str, int]:
@@ -21,18 +22,19 @@ def handler(event: Mapping[str, Any], context: events.Context) -> dict[str, int]
 
 
 def send(event: events.Event, deadline: float) -> str | None:
-    """Deliver the message; gives the receipt, if the sender asked for one."""
+    """Deliver the message, or queue it for the workers; gives the receipt, if the sender asked for one."""
     message = protocol.parse_message(event.body)
     sender = ROOMS.find(event.connection_id, deadline)
     if sender is None:
         raise protocol.Refusal("not_joined")
-    report = CONNECTIONS.deliver(
-        recipients_of(message, sender, deadline),
-        message.data.encode(),
-        deadline=deadline,
-        on_gone=functools.partial(prune, sender, deadline),
-    )
-    logs.write_metrics("fan-out", report.to_dict(), request_id=event.request_id)
+    fan_out = delivery.FanOut(sender.room, sender.connection_id, message.data, event.request_id)
+    if message.to is None and QUEUE is not None:
+        QUEUE.put([queue.Task(fan_out, shard) for shard in range(ROOMS.shards_per_room)], deadline)
+        return None if message.id is None else protocol.queued_receipt(message.id)
+    try:
+        report = DELIVERY.deliver(fan_out, recipients_of(message, sender, deadline), deadline)
+    except fanout.DeliveryInterruptedError as error:
+        raise protocol.Refusal("unavailable") from error
     return answer(message, report)
 
 
@@ -46,17 +48,10 @@ def recipients_of(message: protocol.Message, sender: rooms.Connection, deadline:
     return [member.recipient]
 
 
-def prune(sender: rooms.Connection, deadline: float, gone: Sequence[fanout.Recipient]) -> None:
-    """Delete what dead members left; what fails here is left to the next send or to time to live."""
-    dead = [recipient for recipient in gone if recipient.connection_id != sender.connection_id]
-    try:
-        ROOMS.prune(sender.room, dead, deadline)
-    except aws_json.ServiceError as error:
-        logs.write("WARNING", "dead members stay for now", error=str(error), members=len(dead))
-
-
 def answer(message: protocol.Message, report: fanout.Report) -> str | None:
     """The receipt, if the sender asked for one; else an error, if somebody was not reached; else nothing."""
+    if not report.complete:
+        raise protocol.Refusal("not_delivered")
     if message.id is not None:
         return protocol.receipt(message.id, report.delivered, report.gone, report.failed)
     if report.failed:

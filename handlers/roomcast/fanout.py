@@ -41,6 +41,9 @@ BACKOFF_CAP_SECONDS = 1.0
 CONNECTION_COST_SECONDS = 0.001
 """CPU time of a new TLS connection: as much as some 40 messages."""
 
+SATURATED = 4
+"""With answers that take this many times as long as the quickest one it is the other side that is busy."""
+
 GONE_BATCH = 50
 LOOK_AHEAD = 1_000
 """How many recipients are pulled at a time."""
@@ -170,6 +173,7 @@ class Engine:
         *,
         deadline: float,
         on_gone: Callable[[Sequence[Recipient]], None] | None = None,
+        on_failed: Callable[[Sequence[Recipient]], None] | None = None,
     ) -> Report:
         """Post a message to every recipient and wait for every answer.
 
@@ -178,9 +182,10 @@ class Engine:
             data: The message, UTF-8, at most 128 KB.
             deadline: Latest end, in seconds of `time.monotonic`; some of it is left to the caller.
             on_gone: Called with up to 50 recipients at a time that are certainly dead, from within the fan-out.
+            on_failed: Called with recipients that were counted as failed, from within the fan-out.
 
         Raises:
-            DeliveryInterruptedError: `recipients` or `on_gone` raised an exception; it is the cause.
+            DeliveryInterruptedError: `recipients`, `on_gone` or `on_failed` raised an exception; it is the cause.
         """
         requests = SignedRequests(
             self._signer,
@@ -191,7 +196,7 @@ class Engine:
             {},
             data,
         )
-        return _Delivery(self._lines, self._bucket, requests, data, recipients, deadline, on_gone).run()
+        return _Delivery(self._lines, self._bucket, requests, data, recipients, deadline, on_gone, on_failed).run()
 
     def close(self) -> None:
         """Close all connections; the engine can be used on."""
@@ -232,6 +237,8 @@ class _Lines:
         self.all: set[_Line] = set()
         self.idle: list[_Line] = []
         self.latency = 0.0
+        self.latency_is_guessed = True
+        self.mean_latency = 0.0
 
     def open(self) -> _Line:
         line = _Line(self.endpoint)
@@ -256,6 +263,13 @@ class _Lines:
         for line in self.all - idle:
             self.drop(line)
         self.idle = list(idle)
+
+    def observe(self, latency: float) -> None:
+        """Note how long an answer took: the shortest counts, since others may have waited for this process."""
+        if latency < self.latency or self.latency_is_guessed:
+            self.latency = latency
+            self.latency_is_guessed = False
+        self.mean_latency += (latency - self.mean_latency) / 16
 
     def close(self) -> None:
         for line in list(self.all):
@@ -339,6 +353,7 @@ class _Delivery:
         recipients: Iterable[Recipient],
         deadline: float,
         on_gone: Callable[[Sequence[Recipient]], None] | None,
+        on_failed: Callable[[Sequence[Recipient]], None] | None,
     ) -> None:
         self._lines = lines
         self._bucket = bucket
@@ -349,6 +364,7 @@ class _Delivery:
         self._deadline = deadline
         self._stop_at = deadline - RESERVE_SECONDS
         self._on_gone = on_gone
+        self._on_failed = on_failed
         self._report = Report()
         self._error: Exception | None = None
         self._fresh: deque[Recipient] = deque()
@@ -368,6 +384,7 @@ class _Delivery:
         cpu = time.process_time()
         report = self._report
         self._lines.drop_unusable()
+        self._lines.latency_is_guessed = True
         try:
             self._loop()
             self._give_up()
@@ -471,8 +488,10 @@ class _Delivery:
             return False
         if self._bucket.limited and self._bucket.wait(now):
             return False
+        if count == 0:
+            return True
         saved = self._backlog() * lines.latency
-        return count == 0 or saved > CONNECTION_COST_SECONDS * count * (count + 1)
+        return saved > CONNECTION_COST_SECONDS * count * (count + 1) and lines.mean_latency < SATURATED * lines.latency
 
     def _backlog(self) -> int:
         """How many posts are still to be sent; of an iterable that does not tell, as many again as were pulled."""
@@ -543,9 +562,7 @@ class _Delivery:
         self._busy -= 1
         if 200 <= answer.status < 300:
             self._report.delivered += 1
-            latency = now - line.sent_at
-            if latency < self._lines.latency or line.answers == 1:
-                self._lines.latency = latency
+            self._lines.observe(now - line.sent_at)
         else:
             self._not_delivered(post, answer, now)
         if answer.keep_alive:
@@ -602,7 +619,7 @@ class _Delivery:
                 self._malformed.append(post.recipient)
         else:
             self._report.refused_status = self._report.refused_status or status
-            self._report.failed += 1
+            self._fail([post.recipient])
 
     def _not_there(self, post: _Post, now: float) -> None:
         """A connection is closed, or not open yet."""
@@ -614,8 +631,10 @@ class _Delivery:
                 self._hand_over_gone()
             return
         post.not_open_until = post.not_open_until or now + NOT_OPEN_RETRY_SECONDS
-        delay = self._delay(post)
-        if now + delay < min(post.not_open_until, self._stop_at):
+        # The last try comes at the very end of that time. So whoever gets one message by such a try also gets those
+        # sent after it: their tries end later.
+        delay = min(self._delay(post), post.not_open_until - now)
+        if delay > 0 and now + delay < self._stop_at:
             self._retry(post, now, delay)
         else:
             self._report.gone += 1
@@ -627,7 +646,7 @@ class _Delivery:
         if now + delay < self._stop_at:
             self._retry(post, now, delay)
         else:
-            self._report.failed += 1
+            self._fail([post.recipient])
 
     def _delay(self, post: _Post) -> float:
         post.attempts += 1
@@ -642,23 +661,34 @@ class _Delivery:
 
     def _give_up(self) -> None:
         """Count whoever was not served as failed."""
-        report = self._report
-        report.failed += self._busy + len(self._fresh) + len(self._again)
-        self._fresh.clear()
+        under_way = [line.post for line in self._lines.all if line.post is not None]
+        self._fail([post.recipient for post in under_way])
+        self._fail([post.recipient for _, _, post in self._again])
+        self._fail(list(self._fresh))
         self._again.clear()
+        self._fresh.clear()
         while not self._exhausted and time.monotonic() < self._deadline - RESERVE_SECONDS / 2:
             self._pull()
-            report.failed += len(self._fresh)
+            self._fail(list(self._fresh))
             self._fresh.clear()
-        report.complete = self._exhausted and self._error is None
+        self._report.complete = self._exhausted and self._error is None
 
     def _hand_over_gone(self) -> None:
         gone, self._gone = self._gone, []
-        if gone and self._on_gone is not None and self._error is None:
-            try:
-                self._on_gone(gone)
-            except Exception as error:  # noqa: BLE001 - whatever it is, it is raised once everybody has been served
-                self._interrupt(error)
+        if self._error is None:
+            self._call(self._on_gone, gone)
+
+    def _fail(self, recipients: Sequence[Recipient]) -> None:
+        self._report.failed += len(recipients)
+        self._call(self._on_failed, recipients)
+
+    def _call(self, callback: Callable[[Sequence[Recipient]], None] | None, recipients: Sequence[Recipient]) -> None:
+        if not recipients or callback is None:
+            return
+        try:
+            callback(recipients)
+        except Exception as error:  # noqa: BLE001 - whatever it is, it is raised once everybody has been served
+            self._interrupt(error)
 
     def _drop_unfinished(self) -> None:
         """Close connections that still wait for an answer: nobody will."""

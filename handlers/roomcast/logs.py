@@ -41,19 +41,19 @@ def write(level: str, message: str, **fields: object) -> None:
         _print({"level": level, "message": message, "timestamp": _now_ms(), **fields})
 
 
-def write_metrics(message: str, metrics: Mapping[str, float], **fields: object) -> None:
+def write_metrics(message: str, numbers: Mapping[str, float | str], **fields: object) -> None:
     """Write one line whose numbers CloudWatch turns into metrics of the function.
 
     Args:
         message: What happened, the same words every time.
-        metrics: Numbers by name; those in ``METRIC_UNITS`` become metrics, the others stay fields.
+        numbers: Values by name; those in ``METRIC_UNITS`` become metrics, the others stay fields.
         fields: JSON values that belong to it.
     """
     timestamp = _now_ms()
     definition = {
         "Namespace": METRIC_NAMESPACE,
         "Dimensions": [["FunctionName"]],
-        "Metrics": [{"Name": name, "Unit": unit} for name, unit in METRIC_UNITS.items() if name in metrics],
+        "Metrics": [{"Name": name, "Unit": unit} for name, unit in METRIC_UNITS.items() if name in numbers],
     }
     _print(
         {
@@ -63,7 +63,7 @@ def write_metrics(message: str, metrics: Mapping[str, float], **fields: object) 
             "message": message,
             "timestamp": timestamp,
             **fields,
-            **metrics,
+            **numbers,
         }
     )
 

@@ -120,6 +120,11 @@ def receipt(message_id: str, delivered: int, gone: int, failed: int) -> str:
     return _dump({"receipt": {"id": message_id, "delivered": delivered, "gone": gone, "failed": failed}})
 
 
+def queued_receipt(message_id: str) -> str:
+    """The answer to a message with an ``id`` that is safe in the queue: workers will deliver it."""
+    return _dump({"receipt": {"id": message_id, "queued": True}})
+
+
 def whoami(connection_id: str, room: str) -> str:
     """The answer to ``whoami``."""
     return _dump({"whoami": {"connectionId": connection_id, "room": room}})

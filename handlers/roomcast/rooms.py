@@ -78,7 +78,7 @@ class Rooms:
     def __init__(self, settings: Settings) -> None:
         self._database = aws_json.Service(settings.dynamodb_endpoint, "dynamodb", "DynamoDB_20120810", settings.region)
         self._table_name = settings.table_name
-        self._shards_per_room = settings.shards_per_room
+        self.shards_per_room = settings.shards_per_room
 
     def join(self, connection_id: str, connected_at: int, room: str, deadline: float) -> None:
         """Make a connection a member of a room: both items or none.
@@ -119,16 +119,18 @@ class Rooms:
 
     def members(self, room: str, deadline: float) -> Iterator[Recipient]:
         """Everyone in a room, page by page, in no order that means anything."""
-        for shard in range(self._shards_per_room):
-            yield from self._members_of_shard(room, shard, deadline)
+        for shard in range(self.shards_per_room):
+            yield from self.members_of_shard(room, shard, deadline)
 
-    def prune(self, room: str, gone: Sequence[Recipient], deadline: float) -> None:
-        """Delete what connections that are certainly dead have left in the table."""
-        connections = [Connection(each.connection_id, each.connected_at, room, each.shard) for each in gone]
-        for start in range(0, len(connections), CONNECTIONS_PER_TRANSACTION):
-            self._delete(connections[start : start + CONNECTIONS_PER_TRANSACTION], deadline)
+    def members_of_shard(self, room: str, shard: int, deadline: float, after: str = "") -> Iterator[Recipient]:
+        """Everyone in one partition of a room, ordered by connection id, page by page.
 
-    def _members_of_shard(self, room: str, shard: int, deadline: float) -> Iterator[Recipient]:
+        Args:
+            room: Name of the room.
+            shard: Number of the partition.
+            deadline: Latest end.
+            after: Leave out connection ids up to this one; empty for none.
+        """
         query = {
             "TableName": self._table_name,
             "ConsistentRead": True,
@@ -142,6 +144,8 @@ class Rooms:
             },
             "Limit": PAGE_ITEMS,
         }
+        if after:
+            query["ExclusiveStartKey"] = _membership_key(room, shard, after)
         while True:
             page = self._database.call("Query", query, deadline)
             for item in page["Items"]:
@@ -150,6 +154,12 @@ class Rooms:
             if "LastEvaluatedKey" not in page:
                 return
             query["ExclusiveStartKey"] = page["LastEvaluatedKey"]
+
+    def prune(self, room: str, gone: Sequence[Recipient], deadline: float) -> None:
+        """Delete what connections that are certainly dead have left in the table."""
+        connections = [Connection(each.connection_id, each.connected_at, room, each.shard) for each in gone]
+        for start in range(0, len(connections), CONNECTIONS_PER_TRANSACTION):
+            self._delete(connections[start : start + CONNECTIONS_PER_TRANSACTION], deadline)
 
     def _delete(self, connections: Sequence[Connection], deadline: float) -> None:
         """Delete the items of connections, but not those that a newer connection of the same id has written."""
@@ -184,7 +194,7 @@ class Rooms:
         self._database.call("TransactWriteItems", {"TransactItems": actions}, deadline)
 
     def _shard_of(self, connection_id: str) -> int:
-        return binascii.crc32(connection_id.encode()) % self._shards_per_room
+        return binascii.crc32(connection_id.encode()) % self.shards_per_room
 
 
 def _items(connection: Connection) -> list[dict[str, Any]]:
@@ -200,15 +210,16 @@ def _items(connection: Connection) -> list[dict[str, Any]]:
 
 
 def _keys(connection: Connection) -> tuple[dict[str, Any], dict[str, Any]]:
-    membership = {
-        "partition_key": {"S": _room_key(connection.room, connection.shard)},
-        "sort_key": {"S": connection.connection_id},
-    }
+    membership = _membership_key(connection.room, connection.shard, connection.connection_id)
     return _connection_key(connection.connection_id), membership
 
 
 def _connection_key(connection_id: str) -> dict[str, Any]:
     return {"partition_key": {"S": f"connection#{connection_id}"}, "sort_key": {"S": "connection"}}
+
+
+def _membership_key(room: str, shard: int, connection_id: str) -> dict[str, Any]:
+    return {"partition_key": {"S": _room_key(room, shard)}, "sort_key": {"S": connection_id}}
 
 
 def _room_key(room: str, shard: int) -> str:

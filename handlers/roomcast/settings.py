@@ -21,6 +21,9 @@ class Settings(NamedTuple):
         management_endpoint: Base URL of the API's ``@connections``, stage or base path mapping included.
         shards_per_room: Number of partitions a room's members are spread over, at least 1.
         pace: Posts per second and invocation, 0 for no limit.
+        sqs_endpoint: Base URL of SQS.
+        queue_url: URL of the fan-out queue; empty when messages are delivered without one.
+        queue_is_fifo: Whether the queue keeps the order of messages.
     """
 
     region: str
@@ -29,6 +32,9 @@ class Settings(NamedTuple):
     management_endpoint: str
     shards_per_room: int
     pace: float
+    sqs_endpoint: str
+    queue_url: str
+    queue_is_fifo: bool
 
 
 def from_environment() -> Settings:
@@ -45,6 +51,9 @@ def from_environment() -> Settings:
         management_endpoint=os.environ["ROOMCAST_MANAGEMENT_ENDPOINT"],
         shards_per_room=int(os.environ.get("ROOMCAST_SHARDS_PER_ROOM", "1")),
         pace=float(os.environ.get("ROOMCAST_PACE", "0")),
+        sqs_endpoint=service_endpoint("sqs"),
+        queue_url=os.environ.get("ROOMCAST_QUEUE_URL", ""),
+        queue_is_fifo=os.environ.get("ROOMCAST_QUEUE_FIFO", "false") == "true",
     )
 
 

@@ -7,6 +7,7 @@ import os
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from roomcast.delivery import Delivery
 from tests.fakes import FakeConnections, FakeTable
 
 if TYPE_CHECKING:
@@ -43,6 +44,8 @@ def load(table: FakeTable, connections: FakeConnections, monkeypatch: pytest.Mon
         monkeypatch.setattr(module, "CONNECTIONS", connections)
         if hasattr(module, "ROOMS"):
             monkeypatch.setattr(module.ROOMS, "_database", table)
+        if hasattr(module, "DELIVERY"):
+            monkeypatch.setattr(module, "DELIVERY", Delivery(connections, module.ROOMS))  # type: ignore[arg-type]
         return module
 
     return load_handler

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 from roomcast import aws_json, fanout
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
-CONNECTED_AT = 1_700_000_000_000
+CONNECTED_AT = int(time.time() * 1000)
 
 
 class FakeContext:
@@ -109,11 +109,12 @@ class FakeConnections:
         *,
         deadline: float,
         on_gone: Callable[[Sequence[fanout.Recipient]], None] | None = None,
+        on_failed: Callable[[Sequence[fanout.Recipient]], None] | None = None,
     ) -> fanout.Report:
         """As ``fanout.Engine.deliver``."""
         assert deadline > time.monotonic()
         report = fanout.Report()
-        for recipient in recipients:
+        for recipient in self._read(recipients, report):
             report.recipients += 1
             if recipient.connection_id in self.gone:
                 report.gone += 1
@@ -121,10 +122,18 @@ class FakeConnections:
                     on_gone([recipient])
             elif recipient.connection_id in self.failing:
                 report.failed += 1
+                if on_failed is not None:
+                    on_failed([recipient])
             else:
                 report.delivered += 1
                 self.posts.append((recipient.connection_id, data.decode()))
         return report
+
+    def _read(self, recipients: Iterable[fanout.Recipient], report: fanout.Report) -> Iterator[fanout.Recipient]:
+        try:
+            yield from recipients
+        except aws_json.ServiceError as error:
+            raise fanout.DeliveryInterruptedError(report) from error
 
     def received(self, connection_id: str) -> list[str]:
         """What a connection was sent, in order."""

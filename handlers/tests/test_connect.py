@@ -60,7 +60,7 @@ def test_a_write_whose_answer_is_lost_leaves_nothing_visible(connect: Any, table
 
 
 def test_members_are_spread_over_the_shards_and_each_remembers_its_own(connect: Any, table: FakeTable) -> None:
-    connect.ROOMS._shards_per_room = 4
+    connect.ROOMS.shards_per_room = 4
     try:
         for number in range(64):
             connect.handler(handshake(f"client-{number}", "lobby"), FakeContext())
@@ -68,7 +68,7 @@ def test_members_are_spread_over_the_shards_and_each_remembers_its_own(connect: 
             recipient.connection_id: recipient for recipient in connect.ROOMS.members("lobby", time.monotonic() + 1)
         }
     finally:
-        connect.ROOMS._shards_per_room = 1
+        connect.ROOMS.shards_per_room = 1
 
     assert len(members) == 64
     assert {recipient.shard for recipient in members.values()} == {0, 1, 2, 3}

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from roomcast import protocol, rooms
-from tests.fakes import FakeConnections, FakeContext, FakeTable, error_code, handshake, message
+from tests.fakes import CONNECTED_AT, FakeConnections, FakeContext, FakeTable, error_code, handshake, message
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -25,21 +26,12 @@ def sendmessage(load: Callable[[str], Any]) -> Any:
     return load("sendmessage")
 
 
-def keep_alive(table: FakeTable) -> None:
-    """Let no item expire: tests use a fixed connection time in the past."""
-    for item in table.items.values():
-        item["expires_at"] = {"N": "99999999999"}
-
-
 def send(module: Any, sender: str, **fields: object) -> None:
     body = {"action": "sendmessage", **fields}
     assert module.handler(message(sender, body), FakeContext()) == {"statusCode": 200}
 
 
-def test_every_member_receives_it_once_and_nobody_else(
-    sendmessage: Any, table: FakeTable, connections: FakeConnections
-) -> None:
-    keep_alive(table)
+def test_every_member_receives_it_once_and_nobody_else(sendmessage: Any, connections: FakeConnections) -> None:
     send(sendmessage, "alice=", data="hello world")
 
     assert sorted(connections.posts) == [(name, "hello world") for name in LOBBY]
@@ -59,9 +51,8 @@ def test_every_member_receives_it_once_and_nobody_else(
     ],
 )
 def test_data_of_another_type_is_sent_as_its_json_text(
-    sendmessage: Any, table: FakeTable, connections: FakeConnections, data: object, text: str
+    sendmessage: Any, connections: FakeConnections, data: object, text: str
 ) -> None:
-    keep_alive(table)
     send(sendmessage, "alice=", data=data)
 
     assert connections.received("bob=") == [text]
@@ -89,9 +80,8 @@ def test_data_of_another_type_is_sent_as_its_json_text(
     ],
 )
 def test_bad_input_reaches_nobody_and_is_answered(
-    sendmessage: Any, table: FakeTable, connections: FakeConnections, body: str, code: str
+    sendmessage: Any, connections: FakeConnections, body: str, code: str
 ) -> None:
-    keep_alive(table)
     sendmessage.handler(message("alice=", body), FakeContext())
 
     [(recipient, text)] = connections.posts
@@ -99,8 +89,7 @@ def test_bad_input_reaches_nobody_and_is_answered(
     assert json.loads(text) == {"error": {"code": code, "message": protocol.ERRORS[code], "requestId": "request-1"}}
 
 
-def test_the_largest_data_is_delivered(sendmessage: Any, table: FakeTable, connections: FakeConnections) -> None:
-    keep_alive(table)
+def test_the_largest_data_is_delivered(sendmessage: Any, connections: FakeConnections) -> None:
     send(sendmessage, "alice=", data="x" * 131_072)
 
     assert connections.received("bob=") == ["x" * 131_072]
@@ -119,8 +108,7 @@ def test_a_named_member_that_has_left_is_unknown(sendmessage: Any, connections: 
     assert [error_code(text) for text in connections.received("alice=")] == ["unknown_recipient"]
 
 
-def test_an_id_asks_for_a_receipt(sendmessage: Any, table: FakeTable, connections: FakeConnections) -> None:
-    keep_alive(table)
+def test_an_id_asks_for_a_receipt(sendmessage: Any, connections: FakeConnections) -> None:
     connections.gone.add("bob=")
     connections.failing.add("carol=")
     send(sendmessage, "alice=", data="hello", id="m-1")
@@ -128,10 +116,7 @@ def test_an_id_asks_for_a_receipt(sendmessage: Any, table: FakeTable, connection
     assert connections.received("alice=") == ["hello", '{"receipt":{"id":"m-1","delivered":1,"gone":1,"failed":1}}']
 
 
-def test_without_an_id_the_sender_hears_of_failures_only(
-    sendmessage: Any, table: FakeTable, connections: FakeConnections
-) -> None:
-    keep_alive(table)
+def test_without_an_id_the_sender_hears_of_failures_only(sendmessage: Any, connections: FakeConnections) -> None:
     connections.failing.add("carol=")
     send(sendmessage, "alice=", data="hello")
 
@@ -142,7 +127,6 @@ def test_without_an_id_the_sender_hears_of_failures_only(
 def test_a_dead_members_items_go_and_only_those(
     sendmessage: Any, table: FakeTable, connections: FakeConnections
 ) -> None:
-    keep_alive(table)
     connections.gone.add("bob=")
     before = table.keys()
     send(sendmessage, "alice=", data="hello")
@@ -153,7 +137,6 @@ def test_a_dead_members_items_go_and_only_those(
 def test_the_senders_own_items_are_never_pruned(
     sendmessage: Any, table: FakeTable, connections: FakeConnections
 ) -> None:
-    keep_alive(table)
     connections.gone.add("alice=")
     before = table.keys()
     send(sendmessage, "alice=", data="hello")
@@ -161,26 +144,21 @@ def test_the_senders_own_items_are_never_pruned(
     assert table.keys() == before
 
 
-def test_a_newer_connection_of_a_dead_ones_id_is_not_pruned(sendmessage: Any, table: FakeTable) -> None:
-    [alice] = [each for each in (sendmessage.ROOMS.find("alice=", 0.0),) if each]
-    bob = sendmessage.ROOMS.find("bob=", 0.0)
-    carol = sendmessage.ROOMS.find("carol=", 0.0)
-    for item in table.items.values():
-        if "carol=" in (item["sort_key"]["S"], item["partition_key"]["S"].removeprefix("connection#")):
-            item["connected_at"] = {"N": str(carol.connected_at + 1)}
+def test_a_newer_connection_of_a_dead_ones_id_is_not_pruned(
+    sendmessage: Any, table: FakeTable, connections: FakeConnections
+) -> None:
+    connections.gone = {"bob=", "carol="}
+    newer = {"N": str(CONNECTED_AT + 1)}
+    table.items["connection#carol=", "connection"]["connected_at"] = newer
+    send(sendmessage, "alice=", data="hello")
 
-    sendmessage.prune(alice, 0.0, [bob.recipient, carol.recipient])
-
-    assert ("room#lobby#0", "carol=") in table.items
-    assert ("connection#carol=", "connection") in table.items
+    assert table.items["connection#carol=", "connection"]["connected_at"] == newer
     assert ("room#lobby#0", "bob=") not in table.items
-    assert ("connection#bob=", "connection") not in table.items
 
 
 def test_a_prune_that_fails_does_not_fail_the_send(
     sendmessage: Any, table: FakeTable, connections: FakeConnections
 ) -> None:
-    keep_alive(table)
     connections.gone.add("bob=")
     table.failing.add("TransactWriteItems")
     send(sendmessage, "alice=", data="hello", id="m-1")
@@ -189,6 +167,8 @@ def test_a_prune_that_fails_does_not_fail_the_send(
 
 
 def test_expired_members_are_ignored(sendmessage: Any, table: FakeTable, connections: FakeConnections) -> None:
+    for item in table.items.values():
+        item["expires_at"] = {"N": str(int(time.time()))}
     send(sendmessage, "alice=", data="hello", id="m-1")
 
     assert connections.posts == [("alice=", '{"receipt":{"id":"m-1","delivered":0,"gone":0,"failed":0}}')]
@@ -196,9 +176,8 @@ def test_expired_members_are_ignored(sendmessage: Any, table: FakeTable, connect
 
 
 def test_every_page_of_a_room_is_read(
-    sendmessage: Any, table: FakeTable, connections: FakeConnections, monkeypatch: pytest.MonkeyPatch
+    sendmessage: Any, connections: FakeConnections, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    keep_alive(table)
     monkeypatch.setattr(rooms, "PAGE_ITEMS", 1)
     send(sendmessage, "alice=", data="hello")
 
@@ -219,9 +198,8 @@ def test_a_table_that_fails_is_answered(sendmessage: Any, table: FakeTable, conn
 
 
 def test_a_fan_out_is_logged_with_its_metrics_but_not_its_text(
-    sendmessage: Any, table: FakeTable, capsys: pytest.CaptureFixture[str]
+    sendmessage: Any, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    keep_alive(table)
     send(sendmessage, "alice=", data="very private")
 
     output = capsys.readouterr().out
