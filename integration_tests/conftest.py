@@ -1,0 +1,152 @@
+"""Options, markers and fixtures of the integration tests; README.md explains them."""
+
+from __future__ import annotations
+
+import os
+import re
+import secrets
+import signal
+from contextlib import ExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from integration_tests.harness.crowd import Crowd
+from integration_tests.harness.deadlines import eventually
+from integration_tests.harness.table import ConnectionsTable
+from integration_tests.targets.catalogue import TARGETS, create_target
+from integration_tests.targets.interface import Capability, Target, TargetError
+from scripts.terraform import TerraformError
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Iterator
+
+PLACES = {
+    "everywhere": "holds on every target, a stage known by its URL alone included",
+    "needs_table": "holds on every target whose connections table may be read and written",
+    "emulator_only": "changes the deployed stage, or opens more sockets than a stage in use should see",
+    "live_only": "shows only on AWS",
+    "without_target": "tests the harness itself, against nothing",
+}
+TARGET = pytest.StashKey[Target]()
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add the options that say what to test and how hard."""
+    group = parser.getgroup("roomcast")
+    group.addoption(
+        "--target",
+        choices=sorted(TARGETS),
+        default=os.environ.get("TARGET", "local"),
+        help="where Roomcast runs (default: environment variable TARGET, else local)",
+    )
+    group.addoption("--connections", type=int, metavar="N", help="sockets a test opens at once (default: the target's)")
+    group.addoption("--websocket-url", metavar="URL", help="live target: the stage's wss:// URL")
+    group.addoption(
+        "--outputs", type=Path, metavar="FILE", help="live target: what `terraform output -json` prints, as a file"
+    )
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Name the target, declare the markers, and let SIGTERM end the run as Ctrl-C does: with everything torn down."""
+    for marker, meaning in PLACES.items():
+        config.addinivalue_line("markers", f"{marker}: {meaning}")
+    config.addinivalue_line("markers", "requires(capability): skipped, with the reason, on a target that lacks it")
+    signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
+    try:
+        config.stash[TARGET] = create_target(
+            config.getoption("--target"), config.getoption("--websocket-url"), config.getoption("--outputs")
+        )
+    except TargetError as error:
+        raise pytest.UsageError(str(error)) from None
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Check that every test says where it holds, and skip those that do not hold on this target."""
+    target = config.stash[TARGET]
+    for item in items:
+        places = [marker.name for marker in item.iter_markers() if marker.name in PLACES]
+        if len(places) != 1:
+            raise pytest.UsageError(f"{item.nodeid} must carry exactly one of {', '.join(PLACES)}; it has {places}")
+        if reason := reason_to_skip(item, places[0], target):
+            item.add_marker(pytest.mark.skip(reason=reason))
+
+
+def reason_to_skip(item: pytest.Item, place: str, target: Target) -> str | None:
+    """Return why a test cannot run on a target, or None if it can."""
+    if place == "live_only" and target.name != "live":
+        return f"shows only on AWS, and this is {target.name}"
+    needed = [capability for marker in item.iter_markers("requires") for capability in marker.args]
+    if place == "needs_table":
+        needed.append(Capability.TABLE)
+    if place == "emulator_only":
+        needed.append(Capability.DEPLOYMENT)
+    lacks = target.lacks()
+    return next((f"{target.name}: {lacks[each]}" for each in needed if each in lacks), None)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    """Print what this run could not show, so that nobody reads more into its green than it proves."""
+    target = config.stash[TARGET]
+    terminalreporter.section(f"what the target {target.name!r} cannot show")
+    for capability, reason in target.lacks().items():
+        terminalreporter.line(f"{capability.value}: {reason}")
+    if text := target.failure_report():
+        terminalreporter.section("the target's log")
+        terminalreporter.line(text)
+
+
+@pytest.fixture(scope="session")
+def target(request: pytest.FixtureRequest) -> Iterator[Target]:
+    """The target, ready; what it made is removed when the last test is over, its log kept if one failed."""
+    with ExitStack() as stack:
+        ready = request.config.stash[TARGET]
+        try:
+            stack.enter_context(ready)
+        except (TargetError, TerraformError) as error:
+            ready.failed = True
+            pytest.exit(f"the target cannot be used: {error}", returncode=pytest.ExitCode.INTERNAL_ERROR)
+        yield ready
+        ready.failed = request.session.testsfailed > 0
+
+
+@pytest.fixture(scope="session")
+def connections(request: pytest.FixtureRequest, target: Target) -> int:
+    """How many sockets a test should open at once: ``--connections``, or what suits the target."""
+    return int(request.config.getoption("--connections") or target.default_connections)
+
+
+@pytest.fixture
+def room(request: pytest.FixtureRequest) -> str:
+    """A room that no other test, and no other run against the same stage, uses."""
+    name = re.sub(r"[^A-Za-z0-9]+", "-", request.node.name.removeprefix("test_"))[:40]
+    return f"{name}-{secrets.token_hex(6)}"
+
+
+@pytest.fixture(scope="session")
+def table(target: Target) -> ConnectionsTable:
+    """The connections table of the stage under test, for tests marked needs_table or emulator_only."""
+    return table_of(target)
+
+
+def table_of(target: Target) -> ConnectionsTable:
+    """Return the connections table of a target that shows it."""
+    assert target.aws is not None, f"{target.name}: {target.lacks()[Capability.TABLE]}"
+    return ConnectionsTable(target.aws.dynamodb, target.deployment.outputs["connections_table_name"])
+
+
+@pytest.fixture(scope="session")
+async def nothing_left(target: Target) -> AsyncIterator[None]:
+    """Where the table is ours alone: after the last test it must become empty."""
+    yield
+    if target.owns_table:
+        await eventually(table_of(target).size, 0, within=60)
+
+
+@pytest.fixture
+async def crowd(target: Target, nothing_left: None) -> AsyncIterator[Crowd]:  # noqa: ARG001 - checked in the end
+    """Opens clients; fails the test if one of them received what the test did not look at; closes them all."""
+    crowd = Crowd(target.deployment.websocket_url)
+    yield crowd
+    await crowd.finish()

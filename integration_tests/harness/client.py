@@ -1,0 +1,205 @@
+"""A WebSocket client that keeps every message until the test has looked at it."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import socket
+import struct
+import time
+from collections import deque
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote, urlsplit
+
+from websockets.asyncio.client import ClientConnection, connect
+from websockets.exceptions import ConnectionClosed
+
+from integration_tests.harness.deadlines import scaled
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from websockets.typing import Data, Subprotocol
+
+DELIVERY = 20.0
+"""Seconds a message may take by default; generous, because a loss is what is looked for, not slowness."""
+HANDSHAKE = 60.0
+"""Seconds a handshake may take by default; ``$connect`` runs before the server answers."""
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One received message.
+
+    Attributes:
+        text: The payload. API Gateway and every emulator differ in frame type, so a binary frame is decoded too.
+        received_at: When it arrived, in seconds of ``time.monotonic()``.
+    """
+
+    text: str
+    received_at: float
+
+
+@dataclass(eq=False, slots=True)
+class Client:
+    """One connected client; made by :meth:`Client.connect`.
+
+    Attributes:
+        connection: The underlying connection of the ``websockets`` package.
+        room: The room asked for in the handshake; None where the client asked for none.
+        connected_at: End of the handshake, in seconds of ``time.monotonic()``.
+        unread: Messages that arrived and that no test has taken yet, oldest first.
+    """
+
+    connection: ClientConnection
+    room: str | None
+    connected_at: float
+    unread: deque[Message] = field(default_factory=deque)
+    _news: asyncio.Event = field(default_factory=asyncio.Event)
+    _reader: asyncio.Task[None] | None = None
+
+    @classmethod
+    async def connect(
+        cls,
+        url: str,
+        room: str | None = None,
+        *,
+        subprotocols: Sequence[str] | None = None,
+        within: float = HANDSHAKE,
+    ) -> Client:
+        """Open a connection.
+
+        Args:
+            url: The stage's WebSocket URL, without a query.
+            room: Value of the ``room`` query parameter; None leaves the query out.
+            subprotocols: Offered ``Sec-WebSocket-Protocol`` values.
+            within: Seconds for the handshake; scaled by ``TIMEOUT_FACTOR``.
+
+        Raises:
+            websockets.exceptions.InvalidStatus: The handshake was refused.
+            OSError: No connection, or the handshake took longer than allowed.
+        """
+        offered: list[Subprotocol] | None = [*subprotocols] if subprotocols else None  # type: ignore[list-item]
+        connection = await connect(
+            url if room is None else f"{url}?room={quote(room, safe='')}",
+            subprotocols=offered,
+            compression=None,  # API Gateway negotiates none; it would only cost memory
+            ping_interval=None,
+            open_timeout=scaled(within),
+            close_timeout=scaled(10),
+            user_agent_header="roomcast-integration-tests",
+            **_loopback_options(url),
+        )
+        client = cls(connection, room, time.monotonic())
+        client._reader = asyncio.create_task(client._read())
+        return client
+
+    async def _read(self) -> None:
+        try:
+            async for data in self.connection:
+                text = data if isinstance(data, str) else data.decode()
+                self.unread.append(Message(text, time.monotonic()))
+                self._news.set()
+        except ConnectionClosed:
+            pass  # the close code stays readable on the connection
+        finally:
+            self._news.set()
+
+    @property
+    def is_open(self) -> bool:
+        """Whether neither side has closed the connection."""
+        return self._reader is not None and not self._reader.done()
+
+    async def send_raw(self, data: Data | Iterable[Data]) -> None:
+        """Send one message as it is: text, bytes, or an iterable of fragments."""
+        await self.connection.send(data)
+
+    async def send(self, action: str, **members: Any) -> None:  # noqa: ANN401 - any JSON value
+        """Send ``{"action": action, ...members}``."""
+        await self.connection.send(json.dumps({"action": action, **members}))
+
+    async def say(self, data: Any, **members: Any) -> None:  # noqa: ANN401 - any JSON value
+        """Send ``data`` to the client's room."""
+        await self.send("sendmessage", data=data, **members)
+
+    async def receive(self, within: float = DELIVERY) -> Message:
+        """Take the oldest unread message, waiting for one if there is none.
+
+        Raises:
+            AssertionError: Nothing came in time, or the connection closed before.
+        """
+        try:
+            async with asyncio.timeout(scaled(within)):
+                while not self.unread:
+                    if not self.is_open:
+                        raise AssertionError(f"{self} was closed while it waited for a message")
+                    self._news.clear()
+                    await self._news.wait()
+        except TimeoutError:
+            raise AssertionError(f"{self} received nothing within {scaled(within):g} s") from None
+        return self.unread.popleft()
+
+    async def expect(self, text: str, within: float = DELIVERY) -> Message:
+        """Take the next message, which must be exactly ``text``.
+
+        Raises:
+            AssertionError: Another message, or none in time.
+        """
+        message = await self.receive(within)
+        assert message.text == text, f"{self} expected {text!r}, received {message.text!r}"
+        return message
+
+    async def receive_json(self, within: float = DELIVERY) -> Any:  # noqa: ANN401 - any JSON value
+        """Take the next message, which must be JSON, and return its value."""
+        return json.loads((await self.receive(within)).text)
+
+    async def whoami(self) -> str:
+        """Ask the stage for this client's connection id; no other message may be on its way."""
+        await self.send("whoami")
+        answer = await self.receive_json()
+        connection_id: str = answer["whoami"]["connectionId"]
+        return connection_id
+
+    async def settle(self) -> None:
+        """Wait for a pong: whatever was posted to this client before is in :attr:`unread` afterwards."""
+        pong = await self.connection.ping()
+        await asyncio.wait_for(pong, scaled(DELIVERY))
+
+    async def close(self, code: int = 1000) -> None:
+        """Close with a closing handshake."""
+        await self.connection.close(code)
+        await self._finish()
+
+    async def abort(self) -> None:
+        """Cut the connection as a crash does: a TCP reset, no WebSocket close frame."""
+        transport = self.connection.transport
+        raw: socket.socket = transport.get_extra_info("socket")
+        raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        transport.abort()
+        await self._finish()
+
+    async def closed_by_server(self, within: float = DELIVERY) -> int | None:
+        """Wait until the server has closed the connection and return its close code."""
+        await asyncio.wait_for(self.connection.wait_closed(), scaled(within))
+        await self._finish()
+        return self.connection.close_code
+
+    async def _finish(self) -> None:
+        if self._reader is not None:
+            await asyncio.wait({self._reader}, timeout=scaled(10))
+
+    def __str__(self) -> str:
+        """Name the client by room and local port, which is what server logs show."""
+        address = self.connection.local_address
+        return f"client :{address[1] if address else '?'} in room {self.room!r}"
+
+
+def _loopback_options(url: str) -> dict[str, Any]:
+    """No proxy towards this machine; names under ``.localhost`` are loopback (RFC 6761) even if no resolver says so."""
+    host = urlsplit(url).hostname or ""
+    if host.endswith(".localhost"):
+        return {"proxy": None, "host": "127.0.0.1"}
+    if host in {"localhost", "127.0.0.1", "::1"}:
+        return {"proxy": None}
+    return {}

@@ -1,0 +1,67 @@
+"""Every client of one test: opened together, checked and closed together."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from typing import TYPE_CHECKING
+
+from integration_tests.harness.client import Client
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+HANDSHAKES_AT_ONCE = 64
+"""More would only queue at the server, and each waiting handshake has a deadline."""
+
+
+class Crowd:
+    """Opens clients and, at the end of a test, proves that none was told anything the test did not look at.
+
+    Args:
+        url: The stage's WebSocket URL.
+    """
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+        self.clients: list[Client] = []
+        self._gate = asyncio.Semaphore(HANDSHAKES_AT_ONCE)
+
+    async def join(self, room: str | None = None, *, subprotocols: Sequence[str] | None = None) -> Client:
+        """Connect one client; arguments and errors as :meth:`Client.connect` has them."""
+        async with self._gate:
+            client = await Client.connect(self.url, room, subprotocols=subprotocols)
+        self.clients.append(client)
+        return client
+
+    async def join_many(self, room: str, count: int) -> list[Client]:
+        """Connect ``count`` clients to one room, many at the same time."""
+        return await asyncio.gather(*(self.join(room) for _ in range(count)))
+
+    async def finish(self) -> None:
+        """Close every connection.
+
+        Raises:
+            AssertionError: A client had received a message that the test did not expect.
+        """
+        await settle(client for client in self.clients if client.is_open)
+        unread = {str(client): [message.text for message in client.unread] for client in self.clients if client.unread}
+        await asyncio.gather(*(client.close() for client in self.clients))
+        assert not unread, f"clients received messages that nobody expected: {unread}"
+
+
+async def settle(clients: Iterable[Client]) -> None:
+    """Wait until everything that was posted to these clients so far has arrived."""
+    await asyncio.gather(*(client.settle() for client in clients))
+
+
+async def expect_everywhere(clients: Iterable[Client], text: str) -> None:
+    """Take the next message of each client, which must be ``text``."""
+    await asyncio.gather(*(client.expect(text) for client in clients))
+
+
+async def expect_in_any_order(client: Client, texts: Iterable[str]) -> None:
+    """Take as many messages as there are ``texts``: each must come as often as it is listed, in any order."""
+    wanted = Counter(texts)
+    received = Counter([(await client.receive()).text for _ in range(wanted.total())])
+    assert received == wanted, f"{client} missed {wanted - received} and received {received - wanted} too often"

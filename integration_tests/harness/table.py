@@ -1,0 +1,130 @@
+"""The connections table as tests see it. Besides ``handlers/roomcast/rooms.py`` the only place that knows its keys."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from integration_tests.harness.deadlines import eventually
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterator, Mapping
+
+    from types_boto3_dynamodb.client import DynamoDBClient
+
+HOUR_MS = 3_600_000
+
+
+@dataclass(frozen=True)
+class ConnectionsTable:
+    """Reads and, where a test needs a state that no client can bring about, writes the connections table.
+
+    Attributes:
+        dynamodb: boto3 client.
+        name: Name of the table.
+        shards_per_room: As the stage under test was applied with.
+    """
+
+    dynamodb: DynamoDBClient
+    name: str
+    shards_per_room: int = 1
+
+    async def members(self, room: str) -> set[str]:
+        """Return the connection ids of everyone in a room, read consistently, every page."""
+        return {item["sort_key"]["S"] for item in await asyncio.to_thread(lambda: [*self._memberships(room)])}
+
+    async def member_count(self, room: str) -> int:
+        """Return the number of members of a room."""
+        return len(await self.members(room))
+
+    async def connections(self, connection_ids: Collection[str]) -> set[str]:
+        """Return those of the given ids that have a connection item."""
+        return await asyncio.to_thread(self._connections, sorted(connection_ids))
+
+    async def size(self) -> int:
+        """Return the number of items of any kind."""
+        return await asyncio.to_thread(lambda: sum(1 for _ in self._pages("scan", TableName=self.name)))
+
+    async def expect_nothing_left(self, room: str, connection_ids: Collection[str], within: float) -> None:
+        """Wait until neither memberships of a room nor items of its former connections exist.
+
+        Args:
+            room: The room that everyone has left.
+            connection_ids: Ids that its members had.
+            within: Seconds; ``$disconnect`` runs once per closed connection, so let it grow with their number.
+        """
+        nothing: set[str] = set()
+        await eventually(lambda: self.members(room), nothing, within=within)
+        await eventually(lambda: self.connections(connection_ids), nothing, within=within)
+
+    async def add_member(self, room: str, connection_id: str, age_ms: int) -> None:
+        """Write both items of a connection that does not exist, as if its ``$disconnect`` had been lost.
+
+        Args:
+            room: Room it is a member of, in shard 0.
+            connection_id: An id nobody has.
+            age_ms: How long ago it connected, milliseconds.
+        """
+        connected_at = int(time.time() * 1000) - age_ms
+        shared: dict[str, Any] = {
+            "connected_at": {"N": str(connected_at)},
+            "expires_at": {"N": str(connected_at // 1000 + 3 * 3600)},
+            "protocol": {"S": "text"},
+        }
+        connection = {**connection_key(connection_id), **shared, "rooms": {"M": {room: {"N": "0"}}}}
+        membership = {**membership_key(room, connection_id), **shared}
+        for item in (connection, membership):
+            await asyncio.to_thread(self.dynamodb.put_item, TableName=self.name, Item=item)
+
+    async def remove_member(self, room: str, connection_id: str) -> None:
+        """Delete both items of a connection in shard 0, as time to live does."""
+        for key in (connection_key(connection_id), membership_key(room, connection_id)):
+            await asyncio.to_thread(self.dynamodb.delete_item, TableName=self.name, Key=key)
+
+    async def pad_member(self, room: str, connection_id: str, characters: int) -> None:
+        """Make a membership item heavy, so that few fit in one page of 1 MB."""
+        await asyncio.to_thread(
+            self.dynamodb.update_item,
+            TableName=self.name,
+            Key=membership_key(room, connection_id),
+            UpdateExpression="SET padding = :padding",
+            ExpressionAttributeValues={":padding": {"S": "x" * characters}},
+        )
+
+    def _memberships(self, room: str) -> Iterator[dict[str, Any]]:
+        for shard in range(self.shards_per_room):
+            yield from self._pages(
+                "query",
+                TableName=self.name,
+                KeyConditionExpression="partition_key = :room",
+                ExpressionAttributeValues={":room": {"S": f"room#{room}#{shard}"}},
+            )
+
+    def _pages(self, operation: str, **arguments: Any) -> Iterator[dict[str, Any]]:  # noqa: ANN401 - any parameter
+        paginator = self.dynamodb.get_paginator(operation)  # type: ignore[call-overload]
+        for page in paginator.paginate(ConsistentRead=True, **arguments):
+            yield from page["Items"]
+
+    def _connections(self, connection_ids: list[str]) -> set[str]:
+        found: set[str] = set()
+        for start in range(0, len(connection_ids), 100):  # BatchGetItem takes 100 keys
+            keys = [connection_key(each) for each in connection_ids[start : start + 100]]
+            pending: Mapping[str, Any] = {self.name: {"Keys": keys, "ConsistentRead": True}}
+            while pending:
+                answer = self.dynamodb.batch_get_item(RequestItems=pending)
+                items = answer["Responses"][self.name]
+                found |= {item["partition_key"]["S"].removeprefix("connection#") for item in items}
+                pending = answer["UnprocessedKeys"]
+        return found
+
+
+def connection_key(connection_id: str) -> dict[str, Any]:
+    """Key of the item that says in which rooms a connection is."""
+    return {"partition_key": {"S": f"connection#{connection_id}"}, "sort_key": {"S": "connection"}}
+
+
+def membership_key(room: str, connection_id: str, shard: int = 0) -> dict[str, Any]:
+    """Key of the item that says who is in a room."""
+    return {"partition_key": {"S": f"room#{room}#{shard}"}, "sort_key": {"S": connection_id}}

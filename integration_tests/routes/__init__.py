@@ -1,0 +1,1 @@
+"""One file per route, named like the route's handler."""

@@ -1,0 +1,35 @@
+"""Every target by name."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from integration_tests.targets.interface import Target, TargetError
+from integration_tests.targets.live import Live
+from integration_tests.targets.local import Local
+from integration_tests.targets.localstack import LocalStack
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+TARGETS: dict[str, type[Target]] = {target.name: target for target in (Local, LocalStack, Live)}
+
+
+def create_target(name: str, websocket_url: str | None = None, outputs_file: Path | None = None) -> Target:
+    """Return a target that is not yet entered.
+
+    Args:
+        name: A key of ``TARGETS``.
+        websocket_url: For ``live``: the stage's URL.
+        outputs_file: For ``live``: file with what ``terraform output -json`` prints.
+
+    Raises:
+        TargetError: The options do not fit the target.
+    """
+    if name == Live.name:
+        return Live(websocket_url, outputs_file)
+    if websocket_url or outputs_file:
+        raise TargetError(
+            f"--websocket-url and --outputs name a deployed stage: use them with --target live, not {name}"
+        )
+    return TARGETS[name]()

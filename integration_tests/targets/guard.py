@@ -1,0 +1,56 @@
+"""Runs one command and ends it, children included, as soon as the process that asked for it is gone.
+
+Started as a script with a pipe as standard input that the asking process keeps open. End of input means: that process
+has finished, failed, or was killed in whatever way. The guard then ends the command's process group and removes the
+run's directory. Nothing has to be done by the dying process, so not even SIGKILL leaves anything behind.
+
+    python guard.py DIRECTORY LOG COMMAND [ARGUMENT ...]
+"""
+
+from __future__ import annotations
+
+import os
+import select
+import shutil
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+GRACE = 5.0
+"""Seconds between SIGTERM and SIGKILL."""
+
+
+def main(directory: str, log: str, *command: str) -> int:
+    """Run ``command`` until it ends by itself or standard input does; return its exit status."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit())
+    with Path(log).open("ab") as output:
+        child = subprocess.Popen(
+            command, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT, start_new_session=True
+        )
+    try:
+        while child.poll() is None:
+            if select.select([sys.stdin], [], [], 0.2)[0]:
+                break
+    finally:
+        end_group(child)
+        shutil.rmtree(directory, ignore_errors=True)
+    return child.returncode
+
+
+def end_group(child: subprocess.Popen[bytes]) -> None:
+    """End the process group that ``child`` leads: first asked, then killed."""
+    for number in (signal.SIGTERM, signal.SIGKILL):
+        try:
+            os.killpg(child.pid, number)
+        except ProcessLookupError:
+            break
+        try:
+            child.wait(GRACE)
+        except subprocess.TimeoutExpired:
+            continue
+    child.wait()
+
+
+if __name__ == "__main__":
+    sys.exit(main(*sys.argv[1:]))

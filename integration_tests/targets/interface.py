@@ -1,0 +1,106 @@
+"""What the tests may ask of a target. Everything that differs between targets is behind this interface."""
+
+from __future__ import annotations
+
+import enum
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol, Self
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from contextlib import AbstractContextManager
+    from types import TracebackType
+
+    from integration_tests.targets.aws import Aws
+
+
+class TargetError(Exception):
+    """A target cannot be used; the message says why and what to do."""
+
+
+class Capability(enum.Enum):
+    """What a target may or may not be able to show; the value says what is shown."""
+
+    TABLE = "the items in the connections table"
+    DEPLOYMENT = "what applying Terraform does: routes added while clients talk, a second instance, destroy"
+    HANDSHAKE_STATUS = "the HTTP status of a refused handshake"
+    SUBPROTOCOL = "the `Sec-WebSocket-Protocol` a client may go on with"
+    SIZE_LIMITS = "32 KB per frame, 128 KB per message, no binary frames, each with its close code"
+    TIME_LIMITS = "the end of a connection after 10 idle minutes or 2 hours"
+    CONCURRENCY = "invocations of one function, and messages of one connection, at the same time"
+    PERMISSIONS = "that every function has the rights it needs, and that others are refused"
+    THROTTLING = "429 from the stage, the account's quota and the management API"
+    RUNTIME = "Lambda's own Python build, processor, memory limit and freezing between invocations"
+    OBSERVABILITY = "log groups, metrics and alarms as CloudWatch fills them"
+    EXPIRY = "the pace at which DynamoDB deletes expired items"
+    SPEED = "latency and throughput that users will see"
+
+
+@dataclass(frozen=True)
+class Deployment:
+    """One applied root configuration, as it is reached on its target.
+
+    Attributes:
+        websocket_url: Where clients connect, stage included, without a query.
+        management_endpoint: Base URL of ``@connections``; None if unknown.
+        outputs: Terraform's outputs by name; empty if unknown.
+    """
+
+    websocket_url: str
+    management_endpoint: str | None
+    outputs: Mapping[str, str]
+
+
+class Target(ABC):
+    """A place where Roomcast runs. A context manager: entering makes it usable, leaving removes what it made."""
+
+    name: ClassVar[str]
+    default_connections: ClassVar[int]
+    """Sockets that one test may open at once if the command line does not say."""
+
+    owns_table: ClassVar[bool] = False
+    """Whether nobody else uses the connections table, so that it must be empty in the end."""
+
+    aws: Aws | None = None
+    deployment: Deployment
+    failed: bool = False
+    """Set by the tests before leaving: something failed, so what helps to find out why is kept."""
+
+    @abstractmethod
+    def __enter__(self) -> Self: ...
+
+    @abstractmethod
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None: ...
+
+    @abstractmethod
+    def lacks(self) -> Mapping[Capability, str]:
+        """Return the capabilities that this target does not have, each with the reason as a sentence."""
+
+    def deploy(self, name: str, **variables: Any) -> AbstractContextManager[Changeable]:  # noqa: ANN401 - Terraform
+        """Apply another instance of the root, destroyed when the context ends.
+
+        Args:
+            name: Prefix of everything the instance creates; another one than the target's own.
+            **variables: Further variables of the root.
+
+        Raises:
+            TargetError: The target is somebody's stage and never changed.
+        """
+        raise TargetError(f"{name} with {variables} is not deployed: {self.lacks()[Capability.DEPLOYMENT]}")
+
+    def failure_report(self) -> str:
+        """Return what helps to find out why a test failed, or nothing."""
+        return ""
+
+
+class Changeable(Protocol):
+    """An instance of the root that a test may change."""
+
+    def deployment(self) -> Deployment:
+        """Return the instance as it is reached now."""
+
+    def apply(self, **variables: Any) -> Deployment:  # noqa: ANN401 - any Terraform value
+        """Apply again with changed variables and return the instance as it is reached now."""

@@ -1,0 +1,79 @@
+"""The `live` target: a deployed stage. Creates nothing, changes nothing, destroys nothing."""
+
+from __future__ import annotations
+
+import json
+import os
+from typing import TYPE_CHECKING, Self
+
+import boto3
+
+from integration_tests.targets.aws import Aws
+from integration_tests.targets.interface import Capability, Deployment, Target, TargetError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+    from types import TracebackType
+
+BLACK_BOX = "Only a URL was given: pass --outputs FILE with what `terraform output -json` prints, and credentials."
+
+
+class Live(Target):
+    """A stage that somebody deployed, reached by its URL or by the outputs of its Terraform configuration."""
+
+    name = "live"
+    default_connections = 20
+
+    def __init__(self, websocket_url: str | None, outputs_file: Path | None) -> None:
+        outputs = read_outputs(outputs_file) if outputs_file else {}
+        url = websocket_url or outputs.get("websocket_url")
+        if not url:
+            raise TargetError(
+                "the live target needs a stage: give --websocket-url wss://..., or --outputs FILE with what "
+                "`terraform output -json` prints"
+            )
+        endpoint = os.environ.get("ROOMCAST_MANAGEMENT_ENDPOINT") or outputs.get("management_endpoint")
+        self.deployment = Deployment(url, endpoint, outputs)
+        self.aws = Aws(boto3.Session(region_name=region_of(outputs))) if outputs else None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        return None
+
+    def lacks(self) -> Mapping[Capability, str]:
+        """A live stage shows everything but what would change it or take hours."""
+        missing = {
+            Capability.DEPLOYMENT: "A live stage is never changed by the tests.",
+            Capability.TIME_LIMITS: "AWS's 10 minutes and 2 hours are not waited for.",
+            Capability.THROTTLING: "The account's quota is shared with everything else in it, so it is not exhausted.",
+        }
+        if self.aws is None:
+            missing |= {Capability.TABLE: BLACK_BOX, Capability.OBSERVABILITY: BLACK_BOX}
+        return missing
+
+
+def read_outputs(file: Path) -> dict[str, str]:
+    """Read what ``terraform output -json`` printed; outputs that are not text are left out.
+
+    Raises:
+        TargetError: The file is missing or holds something else.
+    """
+    try:
+        document = json.loads(file.read_text(encoding="utf-8"))
+        values = {name: output["value"] for name, output in document.items()}
+    except OSError as error:
+        raise TargetError(f"the outputs file cannot be read: {error}") from error
+    except (ValueError, AttributeError, TypeError, KeyError) as error:
+        raise TargetError(f"{file} does not hold what `terraform output -json` prints") from error
+    return {name: value for name, value in values.items() if isinstance(value, str)}
+
+
+def region_of(outputs: Mapping[str, str]) -> str | None:
+    """Return the region in the table's ARN (``arn:partition:dynamodb:region:account:table/name``), or None."""
+    parts = outputs.get("connections_table_arn", "").split(":")
+    return parts[3] if len(parts) >= 6 else None

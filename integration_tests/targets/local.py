@@ -1,0 +1,114 @@
+"""The `local` target: a MiniStack of our own, corrected towards AWS, for the length of a run."""
+
+from __future__ import annotations
+
+import secrets
+import subprocess
+import sys
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
+
+from integration_tests.targets import emulator
+from integration_tests.targets.deployment import STAGE_PATH, Instance, Place, applied
+from integration_tests.targets.emulator import BUILD, REPOSITORY, Emulator
+from integration_tests.targets.interface import Capability, Target
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+    from types import TracebackType
+
+GUARD = Path(__file__).with_name("guard.py")
+
+
+class Local(Target):
+    """MiniStack in its own environment, on a free port of 127.0.0.1, with IAM enforced and the root applied to it."""
+
+    name = "local"
+    default_connections = 200
+    owns_table = True
+
+    def __init__(self) -> None:
+        self.run = secrets.token_hex(4)
+        self.directory = BUILD / "runs" / self.run
+        self.log = BUILD / "logs" / f"ministack-{self.run}.log"
+        self._undo = ExitStack()
+        self._place: Place | None = None
+
+    def __enter__(self) -> Self:
+        with ExitStack() as undo:
+            self._place = place_of(undo.enter_context(self._running()))
+            self._place.create_bucket()
+            # The state dies with the emulator, so nothing has to be destroyed.
+            self.deployment = Instance(self._place, self.directory / "terraform").apply()
+            self.aws = self._place.aws
+            self._undo = undo.pop_all()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._undo.close()
+        if kind is None and not self.failed:
+            self.log.unlink(missing_ok=True)
+
+    @contextmanager
+    def _running(self) -> Iterator[Emulator]:
+        """Run MiniStack under a guard, which ends it and removes its directory when this process is gone."""
+        guards: list[subprocess.Popen[bytes]] = []
+
+        def launch(started: Emulator, command: list[str]) -> subprocess.Popen[bytes]:
+            temporary = self.directory / "tmp"
+            temporary.mkdir(parents=True, exist_ok=True)
+            self.log.parent.mkdir(parents=True, exist_ok=True)
+            guard = [sys.executable, str(GUARD), str(self.directory), str(self.log), *command]
+            guards.append(
+                subprocess.Popen(
+                    guard,
+                    stdin=subprocess.PIPE,
+                    cwd=REPOSITORY,
+                    env=started.environment(temporary),
+                    start_new_session=True,  # Ctrl-C is for us; the guard notices when we are gone
+                )
+            )
+            return guards[-1]
+
+        try:
+            yield emulator.start(launch, self.log)
+        finally:
+            for guard in guards:
+                guard.communicate()
+
+    def lacks(self) -> Mapping[Capability, str]:
+        """Return what an emulator, even corrected, cannot show."""
+        return LACKS
+
+    @contextmanager
+    def deploy(self, name: str, **variables: Any) -> Iterator[Instance]:  # noqa: ANN401 - any Terraform value
+        """Apply another instance of the root for the length of the context."""
+        assert self._place is not None
+        with applied(Instance(self._place, self.directory / name, {"name": name, **variables})) as instance:
+            yield instance
+
+    def failure_report(self) -> str:
+        """Return the end of MiniStack's log."""
+        return f"{self.log} ends with:\n{emulator.tail(self.log)}" if self.failed else ""
+
+
+def place_of(running: Emulator) -> Place:
+    """Describe a MiniStack to Terraform and to clients."""
+    websocket_base = f"ws://127.0.0.1:{running.port}"
+
+    def find_websocket_url(api_id: str, stage: str) -> str:
+        return websocket_base + STAGE_PATH.format(api_id=api_id, stage_name=stage)
+
+    return Place(running.aws, running.url, find_websocket_url)
+
+
+LACKS = {
+    Capability.RUNTIME: "MiniStack runs functions as ordinary processes of this machine, without Lambda's build of "
+    "Python, its processor, its memory limit or its freezing.",
+    Capability.OBSERVABILITY: "MiniStack fills neither AWS's metrics nor alarms from them.",
+    Capability.EXPIRY: "MiniStack deletes expired items within a minute; DynamoDB takes up to days.",
+    Capability.SPEED: "One process on this machine stands for all of AWS.",
+}

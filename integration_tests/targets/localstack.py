@@ -1,0 +1,119 @@
+"""The `localstack` target: a LocalStack that somebody runs, found as localstack-client finds it."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+import urllib.error
+import urllib.request
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
+from urllib.parse import urlsplit
+
+from localstack_client.config import get_service_endpoint
+
+from integration_tests.harness.deadlines import scaled
+from integration_tests.targets.aws import Aws
+from integration_tests.targets.deployment import Instance, Place, applied
+from integration_tests.targets.interface import Capability, Target, TargetError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+    from types import TracebackType
+
+LOOPBACK_NAME = "localhost.localstack.cloud"
+"""Resolves to 127.0.0.1 everywhere, and to LocalStack itself inside the containers that it runs functions in."""
+
+
+class LocalStack(Target):
+    """A running LocalStack (its WebSocket APIs need a paid plan); the root is applied to it and destroyed again."""
+
+    name = "localstack"
+    default_connections = 50
+
+    def __init__(self) -> None:
+        self._undo = ExitStack()
+        self._place: Place | None = None
+        self._scratch = Path()
+
+    def __enter__(self) -> Self:
+        endpoint = get_service_endpoint("apigatewayv2")
+        check_health(endpoint)
+        self._place = place_of(endpoint)
+        with ExitStack() as undo:
+            self._scratch = Path(tempfile.mkdtemp(prefix="roomcast-"))
+            undo.callback(shutil.rmtree, self._scratch)
+            self._place.create_bucket()
+            instance = undo.enter_context(applied(Instance(self._place, self._scratch / "terraform")))
+            self.deployment = instance.deployment()
+            self.aws = self._place.aws
+            self._undo = undo.pop_all()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._undo.close()
+
+    def lacks(self) -> Mapping[Capability, str]:
+        """Return what LocalStack's documentation and issues say it does not show."""
+        return LACKS
+
+    @contextmanager
+    def deploy(self, name: str, **variables: Any) -> Iterator[Instance]:  # noqa: ANN401 - any Terraform value
+        """Apply another instance of the root for the length of the context."""
+        assert self._place is not None
+        with applied(Instance(self._place, self._scratch / name, {"name": name, **variables})) as instance:
+            yield instance
+
+
+def check_health(endpoint_url: str) -> None:
+    """Make sure that a LocalStack answers.
+
+    Raises:
+        TargetError: None does; the message says how to start one or how to name another endpoint.
+    """
+    try:
+        with urllib.request.urlopen(f"{endpoint_url}/_localstack/health", timeout=scaled(10)):
+            return
+    except (OSError, urllib.error.URLError) as error:
+        raise TargetError(
+            f"no LocalStack answers at {endpoint_url} ({error}): start one with `localstack start`, which needs "
+            "LOCALSTACK_AUTH_TOKEN, or name its place in LOCALSTACK_HOST or AWS_ENDPOINT_URL"
+        ) from error
+
+
+def place_of(endpoint_url: str) -> Place:
+    """Describe a LocalStack to Terraform, to the functions and to clients.
+
+    Where clients connect is read from the API and never built: it may be another port for each API.
+    """
+    aws = Aws.of_emulator(endpoint_url)
+
+    def find_websocket_url(api_id: str, stage: str) -> str:
+        return f"{aws.apigatewayv2.get_api(ApiId=api_id)['ApiEndpoint']}/{stage}"
+
+    return Place(aws, reachable_from_functions(endpoint_url), find_websocket_url)
+
+
+def reachable_from_functions(endpoint_url: str) -> str:
+    """Return the endpoint by a name that a function's container resolves too; hosts other than localhost stay."""
+    parts = urlsplit(endpoint_url)
+    if parts.hostname != "localhost":
+        return endpoint_url
+    return parts._replace(netloc=f"{LOOPBACK_NAME}:{parts.port or 4566}").geturl()
+
+
+LACKS = {
+    Capability.HANDSHAKE_STATUS: "LocalStack has been reported to open the connection whatever `$connect` answers.",
+    Capability.SUBPROTOCOL: "LocalStack has been reported not to send back `Sec-WebSocket-Protocol`.",
+    Capability.SIZE_LIMITS: "LocalStack is not documented to enforce API Gateway's limits.",
+    Capability.TIME_LIMITS: "LocalStack closes no connection after 10 minutes or 2 hours.",
+    Capability.PERMISSIONS: "LocalStack enforces IAM only when told to, and its form of these ARNs has differed.",
+    Capability.THROTTLING: "LocalStack is not documented to throttle.",
+    Capability.RUNTIME: "LocalStack runs functions in containers of this machine.",
+    Capability.OBSERVABILITY: "LocalStack fills only some of AWS's metrics.",
+    Capability.EXPIRY: "LocalStack does not delete expired items at DynamoDB's pace.",
+    Capability.SPEED: "One machine stands for all of AWS.",
+}
