@@ -1,0 +1,40 @@
+"""Corrects MiniStack inside this process, then runs it. See the package's docstring for how to call it."""
+
+from __future__ import annotations
+
+from importlib import import_module, metadata
+
+from integration_tests.targets.ministack.corrections import CORRECTIONS
+
+PINNED_VERSION = "1.5.33"
+
+
+def check_version() -> None:
+    """Refuse a MiniStack whose inside nobody has compared with these corrections.
+
+    Raises:
+        SystemExit: another version is installed, or none.
+    """
+    try:
+        installed = metadata.version("ministack")
+    except metadata.PackageNotFoundError:
+        message = f"ministack is not installed for this interpreter: install ministack=={PINNED_VERSION}"
+        raise SystemExit(message) from None
+    if installed != PINNED_VERSION:
+        message = (
+            f"ministack {installed} is installed, but the corrections are made for {PINNED_VERSION}: install that one, "
+            "or run the tests beside this file against the new version and then change PINNED_VERSION"
+        )
+        raise SystemExit(message)
+
+
+def main() -> None:
+    """Install every correction, innermost first, and hand over to MiniStack's own command line."""
+    check_version()
+    for module in dict.fromkeys(correction.module for correction in CORRECTIONS):
+        import_module(f"{__package__}.{module}").install()
+    import_module("ministack.app").main()
+
+
+if __name__ == "__main__":
+    main()

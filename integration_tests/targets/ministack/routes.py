@@ -1,0 +1,53 @@
+"""Which route serves an event: ``$default`` serves messages only, and a message that nothing serves is refused."""
+# ruff: noqa: ANN401 - MiniStack is untyped and has no other place to take hold of
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from ministack.services import apigateway
+
+from integration_tests.targets.ministack.integrations import Failure
+from integration_tests.targets.ministack.sessions import current
+from integration_tests.targets.ministack.wrapping import wrap
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    Route = dict[str, Any]
+
+UNROUTABLE: Route = {}
+
+
+def install() -> None:
+    """Correct the choice of the route."""
+    wrap(apigateway, "_match_ws_route", match_route)
+    wrap(apigateway, "_invoke_ws_lambda", run_integration)
+
+
+def match_route(original: Callable[[str, str], Route | None], api_id: str, route_key: str) -> Route | None:
+    """Return the route of the key; for a message also ``$default``, and ``UNROUTABLE`` when there is neither."""
+    route = original(api_id, route_key)
+    session = current.get()
+    if session.is_open and not session.is_closed:
+        return UNROUTABLE if route is None else route
+    return route if route is not None and route["routeKey"] == route_key else None
+
+
+async def run_integration(
+    original: Callable[..., Awaitable[Any]],
+    api_id: str,
+    account_id: str,
+    region: str,
+    route: Route,
+    *arguments: Any,
+    **keywords: Any,
+) -> Any:
+    """Refuse to run what has no route.
+
+    Raises:
+        Failure: the message matches no route and there is no ``$default``.
+    """
+    if route is UNROUTABLE:
+        raise Failure("Forbidden", 403)
+    return await original(api_id, account_id, region, route, *arguments, **keywords)

@@ -1,0 +1,8 @@
+"""What the environment may change. Each variable is removed once read: Lambda functions inherit the environment."""
+
+from __future__ import annotations
+
+import os
+
+CONCURRENCY = int(os.environ.pop("ROOMCAST_EMULATOR_CONCURRENCY", "10"))
+LIMITS_FACTOR = float(os.environ.pop("ROOMCAST_EMULATOR_LIMITS_FACTOR", "1"))

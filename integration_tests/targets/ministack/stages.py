@@ -1,0 +1,24 @@
+"""Looks into MiniStack's API Gateway from places where it does not say whose API is meant."""
+# ruff: noqa: SLF001 - MiniStack is untyped and has no other place to take hold of
+
+from __future__ import annotations
+
+from typing import Any
+
+from ministack.core.arn import execute_api_route_arn
+from ministack.services import apigateway
+
+
+def stages(api_id: str) -> dict[str, dict[str, Any]]:
+    """Return the stages of a WebSocket API by name; none if there is no such API."""
+    owner = apigateway._api_owner(api_id)
+    if owner is None or owner[0] != "WEBSOCKET":
+        return {}
+    found: dict[str, dict[str, Any]] = apigateway._stages.get_scoped(*owner[1:], api_id, {})
+    return found
+
+
+def route_arn(api_id: str, stage: str, route_key: str) -> str:
+    """Return the ARN that API Gateway names as its source when a route invokes a function."""
+    _, account, region = apigateway._api_owner(api_id)
+    return str(execute_api_route_arn(region, account, api_id, stage, route_key))

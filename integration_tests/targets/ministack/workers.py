@@ -1,0 +1,48 @@
+"""The processes that run Python functions: no guess about when a handler's output is complete."""
+# ruff: noqa: ANN401, SLF001 - MiniStack is untyped and has no other place to take hold of
+
+from __future__ import annotations
+
+import queue
+from typing import TYPE_CHECKING, Any
+
+from ministack.core import lambda_runtime
+
+from integration_tests.targets.ministack.wrapping import wrap
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+END_OF_OUTPUT = "\N{END OF TRANSMISSION BLOCK}"
+PATIENCE = 0.25
+"""Seconds until the end of output is taken for granted; only a process that died does not tell it."""
+ANSWER = "        _real_stdout.flush()\n\nrun()\n"
+"""Where MiniStack's program for the process sends a handler's result."""
+
+
+def install() -> None:
+    """Let each Python process say that an invocation's output is complete, and wait for that alone."""
+    program = lambda_runtime._PYTHON_WORKER_SCRIPT
+    if ANSWER not in program:
+        raise SystemExit("MiniStack's program for Lambda processes has changed: compare it with workers.py")
+    mark = f"        print({END_OF_OUTPUT!a}, file=sys.stderr, flush=True)\n"
+    lambda_runtime._PYTHON_WORKER_SCRIPT = program.replace(ANSWER, mark + ANSWER)
+    wrap(lambda_runtime.Worker, "_drain_stderr_bounded", output)
+
+
+def output(original: Callable[[Any], str], worker: Any) -> str:
+    """Return what an invocation wrote: up to the mark for Python, MiniStack's guess for other runtimes."""
+    if not worker.config["Runtime"].startswith("python"):
+        return original(worker)
+    lines: list[str] = []
+    while True:
+        try:
+            line = worker._stderr_queue.get(timeout=PATIENCE)
+        except queue.Empty:
+            break
+        text, mark, _ = line.partition(END_OF_OUTPUT)
+        if text or not mark:
+            lines.append(text)
+        if mark:
+            break
+    return "\n".join(lines)
