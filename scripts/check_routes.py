@@ -1,0 +1,161 @@
+"""Print where each route is declared, permitted, handled and tested, and fail on a gap.
+
+A route has one name, its key without ``$``, found in four places:
+
+========= ===========================================================================================
+declared  a row of ``local.routes`` in ``terraform/modules/backend/routes.tf``
+permitted ``terraform/modules/backend/policies/<route>.json.tftpl``
+handled   a function ``handler`` in ``handlers/<route>.py``
+tested    a test in ``integration_tests/routes/test_<route>.py``
+========= ===========================================================================================
+
+A function that serves no route (a queue worker, for example) is declared by a ``module`` block of its own name in any
+file of ``terraform/modules/backend/``, permitted and handled like a route, and tested in ``handlers/tests/``.
+
+A policy, handler or test that belongs to neither is a gap as well.
+"""
+
+from __future__ import annotations
+
+import ast
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+from scripts.hcl import read_blocks
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+REPOSITORY = Path(__file__).resolve().parent.parent
+BACKEND = Path("terraform", "modules", "backend")
+POLICIES = BACKEND / "policies"
+POLICY_SUFFIX = ".json.tftpl"
+HANDLERS = Path("handlers")
+HANDLER_TESTS = HANDLERS / "tests"
+ROUTE_TESTS = Path("integration_tests", "routes")
+
+MISSING = "MISSING"
+NO_ROUTE = "(no route)"
+HEADINGS = ("route", "declared", "permitted", "handled", "tested")
+FOLDERS = ("", f"{BACKEND}/", f"{BACKEND}/", f"{HANDLERS}/", f"{ROUTE_TESTS}/")
+
+
+class Row(NamedTuple):
+    """One function, with the place of each of its parts as ``file:line``, or None where the part is missing."""
+
+    key: str
+    declared: str
+    permitted: str | None
+    handled: str | None
+    tested: str | None
+
+
+class Routes(NamedTuple):
+    """What was found in a repository."""
+
+    rows: list[Row]
+    gaps: list[str]
+    """A sentence for each gap."""
+
+
+def find_routes(repository: Path) -> Routes:
+    """Read the four places.
+
+    Args:
+        repository: the root of a checkout.
+
+    Raises:
+        ValueError: the route table, or a Python or Terraform file beside it, cannot be read.
+    """
+    rows: list[Row] = []
+    gaps: list[str] = []
+    declarations = [*_declared_routes(repository), *_declared_functions(repository)]
+    for key, name, declared in declarations:
+        tests = HANDLER_TESTS if key == NO_ROUTE else ROUTE_TESTS
+        permitted = POLICIES / f"{name}{POLICY_SUFFIX}"
+        handled = HANDLERS / f"{name}.py"
+        tested = tests / f"test_{name}.py"
+        row = Row(
+            key if key != NO_ROUTE else f"{name} {NO_ROUTE}",
+            declared,
+            f"{permitted}:1" if (repository / permitted).is_file() else None,
+            _first_function(repository, handled, lambda function: function == "handler"),
+            _first_function(repository, tested, lambda function: function.startswith("test_")),
+        )
+        rows.append(row)
+        wanted = [
+            (row.permitted, f"{permitted} must exist and say what it may do"),
+            (row.handled, f"{handled} must define a function `handler`"),
+            (row.tested, f"{tested} must hold a test"),
+        ]
+        gaps += [f"{row.key} is declared in {declared}: {sentence}" for place, sentence in wanted if place is None]
+    gaps += _orphans(repository, {name for _, name, _ in declarations})
+    return Routes(rows, gaps)
+
+
+def _declared_routes(repository: Path) -> Iterator[tuple[str, str, str]]:
+    """Yield (route key, name, place) of each row of the route table."""
+    file = BACKEND / "routes.tf"
+    tables = [block.attributes["routes"] for block in read_blocks(repository / file) if "routes" in block.attributes]
+    if len(tables) != 1 or not tables[0].elements:
+        raise ValueError(f"{file} must hold the route table: one `locals` block with a literal map `routes`")
+    for key, row in tables[0].elements.items():
+        yield key, key.removeprefix("$"), f"{file}:{row.line}"
+
+
+def _declared_functions(repository: Path) -> Iterator[tuple[str, str, str]]:
+    """Yield (NO_ROUTE, name, place) of each module block that is named like a handler."""
+    handlers = {file.stem for file in (repository / HANDLERS).glob("*.py")}
+    for file in sorted((repository / BACKEND).glob("*.tf")):
+        for block in read_blocks(file):
+            if block.kind == "module" and block.labels[0] in handlers:
+                yield NO_ROUTE, block.labels[0], f"{file.relative_to(repository)}:{block.line}"
+
+
+def _first_function(repository: Path, file: Path, wanted: Callable[[str], bool]) -> str | None:
+    """Return ``file:line`` of the first of a module's functions whose name is wanted."""
+    if not (repository / file).is_file():
+        return None
+    for node in ast.parse((repository / file).read_bytes(), str(file)).body:
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and wanted(node.name):
+            return f"{file}:{node.lineno}"
+    return None
+
+
+def _orphans(repository: Path, names: set[str]) -> Iterator[str]:
+    """Yield a sentence for each policy, handler and route test that nothing declares."""
+    for folder, prefix, suffix in ((POLICIES, "", POLICY_SUFFIX), (HANDLERS, "", ".py"), (ROUTE_TESTS, "test_", ".py")):
+        for file in sorted((repository / folder).glob(f"{prefix}*{suffix}")):
+            name = file.name.removeprefix(prefix).removesuffix(suffix)
+            if name not in names and name != "__init__":
+                yield f"{folder / file.name} belongs to nothing that is declared: {BACKEND / 'routes.tf'} has no {name}"
+
+
+def render(rows: list[Row]) -> str:
+    """Return the rows as a table; a place is relative to the folder under its column's heading when it is in there."""
+    places = [
+        tuple((cell or MISSING).removeprefix(folder) for cell, folder in zip(row, FOLDERS, strict=True)) for row in rows
+    ]
+    table = [HEADINGS, FOLDERS, *places]
+    widths = [max(map(len, column)) for column in zip(*table, strict=True)]
+    return "\n".join(
+        "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip() for line in table
+    )
+
+
+def main() -> int:
+    """Print the table and the gaps; return the exit status."""
+    try:
+        routes = find_routes(REPOSITORY)
+    except (OSError, ValueError, SyntaxError) as error:
+        print(f"check_routes: {error}", file=sys.stderr)
+        return 1
+    print(render(routes.rows))
+    for gap in routes.gaps:
+        print(f"check_routes: {gap}", file=sys.stderr)
+    return 1 if routes.gaps else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
