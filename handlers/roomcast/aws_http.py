@@ -15,7 +15,7 @@ import selectors
 import socket
 import ssl
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from roomcast.http_parser import ProtocolError, Response, ResponseParser
 from roomcast.signing import Credentials, SignedRequests, Signer
@@ -47,7 +47,7 @@ CONNECT_SECONDS = 3.0
 _READ_BYTES = 16_384  # one TLS record at most
 _IN_PROGRESS = {0, errno.EINPROGRESS, errno.EWOULDBLOCK}
 _WOULD_BLOCK = (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError)
-_URL = re.compile(r"(https?)://(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)(?::([0-9]{1,5}))?(/[^?#\s]*)?", re.ASCII)
+_URL = re.compile(r"(https?)://(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9][A-Za-z0-9._-]*)(?::([0-9]{1,5}))?(/[^?#\s]*)?", re.ASCII)
 
 
 class TransportError(Exception):
@@ -94,6 +94,13 @@ def _tls_context(bundle: str | None, _ssl_cert_file: str | None) -> ssl.SSLConte
     return context
 
 
+class Address(NamedTuple):
+    """Where a socket connects to: a family and what that family calls an address."""
+
+    family: int
+    socket_address: tuple[object, ...]
+
+
 class Endpoint:
     """Where requests go: a base URL, the addresses behind it, and the TLS session to resume.
 
@@ -117,9 +124,9 @@ class Endpoint:
         self.host_header = host if self.port == default_port else f"{host}:{self.port}"
         self._context: ssl.SSLContext | None = None
         self.session: ssl.SSLSession | None = None
-        self._addresses: list[tuple[int, tuple[object, ...]]] = []
+        self._addresses: list[Address] = []
         self._resolved_at = float("-inf")
-        self._next = 0
+        self._next = -1
 
     def wrap(self, connected: socket.socket) -> ssl.SSLSocket:
         """Put TLS on a connected socket, resuming the last session; the handshake is still to be done."""
@@ -141,15 +148,20 @@ class Endpoint:
                 found = socket.getaddrinfo(self.host, self.port, type=socket.SOCK_STREAM)
             except OSError as error:
                 raise TransportError(f"cannot resolve {self.host}: {error}", sent=False) from error
-            self._addresses = [(family, address) for family, _, _, _, address in found]
+            self._addresses = [Address(family, address) for family, _, _, _, address in found]
             self._resolved_at = now
         return len(self._addresses)
 
-    def address(self) -> tuple[int, tuple[object, ...]]:
-        """Family and address for the next connection: the host's addresses in turn."""
+    def address(self) -> Address:
+        """The address for the next connection: the host's addresses in turn."""
         count = self.addresses()
         self._next += 1
-        return self._addresses[(self._next - 1) % count]
+        return self._addresses[self._next % count]
+
+    def avoid(self, address: Address) -> None:
+        """Note that an address accepts no connection: it is left out until the next look-up, unless it is the last."""
+        if len(self._addresses) > 1 and address in self._addresses:
+            self._addresses.remove(address)
 
 
 class Connection:
@@ -166,8 +178,10 @@ class Connection:
     __slots__ = (
         "_endpoint",
         "_parser",
+        "_read",
         "_socket",
         "_unsent",
+        "address",
         "answers",
         "established",
         "interest",
@@ -176,8 +190,8 @@ class Connection:
     )
 
     def __init__(self, endpoint: Endpoint) -> None:
-        family, address = endpoint.address()
         self._endpoint = endpoint
+        self.address = endpoint.address()
         self._parser: ResponseParser | None = None
         self._unsent = memoryview(b"")
         self.answers = 0
@@ -185,13 +199,15 @@ class Connection:
         self.interest = selectors.EVENT_WRITE
         self.opened_at = time.monotonic()
         self.used_at = time.time()
-        self._socket = socket.socket(family, socket.SOCK_STREAM)
+        self._socket = socket.socket(self.address.family, socket.SOCK_STREAM)
+        self._read: Callable[[int], bytes] = self._socket.recv
         try:
             self._socket.setblocking(False)
             self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            _check(self._socket.connect_ex(address))
+            _check(self._socket.connect_ex(self.address.socket_address))
         except OSError:
             self._socket.close()
+            endpoint.avoid(self.address)
             raise
 
     def fileno(self) -> int:
@@ -205,40 +221,26 @@ class Connection:
 
     def establish(self) -> bool:
         """Go on connecting; true once requests can be sent."""
-        if self.established:
-            return True
-        if not self._endpoint.tls:
-            self._check_connected()
-        else:
-            if not isinstance(self._socket, ssl.SSLSocket):
-                self._check_connected()
-                self._socket = self._endpoint.wrap(self._socket)
-            try:
-                self._socket.do_handshake()
-            except ssl.SSLWantReadError:
-                self.interest = selectors.EVENT_READ
-                return False
-            except ssl.SSLWantWriteError:
-                self.interest = selectors.EVENT_WRITE
-                return False
-        self.established = True
-        self.interest = selectors.EVENT_READ
-        return True
+        self.established = self._establish()
+        return self.established
 
     def send(self, request: bytes) -> None:
         """Send a request, as far as the socket takes it now; `flush` sends the rest."""
-        sent = self._write(request)
+        try:
+            sent = self._socket.send(request)
+        except _WOULD_BLOCK:
+            sent = 0
         if sent < len(request):
             self._unsent = memoryview(request)[sent:]
             self.interest = selectors.EVENT_READ | selectors.EVENT_WRITE
 
     def flush(self) -> None:
         """Go on sending what `send` could not."""
-        while self._unsent:
-            sent = self._write(self._unsent)
-            if not sent:
-                return
-            self._unsent = self._unsent[sent:]
+        try:
+            while self._unsent:
+                self._unsent = self._unsent[self._socket.send(self._unsent) :]
+        except _WOULD_BLOCK:
+            return
         self.interest = selectors.EVENT_READ
 
     def receive(self, recognise: Callable[[bytes], Response | None] | None = None) -> Response | None:
@@ -249,7 +251,7 @@ class Connection:
         """
         while True:
             try:
-                data = self._socket.recv(_READ_BYTES)
+                data = self._read(_READ_BYTES)
             except _WOULD_BLOCK:
                 return None
             if self._parser is None:
@@ -288,14 +290,23 @@ class Connection:
             return answer._replace(keep_alive=False)
         return answer
 
-    def _write(self, data: bytes | memoryview) -> int:
+    def _establish(self) -> bool:
+        if not isinstance(self._socket, ssl.SSLSocket):
+            _check(self._socket.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR))
+            if not self._endpoint.tls:
+                self.interest = selectors.EVENT_READ
+                return True
+            self._socket = self._endpoint.wrap(self._socket)
+            self._read = self._socket.read
+        self.interest = selectors.EVENT_READ
         try:
-            return self._socket.send(data)
-        except _WOULD_BLOCK:
-            return 0
-
-    def _check_connected(self) -> None:
-        _check(self._socket.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR))
+            self._socket.do_handshake()
+        except ssl.SSLWantReadError:
+            return False
+        except ssl.SSLWantWriteError:
+            self.interest = selectors.EVENT_WRITE
+            return False
+        return True
 
 
 def _check(code: int) -> None:
@@ -373,14 +384,14 @@ class Client:
             except OSError as failure:
                 error = failure
                 continue
+            give_up_at = min(deadline, time.monotonic() + CONNECT_SECONDS)
             try:
-                give_up_at = min(deadline, time.monotonic() + CONNECT_SECONDS)
-                established = False
-                while not established:
+                while not connection.established:
                     _wait(connection, give_up_at)
-                    established = connection.establish()
+                    connection.establish()
             except OSError as failure:
                 connection.close()
+                self._endpoint.avoid(connection.address)
                 error = failure
             else:
                 return connection
