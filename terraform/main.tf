@@ -21,6 +21,7 @@ module "backend" {
   pace                      = var.pace
   permissions_boundary_arn  = var.permissions_boundary_arn
   point_in_time_recovery    = var.point_in_time_recovery
+  queued_delivery           = var.queued_delivery
   shards_per_room           = var.shards_per_room
   stage_name                = var.stage_name
   table_deletion_protection = var.table_deletion_protection

@@ -33,6 +33,21 @@ output "disconnect_function_arn" {
   value       = module.backend.disconnect_function_arn
 }
 
+output "fanout_dead_letter_queue_url" {
+  description = "URL of the queue for messages that the workers gave up, or null without queued delivery."
+  value       = module.backend.fanout_dead_letter_queue_url
+}
+
+output "fanout_queue_url" {
+  description = "URL of the fan-out queue, or null without queued delivery."
+  value       = module.backend.fanout_queue_url
+}
+
+output "fanout_worker_function_arn" {
+  description = "ARN of the function that serves the fan-out queue, or null without queued delivery."
+  value       = module.backend.fanout_worker_function_arn
+}
+
 output "log_group_names" {
   description = "Names of the functions' log groups by handler."
   value       = module.backend.log_group_names

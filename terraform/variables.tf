@@ -140,6 +140,20 @@ variable "point_in_time_recovery" {
   nullable    = false
 }
 
+variable "queued_delivery" {
+  type = object({
+    enabled             = optional(bool, false)
+    batch_size          = optional(number, 10)
+    fifo                = optional(bool, false)
+    maximum_concurrency = optional(number, 10)
+    worker_memory_size  = optional(number, 1769)
+    worker_timeout      = optional(number, 30)
+  })
+  description = "Whether messages go through a queue to workers, which survives a worker that dies; whether it keeps the order per room (`fifo`); how many messages a worker takes and how many workers run at a time; their memory in MB and timeout in seconds. What a dead worker held is tried again after six timeouts."
+  default     = {}
+  nullable    = false
+}
+
 variable "shards_per_room" {
   type        = number
   description = "Partitions that a room's members are spread over. One serves 1,000 joins per second; it may grow at any time, but not shrink while clients are connected."

@@ -9,7 +9,7 @@ locals {
   manifest_entries = try(local.manifest.format, null) == 1 ? try(local.manifest.handlers, {}) : {}
 
   zips = {
-    for handler in keys(local.handlers) : handler => {
+    for handler in local.handler_names : handler => {
       path   = "${local.handlers_directory}/${handler}.zip"
       sha256 = try(filesha256("${local.handlers_directory}/${handler}.zip"), null)
       hash   = try(filebase64sha256("${local.handlers_directory}/${handler}.zip"), null)
@@ -19,25 +19,28 @@ locals {
   # The digest of a zip's sources as they are now; a source that vanished changes it like one that was edited.
   source_digests = {
     for handler, entry in local.manifest_entries : handler => sha256(join("", [
-      for path in sort(keys(entry.sources)) :
+      for path in sort(keys(try(entry.sources, {}))) :
       "${try(filesha256("${local.handler_sources_directory}/${path}"), "missing")}  ${path}\n"
     ]))
   }
 
   changed_sources = {
     for handler, entry in local.manifest_entries : handler => [
-      for path in sort(keys(entry.sources)) : path
-      if try(filesha256("${local.handler_sources_directory}/${path}"), "missing") != entry.sources[path]
+      for path, digest in try(entry.sources, {}) : path
+      if try(filesha256("${local.handler_sources_directory}/${path}"), "missing") != digest
     ]
   }
 
   zip_problems = [
     for handler, zip in local.zips : (
-      zip.sha256 == null ? "${handler}.zip is missing"
-      : !contains(keys(local.manifest_entries), handler) ? "${handler}.zip is not in the manifest"
-      : zip.sha256 != local.manifest_entries[handler].sha256 ? "${handler}.zip is not the one in the manifest"
-      : local.source_digests[handler] != local.manifest_entries[handler].source_digest
-      ? "${handler}.zip is older than ${join(", ", local.changed_sources[handler])}"
+      zip.sha256 == null
+      ? "${handler}.zip is missing"
+      : !contains(keys(local.manifest_entries), handler)
+      ? "${handler}.zip is not in the manifest"
+      : zip.sha256 != try(local.manifest_entries[handler].sha256, null)
+      ? "${handler}.zip is not the one in the manifest"
+      : local.source_digests[handler] != try(local.manifest_entries[handler].source_digest, null)
+      ? "${handler}.zip was built from other sources (${coalesce(join(", ", local.changed_sources[handler]), "the manifest's digest is another")})"
       : ""
     )
   ]
@@ -57,7 +60,7 @@ resource "terraform_data" "build" {
   lifecycle {
     precondition {
       condition     = length(local.build_problems) == 0
-      error_message = "handlers_directory must hold the zips built from the sources as they are in ${abspath(local.handler_sources_directory)}, but in ${abspath(local.handlers_directory)} ${join("; ", local.build_problems)}. Run `make build`."
+      error_message = "handlers_directory must hold the zips built from the sources as they are, but ${join("; ", local.build_problems)}; run `make build`. (Zips: ${abspath(local.handlers_directory)}; sources: ${abspath(local.handler_sources_directory)}.)"
     }
   }
 }

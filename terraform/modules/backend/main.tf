@@ -5,6 +5,8 @@ data "aws_region" "current" {}
 locals {
   handlers = { for route_key, route in local.routes : route.handler => merge(route, { route_key = route_key }) }
 
+  handler_names = concat(keys(local.handlers), var.queued_delivery.enabled ? ["fanout_worker"] : [])
+
   # From the API's id and the stage, never from the host that a client used: a custom domain's has no such path.
   management_endpoint = replace(
     replace(
@@ -27,6 +29,7 @@ locals {
   }
 
   policy_values = {
+    queue_arn           = local.queue_arn
     stage_execution_arn = module.websocket_api.stage_execution_arn
     table_arn           = module.connections_table.table_arn
     table_kms_key_arn   = var.table_kms_key_arn
@@ -50,7 +53,7 @@ module "handler" {
   name                     = "${var.name}-${each.key}"
   architecture             = var.architecture
   description              = each.value.description
-  environment              = local.environment
+  environment              = each.key == "sendmessage" ? merge(local.environment, local.queue_environment) : local.environment
   filename                 = var.handlers_bucket == null ? local.zips[each.key].path : null
   handler                  = "${each.key}.handler"
   log_kms_key_arn          = var.log_kms_key_arn

@@ -33,9 +33,27 @@ output "disconnect_function_arn" {
   value       = module.handler["disconnect"].arn
 }
 
+output "fanout_dead_letter_queue_url" {
+  description = "URL of the queue for messages that the workers gave up, or null without queued delivery."
+  value       = one(module.fanout_queue[*].dead_letter_queue_url)
+}
+
+output "fanout_queue_url" {
+  description = "URL of the fan-out queue, or null without queued delivery."
+  value       = one(module.fanout_queue[*].queue_url)
+}
+
+output "fanout_worker_function_arn" {
+  description = "ARN of the function that serves the fan-out queue, or null without queued delivery."
+  value       = one(module.fanout_worker[*].arn)
+}
+
 output "log_group_names" {
   description = "Names of the functions' log groups by handler."
-  value       = { for handler, instance in module.handler : handler => instance.log_group_name }
+  value = merge(
+    { for handler, instance in module.handler : handler => instance.log_group_name },
+    { for instance in module.fanout_worker : "fanout_worker" => instance.log_group_name },
+  )
 }
 
 output "management_endpoint" {

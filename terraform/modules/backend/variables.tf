@@ -161,6 +161,40 @@ variable "point_in_time_recovery" {
   nullable    = false
 }
 
+variable "queued_delivery" {
+  type = object({
+    enabled             = optional(bool, false)
+    batch_size          = optional(number, 10)
+    fifo                = optional(bool, false)
+    maximum_concurrency = optional(number, 10)
+    worker_memory_size  = optional(number, 1769)
+    worker_timeout      = optional(number, 30)
+  })
+  description = "Whether messages go through a queue to workers, which survives a worker that dies; whether it keeps the order per room (`fifo`); how many messages a worker takes and how many workers run at a time; their memory in MB and timeout in seconds. What a dead worker held is tried again after six timeouts."
+  default     = {}
+  nullable    = false
+
+  validation {
+    condition     = var.queued_delivery.batch_size >= 1 && var.queued_delivery.batch_size <= 10 && floor(var.queued_delivery.batch_size) == var.queued_delivery.batch_size
+    error_message = "queued_delivery must have a batch_size that is a whole number of messages from 1 to 10."
+  }
+
+  validation {
+    condition     = var.queued_delivery.maximum_concurrency >= 2 && var.queued_delivery.maximum_concurrency <= 1000 && floor(var.queued_delivery.maximum_concurrency) == var.queued_delivery.maximum_concurrency
+    error_message = "queued_delivery must have a maximum_concurrency that is a whole number from 2 to 1000."
+  }
+
+  validation {
+    condition     = var.queued_delivery.worker_memory_size >= 128 && var.queued_delivery.worker_memory_size <= 10240 && floor(var.queued_delivery.worker_memory_size) == var.queued_delivery.worker_memory_size
+    error_message = "queued_delivery must have a worker_memory_size that is a whole number of MB from 128 to 10240."
+  }
+
+  validation {
+    condition     = var.queued_delivery.worker_timeout >= 10 && var.queued_delivery.worker_timeout <= 900 && floor(var.queued_delivery.worker_timeout) == var.queued_delivery.worker_timeout
+    error_message = "queued_delivery must have a worker_timeout that is a whole number of seconds from 10 to 900."
+  }
+}
+
 variable "shards_per_room" {
   type        = number
   description = "Partitions that a room's members are spread over. One serves 1,000 joins per second; it may grow at any time, but not shrink while clients are connected."

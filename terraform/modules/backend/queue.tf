@@ -1,0 +1,46 @@
+# Queued delivery: sendmessage hands each message to a queue, and workers send it to the members.
+
+locals {
+  # Each by index, never `module.fanout_queue[*]`: that would wait for all of the module, its worker included.
+  queue_arn = var.queued_delivery.enabled ? module.fanout_queue[0].queue_arn : null
+
+  queue_environment = var.queued_delivery.enabled ? {
+    ROOMCAST_QUEUE_FIFO = tostring(var.queued_delivery.fifo)
+    ROOMCAST_QUEUE_URL  = module.fanout_queue[0].queue_url
+  } : {}
+}
+
+module "fanout_queue" {
+  source = "../fanout-queue"
+  count  = var.queued_delivery.enabled ? 1 : 0
+
+  name                = "${var.name}-fanout"
+  batch_size          = var.queued_delivery.batch_size
+  fifo                = var.queued_delivery.fifo
+  function_arn        = module.fanout_worker[0].arn
+  function_timeout    = var.queued_delivery.worker_timeout
+  maximum_concurrency = var.queued_delivery.maximum_concurrency
+  tags                = var.tags
+}
+
+module "fanout_worker" {
+  source = "../handler"
+  count  = var.queued_delivery.enabled ? 1 : 0
+
+  name                     = "${var.name}-fanout_worker"
+  architecture             = var.architecture
+  description              = "Sends queued messages to the members of their rooms."
+  environment              = merge(local.environment, local.queue_environment)
+  filename                 = var.handlers_bucket == null ? local.zips["fanout_worker"].path : null
+  handler                  = "fanout_worker.handler"
+  log_kms_key_arn          = var.log_kms_key_arn
+  log_retention_days       = var.log_retention_days
+  memory_size              = var.queued_delivery.worker_memory_size
+  permissions_boundary_arn = var.permissions_boundary_arn
+  policy                   = templatefile("${path.module}/policies/fanout_worker.json.tftpl", local.policy_values)
+  s3_bucket                = var.handlers_bucket
+  s3_key                   = var.handlers_bucket == null ? null : aws_s3_object.zip["fanout_worker"].key
+  source_code_hash         = local.zips["fanout_worker"].hash
+  tags                     = var.tags
+  timeout                  = var.queued_delivery.worker_timeout
+}

@@ -1,0 +1,19 @@
+output "dead_letter_queue_arn" {
+  description = "ARN of the queue for dead letters."
+  value       = aws_sqs_queue.dead_letters.arn
+}
+
+output "dead_letter_queue_url" {
+  description = "URL of the queue for dead letters."
+  value       = aws_sqs_queue.dead_letters.url
+}
+
+output "queue_arn" {
+  description = "ARN of the queue."
+  value       = aws_sqs_queue.messages.arn
+}
+
+output "queue_url" {
+  description = "URL of the queue: where messages are sent to."
+  value       = aws_sqs_queue.messages.url
+}

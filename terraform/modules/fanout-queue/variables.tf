@@ -1,0 +1,116 @@
+variable "batch_size" {
+  type        = number
+  description = "Messages that one invocation of the function gets at most."
+  default     = 10
+  nullable    = false
+
+  validation {
+    condition     = var.batch_size >= 1 && var.batch_size <= 10 && floor(var.batch_size) == var.batch_size
+    error_message = "batch_size must be a whole number of messages from 1 to 10."
+  }
+}
+
+variable "dead_letter_retention_seconds" {
+  type        = number
+  description = "Seconds that SQS keeps a message after it was given up. They count from when it was first sent, so they must be more than `message_retention_seconds`."
+  default     = 1209600
+  nullable    = false
+
+  validation {
+    condition     = var.dead_letter_retention_seconds <= 1209600 && floor(var.dead_letter_retention_seconds) == var.dead_letter_retention_seconds
+    error_message = "dead_letter_retention_seconds must be a whole number of seconds up to 1209600 (14 days)."
+  }
+
+  validation {
+    condition     = var.dead_letter_retention_seconds > var.message_retention_seconds
+    error_message = "dead_letter_retention_seconds must be more than message_retention_seconds."
+  }
+}
+
+variable "fifo" {
+  type        = bool
+  description = "Whether the queue is FIFO: messages of one group are served in the order in which they were sent, one batch at a time. The sender gives a group and a deduplication id with each message."
+  default     = false
+  nullable    = false
+}
+
+variable "function_arn" {
+  type        = string
+  description = "ARN of the function that serves the messages and reports those it could not (`batchItemFailures`). Its role may receive and delete messages and read the queue's attributes."
+  nullable    = false
+
+  validation {
+    condition     = can(regex("^arn:[a-z0-9-]+:lambda:[a-z0-9-]+:[0-9]{12}:function:[a-zA-Z0-9_-]+(:[a-zA-Z0-9$_-]+)?$", var.function_arn))
+    error_message = "function_arn must be the ARN of a Lambda function, like \"arn:aws:lambda:eu-central-1:111122223333:function:worker\"."
+  }
+}
+
+variable "function_timeout" {
+  type        = number
+  description = "Timeout of the function in seconds. A message that an invocation did not finish is served again after six times as long."
+  nullable    = false
+
+  validation {
+    condition     = var.function_timeout >= 1 && var.function_timeout <= 900 && floor(var.function_timeout) == var.function_timeout
+    error_message = "function_timeout must be a whole number of seconds from 1 to 900."
+  }
+}
+
+variable "max_receive_count" {
+  type        = number
+  description = "Times that a message is served before it is given up and becomes a dead letter. A throttled invocation counts too."
+  default     = 5
+  nullable    = false
+
+  validation {
+    condition     = var.max_receive_count >= 5 && var.max_receive_count <= 1000 && floor(var.max_receive_count) == var.max_receive_count
+    error_message = "max_receive_count must be a whole number from 5 to 1000."
+  }
+}
+
+variable "maximum_concurrency" {
+  type        = number
+  description = "Invocations of the function that the queue starts at a time at most."
+  default     = 10
+  nullable    = false
+
+  validation {
+    condition     = var.maximum_concurrency >= 2 && var.maximum_concurrency <= 1000 && floor(var.maximum_concurrency) == var.maximum_concurrency
+    error_message = "maximum_concurrency must be a whole number from 2 to 1000."
+  }
+}
+
+variable "message_retention_seconds" {
+  type        = number
+  description = "Seconds after which a message that nobody has served is dropped."
+  default     = 86400
+  nullable    = false
+
+  validation {
+    condition     = var.message_retention_seconds >= 60 && floor(var.message_retention_seconds) == var.message_retention_seconds
+    error_message = "message_retention_seconds must be a whole number of seconds from 60 upwards."
+  }
+}
+
+variable "name" {
+  type        = string
+  description = "Name of the queue; the one for dead letters is named after it, and `.fifo` is added to both where it applies."
+  nullable    = false
+
+  validation {
+    condition     = can(regex("^[a-zA-Z0-9_-]{1,62}$", var.name))
+    error_message = "name must be 1 to 62 letters, digits, hyphens or underscores."
+  }
+}
+
+variable "tags" {
+  type        = map(string)
+  description = "Tags of the queues and the event source mapping."
+  default     = {}
+  nullable    = false
+
+  validation {
+    condition     = length(var.tags) <= 50 && alltrue([for key in keys(var.tags) : !startswith(lower(key), "aws:")])
+    error_message = "tags must be at most 50 tags whose keys do not start with \"aws:\", which AWS reserves."
+  }
+}
