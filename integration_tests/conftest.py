@@ -66,6 +66,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     """Check that every test says where it holds, and skip those that do not hold on this target."""
     target = config.stash[TARGET]
     for item in items:
+        if "tests" in item.path.relative_to(Path(__file__).parent).parts:
+            item.add_marker("without_target")  # unit tests stand in a folder `tests` beside what they test
         places = [marker.name for marker in item.iter_markers() if marker.name in PLACES]
         if len(places) != 1:
             raise pytest.UsageError(f"{item.nodeid} must carry exactly one of {', '.join(PLACES)}; it has {places}")

@@ -20,3 +20,8 @@ class AnyId:
 def error(code: str, message: str) -> dict[str, Any]:
     """Return the answer to a message that cannot be served, whatever its request id."""
     return {"error": {"code": code, "message": message, "requestId": AnyId()}}
+
+
+def receipt(message_id: str, *, delivered: int, gone: int = 0, failed: int = 0) -> dict[str, Any]:
+    """Return the answer to a message with an id: to how many it went, and to how many not."""
+    return {"receipt": {"id": message_id, "delivered": delivered, "gone": gone, "failed": failed}}

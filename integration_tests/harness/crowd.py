@@ -6,7 +6,7 @@ import asyncio
 from collections import Counter
 from typing import TYPE_CHECKING
 
-from integration_tests.harness.client import Client
+from integration_tests.harness.client import DELIVERY, Client
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -60,8 +60,8 @@ async def expect_everywhere(clients: Iterable[Client], text: str) -> None:
     await asyncio.gather(*(client.expect(text) for client in clients))
 
 
-async def expect_in_any_order(client: Client, texts: Iterable[str]) -> None:
+async def expect_in_any_order(client: Client, texts: Iterable[str], within: float = DELIVERY) -> None:
     """Take as many messages as there are ``texts``: each must come as often as it is listed, in any order."""
     wanted = Counter(texts)
-    received = Counter([(await client.receive()).text for _ in range(wanted.total())])
+    received = Counter([(await client.receive(within)).text for _ in range(wanted.total())])
     assert received == wanted, f"{client} missed {wanted - received} and received {received - wanted} too often"

@@ -13,8 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping
 
     from types_boto3_dynamodb.client import DynamoDBClient
-
-HOUR_MS = 3_600_000
+    from types_boto3_dynamodb.type_defs import QueryOutputTypeDef
 
 
 @dataclass(frozen=True)
@@ -45,7 +44,7 @@ class ConnectionsTable:
 
     async def size(self) -> int:
         """Return the number of items of any kind."""
-        return await asyncio.to_thread(lambda: sum(1 for _ in self._pages("scan", TableName=self.name)))
+        return await asyncio.to_thread(self._count)
 
     async def expect_nothing_left(self, room: str, connection_ids: Collection[str], within: float) -> None:
         """Wait until neither memberships of a room nor items of its former connections exist.
@@ -83,29 +82,46 @@ class ConnectionsTable:
         for key in (connection_key(connection_id), membership_key(room, connection_id)):
             await asyncio.to_thread(self.dynamodb.delete_item, TableName=self.name, Key=key)
 
+    async def expire_member(self, room: str, connection_id: str) -> None:
+        """Let a membership have expired an hour ago, as if time to live had not come round to it yet."""
+        await self._update(membership_key(room, connection_id), "expires_at", {"N": str(int(time.time()) - 3600)})
+
     async def pad_member(self, room: str, connection_id: str, characters: int) -> None:
         """Make a membership item heavy, so that few fit in one page of 1 MB."""
+        await self._update(membership_key(room, connection_id), "padding", {"S": "x" * characters})
+
+    async def page_count(self, room: str) -> int:
+        """Return in how many pages DynamoDB answers a query for everyone in shard 0 of a room."""
+        return await asyncio.to_thread(lambda: sum(1 for _ in self._pages_of_room(room, shard=0)))
+
+    async def _update(self, key: dict[str, Any], attribute: str, value: dict[str, Any]) -> None:
         await asyncio.to_thread(
             self.dynamodb.update_item,
             TableName=self.name,
-            Key=membership_key(room, connection_id),
-            UpdateExpression="SET padding = :padding",
-            ExpressionAttributeValues={":padding": {"S": "x" * characters}},
+            Key=key,
+            UpdateExpression="SET #attribute = :value",
+            ExpressionAttributeNames={"#attribute": attribute},
+            ExpressionAttributeValues={":value": value},
         )
 
     def _memberships(self, room: str) -> Iterator[dict[str, Any]]:
         for shard in range(self.shards_per_room):
-            yield from self._pages(
-                "query",
+            for page in self._pages_of_room(room, shard):
+                yield from page["Items"]
+
+    def _pages_of_room(self, room: str, shard: int) -> Iterator[QueryOutputTypeDef]:
+        return iter(
+            self.dynamodb.get_paginator("query").paginate(
                 TableName=self.name,
+                ConsistentRead=True,
                 KeyConditionExpression="partition_key = :room",
                 ExpressionAttributeValues={":room": {"S": f"room#{room}#{shard}"}},
             )
+        )
 
-    def _pages(self, operation: str, **arguments: Any) -> Iterator[dict[str, Any]]:  # noqa: ANN401 - any parameter
-        paginator = self.dynamodb.get_paginator(operation)  # type: ignore[call-overload]
-        for page in paginator.paginate(ConsistentRead=True, **arguments):
-            yield from page["Items"]
+    def _count(self) -> int:
+        scan = self.dynamodb.get_paginator("scan")
+        return sum(page["Count"] for page in scan.paginate(TableName=self.name, ConsistentRead=True, Select="COUNT"))
 
     def _connections(self, connection_ids: list[str]) -> set[str]:
         found: set[str] = set()

@@ -1,0 +1,63 @@
+"""From the end of its handshake a client misses no message, however many others join at the same moment.
+
+This is where deleting members that are answered with 410 without asking how young they are loses live clients.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from integration_tests.harness.client import Client
+    from integration_tests.harness.crowd import Crowd
+
+LAST_MESSAGES = 3
+
+
+@pytest.mark.everywhere
+async def test_every_joiner_receives_an_unbroken_suffix(crowd: Crowd, room: str, connections: int) -> None:
+    joiner_count = int(1.5 * connections)
+    sender = await crowd.join(room)
+    all_joined = asyncio.Event()
+    speech = asyncio.create_task(speak_without_pause(sender, all_joined))
+
+    joiners = await crowd.join_many(room, joiner_count)
+    all_joined.set()
+    sent_at = await speech
+
+    last = len(sent_at) - 1
+    received = await asyncio.gather(*(numbers_up_to(client, last) for client in joiners))
+    for client, numbers in zip(joiners, received, strict=True):
+        assert sorted(numbers) == [*range(min(numbers), last + 1)], f"{client} received {sorted(numbers)} of 0..{last}"
+        missed = [number for number in range(min(numbers)) if sent_at[number] > client.connected_at]
+        assert not missed, f"{client} had joined when {missed} were sent"
+
+
+async def speak_without_pause(sender: Client, all_joined: asyncio.Event) -> list[float]:
+    """Send 0, 1, 2 ..., each as soon as the one before has come back, and a few more once everyone has joined.
+
+    Returns:
+        When each number was sent, in seconds of ``time.monotonic()``.
+    """
+    sent_at: list[float] = []
+    remaining = LAST_MESSAGES
+    for number in itertools.count():
+        sent_at.append(asyncio.get_running_loop().time())
+        await sender.say(number)
+        await sender.expect(str(number), within=60)
+        remaining -= all_joined.is_set()
+        if remaining == 0:
+            break
+    return sent_at
+
+
+async def numbers_up_to(client: Client, last: int) -> list[int]:
+    """Take messages until ``last`` has come and no other is on its way."""
+    numbers: list[int] = []
+    while last not in numbers:
+        numbers.append(int((await client.receive(within=60)).text))
+    return numbers
