@@ -34,6 +34,8 @@ from roomcast.http_parser import ProtocolError, Response, empty_success
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
+    Callback = Callable[[Sequence["Recipient"]], None]
+
 MINIMUM_AGE_TO_PRUNE = 35.0
 """Seconds. A younger connection that is answered with 410 may still be connecting: its `$connect` may take 29 s."""
 
@@ -174,7 +176,8 @@ class Engine:
         data: bytes,
         *,
         deadline: float,
-        on_gone: Callable[[Sequence[Recipient]], None] | None = None,
+        on_gone: Callback | None = None,
+        on_failed: Callback | None = None,
     ) -> Report:
         """Post a message to every recipient and wait for every answer.
 
@@ -182,11 +185,12 @@ class Engine:
             recipients: Pulled as they are needed, so they may be read from a database meanwhile.
             data: The message: UTF-8, at most 128 KB.
             deadline: Latest end, in seconds of `time.monotonic`; the last moments before it are left to the caller.
-            on_gone: Called with up to 50 recipients at a time that are certainly dead, before this method returns. It
-                must not use the engine.
+            on_gone: Called with up to 50 recipients at a time that are certainly dead, before this method returns. Like
+                the iterable, it must not use the engine.
+            on_failed: Called likewise with those that count as failed.
 
         Raises:
-            DeliveryInterruptedError: `recipients` or `on_gone` raised an exception; it is the cause.
+            DeliveryInterruptedError: The iterable or a callback raised an exception; it is the cause.
         """
         requests = SignedRequests(
             self._signer,
@@ -197,15 +201,14 @@ class Engine:
             {},
             data,
         )
-        delivery = _Delivery(self._lines, self._bucket, requests, data, recipients, deadline, on_gone)
-        return delivery.run()
+        return _FanOut(self._lines, self._bucket, requests, data, recipients, deadline, on_gone, on_failed).run()
 
     def close(self) -> None:
         """Close all connections; the engine can be used on."""
         self._lines.close()
 
 
-class _Delivery:
+class _FanOut:
     """One fan-out, from its first recipient to its last answer."""
 
     def __init__(  # noqa: PLR0913, PLR0917 - what one fan-out needs
@@ -216,7 +219,8 @@ class _Delivery:
         data: bytes,
         recipients: Iterable[Recipient],
         deadline: float,
-        on_gone: Callable[[Sequence[Recipient]], None] | None,
+        on_gone: Callback | None,
+        on_failed: Callback | None,
     ) -> None:
         self._started = time.monotonic()
         self._reserve = min(RESERVE_SECONDS, (deadline - self._started) / 10)
@@ -240,8 +244,8 @@ class _Delivery:
         self._connect_failures = 0
         self._connect_not_before = 0.0
 
-        self._on_gone = on_gone
-        self._gone: list[Recipient] = []
+        self._gone = _Batches(on_gone)
+        self._failed = _Batches(on_failed)
         self._malformed: list[Recipient] = []
 
     def run(self) -> Report:
@@ -253,14 +257,17 @@ class _Delivery:
             self._loop()
             self._give_up()
             if report.delivered:
-                self._gone += self._malformed
-            self._hand_over_gone()
+                for recipient in self._malformed:
+                    self._gone.add(recipient)
+            self._gone.hand_over()
+            self._failed.hand_over()
         finally:
             self._lines.drop_unfinished()
         report.duration_ms = round((time.monotonic() - self._started) * 1000, 3)
         report.cpu_ms = round((time.process_time() - cpu) * 1000, 3)
-        if self._error is not None:
-            raise DeliveryInterruptedError(report) from self._error
+        error = self._error or self._gone.error or self._failed.error
+        if error is not None:
+            raise DeliveryInterruptedError(report) from error
         return report
 
     # The loop: give work to idle connections, open more if that pays, wait, take the answers.
@@ -308,7 +315,7 @@ class _Delivery:
             self._fresh.extend(islice(self._source, LOOK_AHEAD))
             self._exhausted = len(self._fresh) < LOOK_AHEAD
         except Exception as error:  # noqa: BLE001 - whatever it is, it is raised once everybody has been served
-            self._error = self._error or error
+            self._error = error
             self._exhausted = True
             self._report.complete = False
         self._report.recipients += len(self._fresh)
@@ -474,16 +481,14 @@ class _Delivery:
             if len(self._malformed) < BATCH:
                 self._malformed.append(post.recipient)
         else:
-            self._report.failed += 1
             self._report.refused_status = self._report.refused_status or status
+            self._fail(post.recipient)
 
     def _not_there(self, post: _Post, now: float) -> None:
         """A connection is closed, or not open yet."""
         if time.time() - post.recipient.connected_at / 1000 >= MINIMUM_AGE_TO_PRUNE:
             self._report.gone += 1
-            self._gone.append(post.recipient)
-            if len(self._gone) >= BATCH:
-                self._hand_over_gone()
+            self._gone.add(post.recipient)
             return
         post.attempts += 1
         post.not_open_until = post.not_open_until or now + NOT_OPEN_RETRY_SECONDS
@@ -499,7 +504,11 @@ class _Delivery:
         if now + pause < self._stop_at:
             self._retry(post, now, pause)
         else:
-            self._report.failed += 1
+            self._fail(post.recipient)
+
+    def _fail(self, recipient: Recipient) -> None:
+        self._report.failed += 1
+        self._failed.add(recipient)
 
     def _retry(self, post: _Post, now: float, pause: float) -> None:
         self._report.retried += 1
@@ -509,23 +518,40 @@ class _Delivery:
 
     def _give_up(self) -> None:
         """Count as failed whoever has not been served, be it that time is over."""
-        report = self._report
-        report.failed += self._busy + len(self._fresh) + len(self._again)
-        self._fresh.clear()
-        self._again.clear()
-        while not self._exhausted and time.monotonic() < self._stop_at + self._reserve / 2:
+        for line in self._lines.all:
+            if line.post is not None:
+                self._fail(line.post.recipient)
+        while self._again:
+            self._fail(self._again.pop()[2].recipient)
+        while self._fresh or (not self._exhausted and time.monotonic() < self._stop_at + self._reserve / 2):
             self._pull()
-            report.failed += len(self._fresh)
-            self._fresh.clear()
-        report.complete = report.complete and self._exhausted
+            while self._fresh:
+                self._fail(self._fresh.popleft())
+        self._report.complete = self._report.complete and self._exhausted
 
-    def _hand_over_gone(self) -> None:
-        gone, self._gone = self._gone, []
-        if gone and self._on_gone is not None and self._error is None:
+
+class _Batches:
+    """Collects recipients for one of the caller's callbacks."""
+
+    def __init__(self, callback: Callback | None) -> None:
+        self.error: Exception | None = None
+        self._callback = callback
+        self._recipients: list[Recipient] = []
+
+    def add(self, recipient: Recipient) -> None:
+        if self._callback is not None:
+            self._recipients.append(recipient)
+            if len(self._recipients) >= BATCH:
+                self.hand_over()
+
+    def hand_over(self) -> None:
+        """Call the callback, unless it has failed before."""
+        recipients, self._recipients = self._recipients, []
+        if recipients and self._callback is not None and self.error is None:
             try:
-                self._on_gone(gone)
+                self._callback(recipients)
             except Exception as error:  # noqa: BLE001 - whatever it is, it is raised once everybody has been served
-                self._error = error
+                self.error = error
 
 
 class _Post:
