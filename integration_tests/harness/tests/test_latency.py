@@ -11,8 +11,6 @@ import pytest
 from integration_tests.harness.deadlines import eventually
 from integration_tests.harness.latency import Durations, Latency
 
-pytestmark = pytest.mark.without_target
-
 
 def durations(*seconds: float) -> Durations:
     """Return a histogram of these times."""

@@ -17,8 +17,6 @@ if TYPE_CHECKING:
 
     from integration_tests.harness.ledger import Sender
 
-pytestmark = pytest.mark.without_target
-
 TRANSIT = 2.0
 
 

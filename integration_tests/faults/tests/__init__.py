@@ -1,0 +1,1 @@
+"""Tests of the fault proxy itself; no target is involved."""
