@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import fields
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -149,3 +152,18 @@ def test_two_rules_need_two_names() -> None:
 def test_a_status_is_called_what_the_service_calls_it(service: str, status: int, error: str) -> None:
     assert Status(status).name_for(service) == error
     assert Status(status, "TransactionConflictException").name_for(service) == "TransactionConflictException"
+
+
+README = (Path(__file__).parents[1] / "README.md").read_text()
+
+
+def test_the_readmes_example_is_accepted() -> None:
+    example = json.loads(README.split("```json")[1].split("```")[0])
+    assert [Rule.read(rule).name for rule in example["rules"]] == ["throttled", "answer lost", "table busy"]
+
+
+def test_the_readme_lists_every_field_and_kind() -> None:
+    rows = {line.split("`")[1]: line for line in README.splitlines() if line.startswith("| `")}
+    assert {each.name for each in fields(Rule)} | set(KINDS) <= rows.keys()
+    for name, kind in KINDS.items():
+        assert all(f"`{each.name}`" in rows[name] for each in fields(kind)), name
