@@ -1,6 +1,6 @@
 """Signed HTTP/1.1 over kept-alive TLS connections, in the standard library alone.
 
-`Client` is what DynamoDB and SQS are called with: one request at a time. `Connection` is the non-blocking part below
+``Client`` is what DynamoDB and SQS are called with: one request at a time. ``Connection`` is the non-blocking part below
 it, which the fan-out engine drives by the hundred.
 """
 
@@ -72,7 +72,7 @@ def backoff_seconds(attempt: int, *, base: float, cap: float, random: Callable[[
         attempt: How many tries have failed, from 1.
         base: Upper end of the first wait, in seconds.
         cap: Upper end of any wait, in seconds.
-        random: Gives numbers of [0, 1), such as `random.random`.
+        random: Gives numbers of [0, 1), such as ``random.random``.
     """
     return random() * min(cap, base * 2.0 ** min(attempt - 1, 32))
 
@@ -80,7 +80,7 @@ def backoff_seconds(attempt: int, *, base: float, cap: float, random: Callable[[
 def tls_context() -> ssl.SSLContext:
     """The process's TLS settings: certificate and host name verified, always.
 
-    `AWS_CA_BUNDLE` (as in AWS SDKs) or else `SSL_CERT_FILE` (as in OpenSSL) names another file of certificate
+    ``AWS_CA_BUNDLE`` (as in AWS SDKs) or else ``SSL_CERT_FILE`` (as in OpenSSL) names another file of certificate
     authorities. Reading them takes some 20 ms of CPU, hence once and only when the first connection is opened.
     """
     return _tls_context(os.environ.get("AWS_CA_BUNDLE"), os.environ.get("SSL_CERT_FILE"))
@@ -105,7 +105,7 @@ class Endpoint:
     """Where requests go: a base URL, the addresses behind it, and the TLS session to resume.
 
     Args:
-        url: Base URL, `https://` or, for emulators, `http://`; its path goes before that of every request.
+        url: Base URL, ``https://`` or, for emulators, ``http://``; its path goes before that of every request.
 
     Raises:
         ValueError: The URL is not one of these.
@@ -167,9 +167,9 @@ class Endpoint:
 class Connection:
     """One non-blocking connection with at most one request under way.
 
-    Its owner waits until the socket is ready for `interest` and then calls `establish` until that returns true; after
-    that `send` and, whenever the socket is readable, `receive`. Every method raises `OSError` or `ProtocolError` when
-    the connection is of no more use; `close` it then.
+    Its owner waits until the socket is ready for ``interest`` and then calls ``establish`` until that returns true; after
+    that ``send`` and, whenever the socket is readable, ``receive``. Every method raises ``OSError`` or ``ProtocolError`` when
+    the connection is of no more use; ``close`` it then.
 
     Args:
         endpoint: Where to; the next of its addresses is used.
@@ -225,7 +225,7 @@ class Connection:
         return self.established
 
     def send(self, request: bytes) -> None:
-        """Send a request, as far as the socket takes it now; `flush` sends the rest."""
+        """Send a request, as far as the socket takes it now; ``flush`` sends the rest."""
         try:
             sent = self._socket.send(request)
         except _WOULD_BLOCK:
@@ -235,7 +235,7 @@ class Connection:
             self.interest = selectors.EVENT_READ | selectors.EVENT_WRITE
 
     def flush(self) -> None:
-        """Go on sending what `send` could not."""
+        """Go on sending what ``send`` could not."""
         try:
             while self._unsent:
                 self._unsent = self._unsent[self._socket.send(self._unsent) :]
@@ -318,8 +318,8 @@ class Client:
     """Calls one AWS service, one request at a time, on a connection that it keeps.
 
     Args:
-        endpoint_url: Base URL, such as `https://dynamodb.eu-central-1.amazonaws.com`; `http://` for emulators.
-        service: Signing name, such as `dynamodb`.
+        endpoint_url: Base URL, such as ``https://dynamodb.eu-central-1.amazonaws.com``; ``http://`` for emulators.
+        service: Signing name, such as ``dynamodb``.
         region: Region to sign for.
     """
 
@@ -332,7 +332,7 @@ class Client:
         """Send a request and wait for its answer, whatever its status.
 
         The request is sent once. Only if a kept-alive connection turns out to be closed before any byte of the answer
-        is it sent again, on a new connection: `Response.resent` and `TransportError.sent` tell that it may have been
+        is it sent again, on a new connection: ``Response.resent`` and ``TransportError.sent`` tell that it may have been
         received.
 
         Args:
@@ -340,7 +340,7 @@ class Client:
             path: Path below the endpoint's, as it goes over the wire, without a query.
             headers: All are signed.
             body: Bytes of the body.
-            deadline: Latest end, in seconds of `time.monotonic`.
+            deadline: Latest end, in seconds of ``time.monotonic``.
 
         Raises:
             TransportError: There was no answer.

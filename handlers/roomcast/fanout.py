@@ -1,7 +1,7 @@
-"""The fan-out engine: one message to any number of connections, and the only module that knows `@connections`.
+"""The fan-out engine: one message to any number of connections, and the only module that knows ``@connections``.
 
 One event loop drives as many kept-alive connections as the number of recipients is worth. Each carries one signed
-`POST {stage}/@connections/{connection id}` at a time; recipients are pulled from the caller's iterable only as
+``POST {stage}/@connections/{connection id}`` at a time; recipients are pulled from the caller's iterable only as
 connections get free, so that memory does not grow with the room. What the answers mean: "Use @connections commands in
 your backend service" in the API Gateway developer guide.
 """
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     Callback = Callable[[Sequence["Recipient"]], None]
 
 MINIMUM_AGE_TO_PRUNE = 35.0
-"""Seconds. A younger connection that is answered with 410 may still be connecting: its `$connect` may take 29 s."""
+"""Seconds. A younger connection that is answered with 410 may still be connecting: its ``$connect`` may take 29 s."""
 
 NOT_OPEN_RETRY_SECONDS = 3.0
 """For how long a connection that may still be connecting is tried again."""
@@ -84,7 +84,7 @@ class Recipient(NamedTuple):
 
 
 class Report:
-    """What became of a message; `recipients` is the sum of `delivered`, `gone` and `failed`.
+    """What became of a message; ``recipients`` is the sum of ``delivered``, ``gone`` and ``failed``.
 
     Attributes:
         recipients: How many the message was for.
@@ -155,7 +155,7 @@ class Engine:
     Keep one per execution environment: it keeps connections, TLS session, signing key and the latency that it has seen.
 
     Args:
-        endpoint_url: Callback base URL, such as `https://{api}.execute-api.{region}.amazonaws.com/{stage}`.
+        endpoint_url: Callback base URL, such as ``https://{api}.execute-api.{region}.amazonaws.com/{stage}``.
         region: Region to sign for.
         pace: Posts per second, 0 for as many as possible. What one second leaves unused, a burst may use in the next.
         max_connections: Upper limit of connections; Lambda allows 1,024 open files.
@@ -184,7 +184,7 @@ class Engine:
         Args:
             recipients: Pulled as they are needed, so they may be read from a database meanwhile.
             data: The message: UTF-8, at most 128 KB.
-            deadline: Latest end, in seconds of `time.monotonic`; the last moments before it are left to the caller.
+            deadline: Latest end, in seconds of ``time.monotonic``; the last moments before it are left to the caller.
             on_gone: Called with up to 50 recipients at a time that are certainly dead, before this method returns. Like
                 the iterable, it must not use the engine.
             on_failed: Called likewise with those that count as failed.
@@ -249,7 +249,7 @@ class _FanOut:
         self._malformed: list[Recipient] = []
 
     def run(self) -> Report:
-        """Serve everybody; see `Engine.deliver`."""
+        """Serve everybody; see ``Engine.deliver``."""
         cpu = time.process_time()
         report = self._report
         try:
@@ -684,7 +684,7 @@ class _Bucket:
         return max(0.0, (1.0 - self._tokens) / self.rate)
 
     def take(self) -> None:
-        """Use a token that `wait` has found."""
+        """Use a token that ``wait`` has found."""
         self._tokens -= 1.0
 
 

@@ -1,6 +1,6 @@
 """AWS Signature Version 4, for many requests that differ only in the last part of their path.
 
-Everything that does not change between two such requests is computed once per second (the resolution of `X-Amz-Date`);
+Everything that does not change between two such requests is computed once per second (the resolution of ``X-Amz-Date``);
 the signing key, once per credentials and day. What is left for each request are three SHA-256 blocks and one
 concatenation. See "Create a signed AWS API request" in the IAM user guide.
 """
@@ -54,8 +54,8 @@ class Signer:
     """Signs requests to one service in one region.
 
     Args:
-        service: signing name, such as `execute-api` or `dynamodb`.
-        region: such as `eu-central-1`.
+        service: signing name, such as ``execute-api`` or ``dynamodb``.
+        region: such as ``eu-central-1``.
     """
 
     def __init__(self, service: str, region: str) -> None:
@@ -65,7 +65,7 @@ class Signer:
         self._key = b""
 
     def key(self, secret_access_key: str, day: str) -> bytes:
-        """Return the signing key of a day (`YYYYMMDD`); the last one is kept."""
+        """Return the signing key of a day (``YYYYMMDD``); the last one is kept."""
         if self._key_of != (secret_access_key, day):
             key = f"AWS4{secret_access_key}".encode()
             for part in (day, self.region, self.service, "aws4_request"):
@@ -110,7 +110,7 @@ class SignedRequests:
         self._second = -1
 
     def head(self, segment: str = "") -> bytes:
-        """Return request line and headers, signed as of now, for the shared path followed by `segment` (not quoted)."""
+        """Return request line and headers, signed as of now, for the shared path followed by ``segment`` (not quoted)."""
         second = int(time.time())
         if second != self._second:
             self._prepare(second)

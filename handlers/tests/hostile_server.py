@@ -1,0 +1,235 @@
+"""An HTTP server that misbehaves as told, on 127.0.0.1 or ::1: one thread per connection, nothing but sockets."""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import os
+import socket
+import struct
+import threading
+import time
+from typing import TYPE_CHECKING, NamedTuple
+from urllib.parse import unquote
+
+if TYPE_CHECKING:
+    import ssl
+    from collections.abc import Callable, Iterator, Sequence
+    from types import TracebackType
+
+TIMEOUT_FACTOR = float(os.environ.get("TIMEOUT_FACTOR", "1"))
+PATIENCE_SECONDS = 10.0 * TIMEOUT_FACTOR
+
+
+class Request(NamedTuple):
+    """One request, as it came over the wire.
+
+    Attributes:
+        target: Request target.
+        headers: By lower-case name.
+        body: The body.
+        connection: Which connection it came on, counted from 0.
+        turn: Which request on that connection it is, counted from 0.
+        attempt: Which request with that target it is, counted from 0.
+    """
+
+    target: str
+    headers: dict[str, str]
+    body: bytes
+    connection: int
+    turn: int
+    attempt: int
+
+    @property
+    def connection_id(self) -> str:
+        """The id that the request posts to."""
+        return unquote(self.target.rpartition("/")[2])
+
+
+class Reply(NamedTuple):
+    """What to do with a request.
+
+    Attributes:
+        pieces: Sent one by one.
+        close: Whether to close the connection then.
+        reset: Whether to close it with a reset, so that the client loses what it has not read.
+        after: Waited for before anything is sent.
+    """
+
+    pieces: Sequence[bytes] = ()
+    close: bool = False
+    reset: bool = False
+    after: threading.Event | None = None
+
+
+def answer(status: int = 200, body: bytes = b"", *headers: str, length: bool = True) -> bytes:
+    """A well-formed answer."""
+    lines = [f"HTTP/1.1 {status} Whatever", "Date: Mon, 11 Nov 2024 13:45:46 GMT", *headers]
+    if length:
+        lines.append(f"Content-Length: {len(body)}")
+    return "\r\n".join(lines).encode() + b"\r\n\r\n" + body
+
+
+def say(status: int = 200, body: bytes = b"", *headers: str) -> Reply:
+    """A well-formed answer in one piece."""
+    return Reply([answer(status, body, *headers)])
+
+
+HANG_UP = Reply(close=True)
+"""Closes the connection instead of answering."""
+
+
+class HostileServer:
+    """Serves every request as the script says.
+
+    Args:
+        script: Decides what becomes of a request; called under a lock, so it may keep count.
+        tls: Server-side TLS settings; ``None`` for plain HTTP.
+        host: Address to listen on.
+    """
+
+    def __init__(
+        self, script: Callable[[Request], Reply], tls: ssl.SSLContext | None = None, host: str = "127.0.0.1"
+    ) -> None:
+        self.script = script
+        self.requests: list[Request] = []
+        self.resumed_sessions = 0
+        self._tls = tls
+        self._host = host
+        self._listener = socket.create_server(
+            (host, 0), family=socket.AF_INET6 if ":" in host else socket.AF_INET, backlog=256
+        )
+        self.port: int = self._listener.getsockname()[1]
+        self._lock = threading.Lock()
+        self._ended = threading.Event()
+        self._sockets: set[socket.socket] = set()
+        self._threads = [threading.Thread(target=self._accept, daemon=True)]
+
+    @property
+    def url(self) -> str:
+        """Base URL with a stage."""
+        host = f"[{self._host}]" if ":" in self._host else "localhost"
+        return f"{'https' if self._tls else 'http'}://{host}:{self.port}/live"
+
+    @property
+    def connections(self) -> int:
+        """How many connections carried a request."""
+        return len({request.connection for request in self.requests})
+
+    def served(self) -> dict[str, int]:
+        """How many requests there were for each connection id."""
+        counts: dict[str, int] = {}
+        for request in self.requests:
+            counts[request.connection_id] = counts.get(request.connection_id, 0) + 1
+        return counts
+
+    def drop_connections(self) -> None:
+        """Close every connection, and return once the client's side can see it."""
+        with self._lock:
+            for each in self._sockets:
+                # The thread that reads from it sees the end and closes it.
+                with contextlib.suppress(OSError):
+                    each.shutdown(socket.SHUT_RDWR)
+        wait_until(lambda: not self._sockets)
+
+    def __enter__(self) -> HostileServer:
+        self._threads[0].start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self._ended.set()
+        # A connection of our own ends the wait for the next one.
+        with contextlib.suppress(OSError), socket.create_connection((self._host, self.port), timeout=1):
+            pass
+        self._threads[0].join(PATIENCE_SECONDS)
+        self._listener.close()
+        self.drop_connections()
+        for thread in self._threads:
+            thread.join(PATIENCE_SECONDS)
+
+    def _accept(self) -> None:
+        for number in itertools.count():
+            connection, _ = self._listener.accept()
+            if self._ended.is_set():
+                connection.close()
+                return
+            with self._lock:
+                self._sockets.add(connection)
+            thread = threading.Thread(target=self._serve, args=(connection, number), daemon=True)
+            self._threads.append(thread)
+            thread.start()
+
+    def _serve(self, plain: socket.socket, number: int) -> None:
+        connection = plain
+        try:
+            plain.settimeout(PATIENCE_SECONDS)
+            plain.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            if self._tls is not None:
+                connection = self._tls.wrap_socket(plain, server_side=True, do_handshake_on_connect=False)
+                with self._lock:
+                    self._sockets.discard(plain)
+                    self._sockets.add(connection)
+                connection.do_handshake()
+                with self._lock:
+                    self.resumed_sessions += bool(connection.session_reused)
+            self._converse(connection, number)
+        except OSError:
+            pass  # The client has given up, or the test has ended.
+        finally:
+            connection.close()
+            with self._lock:
+                self._sockets.difference_update({plain, connection})
+
+    def _converse(self, connection: socket.socket, number: int) -> None:
+        for turn, (target, headers, body) in enumerate(_requests(connection)):
+            with self._lock:
+                attempt = sum(request.target == target for request in self.requests)
+                request = Request(target, headers, body, number, turn, attempt)
+                self.requests.append(request)
+                reply = self.script(request)
+            if reply.after is not None:
+                reply.after.wait(PATIENCE_SECONDS)
+            for piece in reply.pieces:
+                connection.sendall(piece)
+            if reply.reset:
+                connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            if reply.close or reply.reset:
+                return
+
+
+def _requests(connection: socket.socket) -> Iterator[tuple[str, dict[str, str], bytes]]:
+    """Read requests until the client hangs up."""
+    data = b""
+    while True:
+        while b"\r\n\r\n" not in data:
+            more = connection.recv(65_536)
+            if not more:
+                return
+            data += more
+        head, _, data = data.partition(b"\r\n\r\n")
+        start_line, *lines = head.decode("latin-1").split("\r\n")
+        headers = {name.lower(): value for name, _, value in (line.partition(": ") for line in lines)}
+        length = int(headers.get("content-length", "0"))
+        while len(data) < length:
+            more = connection.recv(65_536)
+            if not more:
+                return
+            data += more
+        body, data = data[:length], data[length:]
+        assert not data, "the client pipelines"
+        yield start_line.split(" ")[1], headers, body
+
+
+def wait_until(condition: Callable[[], object]) -> None:
+    """Wait for something that another thread brings about.
+
+    Raises:
+        TimeoutError: It did not come about.
+    """
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while not condition():
+        if time.monotonic() > deadline:
+            raise TimeoutError("waited in vain")
+        time.sleep(0.001)
