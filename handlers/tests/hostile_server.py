@@ -1,21 +1,31 @@
-"""An HTTP server that misbehaves as told, on 127.0.0.1 or ::1: one thread per connection, nothing but sockets."""
+"""An HTTP server that misbehaves as told, on 127.0.0.1 or ::1, and the certificates for it.
+
+One thread per connection and nothing but sockets.
+"""
 
 from __future__ import annotations
 
 import contextlib
+import functools
 import itertools
 import os
 import socket
+import ssl
 import struct
 import threading
 import time
 from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import unquote
 
+import trustme
+
 if TYPE_CHECKING:
-    import ssl
     from collections.abc import Callable, Iterator, Sequence
+    from pathlib import Path
     from types import TracebackType
+    from typing import Self
+
+    import pytest
 
 TIMEOUT_FACTOR = float(os.environ.get("TIMEOUT_FACTOR", "1"))
 PATIENCE_SECONDS = 10.0 * TIMEOUT_FACTOR
@@ -132,7 +142,7 @@ class HostileServer:
                     each.shutdown(socket.SHUT_RDWR)
         wait_until(lambda: not self._sockets)
 
-    def __enter__(self) -> HostileServer:
+    def __enter__(self) -> Self:
         self._threads[0].start()
         return self
 
@@ -141,8 +151,8 @@ class HostileServer:
     ) -> None:
         self._ended.set()
         # A connection of our own ends the wait for the next one.
-        with contextlib.suppress(OSError), socket.create_connection((self._host, self.port), timeout=1):
-            pass
+        with socket.socket(self._listener.family) as last:
+            last.connect(self._listener.getsockname())
         self._threads[0].join(PATIENCE_SECONDS)
         self._listener.close()
         self.drop_connections()
@@ -233,3 +243,25 @@ def wait_until(condition: Callable[[], object]) -> None:
         if time.monotonic() > deadline:
             raise TimeoutError("waited in vain")
         time.sleep(0.001)
+
+
+@functools.cache
+def authority() -> trustme.CA:
+    """A certificate authority; nobody trusts it unless told to."""
+    return trustme.CA()
+
+
+def trusted_tls(folder: Path, monkeypatch: pytest.MonkeyPatch) -> ssl.SSLContext:
+    """Server-side TLS settings for this machine, whose authority clients trust for the time of a test."""
+    bundle = folder / "authority.pem"
+    authority().cert_pem.write_to_path(str(bundle))
+    monkeypatch.setenv("AWS_CA_BUNDLE", str(bundle))
+    return server_tls(authority())
+
+
+def server_tls(authority: trustme.CA, *names: str) -> ssl.SSLContext:
+    """Server-side TLS settings with a certificate for some names, those of this machine by default."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.set_alpn_protocols(["http/1.1"])
+    authority.issue_cert(*(names or ("localhost", "127.0.0.1", "::1"))).configure_cert(context)
+    return context

@@ -1,0 +1,359 @@
+"""The client that DynamoDB and SQS are called with, against a server that misbehaves."""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import threading
+import time
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import trustme
+from hypothesis import given
+from hypothesis import strategies as st
+from roomcast import aws_http
+from roomcast.aws_http import Client, Endpoint, Response, TransportError, backoff_seconds
+from tests.hostile_server import (
+    HANG_UP,
+    PATIENCE_SECONDS,
+    HostileServer,
+    Reply,
+    Request,
+    answer,
+    authority,
+    say,
+    server_tls,
+    trusted_tls,
+    wait_until,
+)
+
+if TYPE_CHECKING:
+    import ssl
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+HEADERS = {"content-type": "application/x-amz-json-1.0", "x-amz-target": "DynamoDB_20120810.Query"}
+
+
+@pytest.fixture
+def tls(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ssl.SSLContext:
+    """Settings of a server that clients trust."""
+    return trusted_tls(tmp_path, monkeypatch)
+
+
+@pytest.fixture
+def connect() -> Iterator[Callable[[HostileServer], Client]]:
+    """Makes clients of a server, and closes them."""
+    with contextlib.ExitStack() as stack:
+
+        def connect_to(server: HostileServer) -> Client:
+            client = Client(server.url, "dynamodb", "eu-west-1")
+            stack.callback(client.close)
+            return client
+
+        yield connect_to
+
+
+def call(client: Client, body: bytes = b"{}", seconds: float = PATIENCE_SECONDS) -> Response:
+    """One call with a deadline."""
+    return client.request("POST", "/", HEADERS, body, deadline=time.monotonic() + seconds)
+
+
+def test_calls_share_one_connection(tls: ssl.SSLContext, connect: Callable[[HostileServer], Client]) -> None:
+    with HostileServer(lambda request: say(200, request.body.upper(), "X-Amz-Crc32: 5"), tls) as server:
+        client = connect(server)
+        answers = [call(client, body) for body in (b"a", b"b" * 300_000, b"")]
+    assert [each.body for each in answers] == [b"A", b"B" * 300_000, b""]
+    assert [each.headers["x-amz-crc32"] for each in answers] == ["5"] * 3
+    assert not any(each.resent for each in answers)
+    assert server.connections == 1
+    request = server.requests[0]
+    assert request.target == "/live/"
+    assert request.headers["host"] == f"localhost:{server.port}"
+    assert HEADERS.items() <= request.headers.items()
+    assert "SignedHeaders=content-type;host;x-amz-date;x-amz-target," in request.headers["authorization"]
+
+
+def test_any_status_is_an_answer(tls: ssl.SSLContext, connect: Callable[[HostileServer], Client]) -> None:
+    statuses = [400, 403, 429, 500, 503]
+    with HostileServer(lambda request: say(statuses[request.turn], b"why"), tls) as server:
+        client = connect(server)
+        assert [call(client).status for _ in statuses] == statuses
+    assert server.connections == 1
+
+
+def test_an_emulator_is_called_without_tls(connect: Callable[[HostileServer], Client]) -> None:
+    with HostileServer(lambda _: say(200, b"{}")) as server:
+        assert call(connect(server)).status == 200
+
+
+def test_ipv6(tls: ssl.SSLContext, connect: Callable[[HostileServer], Client]) -> None:
+    with HostileServer(lambda _: say(), tls, host="::1") as server:
+        assert call(connect(server)).status == 200
+    assert server.requests[0].headers["host"] == f"[::1]:{server.port}"
+
+
+def test_answers_may_come_byte_by_byte(tls: ssl.SSLContext, connect: Callable[[HostileServer], Client]) -> None:
+    data = answer(200, b"abc", "Transfer-Encoding: chunked", length=False)[:-3] + b"3\r\nabc\r\n0\r\n\r\n"
+    with HostileServer(lambda _: Reply([data[i : i + 1] for i in range(len(data))]), tls) as server:
+        client = connect(server)
+        assert [call(client).body for _ in range(2)] == [b"abc"] * 2
+
+
+def test_a_connection_that_the_server_closes_is_not_used_again(
+    tls: ssl.SSLContext, connect: Callable[[HostileServer], Client]
+) -> None:
+    replies = [
+        Reply([answer(200, b"", "Connection: close")], close=True),
+        Reply([b"HTTP/1.0 200 OK\r\n\r\nwithout a length"], close=True),
+        Reply([answer(200) + b"HTTP/1.1 200 OK\r\n"]),
+        say(),
+        say(),
+    ]
+    with HostileServer(lambda _: replies[len(server.requests) - 1], tls) as server:
+        client = connect(server)
+        answers = [call(client) for _ in replies]
+    assert [each.status for each in answers] == [200] * 5
+    assert answers[1].body == b"without a length"
+    assert [request.connection for request in server.requests] == [0, 1, 2, 3, 3]
+    assert not any(each.resent for each in answers)
+
+
+def test_a_connection_closed_meanwhile_is_noticed_before_it_is_used(
+    tls: ssl.SSLContext, connect: Callable[[HostileServer], Client]
+) -> None:
+    with HostileServer(lambda _: say(), tls) as server:
+        client = connect(server)
+        call(client)
+        server.drop_connections()
+        assert not call(client).resent
+    assert len(server.requests) == 2
+
+
+def test_a_request_that_dies_with_a_kept_connection_is_sent_again_and_says_so(
+    tls: ssl.SSLContext, connect: Callable[[HostileServer], Client]
+) -> None:
+    with HostileServer(lambda request: HANG_UP if request.turn == 1 else say(), tls) as server:
+        client = connect(server)
+        assert [call(client).resent for _ in range(2)] == [False, True]
+    assert [(request.connection, request.turn) for request in server.requests] == [(0, 0), (0, 1), (1, 0)]
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [HANG_UP, Reply(reset=True), Reply([b"HTTP/1.1 200"], close=True), Reply([b"SSH-2.0\r\n\r\n"])],
+    ids=["closed", "reset", "cut off", "not HTTP"],
+)
+def test_a_request_that_dies_with_a_new_connection_is_an_error(
+    reply: Reply, tls: ssl.SSLContext, connect: Callable[[HostileServer], Client]
+) -> None:
+    with HostileServer(lambda _: reply, tls) as server:
+        client = connect(server)
+        with pytest.raises(TransportError) as caught:
+            call(client)
+        assert caught.value.sent
+        server.script = lambda _: say()
+        assert call(client).status == 200
+
+
+def test_an_answer_cut_off_on_a_kept_connection_is_not_asked_for_again(
+    tls: ssl.SSLContext, connect: Callable[[HostileServer], Client]
+) -> None:
+    def script(request: Request) -> Reply:
+        return Reply([b"HTTP/1.1 200 O"], close=True) if request.turn else say()
+
+    with HostileServer(script, tls) as server:
+        client = connect(server)
+        call(client)
+        with pytest.raises(TransportError, match="cut off"):
+            call(client)
+    assert len(server.requests) == 2
+
+
+def test_a_refusal_is_heard_before_the_end_of_a_long_request(
+    tls: ssl.SSLContext, connect: Callable[[HostileServer], Client]
+) -> None:
+    class Impatient(HostileServer):
+        """Answers as soon as it has seen a head, and reads no further until it is told."""
+
+        def _converse(self, connection: socket.socket, _number: int) -> None:
+            connection.recv(1000)
+            connection.sendall(answer(413))
+            self.heard.wait(PATIENCE_SECONDS)
+
+        heard = threading.Event()
+
+    with Impatient(lambda _: say(), tls) as server:
+        client = connect(server)
+        response = call(client, b"a" * 20_000_000)
+        server.heard.set()
+        assert (response.status, response.keep_alive) == (413, False)
+
+
+def test_the_deadline_ends_a_call(tls: ssl.SSLContext, connect: Callable[[HostileServer], Client]) -> None:
+    never = threading.Event()
+    with HostileServer(lambda _: Reply(after=never), tls) as server:
+        client = connect(server)
+        started = time.monotonic()
+        with pytest.raises(TransportError, match="timed out") as caught:
+            call(client, seconds=0.1)
+        assert 0.1 <= time.monotonic() - started < PATIENCE_SECONDS
+        assert caught.value.sent
+        never.set()
+        with pytest.raises(TransportError, match="timed out") as caught:
+            call(client, seconds=0)
+        assert not caught.value.sent
+
+
+def test_nobody_listens(connect: Callable[[HostileServer], Client]) -> None:
+    with HostileServer(lambda _: say()) as server:
+        pass
+    with pytest.raises(TransportError, match="cannot connect") as caught:
+        call(connect(server))
+    assert not caught.value.sent
+
+
+def test_an_unknown_host(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise socket.gaierror("no such host")
+
+    monkeypatch.setattr(socket, "getaddrinfo", fail)
+    with pytest.raises(TransportError, match="cannot resolve example") as caught:
+        call(Client("https://example", "dynamodb", "eu-west-1"))
+    assert not caught.value.sent
+
+
+def test_the_next_address_is_tried(
+    tls: ssl.SSLContext, connect: Callable[[HostileServer], Client], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    look_ups = []
+
+    with HostileServer(lambda _: say(), tls) as server, socket.socket() as nobody:
+        nobody.bind(("127.0.0.1", 0))
+
+        def resolve(*arguments: object, **_: object) -> list[tuple[Any, ...]]:
+            look_ups.append(arguments)
+            ports = [nobody.getsockname()[1], server.port]
+            return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.1", port)) for port in ports]
+
+        monkeypatch.setattr(socket, "getaddrinfo", resolve)
+        client = connect(server)
+        assert call(client).status == 200
+        client.close()
+        assert call(client).status == 200
+    assert look_ups == [("localhost", server.port)]
+
+
+def test_addresses_are_looked_up_again_after_a_minute(monkeypatch: pytest.MonkeyPatch) -> None:
+    look_ups = []
+
+    def resolve(*_: object, **__: object) -> list[tuple[Any, ...]]:
+        look_ups.append(1)
+        return [(socket.AF_INET, 1, 6, "", ("127.0.0.1", len(look_ups)))]
+
+    now = time.monotonic()
+    monkeypatch.setattr(socket, "getaddrinfo", resolve)
+    monkeypatch.setattr(time, "monotonic", lambda: now)
+    endpoint = Endpoint("https://example")
+    assert {endpoint.address().socket_address[1] for _ in range(3)} == {1}
+    now += aws_http.ADDRESS_LIFETIME_SECONDS
+    assert endpoint.address().socket_address[1] == 2
+
+
+def test_an_address_is_avoided_only_while_there_is_another(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = [(socket.AF_INET, 1, 6, "", ("127.0.0.1", port)) for port in (1, 2)]
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: found)
+    endpoint = Endpoint("https://example")
+    first, second = endpoint.address(), endpoint.address()
+    assert first != second
+    endpoint.avoid(first)
+    endpoint.avoid(second)
+    assert {endpoint.address() for _ in range(3)} == {second}
+
+
+@pytest.mark.usefixtures("tls")
+def test_a_certificate_of_another_authority_is_refused(connect: Callable[[HostileServer], Client]) -> None:
+    with HostileServer(lambda _: say(), server_tls(trustme.CA())) as server:
+        client = connect(server)
+        with pytest.raises(TransportError, match="certificate verify failed"):
+            call(client)
+        assert not server.requests
+
+
+@pytest.mark.usefixtures("tls")
+def test_a_certificate_of_another_host_is_refused(connect: Callable[[HostileServer], Client]) -> None:
+    with HostileServer(lambda _: say(), server_tls(authority(), "another.example")) as server:
+        client = connect(server)
+        with pytest.raises(TransportError, match="certificate verify failed"):
+            call(client)
+        assert not server.requests
+
+
+def test_a_connection_that_was_idle_for_too_long_is_not_trusted(
+    tls: ssl.SSLContext, connect: Callable[[HostileServer], Client], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with HostileServer(lambda _: say(), tls) as server:
+        client = connect(server)
+        call(client)
+        later = time.time() + aws_http.IDLE_LIMIT_SECONDS + 1
+        monkeypatch.setattr(time, "time", lambda: later)
+        call(client)
+    assert server.connections == 2
+
+
+def test_a_new_connection_resumes_the_tls_session(
+    tls: ssl.SSLContext, connect: Callable[[HostileServer], Client]
+) -> None:
+    with HostileServer(lambda _: say(200, b"", "Connection: close"), tls) as server:
+        client = connect(server)
+        for _ in range(3):
+            call(client)
+        wait_until(lambda: server.resumed_sessions == 2)
+    assert server.connections == 3
+
+
+def test_credentials_may_change_between_calls(
+    tls: ssl.SSLContext, connect: Callable[[HostileServer], Client], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with HostileServer(lambda _: say(), tls) as server:
+        client = connect(server)
+        for key, token in (("first", "one"), ("second", "two")):
+            monkeypatch.setenv("AWS_ACCESS_KEY_ID", key)
+            monkeypatch.setenv("AWS_SESSION_TOKEN", token)
+            call(client)
+    signatures = [request.headers["authorization"].partition("Credential=")[2] for request in server.requests]
+    assert [signature.partition("/")[0] for signature in signatures] == ["first", "second"]
+    assert [request.headers["x-amz-security-token"] for request in server.requests] == ["one", "two"]
+
+
+@pytest.mark.parametrize(
+    ("url", "host", "port", "path", "host_header"),
+    [
+        ("https://a.example/live", "a.example", 443, "/live", "a.example"),
+        ("https://a.example:443", "a.example", 443, "", "a.example"),
+        ("https://a.example:8443/", "a.example", 8443, "", "a.example:8443"),
+        ("http://localhost:4566/x/y/", "localhost", 4566, "/x/y", "localhost:4566"),
+        ("http://localhost", "localhost", 80, "", "localhost"),
+        ("https://[::1]:8443/live", "::1", 8443, "/live", "[::1]:8443"),
+    ],
+)
+def test_base_urls(url: str, host: str, port: int, path: str, host_header: str) -> None:
+    endpoint = Endpoint(url)
+    assert (endpoint.host, endpoint.port, endpoint.path, endpoint.host_header) == (host, port, path, host_header)
+    assert endpoint.tls == url.startswith("https:")
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["", "a.example", "wss://a.example", "https://", "https://a/?x=1", "https://a b", "https://user@a", "https://a\n"],
+)
+def test_what_is_no_base_url_is_refused(url: str) -> None:
+    with pytest.raises(ValueError, match="not a base URL"):
+        Endpoint(url)
+
+
+@given(attempt=st.integers(1, 10_000), share=st.floats(0, 1, exclude_max=True))
+def test_a_pause_is_drawn_from_a_range_that_doubles_up_to_its_cap(attempt: int, share: float) -> None:
+    pause = backoff_seconds(attempt, base=0.05, cap=1.0, random=lambda: share)
+    assert pause == pytest.approx(share * min(1.0, 0.05 * 2.0 ** min(attempt - 1, 10)))
