@@ -1,0 +1,265 @@
+"""The zips: what is in them, that they are the same everywhere, and that nothing is touched without need."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from scripts import build_handlers
+from scripts.build_handlers import BuildError, build
+from scripts.tests.trees import write_tree
+
+SCRIPT = Path(build_handlers.__file__)
+HANDLERS = sorted(file.stem for file in build_handlers.SOURCES.glob("*.py"))
+LAMBDA_ENVIRONMENT = {
+    "AWS_REGION": "eu-central-1",
+    "AWS_ACCESS_KEY_ID": "key",
+    "AWS_SECRET_ACCESS_KEY": "secret",
+    "AWS_SESSION_TOKEN": "token",
+    "ROOMCAST_TABLE_NAME": "connections",
+    "ROOMCAST_MANAGEMENT_ENDPOINT": "https://api.execute-api.eu-central-1.amazonaws.com/live",
+    "ROOMCAST_SHARDS_PER_ROOM": "1",
+    "ROOMCAST_PACE": "0",
+    "ROOMCAST_DNS_SUFFIX": "amazonaws.com",
+    "ROOMCAST_LOG_LEVEL": "INFO",
+    "ROOMCAST_QUEUE_URL": "",
+    "ROOMCAST_QUEUE_FIFO": "false",
+}
+FIRST_OF_1970, SOME_DAY_IN_2033 = 0, 2_000_000_000
+GOLDEN = "5f8781ab59ed4b926208faf2c5022cc4ff80cfd510fc5bda1920cb9b1081b5b5"
+"""SHA-256 of the zip that the fixture `sources` gives for its handler `connect`, wherever and whenever it is built."""
+
+
+@pytest.fixture
+def sources(tmp_path: Path) -> Path:
+    """Two handlers, of which one imports two of three shared modules."""
+    return write_tree(
+        tmp_path / "sources",
+        {
+            "connect.py": "import json\nfrom shared import rooms\n\ndef handler(event, context):\n    rooms.f()\n",
+            "default.py": "def handler(event, context):\n    return None\n",
+            "shared/__init__.py": "",
+            "shared/rooms.py": "import os.path\nfrom . import wire\n\ndef f():\n    return wire.VALUE\n",
+            "shared/wire.py": "VALUE = 1\n",
+            "shared/unused.py": "import nothing_that_exists\n",
+        },
+    )
+
+
+@pytest.fixture
+def output(tmp_path: Path) -> Path:
+    """Where the zips go."""
+    return tmp_path / "output"
+
+
+def names(archive: Path) -> list[str]:
+    """Return what a zip holds."""
+    with zipfile.ZipFile(archive) as opened:
+        return opened.namelist()
+
+
+def digests(folder: Path) -> dict[str, str]:
+    """Return the SHA-256 of every file in a folder."""
+    return {file.name: hashlib.sha256(file.read_bytes()).hexdigest() for file in folder.iterdir()}
+
+
+def run_script(*arguments: str | Path, umask: int = 0o022, cwd: Path | None = None, **environment: str) -> str:
+    """Run the script as a user does; return what it printed."""
+    command = [sys.executable, SCRIPT, *arguments]
+    return subprocess.run(
+        command, umask=umask, cwd=cwd, env={**os.environ, **environment}, check=True, capture_output=True, text=True
+    ).stdout
+
+
+def test_a_zip_holds_what_its_handler_imports_and_nothing_else(sources: Path, output: Path) -> None:
+    build(sources, output)
+
+    assert names(output / "connect.zip") == ["connect.py", "shared/__init__.py", "shared/rooms.py", "shared/wire.py"]
+    assert names(output / "default.zip") == ["default.py"]
+
+
+@pytest.mark.parametrize(
+    ("line", "found"),
+    [
+        ("import shared.wire", ["shared/__init__.py", "shared/wire.py"]),
+        ("import shared.wire as w", ["shared/__init__.py", "shared/wire.py"]),
+        ("from shared.wire import VALUE", ["shared/__init__.py", "shared/wire.py"]),
+        ("from shared import something_it_defines", ["shared/__init__.py"]),
+        ("def f():\n    import shared", ["shared/__init__.py"]),
+        ("try:\n    import shared\nexcept ImportError:\n    pass", ["shared/__init__.py"]),
+        ("from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    import boto3", []),
+        ("import typing\nif typing.TYPE_CHECKING:\n    import boto3\nelse:\n    import shared", ["shared/__init__.py"]),
+        ("import xml.etree.ElementTree", []),
+    ],
+)
+def test_every_way_to_import_is_followed(sources: Path, output: Path, line: str, found: list[str]) -> None:
+    write_tree(sources, {"default.py": f"{line}\n"})
+
+    build(sources, output)
+
+    assert names(output / "default.zip") == ["default.py", *found]
+
+
+@pytest.mark.parametrize("line", ["import boto3", "from botocore.auth import SigV4Auth", "import shared.lost"])
+def test_an_import_that_lambda_would_not_find_is_refused(sources: Path, output: Path, line: str) -> None:
+    write_tree(sources, {"shared/wire.py": f"VALUE = 1\n{line}\n"})
+
+    with pytest.raises(BuildError, match=r"shared/wire\.py:2: imports .* neither in the standard library nor in"):
+        build(sources, output)
+
+
+def test_a_handler_that_would_hide_a_standard_module_is_refused(sources: Path, output: Path) -> None:
+    write_tree(sources, {"queue.py": ""})
+
+    with pytest.raises(BuildError, match=r"queue\.py would hide the standard library's module queue"):
+        build(sources, output)
+
+
+def test_a_syntax_error_is_named_with_its_place(sources: Path, output: Path) -> None:
+    write_tree(sources, {"default.py": "\ndef handler(:\n"})
+
+    with pytest.raises(BuildError, match=r"default\.py:2: not valid Python"):
+        build(sources, output)
+
+
+def test_a_folder_without_handlers_is_refused(tmp_path: Path, output: Path) -> None:
+    with pytest.raises(BuildError, match="holds no handler"):
+        build(tmp_path, output)
+
+
+def test_a_build_that_fails_changes_nothing(sources: Path, output: Path) -> None:
+    build(sources, output)
+    before = digests(output)
+    write_tree(sources, {"connect.py": "VALUE = 2\n", "default.py": "import boto3\n"})
+
+    with pytest.raises(BuildError):
+        build(sources, output)
+
+    assert digests(output) == before
+
+
+def test_two_machines_build_the_same_bytes(sources: Path, tmp_path: Path) -> None:
+    machines = [(FIRST_OF_1970, 0o000, "UTC"), (SOME_DAY_IN_2033, 0o077, "Asia/Kathmandu")]
+    built = []
+    for number, (written, umask, timezone) in enumerate(machines):
+        copy = Path(shutil.copytree(sources, tmp_path / str(number) / "handlers"))
+        for file in copy.rglob("*"):
+            os.utime(file, (written, written))
+            file.chmod(0o777 & ~umask)
+        output = copy.parent / "output"
+        run_script("--sources", copy, "--output", output, umask=umask, cwd=copy.parent, TZ=timezone)
+        built.append(digests(output))
+
+    assert built[0] == built[1]
+
+
+def test_every_python_and_zlib_builds_these_very_bytes(sources: Path, output: Path) -> None:
+    build(sources, output)
+
+    assert digests(output)["connect.zip"] == GOLDEN
+
+
+def test_line_endings_are_shipped_as_they_are(sources: Path, output: Path) -> None:
+    text = "def handler(event, context):\r\n    return None\r\n"
+    write_tree(sources, {"default.py": text})
+
+    build(sources, output)
+
+    with zipfile.ZipFile(output / "default.zip") as archive:
+        assert archive.read("default.py") == text.encode()
+
+
+def test_unchanged_sources_leave_every_file_untouched(sources: Path, output: Path) -> None:
+    build(sources, output)
+    for file in output.iterdir():
+        os.utime(file, (SOME_DAY_IN_2033, SOME_DAY_IN_2033))
+    (sources / "connect.py").touch()
+
+    assert build(sources, output) == []
+
+    assert {file.stat().st_mtime for file in output.iterdir()} == {SOME_DAY_IN_2033}
+
+
+def test_a_change_rewrites_only_the_zips_that_hold_it(sources: Path, output: Path) -> None:
+    build(sources, output)
+    write_tree(sources, {"shared/wire.py": "VALUE = 2\n"})
+
+    assert build(sources, output) == ["connect.zip", "manifest.json"]
+
+
+def test_the_zip_of_a_removed_handler_goes_and_what_is_not_ours_stays(sources: Path, output: Path) -> None:
+    build(sources, output)
+    write_tree(output, {"mine.zip": "not a zip"})
+    (sources / "default.py").unlink()
+
+    assert build(sources, output) == ["default.zip", "manifest.json"]
+
+    assert sorted(digests(output)) == ["connect.zip", "manifest.json", "mine.zip"]
+
+
+def test_the_manifest_lets_terraform_recompute_every_digest(sources: Path, output: Path) -> None:
+    build(sources, output)
+
+    manifest = json.loads((output / "manifest.json").read_text())
+    assert manifest["format"] == 1
+    assert sorted(manifest["handlers"]) == ["connect", "default"]
+    for name, entry in manifest["handlers"].items():
+        assert entry["zip"] == f"{name}.zip"
+        assert entry["sha256"] == hashlib.sha256((output / entry["zip"]).read_bytes()).hexdigest()
+        assert sorted(entry["sources"]) == names(output / entry["zip"])
+        printed_by_sha256sum = ""
+        for path in sorted(entry["sources"]):
+            digest = hashlib.sha256((sources / path).read_bytes()).hexdigest()
+            assert entry["sources"][path] == digest
+            printed_by_sha256sum += f"{digest}  {path}\n"
+        assert entry["source_digest"] == hashlib.sha256(printed_by_sha256sum.encode()).hexdigest()
+
+
+def test_check_tells_by_exit_status_whether_the_build_matches(sources: Path, output: Path) -> None:
+    options = ["--sources", str(sources), "--output", str(output)]
+
+    assert build_handlers.main([*options, "--check"]) == 1
+    assert not output.exists()
+    assert build_handlers.main(options) == 0
+    assert build_handlers.main([*options, "--check"]) == 0
+    (output / "connect.zip").write_bytes(b"")
+    assert build_handlers.main([*options, "--check"]) == 1
+    assert (output / "connect.zip").read_bytes() == b""
+
+
+def test_the_command_says_what_it_did(sources: Path, output: Path) -> None:
+    options = ("--sources", sources, "--output", output)
+
+    first, second = run_script(*options, cwd=output.parent), run_script(*options, cwd=output.parent)
+
+    assert first == "output: changed connect.zip, default.zip, manifest.json\n"
+    assert second == "output: up to date\n"
+
+
+@pytest.fixture(scope="module")
+def shipped(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The zips of the repository's own handlers."""
+    output = tmp_path_factory.mktemp("shipped")
+    build(output=output)
+    return output
+
+
+@pytest.mark.parametrize("handler", HANDLERS)
+def test_a_shipped_zip_imports_alone_and_has_its_entry_point(shipped: Path, handler: str) -> None:
+    program = (
+        f"import sys; sys.path.insert(0, {str(shipped / handler)!r} + '.zip'); import {handler}; {handler}.handler"
+    )
+
+    # Isolated and without site-packages: the zip and the standard library have to be enough.
+    command = [sys.executable, "-I", "-S", "-W", "error", "-c", program]
+    result = subprocess.run(command, env=LAMBDA_ENVIRONMENT, check=False, capture_output=True, text=True)
+
+    assert result.returncode == 0, result.stderr
