@@ -5,10 +5,13 @@ from __future__ import annotations
 import asyncio
 import json
 import socket
+import ssl
 import struct
 import time
+from asyncio.sslproto import SSLProtocol
 from collections import deque
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlsplit
 
@@ -18,7 +21,7 @@ from websockets.exceptions import ConnectionClosed
 from integration_tests.harness.deadlines import scaled
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from websockets.typing import Data, Subprotocol
 
@@ -26,6 +29,10 @@ DELIVERY = 20.0
 """Seconds a message may take by default; generous, because a loss is what is looked for, not slowness."""
 HANDSHAKE = 60.0
 """Seconds a handshake may take by default; ``$connect`` runs before the server answers."""
+TLS_READ_BUFFER = 16 * 1024
+"""Bytes read at a time, and kept, for each ``wss`` connection: one TLS record. asyncio's own choice is 256 KiB."""
+
+SSLProtocol.max_size = TLS_READ_BUFFER
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,12 +57,14 @@ class Client:
         room: The room asked for in the handshake; None where the client asked for none.
         connected_at: End of the handshake, in seconds of ``time.monotonic()``.
         unread: Messages that arrived and that no test has taken yet, oldest first.
+        on_message: Called with every message instead of keeping it in ``unread``.
     """
 
     connection: ClientConnection
     room: str | None
     connected_at: float
     unread: deque[Message] = field(default_factory=deque)
+    on_message: Callable[[Message], None] | None = None
     _news: asyncio.Event = field(default_factory=asyncio.Event)
     _reader: asyncio.Task[None] | None = None
 
@@ -66,6 +75,7 @@ class Client:
         room: str | None = None,
         *,
         subprotocols: Sequence[str] | None = None,
+        on_message: Callable[[Message], None] | None = None,
         within: float = HANDSHAKE,
     ) -> Client:
         """Open a connection.
@@ -74,6 +84,7 @@ class Client:
             url: The stage's WebSocket URL, without a query.
             room: Value of the ``room`` query parameter; None leaves the query out.
             subprotocols: Offered ``Sec-WebSocket-Protocol`` values.
+            on_message: Called with every message, which is then not kept in :attr:`unread`.
             within: Seconds for the handshake; scaled by ``TIMEOUT_FACTOR``.
 
         Raises:
@@ -89,17 +100,18 @@ class Client:
             open_timeout=scaled(within),
             close_timeout=scaled(10),
             user_agent_header="roomcast-integration-tests",
-            **_loopback_options(url),
+            **_address_options(url),
         )
-        client = cls(connection, room, time.monotonic())
+        client = cls(connection, room, time.monotonic(), on_message=on_message)
         client._reader = asyncio.create_task(client._read())
         return client
 
     async def _read(self) -> None:
+        take = self.on_message or self.unread.append
         try:
             async for data in self.connection:
                 text = data if isinstance(data, str) else data.decode()
-                self.unread.append(Message(text, time.monotonic()))
+                take(Message(text, time.monotonic()))
                 self._news.set()
         except ConnectionClosed:
             pass  # the close code stays readable on the connection
@@ -195,11 +207,18 @@ class Client:
         return f"client :{address[1] if address else '?'} in room {self.room!r}"
 
 
-def _loopback_options(url: str) -> dict[str, Any]:
+def _address_options(url: str) -> dict[str, Any]:
     """No proxy towards this machine; names under ``.localhost`` are loopback (RFC 6761) even if no resolver says so."""
-    host = urlsplit(url).hostname or ""
+    parts = urlsplit(url)
+    host = parts.hostname or ""
+    options: dict[str, Any] = {"ssl": _tls()} if parts.scheme == "wss" else {}
     if host.endswith(".localhost"):
-        return {"proxy": None, "host": "127.0.0.1"}
+        return {**options, "proxy": None, "host": "127.0.0.1"}
     if host in {"localhost", "127.0.0.1", "::1"}:
-        return {"proxy": None}
-    return {}
+        return {**options, "proxy": None}
+    return options
+
+
+@lru_cache(maxsize=1)  # a context of its own would cost each connection 15 KB and the reading of all certificates
+def _tls() -> ssl.SSLContext:
+    return ssl.create_default_context()
