@@ -25,7 +25,6 @@ import json
 import os
 import re
 import shutil
-import signal
 import subprocess
 import sys
 import tempfile
@@ -338,7 +337,7 @@ def _follow(
         except BaseException as error:
             # Ctrl-C has reached Terraform too, and it stops by itself; a second signal would make it drop everything.
             if not isinstance(error, KeyboardInterrupt):
-                process.send_signal(signal.SIGINT)
+                process.terminate()
             process.communicate()
             raise
     return "".join(lines), process.returncode

@@ -1,0 +1,417 @@
+"""The Terraform wrapper: where providers come from, which Terraform is good enough, workspaces that leave no trace."""
+
+from __future__ import annotations
+
+import http.server
+import json
+import os
+import shutil
+import subprocess
+import sys
+import threading
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from scripts import terraform
+from scripts.terraform import Plan, TerraformError, Workspace, with_providers
+from scripts.tests.trees import write_tree
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+PROVIDER = "registry.terraform.io/hashicorp/aws/5.100.0/linux_amd64/provider"
+OWN_INSTALLATION = 'provider_installation {\n  network_mirror {\n    url = "https://mirror.example/"\n  }\n}\n'
+
+
+def forget() -> None:
+    """Let the next question be asked anew."""
+    terraform.executable.cache_clear()
+    terraform.registry_answers.cache_clear()
+
+
+@pytest.fixture(autouse=True)
+def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """A machine whose home is empty, where nothing is installed system-wide and no registry answers."""
+    monkeypatch.setattr(terraform, "GENERATED", tmp_path / "build")
+    monkeypatch.setattr(terraform, "SYSTEM_MIRRORS", (tmp_path / "usr-local", tmp_path / "usr"))
+    monkeypatch.setattr(terraform, "ADD_ON_SOFTWARE", tmp_path / "opt")
+    monkeypatch.setattr(terraform, "REGISTRY_DISCOVERY", "http://127.0.0.1:1/")
+    forget()
+    yield
+    forget()
+
+
+@pytest.fixture
+def environment(tmp_path: Path) -> dict[str, str]:
+    """The environment of somebody with an empty home."""
+    (tmp_path / "home").mkdir()
+    return {"HOME": str(tmp_path / "home"), "PATH": "/nowhere"}
+
+
+@pytest.fixture
+def registry(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """A registry that answers."""
+
+    class Discovery(http.server.BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.end_headers()
+
+        def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the name in the base class
+            pass
+
+    with http.server.HTTPServer(("127.0.0.1", 0), Discovery) as server:
+        thread = threading.Thread(target=server.serve_forever, args=[0.01])
+        thread.start()
+        monkeypatch.setattr(terraform, "REGISTRY_DISCOVERY", f"http://127.0.0.1:{server.server_port}/")
+        yield
+        server.shutdown()
+        thread.join()
+
+
+def add_mirror(root: Path) -> Path:
+    """Put the AWS provider into a filesystem mirror, and return the mirror."""
+    write_tree(root, {PROVIDER: ""})
+    return root
+
+
+def mirror_in(prepared: dict[str, str]) -> str:
+    """Return the filesystem mirror that a prepared environment makes Terraform use."""
+    text = Path(prepared["TF_CLI_CONFIG_FILE"]).read_text()
+    return next(line.split('"')[1] for line in text.splitlines() if "path" in line)
+
+
+class TestWhereProvidersComeFrom:
+    """The first of four sources that applies."""
+
+    def test_own_configuration_file_is_left_alone(self, environment: dict[str, str], tmp_path: Path) -> None:
+        own = write_tree(tmp_path, {"own.tfrc": ""}) / "own.tfrc"
+        environment |= {"TF_CLI_CONFIG_FILE": str(own), "TF_PROVIDER_MIRROR": str(add_mirror(tmp_path / "mirror"))}
+
+        assert with_providers(environment) == environment
+
+    def test_own_default_configuration_counts_if_it_says_where_providers_are(
+        self, environment: dict[str, str], tmp_path: Path
+    ) -> None:
+        write_tree(tmp_path, {"home/.terraformrc": OWN_INSTALLATION})
+        add_mirror(tmp_path / "usr")
+
+        assert with_providers(environment) == environment
+
+    def test_own_default_configuration_about_other_things_does_not_count(
+        self, environment: dict[str, str], tmp_path: Path
+    ) -> None:
+        write_tree(tmp_path, {"home/.terraformrc": "disable_checkpoint = true\n"})
+        add_mirror(tmp_path / "usr")
+
+        assert mirror_in(with_providers(environment)) == str(tmp_path / "usr")
+
+    @pytest.mark.usefixtures("registry")
+    def test_a_configuration_file_that_does_not_exist_counts_as_unset(self, environment: dict[str, str]) -> None:
+        assert with_providers(environment | {"TF_CLI_CONFIG_FILE": "/nowhere/.terraformrc"}) == environment
+
+    @pytest.mark.usefixtures("registry")
+    def test_the_named_mirror_comes_before_the_registry(self, environment: dict[str, str], tmp_path: Path) -> None:
+        mirror = add_mirror(tmp_path / "mirror")
+
+        assert mirror_in(with_providers(environment | {"TF_PROVIDER_MIRROR": str(mirror)})) == str(mirror)
+
+    @pytest.mark.usefixtures("registry")
+    def test_a_named_mirror_without_the_provider_is_refused(self, environment: dict[str, str], tmp_path: Path) -> None:
+        with pytest.raises(TerraformError, match=r"TF_PROVIDER_MIRROR is .*, which holds no registry"):
+            with_providers(environment | {"TF_PROVIDER_MIRROR": str(tmp_path)})
+
+    @pytest.mark.usefixtures("registry")
+    def test_a_registry_that_answers_comes_before_mirrors_found(
+        self, environment: dict[str, str], tmp_path: Path
+    ) -> None:
+        add_mirror(tmp_path / "usr")
+
+        assert with_providers(environment) == environment
+
+    @pytest.mark.parametrize(
+        "place",
+        ["home/.terraform.d/plugins", "home/.local/share/terraform/plugins", "usr-local", "usr", "opt/anything"],
+    )
+    def test_without_a_registry_the_usual_places_are_searched(
+        self, environment: dict[str, str], tmp_path: Path, place: str
+    ) -> None:
+        (tmp_path / "opt" / "an-empty-one").mkdir(parents=True)
+        mirror = add_mirror(tmp_path / place)
+
+        assert mirror_in(with_providers(environment)) == str(mirror)
+
+    def test_the_data_directory_may_be_elsewhere(self, environment: dict[str, str], tmp_path: Path) -> None:
+        mirror = add_mirror(tmp_path / "data/terraform/plugins")
+
+        assert mirror_in(with_providers(environment | {"XDG_DATA_HOME": str(tmp_path / "data")})) == str(mirror)
+
+    def test_when_nothing_works_the_message_names_three_ways_out(self, environment: dict[str, str]) -> None:
+        with pytest.raises(TerraformError, match=r"HTTPS_PROXY.*TF_PROVIDER_MIRROR.*TF_CLI_CONFIG_FILE"):
+            with_providers(environment)
+
+    @pytest.mark.skipif(shutil.which("terraform") is None, reason="terraform is not on PATH")
+    def test_terraform_accepts_the_generated_configuration(self, environment: dict[str, str], tmp_path: Path) -> None:
+        add_mirror(tmp_path / 'usr"quoted')
+        prepared = with_providers(environment | {"TF_PROVIDER_MIRROR": str(tmp_path / 'usr"quoted')})
+
+        result = subprocess.run(
+            [terraform.executable(), "version"], env=prepared, check=True, capture_output=True, text=True
+        )
+
+        assert result.stderr == ""
+        assert "Warning" not in result.stdout
+
+
+class TestWhichTerraform:
+    """One that is there and new enough."""
+
+    @pytest.fixture
+    def install(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], Path]:
+        """Make the only ``terraform`` on PATH one that prints what it is given."""
+
+        def install(answer: str) -> Path:
+            fake = write_tree(tmp_path, {"bin/terraform": f"#!/bin/sh\necho '{answer}'\n"}) / "bin" / "terraform"
+            fake.chmod(0o755)
+            monkeypatch.setenv("PATH", str(fake.parent))
+            return fake
+
+        return install
+
+    @pytest.mark.parametrize("version", ["1.9.0", "1.11.4", "1.15.0-beta2", "2.0.0"])
+    def test_new_enough(self, install: Callable[[str], Path], version: str) -> None:
+        fake = install(json.dumps({"terraform_version": version, "platform": "linux_amd64"}))
+
+        assert terraform.executable() == str(fake)
+
+    @pytest.mark.parametrize("version", ["1.8.5", "0.15.0"])
+    def test_too_old(self, install: Callable[[str], Path], version: str) -> None:
+        install(json.dumps({"terraform_version": version}))
+
+        with pytest.raises(TerraformError, match=rf"is Terraform {version}: Roomcast needs Terraform >= 1\.9; get it"):
+            terraform.executable()
+
+    def test_an_answer_without_version(self, install: Callable[[str], Path]) -> None:
+        install("something else")
+
+        with pytest.raises(TerraformError, match="of unknown version"):
+            terraform.executable()
+
+    def test_missing(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("PATH", str(tmp_path))
+
+        with pytest.raises(TerraformError, match=r"not on PATH: Roomcast needs Terraform >= 1\.9; get it from https"):
+            terraform.executable()
+
+    def test_the_command_says_so_and_fails(self, tmp_path: Path) -> None:
+        result = subprocess.run(
+            [sys.executable, "-m", "scripts.terraform", "version"],
+            cwd=terraform.REPOSITORY,
+            env={"PATH": str(tmp_path)},
+            check=False,
+            capture_output=True,
+            text=True,
+        )
+
+        assert result.returncode == 1
+        assert result.stderr.startswith("terraform: terraform is not on PATH")
+
+
+MAIN = """\
+variable "word" {
+  type = string
+}
+
+resource "terraform_data" "it" {
+  input = "${var.word} ${fileexists("${path.module}/../handlers/connect.py")}"
+}
+
+output "it" {
+  value = terraform_data.it.output
+}
+"""
+TEST = """\
+run "plans" {
+  command = plan
+
+  variables {
+    word = "x"
+  }
+
+  assert {
+    condition     = %s
+    error_message = "told to fail"
+  }
+}
+"""
+
+
+@pytest.mark.skipif(shutil.which("terraform") is None, reason="terraform is not on PATH")
+class TestWorkspace:
+    """A configuration with a state of its own."""
+
+    @pytest.fixture(autouse=True)
+    def repository(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+        """A repository whose configuration needs no provider, with a user's own files in it."""
+        root = write_tree(
+            tmp_path / "repository",
+            {
+                "handlers/connect.py": "",
+                "build/handlers/manifest.json": "{}",
+                "terraform/main.tf": MAIN,
+                "terraform/tests/it.tftest.hcl": TEST % 'terraform_data.it.input == "x true"',
+                "terraform/terraform.tfvars": 'word = "mine"\n',
+                "terraform/terraform.tfstate": "mine, and not even JSON",
+                "terraform/backend_override.tf": 'terraform {\n  backend "s3" {}\n}\n',
+                "terraform/.terraform.lock.hcl": "mine",
+                "no-providers.tfrc": "",
+            },
+        )
+        monkeypatch.setattr(terraform, "REPOSITORY", root)
+        monkeypatch.setattr(terraform, "CONFIGURATION", root / "terraform")
+        monkeypatch.setenv("TF_CLI_CONFIG_FILE", str(root / "no-providers.tfrc"))
+        return root
+
+    @pytest.fixture
+    def workspace(self, repository: Path, tmp_path: Path) -> Workspace:
+        """A workspace of that configuration."""
+        (tmp_path / "scratch").mkdir()
+        return Workspace(repository / "terraform", tmp_path / "scratch", variables={"word": "hello"})
+
+    def test_apply_plan_output_destroy(self, workspace: Workspace) -> None:
+        workspace.init()
+        assert workspace.plan().changes
+
+        workspace.apply()
+        assert workspace.output()["it"]["value"] == "hello true"
+        assert workspace.plan().changes is False
+
+        workspace.variables = {"word": "bye"}
+        changed: Plan = workspace.plan()
+        assert changed.changes
+        assert '"hello true" -> "bye true"' in changed.text
+
+        workspace.destroy()
+        assert workspace.output() == {}
+
+    def test_the_configuration_is_left_as_it_was(self, workspace: Workspace, repository: Path) -> None:
+        before = {file: file.read_bytes() for file in repository.rglob("*") if file.is_file()}
+
+        workspace.init()
+        workspace.apply()
+
+        assert {file: file.read_bytes() for file in repository.rglob("*") if file.is_file()} == before
+
+    def test_a_second_process_finds_the_state(self, workspace: Workspace) -> None:
+        workspace.init()
+        workspace.apply()
+
+        again = Workspace(workspace.directory, workspace.scratch, variables=workspace.variables)
+        again.init()
+
+        assert again.plan().changes is False
+
+    def test_init_sees_edits(self, workspace: Workspace, repository: Path) -> None:
+        workspace.init()
+        workspace.apply()
+        write_tree(repository, {"terraform/main.tf": MAIN.replace("${var.word} ", "new ${var.word} ")})
+
+        workspace.init()
+
+        assert workspace.plan().changes
+
+    def test_workspaces_at_the_same_time_do_not_meet(self, repository: Path, tmp_path: Path) -> None:
+        words = ["one", "two", "three"]
+        workspaces = [Workspace(repository / "terraform", tmp_path / word, variables={"word": word}) for word in words]
+
+        def run(workspace: Workspace) -> None:
+            workspace.scratch.mkdir()
+            workspace.init()
+            workspace.apply()
+
+        threads = [threading.Thread(target=run, args=[workspace]) for workspace in workspaces]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+
+        assert [workspace.output()["it"]["value"] for workspace in workspaces] == [f"{word} true" for word in words]
+
+    def test_a_failure_carries_what_terraform_said(self, workspace: Workspace, repository: Path) -> None:
+        write_tree(repository, {"terraform/main.tf": MAIN.replace("var.word", "var.lost")})
+        workspace.init(backend=False)
+
+        with pytest.raises(TerraformError, match=r"(?s)terraform validate failed in .*undeclared input variable"):
+            workspace.validate()
+
+    def test_lines_are_reported_as_they_come(self, workspace: Workspace) -> None:
+        lines: list[str] = []
+        workspace.init()
+        workspace.report = lines.append
+
+        workspace.apply()
+
+        assert "Apply complete! Resources: 1 added, 0 changed, 0 destroyed." in lines
+
+    def test_check_prints_a_line_for_each_configuration(
+        self, repository: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        write_tree(repository, {"terraform/modules/other/main.tf": 'output "it" {\n  value = 1\n}\n'})
+
+        assert terraform.check(terraform.configurations())
+
+        first, second, last = capsys.readouterr().out.splitlines()
+        assert first.startswith("ok      terraform  ")
+        assert "valid, 1 tests passed" in first
+        assert second.startswith("ok      terraform/modules/other  ")
+        assert "valid, 0 tests passed" in second
+        assert last == "terraform: 3 passed, 0 failed"
+
+    def test_check_shows_the_output_of_what_fails(self, repository: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        write_tree(repository, {"terraform/tests/it.tftest.hcl": TEST % "terraform_data.it.input == null"})
+
+        assert not terraform.check(terraform.configurations())
+
+        printed = capsys.readouterr().out
+        assert printed.startswith("FAILED  terraform\n")
+        assert "told to fail" in printed
+        assert printed.endswith("terraform: 0 passed, 1 failed\n")
+
+    def test_check_fails_on_an_invalid_configuration(
+        self, repository: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        write_tree(repository, {"terraform/main.tf": "resource {\n}\n"})
+
+        assert not terraform.check(terraform.configurations())
+
+        assert "terraform: 0 passed, 1 failed" in capsys.readouterr().out
+
+
+SLOW_TERRAFORM = """\
+#!/bin/sh
+if [ "$1" = version ]; then
+  echo '{{"terraform_version": "1.9.0"}}'
+else
+  echo $$ > '{process_id}'
+  echo working
+  exec /bin/sleep 300
+fi
+"""
+
+
+def test_an_error_in_the_report_stops_terraform(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    process_id = tmp_path / "process-id"
+    write_tree(tmp_path, {"bin/terraform": SLOW_TERRAFORM.format(process_id=process_id)})
+    (tmp_path / "bin/terraform").chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path / "bin"))
+
+    def refuse(line: str) -> None:
+        raise ValueError(line)
+
+    with pytest.raises(ValueError, match="working"):
+        Workspace(terraform.CONFIGURATION, tmp_path, report=refuse).validate()
+
+    with pytest.raises(ProcessLookupError):
+        os.kill(int(process_id.read_text()), 0)
