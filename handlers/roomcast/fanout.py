@@ -698,7 +698,7 @@ class _Throttle:
     SAMPLE = 50
     GENERAL = 1 / 3
     DECREASE = 0.7
-    INCREASE = 50.0
+    INCREASE = 500.0  # per second, every second
     SLOWEST = 20.0
 
     def __init__(self, bucket: _Bucket, now: float) -> None:
@@ -720,7 +720,7 @@ class _Throttle:
             slower = max(self.SLOWEST, min(bucket.rate, achieved) * self.DECREASE)
             bucket.set_rate(min(bucket.pace, slower), now)
         elif bucket.rate < bucket.pace:
-            bucket.set_rate(min(bucket.pace, bucket.rate + self.INCREASE), now)
+            bucket.set_rate(min(bucket.pace, bucket.rate + self.INCREASE * (now - self._since)), now)
         self._since, self._delivered, self._throttled = now, delivered, throttled
 
 

@@ -64,12 +64,14 @@ class Reply(NamedTuple):
         close: Whether to close the connection then.
         reset: Whether to close it with a reset, so that the client loses what it has not read.
         after: Waited for before anything is sent.
+        delay: Seconds of network between the request and the answer.
     """
 
     pieces: Sequence[bytes] = ()
     close: bool = False
     reset: bool = False
     after: threading.Event | None = None
+    delay: float = 0.0
 
 
 def answer(status: int = 200, body: bytes = b"", *headers: str, length: bool = True) -> bytes:
@@ -201,6 +203,7 @@ class HostileServer:
                 reply = self.script(request)
             if reply.after is not None:
                 reply.after.wait(PATIENCE_SECONDS)
+            time.sleep(reply.delay)
             for piece in reply.pieces:
                 connection.sendall(piece)
             if reply.reset:

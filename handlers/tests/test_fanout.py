@@ -1,0 +1,728 @@
+"""The fan-out engine against a server that misbehaves: everybody is accounted for, and nobody is served twice."""
+
+from __future__ import annotations
+
+import binascii
+import contextlib
+import itertools
+import socket
+import threading
+import time
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import trustme
+from hypothesis import HealthCheck, example, given, settings
+from hypothesis import strategies as st
+from roomcast import fanout
+from roomcast.aws_http import IDLE_LIMIT_SECONDS
+from roomcast.fanout import DeliveryInterruptedError, Engine, Recipient, Report
+from tests.hostile_server import (
+    HANG_UP,
+    PATIENCE_SECONDS,
+    HostileServer,
+    Reply,
+    Request,
+    answer,
+    say,
+    server_tls,
+    trusted_tls,
+    wait_until,
+)
+
+if TYPE_CHECKING:
+    import ssl
+    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from pathlib import Path
+
+    Connect = Callable[..., Engine]
+
+LONG_AGO = 1_700_000_000_000
+
+
+@pytest.fixture
+def tls(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ssl.SSLContext:
+    """Settings of a server that the engine trusts."""
+    return trusted_tls(tmp_path, monkeypatch)
+
+
+@pytest.fixture
+def connect() -> Iterator[Connect]:
+    """Makes engines for a server, and closes their connections."""
+    with contextlib.ExitStack() as stack:
+
+        def connect_to(server: HostileServer, **options: Any) -> Engine:
+            engine = Engine(server.url, "eu-west-1", **options)
+            stack.callback(engine.close)
+            return engine
+
+        yield connect_to
+
+
+@pytest.fixture(autouse=True)
+def brief_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Retries follow quickly."""
+    monkeypatch.setattr(fanout, "BACKOFF_BASE_SECONDS", 0.001)
+    monkeypatch.setattr(fanout, "BACKOFF_CAP_SECONDS", 0.02)
+
+
+def members(count: int, connected_at: int = LONG_AGO) -> list[Recipient]:
+    """Recipients with ids like those of API Gateway."""
+    return [Recipient(f"BFHPhf{number:06}AM=", connected_at, number % 3) for number in range(count)]
+
+
+def now_ms() -> int:
+    """The time, as API Gateway gives it."""
+    return int(time.time() * 1000)
+
+
+def deliver(
+    engine: Engine,
+    recipients: Iterable[Recipient],
+    data: bytes = b"hello",
+    *,
+    seconds: float = PATIENCE_SECONDS,
+    on_gone: Callable[[Sequence[Recipient]], None] | None = None,
+    on_failed: Callable[[Sequence[Recipient]], None] | None = None,
+) -> Report:
+    """One fan-out whose report adds up."""
+    deadline = time.monotonic() + seconds
+    report = engine.deliver(recipients, data, deadline=deadline, on_gone=on_gone, on_failed=on_failed)
+    assert report.recipients == report.delivered + report.gone + report.failed
+    assert time.monotonic() < deadline
+    return report
+
+
+def counts(report: Report) -> tuple[int, int, int]:
+    """Delivered, gone, failed."""
+    return report.delivered, report.gone, report.failed
+
+
+class TestDelivery:
+    """What every member gets."""
+
+    def test_everybody_gets_the_message_once(self, tls: ssl.SSLContext, connect: Connect) -> None:
+        everybody = members(300)
+        with HostileServer(lambda _: say(), tls) as server:
+            report = deliver(connect(server), iter(everybody), "grüß\n".encode())
+        assert counts(report) == (300, 0, 0)
+        assert server.served() == {each.connection_id: 1 for each in everybody}
+        assert {request.body.decode() for request in server.requests} == {"grüß\n"}
+        assert {request.target.rpartition("/")[0] for request in server.requests} == {"/live/@connections"}
+        assert report.connections_opened == server.connections < 100
+        assert report.complete
+        assert report.cpu_ms > 0
+        assert report.duration_ms > 0
+        assert (report.retried, report.throttled, report.refused_status, report.transport_error) == (0, 0, 0, "")
+
+    def test_nobody(self, connect: Connect) -> None:
+        with HostileServer(lambda _: say()) as server:
+            report = deliver(connect(server), [])
+        assert counts(report) == (0, 0, 0)
+        assert report.connections_opened == 0
+        assert report.duration_ms < 100
+
+    def test_one_recipient_needs_one_connection(self, tls: ssl.SSLContext, connect: Connect) -> None:
+        with HostileServer(lambda _: say(), tls) as server:
+            engine = connect(server)
+            reports = [deliver(engine, members(1)) for _ in range(3)]
+        assert [report.connections_opened for report in reports] == [1, 0, 0]
+
+    def test_a_message_as_large_as_api_gateway_takes(self, tls: ssl.SSLContext, connect: Connect) -> None:
+        data = bytes(range(256)) * 512
+        with HostileServer(lambda _: say(), tls) as server:
+            report = deliver(connect(server), members(10), data)
+        assert counts(report) == (10, 0, 0)
+        assert {request.body for request in server.requests} == {data}
+
+    def test_an_emulator_over_plain_http(self, connect: Connect) -> None:
+        with HostileServer(lambda _: say()) as server:
+            assert counts(deliver(connect(server), members(20))) == (20, 0, 0)
+
+    def test_ipv6(self, tls: ssl.SSLContext, connect: Connect) -> None:
+        with HostileServer(lambda _: say(), tls, host="::1") as server:
+            assert counts(deliver(connect(server), members(5))) == (5, 0, 0)
+
+    @pytest.mark.parametrize(
+        "pieces",
+        [
+            [bytes([byte]) for byte in answer(200, b"abc")],
+            [b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1\r\n", b"a\r\n0\r\n", b"\r\n"],
+            [b"HTTP/1.1 100 Continue\r\n\r\n", answer(200)],
+            [answer(204, length=False)],
+            [answer(204, b"")],
+        ],
+        ids=["byte by byte", "chunked", "informational", "no content", "no content with a length"],
+    )
+    def test_answers_of_every_shape(self, pieces: list[bytes], tls: ssl.SSLContext, connect: Connect) -> None:
+        with HostileServer(lambda _: Reply(pieces), tls) as server:
+            report = deliver(connect(server, max_connections=2), members(6))
+        assert counts(report) == (6, 0, 0)
+        assert report.retried == 0
+        assert server.connections <= 2
+
+
+class TestAnswers:
+    """What becomes of a recipient, by status."""
+
+    @pytest.mark.parametrize("status", [403, 404, 413])
+    def test_a_refusal_is_reported_and_not_tried_again(
+        self, status: int, tls: ssl.SSLContext, connect: Connect
+    ) -> None:
+        failed: list[Recipient] = []
+        with HostileServer(lambda request: say(404 if request.turn else status), tls) as server:
+            report = deliver(connect(server, max_connections=1), members(3), on_failed=failed.extend)
+        assert counts(report) == (0, 0, 3)
+        assert report.refused_status == status
+        assert len(server.requests) == 3
+        assert failed == members(3)
+
+    @pytest.mark.parametrize("status", [408, 429, 500, 502, 503, 504])
+    def test_what_may_pass_is_tried_again(self, status: int, tls: ssl.SSLContext, connect: Connect) -> None:
+        with HostileServer(lambda request: say(200 if request.attempt == 2 else status), tls) as server:
+            report = deliver(connect(server), members(20))
+        assert counts(report) == (20, 0, 0)
+        assert report.retried == 40
+        assert report.throttled == (40 if status == 429 else 0)
+
+    def test_the_server_may_ask_for_a_pause(self, tls: ssl.SSLContext, connect: Connect) -> None:
+        arrivals = []
+
+        def script(request: Request) -> Reply:
+            arrivals.append(time.monotonic())
+            return say() if request.attempt else say(429, b"", "Retry-After: 1")
+
+        with HostileServer(script, tls) as server:
+            assert counts(deliver(connect(server), members(1))) == (1, 0, 0)
+        assert arrivals[1] - arrivals[0] >= 1
+
+    def test_a_pause_beyond_the_deadline_is_not_waited_for(self, tls: ssl.SSLContext, connect: Connect) -> None:
+        with HostileServer(lambda _: say(503, b"", "Retry-After: 1000"), tls) as server:
+            report = deliver(connect(server), members(3))
+        assert counts(report) == (0, 0, 3)
+        assert report.duration_ms < PATIENCE_SECONDS * 500
+
+    def test_the_dead_are_handed_over_in_batches(self, tls: ssl.SSLContext, connect: Connect) -> None:
+        batches: list[Sequence[Recipient]] = []
+        everybody = members(130)
+        with HostileServer(lambda request: say(200 if "00000" in request.target else 410), tls) as server:
+            report = deliver(connect(server), everybody, on_gone=batches.append)
+        assert counts(report) == (10, 120, 0)
+        assert [len(batch) for batch in batches] == [50, 50, 20]
+        assert sorted(itertools.chain.from_iterable(batches)) == everybody[10:]
+        assert len(server.requests) == 130
+
+    def test_a_young_connection_that_is_not_open_yet_is_tried_again(
+        self, tls: ssl.SSLContext, connect: Connect
+    ) -> None:
+        gone: list[Recipient] = []
+        with HostileServer(lambda request: say(200 if request.attempt == 3 else 410), tls) as server:
+            report = deliver(connect(server), members(5, now_ms()), on_gone=gone.extend)
+        assert counts(report) == (5, 0, 0)
+        assert report.retried == 15
+        assert gone == []
+
+    def test_a_young_connection_is_never_handed_over_as_dead(
+        self, tls: ssl.SSLContext, connect: Connect, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(fanout, "NOT_OPEN_RETRY_SECONDS", 0.05)
+        gone: list[Recipient] = []
+        young = Recipient("young", now_ms() - 29_000)
+        old = Recipient("old", now_ms() - 36_000)
+        with HostileServer(lambda _: say(410), tls) as server:
+            report = deliver(connect(server), [young, old], on_gone=gone.extend)
+        assert counts(report) == (0, 2, 0)
+        assert gone == [old]
+        assert server.served()["old"] == 1 < server.served()["young"]
+
+    def test_a_malformed_id_is_dead(self, tls: ssl.SSLContext, connect: Connect) -> None:
+        gone: list[Recipient] = []
+        malformed = Recipient("not/an id", now_ms())
+        with HostileServer(lambda request: say(400 if "%20" in request.target else 200), tls) as server:
+            report = deliver(connect(server), [malformed, *members(1)], on_gone=gone.extend)
+        assert counts(report) == (1, 1, 0)
+        assert gone == [malformed]
+        assert server.served()["not/an id"] == 1
+
+    def test_a_message_that_is_refused_itself_does_not_empty_the_room(
+        self, tls: ssl.SSLContext, connect: Connect
+    ) -> None:
+        gone: list[Recipient] = []
+        with HostileServer(lambda _: say(400), tls) as server:
+            report = deliver(connect(server), members(200), on_gone=gone.extend)
+        assert counts(report) == (0, 200, 0)
+        assert gone == []
+
+
+class TestConnections:
+    """Connections that break, and those that last."""
+
+    def test_they_serve_the_next_message_too(self, tls: ssl.SSLContext, connect: Connect) -> None:
+        with HostileServer(lambda _: say(), tls) as server:
+            engine = connect(server, max_connections=3)
+            opened = sum(deliver(engine, members(30)).connections_opened for _ in range(4))
+        assert opened == server.connections <= 3
+        assert len(server.requests) == 120
+
+    @pytest.mark.parametrize(
+        "reply",
+        [
+            HANG_UP,
+            Reply(reset=True),
+            Reply([b"HTTP/1.1 200 OK\r\nContent-Le"], close=True),
+            Reply([b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nabc"], close=True),
+            Reply([b"SSH-2.0-OpenSSH_9.2\r\n\r\n"]),
+            Reply([b"HTTP/1.1 200 OK\r\nX: " + b"x" * 70_000]),
+        ],
+        ids=["closed", "reset", "head cut off", "body cut off", "not HTTP", "endless head"],
+    )
+    def test_a_post_that_dies_with_its_connection_is_sent_again(
+        self, reply: Reply, tls: ssl.SSLContext, connect: Connect
+    ) -> None:
+        def script(request: Request) -> Reply:
+            return reply if request.attempt == 0 and request.connection_id.endswith("5AM=") else say()
+
+        with HostileServer(script, tls) as server:
+            report = deliver(connect(server), members(50))
+        assert counts(report) == (50, 0, 0)
+        assert report.retried == 5
+        assert sorted(server.served().values()) == [1] * 45 + [2] * 5
+        assert report.transport_error
+
+    def test_a_message_that_kills_connections_does_not_keep_others_from_theirs(
+        self, tls: ssl.SSLContext, connect: Connect
+    ) -> None:
+        def script(request: Request) -> Reply:
+            return HANG_UP if request.connection_id.endswith("3AM=") else say()
+
+        with HostileServer(script, tls) as server:
+            report = deliver(connect(server), members(20), seconds=1)
+        assert counts(report) == (18, 0, 2)
+
+    @pytest.mark.parametrize(
+        "reply",
+        [
+            Reply([answer(200, b"", "Connection: close")], close=True),
+            Reply([b"HTTP/1.0 200 OK\r\nContent-Length: 0\r\n\r\n"], close=True),
+            Reply([b"HTTP/1.1 200 OK\r\n\r\nuntil the end"], close=True),
+            Reply([answer(200) + b"and more"]),
+        ],
+        ids=["announced", "HTTP/1.0", "without a length", "more than an answer"],
+    )
+    def test_a_connection_may_end_with_its_answer(self, reply: Reply, tls: ssl.SSLContext, connect: Connect) -> None:
+        with HostileServer(lambda _: reply, tls) as server:
+            report = deliver(connect(server), members(12))
+        assert counts(report) == (12, 0, 0)
+        assert report.retried == 0
+        assert server.connections == len(server.requests) == report.connections_opened == 12
+
+    def test_those_closed_while_idle_are_not_used(self, tls: ssl.SSLContext, connect: Connect) -> None:
+        with HostileServer(lambda _: say(), tls) as server:
+            engine = connect(server)
+            deliver(engine, members(20))
+            server.drop_connections()
+            report = deliver(engine, members(20))
+        assert counts(report) == (20, 0, 0)
+        assert report.retried == 0
+
+    def test_those_that_speak_unasked_are_not_used(self, tls: ssl.SSLContext, connect: Connect) -> None:
+        heard, spoken = threading.Event(), threading.Event()
+
+        class Talkative(HostileServer):
+            """Sends a second answer when the first has been read."""
+
+            def _converse(self, connection: socket.socket, number: int) -> None:
+                connection.recv(65_536)
+                connection.sendall(answer(200))
+                self.requests.append(Request("", {}, b"", number, 0, 0))
+                heard.wait(PATIENCE_SECONDS)
+                connection.sendall(answer(408))
+                spoken.set()
+
+        with Talkative(lambda _: say(), tls) as server:
+            engine = connect(server)
+            assert counts(deliver(engine, members(1))) == (1, 0, 0)
+            heard.set()
+            spoken.wait(PATIENCE_SECONDS)
+            assert counts(deliver(engine, members(1))) == (1, 0, 0)
+        assert server.connections == 2
+
+    def test_one_that_dies_as_it_is_used_costs_no_pause(
+        self, tls: ssl.SSLContext, connect: Connect, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        with HostileServer(lambda request: HANG_UP if request.turn == 1 else say(), tls) as server:
+            engine = connect(server)
+            deliver(engine, members(1))
+            monkeypatch.setattr(fanout, "BACKOFF_BASE_SECONDS", 1000.0)
+            monkeypatch.setattr(fanout, "BACKOFF_CAP_SECONDS", 1000.0)
+            report = deliver(engine, members(1))
+        assert counts(report) == (1, 0, 0)
+        assert report.retried == 1
+
+    def test_those_idle_for_too_long_are_not_trusted(
+        self, tls: ssl.SSLContext, connect: Connect, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        with HostileServer(lambda _: say(), tls) as server:
+            engine = connect(server)
+            deliver(engine, members(1))
+            later = time.time() + IDLE_LIMIT_SECONDS + 1
+            monkeypatch.setattr(time, "time", lambda: later)
+            assert deliver(engine, members(1)).connections_opened == 1
+
+    def test_one_that_does_not_answer_is_given_up(
+        self, tls: ssl.SSLContext, connect: Connect, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(fanout, "REQUEST_SECONDS", 0.05)
+        never = threading.Event()
+        with HostileServer(lambda request: say() if request.attempt else Reply(after=never), tls) as server:
+            report = deliver(connect(server), members(3))
+            never.set()
+        assert counts(report) == (3, 0, 0)
+        assert report.transport_error == "timed out"
+
+    def test_one_that_does_not_finish_its_handshake_is_given_up(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(fanout, "CONNECT_SECONDS", 0.05)
+        # A server without TLS goes on waiting for a request line.
+        with HostileServer(lambda _: say()) as server:
+            engine = Engine(server.url.replace("http:", "https:"), "eu-west-1")
+            report = deliver(engine, members(3), seconds=1)
+        assert counts(report) == (0, 0, 3)
+        assert report.transport_error == "timed out"
+        assert not server.requests
+
+    def test_as_many_are_opened_as_pay(self, tls: ssl.SSLContext, connect: Connect) -> None:
+        with HostileServer(lambda _: say()._replace(delay=0.05), tls) as server:
+            report = deliver(connect(server), members(200))
+        assert counts(report) == (200, 0, 0)
+        # The optimum is the square root of 200 * 0.05 s / 0.001 s.
+        assert 10 < report.connections_opened <= 101
+        assert report.duration_ms < 200 * 50 / 4
+
+    def test_there_is_an_upper_limit(self, tls: ssl.SSLContext, connect: Connect) -> None:
+        with HostileServer(lambda _: say()._replace(delay=0.01), tls) as server:
+            report = deliver(connect(server, max_connections=4), members(100))
+        assert counts(report) == (100, 0, 0)
+        assert report.connections_opened == 4
+
+    def test_tls_sessions_are_resumed(self, tls: ssl.SSLContext, connect: Connect) -> None:
+        with HostileServer(lambda _: say(200, b"", "Connection: close"), tls) as server:
+            deliver(connect(server, max_connections=1), members(5))
+            wait_until(lambda: server.resumed_sessions == 4)
+
+    @pytest.mark.usefixtures("tls")
+    def test_a_certificate_of_another_authority_is_refused_at_once(self, connect: Connect) -> None:
+        with HostileServer(lambda _: say(), server_tls(trustme.CA())) as server:
+            report = deliver(connect(server), members(3))
+            assert not server.requests
+        assert counts(report) == (0, 0, 3)
+        assert "certificate verify failed" in report.transport_error
+        assert report.duration_ms < PATIENCE_SECONDS * 500
+
+    def test_nobody_listens(self, connect: Connect) -> None:
+        with HostileServer(lambda _: say()) as server:
+            pass
+        report = deliver(connect(server), members(3), seconds=0.3)
+        assert counts(report) == (0, 0, 3)
+        assert "refused" in report.transport_error
+
+    def test_an_unknown_host(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        def fail(*_: object, **__: object) -> None:
+            raise socket.gaierror("no such host")
+
+        monkeypatch.setattr(socket, "getaddrinfo", fail)
+        report = deliver(Engine("https://a.example/live", "eu-west-1"), members(3), seconds=0.3)
+        assert counts(report) == (0, 0, 3)
+        assert "cannot resolve a.example" in report.transport_error
+
+    def test_the_next_address_is_tried(
+        self, tls: ssl.SSLContext, connect: Connect, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        with HostileServer(lambda _: say(), tls) as server, socket.socket() as nobody:
+            nobody.bind(("127.0.0.1", 0))
+            ports = [nobody.getsockname()[1], server.port]
+            found = [(socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.1", port)) for port in ports]
+            monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: found)
+            report = deliver(connect(server), members(10))
+        assert counts(report) == (10, 0, 0)
+
+    def test_credentials_may_change_while_warm(
+        self, tls: ssl.SSLContext, connect: Connect, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        with HostileServer(lambda _: say(), tls) as server:
+            engine = connect(server, max_connections=1)
+            for key in ("first", "second"):
+                monkeypatch.setenv("AWS_ACCESS_KEY_ID", key)
+                deliver(engine, members(2))
+        signatures = [request.headers["authorization"].partition("Credential=")[2] for request in server.requests]
+        assert [signature.partition("/")[0] for signature in signatures] == ["first", "first", "second", "second"]
+        assert server.connections == 1
+
+
+class TestTime:
+    """The deadline, the pace, and throttling."""
+
+    def test_what_is_left_at_the_deadline_has_failed(self, tls: ssl.SSLContext, connect: Connect) -> None:
+        never = threading.Event()
+        failed: list[Recipient] = []
+
+        def script(request: Request) -> Reply:
+            return Reply(after=never) if "000003" in request.target else say(429 if request.turn else 200)
+
+        with HostileServer(script, tls) as server:
+            engine = connect(server, max_connections=1)
+            report = deliver(engine, members(3000), seconds=0.5, on_failed=failed.extend)
+            never.set()
+            assert report.delivered == 1
+            assert report.failed == len(failed) == len(set(failed)) == 2999
+            # What waited for an answer is gone; the engine is as good as new.
+            server.script = lambda _: say()
+            assert counts(deliver(engine, members(5))) == (5, 0, 0)
+
+    def test_an_endless_room_is_not_read_beyond_the_deadline(self, tls: ssl.SSLContext, connect: Connect) -> None:
+        endless = (Recipient(f"id-{number}", LONG_AGO) for number in itertools.count())
+        with HostileServer(lambda _: say(), tls) as server:
+            report = deliver(connect(server), endless, seconds=0.5)
+        assert report.delivered > 0
+        assert not report.complete
+
+    def test_the_pace_is_kept(self, tls: ssl.SSLContext, connect: Connect) -> None:
+        with HostileServer(lambda _: say(), tls) as server:
+            report = deliver(connect(server, pace=100), members(130))
+        assert counts(report) == (130, 0, 0)
+        # A second's worth at once, the rest one by one.
+        assert report.duration_ms >= 300
+
+    def test_a_burst_may_use_what_the_last_second_left(self) -> None:
+        bucket = fanout._Bucket(10)
+        now = time.monotonic() + 100
+        assert take_all(bucket, now) == 10
+        assert bucket.wait(now) == pytest.approx(0.1)
+        assert take_all(bucket, now + 0.35) == 3
+        assert take_all(bucket, now + 100) == 10
+
+    def test_without_a_pace_nothing_is_counted(self) -> None:
+        bucket = fanout._Bucket(0)
+        assert not bucket.limited
+        assert bucket.wait(0) == 0
+
+    @pytest.mark.parametrize("pace", [0, 5_000])
+    def test_a_tenth_refused_at_random_slows_nothing_down(self, pace: float) -> None:
+        rates = simulate(pace, lambda now: chance(now) < 0.1)
+        assert set(rates) == {pace or float("inf")}
+
+    def test_general_throttling_brings_the_rate_near_what_is_allowed(self) -> None:
+        used: dict[int, int] = {}
+
+        def refuse(now: float) -> bool:
+            used[int(now * 100)] = used.get(int(now * 100), 0) + 1
+            return used[int(now * 100)] > 10  # 1,000 a second
+
+        rates = simulate(0, refuse)
+        assert 500 < min(rates[5:]) < max(rates[5:]) < 2_000
+
+    def test_general_throttling_ends(self) -> None:
+        rates = simulate(2_000, lambda now: now < 1)
+        assert fanout._Throttle.SLOWEST <= min(rates) < 500
+        assert rates[-1] == 2_000
+
+    def test_the_next_fan_out_starts_at_full_pace(self) -> None:
+        bucket = fanout._Bucket(2_000)
+        bucket.set_rate(20, time.monotonic())
+        fanout._Throttle(bucket, time.monotonic())
+        assert bucket.rate == 2_000
+
+
+def take_all(bucket: fanout._Bucket, now: float) -> int:
+    """How many tokens there are."""
+    taken = 0
+    while bucket.wait(now) == 0:
+        bucket.take()
+        taken += 1
+    return taken
+
+
+def chance(*of: object) -> float:
+    """A number of [0, 1) that is as good as random, but the same in every run."""
+    return binascii.crc32(repr(of).encode()) / 2**32
+
+
+def simulate(pace: float, refuse: Callable[[float], bool]) -> list[float]:
+    """The rates of 5 s of fan-out that could send 5,000 posts a second, looked at every 100 ms."""
+    start = time.monotonic()
+    bucket = fanout._Bucket(pace)
+    throttle = fanout._Throttle(bucket, start)
+    delivered = throttled = 0
+    rates = []
+    for tick in range(25_000):
+        now = tick / 5_000
+        if not bucket.wait(start + now):
+            bucket.take()
+            refused = refuse(now)
+            throttled += refused
+            delivered += not refused
+        if tick % 500 == 499:
+            throttle.adapt(delivered, throttled, start + now)
+            rates.append(bucket.rate)
+    return rates
+
+
+class TestCallers:
+    """Iterables and callbacks."""
+
+    def test_recipients_are_pulled_only_as_they_are_needed(
+        self, tls: ssl.SSLContext, connect: Connect, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(fanout, "LOOK_AHEAD", 10)
+        with HostileServer(lambda _: say(), tls) as server:
+
+            def room() -> Iterator[Recipient]:
+                for pulled, recipient in enumerate(members(1000)):
+                    assert pulled <= len(server.requests) + 10 + 8
+                    yield recipient
+
+            assert counts(deliver(connect(server, max_connections=8), room())) == (1000, 0, 0)
+
+    def test_those_who_wait_for_a_retry_hold_up_pulling(
+        self, tls: ssl.SSLContext, connect: Connect, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(fanout, "LOOK_AHEAD", 10)
+        monkeypatch.setattr(fanout, "MAXIMUM_WAITING", 20)
+        done: set[str] = set()
+
+        def script(request: Request) -> Reply:
+            if request.attempt < 2:
+                return say(429)
+            done.add(request.connection_id)
+            return say()
+
+        with HostileServer(script, tls) as server:
+
+            def room() -> Iterator[Recipient]:
+                for pulled, recipient in enumerate(members(200)):
+                    assert pulled <= len(done) + 20 + 10 + 8
+                    yield recipient
+
+            assert counts(deliver(connect(server, max_connections=8), room())) == (200, 0, 0)
+
+    def test_a_room_that_cannot_be_read_to_its_end(self, tls: ssl.SSLContext, connect: Connect) -> None:
+        def room() -> Iterator[Recipient]:
+            yield from members(7)
+            raise LookupError("the table is gone")
+
+        with HostileServer(lambda request: say(200 if request.attempt else 503), tls) as server:
+            with pytest.raises(DeliveryInterruptedError) as caught:
+                connect(server).deliver(room(), b"hello", deadline=time.monotonic() + PATIENCE_SECONDS)
+            assert isinstance(caught.value.__cause__, LookupError)
+            assert counts(caught.value.report) == (7, 0, 0)
+            assert caught.value.report.recipients == 7
+            assert not caught.value.report.complete
+
+    @pytest.mark.parametrize(("status", "callback"), [(410, "on_gone"), (403, "on_failed")])
+    def test_a_callback_that_fails_keeps_nobody_from_the_message(
+        self, status: int, callback: str, tls: ssl.SSLContext, connect: Connect
+    ) -> None:
+        calls = []
+
+        def fail(recipients: Sequence[Recipient]) -> None:
+            calls.append(recipients)
+            raise LookupError("the table is gone")
+
+        def script(request: Request) -> Reply:
+            return say(status if int(request.connection_id[6:12]) < 120 else 200)
+
+        with HostileServer(script, tls) as server:
+            with pytest.raises(DeliveryInterruptedError) as caught:
+                deliver(connect(server), members(200), **{callback: fail})  # type: ignore[arg-type]
+            report = caught.value.report
+            assert report.delivered == 80
+            assert report.gone + report.failed == 120
+            assert report.complete
+            assert len(calls) == 1
+
+    def test_an_interrupt_leaves_the_engine_usable(self, tls: ssl.SSLContext, connect: Connect) -> None:
+        def room() -> Iterator[Recipient]:
+            yield from members(fanout.LOOK_AHEAD)
+            raise KeyboardInterrupt
+
+        with HostileServer(lambda _: say(), tls) as server:
+            engine = connect(server)
+            with pytest.raises(KeyboardInterrupt):
+                deliver(engine, room())
+            assert counts(deliver(engine, members(5))) == (5, 0, 0)
+
+    def test_the_report_as_plain_values(self) -> None:
+        report = Report()
+        report.delivered = 3
+        values = report.to_dict()
+        assert values["delivered"] == 3
+        assert set(values) == set(Report.__slots__)
+
+
+def test_a_tenth_throttled_and_a_hundredth_dropped_loses_nobody(tls: ssl.SSLContext, connect: Connect) -> None:
+    def script(request: Request) -> Reply:
+        drawn = chance(request.connection_id, request.attempt)
+        return HANG_UP if drawn < 0.01 else say(429) if drawn < 0.11 else say()
+
+    everybody = members(1000)
+    with HostileServer(script, tls) as server:
+        report = deliver(connect(server, max_connections=30), everybody)
+    assert counts(report) == (1000, 0, 0)
+    assert set(server.served()) == {each.connection_id for each in everybody}
+    assert len(server.requests) <= 1000 + report.retried
+
+
+BEHAVIOURS = {
+    "served": say(),
+    "served in pieces": Reply([bytes([byte]) for byte in answer(200, b"ab")]),
+    "served in chunks": Reply([b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", b"2\r\nab\r\n0\r", b"\n\r\n"]),
+    "served after a hint": Reply([b"HTTP/1.1 103 Early Hints\r\n\r\n", answer(200)]),
+    "served, then closed": Reply([answer(200)], close=True),
+    "served, closing": Reply([answer(200, b"", "Connection: close")], close=True),
+    "served, too much": Reply([answer(200) + b"HTTP/1.1"]),
+    "served by HTTP/1.0": Reply([b"HTTP/1.0 200 OK\r\n\r\nab"], close=True),
+    "gone": say(410),
+    "refused": say(403),
+    "throttled": say(429),
+    "failing": say(500),
+    "failing, then closed": Reply([answer(500)], close=True),
+    "closed": HANG_UP,
+    "reset": Reply(reset=True),
+    "cut off in the head": Reply([b"HTTP/1.1 20"], close=True),
+    "cut off in the body": Reply([answer(200, b"ab")[:-1]], close=True),
+    "cut off in a chunk": Reply([b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\na"], close=True),
+    "nonsense": Reply([b"nonsense\r\n\r\n"]),
+}
+
+
+@settings(
+    max_examples=60,
+    deadline=None,
+    # The patched pauses and the trusted authority may well stay for all examples.
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
+@given(
+    behaviours=st.lists(st.sampled_from(sorted(BEHAVIOURS)), max_size=25),
+    count=st.integers(1, 12),
+    limit=st.integers(1, 5),
+    encrypted=st.booleans(),
+)
+@example(behaviours=sorted(BEHAVIOURS), count=12, limit=3, encrypted=True)
+def test_everybody_is_accounted_for_whatever_the_server_does(  # noqa: PLR0917 - fixtures and what is drawn
+    behaviours: list[str], count: int, limit: int, encrypted: bool, tls: ssl.SSLContext, connect: Connect
+) -> None:
+    outcomes: dict[str, str] = {}
+    turns = iter(behaviours)
+
+    def script(request: Request) -> Reply:
+        assert request.connection_id not in outcomes, "a settled recipient is posted to again"
+        behaviour = next(turns, "served")
+        settled = behaviour.partition(" ")[0].rstrip(",")
+        if settled in {"served", "gone", "refused"}:
+            outcomes[request.connection_id] = settled
+        return BEHAVIOURS[behaviour]
+
+    with HostileServer(script, tls if encrypted else None) as server:
+        report = deliver(connect(server, max_connections=limit), members(count))
+    assert len(outcomes) == count
+    assert counts(report) == tuple(list(outcomes.values()).count(each) for each in ("served", "gone", "refused"))
+    assert len(server.requests) <= count + report.retried
