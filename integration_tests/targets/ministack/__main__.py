@@ -4,9 +4,24 @@ from __future__ import annotations
 
 from importlib import import_module, metadata
 
-from integration_tests.targets.ministack.corrections import CORRECTIONS
+from integration_tests.targets.ministack.corrections import PINNED_VERSION
 
-PINNED_VERSION = "1.5.33"
+MODULES = (
+    "frames",
+    "headers",
+    "workers",
+    "identifiers",
+    "events",
+    "integrations",
+    "throttling",
+    "routes",
+    "handshake",
+    "replies",
+    "lifetime",
+    "management",
+    "sessions",
+)
+"""In the order of installation: of two that wrap the same function, the later one is the outer one."""
 
 
 def check_version() -> None:
@@ -29,9 +44,9 @@ def check_version() -> None:
 
 
 def main() -> None:
-    """Install every correction, innermost first, and hand over to MiniStack's own command line."""
+    """Install the corrections and hand over to MiniStack's own command line."""
     check_version()
-    for module in dict.fromkeys(correction.module for correction in CORRECTIONS):
+    for module in MODULES:
         import_module(f"{__package__}.{module}").install()
     import_module("ministack.app").main()
 

@@ -1,4 +1,5 @@
 """The event a function receives, field by field as API Gateway fills it."""
+# ruff: noqa: ANN401 - MiniStack is untyped and has no other place to take hold of
 
 from __future__ import annotations
 

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import re
 from collections import defaultdict
 from dataclasses import dataclass
@@ -19,6 +20,8 @@ from integration_tests.targets.ministack.wrapping import wrap
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
+
+logger = logging.getLogger(__name__)
 
 INTEGRATION_TIMEOUT = 29_000
 """Milliseconds, unless the integration says less (MiniStack's own default is 30,000)."""
@@ -103,8 +106,10 @@ class Function:
         function_arn = lambda_svc._policy_resource_arn(self.name, qualifier)
         source_arn = route_arn(context["apiId"], context["stage"], context["routeKey"])
         if not permissions.permits(record["policy"], function_arn, source_arn):
+            logger.warning("%s has no permission to invoke %s", source_arn, function_arn)
             raise Failure
         result = lambda_svc._execute_function(record, events.shaped(event, current.get()))
         if result.get("error"):
+            logger.warning("%s failed on route %s: %s", self.name, context["routeKey"], result["body"])
             raise Failure
         return {"status": "ok", "result": result["body"]}

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from ministack.services import apigateway
@@ -27,10 +28,14 @@ def install() -> None:
 
 
 async def run_integration(original: Callable[..., Awaitable[Any]], *arguments: Any, **keywords: Any) -> Any:
-    """Let MiniStack go on to the connection's next message while this one is served."""
+    """Let MiniStack go on to the connection's next message while this one is served; ignore what became of the last."""
     event_type = arguments[6]
-    if event_type != "MESSAGE":
+    if event_type == "CONNECT":
         return await original(*arguments, **keywords)
+    if event_type == "DISCONNECT":
+        with suppress(Failure):
+            await original(*arguments, **keywords)
+        return None
     task = asyncio.create_task(serve(original, *arguments, **keywords))
     _running.add(task)
     task.add_done_callback(_running.discard)

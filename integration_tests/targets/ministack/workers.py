@@ -1,4 +1,4 @@
-"""The processes that run Python functions: no guess about when a handler's output is complete."""
+"""The processes that run Python functions: nothing in them but the function, and no guess when its output ends."""
 # ruff: noqa: ANN401, SLF001 - MiniStack is untyped and has no other place to take hold of
 
 from __future__ import annotations
@@ -16,17 +16,19 @@ if TYPE_CHECKING:
 END_OF_OUTPUT = "\N{END OF TRANSMISSION BLOCK}"
 PATIENCE = 0.25
 """Seconds until the end of output is taken for granted; only a process that died does not tell it."""
+LINEAGE = "    _ms_install_invoke_depth()\n"
+"""Where MiniStack's program for the process imports botocore, to notice functions that invoke themselves."""
 ANSWER = "        _real_stdout.flush()\n\nrun()\n"
-"""Where MiniStack's program for the process sends a handler's result."""
+"""Where it sends a handler's result."""
 
 
 def install() -> None:
-    """Let each Python process say that an invocation's output is complete, and wait for that alone."""
+    """Start Python processes without botocore, and have them say when an invocation's output is complete."""
     program = lambda_runtime._PYTHON_WORKER_SCRIPT
-    if ANSWER not in program:
+    if LINEAGE not in program or ANSWER not in program:
         raise SystemExit("MiniStack's program for Lambda processes has changed: compare it with workers.py")
     mark = f"        print({END_OF_OUTPUT!a}, file=sys.stderr, flush=True)\n"
-    lambda_runtime._PYTHON_WORKER_SCRIPT = program.replace(ANSWER, mark + ANSWER)
+    lambda_runtime._PYTHON_WORKER_SCRIPT = program.replace(LINEAGE, "").replace(ANSWER, mark + ANSWER)
     wrap(lambda_runtime.Worker, "_drain_stderr_bounded", output)
 
 

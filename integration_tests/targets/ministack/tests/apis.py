@@ -29,12 +29,12 @@ def handler(event, context):
 RECORD = """
 import json, os, pathlib, uuid
 
-def record(event):
+def record(value):
     file = pathlib.Path(os.environ["RECORDS"], uuid.uuid4().hex)
-    file.write_text(json.dumps(event))
+    file.write_text(json.dumps(value))
     file.rename(file.with_suffix(".json"))
 """
-"""Put before a handler: ``record(event)`` shows the test an event."""
+"""Put before a handler: ``record(value)`` shows the test a value."""
 RECORD_EVENTS = f"""{RECORD}
 def handler(event, context):
     record(event)
@@ -49,7 +49,7 @@ class Api:
     Attributes:
         endpoint: URL of the emulator.
         function: Name of the function behind all routes.
-        records: Directory in which the function leaves the events it records.
+        records: Directory in which the function leaves what it records.
         api_id: Id of the API.
         route_ids: Route ids by route key.
     """
@@ -69,14 +69,17 @@ class Api:
         """Return a client of the ``@connections`` API."""
         return client("apigatewaymanagementapi", f"{self.endpoint}/_aws/execute-api/{self.api_id}{stage}")
 
-    def events(self, event_type: str | None = None) -> list[dict[str, Any]]:
-        """Return the events recorded so far, of one type or all, in no order."""
-        events = [json.loads(path.read_text()) for path in self.records.glob("*.json")]
-        return [event for event in events if event_type in {None, event["requestContext"]["eventType"]}]
+    def recorded(self) -> list[Any]:
+        """Return what the function has recorded so far, in no order."""
+        return [json.loads(path.read_text()) for path in self.records.glob("*.json")]
 
-    async def number_of_events(self) -> int:
-        """Return how many events are recorded so far."""
-        return len(self.events())
+    def events(self, event_type: str | None = None) -> list[dict[str, Any]]:
+        """Return the recorded events of one type, or all."""
+        return [event for event in self.recorded() if event_type in {None, event["requestContext"]["eventType"]}]
+
+    async def number_recorded(self) -> int:
+        """Return how much is recorded so far."""
+        return len(self.recorded())
 
 
 def client(service: str, endpoint: str) -> Any:
@@ -93,7 +96,7 @@ def client(service: str, endpoint: str) -> Any:
 
 def deploy(
     endpoint: str,
-    records: Path,
+    directory: Path,
     handler: str = ANSWER_OK,
     *,
     routes: Iterable[str] = ALL_ROUTES,
@@ -107,7 +110,7 @@ def deploy(
 
     Args:
         endpoint: URL of the emulator.
-        records: Directory for what the function records.
+        directory: Where to make the one for what the function records.
         handler: Source text that defines ``handler(event, context)``.
         routes: Route keys.
         two_way: Whether routes other than ``$connect`` and ``$disconnect`` have a route response.
@@ -118,6 +121,8 @@ def deploy(
     """
     functions, gateway = client("lambda", endpoint), client("apigatewayv2", endpoint)
     name = f"probe-{secrets.token_hex(4)}"
+    records = directory / name
+    records.mkdir()
     function_arn = functions.create_function(
         FunctionName=name,
         Runtime="python3.13",

@@ -1,0 +1,193 @@
+"""How functions behind routes are run: at the same time, with Invoke's logs and limits, and only if permitted."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+import pytest
+from websockets.exceptions import InvalidStatus
+
+from integration_tests.harness.deadlines import eventually, scaled
+from integration_tests.targets.ministack.tests.apis import ANSWER_OK, RECORD, client, deploy
+from integration_tests.targets.ministack.tests.conftest import CORRECTED, running
+from integration_tests.targets.ministack.tests.test_messages import error_frame, received
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from integration_tests.targets.ministack.tests.apis import Api
+
+MEET = f"""{RECORD}
+import time
+
+def handler(event, context):
+    if event["requestContext"]["eventType"] != "MESSAGE":  # plain MiniStack's fallback to $default
+        return {{"statusCode": 200}}
+    # Waits until `expected` invocations are here, each in its own process, and records how many it saw.
+    expected, patience = map(float, event["body"].split())
+    here = pathlib.Path(os.environ["RECORDS"])
+    (here / f"{{os.getpid()}}.here").touch()
+    deadline = time.monotonic() + patience
+    while len(list(here.glob("*.here"))) < expected and time.monotonic() < deadline:
+        time.sleep(0.01)
+    record(len(list(here.glob("*.here"))))
+    return {{"statusCode": 200}}
+"""
+REPORT_PROCESS = f"""{RECORD}
+import sys, time
+
+def handler(event, context):
+    time.sleep(0.05)
+    record({{"process": os.getpid(), "botocore": "botocore" in sys.modules}})
+    return {{"statusCode": 200}}
+"""
+PRINT = """
+print("loading")
+
+def handler(event, context):
+    print("serving")
+    print(event["requestContext"]["eventType"], end="")
+    return {"statusCode": 200}
+"""
+
+
+async def test_messages_of_one_connection_run_at_the_same_time(on_corrected: Callable[..., Api]) -> None:
+    api = on_corrected(MEET, routes=["$default"])
+    async with api.connect() as socket:
+        for _ in range(3):
+            await socket.send(f"3 {scaled(10)}")
+        await eventually(api.number_recorded, 3, within=15)
+    assert api.recorded() == [3, 3, 3]
+
+
+async def test_connections_share_a_function_at_the_same_time(on_corrected: Callable[..., Api]) -> None:
+    api = on_corrected(MEET, routes=["$default"])
+    async with api.connect() as one, api.connect() as other:
+        await one.send(f"2 {scaled(10)}")
+        await other.send(f"2 {scaled(10)}")
+        await eventually(api.number_recorded, 2, within=15)
+    assert api.recorded() == [2, 2]
+
+
+async def test_plain_ministack_runs_one_at_a_time(on_plain: Callable[..., Api]) -> None:
+    api = on_plain(MEET, routes=["$default"])
+    async with api.connect() as one, api.connect() as other:
+        await one.send("2 0.3")
+        await other.send("2 0.3")
+        await eventually(api.number_recorded, 2, within=15)
+    assert api.recorded() == [1, 1]
+
+
+async def test_processes_are_limited_and_used_again(tmp_path: Path) -> None:
+    with running(CORRECTED, tmp_path, ROOMCAST_EMULATOR_CONCURRENCY="2") as url:
+        api = deploy(url, tmp_path, REPORT_PROCESS, routes=["$default"])
+        async with api.connect() as socket:
+            for _ in range(12):
+                await socket.send("hello")
+            await eventually(api.number_recorded, 12, within=20)
+        assert len({record["process"] for record in api.recorded()}) == 2
+
+
+async def test_a_function_sees_no_botocore_it_has_not_imported(
+    on_corrected: Callable[..., Api], on_plain: Callable[..., Api]
+) -> None:
+    for make, seen in ((on_corrected, False), (on_plain, True)):
+        api = make(REPORT_PROCESS, routes=["$default"])
+        async with api.connect() as socket:
+            await socket.send("hello")
+            await eventually(api.number_recorded, 1, within=10)
+        assert api.recorded()[0]["botocore"] is seen
+
+
+async def test_a_silent_function_is_not_waited_for(
+    on_corrected: Callable[..., Api], on_plain: Callable[..., Api]
+) -> None:
+    silent = "def handler(event, context):\n    return {'statusCode': 200, 'body': 'ok'}"
+    fastest = [
+        await fastest_answer(make(silent, routes=["$default"], two_way=True)) for make in (on_corrected, on_plain)
+    ]
+    assert fastest[0] < 0.05 <= fastest[1]
+
+
+async def fastest_answer(api: Api) -> float:
+    """Return the seconds of the fastest of 20 round trips: other load can only make one slower."""
+    loop = asyncio.get_running_loop()
+    times = []
+    async with api.connect() as socket:
+        for _ in range(20):
+            start = loop.time()
+            await socket.send("hello")
+            await received(socket)
+            times.append(loop.time() - start)
+    return min(times)
+
+
+async def test_output_is_in_the_functions_log_group(
+    on_corrected: Callable[..., Api], on_plain: Callable[..., Api]
+) -> None:
+    api = on_corrected(PRINT)
+    async with api.connect():
+        pass
+    await eventually(lambda: printed(api), ["CONNECT", "DISCONNECT", "loading", "serving", "serving"], within=10)
+    plain = on_plain(PRINT)
+    async with plain.connect():
+        pass
+    assert await printed(plain) == []
+
+
+async def printed(api: Api) -> list[str]:
+    """Return what the function has printed so far, sorted."""
+    logs = client("logs", api.endpoint)
+    try:
+        events = logs.filter_log_events(logGroupName=f"/aws/lambda/{api.function}")["events"]
+    except logs.exceptions.ResourceNotFoundException:
+        return []
+    platform = ("START ", "END ", "REPORT ")
+    return sorted(event["message"] for event in events if not event["message"].startswith(platform))
+
+
+async def test_reserved_concurrency_holds(on_corrected: Callable[..., Api], on_plain: Callable[..., Api]) -> None:
+    for make, refused in ((on_corrected, True), (on_plain, False)):
+        api = make(ANSWER_OK)
+        limit = {"FunctionName": api.function, "ReservedConcurrentExecutions": 0}
+        client("lambda", api.endpoint).put_function_concurrency(**limit)
+        assert await is_refused(api) is refused
+
+
+PERMISSIONS = {
+    "the whole API": ("{api}/*", True),
+    "any route of any stage": ("{api}/*/*", True),
+    "the route": ("{api}/test/$connect", True),
+    "another route": ("{api}/test/$default", False),
+    "another stage": ("{api}/live/$connect", False),
+    "another API": ("arn:aws:execute-api:us-east-1:123456789012:other/*", False),
+    "none": (None, False),
+}
+
+
+@pytest.mark.parametrize(("permission", "permits"), PERMISSIONS.values(), ids=PERMISSIONS.keys())
+async def test_connect_needs_the_permission(
+    on_corrected: Callable[..., Api], permission: str | None, *, permits: bool
+) -> None:
+    assert await is_refused(on_corrected(ANSWER_OK, permission=permission)) is not permits
+
+
+async def test_a_message_needs_the_permission(on_corrected: Callable[..., Api]) -> None:
+    async with on_corrected(ANSWER_OK, permission="{api}/test/$connect").connect() as socket:
+        await socket.send("hello")
+        assert await error_frame(socket) == "Internal server error"
+
+
+async def test_plain_ministack_needs_no_permission(on_plain: Callable[..., Api]) -> None:
+    assert not await is_refused(on_plain(ANSWER_OK, permission=None))
+
+
+async def is_refused(api: Api) -> bool:
+    """Whether a handshake is refused."""
+    try:
+        async with api.connect():
+            return False
+    except InvalidStatus:
+        return True

@@ -1,0 +1,84 @@
+"""The idle timeout and the lifetime of a connection, 10 minutes and 2 hours shortened to fractions of a minute."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+import pytest
+from websockets.exceptions import ConnectionClosed
+
+from integration_tests.harness.deadlines import eventually, scaled
+from integration_tests.targets.ministack.tests.apis import RECORD_EVENTS, Api, deploy
+from integration_tests.targets.ministack.tests.conftest import CORRECTED, running
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from websockets.asyncio.client import ClientConnection
+
+FACTOR = 0.0005 * scaled(1)
+IDLE = 600 * FACTOR
+LIFETIME = 7200 * FACTOR
+GOING_AWAY = (1001, "Going away")
+
+
+@pytest.fixture(scope="module")
+def impatient(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """URL of a corrected MiniStack with short limits."""
+    with running(CORRECTED, tmp_path_factory.mktemp("impatient"), ROOMCAST_EMULATOR_LIMITS_FACTOR=str(FACTOR)) as url:
+        yield url
+
+
+async def closed(socket: ClientConnection, within: float) -> tuple[int, str]:
+    """Return the code and reason with which the server closes."""
+    with pytest.raises(ConnectionClosed) as closed:
+        await asyncio.wait_for(socket.recv(), within)
+    assert closed.value.rcvd is not None
+    return closed.value.rcvd.code, closed.value.rcvd.reason
+
+
+async def test_an_idle_connection_is_closed(impatient: str, tmp_path: Path) -> None:
+    api = deploy(impatient, tmp_path, RECORD_EVENTS, routes=["$disconnect"])
+    async with api.connect() as socket:
+        start = asyncio.get_running_loop().time()
+        assert await closed(socket, within=IDLE + scaled(5)) == GOING_AWAY
+        assert IDLE <= asyncio.get_running_loop().time() - start < LIFETIME
+    await eventually(api.number_recorded, 1, within=10)
+    context = api.events()[0]["requestContext"]
+    assert (context["disconnectStatusCode"], context["disconnectReason"]) == GOING_AWAY
+
+
+async def test_a_connection_in_use_lives_on_to_its_lifetime(impatient: str, tmp_path: Path) -> None:
+    api = deploy(impatient, tmp_path, RECORD_EVENTS, routes=["$connect", "$default"])
+    async with api.connect() as socket:
+        start = asyncio.get_running_loop().time()
+        (event,) = api.events("CONNECT")
+        talking = asyncio.create_task(talk(api, socket, event["requestContext"]["connectionId"]))
+        assert await closed_after_messages(socket) == GOING_AWAY
+        assert asyncio.get_running_loop().time() - start >= LIFETIME
+        talking.cancel()
+
+
+async def talk(api: Api, socket: ClientConnection, connection_id: str) -> None:
+    """Keep a connection in use: in one direction for the first half of its life, in the other from then on."""
+    management = api.management()
+    loop = asyncio.get_running_loop()
+    half = loop.time() + LIFETIME / 2
+    while True:
+        if loop.time() < half:
+            await socket.send("still here")
+        else:
+            await asyncio.to_thread(management.post_to_connection, ConnectionId=connection_id, Data=b"still here")
+        await asyncio.sleep(IDLE / 4)
+
+
+async def closed_after_messages(socket: ClientConnection) -> tuple[int, str]:
+    """Receive until the server closes; return its code and reason."""
+    async with asyncio.timeout(LIFETIME + scaled(5)):
+        async for _ in socket:
+            pass
+    assert socket.close_code is not None
+    assert socket.close_reason is not None
+    return socket.close_code, socket.close_reason

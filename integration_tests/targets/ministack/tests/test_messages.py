@@ -1,0 +1,132 @@
+"""Which route serves a message, and what the client gets for it."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from integration_tests.harness.deadlines import eventually, scaled
+from integration_tests.targets.ministack.tests.apis import ANSWER_OK, RECORD_EVENTS
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from websockets.asyncio.client import ClientConnection
+
+    from integration_tests.targets.ministack.tests.apis import Api
+
+ANSWER_WITH_BODY = """
+def handler(event, context):
+    return {"statusCode": 200, "body": "you said " + event["body"] if "body" in event else ""}
+"""
+FAIL_ON_REQUEST = """
+import time
+
+def handler(event, context):
+    behaviour = event.get("body")
+    if behaviour == "raise":
+        raise RuntimeError("secret")
+    if behaviour == "take too long":
+        time.sleep(30)
+    if behaviour == "answer nothing":
+        return None
+    return {"statusCode": 200, "body": "served"}
+"""
+
+
+async def received(socket: ClientConnection) -> str:
+    """Return the next message."""
+    return str(await asyncio.wait_for(socket.recv(), scaled(10)))
+
+
+async def error_frame(socket: ClientConnection) -> str:
+    """Return the text of API Gateway's error frame, having checked its form."""
+    frame: dict[str, Any] = json.loads(await received(socket))
+    assert frame.keys() == {"message", "connectionId", "requestId"}
+    return str(frame["message"])
+
+
+async def test_a_body_is_delivered_only_with_a_route_response(
+    on_corrected: Callable[..., Api], on_plain: Callable[..., Api]
+) -> None:
+    async with on_corrected(ANSWER_WITH_BODY, two_way=True).connect() as socket:
+        await socket.send("hello")
+        assert await received(socket) == "you said hello"
+    one_way = on_corrected(ANSWER_WITH_BODY, routes=["chat"])
+    async with one_way.connect() as socket:
+        await socket.send('{"action": "chat"}')
+        await socket.send("unroutable")
+        assert await error_frame(socket) == "Forbidden"
+        await socket.send('{"action": "chat"}')
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(socket.recv(), 0.5)
+    async with on_plain(ANSWER_WITH_BODY).connect() as socket:
+        await socket.send("hello")
+        assert await received(socket) == "you said hello"
+
+
+async def test_a_failing_function_is_answered_for(on_corrected: Callable[..., Api]) -> None:
+    async with on_corrected(FAIL_ON_REQUEST, two_way=True, timeout=1).connect() as socket:
+        for behaviour in ("raise", "take too long", "answer nothing"):
+            await socket.send(behaviour)
+            assert await error_frame(socket) == "Internal server error"
+        await socket.send("well")
+        assert await received(socket) == "served"
+
+
+async def test_plain_ministack_shows_the_exception(on_plain: Callable[..., Api]) -> None:
+    async with on_plain(FAIL_ON_REQUEST).connect() as socket:
+        await socket.send("raise")
+        assert await received(socket) == "secret"
+
+
+async def test_the_integrations_timeout_is_answered_for(
+    on_corrected: Callable[..., Api], on_plain: Callable[..., Api]
+) -> None:
+    slow = "def handler(event, context):\n    import time; time.sleep(0.5); return {'statusCode': 200, 'body': 'late'}"
+    options = {"routes": ["$default"], "integration": {"TimeoutInMillis": 100}}
+    async with on_corrected(slow, **options).connect() as socket:
+        await socket.send("hello")
+        assert await error_frame(socket) == "Endpoint request timed out"
+    async with on_plain(slow, **options).connect() as socket:
+        await socket.send("hello")
+        assert await received(socket) == "late"
+
+
+async def test_an_unroutable_message_is_forbidden(on_corrected: Callable[..., Api]) -> None:
+    async with on_corrected(ANSWER_OK, routes=["chat"]).connect() as socket:
+        for message in ("not JSON", "{}", '{"action": "other"}', '{"action": "$connect"}'):
+            await socket.send(message)
+            assert await error_frame(socket) == "Forbidden"
+
+
+async def test_plain_ministack_ignores_an_unroutable_message(on_plain: Callable[..., Api]) -> None:
+    async with on_plain(ANSWER_WITH_BODY, routes=["chat"]).connect() as socket:
+        await socket.send("not JSON")
+        await socket.send('{"action": "chat"}')
+        assert (await received(socket)).startswith("you said")
+
+
+async def test_default_serves_neither_connect_nor_disconnect(on_corrected: Callable[..., Api]) -> None:
+    api = on_corrected(RECORD_EVENTS, routes=["$default"])
+    for number in (1, 2):
+        async with api.connect() as socket:
+            await socket.send("hello")
+            await eventually(api.number_recorded, number, within=10)
+    assert event_types(api) == ["MESSAGE", "MESSAGE"]
+
+
+async def test_plain_ministack_falls_back_to_default(on_plain: Callable[..., Api]) -> None:
+    api = on_plain(RECORD_EVENTS, routes=["$default"])
+    async with api.connect():
+        pass
+    await eventually(api.number_recorded, 2, within=10)
+    assert event_types(api) == ["CONNECT", "DISCONNECT"]
+
+
+def event_types(api: Api) -> list[str]:
+    """Return the types of the events recorded so far, sorted."""
+    return sorted(event["requestContext"]["eventType"] for event in api.events())
