@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import math
 import socket
 import ssl
 import struct
@@ -58,6 +59,7 @@ class Client:
         connected_at: End of the handshake, in seconds of ``time.monotonic()``.
         unread: Messages that arrived and that no test has taken yet, oldest first.
         on_message: Called with every message instead of keeping it in ``unread``.
+        ended_at: When the connection was gone, in seconds of ``time.monotonic()``; infinite while it is there.
     """
 
     connection: ClientConnection
@@ -65,6 +67,7 @@ class Client:
     connected_at: float
     unread: deque[Message] = field(default_factory=deque)
     on_message: Callable[[Message], None] | None = None
+    ended_at: float = math.inf
     _news: asyncio.Event = field(default_factory=asyncio.Event)
     _reader: asyncio.Task[None] | None = None
 
@@ -116,6 +119,7 @@ class Client:
         except ConnectionClosed:
             pass  # the close code stays readable on the connection
         finally:
+            self.ended_at = time.monotonic()
             self._news.set()
 
     @property
