@@ -380,7 +380,6 @@ class _FanOut:
             self._connect_failed(error, now)
         else:
             self._connecting += 1
-            self._report.connections_opened += 1
 
     def _check(self, now: float) -> None:
         """Give up what has taken too long, and adapt the rate."""
@@ -411,6 +410,7 @@ class _FanOut:
         now = time.monotonic()
         self._connecting -= 1
         self._connect_failures = 0
+        self._report.connections_opened += 1
         if not self._lines.latency:
             # Until there is an answer: it will take at least as long as it took to connect.
             self._lines.latency = now - line.sent_at

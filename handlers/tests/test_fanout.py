@@ -5,10 +5,13 @@ from __future__ import annotations
 import binascii
 import contextlib
 import itertools
+import os
 import socket
 import threading
 import time
+import tracemalloc
 from typing import TYPE_CHECKING, Any
+from unittest import mock
 
 import pytest
 import trustme
@@ -34,6 +37,8 @@ if TYPE_CHECKING:
     import ssl
     from collections.abc import Callable, Iterable, Iterator, Sequence
     from pathlib import Path
+
+    from roomcast.aws_http import Endpoint, Response
 
     Connect = Callable[..., Engine]
 
@@ -582,6 +587,19 @@ class TestCallers:
 
             assert counts(deliver(connect(server, max_connections=8), room())) == (1000, 0, 0)
 
+    def test_memory_does_not_grow_with_the_room(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(fanout, "_Line", InstantLine)
+        peaks = []
+        for size in (3_000, 15_000):
+            engine = Engine("http://localhost/live", "eu-west-1", max_connections=4)
+            room = (Recipient(f"id-{number}", LONG_AGO) for number in range(size))
+            tracemalloc.start()
+            assert counts(deliver(engine, room, seconds=6 * PATIENCE_SECONDS)) == (size, 0, 0)
+            peaks.append(tracemalloc.get_traced_memory()[1])
+            tracemalloc.stop()
+            engine.close()
+        assert peaks[1] < peaks[0] + 50_000
+
     def test_those_who_wait_for_a_retry_hold_up_pulling(
         self, tls: ssl.SSLContext, connect: Connect, monkeypatch: pytest.MonkeyPatch
     ) -> None:
@@ -656,6 +674,35 @@ class TestCallers:
         values = report.to_dict()
         assert values["delivered"] == 3
         assert set(values) == set(Report.__slots__)
+
+
+class InstantLine(fanout._Line):
+    """A connection that takes every request and has the answer ready at once."""
+
+    def __init__(self, endpoint: Endpoint) -> None:
+        # What stands in for the socket can always be written to.
+        self._pipe = os.pipe()
+        with mock.patch.object(socket, "socket") as fake:
+            fake.return_value.connect_ex.return_value = 0
+            super().__init__(endpoint)
+
+    def fileno(self) -> int:
+        return self._pipe[1]
+
+    def establish(self) -> bool:
+        self.established = True
+        return True
+
+    def send(self, request: bytes) -> None:
+        assert request.endswith(b"\r\n\r\nhello")
+
+    def receive(self, recognise: Callable[[bytes], Response | None] | None = None) -> Response | None:
+        assert recognise is not None
+        return recognise(answer())
+
+    def close(self) -> None:
+        for descriptor in self._pipe:
+            os.close(descriptor)
 
 
 def test_a_tenth_throttled_and_a_hundredth_dropped_loses_nobody(tls: ssl.SSLContext, connect: Connect) -> None:
