@@ -12,8 +12,12 @@ import asyncio
 import math
 import time
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from hdrh.histogram import HdrHistogram
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 MICROSECONDS = 1_000_000
 LONGEST = 3_600 * MICROSECONDS  # longer times are recorded as one hour
@@ -51,10 +55,6 @@ class Durations:
         """Add everything that another histogram holds."""
         self._histogram.add(other._histogram)
 
-    def clear(self) -> None:
-        """Forget everything recorded."""
-        self._histogram.reset()
-
     def encode(self) -> str:
         """Return the histogram in HdrHistogram's own compressed format, base64: any of its tools reads it."""
         encoded: bytes = self._histogram.encode()
@@ -75,21 +75,24 @@ class Durations:
         """How many times were recorded."""
         return int(self._histogram.get_total_count())
 
-    def at_percentile(self, percentile: float) -> float:
-        """Return the time in milliseconds that `percentile` percent (0 to 100) of the recorded do not exceed."""
-        return float(self._histogram.get_value_at_percentile(percentile)) / 1_000
+    def at_percentiles(self, percents: Sequence[float]) -> list[float]:
+        """Return for each of these percentages (0 to 100) the time in milliseconds that so many do not exceed."""
+        if not self.count:
+            return [0.0] * len(percents)
+        microseconds = self._histogram.get_percentile_to_value_dict(percents)  # one pass, which is what takes time
+        return [microseconds[percent] / 1_000 for percent in percents]
 
     def percentiles(self) -> Percentiles:
         """Return count, p50, p95, p99 and the maximum."""
-        return Percentiles(self.count, *(self.at_percentile(percent) for percent in (50, 95, 99, 100)))
+        return Percentiles(self.count, *self.at_percentiles((50, 95, 99, 100)))
 
     def distribution(self) -> list[tuple[float, float]]:
         """Return (percentile, milliseconds) points, ten per added nine, as far as the count gives them a meaning."""
         if not self.count:
             return []
         steps = math.floor(10 * math.log10(self.count))
-        percents = [round(100 * (1 - 10 ** (-step / 10)), 6) for step in range(steps + 1)]
-        return [(percent, self.at_percentile(percent)) for percent in [*percents, 100.0]]
+        percents = [*(round(100 * (1 - 10 ** (-step / 10)), 6) for step in range(steps + 1)), 100.0]
+        return list(zip(percents, self.at_percentiles(percents), strict=True))
 
 
 @dataclass
@@ -156,7 +159,7 @@ class Latency:
         """End the running interval at monotonic time ``at``; ``cpu`` and ``lag`` as in :class:`Interval`."""
         self._closed.add(self._open)
         self._put(int(at // self.interval), Interval(self._open.encode(), self._open.count, cpu, lag))
-        self._open.clear()
+        self._open = Durations()
 
     async def sample(self) -> None:
         """Close an interval every ``interval`` seconds, with this process's CPU share, until cancelled."""
@@ -201,3 +204,8 @@ class Latency:
         saturated = sum(interval.count for interval in self.intervals.values() if interval.saturated)
         counted = sum(interval.count for interval in self.intervals.values())
         return saturated / counted if counted else 0.0
+
+    @property
+    def saturated(self) -> bool:
+        """Whether so many arrived in such a time that the 99th percentile may be the client's own delay."""
+        return self.saturated_share >= SATURATED_SHARE

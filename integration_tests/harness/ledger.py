@@ -7,13 +7,13 @@ attempted      a send was begun
 acknowledged   its receipt came and named no failed delivery
 failed         the sender was told that it did not reach everybody (a receipt with failures, or an error)
 unanswered     the sender was told nothing: the message may or may not have been delivered
+recovered      failed or unanswered, but received by somebody
 expected       deliveries owed: one per message and member whose membership surely spans the message
 delivered      deliveries that took place, each counted once
 lost           owed by an acknowledged message, and not delivered
 missing        owed by a failed or unanswered message, and not delivered
 duplicated     further copies of a delivery
 unexpected     received from another room, or never sent by anybody in this run
-recovered      messages received by somebody although they were not acknowledged
 =============  ========================================================================================
 
 A membership surely spans a message if the handshake had ended before the send began, and the client began to close
@@ -43,7 +43,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
 SEPARATOR = "|"
-EXAMPLES = 20
+EXAMPLES = 10
+"""Of each kind of finding."""
 FOREIGN = "not a message of this run"
 
 
@@ -126,6 +127,7 @@ class Sender:
         self.failed: set[int] = set()
         self.seen: dict[int, int] = {}
         self.copies: Counter[int] = Counter()
+        self.repeated: dict[int, int] = {}
 
     def attempt(self, intended_at: float, at: float) -> Attempt:
         """Note that a send begins, immediately before it does.
@@ -157,6 +159,7 @@ class Sender:
         seen = self.seen.get(sequence, 0)
         if seen & bit:
             self.copies[sequence] += 1
+            self.repeated[sequence] = self.repeated.get(sequence, 0) | bit
             return False
         self.seen[sequence] = seen | bit
         return True
@@ -169,8 +172,9 @@ class Sender:
         self.answered_at.extend(other.answered_at)
         self.failed |= other.failed
         self.copies += other.copies
-        for sequence, seen in other.seen.items():
-            self.seen[sequence] = self.seen.get(sequence, 0) | seen << shift
+        for mine, theirs in ((self.seen, other.seen), (self.repeated, other.repeated)):
+            for sequence, mask in theirs.items():
+                mine[sequence] = mine.get(sequence, 0) | mask << shift
 
 
 @dataclass
@@ -193,19 +197,19 @@ class Room:
 
 @dataclass(frozen=True)
 class Tally:
-    """Counts of messages (attempted to unanswered, recovered) and deliveries (the rest), as the module explains."""
+    """Counts of messages (attempted to recovered) and deliveries (the rest), as the module explains."""
 
     attempted: int = 0
     acknowledged: int = 0
     failed: int = 0
     unanswered: int = 0
+    recovered: int = 0
     expected: int = 0
     delivered: int = 0
     lost: int = 0
     missing: int = 0
     duplicated: int = 0
     unexpected: int = 0
-    recovered: int = 0
 
     def __add__(self, other: Tally) -> Tally:
         return Tally(*(getattr(self, each.name) + getattr(other, each.name) for each in fields(self)))
@@ -226,7 +230,7 @@ class Verdict:
         senders: By ``room|sender``: what leaked counts where it came from.
         members: Connections that were, or tried to become, a member of a room.
         broken: Connections that went without the client having closed them.
-        examples: Up to 20 sentences about what went wrong.
+        examples: Sentences about what went wrong, up to 10 of each kind.
     """
 
     total: Tally
@@ -242,6 +246,7 @@ class Ledger:
 
     Args:
         run: Short name, unique to the run; a message of another run is unexpected.
+        began_at: When the run began, monotonic seconds; examples count from here.
         transit: Seconds that the frames of an acknowledged message may still take to a client.
         latency: Where delivery times go.
 
@@ -249,8 +254,9 @@ class Ledger:
         latency: Delivery times of first copies, from the intended send time.
     """
 
-    def __init__(self, run: str, transit: float = 2.0, latency: Latency | None = None) -> None:
+    def __init__(self, run: str, began_at: float = 0.0, transit: float = 2.0, latency: Latency | None = None) -> None:
         self.run = run
+        self.began_at = began_at
         self.transit = transit
         self.latency = latency or Latency()
         self._rooms: dict[str, Room] = {}
@@ -305,7 +311,7 @@ class Ledger:
         senders: defaultdict[str, Tally] = defaultdict(Tally)
         examples = self._stray_examples[:EXAMPLES]
         for name, room in self._rooms.items():
-            judge = _Judge(room, self.transit, examples)
+            judge = _Judge(room, self, examples)
             rooms[name] = Tally(unexpected=room.strays.total())
             for sender_name, sender in room.senders.items():
                 tally = judge.tally(sender)
@@ -333,9 +339,9 @@ class Ledger:
 class _Judge:
     """Tells what one room's senders owed to its members, by looking at who was surely a member when."""
 
-    def __init__(self, room: Room, transit: float, examples: list[str]) -> None:
+    def __init__(self, room: Room, ledger: Ledger, examples: list[str]) -> None:
         self.room = room
-        self.transit = transit
+        self.ledger = ledger
         self.examples = examples
         self._joined_at, self._joined = _masks((member.joined_at, member.bit) for member in room.members)
         self._gone_at, self._gone = _masks(
@@ -355,12 +361,12 @@ class _Judge:
                 self._example("unexpected", sender, sequence, seen, "which was never sent")
         for sequence, copies in sender.copies.items():
             counts["duplicated"] += copies
-            self._example("duplicated", sender, sequence, sender.seen[sequence], f"{copies} copies too many among them")
+            self._example("duplicated", sender, sequence, sender.repeated[sequence], f"further copies: {copies}")
         return Tally(**counts)
 
     def _message(self, sender: Sender, sequence: int, counts: Counter[str]) -> None:
         acknowledged = sender.acknowledged(sequence)
-        settled_at = sender.answered_at[sequence] + self.transit if acknowledged else math.inf
+        settled_at = sender.answered_at[sequence] + self.ledger.transit if acknowledged else math.inf
         owed = self._surely_members(sender.sent_at[sequence], settled_at)
         seen = sender.seen.get(sequence, 0)
         absent = owed & ~seen
@@ -373,14 +379,16 @@ class _Judge:
         if absent:
             finding = "lost" if acknowledged else "missing"
             counts[finding] += absent.bit_count()
-            self._example(finding, sender, sequence, absent, f"sent at {sender.sent_at[sequence]:.3f}")
+            self._example(
+                finding, sender, sequence, absent, f"sent at {sender.sent_at[sequence] - self.ledger.began_at:.3f} s"
+            )
 
     def _surely_members(self, sent_at: float, settled_at: float) -> int:
         joined = self._joined[bisect_right(self._joined_at, sent_at)]
         return joined & ~self._gone[bisect_left(self._gone_at, settled_at)]
 
     def _example(self, finding: str, sender: Sender, sequence: int, mask: int, detail: str) -> None:
-        if len(self.examples) < EXAMPLES:
+        if sum(example.startswith(finding) for example in self.examples) < EXAMPLES:
             _, room, name, _ = sender.prefix.split(SEPARATOR)
             names = [self.room.members[number].name for number in _bits(mask)]
             whom = ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")

@@ -1,0 +1,60 @@
+"""Judges a run's JSON and writes its reports: ``python -m integration_tests.report RUN.json``."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from integration_tests.report.judgement import DocumentError, Limits, LimitsError, judge
+from integration_tests.report.write import HERE, write
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Return 0 if every limit holds, 1 if one is broken, 2 if a file cannot be used."""
+    parser = argparse.ArgumentParser(prog="python -m integration_tests.report", description=__doc__)
+    parser.add_argument("run", type=Path, help="JSON document of the run")
+    parser.add_argument("--limits", type=Path, default=HERE / "limits.toml", help="TOML file (default: limits.toml)")
+    parser.add_argument("--previous", type=Path, help="JSON document of an earlier run to compare with")
+    parser.add_argument("--directory", type=Path, default=Path("build/reports"), help="default: build/reports")
+    options = parser.parse_args(arguments)
+    try:
+        previous = _load(options.previous) if options.previous else None
+        document = judge(_load(options.run), Limits.load(options.limits), previous)
+    except (OSError, DocumentError, LimitsError) as error:
+        sys.stderr.write(f"{error}\n")
+        return 2
+    paths = write(document, options.directory)
+    for sentence in summary(document):
+        sys.stdout.write(f"{sentence}\n")
+    sys.stdout.write(f"report: {paths['html']}\n")
+    return 0 if document["passed"] else 1
+
+
+def summary(document: dict[str, Any]) -> list[str]:
+    """Return the judgement in sentences, for a terminal: what failed, what is undecided, what changed, the outcome."""
+    checks = [check for check in document["checks"] if check["outcome"] in {"failed", "undecided"}]
+    comparison = document["comparison"] or {"not_comparable": [], "changes": []}
+    return [
+        *(f"{check['outcome']}: {check['sentence']}" for check in checks),
+        *(f"not compared: {difference}" for difference in comparison["not_comparable"]),
+        *(f"{each['outcome']}: {each['sentence']}" for each in comparison["changes"] if each["outcome"] != "same"),
+        f"{document['run']['name']} on {document['run']['target']}: {'passed' if document['passed'] else 'FAILED'}",
+    ]
+
+
+def _load(path: Path) -> dict[str, Any]:
+    try:
+        document: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise DocumentError(f"{path} is not JSON: {error}") from None
+    return document
+
+
+if __name__ == "__main__":
+    sys.exit(main())

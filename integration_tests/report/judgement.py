@@ -1,0 +1,200 @@
+"""Whether a run is good: limits from a TOML file, and what became worse since a previous run, in sentences."""
+
+from __future__ import annotations
+
+import tomllib
+from dataclasses import asdict, dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from integration_tests.report.metrics import METRICS, Metric, Number
+from integration_tests.report.model import FORMAT
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from integration_tests.report.model import Document
+
+
+class LimitsError(ValueError):
+    """The limits file makes no sense; the message names the entry and what is allowed."""
+
+
+class DocumentError(ValueError):
+    """A file is not a report of a format this version reads."""
+
+
+@dataclass(frozen=True)
+class Limit:
+    """What a metric must keep to.
+
+    Attributes:
+        at_most: Its highest good value.
+        at_least: Its lowest good value.
+        optional: Whether a run that does not measure it may pass all the same.
+    """
+
+    at_most: Number | None = None
+    at_least: Number | None = None
+    optional: bool = False
+
+    def holds(self, value: Number) -> bool:
+        """Whether a value keeps to the limit."""
+        return (self.at_most is None or value <= self.at_most) and (self.at_least is None or value >= self.at_least)
+
+    def text(self, metric: Metric) -> str:
+        """Write the limit for people."""
+        bounds = [("at least", self.at_least), ("at most", self.at_most)]
+        return " and ".join(f"{word} {metric.text(bound)}" for word, bound in bounds if bound is not None)
+
+
+@dataclass(frozen=True)
+class Tolerance:
+    """How much worse than before a metric may become: the larger of the two allowances.
+
+    Attributes:
+        share: Allowance as a share of the previous value.
+        least: Allowance in the metric's own unit, so that small numbers may differ by chance.
+    """
+
+    share: float = 0.0
+    least: Number = 0
+
+
+@dataclass(frozen=True)
+class Limits:
+    """A limits file: metric path -> limit, and metric path -> tolerance."""
+
+    limits: Mapping[str, Limit] = field(default_factory=dict)
+    regressions: Mapping[str, Tolerance] = field(default_factory=dict)
+
+    @staticmethod
+    def load(path: Path) -> Limits:
+        """Read a limits file.
+
+        Raises:
+            LimitsError: It is not TOML, or an entry is unknown or not of the form that limits.toml shows.
+        """
+        try:
+            content = tomllib.loads(path.read_text())
+        except tomllib.TOMLDecodeError as error:
+            raise LimitsError(f"{path.name} is not TOML: {error}") from None
+        if unknown := content.keys() - {"limits", "regressions"}:
+            raise LimitsError(f"{path.name}: unknown table {', '.join(unknown)}; allowed are limits and regressions")
+        return Limits(_entries(content, "limits", Limit), _entries(content, "regressions", Tolerance))
+
+
+def judge(document: Document, limits: Limits, previous: Document | None = None) -> Document:
+    """Return the document with its judgement: ``comparison``, ``checks`` and ``passed``.
+
+    Raises:
+        DocumentError: One of the documents is of another format.
+    """
+    for each in (document, previous or document):
+        if each.get("format") != FORMAT:
+            raise DocumentError(f"expected a report of format {FORMAT}, not {each.get('format')!r}")
+    judged = {**document, "comparison": compare(document, previous, limits.regressions) if previous else None}
+    checks = [_check(judged, METRICS[path], limit) for path, limit in limits.limits.items()]
+    return {**judged, "checks": checks, "passed": all(check["outcome"] != "failed" for check in checks)}
+
+
+def compare(document: Document, previous: Document, tolerances: Mapping[str, Tolerance]) -> Document:
+    """Return the ``comparison`` of a document with a previous one."""
+    differences = [
+        f"{what} {key} was {before!r} and is {now!r}"
+        for what, part in (("run", "run"), ("parameter", "parameters"))
+        for key, before, now in _differences(previous[part], document[part])
+        if what == "parameter" or key in {"name", "target"}
+    ]
+    changes = [] if differences else _changes(document, previous, tolerances)
+    return {
+        "previous": previous["run"],
+        "not_comparable": differences,
+        "versions": [
+            {"name": name, "before": before, "now": now}
+            for name, before, now in _differences(previous["versions"], document["versions"])
+        ],
+        "changes": changes,
+        "regressions": sum(change["outcome"] == "worse" for change in changes),
+    }
+
+
+def _changes(document: Document, previous: Document, tolerances: Mapping[str, Tolerance]) -> list[Document]:
+    busy = document["latency"]["saturated"] or previous["latency"]["saturated"]
+    changes = []
+    for path, tolerance in tolerances.items():
+        metric = METRICS[path]
+        before, now = metric.read(previous), metric.read(document)
+        if before is not None and now is not None:
+            changes.append(_change(metric, before, now, tolerance, undecided=busy and metric.of_the_clock))
+    return changes
+
+
+def _change(metric: Metric, before: Number, now: Number, tolerance: Tolerance, *, undecided: bool) -> Document:
+    worse_by = now - before if metric.lower_is_better else before - now
+    allowed = max(abs(before) * tolerance.share, tolerance.least)
+    outcome = "worse" if worse_by > allowed else "better" if -worse_by > allowed else "same"
+    how = "rose" if now > before else "fell" if now < before else "stayed"
+    course = (
+        f"{how} from {metric.text(before)} to {metric.text(now)}" if now != before else f"is {metric.text(now)} again"
+    )
+    share = f" ({100 * (now - before) / before:+.0f} %)" if before and now != before else ""
+    sentence = f"{metric.label[0].upper()}{metric.label[1:]} {course}{share}"
+    if undecided and outcome != "same":
+        outcome, sentence = (
+            "undecided",
+            f"{sentence}, but a client was saturated, so this says nothing about the server",
+        )
+    elif outcome == "worse":
+        sentence += f", which is {metric.text(worse_by - allowed)} more than allowed"
+    return {
+        "metric": metric.path,
+        "label": metric.label,
+        "before": before,
+        "now": now,
+        "outcome": outcome,
+        "sentence": f"{sentence}.",
+    }
+
+
+def _check(document: Document, metric: Metric, limit: Limit) -> Document:
+    value = metric.read(document)
+    label = f"{metric.label[0].upper()}{metric.label[1:]}"
+    if value is None:
+        outcome = "unmeasured" if limit.optional else "failed"
+        sentence = f"{label} was not measured; it should be {limit.text(metric)}."
+    elif limit.holds(value):
+        outcome, sentence = "passed", f"{label}: {metric.text(value)}, {limit.text(metric)} as it should be."
+    elif metric.of_the_clock and document["latency"]["saturated"]:
+        outcome = "undecided"
+        sentence = (
+            f"{label}: {metric.text(value)} instead of {limit.text(metric)}, but the client was saturated, "
+            "so this says nothing about the server."
+        )
+    else:
+        outcome, sentence = "failed", f"{label}: {metric.text(value)} instead of {limit.text(metric)}."
+    return {
+        "metric": metric.path,
+        "label": metric.label,
+        "limit": asdict(limit),
+        "value": value,
+        "outcome": outcome,
+        "sentence": sentence,
+    }
+
+
+def _differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[tuple[str, Any, Any]]:
+    return [(key, before.get(key), now.get(key)) for key in sorted({*before, *now}) if before.get(key) != now.get(key)]
+
+
+def _entries(content: Mapping[str, Any], table: str, kind: type[Any]) -> dict[str, Any]:
+    entries = {}
+    for path, wanted in content.get(table, {}).items():
+        if path not in METRICS:
+            raise LimitsError(f"{table}: unknown metric {path!r}; allowed are {', '.join(METRICS)}")
+        try:
+            entries[path] = kind(**wanted)
+        except TypeError:
+            names = ", ".join(kind.__dataclass_fields__)
+            raise LimitsError(f"{table}: {path!r} must be a table of {names}, not {wanted!r}") from None
+    return entries

@@ -1,0 +1,212 @@
+"""A run's result and its JSON document, format 1 (every field is explained in README.md)."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from integration_tests.harness.latency import Durations
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from datetime import datetime
+
+    from integration_tests.faults.rules import Count
+    from integration_tests.harness.latency import Interval, Latency
+    from integration_tests.harness.ledger import Verdict
+
+FORMAT = 1
+TIMELINE_POINTS = 240
+"""More could not be told apart on a screen."""
+
+Document = dict[str, Any]
+
+
+@dataclass
+class Connects:
+    """Handshakes.
+
+    Attributes:
+        attempted: How many were begun.
+        succeeded: How many ended with an open connection.
+        refused: The others by what the client saw, for example ``429`` or ``timeout``.
+        times: How long the successful ones took, from their intended start.
+        per_second: Successful handshakes per second while connecting.
+    """
+
+    attempted: int = 0
+    succeeded: int = 0
+    refused: dict[str, int] = field(default_factory=dict)
+    times: Durations = field(default_factory=Durations)
+    per_second: float = 0.0
+
+    def document(self) -> Document:
+        """Return this part of the document."""
+        return {
+            "attempted": self.attempted,
+            "succeeded": self.succeeded,
+            "success_ratio": self.succeeded / self.attempted if self.attempted else None,
+            "refused": self.refused,
+            "per_second": self.per_second,
+            "time": _percentiles(self.times),
+        }
+
+
+@dataclass
+class Departure:
+    """All connections that went in one way.
+
+    Attributes:
+        kind: The way: ``closed``, ``aborted``, ``$disconnect lost`` ...
+        connections: How many went so.
+        items_left: Of their items in the table, those still there at the deadline; None where it cannot be read.
+        gone: How long the others' items stayed.
+    """
+
+    kind: str
+    connections: int
+    items_left: int | None = None
+    gone: Durations = field(default_factory=Durations)
+
+    def document(self) -> Document:
+        """Return this part of the document."""
+        return {
+            "kind": self.kind,
+            "connections": self.connections,
+            "items_left": self.items_left,
+            "gone": _percentiles(self.gone),
+        }
+
+
+@dataclass(frozen=True)
+class Event:
+    """Something that happened at a moment of the run, shown on its timeline: ``redeploy``, ``faults on`` ...
+
+    Attributes:
+        at: Monotonic seconds.
+        label: What happened.
+    """
+
+    at: float
+    label: str
+
+
+@dataclass
+class Run:
+    """Everything measured in one run.
+
+    Attributes:
+        name: Of the kind of run, for example ``scale``: runs of one name are compared.
+        id: Unique name of this run.
+        target: ``local``, ``localstack`` or ``live``.
+        started_at: Wall-clock time of the start, with its time zone.
+        began_at: The same moment on the monotonic clock, which all other times are read from.
+        duration_seconds: How long it took.
+        parameters: What was asked for: sockets, rooms, rate ... Runs with other parameters are not compared.
+        versions: Of what took part: commit, Python, emulator, Terraform ...
+        verdict: What the ledger says.
+        latency: Delivery times and the client's own state.
+        connects: Handshakes.
+        departures: By kind.
+        faults: What each fault rule did.
+        events: Marks on the timeline.
+    """
+
+    name: str
+    id: str
+    target: str
+    started_at: datetime
+    began_at: float
+    duration_seconds: float
+    parameters: Mapping[str, str | int | float | bool]
+    versions: Mapping[str, str]
+    verdict: Verdict
+    latency: Latency
+    connects: Connects = field(default_factory=Connects)
+    departures: Sequence[Departure] = ()
+    faults: Sequence[Count] = ()
+    events: Sequence[Event] = ()
+
+    def document(self) -> Document:
+        """Return the run as JSON, without judgement."""
+        return {
+            "format": FORMAT,
+            "run": {
+                "name": self.name,
+                "id": self.id,
+                "target": self.target,
+                "started_at": self.started_at.isoformat(timespec="seconds"),
+                "duration_seconds": round(self.duration_seconds, 3),
+            },
+            "parameters": dict(self.parameters),
+            "versions": dict(self.versions),
+            "invariants": self._invariants(),
+            "latency": self._latency(),
+            "timeline": self._timeline(),
+            "connects": self.connects.document(),
+            "departures": {
+                "items_left": _total([each.items_left for each in self.departures]),
+                "gone_max_ms": max(
+                    (each.gone.percentiles().max_ms for each in self.departures if each.gone.count), default=None
+                ),
+                "kinds": [each.document() for each in self.departures],
+            },
+            "faults": [asdict(count) for count in self.faults],
+            "events": [{"second": round(each.at - self.began_at, 3), "label": each.label} for each in self.events],
+        }
+
+    def _invariants(self) -> Document:
+        verdict = self.verdict
+        return {
+            **asdict(verdict.total),
+            "members": verdict.members,
+            "broken": verdict.broken,
+            "rooms": {name: asdict(tally) for name, tally in sorted(verdict.rooms.items())},
+            "senders": {name: asdict(tally) for name, tally in sorted(verdict.senders.items()) if not tally.clean},
+            "examples": verdict.examples,
+        }
+
+    def _latency(self) -> Document:
+        total, share = self.latency.total, self.latency.saturated_share
+        return {
+            **asdict(total.percentiles()),
+            "saturated_share": round(share, 6),
+            "saturated": self.latency.saturated,
+            "distribution": [list(point) for point in total.distribution()],
+            "histogram": total.encode(),
+        }
+
+    def _timeline(self) -> list[Document]:
+        numbers = sorted(self.latency.intervals)
+        if not numbers:
+            return []
+        width = -(-(numbers[-1] - numbers[0] + 1) // TIMELINE_POINTS)
+        groups: dict[int, list[Interval]] = {}
+        for number in numbers:
+            groups.setdefault((number - numbers[0]) // width, []).append(self.latency.intervals[number])
+        seconds = self.latency.interval * width
+        start = numbers[0] * self.latency.interval - self.began_at
+        return [_point(start + group * seconds, seconds, members) for group, members in groups.items()]
+
+
+def _point(second: float, seconds: float, intervals: Sequence[Interval]) -> Document:
+    durations = Durations.decode(intervals[0].encoded)
+    for interval in intervals[1:]:
+        durations.add(Durations.decode(interval.encoded))
+    return {
+        "second": round(max(0.0, second), 3),
+        "seconds": seconds,
+        **asdict(durations.percentiles()),
+        "cpu": round(max(interval.cpu for interval in intervals), 4),
+        "lag_ms": round(1_000 * max(interval.lag for interval in intervals), 3),
+        "saturated": any(interval.saturated for interval in intervals),
+    }
+
+
+def _percentiles(durations: Durations) -> Document | None:
+    return asdict(durations.percentiles()) if durations.count else None
+
+
+def _total(counts: Sequence[int | None]) -> int | None:
+    known = [count for count in counts if count is not None]
+    return sum(known) if known else None

@@ -1,0 +1,75 @@
+"""The command: what it prints and how it exits."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import pytest
+
+from integration_tests.report.__main__ import main
+from integration_tests.report.tests.examples import example
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from integration_tests.report.model import Document
+
+
+def saved(path: Path, document: Document) -> str:
+    """Write a document and return where."""
+    path.write_text(json.dumps(document))
+    return str(path)
+
+
+@pytest.fixture
+def limits(tmp_path: Path) -> str:
+    """A limits file that the good example keeps."""
+    path = tmp_path / "limits.toml"
+    path.write_text(
+        '[limits]\n"invariants.lost" = { at_most = 0 }\n"comparison.regressions" = { at_most = 0, optional = true }\n'
+        '[regressions]\n"latency.p99_ms" = { share = 0.25 }\n'
+    )
+    return str(path)
+
+
+def test_a_good_run_exits_0(tmp_path: Path, limits: str, capsys: pytest.CaptureFixture[str]) -> None:
+    run = saved(tmp_path / "run.json", example())
+    assert main([run, "--limits", limits, "--directory", str(tmp_path)]) == 0
+    report = tmp_path / "scale-local.html"
+    assert capsys.readouterr().out == f"scale on local: passed\nreport: {report}\n"
+    assert report.exists()
+
+
+def test_a_broken_limit_exits_1(tmp_path: Path, limits: str, capsys: pytest.CaptureFixture[str]) -> None:
+    run = saved(tmp_path / "run.json", example(lose=True))
+    assert main([run, "--limits", limits, "--directory", str(tmp_path)]) == 1
+    out = capsys.readouterr().out
+    assert "failed: Lost deliveries: 10 instead of at most 0.\n" in out
+    assert "scale on local: FAILED\n" in out
+
+
+def test_a_regression_exits_1_and_is_named(tmp_path: Path, limits: str, capsys: pytest.CaptureFixture[str]) -> None:
+    run, previous = saved(tmp_path / "run.json", example(slow=2.0)), saved(tmp_path / "before.json", example())
+    assert main([run, "--limits", limits, "--previous", previous, "--directory", str(tmp_path)]) == 1
+    assert "worse: Delivery latency p99 rose from 49.0 ms to 98.0 ms (+100 %)" in capsys.readouterr().out
+
+
+def test_a_judged_document_can_be_judged_again(tmp_path: Path, limits: str) -> None:
+    run = saved(tmp_path / "run.json", example())
+    assert main([run, "--limits", limits, "--directory", str(tmp_path)]) == 0
+    judged = str(tmp_path / "scale-local.json")
+    assert main([judged, "--limits", limits, "--previous", judged, "--directory", str(tmp_path)]) == 0
+
+
+@pytest.mark.parametrize(
+    ("content", "sentence"), [("{", "is not JSON"), ('{"format": 7}', "expected a report of format 1, not 7")]
+)
+def test_an_unusable_file_exits_2(
+    tmp_path: Path, limits: str, content: str, sentence: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "run.json"
+    path.write_text(content)
+    assert main([str(path), "--limits", limits, "--directory", str(tmp_path)]) == 2
+    assert sentence in capsys.readouterr().err
+    assert main([str(tmp_path / "absent.json")]) == 2

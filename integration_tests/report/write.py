@@ -1,0 +1,134 @@
+"""Writes a judged document as JSON, JUnit XML and one HTML page that opens from disk without a network."""
+
+from __future__ import annotations
+
+import json
+import xml.etree.ElementTree as ET
+from dataclasses import fields
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
+
+from integration_tests.harness.ledger import Tally
+from integration_tests.report import charts
+from integration_tests.report.metrics import format_number
+
+if TYPE_CHECKING:
+    from integration_tests.report.model import Document
+
+HERE = Path(__file__).parent
+TALLY_MEANINGS = {
+    "attempted": "messages whose sending was begun",
+    "acknowledged": "their receipt came and named no failed delivery",
+    "failed": "the sender was told that not everybody got them",
+    "unanswered": "the sender was told nothing",
+    "recovered": "failed or unanswered, but received by somebody",
+    "expected": "deliveries owed to clients that surely were members",
+    "delivered": "deliveries that took place, each counted once",
+    "lost": "owed by an acknowledged message, and not delivered",
+    "missing": "owed by another message, and not delivered",
+    "duplicated": "further copies of a delivery",
+    "unexpected": "from another room, or never sent",
+}
+
+
+def write(document: Document, directory: Path) -> dict[str, Path]:
+    """Write all three forms.
+
+    Args:
+        document: A judged document.
+        directory: Where to; made if missing.
+
+    Returns:
+        The paths of ``json``, ``junit`` and ``html``.
+    """
+    directory.mkdir(parents=True, exist_ok=True)
+    name = f"{document['run']['name']}-{document['run']['target']}"
+    contents = {"json": json_text(document), "junit": junit_text(document), "html": html_text(document)}
+    suffixes = {"json": ".json", "junit": ".junit.xml", "html": ".html"}
+    paths = {}
+    for form, content in contents.items():
+        paths[form] = directory / f"{name}{suffixes[form]}"
+        paths[form].write_text(content, encoding="utf-8")
+    return paths
+
+
+def json_text(document: Document) -> str:
+    """Return the document as JSON for machines and patient people."""
+    return json.dumps(document, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def junit_text(document: Document) -> str:
+    """Return the limits as JUnit test cases; what is undecided or unmeasured counts as skipped."""
+    run, checks = document["run"], document["checks"]
+    outcomes = [check["outcome"] for check in checks]
+    suite = ET.Element(
+        "testsuite",
+        name=f"roomcast.{run['name']}.{run['target']}",
+        tests=str(len(checks)),
+        failures=str(outcomes.count("failed")),
+        errors="0",
+        skipped=str(outcomes.count("undecided") + outcomes.count("unmeasured")),
+        time=str(run["duration_seconds"]),
+        timestamp=run["started_at"],
+    )
+    properties = ET.SubElement(suite, "properties")
+    for part in ("parameters", "versions"):
+        for key, value in document[part].items():
+            ET.SubElement(properties, "property", name=f"{part}.{key}", value=str(value))
+    for check in checks:
+        case = ET.SubElement(suite, "testcase", classname="limits", name=f"{check['label']} ({check['metric']})")
+        if check["outcome"] == "failed":
+            ET.SubElement(case, "failure", message=check["sentence"]).text = "\n".join(_details(document, check))
+        elif check["outcome"] != "passed":
+            ET.SubElement(case, "skipped", message=check["sentence"])
+    root = ET.Element("testsuites")
+    root.append(suite)
+    ET.indent(root)
+    return ET.tostring(root, encoding="unicode", xml_declaration=True) + "\n"
+
+
+def html_text(document: Document) -> str:
+    """Return the page."""
+    environment = Environment(
+        loader=FileSystemLoader(HERE), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+    timeline = bool(document["timeline"])
+    return environment.get_template("report.html.j2").render(
+        document=document,
+        style=Markup((HERE / "report.css").read_text()),  # noqa: S704 - our own file
+        lookup=lambda pointer: look_up(document, pointer),
+        escape_pointer=escape_pointer,
+        format_number=format_number,
+        tally_columns=[each.name for each in fields(Tally)],
+        tally_meanings=list(TALLY_MEANINGS.items()),
+        charts={
+            "distribution": charts.distribution(document["latency"]) if document["latency"]["count"] else "",
+            "latency_over_time": charts.latency_over_time(document) if timeline else "",
+            "deliveries_over_time": charts.deliveries_over_time(document) if timeline else "",
+            "client_over_time": charts.client_over_time(document) if timeline else "",
+        },
+    )
+
+
+def look_up(document: Document, pointer: str) -> Any:  # noqa: ANN401 - whatever stands there
+    """Return the value at a JSON pointer (RFC 6901)."""
+    value: Any = document
+    for part in pointer.split("/")[1:]:
+        key = part.replace("~1", "/").replace("~0", "~")
+        value = value[int(key)] if isinstance(value, list) else value[key]
+    return value
+
+
+def escape_pointer(key: str) -> str:
+    """Write a key as a part of a JSON pointer."""
+    return key.replace("~", "~0").replace("/", "~1")
+
+
+def _details(document: Document, check: Document) -> list[str]:
+    if check["metric"] == "comparison.regressions":
+        return [change["sentence"] for change in document["comparison"]["changes"] if change["outcome"] == "worse"]
+    finding = check["metric"].rpartition(".")[2]
+    return [example for example in document["invariants"]["examples"] if example.startswith(f"{finding}: ")]
