@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from types_boto3_apigatewaymanagementapi.client import ApiGatewayManagementApiClient
     from types_boto3_apigatewayv2.client import ApiGatewayV2Client
     from types_boto3_dynamodb.client import DynamoDBClient
+    from types_boto3_lambda.client import LambdaClient
     from types_boto3_s3.client import S3Client
 
 REGION = "us-east-1"
@@ -41,6 +42,11 @@ class Aws:
     def apigatewayv2(self) -> ApiGatewayV2Client:
         """A client of API Gateway's control plane."""
         return self.session.client("apigatewayv2", endpoint_url=self.endpoint_url)
+
+    @cached_property
+    def functions(self) -> LambdaClient:
+        """A client of Lambda."""
+        return self.session.client("lambda", endpoint_url=self.endpoint_url)
 
     @cached_property
     def s3(self) -> S3Client:

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
     from pathlib import Path
 
+    from scripts.terraform import Plan
+
 HANDLERS_BUCKET = "roomcast-handlers"
 """Uploading zips to a bucket first lets the provider create all functions at once; directly it takes 5 s for each."""
 
@@ -99,6 +101,14 @@ class Instance:
             management_endpoint=f"{self.place.endpoint_url}{STAGE_PATH.format_map(outputs)}",
             outputs=outputs,
         )
+
+    def plan(self) -> Plan:
+        """Compare what is applied with what would be.
+
+        Raises:
+            scripts.terraform.TerraformError: Terraform failed.
+        """
+        return self.workspace.plan()
 
     def destroy(self) -> None:
         """Remove everything that was applied.

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from integration_tests.targets.aws import Aws
+    from scripts.terraform import Plan
 
 
 class TargetError(Exception):
@@ -104,3 +105,6 @@ class Changeable(Protocol):
 
     def apply(self, **variables: Any) -> Deployment:  # noqa: ANN401 - any Terraform value
         """Apply again with changed variables and return the instance as it is reached now."""
+
+    def plan(self) -> Plan:
+        """Compare what is applied with what would be."""

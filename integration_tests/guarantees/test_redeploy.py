@@ -1,0 +1,59 @@
+"""A change is deployed while clients talk: they stay connected, miss nothing, and find the new route."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+import pytest
+
+from integration_tests.harness.answers import error
+from integration_tests.harness.crowd import Crowd, expect_in_any_order
+
+if TYPE_CHECKING:
+    from integration_tests.harness.client import Client
+    from integration_tests.targets.interface import Changeable, Deployment
+
+UNKNOWN_ACTION = error("unknown_action", "the action names no route of this API")
+
+
+@pytest.mark.emulator_only
+async def test_added_route_is_served_and_nobody_who_is_connected_notices(second: Changeable, room: str) -> None:
+    before = second.deployment()
+    crowd = Crowd(before.websocket_url)
+    speaker, listener, caller = await crowd.join_many(room, 3)
+    await caller.send("who")
+    assert await caller.receive_json() == UNKNOWN_ACTION
+
+    deployed = asyncio.Event()
+    speech = asyncio.create_task(speak_until(speaker, deployed))
+    after = await asyncio.to_thread(second.apply, additional_routes={"who": whoami_again(before)})
+    deployed.set()
+    said = await speech
+
+    assert after.websocket_url == before.websocket_url
+    for client in (listener, caller):
+        await expect_in_any_order(client, said)
+    await caller.send("who")
+    assert (await caller.receive_json())["whoami"]["room"] == room
+    await crowd.finish()
+    plan = await asyncio.to_thread(second.plan)
+    assert not plan.changes, plan.text
+
+
+async def speak_until(client: Client, end: asyncio.Event) -> list[str]:
+    """Send numbers, each once the one before has come back, until told to stop; return what was sent."""
+    said: list[str] = []
+    while not end.is_set():
+        said.append(str(len(said)))
+        await client.say(said[-1])
+        await client.expect(said[-1])
+    return said
+
+
+def whoami_again(deployment: Deployment) -> dict[str, str]:
+    """Return a route of another name that the function behind ``whoami`` serves."""
+    arn = deployment.outputs["whoami_function_arn"]
+    region = arn.split(":")[3]
+    invocation = f"arn:aws:apigateway:{region}:lambda:path/2015-03-31/functions/{arn}/invocations"
+    return {"function_name": arn.rpartition(":")[2], "invoke_arn": invocation}
