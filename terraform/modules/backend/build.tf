@@ -6,13 +6,19 @@ locals {
   handler_sources_directory = coalesce(var.handler_sources_directory, "${path.module}/../../../handlers")
 
   manifest         = try(jsondecode(file("${local.handlers_directory}/manifest.json")), null)
-  manifest_entries = try(local.manifest.format, null) == 1 ? try(local.manifest.handlers, {}) : {}
+  manifest_format  = try(local.manifest.format, null)
+  manifest_entries = { for handler, entry in try(local.manifest.handlers, {}) : handler => entry if local.manifest_format == 1 }
+
+  zip_paths = {
+    for handler in local.handler_names :
+    handler => "${local.handlers_directory}/${try(local.manifest_entries[handler].zip, "${handler}.zip")}"
+  }
 
   zips = {
-    for handler in local.handler_names : handler => {
-      path   = "${local.handlers_directory}/${handler}.zip"
-      sha256 = try(filesha256("${local.handlers_directory}/${handler}.zip"), null)
-      hash   = try(filebase64sha256("${local.handlers_directory}/${handler}.zip"), null)
+    for handler, path in local.zip_paths : handler => {
+      path   = path
+      sha256 = try(filesha256(path), null)
+      hash   = try(filebase64sha256(path), null)
     }
   }
 
@@ -48,7 +54,7 @@ locals {
   build_problems = (
     local.manifest == null
     ? ["manifest.json is missing or no JSON"]
-    : try(local.manifest.format, null) != 1
+    : local.manifest_format != 1
     ? ["manifest.json is not of format 1"]
     : compact(local.zip_problems)
   )

@@ -34,6 +34,11 @@ locals {
     table_arn           = module.connections_table.table_arn
     table_kms_key_arn   = var.table_kms_key_arn
   }
+
+  policies = {
+    for handler in local.handler_names :
+    handler => templatefile("${path.module}/policies/${handler}.json.tftpl", local.policy_values)
+  }
 }
 
 module "connections_table" {
@@ -60,7 +65,7 @@ module "handler" {
   log_retention_days       = var.log_retention_days
   memory_size              = each.value.memory_size
   permissions_boundary_arn = var.permissions_boundary_arn
-  policy                   = templatefile("${path.module}/policies/${each.key}.json.tftpl", local.policy_values)
+  policy                   = local.policies[each.key]
   s3_bucket                = var.handlers_bucket
   s3_key                   = var.handlers_bucket == null ? null : aws_s3_object.zip[each.key].key
   source_code_hash         = local.zips[each.key].hash

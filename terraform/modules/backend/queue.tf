@@ -37,7 +37,7 @@ module "fanout_worker" {
   log_retention_days       = var.log_retention_days
   memory_size              = var.queued_delivery.worker_memory_size
   permissions_boundary_arn = var.permissions_boundary_arn
-  policy                   = templatefile("${path.module}/policies/fanout_worker.json.tftpl", local.policy_values)
+  policy                   = local.policies["fanout_worker"]
   s3_bucket                = var.handlers_bucket
   s3_key                   = var.handlers_bucket == null ? null : aws_s3_object.zip["fanout_worker"].key
   source_code_hash         = local.zips["fanout_worker"].hash

@@ -26,6 +26,26 @@ variable "additional_routes" {
     condition     = alltrue([for route in values(var.additional_routes) : can(regex("^[a-zA-Z0-9_-]{1,64}$", route.function_name))])
     error_message = "additional_routes must each have a function_name that is the name of a Lambda function: 1 to 64 letters, digits, hyphens or underscores."
   }
+
+  validation {
+    condition     = alltrue([for route in values(var.additional_routes) : can(regex("^arn:[a-z0-9-]+:apigateway:.+/invocations$", route.invoke_arn))])
+    error_message = "additional_routes must each have an invoke_arn that is the invoke_arn of a Lambda function, like \"arn:aws:apigateway:eu-central-1:lambda:path/2015-03-31/functions/arn:aws:lambda:eu-central-1:111122223333:function:search/invocations\"."
+  }
+
+  validation {
+    condition     = alltrue([for route in values(var.additional_routes) : try(route.throttling_burst_limit >= 1 && floor(route.throttling_burst_limit) == route.throttling_burst_limit, route.throttling_burst_limit == null)])
+    error_message = "additional_routes must each have a throttling_burst_limit that is null or a whole number of requests from 1 upwards."
+  }
+
+  validation {
+    condition     = alltrue([for route in values(var.additional_routes) : try(route.throttling_rate_limit > 0, route.throttling_rate_limit == null)])
+    error_message = "additional_routes must each have a throttling_rate_limit that is null or a number of requests per second above 0."
+  }
+
+  validation {
+    condition     = alltrue([for route in values(var.additional_routes) : route.timeout_milliseconds >= 50 && route.timeout_milliseconds <= 29000])
+    error_message = "additional_routes must each have a timeout_milliseconds from 50 to 29000."
+  }
 }
 
 variable "architecture" {

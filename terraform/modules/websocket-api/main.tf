@@ -52,31 +52,24 @@ resource "aws_apigatewayv2_route" "this" {
   authorizer_id      = each.key == "$connect" ? var.authorizer_id : null
 }
 
-# A deployment is a snapshot of the API: whatever belongs to the snapshot and changes must make a new one. Chosen
-# attributes, since a hash over whole resources changes once more when the provider reads them back.
+# A deployment is a snapshot of the API: what belongs to the snapshot and changes makes a new one, and the plan shows
+# what that was. Chosen attributes, since whole resources change once more when the provider reads them back.
 resource "aws_apigatewayv2_deployment" "this" {
   api_id = aws_apigatewayv2_api.this.id
 
-  triggers = {
-    snapshot = sha256(jsonencode({
-      route_selection_expression = aws_apigatewayv2_api.this.route_selection_expression
-      integrations = {
-        for route_key, integration in aws_apigatewayv2_integration.this : route_key => {
-          id                   = integration.id
-          integration_uri      = integration.integration_uri
-          timeout_milliseconds = integration.timeout_milliseconds
-        }
-      }
-      routes = {
-        for route_key, route in aws_apigatewayv2_route.this : route_key => {
-          id                 = route.id
-          target             = route.target
-          authorization_type = route.authorization_type
-          authorizer_id      = route.authorizer_id
-        }
-      }
-    }))
-  }
+  triggers = merge(
+    { route_selection_expression = aws_apigatewayv2_api.this.route_selection_expression },
+    {
+      for route_key, route in aws_apigatewayv2_route.this : "route ${route_key}" => jsonencode({
+        authorization_type   = route.authorization_type
+        authorizer_id        = coalesce(route.authorizer_id, "none")
+        id                   = route.id
+        integration_uri      = aws_apigatewayv2_integration.this[route_key].integration_uri
+        target               = route.target
+        timeout_milliseconds = aws_apigatewayv2_integration.this[route_key].timeout_milliseconds
+      })
+    },
+  )
 
   # The stage moves to the new deployment before the old one goes.
   lifecycle {

@@ -1,0 +1,255 @@
+mock_provider "aws" {
+  mock_data "aws_partition" {
+    defaults = {
+      dns_suffix = "amazonaws.com.cn"
+      partition  = "aws-cn"
+    }
+  }
+
+  mock_data "aws_region" {
+    defaults = {
+      id = "cn-north-1"
+    }
+  }
+
+  mock_resource "aws_apigatewayv2_api" {
+    defaults = {
+      id            = "a1b2c3d4e5"
+      execution_arn = "arn:aws-cn:execute-api:cn-north-1:111122223333:a1b2c3d4e5"
+    }
+  }
+
+  mock_resource "aws_dynamodb_table" {
+    defaults = {
+      arn = "arn:aws-cn:dynamodb:cn-north-1:111122223333:table/roomcast-connections"
+    }
+  }
+
+  mock_resource "aws_iam_role" {
+    defaults = {
+      arn = "arn:aws-cn:iam::111122223333:role/roomcast"
+    }
+  }
+
+  mock_resource "aws_lambda_function" {
+    defaults = {
+      arn        = "arn:aws-cn:lambda:cn-north-1:111122223333:function:roomcast"
+      invoke_arn = "arn:aws-cn:apigateway:cn-north-1:lambda:path/2015-03-31/functions/arn:aws-cn:lambda:cn-north-1:111122223333:function:roomcast/invocations"
+    }
+  }
+
+  mock_resource "aws_sqs_queue" {
+    defaults = {
+      arn = "arn:aws-cn:sqs:cn-north-1:111122223333:roomcast-fanout"
+      url = "https://sqs.cn-north-1.amazonaws.com.cn/111122223333/roomcast-fanout"
+    }
+  }
+}
+
+variables {
+  handler_sources_directory = "tests/fixtures/sources"
+  handlers_directory        = "tests/fixtures/built"
+}
+
+run "every_route_has_a_handler_and_a_policy" {
+  assert {
+    condition     = toset(keys(local.routes)) == toset(["$connect", "$default", "$disconnect", "sendmessage", "whoami"])
+    error_message = "the route table has the five routes"
+  }
+
+  assert {
+    condition     = alltrue([for route_key, route in local.routes : route.handler == trimprefix(route_key, "$")])
+    error_message = "a handler is named like its route"
+  }
+
+  assert {
+    condition     = toset(keys(local.policies)) == toset(keys(module.handler)) && toset(keys(local.policies)) == toset(keys(output.log_group_names))
+    error_message = "each handler has its policy and its log group"
+  }
+}
+
+run "each_function_may_do_what_its_route_needs" {
+  assert {
+    condition = {
+      for handler, policy in local.policies :
+      handler => flatten([for statement in jsondecode(policy).Statement : statement.Action])
+      } == {
+      connect     = ["dynamodb:PutItem", "dynamodb:DeleteItem", "execute-api:ManageConnections"]
+      default     = ["execute-api:ManageConnections"]
+      disconnect  = ["dynamodb:GetItem", "dynamodb:DeleteItem", "execute-api:ManageConnections"]
+      sendmessage = ["dynamodb:GetItem", "dynamodb:Query", "dynamodb:DeleteItem", "execute-api:ManageConnections"]
+      whoami      = ["dynamodb:GetItem", "execute-api:ManageConnections"]
+    }
+    error_message = "a policy allows nothing else"
+  }
+
+  assert {
+    condition = toset(flatten([for policy in values(local.policies) : [for statement in jsondecode(policy).Statement : statement.Resource]])) == toset([
+      "arn:aws-cn:dynamodb:cn-north-1:111122223333:table/roomcast-connections",
+      "arn:aws-cn:execute-api:cn-north-1:111122223333:a1b2c3d4e5/live/POST/@connections/*",
+    ])
+    error_message = "policies name the table and this stage's connections alone"
+  }
+}
+
+run "functions_use_the_tables_own_key" {
+  variables {
+    table_kms_key_arn = "arn:aws-cn:kms:cn-north-1:111122223333:key/1234abcd-12ab-34cd-56ef-1234567890ab"
+  }
+
+  assert {
+    condition = toset([
+      for handler, policy in local.policies : handler
+      if anytrue([for statement in jsondecode(policy).Statement : statement.Resource == var.table_kms_key_arn && contains(flatten([statement.Action]), "kms:Decrypt")])
+    ]) == toset(["connect", "disconnect", "sendmessage", "whoami"])
+    error_message = "who uses the table may use its key"
+  }
+}
+
+run "management_endpoint_is_the_apis_own" {
+  assert {
+    condition     = output.management_endpoint == "https://a1b2c3d4e5.execute-api.cn-north-1.amazonaws.com.cn/live"
+    error_message = "the endpoint is made of API, Region, partition and stage"
+  }
+
+  assert {
+    condition     = local.environment.ROOMCAST_MANAGEMENT_ENDPOINT == output.management_endpoint && local.environment.ROOMCAST_DNS_SUFFIX == "amazonaws.com.cn"
+    error_message = "the functions use it"
+  }
+}
+
+run "management_endpoint_may_be_given" {
+  variables {
+    management_endpoint = "http://127.0.0.1:4566/_aws/execute-api/{api_id}/{stage_name}"
+  }
+
+  assert {
+    condition     = output.management_endpoint == "http://127.0.0.1:4566/_aws/execute-api/a1b2c3d4e5/live"
+    error_message = "placeholders are replaced"
+  }
+}
+
+run "names_begin_with_the_backends" {
+  variables {
+    name = "chat"
+  }
+
+  assert {
+    condition     = output.connections_table_name == "chat-connections" && output.log_group_names["connect"] == "/aws/lambda/chat-connect"
+    error_message = "two backends with two names do not meet"
+  }
+
+  assert {
+    condition     = module.handler["sendmessage"].function_name == "chat-sendmessage" && module.handler["sendmessage"].role_name == "chat-sendmessage-cn-north-1"
+    error_message = "functions and roles are named after the backend"
+  }
+}
+
+run "functions_know_what_they_are_configured_with" {
+  variables {
+    log_level       = "DEBUG"
+    pace            = 2500.5
+    shards_per_room = 4
+    table_name      = "members"
+  }
+
+  assert {
+    condition = local.environment == {
+      ROOMCAST_DNS_SUFFIX          = "amazonaws.com.cn"
+      ROOMCAST_LOG_LEVEL           = "DEBUG"
+      ROOMCAST_MANAGEMENT_ENDPOINT = "https://a1b2c3d4e5.execute-api.cn-north-1.amazonaws.com.cn/live"
+      ROOMCAST_PACE                = "2500.5"
+      ROOMCAST_SHARDS_PER_ROOM     = "4"
+      ROOMCAST_TABLE_NAME          = "members"
+    }
+    error_message = "the environment holds the settings"
+  }
+}
+
+run "zips_go_to_lambda_directly_by_default" {
+  assert {
+    condition     = length(aws_s3_object.zip) == 0
+    error_message = "nothing is uploaded"
+  }
+}
+
+run "zips_go_through_a_bucket_if_so_given" {
+  variables {
+    handlers_bucket = "zips"
+    name            = "chat"
+  }
+
+  assert {
+    condition     = aws_s3_object.zip["connect"].key == "chat/connect-${filesha256("tests/fixtures/built/handler.zip")}.zip" && aws_s3_object.zip["connect"].bucket == "zips"
+    error_message = "a zip's key names backend, handler and content"
+  }
+
+  assert {
+    condition     = toset(keys(aws_s3_object.zip)) == toset(keys(module.handler))
+    error_message = "each function has its object"
+  }
+}
+
+run "other_teams_add_routes" {
+  variables {
+    additional_routes = {
+      "search/room" = {
+        function_name = "search"
+        invoke_arn    = "arn:aws-cn:apigateway:cn-north-1:lambda:path/2015-03-31/functions/arn:aws-cn:lambda:cn-north-1:111122223333:function:search/invocations"
+      }
+    }
+  }
+
+  assert {
+    condition     = aws_lambda_permission.additional_route["search/room"].source_arn == "arn:aws-cn:execute-api:cn-north-1:111122223333:a1b2c3d4e5/live/search/room"
+    error_message = "the permission is for exactly the route"
+  }
+
+  assert {
+    condition     = aws_lambda_permission.additional_route["search/room"].function_name == "search" && aws_lambda_permission.additional_route["search/room"].statement_id_prefix == "roomcast-search-room-"
+    error_message = "the permission is the function's"
+  }
+}
+
+run "nothing_is_queued_by_default" {
+  assert {
+    condition     = length(module.fanout_queue) == 0 && length(module.fanout_worker) == 0 && output.fanout_queue_url == null && output.fanout_worker_function_arn == null
+    error_message = "queue and worker do not exist"
+  }
+
+  assert {
+    condition     = length(local.queue_environment) == 0
+    error_message = "the functions know of no queue"
+  }
+}
+
+run "messages_are_queued_if_so_asked" {
+  variables {
+    queued_delivery = {
+      enabled = true
+      fifo    = true
+    }
+  }
+
+  assert {
+    condition     = output.fanout_queue_url == "https://sqs.cn-north-1.amazonaws.com.cn/111122223333/roomcast-fanout" && output.log_group_names["fanout_worker"] == "/aws/lambda/roomcast-fanout_worker"
+    error_message = "queue and worker exist"
+  }
+
+  assert {
+    condition     = local.queue_environment == tomap({ ROOMCAST_QUEUE_FIFO = "true", ROOMCAST_QUEUE_URL = output.fanout_queue_url })
+    error_message = "sender and worker know the queue"
+  }
+
+  assert {
+    condition = {
+      for handler, policy in local.policies :
+      handler => flatten([for statement in jsondecode(policy).Statement : statement.Action if can(regex(":sqs:", statement.Resource))])
+      if strcontains(policy, "sqs:")
+      } == {
+      fanout_worker = ["sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes", "sqs:SendMessage"]
+      sendmessage   = ["sqs:SendMessage"]
+    }
+    error_message = "the sender may send and the worker may serve"
+  }
+}

@@ -1,0 +1,289 @@
+# One run per validation: a bad value is refused at plan.
+
+
+mock_provider "aws" {}
+
+variables {
+  handler_sources_directory = "tests/fixtures/sources"
+  handlers_directory        = "tests/fixtures/built"
+}
+
+run "additional_routes_take_function_names_only" {
+  command = plan
+
+  variables {
+    additional_routes = { "search" = { function_name = "search:live", invoke_arn = "arn:aws:apigateway:eu-central-1:lambda:path/2015-03-31/functions/arn:aws:lambda:eu-central-1:111122223333:function:connect/invocations" } }
+  }
+
+  expect_failures = [var.additional_routes]
+}
+
+run "additional_routes_take_invoke_arns_only" {
+  command = plan
+
+  variables {
+    additional_routes = { "search" = { function_name = "search", invoke_arn = "arn:aws:lambda:eu-central-1:111122223333:function:search" } }
+  }
+
+  expect_failures = [var.additional_routes]
+}
+
+run "additional_routes_take_no_burst_limit_of_0" {
+  command = plan
+
+  variables {
+    additional_routes = { "search" = { function_name = "search", invoke_arn = "arn:aws:apigateway:eu-central-1:lambda:path/2015-03-31/functions/arn:aws:lambda:eu-central-1:111122223333:function:connect/invocations", throttling_burst_limit = 0 } }
+  }
+
+  expect_failures = [var.additional_routes]
+}
+
+run "additional_routes_take_no_key_of_the_backend" {
+  command = plan
+
+  variables {
+    additional_routes = { "sendmessage" = { function_name = "search", invoke_arn = "arn:aws:apigateway:eu-central-1:lambda:path/2015-03-31/functions/arn:aws:lambda:eu-central-1:111122223333:function:connect/invocations" } }
+  }
+
+  expect_failures = [var.additional_routes]
+}
+
+run "additional_routes_take_no_rate_limit_of_0" {
+  command = plan
+
+  variables {
+    additional_routes = { "search" = { function_name = "search", invoke_arn = "arn:aws:apigateway:eu-central-1:lambda:path/2015-03-31/functions/arn:aws:lambda:eu-central-1:111122223333:function:connect/invocations", throttling_rate_limit = 0 } }
+  }
+
+  expect_failures = [var.additional_routes]
+}
+
+run "additional_routes_wait_29_seconds_at_most" {
+  command = plan
+
+  variables {
+    additional_routes = { "search" = { function_name = "search", invoke_arn = "arn:aws:apigateway:eu-central-1:lambda:path/2015-03-31/functions/arn:aws:lambda:eu-central-1:111122223333:function:connect/invocations", timeout_milliseconds = 30000 } }
+  }
+
+  expect_failures = [var.additional_routes]
+}
+
+run "architecture_takes_what_lambda_offers" {
+  command = plan
+
+  variables {
+    architecture = "riscv64"
+  }
+
+  expect_failures = [var.architecture]
+}
+
+run "handler_sources_directory_is_not_empty" {
+  command = plan
+
+  variables {
+    handler_sources_directory = ""
+  }
+
+  expect_failures = [var.handler_sources_directory]
+}
+
+run "handlers_bucket_takes_bucket_names_only" {
+  command = plan
+
+  variables {
+    handlers_bucket = "My_Zips"
+  }
+
+  expect_failures = [var.handlers_bucket]
+}
+
+run "handlers_directory_is_not_empty" {
+  command = plan
+
+  variables {
+    handlers_directory = ""
+  }
+
+  expect_failures = [var.handlers_directory]
+}
+
+run "log_kms_key_arn_takes_no_alias" {
+  command = plan
+
+  variables {
+    log_kms_key_arn = "arn:aws:kms:eu-central-1:111122223333:alias/key"
+  }
+
+  expect_failures = [var.log_kms_key_arn]
+}
+
+run "log_level_takes_what_the_functions_know" {
+  command = plan
+
+  variables {
+    log_level = "TRACE"
+  }
+
+  expect_failures = [var.log_level]
+}
+
+run "log_retention_days_takes_what_cloudwatch_offers" {
+  command = plan
+
+  variables {
+    log_retention_days = 31
+  }
+
+  expect_failures = [var.log_retention_days]
+}
+
+run "management_endpoint_takes_no_other_placeholder" {
+  command = plan
+
+  variables {
+    management_endpoint = "https://{domain}/{stage_name}"
+  }
+
+  expect_failures = [var.management_endpoint]
+}
+
+run "name_starts_with_a_letter" {
+  command = plan
+
+  variables {
+    name = "1st"
+  }
+
+  expect_failures = [var.name]
+}
+
+run "pace_is_not_negative" {
+  command = plan
+
+  variables {
+    pace = -1
+  }
+
+  expect_failures = [var.pace]
+}
+
+run "permissions_boundary_arn_is_a_policy" {
+  command = plan
+
+  variables {
+    permissions_boundary_arn = "arn:aws:iam::111122223333:role/boundary"
+  }
+
+  expect_failures = [var.permissions_boundary_arn]
+}
+
+run "queued_delivery_takes_10_seconds_at_least" {
+  command = plan
+
+  variables {
+    queued_delivery = { worker_timeout = 5 }
+  }
+
+  expect_failures = [var.queued_delivery]
+}
+
+run "queued_delivery_takes_128_mb_at_least" {
+  command = plan
+
+  variables {
+    queued_delivery = { worker_memory_size = 64 }
+  }
+
+  expect_failures = [var.queued_delivery]
+}
+
+run "queued_delivery_takes_batches_of_10_at_most" {
+  command = plan
+
+  variables {
+    queued_delivery = { batch_size = 11 }
+  }
+
+  expect_failures = [var.queued_delivery]
+}
+
+run "queued_delivery_takes_two_workers_at_least" {
+  command = plan
+
+  variables {
+    queued_delivery = { maximum_concurrency = 1 }
+  }
+
+  expect_failures = [var.queued_delivery]
+}
+
+run "shards_per_room_start_at_1" {
+  command = plan
+
+  variables {
+    shards_per_room = 0
+  }
+
+  expect_failures = [var.shards_per_room]
+}
+
+run "stage_name_is_not_default" {
+  command = plan
+
+  variables {
+    stage_name = "$default"
+  }
+
+  expect_failures = [var.stage_name]
+}
+
+run "table_kms_key_arn_takes_no_alias" {
+  command = plan
+
+  variables {
+    table_kms_key_arn = "arn:aws:kms:eu-central-1:111122223333:alias/key"
+  }
+
+  expect_failures = [var.table_kms_key_arn]
+}
+
+run "table_name_takes_dynamodb_names_only" {
+  command = plan
+
+  variables {
+    table_name = "my connections"
+  }
+
+  expect_failures = [var.table_name]
+}
+
+run "tags_take_no_reserved_keys" {
+  command = plan
+
+  variables {
+    tags = { "aws:owner" = "me" }
+  }
+
+  expect_failures = [var.tags]
+}
+
+run "throttling_burst_limit_is_whole" {
+  command = plan
+
+  variables {
+    throttling_burst_limit = 1.5
+  }
+
+  expect_failures = [var.throttling_burst_limit]
+}
+
+run "throttling_rate_limit_is_not_0" {
+  command = plan
+
+  variables {
+    throttling_rate_limit = 0
+  }
+
+  expect_failures = [var.throttling_rate_limit]
+}

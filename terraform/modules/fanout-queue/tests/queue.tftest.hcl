@@ -1,0 +1,114 @@
+mock_provider "aws" {
+  override_during = plan
+
+  mock_resource "aws_sqs_queue" {
+    defaults = {
+      arn = "arn:aws:sqs:eu-central-1:111122223333:mocked"
+    }
+  }
+}
+
+override_resource {
+  target          = aws_sqs_queue.dead_letters
+  override_during = plan
+
+  values = {
+    arn = "arn:aws:sqs:eu-central-1:111122223333:fanout-dead-letters"
+    id  = "https://sqs.eu-central-1.amazonaws.com/111122223333/fanout-dead-letters"
+  }
+}
+
+override_resource {
+  target          = aws_sqs_queue.messages
+  override_during = plan
+
+  values = {
+    arn = "arn:aws:sqs:eu-central-1:111122223333:fanout"
+  }
+}
+
+variables {
+  function_arn     = "arn:aws:lambda:eu-central-1:111122223333:function:worker"
+  function_timeout = 30
+  name             = "fanout"
+}
+
+run "messages_reach_the_function" {
+  command = plan
+
+  assert {
+    condition     = aws_lambda_event_source_mapping.this.event_source_arn == "arn:aws:sqs:eu-central-1:111122223333:fanout" && aws_lambda_event_source_mapping.this.function_name == var.function_arn
+    error_message = "the function serves the queue"
+  }
+
+  assert {
+    condition     = aws_lambda_event_source_mapping.this.batch_size == 10 && aws_lambda_event_source_mapping.this.scaling_config[0].maximum_concurrency == 10
+    error_message = "batches and concurrency are limited"
+  }
+
+  assert {
+    condition     = one(aws_lambda_event_source_mapping.this.function_response_types) == "ReportBatchItemFailures"
+    error_message = "only what failed is tried again"
+  }
+
+  assert {
+    condition     = aws_sqs_queue.messages.visibility_timeout_seconds == 180
+    error_message = "a message stays invisible for six timeouts of the function"
+  }
+
+  assert {
+    condition     = aws_sqs_queue.messages.sqs_managed_sse_enabled && aws_sqs_queue.dead_letters.sqs_managed_sse_enabled
+    error_message = "both queues are encrypted"
+  }
+}
+
+run "dead_letters_are_kept" {
+  command = plan
+
+  assert {
+    condition     = jsondecode(aws_sqs_queue.messages.redrive_policy) == { deadLetterTargetArn = "arn:aws:sqs:eu-central-1:111122223333:fanout-dead-letters", maxReceiveCount = 5 }
+    error_message = "a message that failed five times is a dead letter"
+  }
+
+  assert {
+    condition     = jsondecode(aws_sqs_queue_redrive_allow_policy.dead_letters.redrive_allow_policy) == { redrivePermission = "byQueue", sourceQueueArns = ["arn:aws:sqs:eu-central-1:111122223333:fanout"] }
+    error_message = "no other queue may send dead letters here"
+  }
+
+  assert {
+    condition     = aws_sqs_queue.dead_letters.message_retention_seconds > aws_sqs_queue.messages.message_retention_seconds
+    error_message = "dead letters outlive messages"
+  }
+}
+
+run "standard_queue_by_default" {
+  command = plan
+
+  assert {
+    condition     = aws_sqs_queue.messages.name == "fanout" && aws_sqs_queue.dead_letters.name == "fanout-dead-letters" && !aws_sqs_queue.messages.fifo_queue
+    error_message = "the queues are standard ones"
+  }
+}
+
+run "fifo_queues_scale_by_message_group" {
+  command = plan
+
+  variables {
+    fifo = true
+  }
+
+  assert {
+    condition     = aws_sqs_queue.messages.name == "fanout.fifo" && aws_sqs_queue.dead_letters.name == "fanout-dead-letters.fifo"
+    error_message = "FIFO queues have the suffix that SQS demands"
+  }
+
+  assert {
+    condition     = alltrue([for queue in [aws_sqs_queue.messages, aws_sqs_queue.dead_letters] : queue.fifo_queue && queue.deduplication_scope == "messageGroup" && queue.fifo_throughput_limit == "perMessageGroupId"])
+    error_message = "both queues are FIFO with high throughput"
+  }
+
+  assert {
+    condition     = aws_sqs_queue.messages.content_based_deduplication != true
+    error_message = "two equal messages are two messages"
+  }
+}

@@ -1,0 +1,164 @@
+mock_provider "aws" {
+  mock_data "aws_region" {
+    defaults = {
+      id = "eu-central-1"
+    }
+  }
+
+  mock_resource "aws_cloudwatch_log_group" {
+    defaults = {
+      arn = "arn:aws:logs:eu-central-1:111122223333:log-group:/aws/lambda/roomcast-connect"
+    }
+  }
+
+  mock_resource "aws_iam_role" {
+    defaults = {
+      arn = "arn:aws:iam::111122223333:role/roomcast-connect-eu-central-1"
+      id  = "roomcast-connect-eu-central-1"
+    }
+  }
+}
+
+variables {
+  filename = "connect.zip"
+  handler  = "connect.handler"
+  name     = "roomcast-connect"
+  policy   = "{\"Version\": \"2012-10-17\", \"Statement\": []}"
+}
+
+run "function_runs_the_code_with_a_role_of_its_own" {
+  variables {
+    architecture             = "x86_64"
+    environment              = { ROOMCAST_PACE = "0" }
+    permissions_boundary_arn = "arn:aws:iam::111122223333:policy/boundary"
+    reserved_concurrency     = 5
+    source_code_hash         = filebase64sha256("main.tf")
+    tags                     = { team = "chat" }
+  }
+
+  assert {
+    condition     = aws_lambda_function.this.filename == "connect.zip" && aws_lambda_function.this.handler == "connect.handler"
+    error_message = "the function runs the zip's entry point"
+  }
+
+  assert {
+    condition     = aws_lambda_function.this.runtime == "python3.13" && one(aws_lambda_function.this.architectures) == "x86_64"
+    error_message = "runtime and instruction set are as asked for"
+  }
+
+  assert {
+    condition     = aws_lambda_function.this.role == aws_iam_role.this.arn && aws_lambda_function.this.reserved_concurrent_executions == 5
+    error_message = "the function has its own role and its reserved concurrency"
+  }
+
+  assert {
+    condition     = aws_lambda_function.this.environment[0].variables == tomap({ ROOMCAST_PACE = "0" })
+    error_message = "the function gets the environment and nothing else"
+  }
+
+  assert {
+    condition     = aws_iam_role_policy.task.policy == var.policy && aws_iam_role_policy.task.role == "roomcast-connect-eu-central-1"
+    error_message = "the role has the caller's policy"
+  }
+
+  assert {
+    condition     = aws_iam_role.this.permissions_boundary == "arn:aws:iam::111122223333:policy/boundary"
+    error_message = "the role is bounded"
+  }
+
+  assert {
+    condition     = alltrue([for tags in [aws_lambda_function.this.tags, aws_iam_role.this.tags, aws_cloudwatch_log_group.this.tags] : tags.team == "chat"])
+    error_message = "everything that can have tags has them"
+  }
+}
+
+run "function_may_write_its_own_logs_and_no_others" {
+  assert {
+    condition     = jsondecode(aws_iam_role_policy.logs.policy).Statement[0].Resource == "arn:aws:logs:eu-central-1:111122223333:log-group:/aws/lambda/roomcast-connect:*"
+    error_message = "log lines go to the function's log group alone"
+  }
+
+  assert {
+    condition     = jsondecode(aws_iam_role_policy.logs.policy).Statement[0].Action == ["logs:CreateLogStream", "logs:PutLogEvents"]
+    error_message = "the function does not create log groups"
+  }
+
+  assert {
+    condition     = aws_lambda_function.this.logging_config[0].log_group == "/aws/lambda/roomcast-connect" && aws_lambda_function.this.logging_config[0].log_format == "Text"
+    error_message = "the function's lines reach its log group as printed"
+  }
+
+  assert {
+    condition     = aws_cloudwatch_log_group.this.retention_in_days == 30
+    error_message = "log lines are kept for 30 days"
+  }
+}
+
+run "nobody_may_invoke_the_function_by_default" {
+  command = plan
+
+  assert {
+    condition     = length(aws_lambda_permission.this) == 0
+    error_message = "without a source there is no permission"
+  }
+}
+
+run "exactly_the_given_sources_may_invoke_the_function" {
+  variables {
+    invoke_permissions = {
+      connect = "arn:aws:execute-api:eu-central-1:111122223333:a1b2c3d4e5/live/$connect"
+    }
+  }
+
+  assert {
+    condition     = length(aws_lambda_permission.this) == 1 && aws_lambda_permission.this["connect"].source_arn == "arn:aws:execute-api:eu-central-1:111122223333:a1b2c3d4e5/live/$connect"
+    error_message = "the permission is for the given source"
+  }
+
+  assert {
+    condition     = aws_lambda_permission.this["connect"].principal == "apigateway.amazonaws.com" && aws_lambda_permission.this["connect"].action == "lambda:InvokeFunction"
+    error_message = "API Gateway may invoke the function"
+  }
+}
+
+run "code_comes_from_s3_if_so_given" {
+  command = plan
+
+  variables {
+    filename  = null
+    s3_bucket = "zips"
+    s3_key    = "connect.zip"
+  }
+
+  assert {
+    condition     = aws_lambda_function.this.s3_bucket == "zips" && aws_lambda_function.this.s3_key == "connect.zip" && aws_lambda_function.this.filename == null
+    error_message = "the function runs the object's code"
+  }
+}
+
+run "short_role_name_says_function_and_region" {
+  command = plan
+
+  assert {
+    condition     = aws_iam_role.this.name == "roomcast-connect-eu-central-1"
+    error_message = "the role is named after function and Region"
+  }
+}
+
+run "long_role_name_is_cut_and_hashed" {
+  command = plan
+
+  variables {
+    name = "a-function-whose-name-takes-all-of-the-64-characters-that-it-may"
+  }
+
+  assert {
+    condition     = length(aws_iam_role.this.name) == 64 && startswith(aws_iam_role.this.name, "a-function-whose-name-takes-all-of-the-64-characters-th")
+    error_message = "the role's name fits IAM's 64 characters"
+  }
+
+  assert {
+    condition     = endswith(aws_iam_role.this.name, substr(sha256("${var.name}-eu-central-1"), 0, 8))
+    error_message = "what was cut off is in the hash"
+  }
+}

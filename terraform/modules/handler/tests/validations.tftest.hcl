@@ -1,0 +1,237 @@
+# One run per validation: a bad value is refused at plan.
+
+
+mock_provider "aws" {}
+
+variables {
+  filename = "connect.zip"
+  handler  = "connect.handler"
+  name     = "roomcast-connect"
+  policy   = "{\"Version\": \"2012-10-17\", \"Statement\": []}"
+}
+
+run "architecture_takes_what_lambda_offers" {
+  command = plan
+
+  variables {
+    architecture = "riscv64"
+  }
+
+  expect_failures = [var.architecture]
+}
+
+run "description_takes_256_characters" {
+  command = plan
+
+  variables {
+    description = format("%257s", "-")
+  }
+
+  expect_failures = [var.description]
+}
+
+run "environment_takes_lambda_names_only" {
+  command = plan
+
+  variables {
+    environment = { "TABLE-NAME" = "connections" }
+  }
+
+  expect_failures = [var.environment]
+}
+
+run "filename_is_needed_without_an_s3_object" {
+  command = plan
+
+  variables {
+    filename = null
+  }
+
+  expect_failures = [var.filename]
+}
+
+run "filename_excludes_an_s3_object" {
+  command = plan
+
+  variables {
+    s3_bucket = "zips"
+    s3_key    = "connect.zip"
+  }
+
+  expect_failures = [var.filename]
+}
+
+run "filename_wants_bucket_and_key_together" {
+  command = plan
+
+  variables {
+    s3_bucket = "zips"
+    filename  = null
+  }
+
+  expect_failures = [var.filename]
+}
+
+run "handler_is_a_module_and_a_function" {
+  command = plan
+
+  variables {
+    handler = "connect"
+  }
+
+  expect_failures = [var.handler]
+}
+
+run "invoke_permissions_take_statement_ids_only" {
+  command = plan
+
+  variables {
+    invoke_permissions = { "$connect" = "arn:aws:execute-api:eu-central-1:111122223333:a1b2c3d4e5/live/$connect" }
+  }
+
+  expect_failures = [var.invoke_permissions]
+}
+
+run "invoke_permissions_take_execute_api_arns_only" {
+  command = plan
+
+  variables {
+    invoke_permissions = { connect = "*" }
+  }
+
+  expect_failures = [var.invoke_permissions]
+}
+
+run "log_kms_key_arn_takes_no_alias" {
+  command = plan
+
+  variables {
+    log_kms_key_arn = "arn:aws:kms:eu-central-1:111122223333:alias/key"
+  }
+
+  expect_failures = [var.log_kms_key_arn]
+}
+
+run "log_retention_days_takes_what_cloudwatch_offers" {
+  command = plan
+
+  variables {
+    log_retention_days = 31
+  }
+
+  expect_failures = [var.log_retention_days]
+}
+
+run "memory_size_starts_at_128" {
+  command = plan
+
+  variables {
+    memory_size = 64
+  }
+
+  expect_failures = [var.memory_size]
+}
+
+run "name_takes_64_characters" {
+  command = plan
+
+  variables {
+    name = join("", [for _ in range(65) : "x"])
+  }
+
+  expect_failures = [var.name]
+}
+
+run "permissions_boundary_arn_is_a_policy" {
+  command = plan
+
+  variables {
+    permissions_boundary_arn = "arn:aws:iam::111122223333:role/boundary"
+  }
+
+  expect_failures = [var.permissions_boundary_arn]
+}
+
+run "policy_is_a_policy_document" {
+  command = plan
+
+  variables {
+    policy = "{}"
+  }
+
+  expect_failures = [var.policy]
+}
+
+run "reserved_concurrency_is_not_negative" {
+  command = plan
+
+  variables {
+    reserved_concurrency = -1
+  }
+
+  expect_failures = [var.reserved_concurrency]
+}
+
+run "runtime_is_python" {
+  command = plan
+
+  variables {
+    runtime = "nodejs22.x"
+  }
+
+  expect_failures = [var.runtime]
+}
+
+run "s3_bucket_takes_bucket_names_only" {
+  command = plan
+
+  variables {
+    s3_bucket = "My_Zips"
+    s3_key    = "connect.zip"
+    filename  = null
+  }
+
+  expect_failures = [var.s3_bucket]
+}
+
+run "s3_key_is_not_empty" {
+  command = plan
+
+  variables {
+    s3_key    = ""
+    s3_bucket = "zips"
+    filename  = null
+  }
+
+  expect_failures = [var.s3_key]
+}
+
+run "source_code_hash_is_base64" {
+  command = plan
+
+  variables {
+    source_code_hash = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
+  }
+
+  expect_failures = [var.source_code_hash]
+}
+
+run "tags_take_no_reserved_keys" {
+  command = plan
+
+  variables {
+    tags = { "aws:owner" = "me" }
+  }
+
+  expect_failures = [var.tags]
+}
+
+run "timeout_ends_at_900" {
+  command = plan
+
+  variables {
+    timeout = 901
+  }
+
+  expect_failures = [var.timeout]
+}

@@ -1,0 +1,166 @@
+mock_provider "aws" {
+  mock_resource "aws_apigatewayv2_api" {
+    defaults = {
+      id            = "a1b2c3d4e5"
+      execution_arn = "arn:aws:execute-api:eu-central-1:111122223333:a1b2c3d4e5"
+    }
+  }
+
+  mock_resource "aws_cloudwatch_log_group" {
+    defaults = {
+      arn = "arn:aws:logs:eu-central-1:111122223333:log-group:access"
+    }
+  }
+}
+
+variables {
+  name       = "roomcast"
+  stage_name = "live"
+
+  routes = {
+    "$connect" = {
+      integration_uri = "arn:aws:apigateway:eu-central-1:lambda:path/2015-03-31/functions/arn:aws:lambda:eu-central-1:111122223333:function:connect/invocations"
+    }
+    "sendmessage" = {
+      integration_uri        = "arn:aws:apigateway:eu-central-1:lambda:path/2015-03-31/functions/arn:aws:lambda:eu-central-1:111122223333:function:sendmessage/invocations"
+      throttling_burst_limit = 7
+      throttling_rate_limit  = 5
+      timeout_milliseconds   = 10000
+    }
+  }
+}
+
+run "each_route_reaches_its_function" {
+  assert {
+    condition     = aws_apigatewayv2_api.this.protocol_type == "WEBSOCKET" && aws_apigatewayv2_api.this.route_selection_expression == "$request.body.action"
+    error_message = "a message's action selects its route"
+  }
+
+  assert {
+    condition     = alltrue([for key, route in aws_apigatewayv2_route.this : route.route_key == key && route.target == "integrations/${aws_apigatewayv2_integration.this[key].id}"])
+    error_message = "each route has its integration"
+  }
+
+  assert {
+    condition     = alltrue([for key, integration in aws_apigatewayv2_integration.this : integration.integration_uri == var.routes[key].integration_uri && integration.integration_type == "AWS_PROXY"])
+    error_message = "each integration has its function"
+  }
+
+  assert {
+    condition     = aws_apigatewayv2_integration.this["$connect"].timeout_milliseconds == 29000 && aws_apigatewayv2_integration.this["sendmessage"].timeout_milliseconds == 10000
+    error_message = "API Gateway waits as long as asked, else as long as it can"
+  }
+
+  assert {
+    condition     = aws_apigatewayv2_stage.this.deployment_id == aws_apigatewayv2_deployment.this.id
+    error_message = "the stage serves the deployment"
+  }
+
+  assert {
+    condition     = output.stage_execution_arn == "arn:aws:execute-api:eu-central-1:111122223333:a1b2c3d4e5/live"
+    error_message = "the output begins the ARNs of the stage"
+  }
+}
+
+run "both_limits_are_set_everywhere" {
+  assert {
+    condition     = aws_apigatewayv2_stage.this.default_route_settings[0].throttling_rate_limit == 2000 && aws_apigatewayv2_stage.this.default_route_settings[0].throttling_burst_limit == 1000
+    error_message = "the default has rate and burst"
+  }
+
+  assert {
+    condition     = { for settings in aws_apigatewayv2_stage.this.route_settings : settings.route_key => [settings.throttling_rate_limit, settings.throttling_burst_limit] } == { "$connect" = [2000, 1000], "sendmessage" = [5, 7] }
+    error_message = "every route has rate and burst: its own or the stage's"
+  }
+}
+
+run "nothing_is_authorized_or_logged_by_default" {
+  assert {
+    condition     = alltrue([for route in aws_apigatewayv2_route.this : route.authorization_type == "NONE"])
+    error_message = "the API is open"
+  }
+
+  assert {
+    condition     = length(aws_cloudwatch_log_group.access) == 0 && length(aws_apigatewayv2_stage.this.access_log_settings) == 0 && output.access_log_group_name == null
+    error_message = "there is no access log"
+  }
+}
+
+run "deployment_is_made_of_all_that_a_snapshot_holds" {
+  assert {
+    condition     = toset(keys(aws_apigatewayv2_deployment.this.triggers)) == toset(["route $connect", "route sendmessage", "route_selection_expression"])
+    error_message = "each route and the selection expression make a new deployment when they change, and nothing else does"
+  }
+
+  assert {
+    condition     = aws_apigatewayv2_deployment.this.triggers.route_selection_expression == "$request.body.action"
+    error_message = "another selection expression makes a new deployment"
+  }
+
+  assert {
+    condition = jsondecode(aws_apigatewayv2_deployment.this.triggers["route sendmessage"]) == {
+      authorization_type   = "NONE"
+      authorizer_id        = "none"
+      id                   = aws_apigatewayv2_route.this["sendmessage"].id
+      integration_uri      = var.routes["sendmessage"].integration_uri
+      target               = aws_apigatewayv2_route.this["sendmessage"].target
+      timeout_milliseconds = 10000
+    }
+    error_message = "whatever a route is made of makes a new deployment when it changes"
+  }
+}
+
+run "selection_expression_may_join_several_parts" {
+  variables {
+    route_selection_expression = "$${request.body.service}/$${request.body.action}"
+  }
+
+  assert {
+    condition     = aws_apigatewayv2_api.this.route_selection_expression == "$${request.body.service}/$${request.body.action}" && aws_apigatewayv2_deployment.this.triggers.route_selection_expression == aws_apigatewayv2_api.this.route_selection_expression
+    error_message = "the API and its deployment have the expression"
+  }
+}
+
+run "authorizer_guards_the_handshake_alone" {
+  variables {
+    authorization_type = "CUSTOM"
+    authorizer_id      = "a1b2c3"
+  }
+
+  assert {
+    condition     = aws_apigatewayv2_route.this["$connect"].authorization_type == "CUSTOM" && aws_apigatewayv2_route.this["$connect"].authorizer_id == "a1b2c3"
+    error_message = "the handshake is authorized"
+  }
+
+  assert {
+    condition     = aws_apigatewayv2_route.this["sendmessage"].authorization_type == "NONE"
+    error_message = "messages are not authorized again"
+  }
+}
+
+run "access_log_tells_no_secrets" {
+  variables {
+    access_log_enabled = true
+    log_retention_days = 7
+  }
+
+  assert {
+    condition     = aws_cloudwatch_log_group.access[0].name == "/aws/apigateway/roomcast/live" && aws_cloudwatch_log_group.access[0].retention_in_days == 7
+    error_message = "the access log has a log group of its own"
+  }
+
+  assert {
+    condition     = aws_apigatewayv2_stage.this.access_log_settings[0].destination_arn == "arn:aws:logs:eu-central-1:111122223333:log-group:access"
+    error_message = "the stage writes to it"
+  }
+
+  assert {
+    condition     = jsondecode(aws_apigatewayv2_stage.this.access_log_settings[0].format).requestId == "$context.requestId"
+    error_message = "API Gateway demands the request id"
+  }
+
+  assert {
+    condition     = length(aws_apigatewayv2_stage.this.access_log_settings[0].format) <= 1024 && length(regexall("\n|querystring|header|authorizer", aws_apigatewayv2_stage.this.access_log_settings[0].format)) == 0
+    error_message = "the format is one line of at most 1024 characters without query strings, headers and identities"
+  }
+}
