@@ -1,0 +1,1 @@
+"""Load runs: thousands of sockets, each message accounted for."""

@@ -1,0 +1,88 @@
+"""What a run costs on AWS, and how much of it may happen without having been asked for."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from integration_tests.load.plan import Plan
+
+PRICES = {
+    "API Gateway messages": 1.00e-6,
+    "connection minutes": 0.25e-6,
+    "DynamoDB write units": 0.625e-6,
+    "DynamoDB read units": 0.125e-6,
+    "Lambda invocations": 0.20e-6,
+    "Lambda GB-seconds": 13.3334e-6,
+}
+"""USD each, on demand, in us-east-1, read in November 2026; other regions cost up to twice as much. Free tiers are not
+counted. https://aws.amazon.com/api-gateway/pricing/, .../dynamodb/pricing/on-demand/, .../lambda/pricing/"""
+
+METERED_CHARACTERS = 32 * 1024
+"""API Gateway counts a message once for every 32 KB of it."""
+WRITE_UNITS_PER_CONNECTION = 8
+"""One transaction writes two small items, and one deletes them: two units for each item each time."""
+MEMBERS_PER_READ_UNIT = 20
+"""A unit reads 4 KB, and a membership is some 200 bytes."""
+SECONDS_PER_INVOCATION = 0.1
+SECONDS_PER_DELIVERY = 0.0002
+GIGABYTES = 0.5
+"""How long a function runs, and with how much memory: rather too much than too little."""
+
+CONNECTIONS_CEILING = 500
+MESSAGES_CEILING = 100_000
+"""What a run may open, and be charged for, on a stage in use unless it is told that the cost is accepted: 15 cents."""
+
+
+@dataclass(frozen=True)
+class Usage:
+    """What a run uses.
+
+    Attributes:
+        connections: Opened at the same time.
+        quantities: By the names of ``PRICES``.
+    """
+
+    connections: int
+    quantities: dict[str, float]
+
+    @property
+    def dollars(self) -> float:
+        """What it costs, in USD."""
+        return sum(quantity * PRICES[name] for name, quantity in self.quantities.items())
+
+    @property
+    def is_small(self) -> bool:
+        """Whether it stays below the ceilings."""
+        return self.connections <= CONNECTIONS_CEILING and self.quantities["API Gateway messages"] <= MESSAGES_CEILING
+
+    def __str__(self) -> str:
+        lines = [
+            f"  {name:22}{quantity:>15,.0f}{quantity * PRICES[name]:>12.4f}"
+            for name, quantity in self.quantities.items()
+        ]
+        return "\n".join(
+            ["estimated cost         at most about         USD", *lines, f"  {'together':37}{self.dollars:>12.4f}"]
+        )
+
+
+def usage(plan: Plan) -> Usage:
+    """Estimate what a plan uses: its messages, each delivered to a room and answered by a receipt, and its clients."""
+    members = math.ceil(plan.connections / plan.rooms)
+    deliveries = plan.messages * members
+    joins = plan.joins
+    invocations = 2 * joins + plan.messages
+    parts = math.ceil(plan.size / METERED_CHARACTERS)
+    return Usage(
+        plan.connections,
+        {
+            "API Gateway messages": parts * (plan.messages + deliveries) + plan.messages,
+            "connection minutes": joins + plan.connections * math.ceil(plan.duration / 60),
+            "DynamoDB write units": joins * WRITE_UNITS_PER_CONNECTION,
+            "DynamoDB read units": plan.messages * (1 + math.ceil(members / MEMBERS_PER_READ_UNIT)),
+            "Lambda invocations": invocations,
+            "Lambda GB-seconds": GIGABYTES * (SECONDS_PER_INVOCATION * invocations + SECONDS_PER_DELIVERY * deliveries),
+        },
+    )

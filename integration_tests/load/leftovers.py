@@ -1,0 +1,109 @@
+"""How everybody leaves at the end of a run, way by way, and whether their items in the table go with them."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from integration_tests.harness.deadlines import scaled
+from integration_tests.load.participant import Farewell
+from integration_tests.report.model import Departure
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from integration_tests.harness.table import ConnectionsTable
+    from integration_tests.load.team import Team
+
+LOOK_EVERY = 0.5
+"""Seconds between two looks into the table; the time until items are gone is known no better than this."""
+GONE_WITHIN = 30.0
+"""Seconds in which the items of a few clients must be gone; ``$disconnect`` runs once for each client, so add one for
+every ``CLIENTS_PER_SECOND`` of them."""
+CLIENTS_PER_SECOND = 5
+ITEMS_PER_CLIENT = 2
+
+
+@dataclass
+class Items:
+    """The items of a run's clients.
+
+    Attributes:
+        table: Where they are.
+        rooms: Every room of the run.
+        alone: Whether the table holds nothing else.
+    """
+
+    table: ConnectionsTable
+    rooms: Sequence[str]
+    alone: bool
+    _connection_ids: set[str] = field(default_factory=set)
+
+    async def count(self) -> int:
+        """Count them: memberships in the run's rooms, and connection items of everyone who was seen as a member."""
+        if self.alone:
+            return await self.table.size()
+        members = await asyncio.gather(*(self.table.members(room) for room in self.rooms))
+        self._connection_ids.update(*members)
+        return sum(map(len, members)) + len(await self.table.connections(self._connection_ids))
+
+
+async def depart(team: Team, items: Items | None, show: Callable[[str], None]) -> list[Departure]:
+    """Let everybody go: a third closes, a third breaks off, and the rest goes at one moment, in both ways.
+
+    Args:
+        team: Whose clients; they talk no more.
+        items: Their items, if the table may be read.
+        show: Told what happens next.
+
+    Returns:
+        What became of the items, by the way in which their clients went; those who went earlier come first.
+    """
+    progress = await team.progress()
+    present = sorted({*team.plan.seats} - await team.absent())
+    third = len(present) // 3
+    first, second, rest = present[:third], present[third : 2 * third], present[2 * third :]
+    ways: dict[str, dict[Farewell, Sequence[int]]] = {
+        "during the run": {},
+        "closed": {Farewell.CLOSE: first},
+        "aborted": {Farewell.ABORT: second},
+        "all at once": {Farewell.CLOSE: rest[::2], Farewell.ABORT: rest[1::2]},
+    }
+    staying = len(present)
+    departures = []
+    for kind, seats in ways.items():
+        leaving = sum(map(len, seats.values()))
+        staying -= leaving
+        show(f"{leaving} clients leave: {kind}")
+        departure = Departure(kind, leaving or progress.joined - len(present))
+        began_at = time.monotonic()
+        await asyncio.gather(*(team.leave(each, farewell) for farewell, each in seats.items()))
+        if items is not None:
+            await watch(items, departure, staying, began_at)
+        departures.append(departure)
+    return [departure for departure in departures if departure.connections or departure.items_left]
+
+
+async def watch(items: Items, departure: Departure, staying: int, began_at: float) -> None:
+    """Look into the table until the items of those who left are gone, or should be.
+
+    Args:
+        items: The table.
+        departure: Who left; is told what became of their items.
+        staying: How many clients of the run are still connected.
+        began_at: When the first of them left, monotonic seconds.
+    """
+    deadline = began_at + scaled(GONE_WITHIN + departure.connections / CLIENTS_PER_SECOND)
+    left = ITEMS_PER_CLIENT * departure.connections
+    while True:
+        still_left = max(0, await items.count() - ITEMS_PER_CLIENT * staying)
+        now = time.monotonic()
+        for _ in range(left - still_left):
+            departure.gone.record(now - began_at)
+        left = still_left
+        if not left or now > deadline:
+            break
+        await asyncio.sleep(LOOK_EVERY)
+    departure.items_left = left

@@ -1,0 +1,143 @@
+"""The command line of load runs."""
+
+from __future__ import annotations
+
+import argparse
+import math
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from integration_tests.load.descriptors import allow_sockets
+from integration_tests.load.plan import Plan
+from integration_tests.load.scenarios import REDEPLOY, SCENARIOS
+from integration_tests.report.write import HERE
+from integration_tests.targets.catalogue import TARGETS, create_target
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from integration_tests.targets.interface import Target
+
+CLIENTS_PER_ROOM = 100
+DEFAULT_MESSAGES = 200
+SOAK_SECONDS = 600.0
+AWS_CONNECT_RATE = 500.0
+"""New connections per second that an account may open (https://docs.aws.amazon.com/apigateway/latest/developerguide/limits.html)."""
+
+
+class OptionsError(ValueError):
+    """The options ask for something that cannot be; the message says what can."""
+
+
+def add_target(parser: argparse.ArgumentParser) -> None:
+    """Add the options that the integration tests have too: where to run, and what a live stage is."""
+    parser.add_argument(
+        "--target",
+        choices=sorted(TARGETS),
+        default=os.environ.get("TARGET", "local"),
+        help="where Roomcast runs (default: environment variable TARGET, else local)",
+    )
+    parser.add_argument("--websocket-url", metavar="URL", help="live target: the stage's wss:// URL")
+    parser.add_argument(
+        "--outputs", type=Path, metavar="FILE", help="live target: what `terraform output -json` prints, as a file"
+    )
+    parser.add_argument(
+        "--i-accept-the-cost", action="store_true", help="live target: run although the estimate is above the ceiling"
+    )
+
+
+def target_of(options: argparse.Namespace) -> Target:
+    """Return the target that the options name, not yet entered.
+
+    Raises:
+        integration_tests.targets.interface.TargetError: The options do not fit it.
+    """
+    return create_target(options.target, options.websocket_url, options.outputs)
+
+
+def add_run(parser: argparse.ArgumentParser) -> None:
+    """Add what a load run may be told."""
+    add_target(parser)
+    number, seconds = positive(int), positive(float)
+    parser.add_argument("--scenario", choices=[*SCENARIOS, REDEPLOY], default="steady", help="default: steady")
+    parser.add_argument(
+        "--connections", type=number, metavar="N", help="clients at the same time (default: the target's)"
+    )
+    parser.add_argument("--rooms", type=number, metavar="N", help=f"default: one for {CLIENTS_PER_ROOM} clients")
+    parser.add_argument("--rate", type=seconds, default=10.0, metavar="R", help="messages due per second (default: 10)")
+    length = parser.add_mutually_exclusive_group()
+    length.add_argument("--messages", type=number, metavar="N", help=f"in all (default: {DEFAULT_MESSAGES})")
+    length.add_argument(
+        "--duration", type=seconds, metavar="SECONDS", help=f"of the messages (default in a soak: {SOAK_SECONDS:g})"
+    )
+    parser.add_argument("--size", type=number, default=100, metavar="N", help="characters of a message (default: 100)")
+    parser.add_argument(
+        "--connect-rate",
+        type=positive(float, or_zero=True),
+        default=AWS_CONNECT_RATE,
+        metavar="R",
+        help="handshakes due per second, 0 for all at once (default: 500, what AWS admits to an account)",
+    )
+    parser.add_argument(
+        "--lifetime",
+        type=seconds,
+        default=60.0,
+        metavar="SECONDS",
+        help="soak: mean life of a connection (default: 60)",
+    )
+    parser.add_argument("--processes", type=number, default=1, metavar="N", help="client processes (default: 1)")
+    parser.add_argument(
+        "--limits", type=Path, default=HERE / "limits.toml", help="TOML file that decides the exit code"
+    )
+    parser.add_argument("--previous", type=Path, metavar="FILE", help="JSON report of an earlier run to compare with")
+    parser.add_argument("--report-dir", type=Path, default=Path("build/reports"), help="default: build/reports")
+
+
+def plan_of(options: argparse.Namespace, default_connections: int) -> Plan:
+    """Return what the options ask for.
+
+    Args:
+        options: As :func:`add_run` has them.
+        default_connections: What suits the target.
+
+    Raises:
+        OptionsError: They ask for something that cannot be.
+    """
+    connections = options.connections or default_connections
+    rooms = options.rooms or math.ceil(connections / CLIENTS_PER_ROOM)
+    duration = options.duration or (SOAK_SECONDS if options.scenario == "soak" and not options.messages else None)
+    messages = math.ceil(duration * options.rate) if duration else options.messages or DEFAULT_MESSAGES
+    if connections < rooms * options.processes:
+        raise OptionsError(
+            f"{connections} clients are too few: each of {options.processes} processes needs one in each room ({rooms})"
+        )
+    if (each := math.ceil(connections / options.processes)) > (most := allow_sockets()):
+        raise OptionsError(
+            f"{each} sockets in one process are more than the {most} that its limit on open files leaves: "
+            "raise --processes or the limit (ulimit -n)"
+        )
+    return Plan(
+        scenario=options.scenario,
+        connections=connections,
+        rooms=rooms,
+        messages=messages,
+        rate=options.rate,
+        size=options.size,
+        connect_rate=options.connect_rate,
+        lifetime=options.lifetime,
+        processes=options.processes,
+    )
+
+
+def positive(kind: type[float], *, or_zero: bool = False) -> Callable[[str], float]:
+    """Return what reads a number of this kind from the command line and refuses all that are not above zero."""
+
+    def read(text: str) -> float:
+        value = kind(text)
+        if not math.isfinite(value) or value < 0 or (value == 0 and not or_zero):
+            raise argparse.ArgumentTypeError(f"must be {'at least' if or_zero else 'greater than'} 0, not {text}")
+        return value
+
+    read.__name__ = kind.__name__  # what argparse calls it where the text is no number
+    return read

@@ -1,0 +1,169 @@
+"""One seat of a load run: a client that talks, listens, leaves and comes back, with everything noted in the ledger."""
+
+from __future__ import annotations
+
+import enum
+import errno
+import json
+import math
+import time
+from typing import TYPE_CHECKING
+
+from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus
+
+from integration_tests.harness.client import Client, Message
+
+if TYPE_CHECKING:
+    from integration_tests.harness.ledger import Member, Sender
+    from integration_tests.load.crew import Notes
+
+CONNECT_ERRORS = (OSError, InvalidHandshake, ConnectionClosed, EOFError)
+
+
+class Farewell(enum.Enum):
+    """How a client goes."""
+
+    CLOSE = "closed"
+    ABORT = "aborted"
+
+
+class Participant:
+    """Whoever holds one seat; a new connection after a lost one is the same sender and a new member.
+
+    Args:
+        notes: Where everything is noted.
+        room: The room that the seat is in.
+        name: Name of the seat, unique in the run.
+    """
+
+    __slots__ = ("_client", "_member", "_notes", "_sender", "_unanswered", "name", "room")
+
+    def __init__(self, notes: Notes, room: str, name: str) -> None:
+        self.room = room
+        self.name = name
+        self._notes = notes
+        self._client: Client | None = None
+        self._member: Member | None = None
+        self._sender: Sender | None = None
+        self._unanswered: dict[str, int] = {}
+
+    @property
+    def present(self) -> bool:
+        """Whether the client is connected."""
+        return self._client is not None and self._client.is_open
+
+    @property
+    def unanswered(self) -> int:
+        """How many messages on this connection have had no answer yet."""
+        return len(self._unanswered)
+
+    async def join(self, url: str, due: float) -> None:
+        """Connect; a refusal is noted, not raised.
+
+        Args:
+            url: The stage's WebSocket URL.
+            due: When the handshake was meant to begin, monotonic seconds; its time counts from here.
+        """
+        connects = self._notes.connects
+        connects.attempted += 1
+        self._member = member = self._notes.ledger.member(self.room, self.name)
+        try:
+            self._client = await Client.connect(url, self.room, on_message=self._take)
+        except CONNECT_ERRORS as error:
+            reason = reason_of(error)
+            connects.refused[reason] = connects.refused.get(reason, 0) + 1
+            self._notes.first(f"handshake refused: {reason}")
+            return
+        member.joined_at = self._client.connected_at
+        connects.succeeded += 1
+        connects.times.record(member.joined_at - due)
+
+    async def say(self, due: float, size: int) -> None:
+        """Send one message to the room and ask for a receipt.
+
+        Args:
+            due: When the schedule wanted it sent, monotonic seconds.
+            size: Characters of its text; a text is never shorter than what the ledger needs.
+        """
+        assert self._client is not None
+        if self._sender is None:
+            self._sender = self._notes.ledger.sender(self.room, self.name)
+        sequence, text = self._sender.attempt(due, time.monotonic())
+        message_id = str(sequence)
+        self._unanswered[message_id] = sequence
+        try:
+            await self._client.say(text.ljust(size, "."), id=message_id)
+        except ConnectionClosed:
+            self._notes.first("connection lost while sending")
+
+    async def leave(self, farewell: Farewell) -> None:
+        """Go, if connected."""
+        client, member = self._client, self._member
+        if client is None or member is None:
+            return
+        self.notice_end()
+        member.leaving_at = time.monotonic()
+        await (client.close() if farewell is Farewell.CLOSE else client.abort())
+        member.left_at = min(member.left_at, client.ended_at)
+        self._client = None
+        self._unanswered.clear()
+
+    def notice_end(self) -> bool:
+        """Note it if the connection ended although nobody closed it; return whether it did."""
+        client, member = self._client, self._member
+        if client is None or member is None or client.ended_at == math.inf:
+            return False
+        member.left_at = client.ended_at
+        self._notes.first(f"connection ended by the other side, close code {client.connection.close_code}")
+        self._client = None
+        self._unanswered.clear()
+        return True
+
+    def _take(self, message: Message) -> None:
+        self._notes.received(message.received_at)
+        if not (message.text.startswith("{") and self._take_answer(message)):
+            assert self._member is not None
+            self._notes.ledger.receive(self._member, message.text, message.received_at)
+
+    def _take_answer(self, message: Message) -> bool:
+        """Note a receipt or an error; return whether it was one."""
+        try:
+            answer = json.loads(message.text)
+        except ValueError:
+            return False
+        if receipt := answer.get("receipt"):
+            return self._take_receipt(receipt, message.received_at)
+        if (problem := problem_of(answer)) is None:
+            return False
+        self._notes.first(f"answer: {problem}")
+        if self._sender is not None and len(self._unanswered) == 1:  # an error does not say which message it answers
+            self._sender.fail(self._unanswered.popitem()[1])
+        return True
+
+    def _take_receipt(self, receipt: dict[str, object], at: float) -> bool:
+        sequence = self._unanswered.pop(str(receipt.get("id")), None)
+        if self._sender is None or sequence is None:
+            return False
+        self._sender.acknowledge(sequence, at)
+        if receipt.get("failed"):  # missing where the message is only queued yet
+            self._sender.fail(sequence)
+        return True
+
+
+def problem_of(answer: dict[str, object]) -> str | None:
+    """Return the code of an error of ours, the message of one of API Gateway's, or None if it is neither."""
+    error = answer.get("error")
+    if isinstance(error, dict):
+        return str(error.get("code"))
+    return str(answer["message"]) if {"message", "connectionId"} <= answer.keys() else None
+
+
+def reason_of(error: BaseException) -> str:
+    """Say in one word why a handshake failed: an HTTP status, ``timeout``, an error of the socket, or the exception."""
+    if isinstance(error, InvalidStatus):
+        return str(error.response.status_code)
+    if isinstance(error, TimeoutError):
+        return "timeout"
+    if isinstance(error, OSError) and error.errno is not None and error.errno in errno.errorcode:
+        return errno.errorcode[error.errno]
+    return type(error).__name__

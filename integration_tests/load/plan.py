@@ -1,0 +1,77 @@
+"""What a load run is to do, and the names it uses while it does it."""
+
+from __future__ import annotations
+
+import secrets
+import time
+from dataclasses import asdict, dataclass, field
+
+ROOM_PREFIX = "roomcast-load"
+"""Start of every room of every load run: what the sweeper may remove, and nobody else should use."""
+
+
+def new_run_name() -> str:
+    """Return a name that no other run has: the date, to the second and in UTC, for people; chance for the rest."""
+    return f"{ROOM_PREFIX}-{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime())}-{secrets.token_hex(4)}"
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a load run is to do.
+
+    Attributes:
+        scenario: A key of ``scenarios.SCENARIOS``.
+        connections: Clients connected at the same time.
+        rooms: Rooms that they are spread over evenly.
+        messages: Sent in all, by turns from every client.
+        rate: Messages due per second, whatever becomes of those before.
+        size: Characters of a message; never shorter than what accounting for it needs (some 80).
+        connect_rate: Handshakes due per second; 0 for all at once.
+        lifetime: In a soak, mean time until a client is replaced, in seconds.
+        processes: Client processes, each on one core.
+        run: Unique name of the run; its rooms' names begin with it.
+    """
+
+    scenario: str
+    connections: int
+    rooms: int
+    messages: int
+    rate: float
+    size: int
+    connect_rate: float
+    lifetime: float
+    processes: int
+    run: str = field(default_factory=new_run_name)
+
+    @property
+    def duration(self) -> float:
+        """Seconds from the first message to the last."""
+        return self.messages / self.rate
+
+    @property
+    def joins(self) -> int:
+        """How many connections are made in all, about: clients that are replaced or cut off connect again."""
+        again = {"reconnect-storm": self.connections, "soak": round(self.connections * self.duration / self.lifetime)}
+        return self.connections + again.get(self.scenario, 0)
+
+    @property
+    def seats(self) -> range:
+        """All seats: one client each, and its successors if it is replaced."""
+        return range(self.connections)
+
+    @property
+    def room_names(self) -> list[str]:
+        """Every room of the run."""
+        return [f"{self.run}-{number}" for number in range(self.rooms)]
+
+    def room_of(self, seat: int) -> str:
+        """Return the room that a seat is in."""
+        return f"{self.run}-{seat % self.rooms}"
+
+    def process_of(self, seat: int) -> int:
+        """Return the number of the process that a seat's client lives in: each process has some of every room."""
+        return seat // self.rooms % self.processes
+
+    def parameters(self) -> dict[str, str | int | float | bool]:
+        """Return what was asked for, which makes runs comparable; the name differs in every run."""
+        return {name: value for name, value in asdict(self).items() if name != "run"}

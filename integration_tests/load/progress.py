@@ -1,0 +1,118 @@
+"""What a person sees of a run: bars where a terminal watches, plain lines elsewhere."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+import time
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Protocol
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from integration_tests.load import crew
+    from integration_tests.load.plan import Plan
+    from integration_tests.load.team import Team
+
+BARS_EVERY = 0.5
+LINES_EVERY = 5.0
+
+
+class Display(Protocol):
+    """Shows a run.
+
+    Attributes:
+        every: Seconds between two updates.
+    """
+
+    every: float
+
+    def say(self, sentence: str) -> None:
+        """Tell what happens now."""
+
+    def update(self, progress: crew.Progress) -> None:
+        """Show how far everybody is."""
+
+
+class Lines:
+    """Plain lines on standard output, each with the seconds since the start.
+
+    Args:
+        plan: What is shown.
+    """
+
+    every = LINES_EVERY
+
+    def __init__(self, plan: Plan) -> None:
+        self._plan = plan
+        self._began_at = time.monotonic()
+        self._shown: crew.Progress | None = None
+
+    def say(self, sentence: str) -> None:
+        """Print a line."""
+        sys.stdout.write(f"{time.monotonic() - self._began_at:7.1f} s  {sentence}\n")
+        sys.stdout.flush()
+
+    def update(self, progress: crew.Progress) -> None:
+        """Print a line if anything has changed."""
+        if progress != self._shown:
+            self._shown = progress
+            self.say(
+                f"connected {progress.connected:,}/{self._plan.connections:,}, refused {progress.refused:,}, "
+                f"sent {progress.attempted:,}/{self._plan.messages:,}, unanswered {progress.unanswered:,}, "
+                f"received {progress.received:,}"
+            )
+
+
+class Bars:
+    """Two bars and a few numbers that stay in place.
+
+    Args:
+        plan: What is shown.
+        progress: Rich's display, already running.
+    """
+
+    every = BARS_EVERY
+
+    def __init__(self, plan: Plan, progress: Progress) -> None:
+        self._progress = progress
+        self._connected = progress.add_task("connected", total=plan.connections, detail="")
+        self._sent = progress.add_task("sent", total=plan.messages, detail="")
+
+    def say(self, sentence: str) -> None:
+        """Print a line above the bars."""
+        self._progress.console.print(sentence, highlight=False)
+
+    def update(self, progress: crew.Progress) -> None:
+        """Move the bars."""
+        self._progress.update(self._connected, completed=progress.connected, detail=f"{progress.refused:,} refused")
+        detail = f"{progress.unanswered:,} unanswered, {progress.received:,} received"
+        self._progress.update(self._sent, completed=progress.attempted, detail=detail)
+
+
+@contextmanager
+def display_of(plan: Plan) -> Iterator[Display]:
+    """Choose the display that suits standard output, and clean up after it."""
+    if not sys.stdout.isatty():
+        yield Lines(plan)
+        return
+    columns = [
+        TextColumn("{task.description:>9}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TextColumn("{task.fields[detail]}"),
+    ]
+    with Progress(*columns, console=Console(file=sys.stdout)) as progress:
+        yield Bars(plan, progress)
+
+
+async def follow(team: Team, display: Display) -> None:
+    """Show a team's progress until cancelled."""
+    while True:
+        display.update(await team.progress())
+        await asyncio.sleep(display.every)

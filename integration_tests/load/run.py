@@ -1,0 +1,103 @@
+"""One load run from the first connection to the last item gone."""
+
+from __future__ import annotations
+
+import asyncio
+import platform
+import subprocess
+import time
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from functools import partial
+from importlib import metadata
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from integration_tests.harness.table import ConnectionsTable
+from integration_tests.load.leftovers import Items, depart
+from integration_tests.load.progress import follow
+from integration_tests.load.scenarios import REDEPLOY, SCENARIOS, redeploy
+from integration_tests.load.team import assembled
+from integration_tests.report.model import Run
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from integration_tests.load.plan import Plan
+    from integration_tests.load.progress import Display
+    from integration_tests.load.scenarios import Scenario
+    from integration_tests.targets.interface import Deployment, Target
+
+INTERVALS = 300
+"""How many points in time the report can tell apart, at most."""
+
+
+async def run(plan: Plan, target: Target, display: Display) -> Run:
+    """Carry out a plan against a target that is ready.
+
+    Raises:
+        integration_tests.load.team.WorkerError: A client process failed.
+    """
+    with stage_for(plan, target) as (stage, scenario):
+        display.say(
+            f"{plan.scenario} on {target.name}: {plan.connections:,} clients in {plan.rooms:,} rooms, {plan.run}"
+        )
+        started_at, began_at = datetime.now(UTC), time.monotonic()
+        async with assembled(plan, stage.websocket_url, max(1.0, plan.duration / INTERVALS)) as team:
+            following = asyncio.create_task(follow(team, display))
+            await scenario(team)
+            display.say("waiting for the last answers")
+            await team.settle()
+            departures = await depart(team, items_of(plan, target, stage), display.say)
+            following.cancel()
+            share = await team.finish()
+    return Run(
+        name=f"load-{plan.scenario}",
+        id=plan.run,
+        target=target.name,
+        started_at=started_at,
+        began_at=began_at,
+        duration_seconds=time.monotonic() - began_at,
+        parameters=plan.parameters(),
+        versions=versions(),
+        verdict=share.ledger.verdict(),
+        latency=share.ledger.latency,
+        connects=share.connects,
+        departures=departures,
+        events=share.events,
+    )
+
+
+@contextmanager
+def stage_for(plan: Plan, target: Target) -> Iterator[tuple[Deployment, Scenario]]:
+    """Return the stage and what is to happen there: the target's own, or one that is deployed to be changed."""
+    if plan.scenario != REDEPLOY:
+        yield target.deployment, SCENARIOS[plan.scenario]
+        return
+    with target.deploy("load") as instance:
+        yield instance.deployment(), partial(redeploy, instance=instance)
+
+
+def items_of(plan: Plan, target: Target, stage: Deployment) -> Items | None:
+    """Return the table's view on a run, or None where the table cannot be read."""
+    if target.aws is None:
+        return None
+    table = ConnectionsTable(target.aws.dynamodb, stage.outputs["connections_table_name"])
+    return Items(table, plan.room_names, alone=target.owns_table)
+
+
+def versions() -> dict[str, str]:
+    """Return what took part on the client's side."""
+    return {
+        "commit": commit(),
+        "python": platform.python_version(),
+        "websockets": metadata.version("websockets"),
+        "system": platform.platform(terse=True),
+    }
+
+
+def commit() -> str:
+    """Return the commit that is checked out, with a plus sign if files differ from it; ``unknown`` outside a clone."""
+    command = ["git", "describe", "--always", "--dirty=+", "--exclude=*"]
+    result = subprocess.run(command, cwd=Path(__file__).parent, capture_output=True, text=True, check=False)
+    return result.stdout.strip() or "unknown"

@@ -1,0 +1,1 @@
+"""Tests of the load tool, against a stage in miniature."""

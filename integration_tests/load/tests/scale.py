@@ -1,0 +1,127 @@
+"""How many sockets one client process carries, how fast it opens them, and what each costs.
+
+    python -m integration_tests.load.tests.scale [--connections 10000] [--tls] [--output build/bench/client.json]
+
+The other side is the stage in miniature, in a process of its own; on two cores, each has one. Memory is the growth of
+this process's resident set, divided by the sockets; that of the interpreter and the code is there before.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import gc
+import json
+import os
+import platform
+import sys
+import tempfile
+import time
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from integration_tests.load.crew import Arrival, Crew
+from integration_tests.load.participant import Farewell
+from integration_tests.load.tests.stages import running_stage, running_tls_stage
+from integration_tests.load.worker import prepare_process
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+ROOMS = 20
+WARMED_UP = 50
+"""Sockets opened beforehand, so that what is needed once is there already."""
+
+
+@dataclass(frozen=True)
+class Scale:
+    """What was measured.
+
+    Attributes:
+        connections: Sockets open at the same time.
+        tls: Whether they are encrypted.
+        kilobytes_each: Resident memory for each (1 KB = 1024 bytes).
+        per_second: Sockets opened in each second.
+        per_cpu_second: Sockets opened in each second of this process's CPU time: what ``per_second`` would be if
+            nothing else used the machine.
+        python: Version of the interpreter.
+    """
+
+    connections: int
+    tls: bool
+    kilobytes_each: float
+    per_second: float
+    per_cpu_second: float
+    python: str = platform.python_version()
+
+
+async def measure(url: str, connections: int) -> Scale:
+    """Open that many sockets as fast as possible.
+
+    Raises:
+        RuntimeError: Some were refused.
+    """
+    crew = Crew(url, "scale")
+    await crew.join(arrivals(range(WARMED_UP)))
+    seats = range(WARMED_UP, WARMED_UP + connections)
+    before, began_at, cpu = resident_bytes(), time.monotonic(), time.process_time()
+    await crew.join(arrivals(seats))
+    seconds, cpu_seconds = time.monotonic() - began_at, time.process_time() - cpu
+    each = (resident_bytes() - before) / connections
+    if absent := crew.absent():
+        raise RuntimeError(f"{len(absent)} of {connections} sockets could not be opened: {crew.progress()}")
+    await crew.leave(seats, Farewell.ABORT)
+    await crew.finish()
+    return Scale(
+        connections,
+        url.startswith("wss"),
+        round(each / 1024, 1),
+        round(connections / seconds),
+        round(connections / cpu_seconds),
+    )
+
+
+def arrivals(seats: range) -> list[Arrival]:
+    """Let these seats join now, spread over the rooms."""
+    return [Arrival(seat, f"room-{seat % ROOMS}", time.monotonic()) for seat in seats]
+
+
+def resident_bytes() -> int:
+    """Return this process's memory that is in use, without garbage."""
+    gc.collect()
+    pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
+    return pages * os.sysconf("SC_PAGE_SIZE")
+
+
+@contextmanager
+def stage(*, tls: bool) -> Iterator[str]:
+    """Run a stage and, if it is encrypted, trust it."""
+    if not tls:
+        with running_stage() as url:
+            yield url
+        return
+    with tempfile.TemporaryDirectory() as scratch, running_tls_stage(Path(scratch)) as (url, authority):
+        os.environ["SSL_CERT_FILE"] = str(authority)
+        yield url
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Measure and print JSON."""
+    parser = argparse.ArgumentParser(prog="scale", description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("--connections", type=int, default=10_000, metavar="N")
+    parser.add_argument("--tls", action="store_true", help="wss instead of ws")
+    parser.add_argument("--output", type=Path, metavar="FILE", help="write the JSON there too")
+    options = parser.parse_args(arguments)
+    prepare_process()
+    with stage(tls=options.tls) as url:
+        text = json.dumps(asdict(asyncio.run(measure(url, options.connections)))) + "\n"
+    sys.stdout.write(text)
+    if options.output:
+        options.output.parent.mkdir(parents=True, exist_ok=True)
+        options.output.write_text(text, encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

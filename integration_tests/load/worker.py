@@ -1,0 +1,71 @@
+"""One process of a load run: does what it is told over its standard input (see ``pipes``) until that ends.
+
+    python -m integration_tests.load.worker URL RUN INTERVAL
+
+It is not made by ``multiprocessing`` because Locust's workers drive it too, and theirs is no process for an event
+loop: see ``locustfile.py``.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import inspect
+import os
+import sys
+import traceback
+from typing import IO
+
+from integration_tests.load import pipes
+from integration_tests.load.crew import Crew
+from integration_tests.load.descriptors import allow_sockets
+
+OBJECTS_BEFORE_COLLECTION = 100_000
+"""A connection is some 100 objects that stay, and Python would look through all of them again and again."""
+
+
+async def serve(crew: Crew, output: IO[bytes]) -> None:
+    """Call the crew's methods as requests come in, any number at the same time."""
+    requests = asyncio.StreamReader()
+    loop = asyncio.get_running_loop()
+    await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(requests), sys.stdin)
+    calls: set[asyncio.Task[None]] = set()
+    while True:
+        try:
+            request: pipes.Request = await pipes.receive(requests)
+        except asyncio.IncompleteReadError:
+            return
+        call = asyncio.create_task(answer(crew, request, output))
+        calls.add(call)
+        call.add_done_callback(calls.discard)
+
+
+async def answer(crew: Crew, request: pipes.Request, output: IO[bytes]) -> None:
+    """Call one method and send what became of it."""
+    value, error = None, None
+    try:
+        value = getattr(crew, request.method)(*request.arguments)
+        if inspect.isawaitable(value):
+            value = await value
+    except Exception:  # noqa: BLE001 - whatever it is, the parent must know
+        value, error = None, traceback.format_exc()
+    output.write(pipes.pack(pipes.Answer(request.number, value, error)))
+    output.flush()
+
+
+async def main(url: str, run: str, interval: str) -> None:
+    """Serve until the parent closes the pipe."""
+    output = os.fdopen(os.dup(sys.stdout.fileno()), "wb")
+    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # what anybody prints must not get between the answers
+    await serve(Crew(url, run, float(interval)), output)
+
+
+def prepare_process() -> None:
+    """Make this process fit for as many sockets as the system allows it."""
+    allow_sockets()
+    gc.set_threshold(OBJECTS_BEFORE_COLLECTION)
+
+
+if __name__ == "__main__":
+    prepare_process()
+    asyncio.run(main(*sys.argv[1:]))
