@@ -11,7 +11,7 @@ from pathlib import Path
 
 PINNED_VERSION = "1.5.33"
 README = Path(__file__).with_name("README.md")
-FIELD_REPORT = "Reports from live AWS"
+EVENT_SAMPLES = "Event samples in aws-powertools/powertools-lambda-python, tests/events"
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,7 @@ CORRECTIONS = (
         "502 on an exception or a malformed answer (function time-out: the same, unverified); an answer without "
         "`statusCode` is taken for malformed",
         "403; an answer without `statusCode`, or none, is accepted",
-        FIELD_REPORT,
+        "Live: serverless-websockets-plugin#13, aws-lambda-graphql#107",
         "handshake",
         "test_handshake.py::test_refused_with_502_when_the_function_fails",
     ),
@@ -81,7 +81,7 @@ CORRECTIONS = (
         "Stage in the client's URL",
         "403 unless it exists and has a deployment",
         "any text connects",
-        FIELD_REPORT,
+        "Live: terraform-provider-aws#17955",
         "handshake",
         "test_handshake.py::test_a_stage_that_does_not_exist_is_forbidden",
     ),
@@ -155,7 +155,7 @@ CORRECTIONS = (
         "Handshake headers",
         "spelt as the client spelt them, repeated ones all in `multiValueHeaders`, without `Connection` and `Upgrade`",
         "lower case, the last of each, both included",
-        FIELD_REPORT,
+        EVENT_SAMPLES,
         "headers",
         "test_events.py::test_connect_has_the_headers_as_the_client_wrote_them",
     ),
@@ -163,7 +163,7 @@ CORRECTIONS = (
         "Forwarding headers",
         "`X-Forwarded-For`, `-Port`, `-Proto` and `X-Amzn-Trace-Id` are added",
         "absent",
-        FIELD_REPORT,
+        EVENT_SAMPLES,
         "headers",
         "test_events.py::test_connect_has_the_headers_api_gateway_adds",
     ),
@@ -179,7 +179,7 @@ CORRECTIONS = (
         "Message that no route serves",
         "frame `Forbidden`; the connection stays open",
         "silence",
-        FIELD_REPORT,
+        "Live: dvmatyun/web_socket#13",
         "routes",
         "test_messages.py::test_an_unroutable_message_is_forbidden",
     ),
@@ -195,7 +195,7 @@ CORRECTIONS = (
         "Failing function on a message",
         "frame `Internal server error` (time-out, throttle and malformed answer: the same, unverified)",
         "the exception's text goes to the client",
-        FIELD_REPORT,
+        "Live: simple-websockets-chat-app#42",
         "replies",
         "test_messages.py::test_a_failing_function_is_answered_for",
     ),
@@ -250,10 +250,10 @@ CORRECTIONS = (
     ),
     Correction(
         "Invoke permission",
-        "a statement for `apigateway.amazonaws.com` whose source ARN matches the route; without one 502 or the frame "
-        "`Internal server error` (both unverified)",
+        "a statement for `apigateway.amazonaws.com` whose source ARN matches the route; without one the handshake gets "
+        "500, a message the frame `Internal server error` (unverified)",
         "not needed",
-        "Control access to a REST API with API Gateway resource policies; Granting Lambda function access to services",
+        "SDK model of lambda: AddPermission; live: terraform-aws-apigateway-v2#8",
         "permissions",
         "test_functions.py::test_connect_needs_the_permission",
     ),
@@ -269,7 +269,7 @@ CORRECTIONS = (
         "`@connections`: malformed id",
         "400",
         "410",
-        FIELD_REPORT,
+        "Live: localstack#4694",
         "management",
         "test_management.py::test_an_id_of_another_form_is_a_bad_request",
     ),
@@ -285,7 +285,7 @@ CORRECTIONS = (
         "`@connections`: stage",
         "403 if it is missing or unknown, 410 for the connection of another one",
         "404 if missing, else not looked at",
-        FIELD_REPORT,
+        "Live: aws-sdk-php#1955",
         "management",
         "test_management.py::test_the_stage_must_be_in_the_url",
     ),

@@ -107,7 +107,7 @@ class Function:
         source_arn = route_arn(context["apiId"], context["stage"], context["routeKey"])
         if not permissions.permits(record["policy"], function_arn, source_arn):
             logger.warning("%s has no permission to invoke %s", source_arn, function_arn)
-            raise Failure
+            raise Failure(status=500)
         result = lambda_svc._execute_function(record, events.shaped(event, current.get()))
         if result.get("error"):
             logger.warning("%s failed on route %s: %s", self.name, context["routeKey"], result["body"])

@@ -7,6 +7,7 @@ import json
 import secrets
 import zipfile
 from dataclasses import dataclass, field
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import boto3
@@ -82,6 +83,7 @@ class Api:
         return len(self.recorded())
 
 
+@cache
 def client(service: str, endpoint: str) -> Any:
     """Return a boto3 client that tries once, so that each answer is seen."""
     return boto3.client(

@@ -5,12 +5,10 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
-import pytest
-from websockets.exceptions import InvalidStatus
-
 from integration_tests.harness.deadlines import eventually, scaled
 from integration_tests.targets.ministack.tests.apis import ANSWER_OK, RECORD, client, deploy
 from integration_tests.targets.ministack.tests.conftest import CORRECTED, running
+from integration_tests.targets.ministack.tests.test_handshake import handshake
 from integration_tests.targets.ministack.tests.test_messages import error_frame, received
 
 if TYPE_CHECKING:
@@ -149,29 +147,17 @@ async def printed(api: Api) -> list[str]:
 
 
 async def test_reserved_concurrency_holds(on_corrected: Callable[..., Api], on_plain: Callable[..., Api]) -> None:
-    for make, refused in ((on_corrected, True), (on_plain, False)):
+    for make, status in ((on_corrected, 502), (on_plain, 101)):
         api = make(ANSWER_OK)
         limit = {"FunctionName": api.function, "ReservedConcurrentExecutions": 0}
         client("lambda", api.endpoint).put_function_concurrency(**limit)
-        assert await is_refused(api) is refused
+        assert (await handshake(api)).status_code == status
 
 
-PERMISSIONS = {
-    "the whole API": ("{api}/*", True),
-    "any route of any stage": ("{api}/*/*", True),
-    "the route": ("{api}/test/$connect", True),
-    "another route": ("{api}/test/$default", False),
-    "another stage": ("{api}/live/$connect", False),
-    "another API": ("arn:aws:execute-api:us-east-1:123456789012:other/*", False),
-    "none": (None, False),
-}
-
-
-@pytest.mark.parametrize(("permission", "permits"), PERMISSIONS.values(), ids=PERMISSIONS.keys())
-async def test_connect_needs_the_permission(
-    on_corrected: Callable[..., Api], permission: str | None, *, permits: bool
-) -> None:
-    assert await is_refused(on_corrected(ANSWER_OK, permission=permission)) is not permits
+async def test_connect_needs_the_permission(on_corrected: Callable[..., Api]) -> None:
+    assert (await handshake(on_corrected(ANSWER_OK, permission="{api}/test/$connect"))).status_code == 101
+    assert (await handshake(on_corrected(ANSWER_OK, permission="{api}/test/$default"))).status_code == 500
+    assert (await handshake(on_corrected(ANSWER_OK, permission=None))).status_code == 500
 
 
 async def test_a_message_needs_the_permission(on_corrected: Callable[..., Api]) -> None:
@@ -180,14 +166,30 @@ async def test_a_message_needs_the_permission(on_corrected: Callable[..., Api]) 
         assert await error_frame(socket) == "Internal server error"
 
 
+async def test_an_alias_needs_a_permission_of_its_own(on_corrected: Callable[..., Api]) -> None:
+    api = on_corrected(ANSWER_OK)
+    functions = client("lambda", api.endpoint)
+    version = functions.publish_version(FunctionName=api.function)["Version"]
+    functions.create_alias(FunctionName=api.function, Name="live", FunctionVersion=version)
+    point_to_alias(api, "live")
+    assert (await handshake(api)).status_code == 500
+    functions.add_permission(
+        FunctionName=api.function,
+        Qualifier="live",
+        StatementId="gateway-live",
+        Action="lambda:InvokeFunction",
+        Principal="apigateway.amazonaws.com",
+    )
+    assert (await handshake(api)).status_code == 101
+
+
+def point_to_alias(api: Api, alias: str) -> None:
+    """Let the API's integration invoke an alias of the function."""
+    gateway = client("apigatewayv2", api.endpoint)
+    (integration,) = gateway.get_integrations(ApiId=api.api_id)["Items"]
+    uri = integration["IntegrationUri"].replace("/invocations", f":{alias}/invocations")
+    gateway.update_integration(ApiId=api.api_id, IntegrationId=integration["IntegrationId"], IntegrationUri=uri)
+
+
 async def test_plain_ministack_needs_no_permission(on_plain: Callable[..., Api]) -> None:
-    assert not await is_refused(on_plain(ANSWER_OK, permission=None))
-
-
-async def is_refused(api: Api) -> bool:
-    """Whether a handshake is refused."""
-    try:
-        async with api.connect():
-            return False
-    except InvalidStatus:
-        return True
+    assert (await handshake(on_plain(ANSWER_OK, permission=None))).status_code == 101

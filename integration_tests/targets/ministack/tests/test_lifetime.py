@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from websockets.asyncio.client import ClientConnection
 
-FACTOR = 0.0005 * scaled(1)
+FACTOR = 0.001 * scaled(1)
 IDLE = 600 * FACTOR
 LIFETIME = 7200 * FACTOR
 GOING_AWAY = (1001, "Going away")
@@ -71,7 +71,7 @@ async def talk(api: Api, socket: ClientConnection, connection_id: str) -> None:
             await socket.send("still here")
         else:
             await asyncio.to_thread(management.post_to_connection, ConnectionId=connection_id, Data=b"still here")
-        await asyncio.sleep(IDLE / 4)
+        await asyncio.sleep(IDLE / 10)
 
 
 async def closed_after_messages(socket: ClientConnection) -> tuple[int, str]:

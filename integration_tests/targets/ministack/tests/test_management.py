@@ -49,14 +49,12 @@ def post(api: Api, connection_id: str, data: bytes = b"hello", **options: str) -
 
 
 async def test_signed_posts_reach_an_id_that_has_to_be_encoded(on_corrected: Callable[..., Api]) -> None:
-    async with connected(on_corrected(RECORD_EVENTS)) as (socket, connection_id):
-        api = on_corrected()
-        assert post(api, connection_id) == 410  # the id of another API's connection
     api = on_corrected(RECORD_EVENTS)
     async with connected(api) as (socket, connection_id):
         assert connection_id.endswith("=")
         assert post(api, connection_id) == 200
         assert await received(socket) == "hello"
+        assert post(on_corrected(), connection_id) == 410  # through another API
 
 
 async def test_an_id_of_another_form_is_a_bad_request(
