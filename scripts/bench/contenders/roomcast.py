@@ -1,0 +1,34 @@
+"""Roomcast's fan-out engine."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+from roomcast.fanout import Engine, Recipient
+
+from scripts.bench.contenders import measure
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+def main() -> None:
+    """Send."""
+    options = measure.arguments()
+
+    def room() -> Iterator[Recipient]:
+        # As from the table: one by one, and nobody knows how many will come.
+        for number in range(options.recipients):
+            yield Recipient(f"BFHPhf{number:07}AM=", 0)
+
+    def work() -> int:
+        engine = Engine(options.url, measure.region())
+        report = engine.deliver(room(), measure.MESSAGE.encode(), deadline=time.monotonic() + 600)
+        return report.delivered
+
+    measure.run(work)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,202 @@
+"""The processes of a benchmark: servers with a certificate of their own, and contenders one after the other."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import trustme
+
+from scripts.bench.contenders import measure
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+WORK = REPOSITORY / "build" / "bench"
+HANDLERS = WORK / "handlers"
+AUTHORITY = WORK / "authority.pem"
+CERTIFICATE = WORK / "certificate.pem"
+NODE_PACKAGE = "@aws-sdk/client-apigatewaymanagementapi"
+NODE_PACKAGE_RANGE = "^3.900.0"
+H2LOAD_CONNECTIONS = 8
+TIMEOUT_SECONDS = 1800
+
+# As long as those of a Lambda function: every signed request carries it.
+SESSION_TOKEN = "IQoJb3JpZ2luX2Vj" * 56
+
+
+class Run(NamedTuple):
+    """What one contender's run came to.
+
+    Attributes:
+        delivered: Messages delivered; the contender failed if these are fewer than the recipients.
+        cpu_s: CPU time of the sending, in seconds; for h2load that of the process.
+        wall_s: Wall time of the sending, in seconds.
+        peak_rss_mb: The largest the process has been; None where it cannot be known.
+        connections: Connections that the sink has seen.
+        requests: Requests that the sink has seen.
+    """
+
+    delivered: int
+    cpu_s: float
+    wall_s: float
+    peak_rss_mb: float | None
+    connections: int
+    requests: int
+
+
+def prepare() -> None:
+    """Make a certificate that only the benchmark's processes trust."""
+    WORK.mkdir(parents=True, exist_ok=True)
+    authority = trustme.CA()
+    authority.cert_pem.write_to_path(str(AUTHORITY))
+    authority.issue_cert("localhost", "127.0.0.1").private_key_and_cert_chain_pem.write_to_path(str(CERTIFICATE))
+
+
+def environment(**more: str) -> dict[str, str]:
+    """The environment of a function that talks to the benchmark's servers."""
+    return {
+        "PATH": os.environ["PATH"],
+        "HOME": os.environ.get("HOME", ""),
+        "PYTHONPATH": f"{HANDLERS}{os.pathsep}{REPOSITORY}",
+        "PYTHONDONTWRITEBYTECODE": "1",
+        "AWS_REGION": "eu-west-1",
+        "AWS_DEFAULT_REGION": "eu-west-1",
+        "AWS_ACCESS_KEY_ID": "ASIAIOSFODNN7EXAMPLE",
+        "AWS_SECRET_ACCESS_KEY": "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY",
+        "AWS_SESSION_TOKEN": SESSION_TOKEN,
+        "AWS_CA_BUNDLE": str(AUTHORITY),
+        "NODE_EXTRA_CA_CERTS": str(AUTHORITY),
+        "ROOMCAST_TABLE_NAME": "connections",
+        "ROOMCAST_MANAGEMENT_ENDPOINT": "https://localhost/live",
+        **more,
+    }
+
+
+@contextlib.contextmanager
+def server(module: str, *arguments: str) -> Iterator[tuple[int, dict[str, Any]]]:
+    """Run a server; gives its port and, once it has been stopped, what it says in the end."""
+    command = [sys.executable, "-m", f"scripts.bench.{module}", "--certificate", str(CERTIFICATE), *arguments]
+    process = subprocess.Popen(command, cwd=REPOSITORY, env=environment(), stdout=subprocess.PIPE, text=True)
+    last_words: dict[str, Any] = {}
+    try:
+        assert process.stdout is not None
+        yield int(process.stdout.readline()), last_words
+    finally:
+        process.terminate()
+        rest, _ = process.communicate(timeout=30)
+        with contextlib.suppress(ValueError):
+            last_words.update(json.loads(rest))
+
+
+def contend(name: str, recipients: int, *sink_options: str, **more: str) -> tuple[Run, dict[str, Any]]:
+    """Have a contender send to a number of recipients, on a sink of its own; also gives what the sink has seen.
+
+    Raises:
+        subprocess.CalledProcessError: The contender failed.
+    """
+    with server("sink", *sink_options) as (port, seen):
+        url = f"https://localhost:{port}/live"
+        cost = h2load(url, recipients) if name == "h2load" else json.loads(output(name, url, recipients, more))
+    run = Run(**cost, connections=seen["connections"], requests=seen["requests"])
+    return run, seen
+
+
+def output(name: str, url: str, recipients: int, more: dict[str, str]) -> str:
+    """Run a contender that measures itself."""
+    if name == "node_sdk3":
+        shutil.copy(Path(__file__).parent / "contenders" / "node_sdk3.mjs", WORK)
+        command: Sequence[str] = ["node", str(WORK / "node_sdk3.mjs")]
+    else:
+        command = [sys.executable, "-m", f"scripts.bench.contenders.{name}"]
+    return run_process([*command, url, str(recipients)], more)
+
+
+def run_process(command: Sequence[str], more: dict[str, str]) -> str:
+    """Run a command in a function's environment and give what it prints; complaints are shown only if it fails."""
+    finished = subprocess.run(
+        command,
+        cwd=REPOSITORY,
+        env=environment(**more),
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=TIMEOUT_SECONDS,
+    )
+    if finished.returncode:
+        sys.stderr.write(finished.stderr[-2000:])
+        finished.check_returncode()
+    return finished.stdout
+
+
+def h2load(url: str, recipients: int) -> dict[str, Any]:
+    """Send as many requests of the same size with h2load: in C, without signing, all to one connection id."""
+    message = WORK / "message.txt"
+    message.write_text(measure.MESSAGE)
+    headers = {
+        "x-amz-date": "20241111T135906Z",
+        "x-amz-security-token": SESSION_TOKEN,
+        "authorization": "AWS4-HMAC-SHA256 Credential=" + "x" * 200,
+    }
+    command = ["h2load", "--h1", "-n", str(recipients), "-c", str(min(H2LOAD_CONNECTIONS, recipients)), "-t", "1"]
+    command += ["-d", str(message), *(f"-H{name}: {value}" for name, value in headers.items())]
+    started = time.monotonic()
+    process = subprocess.Popen([*command, f"{url}/@connections/BFHPhf0000000AM%3D"], stdout=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    text = process.stdout.read()
+    _, _, usage = os.wait4(process.pid, 0)
+    process.returncode = 0
+    [succeeded] = re.findall(r"(\d+) succeeded", text)
+    return {
+        "delivered": int(succeeded),
+        "cpu_s": usage.ru_utime + usage.ru_stime,
+        "wall_s": time.monotonic() - started,
+        "peak_rss_mb": None,
+    }
+
+
+def unpack_handlers() -> list[str]:
+    """Build the zips and lay out what is in them, as Lambda does; gives the names of the handlers."""
+    run_process([sys.executable, "scripts/build_handlers.py"], {})
+    shutil.rmtree(HANDLERS, ignore_errors=True)
+    zips = sorted((REPOSITORY / "build" / "handlers").glob("*.zip"))
+    for each in zips:
+        shutil.unpack_archive(each, HANDLERS)
+    shutil.copy(Path(__file__).parent / "contenders" / "boto3_handler.py", HANDLERS)
+    return [each.stem for each in zips]
+
+
+def start_up(module: str) -> tuple[float, float]:
+    """Import a handler in a new process; gives CPU seconds of the import and the peak size of the process in MB.
+
+    Like on Lambda, the handlers' own bytecode is not cached, that of the standard library and of boto3 is.
+    """
+    code = f"import time; t = time.process_time(); import {module}; print(time.process_time() - t)"
+    code += "; from scripts.bench.contenders import measure; print(measure.peak_rss_mb())"
+    cpu, size = run_process([sys.executable, "-c", code], {}).split()
+    return float(cpu), float(size)
+
+
+def missing(name: str) -> str:
+    """Why a contender cannot take part; empty if it can."""
+    if name == "h2load":
+        return "" if shutil.which("h2load") else "h2load is not installed"
+    if name != "node_sdk3" or (WORK / "node_modules" / NODE_PACKAGE).exists():
+        return ""
+    if not shutil.which("npm"):
+        return "node is not installed"
+    (WORK / "package.json").write_text(
+        json.dumps({"private": True, "dependencies": {NODE_PACKAGE: NODE_PACKAGE_RANGE}})
+    )
+    command = ["npm", "install", "--no-audit", "--no-fund", "--no-package-lock", "--loglevel=error"]
+    installed = subprocess.run(command, cwd=WORK, check=False, stdout=subprocess.DEVNULL)
+    return "" if installed.returncode == 0 else f"npm cannot install {NODE_PACKAGE}"
