@@ -76,6 +76,11 @@ format: require-terraform $(TOX) ## format Python and Terraform, and fill the mo
 	@$(TOX) run -q -e format
 
 
+.PHONY: bench
+bench: $(TOX) ## measure what a message costs, beside boto3 and the AWS SDK for JavaScript; takes minutes
+	@$(TOX) run -q -e bench
+
+
 .PHONY: clean
 clean: ## remove the stack of `make up`, and everything generated
 	@if [ -e build/stack ]; then $(MAKE) down; fi
