@@ -1,0 +1,7 @@
+provider "aws" {}
+
+module "roomcast" {
+  source = "../../modules/backend"
+
+  name = var.name
+}

@@ -1,0 +1,66 @@
+# Emulators have no host for each bucket; AWS serves both forms.
+provider "aws" {
+  s3_use_path_style = true
+}
+
+module "chat" {
+  source = "../../modules/backend"
+
+  name                = "${var.name}-chat"
+  handlers_bucket     = var.handlers_bucket
+  management_endpoint = var.management_endpoint
+}
+
+module "alerts" {
+  source = "../../modules/backend"
+
+  name                = "${var.name}-alerts"
+  handlers_bucket     = var.handlers_bucket
+  management_endpoint = var.management_endpoint
+  stage_name          = "v1"
+
+  additional_routes = {
+    "me" = {
+      function_name         = module.me.function_name
+      invoke_arn            = module.me.invoke_arn
+      throttling_rate_limit = 100
+    }
+  }
+}
+
+# A route of another team: a function of its own, with rights of its own, in its own hands. Its code is that of whoami
+# here, so that the example needs no zip but those of `make build`.
+module "me" {
+  source = "../../modules/handler"
+
+  name             = "${var.name}-me"
+  description      = "Tells a client who it is."
+  filename         = local.zip
+  handler          = "whoami.handler"
+  source_code_hash = filebase64sha256(local.zip)
+
+  environment = {
+    ROOMCAST_MANAGEMENT_ENDPOINT = module.alerts.management_endpoint
+    ROOMCAST_TABLE_NAME          = module.alerts.connections_table_name
+  }
+
+  policy = jsonencode({
+    Version = "2012-10-17"
+    Statement = [
+      {
+        Effect   = "Allow"
+        Action   = "dynamodb:GetItem"
+        Resource = module.alerts.connections_table_arn
+      },
+      {
+        Effect   = "Allow"
+        Action   = "execute-api:ManageConnections"
+        Resource = "${module.alerts.stage_execution_arn}/POST/@connections/*"
+      },
+    ]
+  })
+}
+
+locals {
+  zip = "${path.module}/../../../build/handlers/whoami.zip"
+}
