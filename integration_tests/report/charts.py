@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from integration_tests.report.model import Document
 
 WIDTH = 960
-LEFT, RIGHT = 76, 16
+LEFT, RIGHT = 76, 28
 TIME_STEPS = (0.1, 0.5, 1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1_800, 3_600, 7_200, 14_400)
 PERCENTILES = ("p50_ms", "p95_ms", "p99_ms", "max_ms")
 

@@ -113,6 +113,14 @@ def test_a_text_that_this_run_did_not_make_is_unexpected(ledger: Ledger, text: s
     assert ledger.verdict().total == Tally(unexpected=1)
 
 
+def test_a_message_of_another_run_is_not_taken_for_ours(ledger: Ledger) -> None:
+    a = joined(ledger, "a")
+    text = send(ledger.sender("lobby", "a"), 1.0, to=[], ledger=ledger)
+    ledger.receive(a, text.replace("run|", "run2|"), 1.01)
+    total = ledger.verdict().total
+    assert (total.delivered, total.lost, total.unexpected) == (0, 1, 1)
+
+
 def test_a_message_that_was_never_sent_is_unexpected(ledger: Ledger) -> None:
     ledger.receive(joined(ledger, "a"), "run|lobby|a|999999999|1000000|", 1.0)
     verdict = ledger.verdict()

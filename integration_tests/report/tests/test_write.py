@@ -70,6 +70,24 @@ def test_the_numbers_of_the_page_equal_the_documents(document: Document) -> None
     assert {"/faults/0/struck", "/departures/kinds/0/gone/max_ms", "/timeline/0/p95_ms"} <= shown
 
 
+def test_every_number_stands_beside_its_own_name(document: Document) -> None:
+    html = html_text(document)
+    tiles = dict(re.findall(r'<dt>([^<]*)</dt><dd><data value="[^"]*" data-pointer="([^"]*)"', html))
+    assert tiles == {
+        "lost": "/invariants/lost",
+        "missing": "/invariants/missing",
+        "duplicated": "/invariants/duplicated",
+        "unexpected": "/invariants/unexpected",
+        "items left": "/departures/items_left",
+        "connected": "/connects/success_ratio",
+        "latency p50": "/latency/p50_ms",
+        "latency p99": "/latency/p99_ms",
+    }
+    rows = re.findall(r'<th scope="row">(\w+)</th><td class="number"><data [^>]*data-pointer="([^"]*)"', html)
+    assert len(rows) == 11
+    assert all(pointer == f"/invariants/{name}" for name, pointer in rows)
+
+
 def test_the_page_carries_the_document(document: Document) -> None:
     assert json.loads(Page(html_text(document)).document) == document
 
