@@ -1,7 +1,7 @@
 """Signed HTTP/1.1 over kept-alive TLS connections, in the standard library alone.
 
-``Client`` is what DynamoDB and SQS are called with: one request at a time. ``Connection`` is the non-blocking part below
-it, which the fan-out engine drives by the hundred.
+``Client`` is what DynamoDB and SQS are called with: one request at a time. ``Connection`` is the non-blocking part
+below it, which the fan-out engine drives by the hundred.
 """
 
 from __future__ import annotations
@@ -158,21 +158,37 @@ class Endpoint:
         self._next += 1
         return self._addresses[self._next % count]
 
+    @property
+    def alternatives(self) -> bool:
+        """Whether more than one address is left to try."""
+        return len(self._addresses) > 1
+
     def avoid(self, address: Address) -> None:
         """Note that an address accepts no connection: it is left out until the next look-up, unless it is the last."""
-        if len(self._addresses) > 1 and address in self._addresses:
+        if self.alternatives and address in self._addresses:
             self._addresses.remove(address)
 
 
 class Connection:
     """One non-blocking connection with at most one request under way.
 
-    Its owner waits until the socket is ready for ``interest`` and then calls ``establish`` until that returns true; after
-    that ``send`` and, whenever the socket is readable, ``receive``. Every method raises ``OSError`` or ``ProtocolError`` when
-    the connection is of no more use; ``close`` it then.
+    Its owner waits until the socket is ready for ``interest`` and then calls ``establish``, until ``established``;
+    after that ``send`` and, whenever the socket is ready again, ``receive`` and ``flush``. Every method raises
+    ``OSError`` or ``ProtocolError`` when the connection is of no more use: ``close`` it then.
 
     Args:
         endpoint: Where to; the next of its addresses is used.
+
+    Attributes:
+        interest: What to wait for: ``selectors.EVENT_READ``, ``EVENT_WRITE`` or both.
+        established: Whether requests can be sent.
+        answers: How many answers have been read.
+        address: Where it connects to.
+        used_at: When the last answer was read, in Unix time.
+
+    Raises:
+        OSError: The connection was refused at once.
+        TransportError: The host name does not resolve.
     """
 
     __slots__ = (
@@ -185,7 +201,6 @@ class Connection:
         "answers",
         "established",
         "interest",
-        "opened_at",
         "used_at",
     )
 
@@ -197,7 +212,6 @@ class Connection:
         self.answers = 0
         self.established = False
         self.interest = selectors.EVENT_WRITE
-        self.opened_at = time.monotonic()
         self.used_at = time.time()
         self._socket = socket.socket(self.address.family, socket.SOCK_STREAM)
         self._read: Callable[[int], bytes] = self._socket.recv
@@ -219,10 +233,15 @@ class Connection:
         """Whether a part of the answer has arrived."""
         return self._parser is not None
 
-    def establish(self) -> bool:
-        """Go on connecting; true once requests can be sent."""
-        self.established = self._establish()
-        return self.established
+    def establish(self) -> None:
+        """Go on connecting."""
+        if not isinstance(self._socket, ssl.SSLSocket):
+            _check(self._socket.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR))
+            if self._endpoint.tls:
+                self._socket = self._endpoint.wrap(self._socket)
+                self._read = self._socket.read
+        self.interest = selectors.EVENT_READ
+        self.established = not isinstance(self._socket, ssl.SSLSocket) or self._shake_hands(self._socket)
 
     def send(self, request: bytes) -> None:
         """Send a request, as far as the socket takes it now; ``flush`` sends the rest."""
@@ -290,17 +309,9 @@ class Connection:
             return answer._replace(keep_alive=False)
         return answer
 
-    def _establish(self) -> bool:
-        if not isinstance(self._socket, ssl.SSLSocket):
-            _check(self._socket.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR))
-            if not self._endpoint.tls:
-                self.interest = selectors.EVENT_READ
-                return True
-            self._socket = self._endpoint.wrap(self._socket)
-            self._read = self._socket.read
-        self.interest = selectors.EVENT_READ
+    def _shake_hands(self, encrypted: ssl.SSLSocket) -> bool:
         try:
-            self._socket.do_handshake()
+            encrypted.do_handshake()
         except ssl.SSLWantReadError:
             return False
         except ssl.SSLWantWriteError:
@@ -332,8 +343,7 @@ class Client:
         """Send a request and wait for its answer, whatever its status.
 
         The request is sent once. Only if a kept-alive connection turns out to be closed before any byte of the answer
-        is it sent again, on a new connection: ``Response.resent`` and ``TransportError.sent`` tell that it may have been
-        received.
+        is it sent again, on a new connection: ``Response.resent`` tells that it may have been received twice.
 
         Args:
             method: HTTP method.

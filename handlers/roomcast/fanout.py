@@ -280,7 +280,9 @@ class _FanOut:
             if not self._busy and not self._fresh and not self._again:
                 return
             for line in self._wait(now):
-                self._advance(line)
+                # Work on one line may have given another one a post, and found it broken.
+                if line in self._lines.all:
+                    self._advance(line)
             now = time.monotonic()
             if now >= self._next_check:
                 self._check(now)
@@ -392,19 +394,23 @@ class _FanOut:
 
     def _advance(self, line: _Line) -> None:
         """Take the steps that a connection is ready for."""
+        connecting = not line.established
+        answer = None
         try:
-            if not line.established:
-                if line.establish():
-                    self._established(line)
-            elif (answer := line.receive(empty_success)) is not None:
-                self._answered(line, answer)
-                return
+            if connecting:
+                line.establish()
             else:
-                line.flush()
+                answer = line.receive(empty_success)
+                if answer is None:
+                    line.flush()
         except (OSError, ProtocolError) as error:
             self._lost(line, error)
-        else:
-            self._lines.watch(line)
+            return
+        self._lines.watch(line)
+        if answer is not None:
+            self._answered(line, answer)
+        elif connecting and line.established:
+            self._established(line)
 
     def _established(self, line: _Line) -> None:
         now = time.monotonic()
@@ -452,6 +458,7 @@ class _FanOut:
                 self._back_off(post, now)
         elif not line.established:
             self._connecting -= 1
+            self._lines.endpoint.avoid(line.address)
             self._connect_failed(error, now)
 
     def _connect_failed(self, error: Exception, now: float) -> None:
@@ -459,9 +466,9 @@ class _FanOut:
         if isinstance(error, ssl.SSLCertVerificationError) and not self._busy and not self._lines.idle:
             # Another try would find the same certificate.
             self._stop_at = now
-        if self._connect_failures:
-            self._connect_not_before = now + _pause(self._connect_failures)
         self._connect_failures += 1
+        if self._connect_failures > 1 and not self._lines.endpoint.alternatives:
+            self._connect_not_before = now + _pause(self._connect_failures)
 
     # What an answer means.
 
@@ -582,12 +589,12 @@ class _Lines:
     """The engine's connections: those of one fan-out serve the next one, too."""
 
     def __init__(self, endpoint: Endpoint, limit: int) -> None:
+        self.endpoint = endpoint
         self.limit = limit
         self.all: set[_Line] = set()
         self.idle: list[_Line] = []
         self.latency = 0.0
         self.mean_latency = 0.0
-        self._endpoint = endpoint
         self._latency_is_guessed = True
         self._selector = selectors.DefaultSelector()
 
@@ -607,7 +614,7 @@ class _Lines:
             OSError: It was refused at once.
             TransportError: The host name does not resolve.
         """
-        line = _Line(self._endpoint)
+        line = _Line(self.endpoint)
         self._selector.register(line, line.interest, line)
         self.all.add(line)
 
@@ -638,8 +645,6 @@ class _Lines:
         self.all.remove(line)
         if line in self.idle:
             self.idle.remove(line)
-        if not line.established:
-            self._endpoint.avoid(line.address)
         self._selector.unregister(line)
         line.close()
 

@@ -689,9 +689,8 @@ class InstantLine(fanout._Line):
     def fileno(self) -> int:
         return self._pipe[1]
 
-    def establish(self) -> bool:
+    def establish(self) -> None:
         self.established = True
-        return True
 
     def send(self, request: bytes) -> None:
         assert request.endswith(b"\r\n\r\nhello")
