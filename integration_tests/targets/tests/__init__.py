@@ -1,0 +1,1 @@
+"""What the targets do at their seams, without a target under test."""

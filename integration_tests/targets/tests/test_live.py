@@ -1,0 +1,89 @@
+"""The live target: what it makes of a URL or of Terraform's outputs."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import pytest
+
+from integration_tests.targets.catalogue import create_target
+from integration_tests.targets.interface import Capability, TargetError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+URL = "wss://abc.execute-api.eu-central-1.amazonaws.com/live"
+ENDPOINT = URL.replace("wss", "https")
+VALUES = {
+    "websocket_url": URL,
+    "management_endpoint": ENDPOINT,
+    "connections_table_arn": "arn:aws:dynamodb:eu-central-1:111122223333:table/chat",
+    "connections_table_name": "chat",
+    "log_group_names": {"connect": "/aws/lambda/chat-connect"},
+}
+
+
+@pytest.fixture(autouse=True)
+def _no_stack(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever runs the tests may have sourced build/stack/env."""
+    monkeypatch.delenv("ROOMCAST_MANAGEMENT_ENDPOINT", raising=False)
+    monkeypatch.delenv("AWS_PROFILE", raising=False)
+
+
+@pytest.fixture
+def outputs(tmp_path: Path) -> Path:
+    """A file with what `terraform output -json` prints."""
+    file = tmp_path / "outputs.json"
+    file.write_text(json.dumps({name: {"sensitive": False, "value": value} for name, value in VALUES.items()}))
+    return file
+
+
+def test_url_alone_is_a_black_box() -> None:
+    with create_target("live", URL) as target:
+        assert target.deployment.websocket_url == URL
+        assert target.aws is None
+        assert "--outputs" in target.lacks()[Capability.TABLE]
+
+
+def test_outputs_give_url_table_region_and_management_api(outputs: Path) -> None:
+    with create_target("live", outputs_file=outputs) as target:
+        assert target.deployment.websocket_url == URL
+        assert target.deployment.management_endpoint == ENDPOINT
+        assert target.deployment.outputs["connections_table_name"] == "chat"
+        assert target.aws is not None
+        assert target.aws.session.region_name == "eu-central-1"
+        assert Capability.TABLE not in target.lacks()
+
+
+def test_given_url_is_preferred_to_the_one_in_the_outputs(outputs: Path) -> None:
+    assert create_target("live", "ws://127.0.0.1:1/live", outputs).deployment.websocket_url == "ws://127.0.0.1:1/live"
+
+
+def test_nothing_is_ever_deployed(outputs: Path) -> None:
+    with create_target("live", outputs_file=outputs) as target, pytest.raises(TargetError, match="never changed"):
+        target.deploy("second")
+
+
+@pytest.mark.parametrize("content", ["", "[]", '{"websocket_url": "wss://x"}', '{"websocket_url": {}}'])
+def test_other_files_are_refused(tmp_path: Path, content: str) -> None:
+    file = tmp_path / "outputs.json"
+    file.write_text(content)
+
+    with pytest.raises(TargetError, match="does not hold what `terraform output -json` prints"):
+        create_target("live", outputs_file=file)
+
+
+def test_missing_file_is_named(tmp_path: Path) -> None:
+    with pytest.raises(TargetError, match=r"nowhere\.json"):
+        create_target("live", outputs_file=tmp_path / "nowhere.json")
+
+
+def test_no_stage_at_all_is_refused() -> None:
+    with pytest.raises(TargetError, match="--websocket-url"):
+        create_target("live")
+
+
+def test_stage_for_another_target_is_refused() -> None:
+    with pytest.raises(TargetError, match="--target live"):
+        create_target("local", URL)

@@ -1,0 +1,257 @@
+"""A stack that stays: an emulator in the background with Roomcast applied to it.
+
+``python -m scripts.stack up`` starts it, or brings a running one up to date; ``plan`` exits with 0 only if nothing
+would change (2 if something would); ``status`` tells what there is (3 if nothing runs); ``down`` removes it without a
+trace. Everything it keeps is in ``build/stack/``; others read
+
+- ``outputs.json``: what ``terraform output -json`` prints;
+- ``env``: ``export`` lines that make boto3, the AWS CLI and Terraform talk to the stack, and its two URLs as they are
+  reached here, where Terraform's outputs name AWS's.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import shlex
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING
+
+from filelock import FileLock
+
+from integration_tests.harness.deadlines import scaled
+from integration_tests.targets import emulator
+from integration_tests.targets.aws import emulator_environment
+from integration_tests.targets.deployment import Instance
+from integration_tests.targets.emulator import BUILD, REPOSITORY, Emulator
+from integration_tests.targets.interface import TargetError
+from integration_tests.targets.local import place_of
+from scripts import build_handlers
+from scripts.build_handlers import BuildError
+from scripts.terraform import TerraformError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+FOLDER = BUILD / "stack"
+NOTHING_RUNS = "no stack is running; `make up` starts one"
+CHANGES = 2
+NOT_RUNNING = 3
+INTERRUPTED = 130
+
+
+@dataclass(frozen=True)
+class Background:
+    """The emulator's process, as one command tells the next.
+
+    Attributes:
+        pid: Its process id, and that of the group it leads.
+        port: TCP port on 127.0.0.1.
+        account: Account id by which it is known again.
+    """
+
+    pid: int
+    port: int
+    account: str
+
+    @property
+    def emulator(self) -> Emulator:
+        """The emulator as a target sees it."""
+        return Emulator(self.port, self.account)
+
+    def is_ours(self) -> bool:
+        """Whether the process id still belongs to the emulator and not to whoever was given it since."""
+        if self.emulator.is_running():
+            return True
+        show = ["ps", "-o", "command=", "-p", str(self.pid)]
+        command = subprocess.run(show, capture_output=True, text=True, check=False).stdout
+        return "integration_tests.targets.ministack" in command
+
+    def end(self) -> None:
+        """End the process and its functions: first asked, then killed."""
+        for number in (signal.SIGTERM, signal.SIGKILL):
+            deadline = time.monotonic() + scaled(5)
+            while time.monotonic() < deadline:
+                try:
+                    os.killpg(self.pid, number)
+                except ProcessLookupError:
+                    return
+                time.sleep(0.1)
+
+
+@dataclass(frozen=True)
+class Stack:
+    """The commands, each of which returns its exit status.
+
+    Attributes:
+        folder: Where everything is kept that must outlive a command.
+    """
+
+    folder: Path = FOLDER
+
+    def up(self) -> int:
+        """Start the emulator if necessary, apply what has changed, and tell how to talk to it."""
+        build_handlers.build()
+        if background := self._running():
+            self._apply(background)
+        else:
+            self._remove()
+            try:
+                background = self._start()
+                self._apply(background)
+            except BaseException:
+                self._remove()
+                raise
+        print(self._description(background))
+        return 0
+
+    def plan(self) -> int:
+        """Tell whether an apply would change anything."""
+        background = self._running()
+        if background is None:
+            print(NOTHING_RUNS, file=sys.stderr)
+            return NOT_RUNNING
+        workspace = self._instance(background).workspace
+        workspace.init()
+        found = workspace.plan()
+        print(found.text if found.changes else "No changes: the stack is what terraform/ and handlers/ describe.")
+        return CHANGES if found.changes else 0
+
+    def status(self) -> int:
+        """Tell what is running and how to talk to it."""
+        background = self._running()
+        print(self._description(background) if background else NOTHING_RUNS)
+        return 0 if background else NOT_RUNNING
+
+    def down(self) -> int:
+        """Stop the emulator and remove all that belongs to it."""
+        existed = self.folder.exists()
+        self._remove()
+        print("The stack is gone." if existed else "No stack was running.")
+        return 0
+
+    @property
+    def _process_file(self) -> Path:
+        return self.folder / "process.json"
+
+    @property
+    def _log(self) -> Path:
+        return self.folder / "ministack.log"
+
+    @property
+    def _environment_file(self) -> Path:
+        return self.folder / "env"
+
+    def _remembered(self) -> Background | None:
+        """Return the emulator that an earlier command started, running or not."""
+        if not self._process_file.exists():
+            return None
+        return Background(**json.loads(self._process_file.read_text(encoding="utf-8")))
+
+    def _running(self) -> Background | None:
+        background = self._remembered()
+        return background if background and background.emulator.is_running() else None
+
+    def _instance(self, background: Background) -> Instance:
+        return Instance(place_of(background.emulator), self.folder / "terraform")
+
+    def _start(self) -> Background:
+        """Start an emulator that outlives this process."""
+        background: Background | None = None
+
+        def launch(started: Emulator, command: list[str]) -> subprocess.Popen[bytes]:
+            nonlocal background
+            temporary = self.folder / "tmp"
+            temporary.mkdir(parents=True, exist_ok=True)
+            with self._log.open("ab") as log:
+                process = subprocess.Popen(
+                    command,
+                    cwd=REPOSITORY,
+                    env=started.environment(temporary),
+                    stdin=subprocess.DEVNULL,
+                    stdout=log,
+                    stderr=subprocess.STDOUT,
+                    start_new_session=True,
+                )
+            background = Background(process.pid, started.port, started.account)
+            write(self._process_file, json.dumps(asdict(background)))
+            return process
+
+        emulator.start(launch, self._log)
+        assert background is not None
+        self._instance(background).place.create_bucket()
+        return background
+
+    def _apply(self, background: Background) -> None:
+        """Apply the root and write down what others need in order to use it."""
+        instance = self._instance(background)
+        deployment = instance.apply()
+        write(self.folder / "outputs.json", json.dumps(instance.workspace.output(), indent=2))
+        variables = {
+            **emulator_environment(background.emulator.url),
+            "ROOMCAST_WEBSOCKET_URL": deployment.websocket_url,
+            "ROOMCAST_MANAGEMENT_ENDPOINT": str(deployment.management_endpoint),
+        }
+        lines = [f"export {name}={shlex.quote(value)}" for name, value in variables.items()]
+        write(self._environment_file, "\n".join(lines))
+
+    def _remove(self) -> None:
+        background = self._remembered()
+        if background and background.is_ours():
+            background.end()
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def _description(self, background: Background) -> str:
+        url = self._instance(background).deployment().websocket_url
+        return (
+            f"Roomcast is up, on an emulator in the background (process {background.pid}).\n\n"
+            f"  WebSocket URL    {url}\n"
+            f"  two consoles     npx wscat -c '{url}?room=lobby'\n"
+            '  type in one      {"action":"sendmessage","data":"hello world"}\n'
+            f"  AWS tools        source {shown(self._environment_file)}\n"
+            f"  log              {shown(self._log)}\n\n"
+            "`make plan` compares it with terraform/, `make up` brings it up to date, `make down` removes it."
+        )
+
+
+def write(file: Path, text: str) -> None:
+    """Write a text file in one step: whoever reads it now sees the old or the new one."""
+    temporary = file.with_suffix(f".{os.getpid()}")
+    temporary.write_text(f"{text}\n", encoding="utf-8")
+    temporary.replace(file)
+
+
+def shown(path: Path) -> Path:
+    """Return a path as a person in the repository would write it."""
+    return path.relative_to(REPOSITORY) if path.is_relative_to(REPOSITORY) else path
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line; return its exit status."""
+    stack = Stack()
+    commands = {"up": stack.up, "down": stack.down, "plan": stack.plan, "status": stack.status}
+    parser = argparse.ArgumentParser(prog="python -m scripts.stack", description="A stack that stays.")
+    parser.add_argument("command", choices=commands)
+    command = commands[parser.parse_args(arguments).command]
+    signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
+    BUILD.mkdir(exist_ok=True)
+    with FileLock(BUILD / "stack.lock"):  # two of these at once take turns
+        try:
+            return command()
+        except (BuildError, TargetError, TerraformError) as error:
+            print(f"stack: {error}", file=sys.stderr)
+            return 1
+        except KeyboardInterrupt:
+            print("stack: interrupted", file=sys.stderr)
+            return INTERRUPTED
+
+
+if __name__ == "__main__":
+    sys.exit(main())
