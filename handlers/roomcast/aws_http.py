@@ -218,7 +218,7 @@ class Connection:
         try:
             self._socket.setblocking(False)
             self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            _check(self._socket.connect_ex(self.address.socket_address))
+            _check_connecting(self._socket.connect_ex(self.address.socket_address))
         except OSError:
             self._socket.close()
             endpoint.avoid(self.address)
@@ -236,7 +236,7 @@ class Connection:
     def establish(self) -> None:
         """Go on connecting."""
         if not isinstance(self._socket, ssl.SSLSocket):
-            _check(self._socket.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR))
+            _check_connecting(self._socket.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR))
             if self._endpoint.tls:
                 self._socket = self._endpoint.wrap(self._socket)
                 self._read = self._socket.read
@@ -320,7 +320,7 @@ class Connection:
         return True
 
 
-def _check(code: int) -> None:
+def _check_connecting(code: int) -> None:
     if code not in _IN_PROGRESS:
         raise OSError(code, os.strerror(code))
 
@@ -364,26 +364,33 @@ class Client:
             headers,
             body,
         )
-        connection, self._connection = self._connection, None
-        if connection is not None and not connection.usable():
-            connection.close()
-            connection = None
-        if connection is None:
-            return self._exchange(self._connect(deadline), requests.head() + body, deadline)
-        try:
-            return self._exchange(connection, requests.head() + body, deadline)
-        except _StaleConnectionError:
+        message = requests.head() + body
+        resent = False
+        kept = self._take_kept_connection()
+        if kept is not None:
             try:
-                answer = self._exchange(self._connect(deadline), requests.head() + body, deadline)
-            except TransportError as error:
-                raise TransportError(str(error), sent=True) from error
-            return answer._replace(resent=True)
+                return self._exchange(kept, message, deadline)
+            except _StaleConnectionError:
+                resent = True
+        try:
+            answer = self._exchange(self._connect(deadline), message, deadline)
+        except TransportError as error:
+            raise TransportError(str(error), sent=error.sent or resent) from error
+        return answer._replace(resent=resent)
 
     def close(self) -> None:
         """Close the kept-alive connection; the client can be used on."""
         if self._connection is not None:
             self._connection.close()
             self._connection = None
+
+    def _take_kept_connection(self) -> Connection | None:
+        """The connection of the last call, if it is still good; it is kept again after the next answer."""
+        connection, self._connection = self._connection, None
+        if connection is None or connection.usable():
+            return connection
+        connection.close()
+        return None
 
     def _connect(self, deadline: float) -> Connection:
         """Open a connection to the first address that accepts one."""

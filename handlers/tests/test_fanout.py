@@ -90,11 +90,11 @@ def deliver(
     on_gone: Callable[[Sequence[Recipient]], None] | None = None,
     on_failed: Callable[[Sequence[Recipient]], None] | None = None,
 ) -> Report:
-    """One fan-out whose report adds up."""
+    """One fan-out whose report adds up, and that ends in time, give or take what a busy machine oversleeps."""
     deadline = time.monotonic() + seconds
     report = engine.deliver(recipients, data, deadline=deadline, on_gone=on_gone, on_failed=on_failed)
     assert report.recipients == report.delivered + report.gone + report.failed
-    assert time.monotonic() < deadline
+    assert time.monotonic() < deadline + PATIENCE_SECONDS / 10
     return report
 
 
