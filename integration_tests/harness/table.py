@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +15,9 @@ if TYPE_CHECKING:
 
     from types_boto3_dynamodb.client import DynamoDBClient
     from types_boto3_dynamodb.type_defs import QueryOutputTypeDef
+
+ROOM_PREFIX = "roomcast-test-"
+"""Start of the name of every room that the harness leaves anything in: what a sweeper may remove on a stage in use."""
 
 
 @dataclass(frozen=True)
@@ -94,6 +98,31 @@ class ConnectionsTable:
         """Return in how many pages DynamoDB answers a query for everyone in shard 0 of a room."""
         return await asyncio.to_thread(lambda: sum(1 for _ in self._pages_of_room(room, shard=0)))
 
+    def items_of_tests(self, connected_before: int) -> Iterator[dict[str, Any]]:
+        """Yield the items of both kinds that connections to the harness's own rooms left, reading the whole table.
+
+        Args:
+            connected_before: Younger items are passed over; epoch milliseconds.
+        """
+        pages = self.dynamodb.get_paginator("scan").paginate(
+            TableName=self.name,
+            ProjectionExpression="partition_key, sort_key, connected_at, rooms",
+            FilterExpression="connected_at < :before",
+            ExpressionAttributeValues={":before": {"N": str(connected_before)}},
+        )
+        for page in pages:
+            yield from (item for item in page["Items"] if any(map(is_of_tests, rooms_of(item))))
+
+    def delete(self, item: Mapping[str, Any]) -> None:
+        """Delete an item that was read before, unless another connection's has taken its place."""
+        with suppress(self.dynamodb.exceptions.ConditionalCheckFailedException):
+            self.dynamodb.delete_item(
+                TableName=self.name,
+                Key={name: item[name] for name in ("partition_key", "sort_key")},
+                ConditionExpression="connected_at = :read",
+                ExpressionAttributeValues={":read": item["connected_at"]},
+            )
+
     async def _update(self, key: dict[str, Any], attribute: str, value: dict[str, Any]) -> None:
         await asyncio.to_thread(
             self.dynamodb.update_item,
@@ -134,6 +163,19 @@ class ConnectionsTable:
                 found |= {item["partition_key"]["S"].removeprefix("connection#") for item in items}
                 pending = answer["UnprocessedKeys"]
         return found
+
+
+def rooms_of(item: Mapping[str, Any]) -> list[str]:
+    """Return the rooms that an item of either kind is about."""
+    if "rooms" in item:
+        return [*item["rooms"]["M"]]
+    room, _, _ = item["partition_key"]["S"].removeprefix("room#").rpartition("#")
+    return [room]
+
+
+def is_of_tests(room: str) -> bool:
+    """Whether a room is one that only the harness uses."""
+    return room.startswith(ROOM_PREFIX)
 
 
 def connection_key(connection_id: str) -> dict[str, Any]:
