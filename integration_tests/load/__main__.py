@@ -7,11 +7,14 @@ import asyncio
 import json
 import signal
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-from integration_tests.load import budget, options
+from integration_tests.harness.table import ConnectionsTable
+from integration_tests.load import bench, budget, options
 from integration_tests.load.progress import display_of
 from integration_tests.load.run import run
+from integration_tests.load.sweep import sweep
 from integration_tests.load.team import WorkerError
 from integration_tests.report.__main__ import summary
 from integration_tests.report.judgement import DocumentError, Limits, LimitsError, judge
@@ -34,9 +37,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Return 0 if every limit holds, 1 if one is broken, 2 if there could be no run."""
     parser = argparse.ArgumentParser(prog="python -m integration_tests.load", description=__doc__)
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    run_parser = commands.add_parser("run", help="thousands of clients, every message accounted for")
+    run_parser = commands.add_parser(
+        "run", allow_abbrev=False, help="thousands of clients, every message accounted for"
+    )
     options.add_run(run_parser)
     run_parser.set_defaults(command=load)
+    bench_parser = commands.add_parser(
+        "bench", allow_abbrev=False, help="how long a message takes to everyone in a room"
+    )
+    options.add_bench(bench_parser)
+    bench_parser.set_defaults(command=benchmark)
+    sweep_parser = commands.add_parser(
+        "sweep", allow_abbrev=False, help="remove what earlier runs left in a stage's table"
+    )
+    options.add_sweep(sweep_parser)
+    sweep_parser.set_defaults(command=clean_up)
     given = parser.parse_args(arguments)
     # Whoever ends the run politely gets what Ctrl-C gives: everything is closed and removed.
     signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
@@ -67,8 +82,39 @@ def load(given: argparse.Namespace) -> int:
     check_budget(target, budget.usage(plan), accepted=given.i_accept_the_cost)
     document = judge(measure(plan, target), limits, previous)
     paths = write(document, given.report_dir)
-    sys.stdout.writelines(f"{sentence}\n" for sentence in [*summary(document), f"report: {paths['html']}"])
+    for sentence in [*summary(document), f"report: {paths['html']}"]:
+        say(sentence)
     return 0 if document["passed"] else 1
+
+
+def benchmark(given: argparse.Namespace) -> int:
+    """Carry out the fan-out benchmark and write its JSON."""
+    target = options.target_of(given)
+    plans = options.bench_plans_of(given)
+    check_budget(target, budget.usage(*plans), accepted=given.i_accept_the_cost)
+    with target:
+        results = asyncio.run(bench.measure(target.deployment.websocket_url, plans, say))
+        document = bench.document(target, plans, results)
+    file: Path = given.output or Path("build/bench") / f"fan-out-{target.name}.json"
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
+    say(f"result: {file}")
+    return 0 if all(bench.is_clean(result) for result in results) else 1
+
+
+def clean_up(given: argparse.Namespace) -> int:
+    """Remove what runs against a live stage left in its table."""
+    live = Live(None, given.outputs)
+    assert live.aws is not None
+    table = ConnectionsTable(live.aws.dynamodb, live.deployment.outputs["connections_table_name"])
+    sweep(table, older_than=given.older_than, dry_run=given.dry_run, show=say)
+    return 0
+
+
+def say(sentence: str) -> None:
+    """Print a line at once."""
+    sys.stdout.write(f"{sentence}\n")
+    sys.stdout.flush()
 
 
 def measure(plan: Plan, target: Target) -> Document:
@@ -88,7 +134,7 @@ def check_budget(target: Target, usage: budget.Usage, *, accepted: bool) -> None
     """
     if target.name != Live.name:
         return
-    sys.stdout.write(f"{usage}\n")
+    say(str(usage))
     if not (usage.is_small or accepted):
         raise options.OptionsError(
             f"a live stage is spared more than {budget.CONNECTIONS_CEILING} connections or {budget.MESSAGES_CEILING:,} "

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -46,7 +47,7 @@ class Usage:
     """
 
     connections: int
-    quantities: dict[str, float]
+    quantities: dict[str, int]
 
     @property
     def dollars(self) -> float:
@@ -68,21 +69,25 @@ class Usage:
         )
 
 
-def usage(plan: Plan) -> Usage:
-    """Estimate what a plan uses: its messages, each delivered to a room and answered by a receipt, and its clients."""
+def usage(*plans: Plan) -> Usage:
+    """Estimate what plans use one after the other: clients, messages, and each delivery and receipt of theirs."""
+    quantities: Counter[str] = Counter()
+    for plan in plans:
+        quantities.update(_quantities(plan))
+    return Usage(max(plan.connections for plan in plans), dict(quantities))
+
+
+def _quantities(plan: Plan) -> dict[str, int]:
     members = math.ceil(plan.connections / plan.rooms)
     deliveries = plan.messages * members
-    joins = plan.joins
-    invocations = 2 * joins + plan.messages
+    invocations = 2 * plan.joins + plan.messages
     parts = math.ceil(plan.size / METERED_CHARACTERS)
-    return Usage(
-        plan.connections,
-        {
-            "API Gateway messages": parts * (plan.messages + deliveries) + plan.messages,
-            "connection minutes": joins + plan.connections * math.ceil(plan.duration / 60),
-            "DynamoDB write units": joins * WRITE_UNITS_PER_CONNECTION,
-            "DynamoDB read units": plan.messages * (1 + math.ceil(members / MEMBERS_PER_READ_UNIT)),
-            "Lambda invocations": invocations,
-            "Lambda GB-seconds": GIGABYTES * (SECONDS_PER_INVOCATION * invocations + SECONDS_PER_DELIVERY * deliveries),
-        },
-    )
+    seconds = SECONDS_PER_INVOCATION * invocations + SECONDS_PER_DELIVERY * deliveries
+    return {
+        "API Gateway messages": parts * (plan.messages + deliveries) + plan.messages,
+        "connection minutes": plan.joins + plan.connections * math.ceil(plan.duration / 60),
+        "DynamoDB write units": plan.joins * WRITE_UNITS_PER_CONNECTION,
+        "DynamoDB read units": plan.messages * (1 + math.ceil(members / MEMBERS_PER_READ_UNIT)),
+        "Lambda invocations": invocations,
+        "Lambda GB-seconds": math.ceil(GIGABYTES * seconds),
+    }

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 CLIENTS_PER_ROOM = 100
 DEFAULT_MESSAGES = 200
 SOAK_SECONDS = 600.0
+BENCH_RATE = 1.0
+"""Messages per second that the benchmark's cost is estimated with; it sends one when the one before has landed."""
 AWS_CONNECT_RATE = 500.0
 """New connections per second that an account may open (https://docs.aws.amazon.com/apigateway/latest/developerguide/limits.html)."""
 
@@ -94,6 +96,51 @@ def add_run(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--report-dir", type=Path, default=Path("build/reports"), help="default: build/reports")
 
 
+def add_bench(parser: argparse.ArgumentParser) -> None:
+    """Add what the benchmark may be told."""
+    add_target(parser)
+    number = positive(int)
+    parser.add_argument(
+        "--sizes", type=number, nargs="+", default=[10, 100], metavar="N", help="members of each room (default: 10 100)"
+    )
+    parser.add_argument("--messages", type=number, default=20, metavar="N", help="in each room (default: 20)")
+    parser.add_argument("--size", type=number, default=100, metavar="N", help="characters of a message (default: 100)")
+    parser.add_argument(
+        "--connect-rate", type=positive(float), default=100.0, metavar="R", help="handshakes per second (default: 100)"
+    )
+    parser.add_argument("--output", type=Path, metavar="FILE", help="default: build/bench/fan-out-<target>.json")
+
+
+def add_sweep(parser: argparse.ArgumentParser) -> None:
+    """Add what the sweeper may be told."""
+    parser.add_argument(
+        "--outputs", type=Path, required=True, metavar="FILE", help="what `terraform output -json` prints, as a file"
+    )
+    parser.add_argument(
+        "--older-than", type=positive(float), default=24.0, metavar="HOURS", help="age of what is removed (default: 24)"
+    )
+    parser.add_argument("--dry-run", action="store_true", help="only say what would be removed")
+
+
+def bench_plans_of(options: argparse.Namespace) -> list[Plan]:
+    """Return one plan for each size of room, with a message more than is measured."""
+    check_sockets(max(options.sizes))
+    return [
+        Plan(
+            scenario="steady",
+            connections=size,
+            rooms=1,
+            messages=options.messages + 1,
+            rate=BENCH_RATE,
+            size=options.size,
+            connect_rate=options.connect_rate,
+            lifetime=math.inf,
+            processes=1,
+        )
+        for size in options.sizes
+    ]
+
+
 def plan_of(options: argparse.Namespace, default_connections: int) -> Plan:
     """Return what the options ask for.
 
@@ -112,11 +159,7 @@ def plan_of(options: argparse.Namespace, default_connections: int) -> Plan:
         raise OptionsError(
             f"{connections} clients are too few: each of {options.processes} processes needs one in each room ({rooms})"
         )
-    if (each := math.ceil(connections / options.processes)) > (most := allow_sockets()):
-        raise OptionsError(
-            f"{each} sockets in one process are more than the {most} that its limit on open files leaves: "
-            "raise --processes or the limit (ulimit -n)"
-        )
+    check_sockets(math.ceil(connections / options.processes))
     return Plan(
         scenario=options.scenario,
         connections=connections,
@@ -128,6 +171,19 @@ def plan_of(options: argparse.Namespace, default_connections: int) -> Plan:
         lifetime=options.lifetime,
         processes=options.processes,
     )
+
+
+def check_sockets(each: int) -> None:
+    """Make sure that a process may open that many sockets.
+
+    Raises:
+        OptionsError: The system does not allow it.
+    """
+    if each > (most := allow_sockets()):
+        raise OptionsError(
+            f"{each} sockets in one process are more than the {most} that its limit on open files leaves: "
+            "use more processes or raise the limit (ulimit -n)"
+        )
 
 
 def positive(kind: type[float], *, or_zero: bool = False) -> Callable[[str], float]:

@@ -6,13 +6,12 @@ import secrets
 import time
 from dataclasses import asdict, dataclass, field
 
-ROOM_PREFIX = "roomcast-load"
-"""Start of every room of every load run: what the sweeper may remove, and nobody else should use."""
+from integration_tests.harness.table import ROOM_PREFIX
 
 
 def new_run_name() -> str:
     """Return a name that no other run has: the date, to the second and in UTC, for people; chance for the rest."""
-    return f"{ROOM_PREFIX}-{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime())}-{secrets.token_hex(4)}"
+    return f"{ROOM_PREFIX}{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime())}-{secrets.token_hex(4)}"
 
 
 @dataclass(frozen=True)
