@@ -395,6 +395,16 @@ class TestConnections:
         assert report.transport_error == "timed out"
         assert not server.requests
 
+    def test_those_that_break_at_their_first_post_are_replaced(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(fanout, "_Line", BrittleLine)
+        monkeypatch.setattr(BrittleLine, "breaks", 5)
+        engine = Engine("http://localhost/live", "eu-west-1", max_connections=3)
+        report = deliver(engine, members(20))
+        engine.close()
+        assert counts(report) == (20, 0, 0)
+        assert report.retried == 5
+        assert report.transport_error == "broken pipe"
+
     def test_as_many_are_opened_as_pay(self, tls: ssl.SSLContext, connect: Connect) -> None:
         with HostileServer(lambda _: say()._replace(delay=0.05), tls) as server:
             report = deliver(connect(server), members(200))
@@ -702,6 +712,18 @@ class InstantLine(fanout._Line):
     def close(self) -> None:
         for descriptor in self._pipe:
             os.close(descriptor)
+
+
+class BrittleLine(InstantLine):
+    """One that takes no request at all, the first so many times."""
+
+    breaks = 0
+
+    def send(self, request: bytes) -> None:
+        if BrittleLine.breaks:
+            BrittleLine.breaks -= 1
+            raise BrokenPipeError("broken pipe")
+        super().send(request)
 
 
 def test_a_tenth_throttled_and_a_hundredth_dropped_loses_nobody(tls: ssl.SSLContext, connect: Connect) -> None:
