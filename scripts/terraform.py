@@ -293,6 +293,8 @@ class Workspace:
             "TF_IN_AUTOMATION": "1",
             "TF_INPUT": "0",
             "CHECKPOINT_DISABLE": "1",
+            # The provider lives for a second or two; collecting garbage less often saves a quarter of its CPU time.
+            "GOGC": "400",
         }
 
     def _variable_options(self) -> list[str]:
