@@ -10,7 +10,6 @@ import socket
 import subprocess
 import sys
 import time
-import urllib.error
 import urllib.request
 from dataclasses import dataclass
 from pathlib import Path
@@ -60,9 +59,8 @@ class Emulator:
     def is_running(self) -> bool:
         """Whether this very process answers."""
         try:
-            with urllib.request.urlopen(f"{self.url}/_ministack/ready", timeout=scaled(5)):
-                return self.aws.account() == self.account
-        except (OSError, BotoCoreError, ClientError):
+            return answers(self.url) and self.aws.account() == self.account
+        except (BotoCoreError, ClientError):
             return False
 
     def environment(self, temporary: Path) -> dict[str, str]:
@@ -105,6 +103,15 @@ def start(launch: Callable[[Emulator, list[str]], subprocess.Popen[bytes]], log:
                 return emulator
             time.sleep(0.05)
     raise TargetError(f"MiniStack did not start; the end of {log}:\n{tail(log)}")
+
+
+def answers(url: str) -> bool:
+    """Whether a MiniStack, whosever it is, answers at a URL."""
+    try:
+        with urllib.request.urlopen(f"{url}/_ministack/ready", timeout=scaled(5)):
+            return True
+    except OSError:
+        return False
 
 
 def free_port() -> int:

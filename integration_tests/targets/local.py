@@ -15,14 +15,21 @@ from integration_tests.targets.emulator import BUILD, REPOSITORY, Emulator
 from integration_tests.targets.interface import Capability, Target
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
     from types import TracebackType
 
 GUARD = Path(__file__).with_name("guard.py")
 
 
 class Local(Target):
-    """MiniStack in its own environment, on a free port of 127.0.0.1, with IAM enforced and the root applied to it."""
+    """MiniStack in its own environment, on a free port of 127.0.0.1, with IAM enforced and the root applied to it.
+
+    Attributes:
+        run: Names the files of this run.
+        directory: Holds them; gone when the target has been left.
+        log: MiniStack's output; kept after a failure.
+        report: Called with each line that Terraform prints.
+    """
 
     name = "local"
     default_connections = 200
@@ -32,6 +39,7 @@ class Local(Target):
         self.run = secrets.token_hex(4)
         self.directory = BUILD / "runs" / self.run
         self.log = BUILD / "logs" / f"ministack-{self.run}.log"
+        self.report: Callable[[str], None] | None = None
         self._undo = ExitStack()
         self._place: Place | None = None
 
@@ -40,7 +48,7 @@ class Local(Target):
             self._place = place_of(undo.enter_context(self._running()))
             self._place.create_bucket()
             # The state dies with the emulator, so nothing has to be destroyed.
-            self.deployment = Instance(self._place, self.directory / "terraform").apply()
+            self.deployment = Instance(self._place, self.directory / "terraform", report=self.report).apply()
             self.aws = self._place.aws
             self._undo = undo.pop_all()
         return self
