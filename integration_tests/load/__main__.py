@@ -15,7 +15,7 @@ from integration_tests.load import bench, budget, options
 from integration_tests.load.progress import display_of
 from integration_tests.load.run import run
 from integration_tests.load.sweep import sweep
-from integration_tests.load.team import WorkerError
+from integration_tests.load.team import NobodyError, WorkerError
 from integration_tests.report.__main__ import summary
 from integration_tests.report.judgement import DocumentError, Limits, LimitsError, judge
 from integration_tests.report.write import write
@@ -30,7 +30,16 @@ if TYPE_CHECKING:
     from integration_tests.report.model import Document
     from integration_tests.targets.interface import Target
 
-UNUSABLE = (OSError, options.OptionsError, TargetError, TerraformError, WorkerError, DocumentError, LimitsError)
+UNUSABLE = (
+    OSError,
+    options.OptionsError,
+    TargetError,
+    TerraformError,
+    NobodyError,
+    WorkerError,
+    DocumentError,
+    LimitsError,
+)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -206,6 +206,10 @@ class Crew:
             participant.notice_end()
         return [seat for seat, participant in self._participants.items() if not participant.present]
 
+    def refusals(self) -> dict[str, int]:
+        """Return how many handshakes failed, by reason."""
+        return self._notes.connects.refused
+
     def progress(self) -> Progress:
         """Say how far everything is."""
         connects = self._notes.connects

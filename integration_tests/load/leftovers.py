@@ -24,6 +24,8 @@ GONE_WITHIN = 30.0
 every ``CLIENTS_PER_SECOND`` of them."""
 CLIENTS_PER_SECOND = 5
 ITEMS_PER_CLIENT = 2
+EARLIER = "during the run"
+"""The kind of those who left before the end: replaced, cut off, or dropped by the other side."""
 
 
 @dataclass
@@ -66,7 +68,7 @@ async def depart(team: Team, items: Items | None, show: Callable[[str], None]) -
     third = len(present) // 3
     first, second, rest = present[:third], present[third : 2 * third], present[2 * third :]
     ways: dict[str, dict[Farewell, Sequence[int]]] = {
-        "during the run": {},
+        EARLIER: {},
         "closed": {Farewell.CLOSE: first},
         "aborted": {Farewell.ABORT: second},
         "all at once": {Farewell.CLOSE: rest[::2], Farewell.ABORT: rest[1::2]},
@@ -76,8 +78,11 @@ async def depart(team: Team, items: Items | None, show: Callable[[str], None]) -
     for kind, seats in ways.items():
         leaving = sum(map(len, seats.values()))
         staying -= leaving
-        show(f"{leaving} clients leave: {kind}")
-        departure = Departure(kind, leaving or progress.joined - len(present))
+        if kind == EARLIER:
+            departure = Departure(kind, progress.joined - len(present))
+        else:
+            departure = Departure(kind, leaving)
+            show(f"{leaving:,} clients leave: {kind}")
         began_at = time.monotonic()
         await asyncio.gather(*(team.leave(each, farewell) for farewell, each in seats.items()))
         if items is not None:

@@ -21,14 +21,14 @@ RECONNECTS = 6
 
 async def steady(team: Team) -> None:
     """Everybody connects; then everybody talks."""
-    await team.join(team.plan.seats)
+    await team.assemble(team.plan.seats)
     await team.talk()
 
 
 async def join_storm(team: Team) -> None:
     """One client a room talks without pause while everybody else comes in, and talks as soon as it is in."""
     early, late = team.plan.seats[: team.plan.rooms], team.plan.seats[team.plan.rooms :]
-    await team.join(early)
+    await team.assemble(early)
     async with asyncio.TaskGroup() as group:
         group.create_task(team.talk())
         team.mark("the join storm begins")
@@ -38,7 +38,7 @@ async def join_storm(team: Team) -> None:
 
 async def reconnect_storm(team: Team) -> None:
     """While everybody talks, everybody is cut off at the same moment and comes back as fast as it may."""
-    await team.join(team.plan.seats)
+    await team.assemble(team.plan.seats)
     async with asyncio.TaskGroup() as group:
         group.create_task(team.talk())
         await asyncio.sleep(team.plan.duration / 3)
@@ -50,7 +50,7 @@ async def reconnect_storm(team: Team) -> None:
 
 async def soak(team: Team) -> None:
     """Everybody talks while clients leave in every way, at random, and come back."""
-    await team.join(team.plan.seats)
+    await team.assemble(team.plan.seats)
     async with asyncio.TaskGroup() as group:
         talking = group.create_task(team.talk())
         away: set[int] = set()
@@ -71,7 +71,7 @@ async def replace(team: Team, seat: int, away: set[int]) -> None:
 
 async def redeploy(team: Team, instance: Changeable) -> None:
     """While everybody talks, the stage is deployed anew, with another route."""
-    await team.join(team.plan.seats)
+    await team.assemble(team.plan.seats)
     async with asyncio.TaskGroup() as group:
         group.create_task(team.talk())
         await asyncio.sleep(team.plan.duration / 3)

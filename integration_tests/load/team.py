@@ -6,6 +6,7 @@ import asyncio
 import itertools
 import sys
 import time
+from collections import Counter
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -28,6 +29,10 @@ HEAD_START = 0.05
 
 class WorkerError(Exception):
     """A process of the run failed or is gone; the message says what it said."""
+
+
+class NobodyError(Exception):
+    """No client could connect; the message says why."""
 
 
 class Worker:
@@ -124,6 +129,19 @@ class Team:
         if len(seats) > 1:  # one alone says nothing about how many a second there could be
             self._joining += time.monotonic() - start
             self._joined += len({*seats} - await self.absent())
+
+    async def assemble(self, seats: Collection[int]) -> None:
+        """Connect the first clients of the run, at least one of which must succeed.
+
+        Raises:
+            NobodyError: None did.
+        """
+        await self.join(seats)
+        if await self.absent() >= {*seats}:
+            reasons = sum(map(Counter, await self._ask(Crew.refusals)), Counter[str]())
+            raise NobodyError(
+                f"nobody could connect: {', '.join(f'{count} {reason}' for reason, count in reasons.items())}"
+            )
 
     async def leave(self, seats: Iterable[int], farewell: Farewell) -> None:
         """Let these seats go, all at once."""

@@ -1,9 +1,9 @@
 """A stage in miniature: Roomcast's wire protocol at the speed of an echo server, in a process of its own.
 
 It stands for the system under test where the load tool itself is tested: it costs almost nothing, so what is measured
-is the client, and it can be told to lose, repeat or leak messages, which a run must notice.
+is the client, and it can be told to do what a run must notice.
 
-    python -m integration_tests.load.tests.stage [--tls CERTIFICATE_FILE] [--lose N] [--repeat N] [--leak N]
+    python -m integration_tests.load.tests.stage [--tls CERTIFICATE_FILE] [--lose N] [--repeat N] [--leak N] ...
 
 It prints its port, and ends when standard input does, so it never outlives the process that started it.
 """
@@ -34,11 +34,21 @@ LONGEST_SHORT_PAYLOAD = 125
 
 
 class Faults(NamedTuple):
-    """Which deliveries go wrong: every n-th, none where n is 0."""
+    """What goes wrong every n-th time, never where n is 0.
+
+    Attributes:
+        lose: A delivery does not take place.
+        repeat: A delivery takes place twice.
+        leak: A delivery goes to another room too.
+        drop: A member who just received a message is disconnected.
+        refuse: A handshake is answered with status 429.
+    """
 
     lose: int = 0
     repeat: int = 0
     leak: int = 0
+    drop: int = 0
+    refuse: int = 0
 
 
 class Stage:
@@ -49,10 +59,15 @@ class Stage:
         self.faults = faults
         self.connection_ids = itertools.count()
         self._deliveries = itertools.count(1)
+        self._handshakes = itertools.count(1)
+
+    def admits(self) -> bool:
+        """Whether the next handshake is accepted."""
+        return not _falls_on(next(self._handshakes), self.faults.refuse)
 
     def publish(self, room: str, text: str) -> int:
         """Send a message to everyone in a room, as well as the faults allow; return to how many."""
-        members = self.rooms[room]
+        members = [*self.rooms[room]]
         message = frame(TEXT, text.encode())
         if not any(self.faults):
             for member in members:
@@ -72,6 +87,8 @@ class Stage:
             elsewhere = next((each for each in self.rooms if each != room and self.rooms[each]), None)
             if elsewhere is not None:
                 next(iter(self.rooms[elsewhere])).write(message)
+        if _falls_on(number, self.faults.drop):
+            member.close()
 
 
 class Session(asyncio.Protocol):
@@ -82,13 +99,11 @@ class Session(asyncio.Protocol):
         self.connection_id = f"{next(stage.connection_ids):015d}="
         self.room: str | None = None
         self._received = b""
-        self._transport: asyncio.Transport
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Keep the transport."""
+        """Keep what is needed of the transport."""
         assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
-        self.write = transport.write
+        self.write, self.close = transport.write, transport.close
 
     def connection_lost(self, exception: Exception | None) -> None:  # noqa: ARG002 - asyncio's signature
         """Leave the room."""
@@ -108,6 +123,10 @@ class Session(asyncio.Protocol):
     def _open(self) -> None:
         head, end, rest = self._received.partition(b"\r\n\r\n")
         if not end:
+            return
+        if not self.stage.admits():
+            self.write(b"HTTP/1.1 429 Too Many Requests\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
+            self.close()
             return
         self._received = rest
         request, *lines = head.split(b"\r\n")
@@ -129,7 +148,7 @@ class Session(asyncio.Protocol):
             self.write(frame(PONG, payload))
         elif opcode == CLOSE:
             self.write(frame(CLOSE, payload[:2]))
-            self._transport.close()
+            self.close()
 
     def _message(self, message: dict[str, Any]) -> None:
         assert self.room is not None
@@ -192,7 +211,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="stage")
     parser.add_argument("--tls", metavar="FILE", help="serve wss:// with this certificate chain and key (PEM)")
     for fault in Faults._fields:
-        parser.add_argument(f"--{fault}", type=int, default=0, metavar="N", help=f"{fault} every N-th delivery")
+        parser.add_argument(f"--{fault}", type=int, default=0, metavar="N", help=f"{fault} every N-th time")
     options = parser.parse_args(arguments)
     tls = None
     if options.tls:
@@ -200,7 +219,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
         tls.load_cert_chain(options.tls)
     allow_sockets()
-    asyncio.run(serve(Faults(options.lose, options.repeat, options.leak), tls))
+    asyncio.run(serve(Faults(*(getattr(options, fault) for fault in Faults._fields)), tls))
 
 
 if __name__ == "__main__":

@@ -1,0 +1,169 @@
+"""Whole load runs against a stage in miniature: what goes wrong there must be in the report."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from integration_tests.load.__main__ import main
+from integration_tests.load.tests.stages import running_stage
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+CONNECTIONS, ROOMS, MESSAGES = 60, 3, 90
+MEMBERS = CONNECTIONS // ROOMS
+SIZE = {"connections": CONNECTIONS, "rooms": ROOMS, "messages": MESSAGES, "rate": 100, "processes": 2}
+
+
+def run(url: str, directory: Path, *flags: str, **options: str | float | Path) -> tuple[int, dict[str, Any]]:
+    """Run with some options against a live stage at a URL; return the exit status and the JSON report."""
+    given = {**SIZE, "scenario": "steady", "report-dir": directory, **options}
+    pairs = [part for name, value in given.items() for part in (f"--{name.replace('_', '-')}", str(value))]
+    status = main(["run", "--target", "live", "--websocket-url", url, *pairs, *flags])
+    return status, json.loads((directory / f"load-{given['scenario']}-live.json").read_text())
+
+
+def test_on_a_correct_stage_every_message_comes_to_every_member_once(stage_url: str, tmp_path: Path) -> None:
+    status, report = run(stage_url, tmp_path)
+
+    invariants = report["invariants"]
+    assert status == 0
+    assert invariants["attempted"] == invariants["acknowledged"] == MESSAGES
+    assert invariants["expected"] == invariants["delivered"] == MESSAGES * MEMBERS
+    assert not any(invariants[finding] for finding in ("lost", "missing", "duplicated", "unexpected", "broken"))
+    assert invariants["members"] == report["connects"]["succeeded"] == CONNECTIONS
+    assert len(invariants["rooms"]) == ROOMS
+    assert report["latency"]["count"] == MESSAGES * MEMBERS
+    assert {kind["kind"]: kind["connections"] for kind in report["departures"]["kinds"]} == {
+        "closed": 20,
+        "aborted": 20,
+        "all at once": 20,
+    }
+
+
+@pytest.mark.parametrize(("fault", "finding"), [("lose", "lost"), ("repeat", "duplicated"), ("leak", "unexpected")])
+def test_what_a_stage_does_wrong_is_counted_and_named_and_decides_the_exit_status(
+    fault: str, finding: str, tmp_path: Path
+) -> None:
+    with running_stage(f"--{fault}", "100") as url:
+        status, report = run(url, tmp_path)
+
+    findings = {name: report["invariants"][name] for name in ("lost", "duplicated", "unexpected")}
+    assert status == 1
+    assert findings == {"lost": 0, "duplicated": 0, "unexpected": 0, finding: MESSAGES * MEMBERS // 100}
+    assert all(example.startswith(f"{finding}: ") for example in report["invariants"]["examples"])
+    failed = [check["metric"] for check in report["checks"] if check["outcome"] == "failed"]
+    assert failed == [f"invariants.{finding}"]
+
+
+def test_join_storm_owes_latecomers_only_what_was_sent_after_they_came(stage_url: str, tmp_path: Path) -> None:
+    status, report = run(stage_url, tmp_path, scenario="join-storm", connect_rate=100)
+
+    invariants = report["invariants"]
+    assert status == 0
+    assert invariants["acknowledged"] == MESSAGES
+    assert ROOMS <= invariants["expected"] < MESSAGES * MEMBERS
+    assert [event["label"] for event in report["events"]] == [
+        "the join storm begins",
+        "everybody is in",
+        "the last message is sent",
+    ]
+
+
+def test_reconnect_storm_brings_everybody_back(stage_url: str, tmp_path: Path) -> None:
+    status, report = run(stage_url, tmp_path, scenario="reconnect-storm")
+
+    assert status == 0
+    assert report["invariants"]["attempted"] == MESSAGES
+    assert report["connects"]["succeeded"] == 2 * CONNECTIONS
+    assert [(kind["kind"], kind["connections"]) for kind in report["departures"]["kinds"]] == [
+        ("during the run", CONNECTIONS),
+        ("closed", CONNECTIONS // 3),
+        ("aborted", CONNECTIONS // 3),
+        ("all at once", CONNECTIONS // 3),
+    ]
+
+
+def test_soak_replaces_clients_and_loses_nothing(stage_url: str, tmp_path: Path) -> None:
+    status, report = run(stage_url, tmp_path, scenario="soak", lifetime=1)
+
+    replaced = report["connects"]["succeeded"] - CONNECTIONS
+    assert status == 0
+    assert replaced > 0
+    assert report["invariants"]["members"] == CONNECTIONS + replaced
+    assert report["invariants"]["broken"] == 0
+
+
+def test_connections_that_the_stage_drops_are_broken(tmp_path: Path) -> None:
+    with running_stage("--drop", "50") as url:
+        status, report = run(url, tmp_path)
+
+    assert status == 1
+    assert report["invariants"]["broken"] > 0
+    assert report["invariants"]["lost"] == 0
+    assert any("ended by the other side, close code" in event["label"] for event in report["events"])
+
+
+def test_refused_handshakes_are_counted_by_status(tmp_path: Path) -> None:
+    with running_stage("--refuse", "4") as url:
+        status, report = run(url, tmp_path)
+
+    assert status == 1
+    assert report["connects"]["refused"] == {"429": CONNECTIONS // 4}
+    assert report["invariants"]["lost"] == 0
+
+
+def test_next_run_is_compared_with_the_one_before(stage_url: str, tmp_path: Path) -> None:
+    _, first = run(stage_url, tmp_path / "first")
+
+    _, second = run(stage_url, tmp_path / "second", previous=tmp_path / "first" / "load-steady-live.json")
+
+    assert second["comparison"]["previous"]["id"] == first["run"]["id"] != second["run"]["id"]
+    assert second["comparison"]["not_comparable"] == []
+
+
+def test_nobody_to_talk_to_is_no_run(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    with running_stage() as url:
+        pass  # it is gone now
+
+    status = main(
+        ["run", "--target", "live", "--websocket-url", url, "--connections", "5", "--report-dir", str(tmp_path)]
+    )
+
+    assert status == 2
+    assert "ECONNREFUSED" in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("size", [["--connections", "501"], ["--connections", "100", "--messages", "1000"]])
+def test_live_stage_is_spared_what_nobody_accepted(
+    size: list[str], stage_url: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    status = main(["run", "--target", "live", "--websocket-url", stage_url, *size])
+
+    printed = capsys.readouterr()
+    assert status == 2
+    assert "estimated cost" in printed.out
+    assert "--i-accept-the-cost" in printed.err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["--connections", "3", "--rooms", "4"], "3 clients are too few"),
+        (["--connections", "1000000"], "raise the limit"),
+        (["--scenario", "redeploy"], "A live stage is never changed"),
+        (["--limits", "missing.toml"], "missing.toml"),
+        (["--target", "local"], "--websocket-url"),
+    ],
+)
+def test_what_cannot_be_done_is_said_in_a_sentence(
+    arguments: list[str], sentence: str, stage_url: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    status = main(["run", "--target", "live", "--websocket-url", stage_url, "--i-accept-the-cost", *arguments])
+
+    assert status == 2
+    assert sentence in capsys.readouterr().err
