@@ -105,6 +105,7 @@ class HostileServer:
     ) -> None:
         self.script = script
         self.requests: list[Request] = []
+        self.answers = 0
         self.resumed_sessions = 0
         self._tls = tls
         self._host = host
@@ -206,6 +207,8 @@ class HostileServer:
             time.sleep(reply.delay)
             for piece in reply.pieces:
                 connection.sendall(piece)
+            with self._lock:
+                self.answers += 1
             if reply.reset:
                 connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
             if reply.close or reply.reset:

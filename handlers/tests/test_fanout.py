@@ -385,6 +385,33 @@ class TestConnections:
         assert counts(report) == (3, 0, 0)
         assert report.transport_error == "timed out"
 
+    def test_one_that_has_answered_while_the_caller_was_busy_is_not_given_up(
+        self, tls: ssl.SSLContext, connect: Connect, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        patience = PATIENCE_SECONDS / 20
+        monkeypatch.setattr(fanout, "REQUEST_SECONDS", patience)
+        monkeypatch.setattr(fanout, "CHECK_SECONDS", 0.0)
+        monkeypatch.setattr(fanout, "BATCH", 1)
+        monkeypatch.setattr(fanout, "CONNECTION_COST_SECONDS", 0.0)
+        second_is_there, caller_is_busy = threading.Event(), threading.Event()
+
+        def script(request: Request) -> Reply:
+            if request.connection_id == members(1)[0].connection_id:
+                return say(410)._replace(after=second_is_there)
+            second_is_there.set()
+            return say()._replace(after=caller_is_busy)
+
+        with HostileServer(script, tls) as server:
+
+            def linger(_: Sequence[Recipient]) -> None:
+                caller_is_busy.set()
+                free_again = time.monotonic() + 1.5 * patience
+                wait_until(lambda: server.answers == 2 and time.monotonic() > free_again)
+
+            report = deliver(connect(server, max_connections=2), members(6), on_gone=linger)
+        assert counts(report) == (5, 1, 0)
+        assert report.retried == 0
+
     def test_one_that_does_not_finish_its_handshake_is_given_up(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(fanout, "CONNECT_SECONDS", 0.05)
         # A server without TLS goes on waiting for a request line.
