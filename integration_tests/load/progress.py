@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Protocol
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, TextColumn, TimeElapsedColumn
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -94,20 +94,24 @@ class Bars:
         self._progress.update(self._sent, completed=progress.attempted, detail=detail)
 
 
-@contextmanager
-def display_of(plan: Plan) -> Iterator[Display]:
-    """Choose the display that suits standard output, and clean up after it."""
-    if not sys.stdout.isatty():
-        yield Lines(plan)
-        return
-    columns = [
+def columns() -> list[ProgressColumn]:
+    """Return what stands in a line with a bar."""
+    return [
         TextColumn("{task.description:>9}"),
         BarColumn(),
         MofNCompleteColumn(),
         TimeElapsedColumn(),
         TextColumn("{task.fields[detail]}"),
     ]
-    with Progress(*columns, console=Console(file=sys.stdout)) as progress:
+
+
+@contextmanager
+def display_of(plan: Plan) -> Iterator[Display]:
+    """Choose the display that suits standard output, and clean up after it."""
+    if not sys.stdout.isatty():
+        yield Lines(plan)
+        return
+    with Progress(*columns(), console=Console(file=sys.stdout)) as progress:
         yield Bars(plan, progress)
 
 

@@ -56,6 +56,11 @@ class Worker:
         # Ctrl-C is for the parent; its end closes the pipe, which ends the worker.
         return cls(await asyncio.create_subprocess_exec(*command, stdin=pipe, stdout=pipe, start_new_session=True))
 
+    @property
+    def pid(self) -> int:
+        """Number of the process."""
+        return self._process.pid
+
     async def call(self, method: Callable[..., Any], *arguments: Any) -> Any:  # noqa: ANN401 - what the method returns
         """Call a method of the process's crew.
 
@@ -103,13 +108,14 @@ class Team:
 
     Attributes:
         plan: What was asked for.
+        workers: The processes.
         events: Marks on the run's timeline.
     """
 
     def __init__(self, plan: Plan, workers: Sequence[Worker]) -> None:
         self.plan = plan
         self.events: list[Event] = []
-        self._workers = workers
+        self.workers = workers
         self._joined = 0
         self._joining = 0.0
 
@@ -121,7 +127,7 @@ class Team:
         """Connect these seats at the plan's rate; return when each is connected or was refused."""
         start = time.monotonic() + HEAD_START
         interval = 1 / self.plan.connect_rate if self.plan.connect_rate else 0.0
-        shares: list[list[Arrival]] = [[] for _ in self._workers]
+        shares: list[list[Arrival]] = [[] for _ in self.workers]
         for place, seat in enumerate(seats):
             arrival = Arrival(seat, self.plan.room_of(seat), start + place * interval)
             shares[self.plan.process_of(seat)].append(arrival)
@@ -145,14 +151,14 @@ class Team:
 
     async def leave(self, seats: Iterable[int], farewell: Farewell) -> None:
         """Let these seats go, all at once."""
-        shares: list[list[int]] = [[] for _ in self._workers]
+        shares: list[list[int]] = [[] for _ in self.workers]
         for seat in seats:
             shares[self.plan.process_of(seat)].append(seat)
         await self._tell(Crew.leave, shares, farewell)
 
     async def talk(self) -> None:
         """Send the plan's messages at its rate, whatever becomes of them."""
-        plan, count = self.plan, len(self._workers)
+        plan, count = self.plan, len(self.workers)
         start, interval = time.monotonic() + HEAD_START, 1 / plan.rate
         await self._tell(
             Crew.talk,
@@ -189,12 +195,12 @@ class Team:
     async def _tell(self, method: Callable[..., Any], shares: Sequence[object], *arguments: object) -> None:
         """Call a method in every process, each with a share of its own."""
         await asyncio.gather(
-            *(worker.call(method, share, *arguments) for worker, share in zip(self._workers, shares, strict=True))
+            *(worker.call(method, share, *arguments) for worker, share in zip(self.workers, shares, strict=True))
         )
 
     async def _ask(self, method: Callable[..., Any]) -> list[Any]:
         """Call a method in every process and return all answers."""
-        return await asyncio.gather(*(worker.call(method) for worker in self._workers))
+        return await asyncio.gather(*(worker.call(method) for worker in self.workers))
 
 
 @asynccontextmanager

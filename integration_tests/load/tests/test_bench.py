@@ -1,0 +1,56 @@
+"""The fan-out benchmark, against a stage in miniature."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import pytest
+
+from integration_tests.load import bench
+from integration_tests.load.__main__ import main
+from integration_tests.load.tests.stages import running_stage
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def run(url: str, file: Path, *options: str) -> int:
+    return main(["bench", "--target", "live", "--websocket-url", url, "--output", str(file), *options])
+
+
+def test_result_says_how_long_each_size_of_room_took(
+    stage_url: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "bench" / "result.json"
+
+    status = run(stage_url, file, "--sizes", "5", "40", "--messages", "3", "--connect-rate", "1000")
+
+    document = json.loads(file.read_text())
+    assert status == 0
+    assert (document["format"], document["benchmark"]) == (1, "fan-out")
+    assert document["parameters"] == {"sizes": [5, 40], "messages": 3, "characters": 100}
+    for size, room in zip((5, 40), document["rooms"], strict=True):
+        assert (room["members"], room["messages"]) == (size, 3)
+        assert (room["lost"], room["duplicated"], room["unexpected"]) == (0, 0, 0)
+        medians = [room[name]["median"] for name in ("first_ms", "median_ms", "last_ms")]
+        assert 0 < medians[0] <= medians[1] <= medians[2] <= room["last_ms"]["worst"]
+        assert room["deliveries_per_second"] == pytest.approx(1_000 * size / room["last_ms"]["median"], rel=0.2)
+    assert stage_url not in file.read_text()
+    assert "deliveries/s" in capsys.readouterr().out
+
+
+def test_lost_messages_are_in_the_result_and_in_the_exit_status(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bench, "LANDED_WITHIN", 0.2)
+    monkeypatch.setattr(bench, "QUIET", 0.0)
+    file = tmp_path / "result.json"
+
+    with running_stage("--lose", "1") as url:
+        status = run(url, file, "--sizes", "5", "--messages", "1")
+
+    [room] = json.loads(file.read_text())["rooms"]
+    assert status == 1
+    assert room["lost"] == 2 * 5
+    assert (room["cold_ms"], room["last_ms"], room["deliveries_per_second"]) == (None, None, None)

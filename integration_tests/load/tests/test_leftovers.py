@@ -1,0 +1,128 @@
+"""Everybody leaves in every way, and the table is watched until it holds no more than those who stay."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, cast
+
+import pytest
+
+from integration_tests.load import leftovers
+from integration_tests.load.crew import Progress
+from integration_tests.load.leftovers import Items, depart, watch
+from integration_tests.report.model import Departure
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable
+
+    from integration_tests.harness.table import ConnectionsTable
+    from integration_tests.load.participant import Farewell
+    from integration_tests.load.team import Team
+
+SEATS = 12
+
+
+@dataclass
+class FakePlan:
+    """As much of a plan as leaving needs."""
+
+    seats: range = field(default_factory=lambda: range(SEATS))
+
+
+@dataclass
+class FakeTeam:
+    """Clients that are there until they leave; each has two items, of which some stay."""
+
+    sticky: int = 0
+    joined: int = SEATS
+    gone: dict[int, str] = field(default_factory=dict)
+    plan: FakePlan = field(default_factory=FakePlan)
+
+    async def leave(self, seats: Iterable[int], farewell: Farewell) -> None:
+        self.gone.update(dict.fromkeys(seats, farewell.value))
+
+    async def absent(self) -> set[int]:
+        return {*self.gone}
+
+    async def progress(self) -> Progress:
+        return Progress(joined=self.joined)
+
+    async def size(self) -> int:
+        return 2 * (SEATS - len(self.gone)) + (self.sticky if self.gone else 0)
+
+
+@dataclass
+class FakeTable:
+    """A table that answers what it is told, one answer after the other, the last one for ever."""
+
+    members_seen: list[set[str]]
+    connections_seen: list[set[str]]
+
+    async def members(self, room: str) -> set[str]:
+        return {f"{room}/{each}" for each in self._next(self.members_seen)}
+
+    async def connections(self, connection_ids: Collection[str]) -> set[str]:
+        return {*connection_ids} & self._next(self.connections_seen)
+
+    @staticmethod
+    def _next(answers: list[set[str]]) -> set[str]:
+        return answers.pop(0) if len(answers) > 1 else answers[0]
+
+
+@pytest.fixture(autouse=True)
+def impatience(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(leftovers, "LOOK_EVERY", 0.01)
+    monkeypatch.setattr(leftovers, "GONE_WITHIN", 0.1)
+    monkeypatch.setattr(leftovers, "CLIENTS_PER_SECOND", 1_000)
+
+
+async def leave_all(team: FakeTeam, *, readable: bool = True) -> list[Departure]:
+    items = Items(cast("ConnectionsTable", team), [], alone=True) if readable else None
+    return await depart(cast("Team", team), items, show=lambda _: None)
+
+
+async def test_everybody_leaves_a_third_in_each_way() -> None:
+    team = FakeTeam()
+
+    departures = await leave_all(team)
+
+    assert [(each.kind, each.connections, each.items_left) for each in departures] == [
+        ("closed", 4, 0),
+        ("aborted", 4, 0),
+        ("all at once", 4, 0),
+    ]
+    assert sorted(team.gone.values()) == ["aborted"] * 6 + ["closed"] * 6
+    assert [each.gone.count for each in departures] == [8, 8, 8]
+
+
+async def test_items_that_stay_are_counted_at_the_deadline() -> None:
+    departures = await leave_all(FakeTeam(sticky=3))
+
+    assert [each.items_left for each in departures] == [3, 3, 3]
+    assert [each.gone.count for each in departures] == [5, 5, 5]
+
+
+async def test_those_who_left_earlier_are_a_kind_of_their_own() -> None:
+    departures = await leave_all(FakeTeam(joined=SEATS + 5))
+
+    assert (departures[0].kind, departures[0].connections, departures[0].items_left) == ("during the run", 5, 0)
+
+
+async def test_unreadable_table_leaves_the_question_open() -> None:
+    assert [each.items_left for each in await leave_all(FakeTeam(), readable=False)] == [None, None, None]
+
+
+async def test_in_a_shared_table_memberships_and_the_items_behind_them_are_counted() -> None:
+    table = FakeTable([{"a", "b"}, {"b"}, set()], [{"r/a", "r/b", "somebody-else"}, {"r/a"}, set()])
+    items = Items(cast("Any", table), ["r"], alone=False)
+
+    assert [await items.count() for _ in range(3)] == [2 + 2, 1 + 1, 0]
+
+
+async def test_items_that_nobody_can_account_for_are_left_too() -> None:
+    table = FakeTable([{"a", "b", "c"}], [set()])
+    departure = Departure("closed", connections=1)
+
+    await watch(Items(cast("Any", table), ["r"], alone=False), departure, staying=0, began_at=0.0)
+
+    assert departure.items_left == 3
