@@ -30,6 +30,7 @@ PLACES = {
     "without_target": "tests the harness itself, against nothing",
 }
 TARGET = pytest.StashKey[Target]()
+TARGET_WAS_USED = pytest.StashKey[bool]()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -53,6 +54,7 @@ def pytest_configure(config: pytest.Config) -> None:
     for marker, meaning in PLACES.items():
         config.addinivalue_line("markers", f"{marker}: {meaning}")
     config.addinivalue_line("markers", "requires(capability): skipped, with the reason, on a target that lacks it")
+    config.addinivalue_line("markers", "long: takes long, so `make integration` leaves it to `make test-faults`")
     signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
     try:
         config.stash[TARGET] = create_target(
@@ -91,6 +93,8 @@ def reason_to_skip(item: pytest.Item, place: str, target: Target) -> str | None:
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
     """Print what this run could not show, so that nobody reads more into its green than it proves."""
     target = config.stash[TARGET]
+    if not config.stash.get(TARGET_WAS_USED, default=False):
+        return
     terminalreporter.section(f"what the target {target.name!r} cannot show")
     for capability, reason in target.lacks().items():
         terminalreporter.line(f"{capability.value}: {reason}")
@@ -104,6 +108,7 @@ def target(request: pytest.FixtureRequest) -> Iterator[Target]:
     """The target, ready; what it made is removed when the last test is over, its log kept if one failed."""
     with ExitStack() as stack:
         ready = request.config.stash[TARGET]
+        request.config.stash[TARGET_WAS_USED] = True
         try:
             stack.enter_context(ready)
         except (TargetError, TerraformError) as error:

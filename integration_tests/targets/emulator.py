@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import os
 import secrets
@@ -160,6 +161,7 @@ def run(command: list[str]) -> None:
         raise TargetError(f"`{' '.join(command)}` failed:\n{result.stderr.strip()}")
 
 
+@functools.cache
 def lambda_python() -> Path:
     """Return an interpreter of Lambda's Python version if this machine has one, else the running interpreter."""
     for candidate in python_candidates():

@@ -16,7 +16,15 @@ if TYPE_CHECKING:
     from pathlib import Path
     from types import TracebackType
 
-BLACK_BOX = "Only a URL was given: pass --outputs FILE with what `terraform output -json` prints, and credentials."
+LACKS = {
+    Capability.DEPLOYMENT: "A live stage is never changed by the tests.",
+    Capability.TIME_LIMITS: "A run does not last that long.",
+    Capability.QUOTAS: "They are shared with everything else in the account, so they are not used up.",
+}
+BLACK_BOX = (
+    "Needs credentials and `--outputs FILE` with what `terraform output -json` prints; a URL alone is a black box."
+)
+LACKS_WITH_URL_ALONE = {**LACKS, Capability.TABLE: BLACK_BOX, Capability.OBSERVABILITY: BLACK_BOX}
 
 
 class Live(Target):
@@ -46,15 +54,8 @@ class Live(Target):
         return None
 
     def lacks(self) -> Mapping[Capability, str]:
-        """A live stage shows everything but what would change it or take hours."""
-        missing = {
-            Capability.DEPLOYMENT: "A live stage is never changed by the tests.",
-            Capability.TIME_LIMITS: "AWS's 10 minutes and 2 hours are not waited for.",
-            Capability.THROTTLING: "The account's quota is shared with everything else in it, so it is not exhausted.",
-        }
-        if self.aws is None:
-            missing |= {Capability.TABLE: BLACK_BOX, Capability.OBSERVABILITY: BLACK_BOX}
-        return missing
+        """Return what would change the stage, harm its neighbours or take hours, and what a URL alone hides."""
+        return LACKS_WITH_URL_ALONE if self.aws is None else LACKS
 
 
 def read_outputs(file: Path) -> dict[str, str]:

@@ -89,7 +89,11 @@ class Local(Target):
 
     def lacks(self) -> Mapping[Capability, str]:
         """Return what an emulator, even corrected, cannot show."""
-        return LACKS
+        version = emulator.version_of(emulator.lambda_python())
+        if version == emulator.LAMBDA_PYTHON:
+            return LACKS
+        note = f"{LACKS[Capability.RUNTIME]} That is {version}, because {emulator.LAMBDA_PYTHON} was not found."
+        return {**LACKS, Capability.RUNTIME: note}
 
     @contextmanager
     def deploy(self, name: str, **variables: Any) -> Iterator[Instance]:  # noqa: ANN401 - any Terraform value
@@ -114,9 +118,10 @@ def place_of(running: Emulator) -> Place:
 
 
 LACKS = {
-    Capability.RUNTIME: "MiniStack runs functions as ordinary processes of this machine, without Lambda's build of "
-    "Python, its processor, its memory limit or its freezing.",
-    Capability.OBSERVABILITY: "MiniStack fills neither AWS's metrics nor alarms from them.",
+    Capability.TIME_LIMITS: "MiniStack is corrected to have them, but a run does not last that long.",
+    Capability.QUOTAS: "MiniStack has none; the throttling of stage and routes it is corrected to have.",
+    Capability.RUNTIME: "MiniStack runs functions as ordinary processes of this machine, with its own Python.",
+    Capability.OBSERVABILITY: "MiniStack has log groups, but neither AWS's metrics nor alarms from them.",
     Capability.EXPIRY: "MiniStack deletes expired items within a minute; DynamoDB takes up to days.",
     Capability.SPEED: "One process on this machine stands for all of AWS.",
 }

@@ -107,11 +107,10 @@ def reachable_from_functions(endpoint_url: str) -> str:
 
 LACKS = {
     Capability.HANDSHAKE_STATUS: "LocalStack has been reported to open the connection whatever `$connect` answers.",
-    Capability.SUBPROTOCOL: "LocalStack has been reported not to send back `Sec-WebSocket-Protocol`.",
     Capability.SIZE_LIMITS: "LocalStack is not documented to enforce API Gateway's limits.",
     Capability.TIME_LIMITS: "LocalStack closes no connection after 10 minutes or 2 hours.",
     Capability.PERMISSIONS: "LocalStack enforces IAM only when told to, and its form of these ARNs has differed.",
-    Capability.THROTTLING: "LocalStack is not documented to throttle.",
+    Capability.QUOTAS: "LocalStack is not documented to have any.",
     Capability.RUNTIME: "LocalStack runs functions in containers of this machine.",
     Capability.OBSERVABILITY: "LocalStack fills only some of AWS's metrics.",
     Capability.EXPIRY: "LocalStack does not delete expired items at DynamoDB's pace.",

@@ -1,0 +1,35 @@
+"""The table of what each target cannot show, in ``integration_tests/README.md``.
+
+``python -m integration_tests.targets.matrix`` writes it; a test checks that it is up to date.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from integration_tests.targets import live, local, localstack
+from integration_tests.targets.interface import Capability
+
+README = Path(__file__).resolve().parents[1] / "README.md"
+BEGIN = "<!-- matrix: written by `python -m integration_tests.targets.matrix` -->\n"
+END = "<!-- end of matrix -->\n"
+COLUMNS = {"local": local.LACKS, "localstack": localstack.LACKS, "live": live.LACKS_WITH_URL_ALONE}
+
+
+def table() -> str:
+    """Return the table: one row for each capability, one column for each target."""
+    body = [
+        [capability.value, *(lacks.get(capability, "yes") for lacks in COLUMNS.values())] for capability in Capability
+    ]
+    rows = [["shown is", *COLUMNS], ["---"] * (1 + len(COLUMNS)), *body]
+    return "".join(f"| {' | '.join(row)} |\n" for row in rows)
+
+
+def filled(text: str) -> str:
+    """Return the README's text with the table as it should be."""
+    return re.sub(f"{re.escape(BEGIN)}.*{re.escape(END)}", lambda _: BEGIN + table() + END, text, flags=re.DOTALL)
+
+
+if __name__ == "__main__":
+    README.write_text(filled(README.read_text(encoding="utf-8")), encoding="utf-8")
