@@ -22,16 +22,16 @@ help: ## print this list
 
 
 .PHONY: demo up down plan
-demo: build $(HARNESS) ## watch it work: build, start the emulator, apply, connect clients, send, tear down
+demo: build require-terraform $(HARNESS) ## watch it work: build, start the emulator, apply, connect clients, send, tear down
 	@$(HARNESS) -m scripts.demo
 
-up: build $(HARNESS) ## start a stack that stays, and print how to talk to it
+up: build require-terraform $(HARNESS) ## start a stack that stays, and print how to talk to it
 	@$(HARNESS) -m scripts.stack up
 
 down: $(HARNESS) ## remove the stack that `make up` started
 	@$(HARNESS) -m scripts.stack down
 
-plan: build $(HARNESS) ## compare terraform/ with the stack of `make up`; fails if anything would change
+plan: build require-terraform $(HARNESS) ## compare terraform/ with the stack of `make up`; fails if anything would change
 	@$(HARNESS) -m scripts.stack plan
 
 
@@ -48,7 +48,8 @@ destroy: build require-terraform ## remove from AWS what `make apply` created
 	@$(PYTHON) -m scripts.terraform -chdir=terraform destroy
 
 
-.PHONY: test lint types unit terraform integration test-live format
+# Those of tox: each in an environment of its own.
+.PHONY: test lint types unit terraform integration test-faults format
 test: require-terraform $(TOX) ## run all that needs no AWS: the five parts below
 	@$(TOX) run -q
 
@@ -67,18 +68,36 @@ terraform: require-terraform $(TOX) ## validate and test every Terraform module 
 integration: require-terraform $(TOX) ## real WebSocket connections against TARGET
 	@$(TOX) run -q -e integration
 
-test-live: $(TOX) ## the same against a deployed stage: URL=wss://..., or OUTPUTS=<file of terraform output -json>
-	@test -n '$(URL)$(OUTPUTS)' || { echo 'make test-live: give URL=wss://... or OUTPUTS=<file>' >&2; exit 2; }
-	@$(TOX) run -q -e integration -- integration_tests --target live \
-		$(if $(URL),--websocket-url '$(URL)') $(if $(OUTPUTS),--outputs '$(OUTPUTS)')
+test-faults: require-terraform $(TOX) ## faults injected between the functions and AWS; takes minutes
+	@$(TOX) run -q -e integration -- integration_tests/faults
 
 format: require-terraform $(TOX) ## format Python and Terraform, and fill the module READMEs
 	@$(TOX) run -q -e format
 
 
-.PHONY: bench
+.PHONY: bench load
 bench: $(TOX) ## measure what a message costs, beside boto3 and the AWS SDK for JavaScript; takes minutes
 	@$(TOX) run -q -e bench
+
+load: build require-terraform $(HARNESS) ## thousands of clients against TARGET, every message accounted for: ARGS='--connections 2000'
+	@$(HARNESS) -m integration_tests.load run $(STAGE) $(ARGS)
+
+
+# A deployed stage is given by its URL, or by Terraform's outputs, with which the table can be looked at too.
+STAGE = $(if $(URL),--websocket-url '$(URL)') $(if $(OUTPUTS),--outputs '$(OUTPUTS)')
+
+.PHONY: test-live bench-live nightly require-stage
+test-live: require-stage $(TOX) ## integration against a deployed stage: URL=wss://..., or OUTPUTS=<file>
+	@$(TOX) run -q -e integration -- -m 'not long' integration_tests --target live $(STAGE)
+
+bench-live: require-stage $(HARNESS) ## how long a message takes to everyone in a room of that stage: URL or OUTPUTS
+	@$(HARNESS) -m integration_tests.load bench --target live $(STAGE) $(ARGS)
+
+nightly: test-live $(HARNESS) ## test-live, then a load run on that stage
+	@$(HARNESS) -m integration_tests.load run --target live $(STAGE) $(ARGS)
+
+require-stage:
+	@test -n '$(URL)$(OUTPUTS)' || { echo 'make: which stage? URL=wss://..., or OUTPUTS=<file of terraform output -json>' >&2; exit 2; }
 
 
 .PHONY: clean
@@ -105,7 +124,7 @@ $(TOX): | require-python
 
 # The stamp lies inside the environment, so that tox takes it away when it makes the environment anew.
 $(HARNESS): .tox/harness/up-to-date
-.tox/harness/up-to-date: pyproject.toml tox.ini | require-terraform $(TOX)
+.tox/harness/up-to-date: pyproject.toml tox.ini | $(TOX)
 	@echo 'installing what the harness needs into .tox/harness'
 	@$(TOX) run -qq -e harness --notest
 	@touch $@
