@@ -324,16 +324,21 @@ def readme() -> str:
 
 <!-- Written by `python -m integration_tests.targets.ministack.corrections`: change corrections.py instead. -->
 
-The `local` target runs MiniStack {PINNED_VERSION} with the corrections below, made inside its process without changing
-it: its functions are wrapped before it starts. `__init__.py` tells how to start it; the tests in `tests/` prove each
-row against the running emulator, and prove of the plain one that the difference is still there. "Unverified" is what
-neither AWS's documentation nor a report from live AWS settles: where that is so, the harsher behaviour is emulated.
+The `local` target runs MiniStack {PINNED_VERSION} with these corrections. They are made inside its process, by wrapping its
+functions before it starts; its code is not changed. `__init__.py` tells how to start it. The tests in `tests/` prove each row against the
+running emulator, and against a plain one that the difference is still there. "Unverified" is what neither AWS's
+documentation nor a report from live AWS settles: the harsher behaviour is emulated then.
 
 {table()}
 
-Left as they are, and only to be seen on AWS: the account's own quotas (10,000 requests/s, 500 new connections/s),
-deployments as snapshots, metrics and execution logs, HTTP integrations, and the memory limit of functions. A message
-whose action is `$connect` or `$disconnect` invokes that route's function here; whether AWS lets it is unverified.
+Left as they are, and only to be seen on AWS:
+
+- the account's quotas (10,000 requests/s, 500 new connections/s), and all metrics and execution logs;
+- deployments as snapshots: here a changed route is live at once;
+- the permission to invoke an authorizer; HTTP integrations;
+- functions: the memory limit, and module-level state that survives an exception (MiniStack ends the process);
+- a message whose action is `$connect` or `$disconnect` invokes that route's function here; whether AWS lets it is
+  unverified.
 """
 
 
