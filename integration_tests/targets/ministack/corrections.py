@@ -326,8 +326,9 @@ def readme() -> str:
 
 The `local` target runs MiniStack {PINNED_VERSION} with these corrections. They are made inside its process, by wrapping
 its functions before it starts; its code is not changed. `__init__.py` tells how to start it. The tests in `tests/`
-prove each row against the running emulator, and against a plain one that the difference is still there. "Unverified" is
-what neither AWS's documentation nor a report from live AWS settles: the harsher behaviour is emulated then.
+prove each row against the running emulator, and (the time limits excepted) against a plain one that the difference is
+still there. "Unverified" is what neither AWS's documentation nor a report from live AWS settles: the harsher behaviour
+is emulated then.
 
 {table()}
 

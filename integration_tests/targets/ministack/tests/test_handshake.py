@@ -61,6 +61,12 @@ async def test_refused_with_502_when_the_function_fails(on_corrected: Callable[.
     assert json.loads(response.body or b"")["message"] == "Internal server error"
 
 
+async def test_plain_ministack_refuses_with_403_or_not_at_all(on_plain: Callable[..., Api]) -> None:
+    raising, without_status = FAILURES["raises"], FAILURES["answers without a status"]
+    assert (await handshake(on_plain(f"def handler(event, context):\n    {raising}"))).status_code == 403
+    assert (await handshake(on_plain(f"def handler(event, context):\n    {without_status}"))).status_code == 101
+
+
 async def test_refused_with_504_at_the_integrations_timeout(
     on_corrected: Callable[..., Api], on_plain: Callable[..., Api]
 ) -> None:
