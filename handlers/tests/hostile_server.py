@@ -14,7 +14,7 @@ import ssl
 import struct
 import threading
 import time
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import unquote
 
 import trustme
@@ -236,6 +236,31 @@ def _requests(connection: socket.socket) -> Iterator[tuple[str, dict[str, str], 
         body, data = data[:length], data[length:]
         assert not data, "the client pipelines"
         yield start_line.split(" ")[1], headers, body
+
+
+class Trickle:
+    """Makes plain sockets of this process send one byte at a time, and be full every now and then."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.calls = 0
+
+        def send(plain: socket.socket, data: bytes) -> int:
+            self.calls += 1
+            if self.calls % 5 == 0:
+                raise BlockingIOError
+            return super(socket.socket, plain).send(data[:1])
+
+        monkeypatch.setattr(socket.socket, "send", send)
+
+
+def addresses_of(server: HostileServer, *, refused_at_once: bool) -> list[tuple[Any, ...]]:
+    """What ``getaddrinfo`` gives for a host whose first address accepts no connection."""
+    with socket.create_server(("127.0.0.1", 0)) as nobody:
+        bad = (socket.AF_INET, nobody.getsockname())
+    if refused_at_once:
+        bad = (socket.AF_UNIX, "no TCP at all")
+    good = (socket.AF_INET, ("127.0.0.1", server.port))
+    return [(family, socket.SOCK_STREAM, 6, "", address) for family, address in (bad, good)]
 
 
 def wait_until(condition: Callable[[], object]) -> None:

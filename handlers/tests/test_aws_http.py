@@ -20,6 +20,8 @@ from tests.hostile_server import (
     HostileServer,
     Reply,
     Request,
+    Trickle,
+    addresses_of,
     answer,
     authority,
     say,
@@ -191,6 +193,32 @@ def test_a_refusal_is_heard_before_the_end_of_a_long_request(
         assert (response.status, response.keep_alive) == (413, False)
 
 
+def test_a_request_may_leave_byte_by_byte(
+    connect: Callable[[HostileServer], Client], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with HostileServer(lambda request: say(200, request.body)) as server:
+        client = connect(server)
+        trickle = Trickle(monkeypatch)
+        assert call(client, b"abc").body == b"abc"
+    assert trickle.calls > 300
+
+
+def test_an_interrupted_call_does_not_leave_its_answer_to_the_next(
+    tls: ssl.SSLContext, connect: Callable[[HostileServer], Client], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with HostileServer(lambda request: say(200, request.body), tls) as server:
+        client = connect(server)
+        call(client, b"a")
+        with monkeypatch.context() as patch:
+            patch.setattr(aws_http, "_wait", interrupt)
+            with pytest.raises(KeyboardInterrupt):
+                call(client, b"b")
+        assert call(client, b"c").body == b"c"
+
+
 def test_the_deadline_ends_a_call(tls: ssl.SSLContext, connect: Callable[[HostileServer], Client]) -> None:
     never = threading.Event()
     with HostileServer(lambda _: Reply(after=never), tls) as server:
@@ -224,18 +252,21 @@ def test_an_unknown_host(monkeypatch: pytest.MonkeyPatch) -> None:
     assert not caught.value.sent
 
 
+@pytest.mark.parametrize("refused_at_once", [False, True])
 def test_the_next_address_is_tried(
-    tls: ssl.SSLContext, connect: Callable[[HostileServer], Client], monkeypatch: pytest.MonkeyPatch
+    refused_at_once: bool,
+    tls: ssl.SSLContext,
+    connect: Callable[[HostileServer], Client],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     look_ups = []
 
-    with HostileServer(lambda _: say(), tls) as server, socket.socket() as nobody:
-        nobody.bind(("127.0.0.1", 0))
+    with HostileServer(lambda _: say(), tls) as server:
+        addresses = addresses_of(server, refused_at_once=refused_at_once)
 
         def resolve(*arguments: object, **_: object) -> list[tuple[Any, ...]]:
             look_ups.append(arguments)
-            ports = [nobody.getsockname()[1], server.port]
-            return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.1", port)) for port in ports]
+            return addresses
 
         monkeypatch.setattr(socket, "getaddrinfo", resolve)
         client = connect(server)

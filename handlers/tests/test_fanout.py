@@ -26,6 +26,8 @@ from tests.hostile_server import (
     HostileServer,
     Reply,
     Request,
+    Trickle,
+    addresses_of,
     answer,
     say,
     server_tls,
@@ -139,6 +141,13 @@ class TestDelivery:
             report = deliver(connect(server), members(10), data)
         assert counts(report) == (10, 0, 0)
         assert {request.body for request in server.requests} == {data}
+
+    def test_a_post_may_leave_byte_by_byte(self, connect: Connect, monkeypatch: pytest.MonkeyPatch) -> None:
+        with HostileServer(lambda _: say()) as server:
+            trickle = Trickle(monkeypatch)
+            assert counts(deliver(connect(server), members(5))) == (5, 0, 0)
+        assert trickle.calls > 5 * 300
+        assert {request.body for request in server.requests} == {b"hello"}
 
     def test_an_emulator_over_plain_http(self, connect: Connect) -> None:
         with HostileServer(lambda _: say()) as server:
@@ -352,6 +361,20 @@ class TestConnections:
             assert counts(deliver(engine, members(1))) == (1, 0, 0)
         assert server.connections == 2
 
+    def test_one_that_speaks_unasked_meanwhile_is_given_up(
+        self, tls: ssl.SSLContext, connect: Connect, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(fanout, "CONNECTION_COST_SECONDS", 0.0)
+
+        def script(request: Request) -> Reply:
+            return say()._replace(delay=0.1) if request.connection else Reply([answer(200), answer(408)])
+
+        with HostileServer(script, tls) as server:
+            engine = connect(server)
+            assert counts(deliver(engine, members(2))) == (2, 0, 0)
+            server.script = lambda _: say()
+            assert counts(deliver(engine, members(2))) == (2, 0, 0)
+
     def test_one_that_dies_as_it_is_used_costs_no_pause(
         self, tls: ssl.SSLContext, connect: Connect, monkeypatch: pytest.MonkeyPatch
     ) -> None:
@@ -476,13 +499,12 @@ class TestConnections:
         assert counts(report) == (0, 0, 3)
         assert "cannot resolve a.example" in report.transport_error
 
+    @pytest.mark.parametrize("refused_at_once", [False, True])
     def test_the_next_address_is_tried(
-        self, tls: ssl.SSLContext, connect: Connect, monkeypatch: pytest.MonkeyPatch
+        self, refused_at_once: bool, tls: ssl.SSLContext, connect: Connect, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        with HostileServer(lambda _: say(), tls) as server, socket.socket() as nobody:
-            nobody.bind(("127.0.0.1", 0))
-            ports = [nobody.getsockname()[1], server.port]
-            found = [(socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.1", port)) for port in ports]
+        with HostileServer(lambda _: say(), tls) as server:
+            found = addresses_of(server, refused_at_once=refused_at_once)
             monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: found)
             report = deliver(connect(server), members(10))
         assert counts(report) == (10, 0, 0)
