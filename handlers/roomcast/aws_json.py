@@ -22,6 +22,9 @@ CONTENT_TYPE = "application/x-amz-json-1.0"
 MAXIMUM_ATTEMPTS = 10
 """As botocore for DynamoDB in its default retry mode."""
 
+ATTEMPT_SECONDS = 3.0
+"""How long an answer may take before the call is tried again; DynamoDB answers within hundredths of a second."""
+
 BACKOFF_BASE_SECONDS = 0.05
 BACKOFF_CAP_SECONDS = 2.0
 TRANSIENT_ERRORS = frozenset(
@@ -79,8 +82,8 @@ class Service:
     def call(self, operation: str, parameters: Mapping[str, Any], deadline: float) -> dict[str, Any]:
         """Call an operation and wait for its answer.
 
-        Throttling, server errors, broken connections and damaged answers are tried again with full jitter, up to
-        ``MAXIMUM_ATTEMPTS`` times and not beyond the deadline
+        Throttling, server errors, broken connections, damaged answers and those that take longer than
+        ``ATTEMPT_SECONDS`` are tried again with full jitter, up to ``MAXIMUM_ATTEMPTS`` times, not beyond the deadline
         (https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Programming.Errors.html).
 
         Args:
@@ -108,7 +111,8 @@ class Service:
 
     def _attempt(self, operation: str, headers: Mapping[str, str], body: bytes, deadline: float) -> dict[str, Any]:
         try:
-            response = self._client.request("POST", "/", headers, body, deadline=deadline)
+            give_up_at = min(deadline, time.monotonic() + ATTEMPT_SECONDS)
+            response = self._client.request("POST", "/", headers, body, deadline=give_up_at)
         except aws_http.TransportError as error:
             raise ServiceError(operation, str(error), {}, transient=True) from error
         checksum = response.headers.get("x-amz-crc32")

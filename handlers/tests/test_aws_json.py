@@ -21,12 +21,13 @@ class ScriptedClient:
     def __init__(self, *script: aws_http.Response | Exception) -> None:
         self.script = list(script)
         self.requests: list[tuple[str, str, Mapping[str, str], bytes]] = []
+        self.waits: list[float] = []
 
     def request(
         self, method: str, path: str, headers: Mapping[str, str], body: bytes, *, deadline: float
     ) -> aws_http.Response:
         """As ``aws_http.Client.request``."""
-        assert deadline
+        self.waits.append(deadline - time.monotonic())
         self.requests.append((method, path, headers, body))
         answer = self.script.pop(0)
         if isinstance(answer, Exception):
@@ -130,6 +131,15 @@ def test_it_does_not_pause_beyond_the_deadline(pauses: list[float]) -> None:
         call(failure("ThrottlingException"), seconds=0.01)
 
     assert pauses == []
+
+
+@pytest.mark.parametrize(("seconds", "longest"), [(60, aws_json.ATTEMPT_SECONDS), (1, 1)])
+def test_a_silent_service_is_waited_for_neither_beyond_an_attempts_time_nor_the_deadline(
+    seconds: float, longest: float
+) -> None:
+    _, client = call(OK, seconds=seconds)
+
+    assert longest - 1 < client.waits[0] <= longest
 
 
 def test_a_checksum_that_matches_is_accepted() -> None:
