@@ -225,7 +225,7 @@ class _FanOut:
         self._started = time.monotonic()
         self._reserve = min(RESERVE_SECONDS, (deadline - self._started) / 10)
         self._stop_at = deadline - self._reserve
-        self._next_check = self._started + CHECK_SECONDS
+        self._next_check = min(self._started + CHECK_SECONDS, self._stop_at)
         self._report = Report()
         self._error: Exception | None = None
 
@@ -275,10 +275,12 @@ class _FanOut:
     def _loop(self) -> None:
         now = time.monotonic()
         while now < self._stop_at:
-            self._dispatch(now)
-            self._pull()
-            if not self._busy and not self._fresh and not self._again:
-                return
+            if self._lines.idle:
+                self._dispatch(now)
+            if not self._fresh:
+                self._pull()
+                if not self._busy and not self._fresh and not self._again:
+                    return
             for line in self._wait(now):
                 # Work on one line may have given another one a post, and found it broken.
                 if line in self._lines.all:
@@ -340,11 +342,15 @@ class _FanOut:
             if not ready:
                 self._open(now)
             return ready
-        due = [self._stop_at, self._next_check, self._connect_not_before, now + self._bucket.wait(now)]
-        if self._again:
-            due.append(self._again[0][0])
-        # What was due before waits for a connection.
-        return self._lines.ready(min(moment for moment in due if moment > now) - now)
+        until = self._next_check
+        # What has been due already waits for a connection.
+        if self._again and now < self._again[0][0] < until:
+            until = self._again[0][0]
+        if now < self._connect_not_before < until:
+            until = self._connect_not_before
+        if self._bucket.limited:
+            until = min(until, now + (self._bucket.wait(now) or CHECK_SECONDS))
+        return self._lines.ready(until - now)
 
     def _opening_pays(self, now: float) -> bool:
         """Whether another connection saves more time than it costs.
@@ -354,19 +360,15 @@ class _FanOut:
         """
         lines = self._lines
         count = len(lines.all)
-        if lines.idle or count >= lines.limit or self._postable(now) <= self._connecting:
+        if lines.idle or count >= lines.limit or lines.mean_latency > BUSY_FACTOR * lines.latency:
             return False
-        if now < self._connect_not_before or self._bucket.wait(now):
+        saved = self._backlog() * lines.latency
+        if count and saved < CONNECTION_COST_SECONDS * count * (count + 1):
             return False
-        if count == 0:
-            return True
-        saved = self._backlog() * lines.latency / (count * (count + 1))
-        return saved > CONNECTION_COST_SECONDS and lines.mean_latency < BUSY_FACTOR * lines.latency
-
-    def _postable(self, now: float) -> int:
-        """How many posts are known that could be sent now."""
-        retries = len(self._again) if self._again and self._again[0][0] <= now else 0
-        return len(self._fresh) + retries
+        postable = len(self._fresh)
+        if self._again and self._again[0][0] <= now:
+            postable += len(self._again)
+        return postable > self._connecting and now >= self._connect_not_before and not self._bucket.wait(now)
 
     def _backlog(self) -> int:
         """How many posts are still to be sent; of an iterable that does not tell, as many again as were pulled."""
@@ -385,7 +387,7 @@ class _FanOut:
 
     def _check(self, now: float) -> None:
         """Give up what has taken too long, and adapt the rate."""
-        self._next_check = now + CHECK_SECONDS
+        self._next_check = min(now + CHECK_SECONDS, self._stop_at)
         self._throttle.adapt(self._report.delivered, self._report.throttled, now)
         for line in self._lines.overdue(now):
             self._lost(line, TimeoutError("timed out"))
@@ -465,7 +467,7 @@ class _FanOut:
         self._report.transport_error = self._report.transport_error or str(error)
         if isinstance(error, ssl.SSLCertVerificationError) and not self._busy and not self._lines.idle:
             # Another try would find the same certificate.
-            self._stop_at = now
+            self._stop_at = self._next_check = now
         self._connect_failures += 1
         if self._connect_failures > 1 and not self._lines.endpoint.alternatives:
             self._connect_not_before = now + _pause(self._connect_failures)
