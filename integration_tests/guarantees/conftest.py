@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from typing import TYPE_CHECKING
 
 import pytest
@@ -12,7 +13,7 @@ if TYPE_CHECKING:
     from integration_tests.targets.aws import Aws
     from integration_tests.targets.interface import Changeable, Target
 
-SECOND = "second"
+SECOND = f"second-{secrets.token_hex(3)}"
 SECOND_SHARDS = 4
 
 

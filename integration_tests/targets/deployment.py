@@ -17,9 +17,6 @@ if TYPE_CHECKING:
 
     from scripts.terraform import Plan
 
-HANDLERS_BUCKET = "roomcast-handlers"
-"""Uploading zips to a bucket first lets the provider create all functions at once; directly it takes 5 s for each."""
-
 STAGE_PATH = "/_aws/execute-api/{api_id}/{stage_name}"
 """Where both emulators serve one stage's management API, beside every other service."""
 
@@ -32,11 +29,14 @@ class Place:
         aws: Access to the emulated account.
         functions_endpoint_url: The same endpoint as the functions reach it, which may run in containers.
         find_websocket_url: Given API id and stage name, returns the URL that clients connect to.
+        bucket: S3 bucket that functions are deployed from. Uploading zips to one first lets the provider create all
+            functions at once; directly it takes 5 s for each.
     """
 
     aws: Aws
     functions_endpoint_url: str
     find_websocket_url: Callable[[str, str], str]
+    bucket: str = "roomcast-handlers"
 
     @property
     def endpoint_url(self) -> str:
@@ -46,7 +46,11 @@ class Place:
 
     def create_bucket(self) -> None:
         """Create the bucket that functions are deployed from; it may exist already."""
-        self.aws.s3.create_bucket(Bucket=HANDLERS_BUCKET)
+        self.aws.s3.create_bucket(Bucket=self.bucket)
+
+    def delete_bucket(self) -> None:
+        """Delete the bucket, which destroying every instance has emptied."""
+        self.aws.s3.delete_bucket(Bucket=self.bucket)
 
 
 @dataclass
@@ -69,7 +73,7 @@ class Instance:
     def workspace(self) -> Workspace:
         """Terraform's workspace of this instance."""
         decided = {
-            "handlers_bucket": HANDLERS_BUCKET,
+            "handlers_bucket": self.place.bucket,
             "management_endpoint": f"{self.place.functions_endpoint_url}{STAGE_PATH}",
         }
         return Workspace(

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import shutil
+import re
+import secrets
 import tempfile
 import urllib.error
 import urllib.request
@@ -33,6 +34,7 @@ class LocalStack(Target):
     default_connections = 50
 
     def __init__(self) -> None:
+        self.run = f"roomcast-{secrets.token_hex(4)}"  # names what is created: somebody else may use this LocalStack
         self._undo = ExitStack()
         self._place: Place | None = None
         self._scratch = Path()
@@ -40,12 +42,12 @@ class LocalStack(Target):
     def __enter__(self) -> Self:
         endpoint = get_service_endpoint("apigatewayv2")
         check_health(endpoint)
-        self._place = place_of(endpoint)
+        self._place = place_of(endpoint, bucket=self.run)
         with ExitStack() as undo:
-            self._scratch = Path(tempfile.mkdtemp(prefix="roomcast-"))
-            undo.callback(shutil.rmtree, self._scratch)
+            self._scratch = Path(undo.enter_context(tempfile.TemporaryDirectory(prefix="roomcast-")))
             self._place.create_bucket()
-            instance = undo.enter_context(applied(Instance(self._place, self._scratch / "terraform")))
+            undo.callback(self._place.delete_bucket)
+            instance = undo.enter_context(self.deploy(self.run))
             self.deployment = instance.deployment()
             self.aws = self._place.aws
             self._undo = undo.pop_all()
@@ -84,7 +86,7 @@ def check_health(endpoint_url: str) -> None:
         ) from error
 
 
-def place_of(endpoint_url: str) -> Place:
+def place_of(endpoint_url: str, bucket: str) -> Place:
     """Describe a LocalStack to Terraform, to the functions and to clients.
 
     Where clients connect is read from the API and never built: it may be another port for each API.
@@ -92,9 +94,10 @@ def place_of(endpoint_url: str) -> Place:
     aws = Aws.of_emulator(endpoint_url)
 
     def find_websocket_url(api_id: str, stage: str) -> str:
-        return f"{aws.apigatewayv2.get_api(ApiId=api_id)['ApiEndpoint']}/{stage}"
+        endpoint = aws.apigatewayv2.get_api(ApiId=api_id)["ApiEndpoint"]
+        return f"{re.sub('^http', 'ws', endpoint)}/{stage}"  # emulators have been seen to name the scheme http
 
-    return Place(aws, reachable_from_functions(endpoint_url), find_websocket_url)
+    return Place(aws, reachable_from_functions(endpoint_url), find_websocket_url, bucket)
 
 
 def reachable_from_functions(endpoint_url: str) -> str:
