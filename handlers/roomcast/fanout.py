@@ -360,11 +360,13 @@ class _FanOut:
         """
         lines = self._lines
         count = len(lines.all)
-        if lines.idle or count >= lines.limit or lines.mean_latency > BUSY_FACTOR * lines.latency:
+        if lines.idle or count >= lines.limit:
             return False
-        saved = self._backlog() * lines.latency
-        if count and saved < CONNECTION_COST_SECONDS * count * (count + 1):
-            return False
+        if count:
+            saved = self._backlog() * lines.latency
+            busy = lines.mean_latency > BUSY_FACTOR * lines.latency
+            if busy or saved < CONNECTION_COST_SECONDS * count * (count + 1):
+                return False
         postable = len(self._fresh)
         if self._again and self._again[0][0] <= now:
             postable += len(self._again)

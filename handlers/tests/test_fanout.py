@@ -463,6 +463,16 @@ class TestConnections:
         assert 10 < report.connections_opened <= 101
         assert report.duration_ms < 200 * 50 / 4
 
+    def test_however_busy_the_server_was_there_is_one(
+        self, tls: ssl.SSLContext, connect: Connect, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(fanout, "BUSY_FACTOR", 0)
+        with HostileServer(lambda _: say(), tls) as server:
+            engine = connect(server)
+            assert deliver(engine, members(100)).connections_opened == 1
+            server.drop_connections()
+            assert deliver(engine, members(100)).connections_opened == 1
+
     def test_there_is_an_upper_limit(self, tls: ssl.SSLContext, connect: Connect) -> None:
         with HostileServer(lambda _: say()._replace(delay=0.01), tls) as server:
             report = deliver(connect(server, max_connections=4), members(100))

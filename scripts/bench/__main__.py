@@ -11,6 +11,7 @@ import importlib.util
 import json
 import os
 import platform
+import signal
 import statistics
 import subprocess
 import sys
@@ -151,6 +152,8 @@ def main() -> None:
     parser.add_argument("--runs", type=int, default=3, help="how often everything is measured (3)")
     parser.add_argument("--only", nargs="+", choices=CONTENDERS, default=CONTENDERS, help="who takes part")
     options = parser.parse_args()
+    # As after Ctrl-C, the processes that run are ended.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
 
     processes.prepare()
     handlers = processes.unpack_handlers()
