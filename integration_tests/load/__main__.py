@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING
 from integration_tests.harness.table import ConnectionsTable
 from integration_tests.load import bench, budget, options
 from integration_tests.load.progress import display_of
+from integration_tests.load.remote import RemoteError
 from integration_tests.load.run import run
 from integration_tests.load.sweep import sweep
-from integration_tests.load.team import NobodyError, WorkerError
+from integration_tests.load.team import NobodyError
 from integration_tests.report.__main__ import summary
 from integration_tests.report.judgement import DocumentError, Limits, LimitsError, judge
 from integration_tests.report.write import write
@@ -36,7 +37,7 @@ UNUSABLE = (
     TargetError,
     TerraformError,
     NobodyError,
-    WorkerError,
+    RemoteError,
     DocumentError,
     LimitsError,
 )

@@ -23,6 +23,7 @@ MOVEMENTS_AT_ONCE = 256
 as late, because it is timed from when it was due."""
 ANSWERS_WITHIN = 60.0
 """Seconds after the last message in which its receipt must have come; an integration ends after 29."""
+NOT_CONNECTED = "not connected"
 QUIET = 2.0
 """Seconds without any message after which nothing is on its way any more."""
 SOMEBODY_WITHIN = 60.0
@@ -133,19 +134,23 @@ class Crew:
         self._gate = asyncio.Semaphore(MOVEMENTS_AT_ONCE)
         self._sampling = asyncio.create_task(self._notes.ledger.latency.sample())
 
-    async def join(self, arrivals: Sequence[Arrival]) -> None:
-        """Connect all of them, each when it is due."""
+    async def join(self, arrivals: Sequence[Arrival]) -> dict[int, str]:
+        """Connect all of them, each when it is due; return why those who were refused were."""
+        refused: dict[int, str] = {}
         async with asyncio.TaskGroup() as group:
             for seat, room, due in arrivals:
                 if seat not in self._participants:
                     self._participants[seat] = Participant(self._notes, room, f"client-{seat}")
                 await asyncio.sleep(max(0.0, due - time.monotonic()))
                 await self._gate.acquire()
-                group.create_task(self._through_gate(self._join(self._participants[seat], due)))
+                group.create_task(self._through_gate(self._join(seat, due, refused)))
+        return refused
 
-    async def _join(self, participant: Participant, due: float) -> None:
-        await participant.join(self._url, due)
-        self._arrived.set()
+    async def _join(self, seat: int, due: float, refused: dict[int, str]) -> None:
+        if reason := await self._participants[seat].join(self._url, due):
+            refused[seat] = reason
+        else:
+            self._arrived.set()
 
     async def leave(self, seats: Sequence[int], farewell: Farewell) -> None:
         """Let all of them go, as fast as possible."""
@@ -180,6 +185,28 @@ class Crew:
                 group.create_task(speaker.say(due, schedule.size))
                 self._attempted += 1
 
+    async def say(self, seat: int, due: float, size: int) -> str | None:
+        """Send one message from a seat and wait for its receipt.
+
+        Args:
+            seat: Whose message it is.
+            due: When it was meant to be sent, monotonic seconds.
+            size: Characters of it.
+
+        Returns:
+            Why there was no receipt, or a bad one; None if all is well.
+        """
+        participant = self._participants[seat]
+        if not participant.present:
+            return NOT_CONNECTED
+        self._attempted += 1
+        answer = await participant.say(due, size)
+        deadline = time.monotonic() + scaled(ANSWERS_WITHIN)
+        while not answer.done() and time.monotonic() < deadline:
+            await asyncio.wait({answer}, timeout=1)
+            participant.notice_end()
+        return answer.result() if answer.done() else "unanswered"
+
     def _speakers(self) -> Iterator[Participant | None]:
         """Yield everyone present by turns, for ever; None for each round in which nobody was."""
         while True:
@@ -195,6 +222,7 @@ class Crew:
         """Wait until every message was answered, or will not be, and nothing is on its way any more."""
         deadline = time.monotonic() + scaled(ANSWERS_WITHIN)
         while time.monotonic() < deadline:
+            self.absent()  # whose connection has ended has no answer to wait for
             quiet = time.monotonic() - self._notes.last_message_at > scaled(QUIET)
             if quiet and not self._unanswered:
                 return
@@ -205,10 +233,6 @@ class Crew:
         for participant in self._participants.values():
             participant.notice_end()
         return [seat for seat, participant in self._participants.items() if not participant.present]
-
-    def refusals(self) -> dict[str, int]:
-        """Return how many handshakes failed, by reason."""
-        return self._notes.connects.refused
 
     def progress(self) -> Progress:
         """Say how far everything is."""

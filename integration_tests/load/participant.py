@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import enum
 import errno
 import json
 import math
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus
 
@@ -25,6 +26,13 @@ class Farewell(enum.Enum):
 
     CLOSE = "closed"
     ABORT = "aborted"
+
+
+class Pending(NamedTuple):
+    """A message without an answer: its number, and what waits for the answer."""
+
+    sequence: int
+    answer: asyncio.Future[str | None]
 
 
 class Participant:
@@ -45,7 +53,7 @@ class Participant:
         self._client: Client | None = None
         self._member: Member | None = None
         self._sender: Sender | None = None
-        self._unanswered: dict[str, int] = {}
+        self._unanswered: dict[str, Pending] = {}
 
     @property
     def present(self) -> bool:
@@ -57,12 +65,15 @@ class Participant:
         """How many messages on this connection have had no answer yet."""
         return len(self._unanswered)
 
-    async def join(self, url: str, due: float) -> None:
+    async def join(self, url: str, due: float) -> str | None:
         """Connect; a refusal is noted, not raised.
 
         Args:
             url: The stage's WebSocket URL.
             due: When the handshake was meant to begin, monotonic seconds; its time counts from here.
+
+        Returns:
+            Why it was refused, if it was.
         """
         connects = self._notes.connects
         connects.attempted += 1
@@ -73,28 +84,34 @@ class Participant:
             reason = reason_of(error)
             connects.refused[reason] = connects.refused.get(reason, 0) + 1
             self._notes.first(f"handshake refused: {reason}")
-            return
+            return reason
         member.joined_at = self._client.connected_at
         connects.succeeded += 1
         connects.times.record(member.joined_at - due)
+        return None
 
-    async def say(self, due: float, size: int) -> None:
+    async def say(self, due: float, size: int) -> asyncio.Future[str | None]:
         """Send one message to the room and ask for a receipt.
 
         Args:
             due: When the schedule wanted it sent, monotonic seconds.
             size: Characters of its text; a text is never shorter than what the ledger needs.
+
+        Returns:
+            None once the receipt has come, or why it has not, or why not everybody was reached.
         """
         assert self._client is not None
         if self._sender is None:
             self._sender = self._notes.ledger.sender(self.room, self.name)
         sequence, text = self._sender.attempt(due, time.monotonic())
         message_id = str(sequence)
-        self._unanswered[message_id] = sequence
+        pending = Pending(sequence, asyncio.get_running_loop().create_future())
+        self._unanswered[message_id] = pending
         try:
             await self._client.say(text.ljust(size, "."), id=message_id)
         except ConnectionClosed:
             self._notes.first("connection lost while sending")
+        return pending.answer
 
     async def leave(self, farewell: Farewell) -> None:
         """Go, if connected."""
@@ -105,8 +122,7 @@ class Participant:
         member.leaving_at = time.monotonic()
         await (client.close() if farewell is Farewell.CLOSE else client.abort())
         member.left_at = min(member.left_at, client.ended_at)
-        self._client = None
-        self._unanswered.clear()
+        self._give_up()
 
     def notice_end(self) -> bool:
         """Note it if the connection ended although nobody closed it; return whether it did."""
@@ -115,9 +131,15 @@ class Participant:
             return False
         member.left_at = client.ended_at
         self._notes.first(f"connection ended by the other side, close code {client.connection.close_code}")
-        self._client = None
-        self._unanswered.clear()
+        self._give_up()
         return True
+
+    def _give_up(self) -> None:
+        """Drop the connection that is no more, and with it the hope for answers."""
+        self._client = None
+        for pending in self._unanswered.values():
+            pending.answer.set_result("connection lost")
+        self._unanswered.clear()
 
     def _take(self, message: Message) -> None:
         self._notes.received(message.received_at)
@@ -137,16 +159,20 @@ class Participant:
             return False
         self._notes.first(f"answer: {problem}")
         if self._sender is not None and len(self._unanswered) == 1:  # an error does not say which message it answers
-            self._sender.fail(self._unanswered.popitem()[1])
+            _, pending = self._unanswered.popitem()
+            self._sender.fail(pending.sequence)
+            pending.answer.set_result(problem)
         return True
 
     def _take_receipt(self, receipt: dict[str, object], at: float) -> bool:
-        sequence = self._unanswered.pop(str(receipt.get("id")), None)
-        if self._sender is None or sequence is None:
+        pending = self._unanswered.pop(str(receipt.get("id")), None)
+        if self._sender is None or pending is None:
             return False
-        self._sender.acknowledge(sequence, at)
-        if receipt.get("failed"):  # missing where the message is only queued yet
-            self._sender.fail(sequence)
+        self._sender.acknowledge(pending.sequence, at)
+        failed = receipt.get("failed")  # missing where the message is only queued yet
+        if failed:
+            self._sender.fail(pending.sequence)
+        pending.answer.set_result(f"{failed} deliveries failed" if failed else None)
         return True
 
 

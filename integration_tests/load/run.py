@@ -36,7 +36,7 @@ async def run(plan: Plan, target: Target, display: Display) -> Run:
     """Carry out a plan against a target that is ready.
 
     Raises:
-        integration_tests.load.team.WorkerError: A client process failed.
+        integration_tests.load.remote.RemoteError: A client process failed.
     """
     with stage_for(plan, target) as (stage, scenario):
         display.say(

@@ -93,8 +93,7 @@ async def come_back(team: Team, seats: Collection[int]) -> None:
     """Connect clients again as real ones do: whoever is refused waits, longer each time, and tries again."""
     missing = {*seats}
     for attempt in range(RECONNECTS):
-        await team.join(sorted(missing))
-        missing &= await team.absent()
+        missing = {*await team.join(sorted(missing))}
         if not missing:
             return
         await asyncio.sleep(random.uniform(0.5, 1) * 2**attempt)  # noqa: S311 - spreads the load

@@ -1,9 +1,8 @@
-"""One process of a load run: does what it is told over its standard input (see ``pipes``) until that ends.
+"""One process of a load run: does what it is told over its standard input (see ``calls``) until that ends.
 
     python -m integration_tests.load.worker URL RUN INTERVAL
 
-It is not made by ``multiprocessing`` because Locust's workers drive it too, and theirs is no process for an event
-loop: see ``locustfile.py``.
+It is not made by ``multiprocessing`` because Locust's workers drive it too: see ``locustfile.py``.
 """
 
 from __future__ import annotations
@@ -16,7 +15,7 @@ import sys
 import traceback
 from typing import IO
 
-from integration_tests.load import pipes
+from integration_tests.load import calls
 from integration_tests.load.crew import Crew
 from integration_tests.load.descriptors import allow_sockets
 
@@ -25,31 +24,31 @@ OBJECTS_BEFORE_COLLECTION = 100_000
 
 
 async def serve(crew: Crew, output: IO[bytes]) -> None:
-    """Call the crew's methods as requests come in, any number at the same time."""
-    requests = asyncio.StreamReader()
+    """Call the crew's methods as calls come in, any number at the same time."""
+    pipe = asyncio.StreamReader()
     loop = asyncio.get_running_loop()
-    await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(requests), sys.stdin)
-    calls: set[asyncio.Task[None]] = set()
+    await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(pipe), sys.stdin)
+    answering: set[asyncio.Task[None]] = set()
     while True:
         try:
-            request: pipes.Request = await pipes.receive(requests)
+            call = await calls.receive_call(pipe)
         except asyncio.IncompleteReadError:
             return
-        call = asyncio.create_task(answer(crew, request, output))
-        calls.add(call)
-        call.add_done_callback(calls.discard)
+        task = asyncio.create_task(answer(crew, call, output))
+        answering.add(task)
+        task.add_done_callback(answering.discard)
 
 
-async def answer(crew: Crew, request: pipes.Request, output: IO[bytes]) -> None:
+async def answer(crew: Crew, call: calls.Call, output: IO[bytes]) -> None:
     """Call one method and send what became of it."""
     value, error = None, None
     try:
-        value = getattr(crew, request.method)(*request.arguments)
+        value = getattr(crew, call.method)(*call.arguments)
         if inspect.isawaitable(value):
             value = await value
     except Exception:  # noqa: BLE001 - whatever it is, the parent must know
         value, error = None, traceback.format_exc()
-    output.write(pipes.pack(pipes.Answer(request.number, value, error)))
+    output.write(calls.pack(calls.Answer(call.number, value, error)))
     output.flush()
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import signal
 from dataclasses import replace
@@ -11,7 +12,8 @@ import pytest
 from integration_tests.load.crew import Crew
 from integration_tests.load.participant import Farewell
 from integration_tests.load.plan import Plan
-from integration_tests.load.team import WorkerError, assembled, first_of_each
+from integration_tests.load.remote import RemoteError
+from integration_tests.load.team import assembled, first_of_each
 from integration_tests.report.model import Event
 
 PLAN = Plan(
@@ -62,15 +64,15 @@ async def test_who_left_is_absent_and_can_come_again(stage_url: str) -> None:
 
 async def test_what_a_process_raises_arrives_as_its_traceback(stage_url: str) -> None:
     async with assembled(PLAN, stage_url, 1.0) as team:
-        with pytest.raises(WorkerError, match="KeyError: 99"):
-            await team.workers[0].call(Crew.leave, [99], Farewell.CLOSE)
+        with pytest.raises(RemoteError, match="KeyError: 99"):
+            await asyncio.wrap_future(team.crews[0].call(Crew.leave, [99], Farewell.CLOSE))
 
 
 async def test_process_that_is_killed_fails_the_run_and_is_not_waited_for(stage_url: str) -> None:
     async with assembled(PLAN, stage_url, 1.0) as team:
         await team.join(PLAN.seats)
-        os.kill(team.workers[1].pid, signal.SIGKILL)
-        with pytest.raises(WorkerError, match="exit status -9"):
+        os.kill(team.crews[1].pid, signal.SIGKILL)
+        with pytest.raises(RemoteError, match="exit status -9"):
             await team.settle()
 
 
