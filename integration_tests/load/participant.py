@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from integration_tests.harness.ledger import Member, Sender
     from integration_tests.load.crew import Notes
 
+RECEIPT_REPEATED = "a receipt came twice"
 CONNECT_ERRORS = (OSError, InvalidHandshake, ConnectionClosed, EOFError)
 
 
@@ -165,14 +166,25 @@ class Participant:
         return True
 
     def _take_receipt(self, receipt: dict[str, object], at: float) -> bool:
-        pending = self._unanswered.pop(str(receipt.get("id")), None)
-        if self._sender is None or pending is None:
+        message_id = str(receipt.get("id"))
+        pending = self._unanswered.pop(message_id, None)
+        if self._sender is None:
             return False
+        if pending is None:
+            return self._take_repeated_receipt(self._sender, message_id)
         self._sender.acknowledge(pending.sequence, at)
         failed = receipt.get("failed")  # missing where the message is only queued yet
         if failed:
             self._sender.fail(pending.sequence)
         pending.answer.set_result(f"{failed} deliveries failed" if failed else None)
+        return True
+
+    def _take_repeated_receipt(self, sender: Sender, message_id: str) -> bool:
+        """Note a receipt of a message that has one already; return whether it is that."""
+        answered = [str(sequence) for sequence, at in enumerate(sender.answered_at) if at < math.inf]
+        if message_id not in answered:
+            return False
+        self._notes.first(RECEIPT_REPEATED)
         return True
 
 
