@@ -86,6 +86,12 @@ class ConnectionsTable:
         for key in (connection_key(connection_id), membership_key(room, connection_id)):
             await asyncio.to_thread(self.dynamodb.delete_item, TableName=self.name, Key=key)
 
+    async def age_member(self, room: str, connection_id: str, age_ms: int) -> None:
+        """Let both items of a connection in shard 0 say that it was made ``age_ms`` milliseconds ago."""
+        connected_at = {"N": str(int(time.time() * 1000) - age_ms)}
+        for key in (connection_key(connection_id), membership_key(room, connection_id)):
+            await self._update(key, "connected_at", connected_at)
+
     async def expire_member(self, room: str, connection_id: str) -> None:
         """Let a membership have expired an hour ago, as if time to live had not come round to it yet."""
         await self._update(membership_key(room, connection_id), "expires_at", {"N": str(int(time.time()) - 3600)})

@@ -29,6 +29,7 @@ class Capability(enum.Enum):
     SIZE_LIMITS = "32 KB per frame, 128 KB per message, no binary frames, each with its close code"
     TIME_LIMITS = "the end of a connection after 10 idle minutes or 2 hours"
     PERMISSIONS = "that every function has the rights it needs, and that others are refused"
+    DEATHS = "a function that dies in the middle of its work"
     QUOTAS = "429 once the account's quotas for requests and new connections are used up"
     RUNTIME = "Lambda's own Python build, processor, memory limit and freezing between invocations"
     OBSERVABILITY = "log groups, metrics and alarms as CloudWatch fills them"
@@ -89,6 +90,14 @@ class Target(ABC):
             TargetError: The target is somebody's stage and never changed.
         """
         raise TargetError(f"{name} with {variables} is not deployed: {self.lacks()[Capability.DEPLOYMENT]}")
+
+    def kill(self, function_name: str) -> int:
+        """Kill every process that a function runs in, without warning; return how many there were.
+
+        Raises:
+            TargetError: The target does not let anybody.
+        """
+        raise TargetError(f"{function_name} is not killed: {self.lacks()[Capability.DEATHS]}")
 
     def failure_report(self) -> str:
         """Return what helps to find out why a test failed, or nothing."""

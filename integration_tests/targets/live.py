@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 LACKS = {
     Capability.DEPLOYMENT: "A live stage is never changed by the tests.",
     Capability.TIME_LIMITS: "A run does not last that long.",
+    Capability.DEATHS: "AWS lets nobody kill a function's environment.",
     Capability.QUOTAS: "They are shared with everything else in the account, so they are not used up.",
 }
 BLACK_BOX = (

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import secrets
+import signal
 import subprocess
 import sys
 from contextlib import ExitStack, contextmanager
@@ -101,6 +103,15 @@ class Local(Target):
         assert self._place is not None
         with applied(Instance(self._place, self.directory / name, {"name": name, **variables})) as instance:
             yield instance
+
+    def kill(self, function_name: str) -> int:
+        """Kill every process of a function, found by the folder that MiniStack unpacks the code to."""
+        code = str(self.directory / "tmp" / f"ministack-lambda-{function_name}-")
+        listing = subprocess.run(["ps", "-A", "-ww", "-o", "pid=,args="], capture_output=True, text=True, check=True)
+        doomed = [int(line.split()[0]) for line in listing.stdout.splitlines() if code in line]
+        for process_id in doomed:
+            os.kill(process_id, signal.SIGKILL)
+        return len(doomed)
 
     def failure_report(self) -> str:
         """Return the end of MiniStack's log."""

@@ -113,6 +113,7 @@ LACKS = {
     Capability.SIZE_LIMITS: "LocalStack is not documented to enforce API Gateway's limits.",
     Capability.TIME_LIMITS: "LocalStack closes no connection after 10 minutes or 2 hours.",
     Capability.PERMISSIONS: "LocalStack enforces IAM only when told to, and its form of these ARNs has differed.",
+    Capability.DEATHS: "The containers that LocalStack runs functions in belong to it.",
     Capability.QUOTAS: "LocalStack is not documented to have any.",
     Capability.RUNTIME: "LocalStack runs functions in containers of this machine.",
     Capability.OBSERVABILITY: "LocalStack fills only some of AWS's metrics.",
