@@ -301,8 +301,9 @@ class Connection:
         self._parser = None
         self.answers += 1
         self.used_at = time.time()
-        if self.answers == 1 and isinstance(self._socket, ssl.SSLSocket):
-            # With TLS 1.3 the server sends tickets after the handshake: only now has one arrived.
+        if self.answers == 1 and isinstance(self._socket, ssl.SSLSocket) and not self._socket.session_reused:
+            # With TLS 1.3 the server sends tickets after the handshake: only now has one arrived. Taking it out of the
+            # socket costs a fifth of a handshake, hence not while the last one is still good.
             self._endpoint.session = self._socket.session
         if self._unsent:
             # An answer before the end of the request: what is left of it would be taken for the next one.
