@@ -55,7 +55,7 @@ def pytest_configure(config: pytest.Config) -> None:
         config.addinivalue_line("markers", f"{marker}: {meaning}")
     config.addinivalue_line("markers", "requires(capability): skipped, with the reason, on a target that lacks it")
     config.addinivalue_line("markers", "long: takes long, so `make integration` leaves it to `make test-faults`")
-    signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         config.stash[TARGET] = create_target(
             config.getoption("--target"), config.getoption("--websocket-url"), config.getoption("--outputs")

@@ -376,7 +376,7 @@ def show(stage: Stage) -> int:
 def main() -> int:
     """Run the command line; return its exit status."""
     stage = Stage()
-    signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         return show(stage)
     except (BuildError, TargetError, TerraformError) as error:

@@ -240,7 +240,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m scripts.stack", description="A stack that stays.")
     parser.add_argument("command", choices=commands)
     command = commands[parser.parse_args(arguments).command]
-    signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     BUILD.mkdir(exist_ok=True)
     with FileLock(BUILD / "stack.lock"):  # two of these at once take turns
         try:
