@@ -469,6 +469,7 @@ class TestConnections:
         monkeypatch.setattr(fanout, "BUSY_FACTOR", 0)
         with HostileServer(lambda _: say(), tls) as server:
             engine = connect(server)
+            engine._lines.mean_latency = 1.0
             assert deliver(engine, members(100)).connections_opened == 1
             server.drop_connections()
             assert deliver(engine, members(100)).connections_opened == 1
