@@ -240,7 +240,7 @@ class Crew:
         return Progress(
             connected=sum(participant.present for participant in self._participants.values()),
             joined=connects.succeeded,
-            refused=connects.attempted - connects.succeeded,
+            refused=sum(connects.refused.values()),
             attempted=self._attempted,
             received=self._notes.messages,
             unanswered=self._unanswered,
