@@ -19,6 +19,8 @@ MODULES = (
     "replies",
     "lifetime",
     "management",
+    "route_settings",
+    "actions",
     "sessions",
 )
 """In the order of installation: of two that wrap the same function, the later one is the outer one."""

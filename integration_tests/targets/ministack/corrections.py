@@ -305,6 +305,22 @@ CORRECTIONS = (
         "management",
         "test_management.py::test_a_connection_is_described",
     ),
+    Correction(
+        "DeleteRouteSettings",
+        "deletes the settings of one route",
+        "deletes the stage",
+        "SDK model of apigatewayv2: DeleteRouteSettings",
+        "route_settings",
+        "test_route_settings.py::test_only_the_routes_settings_go",
+    ),
+    Correction(
+        "IAM action of an SQS batch",
+        "that of the single form: `sqs:SendMessage` allows SendMessageBatch",
+        "`sqs:SendMessageBatch`, which AWS does not know",
+        "Amazon SQS API permissions: Actions and resource reference",
+        "actions",
+        "test_actions.py::test_a_batch_needs_the_action_of_the_single_form",
+    ),
 )
 
 
