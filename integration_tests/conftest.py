@@ -70,11 +70,21 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     for item in items:
         if "tests" in item.path.relative_to(Path(__file__).parent).parts:
             item.add_marker("without_target")  # unit tests stand in a folder `tests` beside what they test
-        places = [marker.name for marker in item.iter_markers() if marker.name in PLACES]
-        if len(places) != 1:
-            raise pytest.UsageError(f"{item.nodeid} must carry exactly one of {', '.join(PLACES)}; it has {places}")
-        if reason := reason_to_skip(item, places[0], target):
+        place = only_place(item.nodeid, [marker.name for marker in item.iter_markers()])
+        if reason := reason_to_skip(item, place, target):
             item.add_marker(pytest.mark.skip(reason=reason))
+
+
+def only_place(test: str, markers: list[str]) -> str:
+    """Return the one marker that says where a test holds.
+
+    Raises:
+        pytest.UsageError: There is none, or more than one.
+    """
+    places = [marker for marker in markers if marker in PLACES]
+    if len(places) != 1:
+        raise pytest.UsageError(f"{test} must carry exactly one of {', '.join(PLACES)}; it has {places or 'none'}")
+    return places[0]
 
 
 def reason_to_skip(item: pytest.Item, place: str, target: Target) -> str | None:
