@@ -43,7 +43,7 @@ async def run(plan: Plan, target: Target, display: Display) -> Run:
             f"{plan.scenario} on {target.name}: {plan.connections:,} clients in {plan.rooms:,} rooms, {plan.run}"
         )
         started_at, began_at = datetime.now(UTC), time.monotonic()
-        async with assembled(plan, stage.websocket_url, max(1.0, plan.duration / INTERVALS)) as team:
+        async with assembled(plan, stage.websocket_url, max(1.0, plan.duration / INTERVALS), display.say) as team:
             following = asyncio.create_task(follow(team, display))
             await scenario(team)
             display.say("waiting for the last answers")

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 RECONNECTS = 6
 """How often a client that is refused tries again; its pauses double, so AWS's limit of new connections is outlasted."""
+TOO_FEW = "the messages ended before, so there should be more of them"
 
 
 async def steady(team: Team) -> None:
@@ -30,22 +31,22 @@ async def join_storm(team: Team) -> None:
     early, late = team.plan.seats[: team.plan.rooms], team.plan.seats[team.plan.rooms :]
     await team.assemble(early)
     async with asyncio.TaskGroup() as group:
-        group.create_task(team.talk())
+        talking = group.create_task(team.talk())
         team.mark("the join storm begins")
         await team.join(late)
-        team.mark("everybody is in")
+        team.mark("everybody is in" if not talking.done() else f"everybody is in; {TOO_FEW}")
 
 
 async def reconnect_storm(team: Team) -> None:
     """While everybody talks, everybody is cut off at the same moment and comes back as fast as it may."""
     await team.assemble(team.plan.seats)
     async with asyncio.TaskGroup() as group:
-        group.create_task(team.talk())
+        talking = group.create_task(team.talk())
         await asyncio.sleep(team.plan.duration / 3)
         team.mark("everybody is cut off")
         await team.leave(team.plan.seats, Farewell.ABORT)
         await come_back(team, team.plan.seats)
-        team.mark("everybody is back")
+        team.mark("everybody is back" if not talking.done() else f"everybody is back; {TOO_FEW}")
 
 
 async def soak(team: Team) -> None:
@@ -70,15 +71,15 @@ async def replace(team: Team, seat: int, away: set[int]) -> None:
 
 
 async def redeploy(team: Team, instance: Changeable) -> None:
-    """While everybody talks, the stage is deployed anew, with another route."""
+    """Everybody talks, as often as the plan says and again, until the stage has been deployed with another route."""
     await team.assemble(team.plan.seats)
+    routes = {"whoami-again": whoami_again(instance.deployment())}
+    team.mark("redeployment begins")
     async with asyncio.TaskGroup() as group:
-        group.create_task(team.talk())
-        await asyncio.sleep(team.plan.duration / 3)
-        team.mark("redeployment begins")
-        route = whoami_again(instance.deployment())
-        await asyncio.to_thread(instance.apply, additional_routes={"whoami-again": route})
-        team.mark("redeployment is over")
+        deploying = group.create_task(asyncio.to_thread(instance.apply, additional_routes=routes))
+        while not deploying.done():
+            await team.talk()
+    team.mark("redeployment is over")
 
 
 def whoami_again(stage: Deployment) -> dict[str, str]:

@@ -34,6 +34,7 @@ class Team:
     Args:
         plan: What was asked for.
         crews: As many processes as it names.
+        say: Told each mark.
 
     Attributes:
         plan: What was asked for.
@@ -41,16 +42,18 @@ class Team:
         events: Marks on the run's timeline.
     """
 
-    def __init__(self, plan: Plan, crews: Sequence[RemoteCrew]) -> None:
+    def __init__(self, plan: Plan, crews: Sequence[RemoteCrew], say: Callable[[str], None]) -> None:
         self.plan = plan
         self.events: list[Event] = []
         self.crews = crews
+        self._say = say
         self._joined = 0
         self._joining = 0.0
 
     def mark(self, label: str) -> None:
-        """Put something on the timeline."""
+        """Put something on the timeline, and say it."""
         self.events.append(Event(time.monotonic(), label))
+        self._say(label)
 
     async def join(self, seats: Collection[int]) -> dict[int, str]:
         """Connect these seats at the plan's rate; return why those who were refused were."""
@@ -99,7 +102,6 @@ class Team:
                 for place in range(count)
             ],
         )
-        self.mark("the last message is sent")
 
     async def settle(self) -> None:
         """Wait until every message was answered, or will not be, and nothing is on its way any more."""
@@ -135,19 +137,20 @@ class Team:
 
 
 @asynccontextmanager
-async def assembled(plan: Plan, url: str, interval: float) -> AsyncIterator[Team]:
+async def assembled(plan: Plan, url: str, interval: float, say: Callable[[str], None]) -> AsyncIterator[Team]:
     """Start a plan's processes, and end them when the context does.
 
     Args:
         plan: What the team is for.
         url: The stage's WebSocket URL.
         interval: Length of an interval of the latency's timeline, in seconds.
+        say: Told each mark on the timeline.
     """
     crews: list[RemoteCrew] = []
     try:
         for _ in range(plan.processes):
             crews.append(RemoteCrew(url, plan.run, interval))  # noqa: PERF401 - those that started must be stopped
-        team = Team(plan, crews)
+        team = Team(plan, crews, say)
         await team.progress()  # once they answer, their start is no part of the first handshakes
         yield team
     finally:

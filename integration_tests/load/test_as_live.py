@@ -11,6 +11,9 @@ import pytest
 
 from integration_tests.harness.table import ROOM_PREFIX
 from integration_tests.load.__main__ import main
+from integration_tests.load.plan import Plan
+from integration_tests.load.progress import Lines
+from integration_tests.load.run import run
 from integration_tests.targets.aws import emulator_environment
 
 if TYPE_CHECKING:
@@ -93,3 +96,24 @@ def test_sweeper_removes_old_items_of_test_rooms_and_nothing_else(
 
     asyncio.run(table.remove_member(test_room, young))
     asyncio.run(table.remove_member(users_room, user))
+
+
+def test_nobody_notices_that_the_stage_is_deployed_anew(target: Target) -> None:
+    plan = Plan(
+        scenario="redeploy",
+        connections=20,
+        rooms=2,
+        messages=20,
+        rate=5,
+        size=100,
+        connect_rate=100,
+        lifetime=60,
+        processes=1,
+    )
+
+    result = asyncio.run(run(plan, target, Lines(plan)))
+
+    assert result.verdict.total.clean, result.verdict.examples
+    assert result.verdict.total.acknowledged >= plan.messages
+    assert [event.label for event in result.events] == ["redeployment begins", "redeployment is over"]
+    assert [departure.items_left for departure in result.departures] == [0, 0, 0]

@@ -40,7 +40,7 @@ def test_runs_share_no_room() -> None:
 
 
 async def test_messages_of_one_process_come_to_the_clients_of_all(stage_url: str) -> None:
-    async with assembled(PLAN, stage_url, 1.0) as team:
+    async with assembled(PLAN, stage_url, 1.0, print) as team:
         await team.join(PLAN.seats)
         await team.talk()
         await team.settle()
@@ -54,7 +54,7 @@ async def test_messages_of_one_process_come_to_the_clients_of_all(stage_url: str
 
 
 async def test_who_left_is_absent_and_can_come_again(stage_url: str) -> None:
-    async with assembled(PLAN, stage_url, 1.0) as team:
+    async with assembled(PLAN, stage_url, 1.0, print) as team:
         await team.join(PLAN.seats)
         await team.leave([1, 5], Farewell.ABORT)
         assert await team.absent() == {1, 5}
@@ -63,13 +63,13 @@ async def test_who_left_is_absent_and_can_come_again(stage_url: str) -> None:
 
 
 async def test_what_a_process_raises_arrives_as_its_traceback(stage_url: str) -> None:
-    async with assembled(PLAN, stage_url, 1.0) as team:
+    async with assembled(PLAN, stage_url, 1.0, print) as team:
         with pytest.raises(RemoteError, match="KeyError: 99"):
             await asyncio.wrap_future(team.crews[0].call(Crew.leave, [99], Farewell.CLOSE))
 
 
 async def test_process_that_is_killed_fails_the_run_and_is_not_waited_for(stage_url: str) -> None:
-    async with assembled(PLAN, stage_url, 1.0) as team:
+    async with assembled(PLAN, stage_url, 1.0, print) as team:
         await team.join(PLAN.seats)
         os.kill(team.crews[1].pid, signal.SIGKILL)
         with pytest.raises(RemoteError, match="exit status -9"):
