@@ -90,7 +90,8 @@ class Stage:
     """Where the demonstration is shown: bars that move in a terminal, one line a step elsewhere."""
 
     def __init__(self) -> None:
-        self.console = Console(highlight=False)
+        # A pipe has no width of its own: wide enough for the table.
+        self.console = Console(highlight=False, width=None if sys.stdout.isatty() else 100)
 
     def say(self, text: str = "") -> None:
         """Print a line; markup is rendered."""
