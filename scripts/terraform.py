@@ -68,6 +68,8 @@ PERSONAL_FILES = (
     "*_override.tf",
     "crash.log",
 )
+# What changes a user's own `terraform apply` through the environment.
+PERSONAL_VARIABLES = ("TF_CLI_ARGS", "TF_VAR_", "TF_WORKSPACE")
 
 
 class TerraformError(Exception):
@@ -286,8 +288,11 @@ class Workspace:
 
     def _environment(self) -> dict[str, str]:
         inherited = os.environ if self.environment is None else self.environment
-        environment = _without_missing_configuration(inherited)
-        environment.pop("TF_WORKSPACE", None)
+        environment = {
+            name: value
+            for name, value in _without_missing_configuration(inherited).items()
+            if not name.startswith(PERSONAL_VARIABLES)
+        }
         return environment | {
             "TF_DATA_DIR": str(self.scratch.resolve() / "data"),
             "TF_IN_AUTOMATION": "1",

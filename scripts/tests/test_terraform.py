@@ -304,6 +304,18 @@ class TestWorkspace:
 
         assert {file: file.read_bytes() for file in repository.rglob("*") if file.is_file()} == before
 
+    def test_the_users_own_environment_does_not_count(
+        self, workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setenv("TF_VAR_word", "mine")
+        monkeypatch.setenv("TF_CLI_ARGS_apply", "-var=word=mine")
+        monkeypatch.setenv("TF_WORKSPACE", "mine")
+
+        workspace.init()
+        workspace.apply()
+
+        assert workspace.output()["it"]["value"] == "hello true"
+
     def test_a_second_process_finds_the_state(self, workspace: Workspace) -> None:
         workspace.init()
         workspace.apply()
