@@ -224,8 +224,12 @@ variable "word" {
   type = string
 }
 
+variable "mark" {
+  default = ""
+}
+
 resource "terraform_data" "it" {
-  input = "${var.word} ${fileexists("${path.module}/../handlers/connect.py")}"
+  input = "${var.word}${var.mark} ${fileexists("${path.module}/../handlers/connect.py")}"
 }
 
 output "it" {
@@ -304,12 +308,14 @@ class TestWorkspace:
 
         assert {file: file.read_bytes() for file in repository.rglob("*") if file.is_file()} == before
 
+    @pytest.mark.parametrize(
+        ("name", "value"),
+        [("TF_VAR_mark", "!"), ("TF_CLI_ARGS_apply", "-var=mark=!"), ("TF_WORKSPACE", "not valid: a space")],
+    )
     def test_the_users_own_environment_does_not_count(
-        self, workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+        self, workspace: Workspace, monkeypatch: pytest.MonkeyPatch, name: str, value: str
     ) -> None:
-        monkeypatch.setenv("TF_VAR_word", "mine")
-        monkeypatch.setenv("TF_CLI_ARGS_apply", "-var=word=mine")
-        monkeypatch.setenv("TF_WORKSPACE", "mine")
+        monkeypatch.setenv(name, value)
 
         workspace.init()
         workspace.apply()
@@ -328,7 +334,7 @@ class TestWorkspace:
     def test_init_sees_edits(self, workspace: Workspace, repository: Path) -> None:
         workspace.init()
         workspace.apply()
-        write_tree(repository, {"terraform/main.tf": MAIN.replace("${var.word} ", "new ${var.word} ")})
+        write_tree(repository, {"terraform/main.tf": MAIN.replace("${var.word}", "new ${var.word}")})
 
         workspace.init()
 
