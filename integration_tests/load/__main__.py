@@ -44,7 +44,7 @@ UNUSABLE = (
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Return 0 if every limit holds, 1 if one is broken, 2 if there could be no run."""
+    """Return 0 if every limit holds, 1 if one is broken, 2 if there could be no run, 130 if it was interrupted."""
     parser = argparse.ArgumentParser(prog="python -m integration_tests.load", description=__doc__)
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     run_parser = commands.add_parser(
@@ -65,7 +65,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = parser.parse_args(arguments)
     # Whoever ends the run politely gets what Ctrl-C gives: everything is closed and removed.
     signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
-    command: Callable[[argparse.Namespace], int] = given.command
+    try:
+        return attempt(given.command, given)
+    except KeyboardInterrupt:
+        sys.stderr.write("interrupted; everything is closed and removed\n")
+        return 130
+
+
+def attempt(command: Callable[[argparse.Namespace], int], given: argparse.Namespace) -> int:
+    """Carry out a command; say in a sentence why it could not be."""
     status = 2
     try:
         status = command(given)

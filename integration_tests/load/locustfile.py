@@ -28,6 +28,7 @@ from locust.runners import MasterRunner, WorkerRunner
 from integration_tests.harness.deadlines import scaled
 from integration_tests.harness.latency import Durations
 from integration_tests.harness.ledger import Tally
+from integration_tests.load.budget import CONNECTIONS_CEILING
 from integration_tests.load.crew import ANSWERS_WITHIN, NOT_CONNECTED, Arrival, Crew
 from integration_tests.load.participant import Farewell
 from integration_tests.load.plan import new_run_name
@@ -166,11 +167,16 @@ def add_options(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--talk-every", type=float, default=10.0, help="seconds between a client's messages (default: 10)"
     )
+    parser.add_argument("--i-accept-the-cost", action="store_true", help=f"for more than {CONNECTIONS_CEILING} users")
     parser.add_argument("--message-size", type=int, default=100, help="characters of a message (default: 100)")
 
 
 def listen(environment: Environment, **_: object) -> None:
-    """Let the master and its workers hear each other."""
+    """Spare the stage what nobody accepted, and let the master and its workers hear each other."""
+    options = environment.parsed_options
+    assert options is not None
+    if (options.num_users or 0) > CONNECTIONS_CEILING and not options.i_accept_the_cost:
+        sys.exit(f"more than {CONNECTIONS_CEILING} users cost money on a stage in use: add --i-accept-the-cost")
     runner = environment.runner
     if isinstance(runner, MasterRunner):
         runner.register_message(VERDICT, JURY.take)

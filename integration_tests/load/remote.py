@@ -86,7 +86,8 @@ class RemoteCrew:
         with self._lock:
             self._end = RemoteError(f"a process of the run ended with exit status {status}")
             for waiting in self._waiting.values():
-                waiting.set_exception(self._end)
+                if waiting.set_running_or_notify_cancel():
+                    waiting.set_exception(self._end)
 
     def _take(self, answer: calls.Answer) -> None:
         with self._lock:

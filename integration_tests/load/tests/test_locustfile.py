@@ -58,6 +58,13 @@ def test_what_goes_wrong_on_the_stage_is_named_and_decides_the_exit_status() -> 
     assert "roomcast: duplicated: message" in result.stdout
 
 
+def test_many_users_need_to_be_accepted(stage_url: str) -> None:
+    result = run_locust(stage_url, "--users", "501")
+
+    assert result.returncode == 1
+    assert "--i-accept-the-cost" in result.stderr
+
+
 def test_refused_handshakes_are_failures_of_locusts_own_statistics() -> None:
     with running_stage("--refuse", "1") as url:
         result = run_locust(url)

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
 
 import pytest
 
+from integration_tests.harness.deadlines import scaled
 from integration_tests.load.__main__ import main
-from integration_tests.load.tests.stages import running_stage
-
-if TYPE_CHECKING:
-    from pathlib import Path
+from integration_tests.load.tests.stages import REPOSITORY, running_stage
 
 CONNECTIONS, ROOMS, MESSAGES = 60, 3, 90
 MEMBERS = CONNECTIONS // ROOMS
@@ -125,6 +127,32 @@ def test_next_run_is_compared_with_the_one_before(stage_url: str, tmp_path: Path
 
     assert second["comparison"]["previous"]["id"] == first["run"]["id"] != second["run"]["id"]
     assert second["comparison"]["not_comparable"] == []
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_interrupted_run_leaves_no_process_and_says_so(number: signal.Signals, stage_url: str, tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "integration_tests.load", "run", "--target", "live", "--websocket-url", stage_url]
+    with subprocess.Popen(
+        [*command, "--messages", "1000", "--report-dir", str(tmp_path)],
+        cwd=REPOSITORY,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        assert process.stdout is not None
+        assert any("connected 20/20" in line for line in process.stdout)  # it is in the middle of it
+        workers = children_of(process.pid)
+        process.send_signal(number)
+        _, errors = process.communicate(timeout=scaled(20))
+
+    assert process.returncode == 130
+    assert errors == "interrupted; everything is closed and removed\n"
+    assert len(workers) == 1
+    assert not Path(f"/proc/{workers[0]}").exists()
+
+
+def children_of(process: int) -> list[str]:
+    return Path(f"/proc/{process}/task/{process}/children").read_text(encoding="ascii").split()
 
 
 def test_nobody_to_talk_to_is_no_run(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
