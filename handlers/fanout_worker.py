@@ -27,19 +27,26 @@ HANDOVER_SECONDS = 5.0
 TAKING_RESERVE_SECONDS = 2.0
 """Kept back from the time for taking recipients, to finish with those taken."""
 
+BEGINNING_SECONDS = 1.0
+"""With less time left for taking recipients, no further task of the batch is begun."""
+
 
 def handler(event: Mapping[str, Any], context: events.Context) -> dict[str, list[dict[str, str]]]:
     """Lambda's entry point."""
     deadline = events.deadline(context)
     unserved: list[str] = []
-    for record in event["Records"]:
-        # In a FIFO queue, what comes after an unserved task must wait for it.
-        if (SETTINGS.queue_is_fifo and unserved) or not serve(record, deadline):
+    halted: set[str] = set()
+    for number, record in enumerate(event["Records"]):
+        # Only in a FIFO queue is a message in a group. What comes after an unserved task of its group must wait for it.
+        group = record["attributes"].get("MessageGroupId", "")
+        if group in halted or not serve(record, deadline, is_first=number == 0):
             unserved.append(record["messageId"])
+            if group:
+                halted.add(group)
     return {"batchItemFailures": [{"itemIdentifier": message_id} for message_id in unserved]}
 
 
-def serve(record: Mapping[str, Any], deadline: float) -> bool:
+def serve(record: Mapping[str, Any], deadline: float, *, is_first: bool) -> bool:
     """Serve a task; false when it must be tried again as a whole."""
     try:
         task = queue.parse(record["body"])
@@ -47,10 +54,16 @@ def serve(record: Mapping[str, Any], deadline: float) -> bool:
         logs.write("ERROR", "not a task", error=str(error), message_id=record["messageId"])
         return False
     progress = Progress(task, deadline - HANDOVER_SECONDS - TAKING_RESERVE_SECONDS)
-    report = deliver(task, progress, deadline - HANDOVER_SECONDS)
-    remaining = progress.remaining()
-    if remaining and not report.delivered + report.gone:
-        return False
+    if is_first or progress.seconds_left() >= BEGINNING_SECONDS:
+        report = deliver(task, progress, deadline - HANDOVER_SECONDS)
+        remaining = progress.remaining()
+        if remaining and not report.delivered + report.gone:
+            return False
+    elif SETTINGS.queue_is_fifo:
+        return False  # handed over, it would come after what follows it
+    else:
+        # Those before it took all the time. SQS would try it again only minutes later, and give it up after some times.
+        remaining = [task]
     try:
         QUEUE.put(remaining, deadline)
     except aws_json.ServiceError as error:
@@ -95,7 +108,11 @@ class Progress:
 
     def has_time(self) -> bool:
         """Whether another recipient may be taken."""
-        return time.monotonic() < self.stop_at
+        return self.seconds_left() > 0
+
+    def seconds_left(self) -> float:
+        """For how long recipients may be taken."""
+        return self.stop_at - time.monotonic()
 
     def _recipients(self) -> Iterable[fanout.Recipient]:
         if self.task.recipients:

@@ -70,10 +70,13 @@ def worker(load: Callable[[str], Any], make_queue: Callable[..., queue.Queue], m
     return module
 
 
-def run(worker: Any, *tasks: queue.Task | str) -> list[str]:
-    """Hand tasks to the worker; gives the ids of those that SQS will try again."""
+def run(worker: Any, *tasks: queue.Task | str, groups: Sequence[str] = ()) -> list[str]:
+    """Hand tasks, in a FIFO queue with their groups, to the worker; gives the ids of those that SQS will try again."""
     bodies = [task if isinstance(task, str) else task.to_json() for task in tasks]
-    records = [{"messageId": f"m-{index}", "body": body} for index, body in enumerate(bodies)]
+    attributes = [{"MessageGroupId": group} for group in groups] or [{}] * len(bodies)
+    records = [
+        {"messageId": f"m-{index}", "body": body, "attributes": attributes[index]} for index, body in enumerate(bodies)
+    ]
     answer = worker.handler({"Records": records}, FakeContext())
     assert set(answer) == {"batchItemFailures"}
     return [failure["itemIdentifier"] for failure in answer["batchItemFailures"]]
@@ -141,6 +144,28 @@ def test_when_time_is_up_named_recipients_are_handed_over(
     assert connections.posts == [("alice=", "hello")]
 
 
+def test_tasks_that_no_time_is_left_for_are_handed_over(
+    worker: Any, connections: FakeConnections, service: FakeQueueService, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(worker.Progress, "seconds_left", lambda _: worker.BEGINNING_SECONDS / 2)
+    late = queue.Task(FAN_OUT._replace(data="late"), 0)
+
+    assert run(worker, queue.Task(FAN_OUT, 0), late) == []
+    assert sorted(connections.posts) == [(name, "hello") for name in LOBBY]
+    assert service.tasks() == [late._replace(recipients=[])]
+
+
+def test_in_a_fifo_queue_tasks_that_no_time_is_left_for_keep_their_place(
+    worker: Any, service: FakeQueueService, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(worker, "SETTINGS", worker.SETTINGS._replace(queue_is_fifo=True))
+    monkeypatch.setattr(worker.Progress, "seconds_left", lambda _: worker.BEGINNING_SECONDS / 2)
+    task = queue.Task(FAN_OUT, 0)
+
+    assert run(worker, task, task, task, groups=["lobby.0"] * 3) == ["m-1", "m-2"]
+    assert service.tasks() == []
+
+
 def test_a_table_that_fails_midway_hands_over_the_rest(
     worker: Any,
     connections: FakeConnections,
@@ -178,13 +203,13 @@ def test_what_is_no_task_goes_to_the_dead_letter_queue_in_the_end(worker: Any, b
     assert run(worker, body, queue.Task(FAN_OUT, 0)) == ["m-0"]
 
 
-def test_a_fifo_queue_stops_at_the_first_unserved_task(
-    worker: Any, connections: FakeConnections, monkeypatch: pytest.MonkeyPatch
+def test_an_unserved_task_halts_what_follows_in_its_group_and_nothing_else(
+    worker: Any, connections: FakeConnections
 ) -> None:
-    monkeypatch.setattr(worker, "SETTINGS", worker.SETTINGS._replace(queue_is_fifo=True))
+    tasks = ["not a task", queue.Task(FAN_OUT, 1), queue.Task(FAN_OUT, 0), queue.Task(FAN_OUT, 1)]
 
-    assert run(worker, "not a task", queue.Task(FAN_OUT, 0)) == ["m-0", "m-1"]
-    assert connections.posts == []
+    assert run(worker, *tasks, groups=["lobby.1", "lobby.1", "lobby.0", "lobby.1"]) == ["m-0", "m-1", "m-3"]
+    assert sorted(connections.posts) == [(name, "hello") for name in LOBBY]
 
 
 def test_a_dead_member_is_pruned(worker: Any, connections: FakeConnections, table: FakeTable) -> None:
