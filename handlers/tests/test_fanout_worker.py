@@ -206,7 +206,12 @@ def test_what_is_no_task_goes_to_the_dead_letter_queue_in_the_end(worker: Any, b
 def test_an_unserved_task_halts_what_follows_in_its_group_and_nothing_else(
     worker: Any, connections: FakeConnections
 ) -> None:
-    tasks = ["not a task", queue.Task(FAN_OUT, 1), queue.Task(FAN_OUT, 0), queue.Task(FAN_OUT, 1)]
+    tasks: list[queue.Task | str] = [
+        "not a task",
+        queue.Task(FAN_OUT, 1),
+        queue.Task(FAN_OUT, 0),
+        queue.Task(FAN_OUT, 1),
+    ]
 
     assert run(worker, *tasks, groups=["lobby.1", "lobby.1", "lobby.0", "lobby.1"]) == ["m-0", "m-1", "m-3"]
     assert sorted(connections.posts) == [(name, "hello") for name in LOBBY]
