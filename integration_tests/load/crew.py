@@ -26,6 +26,8 @@ ANSWERS_WITHIN = 60.0
 NOT_CONNECTED = "not connected"
 QUIET = 2.0
 """Seconds without any message after which nothing is on its way any more."""
+QUEUED_WITHIN = 30.0
+"""Seconds in which a message is delivered whose receipt only says that it is queued."""
 SOMEBODY_WITHIN = 60.0
 """Seconds that a message waits for anybody to be connected who could send it."""
 
@@ -84,6 +86,7 @@ class Notes:
         events: The first of each kind of thing that nobody wishes for.
         messages: Texts of any kind that arrived.
         last_message_at: When the last one did, monotonic seconds.
+        settled_at: When every message so far is to be delivered, monotonic seconds.
     """
 
     ledger: Ledger
@@ -91,11 +94,18 @@ class Notes:
     events: dict[str, Event] = field(default_factory=dict)
     messages: int = 0
     last_message_at: float = 0.0
+    settled_at: float = 0.0
 
     def received(self, at: float) -> None:
         """Note that any message at all came."""
         self.messages += 1
         self.last_message_at = at
+
+    def acknowledged(self, at: float, *, queued: bool) -> float:
+        """Note that a receipt came at ``at``; return when its message is to be delivered, monotonic seconds."""
+        settled_at = at + scaled(QUEUED_WITHIN) if queued else at
+        self.settled_at = max(self.settled_at, settled_at)
+        return settled_at
 
     def first(self, label: str) -> None:
         """Mark the timeline where something happens for the first time."""
@@ -127,7 +137,7 @@ class Crew:
 
     def __init__(self, url: str, run: str, interval: float = 1.0) -> None:
         self._url = url
-        self._notes = Notes(Ledger(run, transit=QUIET, latency=Latency(interval)))
+        self._notes = Notes(Ledger(run, transit=scaled(QUIET), latency=Latency(interval)))
         self._participants: dict[int, Participant] = {}
         self._attempted = 0
         self._arrived = asyncio.Event()
@@ -223,7 +233,7 @@ class Crew:
         deadline = time.monotonic() + scaled(ANSWERS_WITHIN)
         while time.monotonic() < deadline:
             self.absent()  # whose connection has ended has no answer to wait for
-            quiet = time.monotonic() - self._notes.last_message_at > scaled(QUIET)
+            quiet = time.monotonic() - max(self._notes.last_message_at, self._notes.settled_at) > scaled(QUIET)
             if quiet and not self._unanswered:
                 return
             await asyncio.sleep(0.1)

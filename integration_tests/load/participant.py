@@ -172,8 +172,9 @@ class Participant:
             return False
         if pending is None:
             return self._take_repeated_receipt(self._sender, message_id)
-        self._sender.acknowledge(pending.sequence, at)
-        failed = receipt.get("failed")  # missing where the message is only queued yet
+        queued = bool(receipt.get("queued"))
+        self._sender.acknowledge(pending.sequence, self._notes.acknowledged(at, queued=queued))
+        failed = receipt.get("failed")
         if failed:
             self._sender.fail(pending.sequence)
         pending.answer.set_result(f"{failed} deliveries failed" if failed else None)

@@ -42,6 +42,7 @@ class Faults(NamedTuple):
         leak: A delivery goes to another room too.
         drop: A member who just received a message is disconnected.
         refuse: A handshake is answered with status 429.
+        queue: Not how often, but for how many seconds messages are queued before they are delivered.
     """
 
     lose: int = 0
@@ -49,6 +50,7 @@ class Faults(NamedTuple):
     leak: int = 0
     drop: int = 0
     refuse: int = 0
+    queue: int = 0
 
 
 class Stage:
@@ -155,9 +157,13 @@ class Session(asyncio.Protocol):
         if message["action"] == "whoami":
             self._answer({"whoami": {"connectionId": self.connection_id, "room": self.room}})
             return
-        delivered = self.stage.publish(self.room, message["data"])
+        if queue := self.stage.faults.queue:
+            asyncio.get_running_loop().call_later(queue, self.stage.publish, self.room, message["data"])
+            outcome: dict[str, int] = {"queued": True}
+        else:
+            outcome = {"delivered": self.stage.publish(self.room, message["data"]), "gone": 0, "failed": 0}
         if "id" in message:
-            self._answer({"receipt": {"id": message["id"], "delivered": delivered, "gone": 0, "failed": 0}})
+            self._answer({"receipt": {"id": message["id"], **outcome}})
 
     def _answer(self, answer: dict[str, Any]) -> None:
         self.write(frame(TEXT, json.dumps(answer, separators=(",", ":")).encode()))

@@ -101,6 +101,15 @@ def test_soak_replaces_clients_and_loses_nothing(stage_url: str, tmp_path: Path)
     assert report["invariants"]["broken"] == 0
 
 
+def test_queued_messages_are_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TIMEOUT_FACTOR", "0.2")  # in the client processes: 6 s instead of 30
+    with running_stage("--queue", "3") as url:
+        status, report = run(url, tmp_path)
+
+    assert status == 0
+    assert report["invariants"]["expected"] == report["invariants"]["delivered"] == MESSAGES * MEMBERS
+
+
 def test_connections_that_the_stage_drops_are_broken(tmp_path: Path) -> None:
     with running_stage("--drop", "50") as url:
         status, report = run(url, tmp_path)
