@@ -1,8 +1,8 @@
 """AWS Signature Version 4, for many requests that differ only in the last part of their path.
 
-Everything that does not change between two such requests is computed once per second (the resolution of ``X-Amz-Date``);
-the signing key, once per credentials and day. What is left for each request are three SHA-256 blocks and one
-concatenation. See "Create a signed AWS API request" in the IAM user guide.
+Everything that does not change between two such requests is computed once per second, the resolution of
+``X-Amz-Date``; the signing key, once per credentials and day. What is left for each request are three SHA-256 blocks
+and one concatenation. See "Create a signed AWS API request" in the IAM user guide.
 """
 
 from __future__ import annotations
@@ -110,7 +110,7 @@ class SignedRequests:
         self._second = -1
 
     def head(self, segment: str = "") -> bytes:
-        """Return request line and headers, signed as of now, for the shared path followed by ``segment`` (not quoted)."""
+        """Return request line and headers, signed as of now, for the shared path and an unquoted ``segment``."""
         second = int(time.time())
         if second != self._second:
             self._prepare(second)

@@ -1,6 +1,6 @@
 """What the client may send: frames of 32 KB, messages of 128 KB, text only; and with which code it closed."""
 # ruff: noqa: ANN401 - MiniStack is untyped and has no other place to take hold of
-# mypy: disable-error-code="import-not-found,misc"
+# mypy: disable-error-code="misc"
 
 from __future__ import annotations
 

@@ -1,6 +1,5 @@
 """The handshake's headers in the client's own spelling, and those that API Gateway adds."""
 # ruff: noqa: ANN401 - MiniStack is untyped and has no other place to take hold of
-# mypy: disable-error-code="import-not-found"
 
 from __future__ import annotations
 
