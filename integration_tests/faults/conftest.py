@@ -1,0 +1,62 @@
+"""A stage behind the fault proxy; in the end, what was injected beside what came of it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from integration_tests.conftest import table_of
+from integration_tests.faults.control import running_proxy
+from integration_tests.faults.detour import detour
+from integration_tests.faults.trial import Site
+from integration_tests.harness.deadlines import eventually
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable, Iterator
+
+    from integration_tests.faults.control import FaultControl
+    from integration_tests.targets.interface import Target
+
+OUTCOMES = pytest.StashKey[dict[str, str]]()
+
+
+@pytest.fixture(scope="session")
+def faults(target: Target) -> Iterator[FaultControl]:
+    """A fault proxy in front of the emulator."""
+    assert target.aws is not None
+    assert target.aws.endpoint_url is not None
+    with running_proxy(target.aws.endpoint_url) as control:
+        yield control
+
+
+@pytest.fixture(scope="module")
+def detoured(target: Target, faults: FaultControl) -> Iterator[None]:
+    """The functions of the stage under test reach AWS through the proxy."""
+    assert target.aws is not None
+    with detour(target.aws, target.deployment, faults.url):
+        yield
+
+
+@pytest.fixture
+async def site(target: Target, faults: FaultControl, detoured: None) -> AsyncIterator[Site]:  # noqa: ARG001 - in force
+    """The stage under test behind the proxy, empty and without faults; those of a test end with it."""
+    table = table_of(target)
+    await eventually(table.size, 0, within=30)
+    yield Site(target.deployment.websocket_url, table, faults)
+    faults.replace()
+
+
+@pytest.fixture
+def tell(request: pytest.FixtureRequest) -> Callable[[str], None]:
+    """Keeps a text until all tests are over, when it is shown under the name of the test."""
+    outcomes = request.config.stash.setdefault(OUTCOMES, {})
+    return lambda text: outcomes.update({request.node.name: text})
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    """Print the injected counts beside the invariants."""
+    if outcomes := config.stash.get(OUTCOMES, {}):
+        terminalreporter.section("faults injected, and what came of it")
+        for name, text in outcomes.items():
+            terminalreporter.line(f"{name}: {text}")

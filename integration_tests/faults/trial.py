@@ -1,0 +1,141 @@
+"""Clients that talk while faults strike: what was injected, beside what it did to the guarantees."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import secrets
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from integration_tests.harness.deadlines import eventually
+from integration_tests.load.crew import Arrival, Crew, Schedule
+from integration_tests.load.participant import RECEIPT_REPEATED, Farewell
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from integration_tests.faults.control import FaultControl
+    from integration_tests.faults.rules import Count, Rule
+    from integration_tests.harness.ledger import Verdict
+    from integration_tests.harness.table import ConnectionsTable
+    from integration_tests.report.model import Connects
+
+CLIENTS = 24
+ROOMS = 3
+MESSAGES = 45
+INTERVAL = 0.05
+"""Seconds between two messages, whatever becomes of the first."""
+TEXT_SIZE = 64
+GONE_WITHIN = 30.0
+"""Seconds in which the items of everybody who has left must be gone."""
+
+
+@dataclass(frozen=True)
+class Site:
+    """A stage whose functions reach AWS through a fault proxy.
+
+    Attributes:
+        url: Where clients connect.
+        table: Its connections table, used by nobody else.
+        faults: Switches faults on and off.
+    """
+
+    url: str
+    table: ConnectionsTable
+    faults: FaultControl
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What was injected and what came of it.
+
+    Attributes:
+        rules: In force from the first handshake until the last item was gone.
+        counts: What each rule did.
+        verdict: What became of the messages.
+        connects: What became of the handshakes.
+        events: What else the clients noticed.
+        left: Items that nobody deleted.
+    """
+
+    rules: Sequence[Rule]
+    counts: Sequence[Count]
+    verdict: Verdict
+    connects: Connects
+    events: Sequence[str]
+    left: int
+
+    @property
+    def struck(self) -> dict[str, int]:
+        """How many requests each rule struck, by its name."""
+        return {count.rule: count.struck for count in self.counts}
+
+    def check(self, *, repeats: int = 0, unanswered: int = 0) -> None:
+        """Check that faults did happen, and that the guarantees held all the same.
+
+        Args:
+            repeats: How many further copies of deliveries are allowed: a fault may have hidden that one took place.
+            unanswered: How many messages may lack a receipt.
+
+        Raises:
+            AssertionError: They did not; the message shows everything.
+        """
+        total = self.verdict.total
+        story = "\n".join(["", str(self), *self.verdict.examples, *self.events])
+        assert not self.connects.refused, f"somebody was not let in{story}"
+        assert (total.lost, total.missing, total.unexpected, self.left) == (0, 0, 0, 0), f"a guarantee is broken{story}"
+        assert total.duplicated <= repeats, f"at most {repeats} copies can be explained{story}"
+        assert repeats or RECEIPT_REPEATED not in self.events, f"somebody had a receipt twice{story}"
+        assert total.attempted - total.acknowledged <= unanswered, f"not every sender had its receipt{story}"
+        assert sum(self.struck.values()) >= len(self.rules), f"too few faults to prove anything{story}"
+
+    def __str__(self) -> str:
+        """Describe it in a line, and each rule in one more."""
+        total = self.verdict.total
+        wrong = ", ".join(
+            f"{number} {word}"
+            for number, word in (
+                (total.lost, "lost"),
+                (total.missing, "missing"),
+                (total.duplicated, "duplicated"),
+                (total.unexpected, "leaked"),
+                (self.left, "left"),
+            )
+        )
+        outcome = f"{total.attempted} messages, {total.delivered} of {total.expected} deliveries: {wrong}"
+        return "\n".join([outcome, *injected(self.rules, self.counts)])
+
+
+def injected(rules: Sequence[Rule], counts: Sequence[Count]) -> list[str]:
+    """Describe what each rule did, one line for each."""
+    return [
+        f"    {rule.name:<36} {rule.fault.kind:<11} {rule.when:<7} rate {rule.rate:<6g} "
+        f"struck {count.struck:>4} of {count.matched}"
+        for rule, count in zip(rules, counts, strict=True)
+    ]
+
+
+async def trial(site: Site, rules: Sequence[Rule]) -> Outcome:
+    """Let clients join, talk and leave, half of them without a word, while rules are in force."""
+    run = secrets.token_hex(4)
+    crew = Crew(site.url, run)
+    seats = range(CLIENTS)
+    site.faults.replace(rules)
+    await crew.join([Arrival(seat, f"{run}-{seat % ROOMS}", time.monotonic()) for seat in seats])
+    await crew.talk(Schedule(time.monotonic(), INTERVAL, MESSAGES, TEXT_SIZE))
+    await crew.settle()
+    await asyncio.gather(crew.leave(seats[::2], Farewell.CLOSE), crew.leave(seats[1::2], Farewell.ABORT))
+    left = await leftovers(site.table)
+    counts = site.faults.replace()
+    share = await crew.finish()
+    events = [event.label for event in share.events]
+    return Outcome(rules, counts, share.ledger.verdict(), share.connects, events, left)
+
+
+async def leftovers(table: ConnectionsTable) -> int:
+    """Return how many items are still there after the time that their deletion may take."""
+    with contextlib.suppress(AssertionError):
+        await eventually(table.size, 0, within=GONE_WITHIN)
+    return await table.size()
