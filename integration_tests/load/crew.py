@@ -188,12 +188,15 @@ class Crew:
             for number in range(schedule.messages):
                 due = schedule.at + number * schedule.interval
                 await asyncio.sleep(max(0.0, due - time.monotonic()))
-                async with asyncio.timeout(scaled(SOMEBODY_WITHIN)):
-                    while (speaker := next(speakers)) is None:
-                        self._arrived.clear()
-                        await self._arrived.wait()
-                group.create_task(speaker.say(due, schedule.size))
-                self._attempted += 1
+                group.create_task(self._let_somebody_say(speakers, due, schedule.size))
+
+    async def _let_somebody_say(self, speakers: Iterator[Participant | None], due: float, size: int) -> None:
+        async with asyncio.timeout(scaled(SOMEBODY_WITHIN)):
+            while (speaker := next(speakers)) is None:
+                self._arrived.clear()
+                await self._arrived.wait()
+        self._attempted += 1
+        await speaker.say(due, size)
 
     async def say(self, seat: int, due: float, size: int) -> str | None:
         """Send one message from a seat and wait for its receipt.

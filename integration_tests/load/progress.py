@@ -5,14 +5,14 @@ from __future__ import annotations
 import asyncio
 import sys
 import time
-from contextlib import contextmanager
+from contextlib import asynccontextmanager, contextmanager
 from typing import TYPE_CHECKING, Protocol
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, TextColumn, TimeElapsedColumn
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import AsyncIterator, Iterator
 
     from integration_tests.load import crew
     from integration_tests.load.plan import Plan
@@ -115,8 +115,19 @@ def display_of(plan: Plan) -> Iterator[Display]:
         yield Bars(plan, progress)
 
 
-async def follow(team: Team, display: Display) -> None:
-    """Show a team's progress until cancelled."""
-    while True:
-        display.update(await team.progress())
-        await asyncio.sleep(display.every)
+@asynccontextmanager
+async def followed(team: Team, display: Display) -> AsyncIterator[None]:
+    """Show a team's progress for the length of the context."""
+
+    async def follow() -> None:
+        while True:
+            display.update(await team.progress())
+            await asyncio.sleep(display.every)
+
+    following = asyncio.create_task(follow())
+    try:
+        yield
+    finally:
+        following.cancel()
+        # If a process has failed, the run has, and says so itself.
+        await asyncio.gather(following, return_exceptions=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import platform
 import subprocess
 import time
@@ -15,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from integration_tests.harness.table import ConnectionsTable
 from integration_tests.load.leftovers import Items, depart
-from integration_tests.load.progress import follow
+from integration_tests.load.progress import followed
 from integration_tests.load.scenarios import REDEPLOY, SCENARIOS, redeploy
 from integration_tests.load.team import assembled
 from integration_tests.report.model import Run
@@ -44,12 +43,11 @@ async def run(plan: Plan, target: Target, display: Display) -> Run:
         )
         started_at, began_at = datetime.now(UTC), time.monotonic()
         async with assembled(plan, stage.websocket_url, max(1.0, plan.duration / INTERVALS), display.say) as team:
-            following = asyncio.create_task(follow(team, display))
-            await scenario(team)
-            display.say("waiting for the last answers")
-            await team.settle()
-            departures = await depart(team, items_of(plan, target, stage), display.say)
-            following.cancel()
+            async with followed(team, display):
+                await scenario(team)
+                display.say("waiting for the last answers")
+                await team.settle()
+                departures = await depart(team, items_of(plan, target, stage), display.say)
             share = await team.finish()
     return Run(
         name=f"load-{plan.scenario}",

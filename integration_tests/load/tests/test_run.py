@@ -92,7 +92,7 @@ def test_reconnect_storm_brings_everybody_back(stage_url: str, tmp_path: Path) -
 
 
 def test_soak_replaces_clients_and_loses_nothing(stage_url: str, tmp_path: Path) -> None:
-    status, report = run(stage_url, tmp_path, scenario="soak", lifetime=1)
+    status, report = run(stage_url, tmp_path, scenario="soak", lifetime=0.5)
 
     replaced = report["connects"]["succeeded"] - CONNECTIONS
     assert status == 0
