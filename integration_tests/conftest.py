@@ -43,6 +43,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         help="where Roomcast runs (default: environment variable TARGET, else local)",
     )
     group.addoption("--connections", type=int, metavar="N", help="sockets a test opens at once (default: the target's)")
+    group.addoption(
+        "--model-examples", type=int, default=25, metavar="N", help="stories that test_model.py makes up (default: 25)"
+    )
     group.addoption("--websocket-url", metavar="URL", help="live target: the stage's wss:// URL")
     group.addoption(
         "--outputs", type=Path, metavar="FILE", help="live target: what `terraform output -json` prints, as a file"
