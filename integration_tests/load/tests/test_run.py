@@ -177,6 +177,17 @@ def test_nobody_to_talk_to_is_no_run(capsys: pytest.CaptureFixture[str], tmp_pat
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.parametrize("option", ["--rate", "--connections", "--messages", "--duration", "--lifetime"])
+@pytest.mark.parametrize("value", ["0", "-1", "nan", "many"])
+def test_numbers_are_checked_before_anything_starts(
+    option: str, value: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit):
+        main(["run", option, value])
+
+    assert f"argument {option}: " in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("size", [["--connections", "501"], ["--connections", "100", "--messages", "1000"]])
 def test_live_stage_is_spared_what_nobody_accepted(
     size: list[str], stage_url: str, capsys: pytest.CaptureFixture[str]
