@@ -42,12 +42,12 @@ class Response(NamedTuple):
 
 
 _EMPTY_SUCCESS = Response(200, {"content-length": "0"}, b"")
+# Of the headers that begin with a C or a T, only those that change nothing.
 _OTHER_LINES = (
-    rb"(?:connection: keep-alive\r\n"
-    rb"|(?!content-length|transfer-encoding|connection)[!-9;-~]++:[^\r\n]*+\r\n)*+"
+    rb"(?:[^:\scCtT][^:\s]*+:[^\r]*+\r\n|[Cc]ontent-[Tt]ype:[^\r]*+\r\n|[Cc]onnection: [Kk]eep-[Aa]live\r\n)*+"
 )
 _is_empty_success = re.compile(
-    rb"HTTP/1\.1 200 [^\r\n]*+\r\n" + _OTHER_LINES + rb"content-length: 0\r\n" + _OTHER_LINES + rb"\r\n", re.IGNORECASE
+    rb"HTTP/1\.1 200 [^\r]*+\r\n" + _OTHER_LINES + rb"[Cc]ontent-[Ll]ength: 0\r\n" + _OTHER_LINES + rb"\r\n"
 ).fullmatch
 
 
