@@ -98,6 +98,7 @@ class Stack:
 
     def up(self) -> int:
         """Start the emulator if necessary, apply what has changed, and tell how to talk to it."""
+        print("building the zips, starting the emulator if it does not run, applying terraform/ ...", flush=True)
         build_handlers.build()
         if background := self._running():
             self._apply(background)
