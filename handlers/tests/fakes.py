@@ -54,18 +54,21 @@ class FakeTable:
         """Keys of all items."""
         return set(self.items)
 
+    def _seen(self, parameters: Mapping[str, Any]) -> dict[tuple[str, str], dict[str, Any]]:
+        """What a read finds; an eventually consistent one may ask a replica that has heard of nothing yet."""
+        return self.items if parameters.get("ConsistentRead") else {}
+
     def _get(self, parameters: Mapping[str, Any]) -> dict[str, Any]:
-        assert parameters["ConsistentRead"] is True
-        item = self.items.get(_key(parameters["Key"]))
+        item = self._seen(parameters).get(_key(parameters["Key"]))
         return {"Item": item} if item else {}
 
     def _query(self, parameters: Mapping[str, Any]) -> dict[str, Any]:
-        assert parameters["ConsistentRead"] is True
+        items = self._seen(parameters)
         values = parameters["ExpressionAttributeValues"]
         start = _key(parameters["ExclusiveStartKey"]) if "ExclusiveStartKey" in parameters else ("", "")
-        keys = sorted(key for key in self.items if key[0] == values[":room"]["S"] and key > start)
+        keys = sorted(key for key in items if key[0] == values[":room"]["S"] and key > start)
         page = keys[: parameters["Limit"]]
-        live = [self.items[key] for key in page if int(self.items[key]["expires_at"]["N"]) > int(values[":now"]["N"])]
+        live = [items[key] for key in page if int(items[key]["expires_at"]["N"]) > int(values[":now"]["N"])]
         answer: dict[str, Any] = {"Items": live}
         if len(page) == parameters["Limit"]:
             answer["LastEvaluatedKey"] = {"partition_key": {"S": page[-1][0]}, "sort_key": {"S": page[-1][1]}}

@@ -175,10 +175,11 @@ def test_expired_members_are_ignored(sendmessage: Any, table: FakeTable, connect
     assert len(table.items) == 8
 
 
+@pytest.mark.parametrize("page_items", [1, 2])
 def test_every_page_of_a_room_is_read(
-    sendmessage: Any, connections: FakeConnections, monkeypatch: pytest.MonkeyPatch
+    sendmessage: Any, connections: FakeConnections, monkeypatch: pytest.MonkeyPatch, page_items: int
 ) -> None:
-    monkeypatch.setattr(rooms, "PAGE_ITEMS", 1)
+    monkeypatch.setattr(rooms, "PAGE_ITEMS", page_items)
     send(sendmessage, "alice=", data="hello")
 
     assert sorted(connections.posts) == [(name, "hello") for name in LOBBY]

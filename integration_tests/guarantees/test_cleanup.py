@@ -82,6 +82,42 @@ async def test_many_dead_members_go_with_one_message(
 
 
 @pytest.mark.needs_table
+async def test_dead_members_id_may_be_a_living_connections_by_now(
+    crowd: Crowd, room: str, table: ConnectionsTable
+) -> None:
+    sender = await crowd.join(room)
+    sender_id = await sender.whoami()
+    reused_id = unknown_connection_id()
+    await table.add_member(room, reused_id, age_ms=HOUR_MS)
+    await table.reconnect_elsewhere(reused_id)
+
+    await sender.say("anyone else?", id="1")
+
+    await sender.expect("anyone else?")
+    assert await sender.receive_json() == receipt("1", delivered=1, gone=1)
+    assert await table.connections([sender_id, reused_id]) == {sender_id, reused_id}
+    await table.remove_member(room, reused_id)
+
+
+@pytest.mark.needs_table
+async def test_late_disconnect_leaves_a_newer_connection_of_the_same_id_alone(
+    crowd: Crowd, room: str, table: ConnectionsTable
+) -> None:
+    first, second = await crowd.join(room), await crowd.join(room)
+    reused_id, second_id = await first.whoami(), await second.whoami()
+    nothing: set[str] = set()
+    await table.age_member(room, reused_id, age_ms=-1000)
+
+    await first.close()
+
+    await second.close()  # once its items are gone, the earlier disconnect has had its time, too
+    await eventually(lambda: table.connections([second_id]), nothing, within=20)
+    assert await table.members(room) == {reused_id}
+    assert await table.connections([reused_id]) == {reused_id}
+    await table.remove_member(room, reused_id)
+
+
+@pytest.mark.needs_table
 async def test_member_whose_item_has_expired_receives_nothing(crowd: Crowd, room: str, table: ConnectionsTable) -> None:
     """DynamoDB deletes expired items within days; until then readers must pass over them."""
     sender, expired = await crowd.join(room), await crowd.join(room)

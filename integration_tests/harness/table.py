@@ -36,7 +36,13 @@ class ConnectionsTable:
 
     async def members(self, room: str) -> set[str]:
         """Return the connection ids of everyone in a room, read consistently, every page."""
-        return {item["sort_key"]["S"] for item in await asyncio.to_thread(lambda: [*self._memberships(room)])}
+        return set[str]().union(*await self.members_by_shard(room))
+
+    async def members_by_shard(self, room: str) -> list[set[str]]:
+        """Return the connection ids of everyone in a room, one set for each shard."""
+        return await asyncio.to_thread(
+            lambda: [self._members_of_shard(room, shard) for shard in range(self.shards_per_room)]
+        )
 
     async def member_count(self, room: str) -> int:
         """Return the number of members of a room."""
@@ -92,6 +98,10 @@ class ConnectionsTable:
         for key in (connection_key(connection_id), membership_key(room, connection_id)):
             await self._update(key, "connected_at", connected_at)
 
+    async def reconnect_elsewhere(self, connection_id: str) -> None:
+        """Let a connection item be that of a newer connection with the same id, made a moment ago."""
+        await self._update(connection_key(connection_id), "connected_at", {"N": str(int(time.time() * 1000))})
+
     async def expire_member(self, room: str, connection_id: str) -> None:
         """Let a membership have expired an hour ago, as if time to live had not come round to it yet."""
         await self._update(membership_key(room, connection_id), "expires_at", {"N": str(int(time.time()) - 3600)})
@@ -139,10 +149,8 @@ class ConnectionsTable:
             ExpressionAttributeValues={":value": value},
         )
 
-    def _memberships(self, room: str) -> Iterator[dict[str, Any]]:
-        for shard in range(self.shards_per_room):
-            for page in self._pages_of_room(room, shard):
-                yield from page["Items"]
+    def _members_of_shard(self, room: str, shard: int) -> set[str]:
+        return {item["sort_key"]["S"] for page in self._pages_of_room(room, shard) for item in page["Items"]}
 
     def _pages_of_room(self, room: str, shard: int) -> Iterator[QueryOutputTypeDef]:
         return iter(
