@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from types_boto3_dynamodb.client import DynamoDBClient
     from types_boto3_lambda.client import LambdaClient
     from types_boto3_s3.client import S3Client
+    from types_boto3_sqs.client import SQSClient
 
 REGION = "us-east-1"
 ACCESS_KEY = "test"
@@ -52,6 +53,11 @@ class Aws:
     def s3(self) -> S3Client:
         """An S3 client."""
         return self.session.client("s3", endpoint_url=self.endpoint_url)
+
+    @cached_property
+    def sqs(self) -> SQSClient:
+        """A client of SQS."""
+        return self.session.client("sqs", endpoint_url=self.endpoint_url)
 
     def management(self, management_endpoint: str) -> ApiGatewayManagementApiClient:
         """A client of the management API (``@connections``) of one stage."""

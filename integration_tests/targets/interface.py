@@ -91,6 +91,13 @@ class Target(ABC):
         """
         raise TargetError(f"{name} with {variables} is not deployed: {self.lacks()[Capability.DEPLOYMENT]}")
 
+    def deploy_to_stay(self, name: str, **variables: Any) -> Deployment:  # noqa: ANN401 - Terraform
+        """Apply another instance of the root that stays until the target is left; may run in a thread of its own.
+
+        Arguments and errors as :meth:`deploy` has them.
+        """
+        raise TargetError(f"{name} with {variables} is not deployed: {self.lacks()[Capability.DEPLOYMENT]}")
+
     def kill(self, function_name: str) -> int:
         """Kill every process that a function runs in, without warning; return how many there were.
 

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
     from types import TracebackType
 
+    from integration_tests.targets.interface import Deployment
+
 GUARD = Path(__file__).with_name("guard.py")
 
 
@@ -103,6 +105,11 @@ class Local(Target):
         assert self._place is not None
         with applied(Instance(self._place, self.directory / name, {"name": name, **variables})) as instance:
             yield instance
+
+    def deploy_to_stay(self, name: str, **variables: Any) -> Deployment:  # noqa: ANN401 - any Terraform value
+        """Apply another instance of the root, which ends with the emulator."""
+        assert self._place is not None
+        return Instance(self._place, self.directory / name, {"name": name, **variables}).apply()
 
     def kill(self, function_name: str) -> int:
         """Kill every process of a function, found by the folder that MiniStack unpacks the code to."""

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from types import TracebackType
 
+    from integration_tests.targets.interface import Deployment
+
 LOOPBACK_NAME = "localhost.localstack.cloud"
 """Resolves to 127.0.0.1 everywhere, and to LocalStack itself inside the containers that it runs functions in."""
 
@@ -68,6 +70,10 @@ class LocalStack(Target):
         assert self._place is not None
         with applied(Instance(self._place, self._scratch / name, {"name": name, **variables})) as instance:
             yield instance
+
+    def deploy_to_stay(self, name: str, **variables: Any) -> Deployment:  # noqa: ANN401 - any Terraform value
+        """Apply another instance of the root, which is destroyed with the first."""
+        return self._undo.enter_context(self.deploy(name, **variables)).deployment()
 
 
 def check_health(endpoint_url: str) -> None:

@@ -61,8 +61,10 @@ def test_given_url_is_preferred_to_the_one_in_the_outputs(outputs: Path) -> None
 
 
 def test_nothing_is_ever_deployed(outputs: Path) -> None:
-    with create_target("live", outputs_file=outputs) as target, pytest.raises(TargetError, match="never changed"):
-        target.deploy("second")
+    with create_target("live", outputs_file=outputs) as target:
+        for deploy in (target.deploy, target.deploy_to_stay):
+            with pytest.raises(TargetError, match="never changed"):
+                deploy("second")
 
 
 @pytest.mark.parametrize("content", ["", "[]", '{"websocket_url": "wss://x"}', '{"websocket_url": {}}'])
