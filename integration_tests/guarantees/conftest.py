@@ -1,20 +1,71 @@
-"""A second instance of the root, which tests may change; applied once, because that takes the longest of all."""
+"""Further instances of the root, each applied once, because that takes the longest of all.
+
+A second one, which tests may change; and two with queued delivery. With each of those, Terraform waits three times for
+25 s and does nothing: they are applied while the other tests run, and their own tests come last.
+"""
 
 from __future__ import annotations
 
 import secrets
-from typing import TYPE_CHECKING
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
+    from concurrent.futures import Future
 
     from integration_tests.targets.aws import Aws
-    from integration_tests.targets.interface import Changeable, Target
+    from integration_tests.targets.interface import Changeable, Deployment, Target
 
 SECOND = f"second-{secrets.token_hex(3)}"
 SECOND_SHARDS = 4
+QUEUE_SHARDS = 4
+FIFO_SHARDS = 2
+WITH_QUEUE: Mapping[str, Mapping[str, Any]] = {
+    "with_queue": {"queued_delivery": {"enabled": True}, "shards_per_room": QUEUE_SHARDS},
+    "with_fifo_queue": {"queued_delivery": {"enabled": True, "fifo": True}, "shards_per_room": FIFO_SHARDS},
+}
+"""Variables of the instances with queued delivery, by the fixture that gives them."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Let the tests of queued delivery come last."""
+    items.sort(key=lambda item: bool(queues_of(item)))
+
+
+def queues_of(item: pytest.Item) -> set[str]:
+    """Return the instances with queued delivery that a test needs."""
+    return WITH_QUEUE.keys() & set(getattr(item, "fixturenames", []))
+
+
+@pytest.fixture(scope="session", autouse=True)
+def being_deployed(request: pytest.FixtureRequest) -> Iterator[Mapping[str, Future[Deployment]]]:
+    """Those instances with queued delivery that tests will need, applied from the first test on."""
+    tests = [item for item in request.session.items if not item.get_closest_marker("skip")]
+    needed = sorted({name for item in tests for name in queues_of(item)})
+    if not needed:
+        yield {}
+        return
+    target: Target = request.getfixturevalue("target")
+    with ThreadPoolExecutor() as pool:
+        yield {
+            name: pool.submit(target.deploy_to_stay, f"queue-{secrets.token_hex(3)}", **WITH_QUEUE[name])
+            for name in needed
+        }
+
+
+@pytest.fixture(scope="session")
+def with_queue(being_deployed: Mapping[str, Future[Deployment]]) -> Deployment:
+    """An instance with queued delivery."""
+    return being_deployed["with_queue"].result()
+
+
+@pytest.fixture(scope="session")
+def with_fifo_queue(being_deployed: Mapping[str, Future[Deployment]]) -> Deployment:
+    """An instance with queued delivery that keeps the order."""
+    return being_deployed["with_fifo_queue"].result()
 
 
 @pytest.fixture(scope="session")

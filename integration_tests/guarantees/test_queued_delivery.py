@@ -1,0 +1,228 @@
+"""Queued delivery: a message that was acknowledged reaches every member once, whatever becomes of a worker."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import TYPE_CHECKING
+
+import pytest
+
+from integration_tests.guarantees.conftest import FIFO_SHARDS, QUEUE_SHARDS
+from integration_tests.guarantees.test_cleanup import HOUR_MS, unknown_connection_id
+from integration_tests.harness.answers import receipt
+from integration_tests.harness.crowd import Crowd, expect_everywhere, expect_in_any_order, settle
+from integration_tests.harness.deadlines import eventually, scaled
+from integration_tests.harness.fanout_queue import FanoutQueue
+from integration_tests.harness.table import ConnectionsTable
+from integration_tests.targets.interface import Capability
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable, Iterable
+
+    from integration_tests.harness.client import Client
+    from integration_tests.targets.interface import Deployment, Target
+
+pytestmark = pytest.mark.emulator_only
+
+RECEIPT_WITHIN = 1.0
+"""Seconds until the sender knows that its message is safe."""
+ROOMS = 3
+ROOM_SIZE = 10
+MESSAGES_PER_SENDER = 3
+
+
+@pytest.fixture
+def queue(target: Target, with_queue: Deployment) -> FanoutQueue:
+    """The queue of an instance with queued delivery."""
+    return queue_of(target, with_queue)
+
+
+@pytest.fixture
+def table(target: Target, with_queue: Deployment) -> ConnectionsTable:
+    """The connections table of that instance."""
+    return table_of(target, with_queue, QUEUE_SHARDS)
+
+
+@pytest.fixture
+async def crowd(with_queue: Deployment, queue: FanoutQueue) -> AsyncIterator[Crowd]:
+    """Opens clients of that instance; once no task is left, none may have received what the test did not take."""
+    crowd = Crowd(with_queue.websocket_url)
+    yield crowd
+    await finish(crowd, queue)
+
+
+async def test_every_member_receives_a_message_once_and_nobody_elsewhere_anything(
+    crowd: Crowd,
+    room: str,
+    connections: int,
+    table: ConnectionsTable,
+    record_testsuite_property: Callable[[str, object], None],
+) -> None:
+    members = await crowd.join_many(room, connections)
+    strangers = await crowd.join_many(f"{room}-2", 5)
+    assert all(await table.members_by_shard(room)), "a shard is empty"
+    await strangers[0].say("hello next door")  # whose functions need not be started any more when it is measured
+    await expect_everywhere(strangers, "hello next door")
+    said_at = time.monotonic()
+
+    await members[0].say("hello world", id="1")
+
+    told_after = await acknowledged(members[0], "1") - said_at
+    patience = 60 + connections / 50
+    received = await asyncio.gather(*(client.expect("hello world", within=patience) for client in members))
+    reached_after = max(message.received_at for message in received) - said_at
+    record_testsuite_property(f"queued message to {connections}: seconds to the receipt", round(told_after, 3))
+    record_testsuite_property(f"queued message to {connections}: seconds to the last member", round(reached_after, 3))
+    assert told_after < scaled(RECEIPT_WITHIN)
+
+
+async def test_many_senders_in_many_rooms_lose_and_repeat_nothing(crowd: Crowd, room: str) -> None:
+    rooms = {f"{room}-{number}": await crowd.join_many(f"{room}-{number}", ROOM_SIZE) for number in range(ROOMS)}
+    texts = [f"{sender} {message}" for sender in range(ROOM_SIZE) for message in range(MESSAGES_PER_SENDER)]
+
+    for text in texts:
+        await asyncio.gather(*(members[int(text.split()[0])].say(f"{name} {text}") for name, members in rooms.items()))
+
+    await asyncio.gather(
+        *(
+            expect_in_any_order(client, [f"{name} {text}" for text in texts], within=60)
+            for name, members in rooms.items()
+            for client in members
+        )
+    )
+
+
+async def test_named_member_is_served_without_the_queue(crowd: Crowd, room: str) -> None:
+    sender, named, _ = await crowd.join_many(room, 3)
+
+    await sender.say("psst", to=await named.whoami(), id="1")
+
+    assert await sender.receive_json() == receipt("1", delivered=1)
+    await named.expect("psst")
+
+
+async def test_long_dead_member_goes_with_the_next_message(crowd: Crowd, room: str, table: ConnectionsTable) -> None:
+    sender = await crowd.join(room)
+    sender_id, dead_id = await sender.whoami(), unknown_connection_id()
+    await table.add_member(room, dead_id, age_ms=HOUR_MS)
+
+    await sender.say("anyone else?")
+
+    await sender.expect("anyone else?")
+    await eventually(lambda: table.members(room), {sender_id}, within=20)
+    await eventually(lambda: table.connections([sender_id, dead_id]), {sender_id}, within=20)
+
+
+async def test_what_a_worker_cannot_finish_in_its_time_others_finish(
+    crowd: Crowd, room: str, queue: FanoutQueue
+) -> None:
+    """Two of 10 seconds are for posts: a worker manages fewer members than a shard has."""
+    members = await crowd.join_many(room, 60)
+
+    with queue.slow_worker(pace=2, timeout=10):
+        await members[0].say("one after the other")
+
+        await asyncio.gather(*(client.expect("one after the other", within=60) for client in members))
+        await eventually(queue.size, 0, within=30)
+
+
+@pytest.mark.requires(Capability.DEATHS)
+async def test_killed_worker_costs_nobody_the_message_and_only_those_it_had_served_a_second_copy(
+    crowd: Crowd, room: str, queue: FanoutQueue, target: Target
+) -> None:
+    members = await crowd.join_many(room, 40)
+
+    with queue.retried_after(scaled(8)):
+        with queue.slow_worker(pace=1):
+            await members[0].say("hello world", id="1")
+            await acknowledged(members[0], "1")
+            await eventually(lambda: anybody_has_news(members), True, within=20, every=0.01)
+            assert target.kill(queue.worker)
+        await settle(members)
+        served = [client for client in members if client.unread]
+        assert len(served) < len(members)
+
+        await expect_everywhere(members, "hello world")
+        await eventually(queue.size, 0, within=30)
+    await settle(members)
+    twice = [client for client in members if client.unread]
+    assert set(twice) <= set(served)
+    await expect_everywhere(twice, "hello world")
+
+
+async def test_what_is_no_task_is_given_up_and_delays_nothing(crowd: Crowd, room: str, queue: FanoutQueue) -> None:
+    members = await crowd.join_many(room, 2)
+
+    with queue.retried_after(1):
+        await queue.put("not a task")
+        await eventually(queue.dead_letters, 1, within=30)
+    await members[0].say("hello world")
+
+    await expect_everywhere(members, "hello world")
+
+
+async def test_fifo_queue_keeps_the_order(target: Target, with_fifo_queue: Deployment, room: str) -> None:
+    """What is said after a receipt comes later, to everybody; and a shard hears all senders in the same order."""
+    queue, table = queue_of(target, with_fifo_queue), table_of(target, with_fifo_queue, FIFO_SHARDS)
+    crowd = Crowd(with_fifo_queue.websocket_url)
+    members = await crowd.join_many(room, 20)
+    ids = {await client.whoami(): client for client in members}
+    speeches = [[f"{sender} {number}" for number in range(10)] for sender in "abc"]
+
+    await asyncio.gather(*(speak(client, speech) for client, speech in zip(members, speeches, strict=False)))
+
+    heard = {each: await take(client, 30) for each, client in ids.items()}
+    for texts in heard.values():
+        assert [[text for text in texts if text in speech] for speech in speeches] == speeches
+    for shard in await table.members_by_shard(room):
+        assert len({tuple(heard[each]) for each in shard}) == 1
+    await finish(crowd, queue)
+
+
+def queue_of(target: Target, deployment: Deployment) -> FanoutQueue:
+    """Return the queue of an instance."""
+    assert target.aws is not None
+    return FanoutQueue(target.aws.sqs, target.aws.functions, deployment.outputs)
+
+
+def table_of(target: Target, deployment: Deployment, shards_per_room: int) -> ConnectionsTable:
+    """Return the connections table of an instance."""
+    assert target.aws is not None
+    return ConnectionsTable(target.aws.dynamodb, deployment.outputs["connections_table_name"], shards_per_room)
+
+
+async def finish(crowd: Crowd, queue: FanoutQueue) -> None:
+    """Wait until every task is done; then nobody may have received what nobody expected."""
+    await eventually(queue.size, 0, within=30)
+    await crowd.finish()
+
+
+async def acknowledged(sender: Client, message_id: str) -> float:
+    """Take the one receipt of a message, whatever came before it, and return when it came."""
+    text = f'{{"receipt":{{"id":"{message_id}","queued":true}}}}'
+
+    async def number_of_receipts() -> int:
+        return [message.text for message in sender.unread].count(text)
+
+    await eventually(number_of_receipts, 1, within=20, every=0.01)
+    message = next(message for message in sender.unread if message.text == text)
+    sender.unread.remove(message)
+    return message.received_at
+
+
+async def speak(sender: Client, speech: Iterable[str]) -> None:
+    """Say one text after the other, each once the one before is in the queue."""
+    for text in speech:
+        await sender.say(text, id=text)
+        await acknowledged(sender, text)
+
+
+async def take(client: Client, number: int) -> list[str]:
+    """Take so many messages and return them in the order in which they came."""
+    return [(await client.receive()).text for _ in range(number)]
+
+
+async def anybody_has_news(clients: Iterable[Client]) -> bool:
+    """Tell whether a client has a message that the test has not taken."""
+    return any(client.unread for client in clients)

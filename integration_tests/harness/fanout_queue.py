@@ -1,0 +1,84 @@
+"""The queue between ``sendmessage`` and its workers as tests see it, and workers that are made worse than they are."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from types_boto3_lambda.client import LambdaClient
+    from types_boto3_sqs.client import SQSClient
+
+
+@dataclass(frozen=True)
+class FanoutQueue:
+    """Looks at the queue of an instance with queued delivery, and changes it and its workers for a while.
+
+    Attributes:
+        sqs: boto3 client.
+        functions: boto3 client of Lambda.
+        outputs: Terraform's outputs of the instance.
+    """
+
+    sqs: SQSClient
+    functions: LambdaClient
+    outputs: Mapping[str, str]
+
+    @property
+    def url(self) -> str:
+        """URL of the queue."""
+        return self.outputs["fanout_queue_url"]
+
+    @property
+    def worker(self) -> str:
+        """Name of the function that serves the queue."""
+        return self.outputs["fanout_worker_function_arn"].rpartition(":")[2]
+
+    async def size(self) -> int:
+        """Return how many tasks there are, those included that a worker has."""
+        return await asyncio.to_thread(self._size, self.url)
+
+    async def dead_letters(self) -> int:
+        """Return how many tasks were given up."""
+        return await asyncio.to_thread(self._size, self.outputs["fanout_dead_letter_queue_url"])
+
+    async def put(self, body: str) -> None:
+        """Put something into the queue that ``sendmessage`` would not."""
+        await asyncio.to_thread(self.sqs.send_message, QueueUrl=self.url, MessageBody=body)
+
+    @contextmanager
+    def slow_worker(self, pace: int, timeout: int = 30) -> Iterator[None]:
+        """Let a worker make only so many posts a second, and end after so many seconds."""
+        before = self.functions.get_function_configuration(FunctionName=self.worker)
+        variables = before["Environment"]["Variables"]
+        self._configure({**variables, "ROOMCAST_PACE": str(pace)}, timeout)
+        try:
+            yield
+        finally:
+            self._configure(variables, before["Timeout"])
+
+    @contextmanager
+    def retried_after(self, seconds: float) -> Iterator[None]:
+        """Let what a worker has not finished come back after so many seconds, not after six times its timeout."""
+        answer = self.sqs.get_queue_attributes(QueueUrl=self.url, AttributeNames=["VisibilityTimeout"])
+        self.sqs.set_queue_attributes(QueueUrl=self.url, Attributes={"VisibilityTimeout": str(round(seconds))})
+        try:
+            yield
+        finally:
+            self.sqs.set_queue_attributes(QueueUrl=self.url, Attributes=answer["Attributes"])
+
+    def _size(self, url: str) -> int:
+        answer = self.sqs.get_queue_attributes(
+            QueueUrl=url, AttributeNames=["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
+        )
+        return sum(map(int, answer["Attributes"].values()))
+
+    def _configure(self, variables: Mapping[str, str], timeout: int) -> None:
+        self.functions.update_function_configuration(
+            FunctionName=self.worker, Environment={"Variables": variables}, Timeout=timeout
+        )
+        self.functions.get_waiter("function_updated_v2").wait(FunctionName=self.worker)
