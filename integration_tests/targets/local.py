@@ -96,7 +96,8 @@ class Local(Target):
         version = emulator.version_of(emulator.lambda_python())
         if version == emulator.LAMBDA_PYTHON:
             return LACKS
-        note = f"{LACKS[Capability.RUNTIME]} That is {version}, because {emulator.LAMBDA_PYTHON} was not found."
+        found, wanted = (".".join(map(str, each or ("?",))) for each in (version, emulator.LAMBDA_PYTHON))
+        note = f"{LACKS[Capability.RUNTIME]} That is {found}, because {wanted} was not found."
         return {**LACKS, Capability.RUNTIME: note}
 
     @contextmanager
