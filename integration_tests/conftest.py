@@ -15,6 +15,7 @@ import pytest
 from integration_tests.harness.crowd import Crowd
 from integration_tests.harness.deadlines import eventually
 from integration_tests.harness.table import ConnectionsTable
+from integration_tests.load.descriptors import allow_sockets
 from integration_tests.targets.catalogue import TARGETS, create_target
 from integration_tests.targets.interface import Capability, Target, TargetError
 from scripts.terraform import TerraformError
@@ -134,6 +135,7 @@ def target(request: pytest.FixtureRequest) -> Iterator[Target]:
 @pytest.fixture(scope="session")
 def connections(request: pytest.FixtureRequest, target: Target) -> int:
     """How many sockets a test should open at once: ``--connections``, or what suits the target."""
+    allow_sockets()
     return int(request.config.getoption("--connections") or target.default_connections)
 
 

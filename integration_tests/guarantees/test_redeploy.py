@@ -1,9 +1,9 @@
-"""A change is deployed while clients talk: they stay connected, miss nothing, and find the new route."""
+"""Changes are deployed while clients talk: they stay connected, miss nothing, and find a route or find it gone."""
 
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -11,6 +11,8 @@ from integration_tests.harness.answers import error
 from integration_tests.harness.crowd import Crowd, expect_in_any_order
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from integration_tests.harness.client import Client
     from integration_tests.targets.interface import Changeable, Deployment
 
@@ -18,27 +20,37 @@ UNKNOWN_ACTION = error("unknown_action", "the action names no route of this API"
 
 
 @pytest.mark.emulator_only
-async def test_added_route_is_served_and_nobody_who_is_connected_notices(second: Changeable, room: str) -> None:
+async def test_route_comes_and_goes_and_nobody_who_is_connected_notices(second: Changeable, room: str) -> None:
     before = second.deployment()
     crowd = Crowd(before.websocket_url)
-    speaker, listener, caller = await crowd.join_many(room, 3)
+    members = await crowd.join_many(room, 3)
+    caller = members[-1]
     await caller.send("who")
     assert await caller.receive_json() == UNKNOWN_ACTION
 
-    deployed = asyncio.Event()
-    speech = asyncio.create_task(speak_until(speaker, deployed))
-    after = await asyncio.to_thread(second.apply, additional_routes={"who": whoami_again(before)})
-    deployed.set()
-    said = await speech
-
-    assert after.websocket_url == before.websocket_url
-    for client in (listener, caller):
-        await expect_in_any_order(client, said)
+    await deploy_while_they_talk(second, members, additional_routes={"who": whoami_again(before)})
     await caller.send("who")
     assert (await caller.receive_json())["whoami"]["room"] == room
+
+    await deploy_while_they_talk(second, members, additional_routes={})
+    await caller.send("who")
+    assert await caller.receive_json() == UNKNOWN_ACTION
+    assert second.deployment().websocket_url == before.websocket_url
     await crowd.finish()
     plan = await asyncio.to_thread(second.plan)
     assert not plan.changes, plan.text
+
+
+async def deploy_while_they_talk(instance: Changeable, members: Sequence[Client], **variables: Any) -> None:  # noqa: ANN401 - any Terraform value
+    """Apply changed variables while the first member speaks, and check that every other one hears all of it."""
+    speaker, *listeners = members
+    deployed = asyncio.Event()
+    speech = asyncio.create_task(speak_until(speaker, deployed))
+    await asyncio.to_thread(instance.apply, **variables)
+    deployed.set()
+    said = await speech
+    for client in listeners:
+        await expect_in_any_order(client, said)
 
 
 async def speak_until(client: Client, end: asyncio.Event) -> list[str]:
