@@ -1,0 +1,86 @@
+"""Runs of pytest in processes of their own, and what became of each test."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections import defaultdict
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING
+from xml.etree import ElementTree as ET
+
+from integration_tests.harness.deadlines import scaled
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+LONGEST_RUN = 300.0
+"""Seconds."""
+PASSED, FAILED, NOT_RUN = "passed", "failed", "not run"
+
+Results = dict[str, str]
+"""``passed``, ``failed`` or ``not run`` by node id, the cases of a parametrized test taken together."""
+
+
+class RunError(Exception):
+    """A run of pytest told nothing; the message is its output."""
+
+
+def run_tests(
+    folder: Path, tests: Sequence[str], options: Sequence[str] = (), environment: Mapping[str, str] | None = None
+) -> Results:
+    """Run some tests and return what became of them.
+
+    Args:
+        folder: Working directory; below it stand the tests.
+        tests: Node ids.
+        options: Further options of pytest.
+        environment: Further environment variables. Those of AWS are not passed on.
+
+    Raises:
+        RunError: pytest did not come as far as to write its report.
+    """
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "PYTEST_"))}
+    with TemporaryDirectory() as directory:
+        report = Path(directory) / "report.xml"
+        run = subprocess.run(
+            [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", f"--junit-xml={report}", *options, *tests],
+            cwd=folder,
+            env={**inherited, "PYTHONDONTWRITEBYTECODE": "1", **(environment or {})},
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=scaled(LONGEST_RUN),
+        )
+        if not report.exists():
+            raise RunError(f"{run.stdout}\n{run.stderr}")
+        return read_results(report)
+
+
+def read_results(report: Path) -> Results:
+    """Read a JUnit report.
+
+    A test has failed if one of its cases has; what goes wrong before a test begins says nothing about it.
+    """
+    cases: defaultdict[str, list[str]] = defaultdict(list)
+    for case in ET.parse(report).iter("testcase"):  # noqa: S314 - pytest has written it
+        module, _, classes = case.attrib["classname"].partition(".test_")
+        name, *inner = f"test_{classes}".split(".")
+        file = f"{module.replace('.', '/')}/{name}.py"
+        cases["::".join([file, *inner, case.attrib["name"].partition("[")[0]])].append(outcome(case))
+    return {test: min(outcomes, key=[FAILED, NOT_RUN, PASSED].index) for test, outcomes in cases.items()}
+
+
+def outcome(case: ET.Element) -> str:
+    """Return what became of one case."""
+    failed_in_the_end = any(error.attrib["message"].startswith("failed on teardown") for error in case.iter("error"))
+    if case.find("failure") is not None or failed_in_the_end:
+        return FAILED
+    return PASSED if case.find("error") is None and case.find("skipped") is None else NOT_RUN
+
+
+def without_case(node_id: str) -> str:
+    """Return a node id without the case of a parametrized test."""
+    return node_id.partition("[")[0]

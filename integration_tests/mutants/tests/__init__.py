@@ -1,0 +1,1 @@
+"""Tests of the mutants themselves, which need no target."""
