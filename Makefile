@@ -49,7 +49,7 @@ destroy: build require-terraform ## remove from AWS what `make apply` created
 
 
 # Those of tox: each in an environment of its own.
-.PHONY: test lint types unit terraform integration test-faults format
+.PHONY: test lint types unit terraform integration test-faults test-mutants format
 test: require-terraform $(TOX) ## run all that needs no AWS: the five parts below
 	@$(TOX) run -q
 
@@ -70,6 +70,9 @@ integration: require-terraform $(TOX) ## real WebSocket connections against TARG
 
 test-faults: require-terraform $(TOX) ## faults injected between the functions and AWS; takes minutes
 	@$(TOX) run -q -e integration -- integration_tests/faults
+
+test-mutants: require-terraform $(TOX) ## handlers broken on purpose, each caught by the suite; takes minutes
+	@$(TOX) run -q -e integration -- integration_tests/mutants
 
 format: require-terraform $(TOX) ## format Python and Terraform, and fill the module READMEs
 	@$(TOX) run -q -e format
