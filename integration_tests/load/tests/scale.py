@@ -14,13 +14,16 @@ import gc
 import json
 import os
 import platform
+import ssl
 import sys
 import tempfile
 import time
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 from integration_tests.load.crew import Arrival, Crew
 from integration_tests.load.participant import Farewell
@@ -31,6 +34,11 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
 ROOMS = 20
+BARE_CONNECTIONS = 300
+BARE_REQUEST = (
+    b"GET /live HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+    b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
+)
 WARMED_UP = 50
 """Sockets opened beforehand, so that what is needed once is there already."""
 
@@ -46,6 +54,8 @@ class Scale:
         per_second: Sockets opened in each second.
         per_cpu_second: Sockets opened in each second of this process's CPU time: what ``per_second`` would be if
             nothing else used the machine.
+        bare_per_cpu_second: The same of asyncio's connections with the least handshake that there is and no
+            client, measured before and after: what this machine has to give, with all that it has to do besides.
         python: Version of the interpreter.
     """
 
@@ -54,6 +64,7 @@ class Scale:
     kilobytes_each: float
     per_second: float
     per_cpu_second: float
+    bare_per_cpu_second: float
     python: str = platform.python_version()
 
 
@@ -66,6 +77,7 @@ async def measure(url: str, connections: int) -> Scale:
     crew = Crew(url, "scale")
     await crew.join(arrivals(range(WARMED_UP)))
     seats = range(WARMED_UP, WARMED_UP + connections)
+    bare_before = await bare_per_cpu_second(url)
     before, began_at, cpu = resident_bytes(), time.monotonic(), time.process_time()
     await crew.join(arrivals(seats))
     seconds, cpu_seconds = time.monotonic() - began_at, time.process_time() - cpu
@@ -80,12 +92,46 @@ async def measure(url: str, connections: int) -> Scale:
         round(each / 1024, 1),
         round(connections / seconds),
         round(connections / cpu_seconds),
+        round((bare_before + await bare_per_cpu_second(url)) / 2),
     )
 
 
 def arrivals(seats: range) -> list[Arrival]:
     """Let these seats join now, spread over the rooms."""
     return [Arrival(seat, f"room-{seat % ROOMS}", time.monotonic()) for seat in seats]
+
+
+class BareConnection(asyncio.Protocol):
+    """The least that a WebSocket handshake takes: one request written, anything received."""
+
+    def __init__(self, answered: asyncio.Future[None]) -> None:
+        self._answered = answered
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Write the request."""
+        assert isinstance(transport, asyncio.Transport)
+        transport.write(BARE_REQUEST)
+
+    def data_received(self, data: bytes) -> None:  # noqa: ARG002 - asyncio's signature
+        """Take the answer for what it should be."""
+        self._answered.set_result(None)
+
+
+async def bare_per_cpu_second(url: str) -> float:
+    """Return how many bare connections a second of this process's CPU time opens, one after the other."""
+    parts, loop = urlsplit(url), asyncio.get_running_loop()
+    assert parts.hostname is not None
+    assert parts.port is not None
+    tls = ssl.create_default_context() if parts.scheme == "wss" else None
+    began_at = time.process_time()
+    for _ in range(BARE_CONNECTIONS):
+        answered = loop.create_future()
+        transport, _ = await loop.create_connection(
+            partial(BareConnection, answered), parts.hostname, parts.port, ssl=tls
+        )
+        await answered
+        transport.abort()
+    return BARE_CONNECTIONS / (time.process_time() - began_at)
 
 
 def resident_bytes() -> int:

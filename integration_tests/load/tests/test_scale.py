@@ -7,13 +7,14 @@ import subprocess
 import sys
 from typing import Any
 
-from integration_tests.harness.deadlines import TIMEOUT_FACTOR, scaled
+from integration_tests.harness.deadlines import scaled
 from integration_tests.load.tests.stages import REPOSITORY
 
 CONNECTIONS = 1_000
 ATTEMPTS = 3
 """Others on the machine only ever make it slower, so the best of a few is the measurement."""
-PER_CPU_SECOND = 1_500 / TIMEOUT_FACTOR
+BARE_PER_CPU_SECOND = 3_900
+"""``Scale.bare_per_cpu_second`` of the machine that the bar was set for, with little else to do."""
 
 
 def measure(*options: str) -> dict[str, Any]:
@@ -25,14 +26,15 @@ def measure(*options: str) -> dict[str, Any]:
 
 
 def test_socket_takes_25_kilobytes_and_1500_are_opened_per_second_of_cpu_time() -> None:
-    best = {"per_cpu_second": 0}
-    for _ in range(ATTEMPTS):
-        best = max(best, measure(), key=lambda scale: scale["per_cpu_second"])
-        if best["per_cpu_second"] >= PER_CPU_SECOND:
-            break
+    measured = [measure() for _ in range(ATTEMPTS)]
 
-    assert best["per_cpu_second"] >= PER_CPU_SECOND
-    assert best["kilobytes_each"] <= 25
+    assert max(on_a_quiet_machine(scale) for scale in measured) >= 1_500, measured
+    assert max(scale["kilobytes_each"] for scale in measured) <= 25, measured
+
+
+def on_a_quiet_machine(scale: dict[str, Any]) -> float:
+    """Return how many sockets a second of CPU time would open if the machine had as little else to do as that one."""
+    return float(scale["per_cpu_second"] / scale["bare_per_cpu_second"] * BARE_PER_CPU_SECOND)
 
 
 def test_encrypted_socket_takes_80_kilobytes() -> None:
