@@ -49,9 +49,10 @@ destroy: build require-terraform ## remove from AWS what `make apply` created
 
 
 # Those of tox: each in an environment of its own.
-.PHONY: test lint types unit terraform integration test-faults test-mutants format
+.PHONY: test lint types unit terraform integration test-faults test-mutants test-long format
 test: require-terraform $(TOX) ## run all that needs no AWS: the five parts below
-	@$(TOX) run -q
+	@$(TOX) run-parallel -q -p 2 -e lint,types,py311,py312,py313,terraform
+	@$(TOX) run -q -e integration
 
 lint: require-terraform $(TOX) ## ruff, the route table, module READMEs, terraform fmt
 	@$(TOX) run -q -e lint
@@ -73,6 +74,9 @@ test-faults: require-terraform $(TOX) ## faults injected between the functions a
 
 test-mutants: require-terraform $(TOX) ## handlers broken on purpose, each caught by the suite; takes minutes
 	@$(TOX) run -q -e integration -- integration_tests/mutants
+
+test-long: require-terraform $(TOX) ## all that `make test` leaves out because it takes long: faults, mutants, load scenarios
+	@$(TOX) run -q -e integration -- -m long integration_tests
 
 format: require-terraform $(TOX) ## format Python and Terraform, and fill the module READMEs
 	@$(TOX) run -q -e format

@@ -58,7 +58,7 @@ def pytest_configure(config: pytest.Config) -> None:
     for marker, meaning in PLACES.items():
         config.addinivalue_line("markers", f"{marker}: {meaning}")
     config.addinivalue_line("markers", "requires(capability): skipped, with the reason, on a target that lacks it")
-    config.addinivalue_line("markers", "long: takes long, so `make integration` leaves it to `make test-faults`")
+    config.addinivalue_line("markers", "long: takes long, so `make integration` leaves it to `make test-long`")
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         config.stash[TARGET] = create_target(

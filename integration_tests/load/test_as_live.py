@@ -44,7 +44,10 @@ def live(stage: list[str], target: Target) -> list[str]:
     return ["--target", "live", "--websocket-url", target.deployment.websocket_url, *stage]
 
 
-@pytest.mark.parametrize("scenario", ["steady", "join-storm", "reconnect-storm", "soak"])
+@pytest.mark.parametrize(
+    "scenario",
+    ["steady", *(pytest.param(name, marks=pytest.mark.long) for name in ("join-storm", "reconnect-storm", "soak"))],
+)
 def test_load_run_finds_nothing_lost_and_nothing_left(scenario: str, live: list[str], tmp_path: Path) -> None:
     size = ["--connections", "40", "--rooms", "4", "--processes", "2", "--messages", "40", "--lifetime", "5"]
 
@@ -98,6 +101,7 @@ def test_sweeper_removes_old_items_of_test_rooms_and_nothing_else(
     asyncio.run(table.remove_member(users_room, user))
 
 
+@pytest.mark.long
 def test_nobody_notices_that_the_stage_is_deployed_anew(target: Target) -> None:
     plan = Plan(
         scenario="redeploy",
