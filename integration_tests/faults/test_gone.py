@@ -94,8 +94,10 @@ async def test_next_message_removes_those_whose_disconnect_was_lost(
 def without_invocations(aws: Aws, function_arn: str) -> Iterator[None]:
     """Throttle every invocation of a function: API Gateway does not try `$disconnect` again."""
     aws.functions.put_function_concurrency(FunctionName=function_arn, ReservedConcurrentExecutions=0)
-    yield
-    aws.functions.delete_function_concurrency(FunctionName=function_arn)
+    try:
+        yield
+    finally:
+        aws.functions.delete_function_concurrency(FunctionName=function_arn)
 
 
 async def connected(target: Target, connection_ids: set[str]) -> int:

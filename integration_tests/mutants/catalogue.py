@@ -190,24 +190,19 @@ MUTANTS = (
             ),
             Edit("roomcast/fanout.py", "self._fail(line.post.recipient)", "self._report.delivered += 1"),
         ),
-        units=(f"{ENGINE}::TestAnswers::test_what_may_pass_is_tried_again",),
+        units=(f"{ENGINE}::TestAnswers::test_a_refusal_is_reported_and_not_tried_again",),
         sockets=(f"{FAULTS}/test_retries.py::test_post_that_is_throttled_is_sent_again",),
     ),
     Mutant(
         "sends everything twice",
         (
             Edit(
-                "roomcast/fanout.py",
-                "            self._report.delivered += 1\n            self._lines.observe",
-                "            if not post.resent:\n"
-                "                post.resent = True\n"
-                "                self._retry(post, now, 0.0)\n"
-                "            else:\n"
-                "                self._report.delivered += 1\n"
-                "            self._lines.observe",
+                "roomcast/delivery.py",
+                "recipients, fan_out.data.encode(), deadline",
+                "[each for each in recipients for _ in range(2)], fan_out.data.encode(), deadline",
             ),
         ),
-        units=(f"{ENGINE}::TestDelivery::test_everybody_gets_the_message_once",),
+        units=(f"{SENDMESSAGE}::test_every_member_receives_it_once_and_nobody_else",),
         sockets=(f"{DELIVERY}::test_every_member_receives_a_message_once_and_nobody_elsewhere_anything",),
     ),
     Mutant(

@@ -39,7 +39,7 @@ class Specimen(Target):
     """An instance on the emulator of the process that has started this one."""
 
     name = "specimen"
-    default_connections = 30
+    default_connections = 12
 
     def __init__(self) -> None:
         description = json.loads(os.environ[DESCRIPTION])
