@@ -42,6 +42,9 @@ MINIMUM_AGE_TO_PRUNE = 35.0
 NOT_OPEN_RETRY_SECONDS = 3.0
 """For how long a connection that may still be connecting is tried again."""
 
+BUFFER_FULL_RETRY_SECONDS = 3.0
+"""For how long a connection that alone is answered with 429, since its client does not read, is tried again."""
+
 REQUEST_SECONDS = 5.0
 """How long an answer may take before the connection is given up and the post tried again."""
 
@@ -482,7 +485,7 @@ class _FanOut:
             self._not_there(post, now)
         elif status == 429:
             self._report.throttled += 1
-            self._back_off(post, now, _retry_after(answer))
+            self._not_taken(post, now, _retry_after(answer))
         elif status == 408 or status >= 500:
             self._back_off(post, now, _retry_after(answer))
         elif status == 400:
@@ -503,11 +506,20 @@ class _FanOut:
             return
         post.attempts += 1
         post.not_open_until = post.not_open_until or now + NOT_OPEN_RETRY_SECONDS
-        pause = _pause(post.attempts)
-        if now + pause < min(post.not_open_until, self._stop_at):
+        # The last try comes at the very end of that time: so whoever gets one message by it also gets those sent later.
+        pause = min(_pause(post.attempts), post.not_open_until - now)
+        if now < post.not_open_until and now + pause < self._stop_at:
             self._retry(post, now, pause)
         else:
             self._report.gone += 1
+
+    def _not_taken(self, post: _Post, now: float, at_least: float) -> None:
+        """Too many posts; or this one connection's buffer is full, for which nobody else shall wait."""
+        post.full_until = post.full_until or now + BUFFER_FULL_RETRY_SECONDS
+        if now >= post.full_until and not self._throttle.general:
+            self._fail(post.recipient)
+        else:
+            self._back_off(post, now, at_least)
 
     def _back_off(self, post: _Post, now: float, at_least: float = 0.0) -> None:
         post.attempts += 1
@@ -568,11 +580,12 @@ class _Batches:
 class _Post:
     """One recipient's message on its way."""
 
-    __slots__ = ("attempts", "not_open_until", "recipient", "resent")
+    __slots__ = ("attempts", "full_until", "not_open_until", "recipient", "resent")
 
     def __init__(self, recipient: Recipient) -> None:
         self.recipient = recipient
         self.attempts = 0
+        self.full_until = 0.0
         self.not_open_until = 0.0
         self.resent = False
 
@@ -718,6 +731,7 @@ class _Throttle:
         self._since = now
         self._delivered = 0
         self._throttled = 0
+        self.general = False
         bucket.set_rate(bucket.pace, now)
 
     def adapt(self, delivered: int, throttled: int, now: float) -> None:
@@ -727,7 +741,8 @@ class _Throttle:
         if answers < self.SAMPLE:
             return
         bucket = self._bucket
-        if refused > answers * self.GENERAL:
+        self.general = refused > answers * self.GENERAL
+        if self.general:
             achieved = answers / (now - self._since)
             slower = max(self.SLOWEST, min(bucket.rate, achieved) * self.DECREASE)
             bucket.set_rate(min(bucket.pace, slower), now)

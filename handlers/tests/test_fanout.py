@@ -199,6 +199,32 @@ class TestAnswers:
         assert report.retried == 40
         assert report.throttled == (40 if status == 429 else 0)
 
+    def test_one_client_that_does_not_read_holds_up_nobody_for_long(
+        self, tls: ssl.SSLContext, connect: Connect, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(fanout, "BUFFER_FULL_RETRY_SECONDS", 0.2)
+        everybody = members(100)
+        slow = everybody[42]
+        failed: list[Recipient] = []
+        with HostileServer(lambda request: say(429 if "000042" in request.target else 200), tls) as server:
+            report = deliver(connect(server), everybody, on_failed=failed.extend)
+        assert counts(report) == (99, 0, 1)
+        assert failed == [slow]
+        assert report.duration_ms < PATIENCE_SECONDS * 500
+
+    def test_general_throttling_is_waited_out(
+        self, tls: ssl.SSLContext, connect: Connect, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(fanout, "BUFFER_FULL_RETRY_SECONDS", 0.2)
+        first: list[float] = []
+
+        def script(_request: Request) -> Reply:
+            first.append(time.monotonic())
+            return say(200 if time.monotonic() - first[0] > 1 else 429)
+
+        with HostileServer(script, tls) as server:
+            assert counts(deliver(connect(server), members(200))) == (200, 0, 0)
+
     def test_the_server_may_ask_for_a_pause(self, tls: ssl.SSLContext, connect: Connect) -> None:
         arrivals = []
 
@@ -275,7 +301,7 @@ class TestConnections:
         with HostileServer(lambda _: say(), tls) as server:
             engine = connect(server, max_connections=3)
             opened = sum(deliver(engine, members(30)).connections_opened for _ in range(4))
-        assert opened == server.connections <= 3
+        assert 1 <= opened <= 3
         assert len(server.requests) == 120
 
     @pytest.mark.parametrize(
