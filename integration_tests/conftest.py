@@ -14,7 +14,7 @@ import pytest
 
 from integration_tests.harness.crowd import Crowd
 from integration_tests.harness.deadlines import eventually
-from integration_tests.harness.table import ConnectionsTable
+from integration_tests.harness.table import ROOM_PREFIX, ConnectionsTable
 from integration_tests.load.descriptors import allow_sockets
 from integration_tests.targets.catalogue import TARGETS, create_target
 from integration_tests.targets.interface import Capability, Target, TargetError
@@ -142,8 +142,8 @@ def connections(request: pytest.FixtureRequest, target: Target) -> int:
 @pytest.fixture
 def room(request: pytest.FixtureRequest) -> str:
     """A room that no other test, and no other run against the same stage, uses."""
-    name = re.sub(r"[^A-Za-z0-9]+", "-", request.node.name.removeprefix("test_"))[:40]
-    return f"{name}-{secrets.token_hex(6)}"
+    name = re.sub(r"[^A-Za-z0-9]+", "-", request.node.name.removeprefix("test_"))[:30]
+    return f"{ROOM_PREFIX}{name}-{secrets.token_hex(6)}"
 
 
 @pytest.fixture(scope="session")
