@@ -45,7 +45,7 @@ class Laboratory:
         return run_tests(
             REPOSITORY,
             tests,
-            ["-p", "integration_tests.mutants.specimen", "--target", Specimen.name],
+            ["-p", "integration_tests.mutants.specimen", "--target", Specimen.name, "--model-examples", "10"],
             {
                 DESCRIPTION: describe(self._aws.endpoint_url, self._deployment),
                 "TIMEOUT_FACTOR": str(scaled(patience)),
