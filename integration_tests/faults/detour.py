@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
     from integration_tests.targets.aws import Aws
     from integration_tests.targets.interface import Deployment
@@ -26,12 +26,15 @@ def detour(aws: Aws, deployment: Deployment, proxy_url: str) -> Iterator[None]:
         deployment: The stage.
         proxy_url: Base URL of the proxy.
     """
+    arns = function_arns(deployment)
     with ExitStack() as undo:
-        for arn in function_arns(deployment):
+        undo.callback(wait_until_updated, aws, arns)
+        for arn in arns:
             variables = aws.functions.get_function_configuration(FunctionName=arn)["Environment"]["Variables"]
             path = urlsplit(variables[MANAGEMENT_ENDPOINT]).path
             undo.callback(configure, aws, arn, variables)
             configure(aws, arn, {**variables, "AWS_ENDPOINT_URL": proxy_url, MANAGEMENT_ENDPOINT: f"{proxy_url}{path}"})
+        wait_until_updated(aws, arns)
         yield
 
 
@@ -41,6 +44,11 @@ def function_arns(deployment: Deployment) -> list[str]:
 
 
 def configure(aws: Aws, arn: str, variables: Mapping[str, str]) -> None:
-    """Give a function other environment variables, in force when this returns."""
+    """Begin to give a function other environment variables."""
     aws.functions.update_function_configuration(FunctionName=arn, Environment={"Variables": variables})
-    aws.functions.get_waiter("function_updated_v2").wait(FunctionName=arn)
+
+
+def wait_until_updated(aws: Aws, arns: Iterable[str]) -> None:
+    """Wait until changes of functions are in force."""
+    for arn in arns:
+        aws.functions.get_waiter("function_updated_v2").wait(FunctionName=arn)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from integration_tests.faults.detour import wait_until_updated
 from integration_tests.harness.deadlines import scaled
 from integration_tests.mutants.patching import REPOSITORY
 from integration_tests.mutants.runs import Results, run_tests
@@ -53,12 +54,13 @@ class Laboratory:
         )
 
     def _install(self, handlers: Path) -> None:
-        for file, content in render(handlers).items():
-            arn = self._deployment.outputs.get(f"{file.removesuffix('.zip')}_function_arn")
-            if arn is not None and self._installed.get(arn) != content:
-                self._aws.functions.update_function_code(FunctionName=arn, ZipFile=content)
-                self._aws.functions.get_waiter("function_updated_v2").wait(FunctionName=arn)
-                self._installed[arn] = content
+        built = {f"{file.removesuffix('.zip')}_function_arn": content for file, content in render(handlers).items()}
+        wanted = {self._deployment.outputs[name]: built[name] for name in built.keys() & self._deployment.outputs}
+        changed = [arn for arn, content in wanted.items() if self._installed.get(arn) != content]
+        for arn in changed:
+            self._aws.functions.update_function_code(FunctionName=arn, ZipFile=wanted[arn])
+        wait_until_updated(self._aws, changed)
+        self._installed = wanted
 
     def _empty_table(self) -> None:
         """Remove what an earlier mutant may have left."""
