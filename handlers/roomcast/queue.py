@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import binascii
 import json
+import os
 import random
 import time
-import uuid
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from roomcast import aws_http, aws_json
@@ -108,7 +108,7 @@ class Queue:
         if self._is_fifo:
             # One group per shard: its members receive the room's messages in the order in which SQS took them.
             entry["MessageGroupId"] = f"{task.fan_out.room}.{task.shard}"
-            entry["MessageDeduplicationId"] = str(uuid.uuid4())
+            entry["MessageDeduplicationId"] = os.urandom(16).hex()
         return entry
 
     def _put_batch(self, entries: Sequence[dict[str, Any]], deadline: float) -> None:
