@@ -9,7 +9,7 @@ import pytest
 from integration_tests.conftest import table_of
 from integration_tests.faults.control import running_proxy
 from integration_tests.faults.detour import detour
-from integration_tests.faults.trial import Site
+from integration_tests.faults.trial import Site, leftovers
 from integration_tests.harness.deadlines import eventually
 
 if TYPE_CHECKING:
@@ -31,11 +31,12 @@ def faults(target: Target) -> Iterator[FaultControl]:
 
 
 @pytest.fixture(scope="module")
-def detoured(target: Target, faults: FaultControl) -> Iterator[None]:
-    """The functions of the stage under test reach AWS through the proxy."""
+async def detoured(target: Target, faults: FaultControl) -> AsyncIterator[None]:
+    """The functions of the stage under test reach AWS through the proxy, until everybody has left the table."""
     assert target.aws is not None
     with detour(target.aws, target.deployment, faults.url):
         yield
+        await leftovers(table_of(target))
 
 
 @pytest.fixture
