@@ -48,6 +48,9 @@ BUFFER_FULL_RETRY_SECONDS = 3.0
 REQUEST_SECONDS = 5.0
 """How long an answer may take before the connection is given up and the post tried again."""
 
+STUCK_SECONDS = 0.5
+"""A connection that has waited so long for an answer is counted out when it is asked whether another one would pay."""
+
 RESERVE_SECONDS = 0.5
 """What is left until the deadline when the last posts are given up, so that the caller can say so; at most a tenth."""
 
@@ -244,6 +247,7 @@ class _FanOut:
         self._lines = lines
         self._busy = 0
         self._connecting = 0
+        self._stuck = 0
         self._connect_failures = 0
         self._connect_not_before = 0.0
 
@@ -307,11 +311,14 @@ class _FanOut:
             self._send(idle.pop(), post)
 
     def _next_post(self, now: float) -> _Post | None:
-        if self._again and self._again[0][0] <= now:
-            return heapq.heappop(self._again)[2]
+        # Nobody waits for others to be tried again.
         if not self._fresh:
             self._pull()
-        return _Post(self._fresh.popleft()) if self._fresh else None
+        if self._fresh:
+            return _Post(self._fresh.popleft())
+        if self._again and self._again[0][0] <= now:
+            return heapq.heappop(self._again)[2]
+        return None
 
     def _pull(self) -> None:
         """Read some more recipients once all that were read are under way."""
@@ -362,9 +369,9 @@ class _FanOut:
         saves b * l / (n * (n + 1)).
         """
         lines = self._lines
-        count = len(lines.all)
-        if lines.idle or count >= lines.limit:
+        if lines.idle or len(lines.all) >= lines.limit:
             return False
+        count = max(0, len(lines.all) - self._stuck)
         if count:
             saved = self._backlog() * lines.latency
             busy = lines.mean_latency > BUSY_FACTOR * lines.latency
@@ -396,6 +403,7 @@ class _FanOut:
         self._throttle.adapt(self._report.delivered, self._report.throttled, now)
         for line in self._lines.overdue(now):
             self._lost(line, TimeoutError("timed out"))
+        self._stuck = self._lines.waiting_since(now - STUCK_SECONDS)
 
     # What happens on one connection.
 
@@ -652,6 +660,10 @@ class _Lines:
         # It may be this process that was late: the caller's code runs within the fan-out, and Lambda shares CPUs.
         ready = self.ready(0) if late else []
         return [line for line in late if line not in ready]
+
+    def waiting_since(self, moment: float) -> int:
+        """How many lines have been waiting for an answer since before a moment."""
+        return sum(line.post is not None and line.sent_at < moment for line in self.all)
 
     def observe(self, latency: float) -> None:
         """Note how many seconds an answer took: the shortest counts, the others may have waited for this process."""

@@ -434,6 +434,27 @@ class TestConnections:
         assert counts(report) == (3, 0, 0)
         assert report.transport_error == "timed out"
 
+    @pytest.mark.parametrize(
+        ("request_seconds", "stuck_seconds"), [(0.1, 1000.0), (1000.0, 0.05)], ids=["given up", "waited for"]
+    )
+    def test_those_that_do_not_answer_keep_nobody_from_the_message(
+        self,
+        request_seconds: float,
+        stuck_seconds: float,
+        tls: ssl.SSLContext,
+        connect: Connect,
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:
+        monkeypatch.setattr(fanout, "REQUEST_SECONDS", request_seconds)
+        monkeypatch.setattr(fanout, "STUCK_SECONDS", stuck_seconds)
+        everybody = members(40)
+        silent = {each.connection_id for each in everybody[:20]}
+        never = threading.Event()
+        with HostileServer(lambda each: Reply(after=never) if each.connection_id in silent else say(), tls) as server:
+            report = deliver(connect(server), everybody, seconds=PATIENCE_SECONDS / 4)
+            never.set()
+        assert counts(report) == (20, 0, 20)
+
     def test_one_that_has_answered_while_the_caller_was_busy_is_not_given_up(
         self, tls: ssl.SSLContext, connect: Connect, monkeypatch: pytest.MonkeyPatch
     ) -> None:
