@@ -131,12 +131,25 @@ MUTANTS = (
         (
             Edit(
                 "roomcast/fanout.py",
-                "self._report.throttled += 1\n            self._back_off(post, now, _retry_after(answer))",
-                "self._report.throttled += 1\n            self._fail(post.recipient)",
+                "self._not_taken(post, now, _retry_after(answer))",
+                "self._fail(post.recipient)",
             ),
         ),
         units=(f"{ENGINE}::TestAnswers::test_what_may_pass_is_tried_again",),
         sockets=(f"{FAULTS}/test_retries.py::test_post_that_is_throttled_is_sent_again",),
+    ),
+    Mutant(
+        "tries again before everybody has had a try",
+        (
+            Edit(
+                "roomcast/fanout.py",
+                "        if not self._fresh:\n            self._pull()\n        if self._fresh:\n",
+                "        if not self._fresh:\n"
+                "            self._pull()\n"
+                "        if self._fresh and not (self._again and self._again[0][0] <= now):\n",
+            ),
+        ),
+        units=(f"{ENGINE}::TestConnections::test_those_that_do_not_answer_keep_nobody_from_the_message",),
     ),
     Mutant(
         "does not retry what the table throttles",
