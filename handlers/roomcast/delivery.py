@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING, NamedTuple
 
 from roomcast import aws_json, fanout, logs
@@ -10,6 +11,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
     from roomcast.rooms import Rooms
+
+PRUNE_SECONDS = 2.0
+"""How long the deletion of dead members may take, for the living wait meanwhile."""
 
 
 class FanOut(NamedTuple):
@@ -58,14 +62,19 @@ class Delivery:
         Raises:
             fanout.DeliveryInterruptedError: Reading ``recipients`` failed; those before have been served.
         """
+        table_answers = True
 
         def prune(gone: Sequence[fanout.Recipient]) -> None:
+            nonlocal table_answers
             # The sender has just spoken: whatever the answer to its post was, it is not dead.
             dead = [recipient for recipient in gone if recipient.connection_id != fan_out.sender]
+            if not table_answers:
+                return
             try:
-                self._table.prune(fan_out.room, dead, deadline)
+                self._table.prune(fan_out.room, dead, min(deadline, time.monotonic() + PRUNE_SECONDS))
             except aws_json.ServiceError as error:
-                # The next send or time to live will find them.
+                # The next send or time to live will find these and those to come.
+                table_answers = False
                 logs.write("WARNING", "dead members stay for now", error=str(error), members=len(dead))
 
         try:

@@ -42,8 +42,9 @@ MINIMUM_AGE_TO_PRUNE = 35.0
 NOT_OPEN_RETRY_SECONDS = 3.0
 """For how long a connection that may still be connecting is tried again."""
 
-BUFFER_FULL_RETRY_SECONDS = 3.0
-"""For how long a connection that alone is answered with 429, since its client does not read, is tried again."""
+BUFFER_FULL_TRIES = 10
+"""How often a connection that alone is answered with 429, since its client does not read, is tried: for some 3 s. Tries
+count, not time: a post may have waited for its turn behind a whole room."""
 
 REQUEST_SECONDS = 5.0
 """How long an answer may take before the connection is given up and the post tried again."""
@@ -523,8 +524,7 @@ class _FanOut:
 
     def _not_taken(self, post: _Post, now: float, at_least: float) -> None:
         """Too many posts; or this one connection's buffer is full, for which nobody else shall wait."""
-        post.full_until = post.full_until or now + BUFFER_FULL_RETRY_SECONDS
-        if now >= post.full_until and not self._throttle.general:
+        if post.attempts + 1 >= BUFFER_FULL_TRIES and not self._throttle.general:
             self._fail(post.recipient)
         else:
             self._back_off(post, now, at_least)
@@ -588,12 +588,11 @@ class _Batches:
 class _Post:
     """One recipient's message on its way."""
 
-    __slots__ = ("attempts", "full_until", "not_open_until", "recipient", "resent")
+    __slots__ = ("attempts", "not_open_until", "recipient", "resent")
 
     def __init__(self, recipient: Recipient) -> None:
         self.recipient = recipient
         self.attempts = 0
-        self.full_until = 0.0
         self.not_open_until = 0.0
         self.resent = False
 

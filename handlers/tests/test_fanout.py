@@ -200,9 +200,8 @@ class TestAnswers:
         assert report.throttled == (40 if status == 429 else 0)
 
     def test_one_client_that_does_not_read_holds_up_nobody_for_long(
-        self, tls: ssl.SSLContext, connect: Connect, monkeypatch: pytest.MonkeyPatch
+        self, tls: ssl.SSLContext, connect: Connect
     ) -> None:
-        monkeypatch.setattr(fanout, "BUFFER_FULL_RETRY_SECONDS", 0.2)
         everybody = members(100)
         slow = everybody[42]
         failed: list[Recipient] = []
@@ -210,17 +209,32 @@ class TestAnswers:
             report = deliver(connect(server), everybody, on_failed=failed.extend)
         assert counts(report) == (99, 0, 1)
         assert failed == [slow]
+        assert server.answers == 99 + fanout.BUFFER_FULL_TRIES
         assert report.duration_ms < PATIENCE_SECONDS * 500
+
+    def test_who_waits_for_a_turn_behind_a_whole_room_keeps_all_its_tries(
+        self, tls: ssl.SSLContext, connect: Connect
+    ) -> None:
+        def script(request: Request) -> Reply:
+            throttled = request.connection_id == "BFHPhf000000AM=" and request.attempt < fanout.BUFFER_FULL_TRIES - 1
+            return say(429 if throttled else 200)
+
+        with HostileServer(script, tls) as server:
+            # The first of them is tried again only when the others have been served, 4 s later.
+            report = deliver(connect(server, pace=20), members(100))
+        assert counts(report) == (100, 0, 0)
 
     def test_general_throttling_is_waited_out(
         self, tls: ssl.SSLContext, connect: Connect, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(fanout, "BUFFER_FULL_RETRY_SECONDS", 0.2)
+        # All tries of one connection take longer than it takes to see that throttling is general.
+        monkeypatch.setattr(fanout, "BACKOFF_BASE_SECONDS", 0.05)
+        monkeypatch.setattr(fanout, "BACKOFF_CAP_SECONDS", 0.2)
         first: list[float] = []
 
         def script(_request: Request) -> Reply:
             first.append(time.monotonic())
-            return say(200 if time.monotonic() - first[0] > 1 else 429)
+            return say(200 if time.monotonic() - first[0] > 2 else 429)
 
         with HostileServer(script, tls) as server:
             assert counts(deliver(connect(server), members(200))) == (200, 0, 0)

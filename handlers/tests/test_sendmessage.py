@@ -7,7 +7,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from roomcast import protocol, rooms
+from roomcast import aws_json, delivery, protocol, rooms
 from tests.fakes import CONNECTED_AT, FakeConnections, FakeContext, FakeTable, error_code, handshake, message
 
 if TYPE_CHECKING:
@@ -164,6 +164,24 @@ def test_a_prune_that_fails_does_not_fail_the_send(
     send(sendmessage, "alice=", data="hello", id="m-1")
 
     assert connections.received("alice=") == ["hello", '{"receipt":{"id":"m-1","delivered":2,"gone":1,"failed":0}}']
+
+
+def test_a_table_that_does_not_delete_is_asked_once_and_briefly(
+    sendmessage: Any, connections: FakeConnections, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    connections.gone = {"bob=", "carol="}
+    seconds: list[float] = []
+
+    def prune(_room: str, _gone: object, deadline: float) -> None:
+        seconds.append(deadline - time.monotonic())
+        raise aws_json.ServiceError("TransactWriteItems", "ThrottlingException", {}, transient=True)
+
+    monkeypatch.setattr(sendmessage.ROOMS, "prune", prune)
+    send(sendmessage, "alice=", data="hello")
+
+    assert len(seconds) == 1
+    assert seconds[0] <= delivery.PRUNE_SECONDS
+    assert connections.received("alice=") == ["hello"]
 
 
 def test_expired_members_are_ignored(sendmessage: Any, table: FakeTable, connections: FakeConnections) -> None:
