@@ -2,7 +2,8 @@
 
 Returns the tasks that nobody was served by, and Amazon SQS tries those again
 (https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-errorhandling.html). A task that was served in part is done,
-and what is left of it is a new task: only a worker that dies on its way makes members receive a message twice.
+and what is left of it is a new task. Members receive a message twice only when a worker dies on its way or cannot hand
+over what is left, or when a standard queue delivers a task twice.
 """
 
 from __future__ import annotations

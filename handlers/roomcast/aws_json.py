@@ -100,13 +100,8 @@ class Service:
             try:
                 return self._attempt(operation, headers, body, deadline)
             except ServiceError as error:
-                pause = aws_http.backoff_seconds(
-                    attempt, base=BACKOFF_BASE_SECONDS, cap=BACKOFF_CAP_SECONDS, random=random.random
-                )
-                out_of_time = time.monotonic() + pause >= deadline
-                if not error.transient or attempt == MAXIMUM_ATTEMPTS or out_of_time:
+                if not error.transient or attempt == MAXIMUM_ATTEMPTS or not pause(attempt, deadline):
                     raise
-                time.sleep(pause)
         raise AssertionError("the loop ends by returning or raising")
 
     def _attempt(self, operation: str, headers: Mapping[str, str], body: bytes, deadline: float) -> dict[str, Any]:
@@ -116,12 +111,31 @@ class Service:
         except aws_http.TransportError as error:
             raise ServiceError(operation, str(error), {}, transient=True) from error
         checksum = response.headers.get("x-amz-crc32")
-        if checksum is not None and int(checksum) != binascii.crc32(response.body):
+        if checksum is not None and checksum != str(binascii.crc32(response.body)):
             raise ServiceError(operation, "the answer does not match its checksum", {}, transient=True)
         if response.status != 200:
             raise _error(operation, response)
-        answer: dict[str, Any] = json.loads(response.body)
+        try:
+            answer: dict[str, Any] = json.loads(response.body)
+        except ValueError as error:
+            raise ServiceError(operation, "the answer is not JSON", {}, transient=True) from error
         return answer
+
+
+def pause(attempt: int, deadline: float) -> bool:
+    """Wait before the next try, with full jitter; false, at once, when that would be beyond the deadline.
+
+    Args:
+        attempt: How many tries have failed, from 1.
+        deadline: Latest end, in seconds of ``time.monotonic``.
+    """
+    seconds = aws_http.backoff_seconds(
+        attempt, base=BACKOFF_BASE_SECONDS, cap=BACKOFF_CAP_SECONDS, random=random.random
+    )
+    if time.monotonic() + seconds >= deadline:
+        return False
+    time.sleep(seconds)
+    return True
 
 
 def cancellation_reasons(error: ServiceError) -> list[str]:

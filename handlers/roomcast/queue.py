@@ -7,13 +7,12 @@ not finish becomes a queue message of its own: nobody who has been served is ser
 from __future__ import annotations
 
 import binascii
+import itertools
 import json
 import os
-import random
-import time
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from roomcast import aws_http, aws_json
+from roomcast import aws_json
 from roomcast.delivery import FanOut
 from roomcast.fanout import Recipient
 
@@ -30,9 +29,6 @@ MAXIMUM_BATCH_ENTRIES = 10
 
 RECIPIENTS_PER_TASK = 1000
 """This many named recipients fit into one queue message beside the largest text."""
-
-RETRY_BASE_SECONDS = 0.05
-RETRY_CAP_SECONDS = 2.0
 
 
 class Task(NamedTuple):
@@ -112,18 +108,13 @@ class Queue:
         return entry
 
     def _put_batch(self, entries: Sequence[dict[str, Any]], deadline: float) -> None:
-        attempt = 0
-        while True:
-            attempt += 1
+        for attempt in itertools.count(1):
             answer = self._service.call("SendMessageBatch", {"QueueUrl": self._url, "Entries": entries}, deadline)
             failed = {failure["Id"]: failure for failure in answer.get("Failed", [])}
             if not failed:
                 return
-            first = next(iter(failed.values()))
-            pause = aws_http.backoff_seconds(
-                attempt, base=RETRY_BASE_SECONDS, cap=RETRY_CAP_SECONDS, random=random.random
-            )
-            if any(failure["SenderFault"] for failure in failed.values()) or time.monotonic() + pause >= deadline:
-                raise aws_json.ServiceError("SendMessageBatch", first["Code"], {}, transient=False)
-            time.sleep(pause)
+            refused = any(failure["SenderFault"] for failure in failed.values())
+            if refused or not aws_json.pause(attempt, deadline):
+                code = next(iter(failed.values()))["Code"]
+                raise aws_json.ServiceError("SendMessageBatch", code, {}, transient=False)
             entries = [entry for entry in entries if entry["Id"] in failed]

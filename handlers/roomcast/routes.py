@@ -41,7 +41,7 @@ def serve_message(
     except aws_json.ServiceError as error:
         outcome = "unavailable"
         answer = protocol.error(outcome, event.request_id)
-        logs.write("ERROR", "the table failed", error=str(error), request_id=event.request_id)
+        logs.write("ERROR", "the table or the queue failed", error=str(error), request_id=event.request_id)
     if answer is not None:
         reply(connections, event, answer, deadline)
     logs.write(

@@ -86,6 +86,8 @@ def test_a_call_names_its_operation_and_carries_its_parameters() -> None:
         failure("TransactionConflictException"),
         cancelled("None", "TransactionConflict"),
         answer(200, {}, **{"x-amz-crc32": "1"}),
+        answer(200, {}, **{"x-amz-crc32": "?"}),
+        aws_http.Response(200, {}, b'{"Item":'),
     ],
 )
 def test_what_may_pass_is_tried_again(passing: aws_http.Response | Exception, pauses: list[float]) -> None:
