@@ -10,14 +10,16 @@ import subprocess
 import sys
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from urllib.error import HTTPError
 from urllib.request import Request, urlopen
 
-from integration_tests.faults.rules import Count, Rule, RuleError
+from integration_tests.faults.rules import Count, FaultPlan, RuleError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+
+    from integration_tests.faults.rules import Rule
 
 ROOT = Path(__file__).resolve().parents[2]
 ANSWER_WITHIN = 10.0
@@ -44,10 +46,10 @@ class FaultControl:
         Raises:
             RuleError: Two rules have the same name.
         """
-        return self._call("PUT", {"seed": seed, "rules": [rule.to_json() for rule in rules]})
+        return self._call("PUT", FaultPlan(tuple(rules), seed).to_json())
 
-    def _call(self, method: str, content: dict[str, Any] | None = None) -> list[Count]:
-        body = None if content is None else json.dumps(content).encode()
+    def _call(self, method: str, content: str | None = None) -> list[Count]:
+        body = None if content is None else content.encode()
         try:
             with urlopen(Request(f"{self.url}/_faults", body, method=method), timeout=ANSWER_WITHIN) as answer:
                 return [Count(**count) for count in json.load(answer)["counts"]]

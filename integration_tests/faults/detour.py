@@ -40,7 +40,7 @@ def detour(aws: Aws, deployment: Deployment, proxy_url: str) -> Iterator[None]:
 
 def function_arns(deployment: Deployment) -> list[str]:
     """Return the ARN of every function that a stage tells of."""
-    return [value for name, value in deployment.outputs.items() if name.endswith(FUNCTION_OUTPUT)]
+    return [value for name, value in deployment.outputs.items() if name.endswith(FUNCTION_OUTPUT) and value]
 
 
 def configure(aws: Aws, arn: str, variables: Mapping[str, str]) -> None:

@@ -14,7 +14,7 @@ Every connection of a handler has one connection of its own to the emulator, and
 order: what the handler sees of connections (kept alive, closed after the 1,000th request) is what the emulator does.
 
 Rules are replaced at run time, without disturbing a connection, by ``PUT /_faults`` with
-``{"seed": 7, "rules": [...]}`` (:meth:`Rule.read`); ``GET /_faults`` answers with the rules and what each did so far,
+``{"seed": 7, "rules": [...]}`` (:meth:`FaultPlan.read`); ``GET /_faults`` answers with the rules and what each did,
 ``DELETE /_faults`` drops them. PUT and DELETE answer with the counts of the rules they replaced.
 
 Run ``python -m integration_tests.faults.proxy --upstream http://127.0.0.1:4566`` for a process of its own: it prints
@@ -26,7 +26,6 @@ from __future__ import annotations
 import argparse
 import asyncio
 import contextlib
-import json
 import signal
 import socket
 import struct
@@ -36,11 +35,12 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from integration_tests.faults.rules import (
+    NO_FAULTS,
+    FaultPlan,
     Latency,
     LimitData,
     Request,
     Reset,
-    Rule,
     RuleBook,
     RuleError,
     Sliced,
@@ -53,7 +53,7 @@ from integration_tests.faults.wire import LARGEST_HEAD, HangUpError, Message, er
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from integration_tests.faults.rules import Count, Fault
+    from integration_tests.faults.rules import Count, Fault, Rule
 
 CONTROL_PATH = "/_faults"
 
@@ -169,13 +169,11 @@ class FaultProxy:
             if method == "GET":
                 rules = [rule.to_json() for rule in self._book.rules]
                 return json_answer(200, {"rules": rules, "counts": [asdict(count) for count in self.counts]})
-            wanted = json.loads(body) if method == "PUT" else {"rules": []}
-            counts = self.replace([Rule.read(each) for each in wanted["rules"]], wanted.get("seed", 0))
+            plan = FaultPlan.read(body) if method == "PUT" else NO_FAULTS
+            counts = self.replace(plan.rules, plan.seed)
             return json_answer(200, {"counts": [asdict(count) for count in counts]})
         except RuleError as error:
             return json_answer(400, {"message": str(error)})
-        except (ValueError, KeyError, TypeError, AttributeError):
-            return json_answer(400, {"message": 'expected a JSON object {"seed": <number>, "rules": [<rule>, ...]}'})
 
 
 class _Handler:

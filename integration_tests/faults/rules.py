@@ -7,6 +7,7 @@ answer is lost or replaced. Only the latter can make a correct sender repeat wha
 
 from __future__ import annotations
 
+import json
 import random
 from dataclasses import MISSING, asdict, dataclass, fields
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
@@ -21,6 +22,11 @@ SERVICES = ("management", "dynamodb", "sqs")
 
 class RuleError(ValueError):
     """A rule makes no sense; the message names the rule, the field and what is allowed."""
+
+
+def _check(holds: bool, sentence: str) -> None:
+    if not holds:
+        raise RuleError(sentence)
 
 
 @dataclass(frozen=True)
@@ -251,6 +257,57 @@ class Rule:
         """Return what `read` reads."""
         return {**asdict(self), "fault": self.fault.to_json()}
 
+    def __str__(self) -> str:
+        """Name it with everything in which it differs from the usual."""
+        details = [*_unusual(self.fault), *_unusual(self, "name", "fault", "when")]
+        return f"{self.name} ({', '.join([f'{self.fault.kind} {self.when}', *details])})"
+
+
+@dataclass(frozen=True)
+class FaultPlan:
+    """What is to go wrong.
+
+    Attributes:
+        rules: In the order in which they are tried; the first that strikes takes the request.
+        seed: Of the dice; the same seed and the same order of requests strike the same requests.
+
+    Raises:
+        RuleError: Two rules have the same name.
+    """
+
+    rules: tuple[Rule, ...] = ()
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        _check(len({rule.name for rule in self.rules}) == len(self.rules), "each rule needs a name of its own")
+
+    @staticmethod
+    def read(text: str | bytes) -> FaultPlan:
+        """Build a plan from JSON: ``{"seed": 7, "rules": [...]}``, its rules as :meth:`Rule.read` has them.
+
+        Raises:
+            RuleError: It is something else, a rule makes no sense, or two have the same name.
+        """
+        try:
+            description = json.loads(text)
+            rules, seed = tuple(map(Rule.read, description["rules"])), int(description.get("seed", 0))
+        except RuleError:
+            raise
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            raise RuleError('expected a JSON object {"seed": <number>, "rules": [<rule>, ...]}') from error
+        return FaultPlan(rules, seed)
+
+    def to_json(self) -> str:
+        """Return what `read` reads."""
+        return json.dumps({"seed": self.seed, "rules": [rule.to_json() for rule in self.rules]})
+
+    def __str__(self) -> str:
+        """Name all rules."""
+        return "; ".join(map(str, self.rules))
+
+
+NO_FAULTS = FaultPlan()
+
 
 @dataclass(frozen=True)
 class Count:
@@ -264,19 +321,18 @@ class Count:
 
 
 class RuleBook:
-    """The rules in force. They are tried in order, and the first that strikes takes the request.
+    """The rules in force: decides and counts.
 
     Args:
-        rules: The rules, with names of their own.
-        seed: Of the dice; the same seed and the same order of requests strike the same requests.
+        rules: In the order in which they are tried, with names of their own.
+        seed: Of the dice.
 
     Raises:
         RuleError: Two rules have the same name.
     """
 
     def __init__(self, rules: Sequence[Rule] = (), seed: int = 0) -> None:
-        _check(len({rule.name for rule in rules}) == len(rules), "each rule needs a name of its own")
-        self.rules = tuple(rules)
+        self.rules = FaultPlan(tuple(rules), seed).rules
         self.dice = random.Random(seed)  # noqa: S311 - chance must be repeatable here
         self._matched = [0] * len(rules)
         self._struck = [0] * len(rules)
@@ -317,6 +373,8 @@ def _build(kind: type[T], wanted: Mapping[str, Any], what: str) -> T:
         raise RuleError(f"{what}: a field has a wrong type ({error})") from None
 
 
-def _check(holds: bool, sentence: str) -> None:
-    if not holds:
-        raise RuleError(sentence)
+def _unusual(each: Fault | Rule, *but: str) -> list[str]:
+    """Return name and value of those fields, but some, that do not have their default."""
+    values = {field.name: getattr(each, field.name) for field in fields(each) if field.name not in but}
+    usual = {field.name: field.default for field in fields(each)}
+    return [f"{name} {value}" for name, value in values.items() if value != usual[name]]

@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from integration_tests.faults.rules import RuleError
 from integration_tests.harness.table import ConnectionsTable
 from integration_tests.load import bench, budget, options
 from integration_tests.load.progress import display_of
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
 UNUSABLE = (
     OSError,
     options.OptionsError,
+    RuleError,
     TargetError,
     TerraformError,
     NobodyError,

@@ -8,11 +8,13 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from integration_tests.faults.rules import NO_FAULTS, FaultPlan
 from integration_tests.load.descriptors import allow_sockets
 from integration_tests.load.plan import Plan
 from integration_tests.load.scenarios import REDEPLOY, SCENARIOS
 from integration_tests.report.write import HERE
 from integration_tests.targets.catalogue import TARGETS, create_target
+from integration_tests.targets.local import Local
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -89,6 +91,7 @@ def add_run(parser: argparse.ArgumentParser) -> None:
         help="soak: mean life of a connection (default: 60)",
     )
     parser.add_argument("--processes", type=number, default=1, metavar="N", help="client processes (default: 1)")
+    parser.add_argument("--faults", type=Path, metavar="FILE", help="local: JSON of faults to inject")
     parser.add_argument(
         "--limits", type=Path, default=HERE / "limits.toml", help="TOML file that decides the exit code"
     )
@@ -150,7 +153,11 @@ def plan_of(options: argparse.Namespace, default_connections: int) -> Plan:
 
     Raises:
         OptionsError: They ask for something that cannot be.
+        OSError: The file of faults cannot be read.
+        integration_tests.faults.rules.RuleError: It holds something else.
     """
+    if options.faults and options.target != Local.name:
+        raise OptionsError(f"faults are injected into an emulator of our own, so not on {options.target}: use local")
     connections = options.connections or default_connections
     rooms = options.rooms or math.ceil(connections / CLIENTS_PER_ROOM)
     duration = options.duration or (SOAK_SECONDS if options.scenario == "soak" and not options.messages else None)
@@ -170,6 +177,7 @@ def plan_of(options: argparse.Namespace, default_connections: int) -> Plan:
         connect_rate=options.connect_rate,
         lifetime=options.lifetime,
         processes=options.processes,
+        faults=FaultPlan.read(options.faults.read_bytes()) if options.faults else NO_FAULTS,
     )
 
 

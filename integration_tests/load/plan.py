@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import secrets
 import time
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 
+from integration_tests.faults.rules import NO_FAULTS, FaultPlan
 from integration_tests.harness.table import ROOM_PREFIX
 
 
@@ -28,6 +29,7 @@ class Plan:
         connect_rate: Handshakes due per second; 0 for all at once.
         lifetime: In a soak, mean time until a client is replaced, in seconds.
         processes: Client processes, each on one core.
+        faults: What goes wrong meanwhile between the functions and AWS, if anything.
         run: Unique name of the run; its rooms' names begin with it.
     """
 
@@ -40,6 +42,7 @@ class Plan:
     connect_rate: float
     lifetime: float
     processes: int
+    faults: FaultPlan = NO_FAULTS
     run: str = field(default_factory=new_run_name)
 
     @property
@@ -73,4 +76,5 @@ class Plan:
 
     def parameters(self) -> dict[str, str | int | float | bool]:
         """Return what was asked for, which makes runs comparable; the name differs in every run."""
-        return {name: value for name, value in asdict(self).items() if name != "run"}
+        asked = {name: value for name, value in vars(self).items() if name not in {"run", "faults"}}
+        return {**asked, "faults": str(self.faults)} if self.faults.rules else asked

@@ -12,6 +12,8 @@ from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from integration_tests.faults.control import running_proxy
+from integration_tests.faults.detour import detour
 from integration_tests.harness.table import ConnectionsTable
 from integration_tests.load.leftovers import Items, depart
 from integration_tests.load.progress import followed
@@ -22,6 +24,7 @@ from integration_tests.report.model import Run
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from integration_tests.faults.control import FaultControl
     from integration_tests.load.plan import Plan
     from integration_tests.load.progress import Display
     from integration_tests.load.scenarios import Scenario
@@ -37,7 +40,7 @@ async def run(plan: Plan, target: Target, display: Display) -> Run:
     Raises:
         integration_tests.load.remote.RemoteError: A client process failed.
     """
-    with stage_for(plan, target) as (stage, scenario):
+    with stage_for(plan, target) as (stage, scenario), faults_for(plan, target, stage) as faults:
         display.say(
             f"{plan.scenario} on {target.name}: {plan.connections:,} clients in {plan.rooms:,} rooms, {plan.run}"
         )
@@ -49,6 +52,7 @@ async def run(plan: Plan, target: Target, display: Display) -> Run:
                 await team.settle()
                 departures = await depart(team, items_of(plan, target, stage), display.say)
             share = await team.finish()
+        counts = faults.replace() if faults else []
     return Run(
         name=f"load-{plan.scenario}",
         id=plan.run,
@@ -62,6 +66,7 @@ async def run(plan: Plan, target: Target, display: Display) -> Run:
         latency=share.ledger.latency,
         connects=share.connects,
         departures=departures,
+        faults=counts,
         events=share.events,
     )
 
@@ -74,6 +79,19 @@ def stage_for(plan: Plan, target: Target) -> Iterator[tuple[Deployment, Scenario
         return
     with target.deploy("load") as instance:
         yield instance.deployment(), partial(redeploy, instance=instance)
+
+
+@contextmanager
+def faults_for(plan: Plan, target: Target, stage: Deployment) -> Iterator[FaultControl | None]:
+    """Put the plan's faults in force between the stage's functions and AWS; give what counts them, if there are any."""
+    if not plan.faults.rules:
+        yield None
+        return
+    assert target.aws is not None
+    assert target.aws.endpoint_url is not None
+    with running_proxy(target.aws.endpoint_url) as faults, detour(target.aws, stage, faults.url):
+        faults.replace(plan.faults.rules, plan.faults.seed)
+        yield faults
 
 
 def items_of(plan: Plan, target: Target, stage: Deployment) -> Items | None:

@@ -37,15 +37,33 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def summary(document: dict[str, Any]) -> list[str]:
-    """Return the judgement in sentences, for a terminal: what failed, what is undecided, what changed, the outcome."""
+    """Return the run in sentences: its counts, what failed or is undecided, what changed, and the outcome."""
     checks = [check for check in document["checks"] if check["outcome"] in {"failed", "undecided"}]
     comparison = document["comparison"] or {"not_comparable": [], "changes": []}
     return [
+        counts(document["invariants"], document["departures"]["items_left"]),
+        *map(injected, document["faults"]),
         *(f"{check['outcome']}: {check['sentence']}" for check in checks),
         *(f"not compared: {difference}" for difference in comparison["not_comparable"]),
         *(f"{each['outcome']}: {each['sentence']}" for each in comparison["changes"] if each["outcome"] != "same"),
         f"{document['run']['name']} on {document['run']['target']}: {'passed' if document['passed'] else 'FAILED'}",
     ]
+
+
+def counts(invariants: dict[str, Any], items_left: int | None) -> str:
+    """Return what became of the messages, in one line."""
+    findings = ", ".join(f"{invariants[name]:,} {name}" for name in ("lost", "missing", "duplicated", "unexpected"))
+    left = "items left not known" if items_left is None else f"{items_left:,} items left"
+    return (
+        f"{invariants['acknowledged']:,} of {invariants['attempted']:,} messages acknowledged, "
+        f"{invariants['delivered']:,} of {invariants['expected']:,} deliveries: {findings}, {left}"
+    )
+
+
+def injected(fault: dict[str, Any]) -> str:
+    """Return what one rule did."""
+    struck = f"struck {fault['struck']:,} of {fault['matched']:,}"
+    return f"injected: {fault['rule']} ({fault['fault']} {fault['when']}), {struck}"
 
 
 def _load(path: Path) -> dict[str, Any]:

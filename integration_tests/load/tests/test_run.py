@@ -217,3 +217,21 @@ def test_what_cannot_be_done_is_said_in_a_sentence(
 
     assert status == 2
     assert sentence in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("target", "content", "sentence"),
+    [
+        ("localstack", '{"rules": []}', "so not on localstack"),
+        ("local", "{", "expected a JSON object"),
+        ("local", '{"rules": [{"name": "r", "fault": {"kind": "explode"}}]}', "kind must be one of"),
+    ],
+)
+def test_faults_that_cannot_be_injected_are_refused_before_anything_starts(
+    target: str, content: str, sentence: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "faults.json"
+    file.write_text(content)
+
+    assert main(["run", "--target", target, "--faults", str(file)]) == 2
+    assert sentence in capsys.readouterr().err

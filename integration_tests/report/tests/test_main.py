@@ -37,7 +37,16 @@ def test_a_good_run_exits_0(tmp_path: Path, limits: str, capsys: pytest.CaptureF
     run = saved(tmp_path / "run.json", example())
     assert main([run, "--limits", limits, "--directory", str(tmp_path)]) == 0
     report = tmp_path / "scale-local.html"
-    assert capsys.readouterr().out == f"scale on local: passed\nreport: {report}\n"
+    *told, outcome, where = capsys.readouterr().out.splitlines()
+    assert [outcome, where] == ["scale on local: passed", f"report: {report}"]
+    assert told[1:] == [
+        "injected: throttled (status before), struck 3 of 30",
+        "injected: answer lost (reset after), struck 1 of 30",
+    ]
+    assert told[0] == (
+        "10 of 10 messages acknowledged, 30 of 30 deliveries: "
+        "0 lost, 0 missing, 0 duplicated, 0 unexpected, 1 items left"
+    )
     assert report.exists()
 
 
