@@ -5,10 +5,14 @@ from __future__ import annotations
 import asyncio
 import json
 import secrets
-from typing import TYPE_CHECKING
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from integration_tests.faults.rules import FaultPlan
+from integration_tests.harness.cloudwatch import Logs, Metrics
 from integration_tests.harness.table import ROOM_PREFIX
 from integration_tests.load.__main__ import main
 from integration_tests.load.plan import Plan
@@ -17,8 +21,6 @@ from integration_tests.load.run import run
 from integration_tests.targets.aws import emulator_environment
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from integration_tests.harness.table import ConnectionsTable
     from integration_tests.targets.interface import Target
 
@@ -99,6 +101,56 @@ def test_sweeper_removes_old_items_of_test_rooms_and_nothing_else(
 
     asyncio.run(table.remove_member(test_room, young))
     asyncio.run(table.remove_member(users_room, user))
+
+
+def test_what_cloudwatch_was_given_is_found_there(target: Target) -> None:
+    """Only AWS fills these metrics and access logs by itself, so here the test does."""
+    assert target.aws is not None
+    began_at, group = time.time(), f"/aws/apigateway/{secrets.token_hex(4)}"
+    stage = {"ApiId": secrets.token_hex(5), "Stage": "live"}
+    dimensions: list[Any] = [{"Name": name, "Value": value} for name, value in stage.items()]
+    for value in (2, 3):
+        data: Any = {"MetricName": "ConnectCount", "Dimensions": dimensions, "Value": value, "Unit": "Count"}
+        target.aws.cloudwatch.put_metric_data(Namespace="AWS/ApiGateway", MetricData=[data])
+    target.aws.logs.create_log_group(logGroupName=group)
+    target.aws.logs.create_log_stream(logGroupName=group, logStreamName="1")
+    lines = ['{"message":"of another","connectionId":"b="}', '{"message":"handshake","connectionId":"a="}', "START a="]
+    target.aws.logs.put_log_events(
+        logGroupName=group,
+        logStreamName="1",
+        logEvents=[{"timestamp": int(began_at * 1000), "message": line} for line in lines],
+    )
+    logs, metrics = Logs(target.aws.logs, [group]), Metrics(target.aws.cloudwatch)
+
+    assert asyncio.run(metrics.total("AWS/ApiGateway", "ConnectCount", stage, began_at)) == 5
+    assert asyncio.run(metrics.total("AWS/ApiGateway", "ConnectCount", {**stage, "Stage": "test"}, began_at)) == 0
+    assert asyncio.run(logs.lines(began_at - 1, "a=")) == lines[1:]
+    assert asyncio.run(logs.records(began_at - 1, "handshake")) == [{"message": "handshake", "connectionId": "a="}]
+    assert asyncio.run(logs.lines(began_at + 60, "a=")) == []
+    target.aws.logs.delete_log_group(logGroupName=group)
+
+
+@pytest.mark.long
+def test_nobody_notices_faults_between_the_functions_and_aws(target: Target) -> None:
+    faults = FaultPlan.read((Path(__file__).parents[1] / "faults" / "mild.json").read_bytes())
+    plan = Plan(
+        scenario="steady",
+        connections=40,
+        rooms=4,
+        messages=100,
+        rate=10,
+        size=100,
+        connect_rate=100,
+        lifetime=60,
+        processes=1,
+        faults=faults,
+    )
+
+    result = asyncio.run(run(plan, target, Lines(plan)))
+
+    assert result.verdict.total.clean, result.verdict.examples
+    assert [count.rule for count in result.faults if count.struck] == [rule.name for rule in faults.rules]
+    assert [departure.items_left for departure in result.departures] == [0, 0, 0]
 
 
 @pytest.mark.long

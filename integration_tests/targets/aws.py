@@ -12,8 +12,10 @@ import botocore.session
 if TYPE_CHECKING:
     from types_boto3_apigatewaymanagementapi.client import ApiGatewayManagementApiClient
     from types_boto3_apigatewayv2.client import ApiGatewayV2Client
+    from types_boto3_cloudwatch.client import CloudWatchClient
     from types_boto3_dynamodb.client import DynamoDBClient
     from types_boto3_lambda.client import LambdaClient
+    from types_boto3_logs.client import CloudWatchLogsClient
     from types_boto3_s3.client import S3Client
     from types_boto3_sqs.client import SQSClient
 
@@ -58,6 +60,16 @@ class Aws:
     def sqs(self) -> SQSClient:
         """A client of SQS."""
         return self.session.client("sqs", endpoint_url=self.endpoint_url)
+
+    @cached_property
+    def logs(self) -> CloudWatchLogsClient:
+        """A client of CloudWatch's logs."""
+        return self.session.client("logs", endpoint_url=self.endpoint_url)
+
+    @cached_property
+    def cloudwatch(self) -> CloudWatchClient:
+        """A client of CloudWatch's metrics."""
+        return self.session.client("cloudwatch", endpoint_url=self.endpoint_url)
 
     def management(self, management_endpoint: str) -> ApiGatewayManagementApiClient:
         """A client of the management API (``@connections``) of one stage."""

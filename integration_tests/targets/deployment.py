@@ -98,8 +98,7 @@ class Instance:
 
     def deployment(self) -> Deployment:
         """Read the outputs of what is applied."""
-        values = {name: output["value"] for name, output in self.workspace.output().items()}
-        outputs = {name: value for name, value in values.items() if isinstance(value, str)}
+        outputs = {name: output["value"] for name, output in self.workspace.output().items()}
         return Deployment(
             websocket_url=self.place.find_websocket_url(outputs["api_id"], outputs["stage_name"]),
             management_endpoint=f"{self.place.endpoint_url}{STAGE_PATH.format_map(outputs)}",

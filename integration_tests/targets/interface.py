@@ -32,7 +32,8 @@ class Capability(enum.Enum):
     DEATHS = "a function that dies in the middle of its work"
     QUOTAS = "429 once the account's quotas for requests and new connections are used up"
     RUNTIME = "Lambda's own Python build, processor, memory limit and freezing between invocations"
-    OBSERVABILITY = "log groups, metrics and alarms as CloudWatch fills them"
+    LOGS = "what the functions print, in their log groups"
+    METRICS = "the metrics and access logs that CloudWatch is given by other services"
     EXPIRY = "the pace at which DynamoDB deletes expired items"
     SPEED = "latency and throughput that users will see"
 
@@ -49,7 +50,7 @@ class Deployment:
 
     websocket_url: str
     management_endpoint: str | None
-    outputs: Mapping[str, str]
+    outputs: Mapping[str, Any]
 
 
 class Target(ABC):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import boto3
 
@@ -25,7 +25,7 @@ LACKS = {
 BLACK_BOX = (
     "Needs credentials and `--outputs FILE` with what `terraform output -json` prints; a URL alone is a black box."
 )
-LACKS_WITH_URL_ALONE = {**LACKS, Capability.TABLE: BLACK_BOX, Capability.OBSERVABILITY: BLACK_BOX}
+LACKS_WITH_URL_ALONE = {**LACKS, Capability.TABLE: BLACK_BOX, Capability.LOGS: BLACK_BOX, Capability.METRICS: BLACK_BOX}
 
 
 class Live(Target):
@@ -59,23 +59,22 @@ class Live(Target):
         return LACKS_WITH_URL_ALONE if self.aws is None else LACKS
 
 
-def read_outputs(file: Path) -> dict[str, str]:
-    """Read what ``terraform output -json`` printed; outputs that are not text are left out.
+def read_outputs(file: Path) -> dict[str, Any]:
+    """Read what ``terraform output -json`` printed.
 
     Raises:
         TargetError: The file is missing or holds something else.
     """
     try:
         document = json.loads(file.read_text(encoding="utf-8"))
-        values = {name: output["value"] for name, output in document.items()}
+        return {name: output["value"] for name, output in document.items()}
     except OSError as error:
         raise TargetError(f"the outputs file cannot be read: {error}") from error
     except (ValueError, AttributeError, TypeError, KeyError) as error:
         raise TargetError(f"{file} does not hold what `terraform output -json` prints") from error
-    return {name: value for name, value in values.items() if isinstance(value, str)}
 
 
-def region_of(outputs: Mapping[str, str]) -> str | None:
+def region_of(outputs: Mapping[str, Any]) -> str | None:
     """Return the region in the table's ARN (``arn:partition:dynamodb:region:account:table/name``), or None."""
     parts = outputs.get("connections_table_arn", "").split(":")
     return parts[3] if len(parts) >= 6 else None

@@ -140,7 +140,7 @@ LACKS = {
     Capability.TIME_LIMITS: "MiniStack is corrected to have them, but a run does not last that long.",
     Capability.QUOTAS: "MiniStack has none; the throttling of stage and routes it is corrected to have.",
     Capability.RUNTIME: "MiniStack runs functions as ordinary processes of this machine, with its own Python.",
-    Capability.OBSERVABILITY: "MiniStack has log groups, but neither AWS's metrics nor alarms from them.",
+    Capability.METRICS: "MiniStack makes no metrics of what its services and the functions do.",
     Capability.EXPIRY: "MiniStack deletes expired items within a minute; DynamoDB takes up to days.",
     Capability.SPEED: "One process on this machine stands for all of AWS.",
 }

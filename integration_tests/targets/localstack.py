@@ -122,7 +122,7 @@ LACKS = {
     Capability.DEATHS: "The containers that LocalStack runs functions in belong to it.",
     Capability.QUOTAS: "LocalStack is not documented to have any.",
     Capability.RUNTIME: "LocalStack runs functions in containers of this machine.",
-    Capability.OBSERVABILITY: "LocalStack fills only some of AWS's metrics.",
+    Capability.METRICS: "LocalStack fills only some of AWS's metrics.",
     Capability.EXPIRY: "LocalStack does not delete expired items at DynamoDB's pace.",
     Capability.SPEED: "One machine stands for all of AWS.",
 }

@@ -1,0 +1,108 @@
+"""What operators see of a message afterwards: one structured line, metrics, access logs; and never what it said."""
+
+from __future__ import annotations
+
+import secrets
+import time
+from typing import TYPE_CHECKING
+
+import pytest
+
+from integration_tests.harness.answers import receipt
+from integration_tests.harness.cloudwatch import Logs, Metrics, record_of
+from integration_tests.harness.crowd import expect_everywhere
+from integration_tests.harness.deadlines import eventually, scaled
+from integration_tests.targets.interface import Capability
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from integration_tests.harness.client import Client
+    from integration_tests.harness.crowd import Crowd
+    from integration_tests.targets.interface import Target
+
+MEMBERS = 13
+"""An unusual number, by which the line of this fan-out is told from others on a stage in use."""
+LINES_WITHIN = 120.0
+"""Seconds in which CloudWatch is to show a line."""
+METRICS_WITHIN = 600.0
+"""Seconds in which CloudWatch is to show a metric."""
+CLOCKS_DIFFER_BY = 5.0
+"""Seconds that this machine's clock may be ahead of AWS's."""
+
+
+@pytest.fixture
+def logs(target: Target) -> Logs:
+    """The log groups of the stage's functions."""
+    assert target.aws is not None
+    return Logs(target.aws.logs, [*target.deployment.outputs["log_group_names"].values()])
+
+
+async def talk(crowd: Crowd, room: str) -> tuple[Sequence[Client], str, float]:
+    """Have a room hear one message; return its members, the text, and a moment before all that."""
+    began_at = time.time() - CLOCKS_DIFFER_BY
+    text = f"private-{secrets.token_hex(16)}"
+    members = await crowd.join_many(room, MEMBERS)
+    await members[0].say(text, id="1")
+    await expect_everywhere(members, text)
+    answer = await members[0].receive_json()
+    assert answer in (receipt("1", delivered=MEMBERS), {"receipt": {"id": "1", "queued": True}})
+    return members, text, began_at
+
+
+@pytest.mark.needs_table
+@pytest.mark.requires(Capability.LOGS)
+async def test_fan_out_is_one_structured_line_that_does_not_say_what_was_said(
+    crowd: Crowd, room: str, logs: Logs
+) -> None:
+    _, text, began_at = await talk(crowd, room)
+
+    async def fan_outs() -> list[tuple[int, int, int]]:
+        records = await logs.records(began_at, "fan-out")
+        return [
+            (record["delivered"], record["gone"], record["failed"])
+            for record in records
+            if record["recipients"] == MEMBERS
+        ]
+
+    await eventually(fan_outs, [(MEMBERS, 0, 0)], within=LINES_WITHIN, every=0.5)
+    assert await logs.lines(began_at, text) == []
+
+
+@pytest.mark.live_only
+@pytest.mark.requires(Capability.METRICS)
+@pytest.mark.timeout(scaled(METRICS_WITHIN) + 120)
+async def test_deliveries_and_connections_are_counted_by_cloudwatch(crowd: Crowd, room: str, target: Target) -> None:
+    assert target.aws is not None
+    metrics, outputs = Metrics(target.aws.cloudwatch), target.deployment.outputs
+    arn = outputs.get("fanout_worker_function_arn") or outputs["sendmessage_function_arn"]
+    function = {"FunctionName": arn.rpartition(":")[2]}
+    stage = {"ApiId": outputs["api_id"], "Stage": outputs["stage_name"]}
+    _, _, began_at = await talk(crowd, room)
+
+    async def counted() -> list[bool]:
+        return [
+            await metrics.total("Roomcast", "delivered", function, began_at) >= MEMBERS,
+            await metrics.total("AWS/ApiGateway", "ConnectCount", stage, began_at) >= MEMBERS,
+            await metrics.total("AWS/ApiGateway", "MessageCount", stage, began_at) > MEMBERS,
+        ]
+
+    await eventually(counted, [True, True, True], within=METRICS_WITHIN, every=10)
+
+
+@pytest.mark.live_only
+@pytest.mark.requires(Capability.METRICS)
+async def test_handshake_is_in_the_access_log(crowd: Crowd, room: str, target: Target) -> None:
+    if not (group := target.deployment.outputs.get("access_log_group_name")):
+        pytest.skip("the stage was applied without access logs (access_log_enabled)")
+    assert target.aws is not None
+    members, text, began_at = await talk(crowd, room)
+    connection_id = await members[0].whoami()
+    logs = Logs(target.aws.logs, [group])
+
+    async def handshakes() -> list[str]:
+        records = map(record_of, await logs.lines(began_at, connection_id))
+        return [record["status"] for record in records if record["routeKey"] == "$connect"]
+
+    await eventually(handshakes, ["200"], within=LINES_WITHIN, every=2)
+    assert await logs.lines(began_at, text) == []
