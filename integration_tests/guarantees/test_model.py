@@ -19,6 +19,7 @@ from hypothesis.stateful import RuleBasedStateMachine, precondition, rule, run_s
 from integration_tests.harness.answers import error
 from integration_tests.harness.client import Client
 from integration_tests.harness.deadlines import eventually, scaled
+from integration_tests.harness.table import ROOM_PREFIX
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine, Sequence
@@ -108,7 +109,7 @@ class Stage:
 
     def __init__(self, url: str) -> None:
         self.url = url
-        self.rooms = [f"model-{secrets.token_hex(4)}-{number}" for number in range(ROOMS)]
+        self.rooms = [f"{ROOM_PREFIX}model-{secrets.token_hex(6)}-{number}" for number in range(ROOMS)]
         self.players: list[Player] = []
         self.texts = 0
 
