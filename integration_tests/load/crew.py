@@ -151,7 +151,8 @@ class Crew:
             for seat, room, due in arrivals:
                 if seat not in self._participants:
                     self._participants[seat] = Participant(self._notes, room, f"client-{seat}")
-                await asyncio.sleep(max(0.0, due - time.monotonic()))
+                if (early := due - time.monotonic()) > 0:  # even sleeping for 0 s is a turn of the event loop
+                    await asyncio.sleep(early)
                 await self._gate.acquire()
                 group.create_task(self._through_gate(self._join(seat, due, refused)))
         return refused
