@@ -149,6 +149,7 @@ def main() -> None:
     """Run the benchmark."""
     parser = argparse.ArgumentParser(prog="python -m scripts.bench", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="small numbers, to see that it works")
+    parser.add_argument("--sizes", type=int, nargs="+", help="numbers of recipients (100 1000 10000 100000)")
     parser.add_argument("--runs", type=int, default=3, help="how often everything is measured (3)")
     parser.add_argument("--only", nargs="+", choices=CONTENDERS, default=CONTENDERS, help="who takes part")
     options = parser.parse_args()
@@ -160,7 +161,7 @@ def main() -> None:
     absent = {name: reason for name in options.only if (reason := processes.missing(name))}
     for name, reason in absent.items():
         say(f"{name} does not take part: {reason}")
-    sizes = QUICK_SIZES if options.quick else SIZES
+    sizes = options.sizes or (QUICK_SIZES if options.quick else SIZES)
     bench = Bench(
         sizes,
         reference=1_000 if options.quick else 10_000,
