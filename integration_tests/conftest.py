@@ -23,6 +23,8 @@ from scripts.terraform import TerraformError
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
 
+    from integration_tests.targets.interface import Deployment
+
 PLACES = {
     "everywhere": "holds on every target, a stage known by its URL alone included",
     "needs_table": "holds on every target whose connections table may be read and written",
@@ -152,10 +154,10 @@ def table(target: Target) -> ConnectionsTable:
     return table_of(target)
 
 
-def table_of(target: Target) -> ConnectionsTable:
-    """Return the connections table of a target that shows it."""
+def table_of(target: Target, deployment: Deployment | None = None) -> ConnectionsTable:
+    """Return the connections table of a target that shows it: the stage's under test, or another instance's."""
     assert target.aws is not None, f"{target.name}: {target.lacks()[Capability.TABLE]}"
-    return ConnectionsTable(target.aws.dynamodb, target.deployment.outputs["connections_table_name"])
+    return ConnectionsTable.of_stage(target.aws.dynamodb, (deployment or target.deployment).outputs)
 
 
 @pytest.fixture(scope="session")

@@ -242,7 +242,7 @@ async def perform(stage: Stage, target: Local) -> int:
     """Connect, send, look, disconnect; return the number of things that went wrong."""
     assert target.aws is not None
     url = target.deployment.websocket_url
-    table = ConnectionsTable(target.aws.dynamodb, target.deployment.outputs["connections_table_name"])
+    table = ConnectionsTable.of_stage(target.aws.dynamodb, target.deployment.outputs)
     stage.say(f"\n[bold]{url}[/]\n")
     rooms = await connect(stage, url)
     await greet(stage, rooms)

@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from integration_tests.conftest import table_of
 from integration_tests.faults.detour import detour
 from integration_tests.faults.rules import Latency, LimitData, Reset, Rule, Status
 from integration_tests.faults.trial import CLIENTS, ROOMS, Site, trial
-from integration_tests.harness.table import ConnectionsTable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -27,7 +27,7 @@ def queued(target: Target, faults: FaultControl) -> Iterator[Site]:
     """An instance with queued delivery, behind the proxy."""
     assert target.aws is not None
     deployment = target.deploy_to_stay("queued", queued_delivery={"enabled": True})
-    table = ConnectionsTable(target.aws.dynamodb, deployment.outputs["connections_table_name"])
+    table = table_of(target, deployment)
     with detour(target.aws, deployment, faults.url):
         yield Site(deployment.websocket_url, table, faults)
 

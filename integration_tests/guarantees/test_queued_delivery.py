@@ -8,19 +8,20 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from integration_tests.guarantees.conftest import FIFO_SHARDS, QUEUE_SHARDS
+from integration_tests.conftest import table_of
+from integration_tests.guarantees.conftest import QUEUE_SHARDS
 from integration_tests.guarantees.test_cleanup import HOUR_MS, unknown_connection_id
 from integration_tests.harness.answers import receipt
 from integration_tests.harness.crowd import Crowd, expect_everywhere, expect_in_any_order, settle
 from integration_tests.harness.deadlines import eventually, scaled
 from integration_tests.harness.fanout_queue import FanoutQueue
-from integration_tests.harness.table import ConnectionsTable
 from integration_tests.targets.interface import Capability
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterable
 
     from integration_tests.harness.client import Client
+    from integration_tests.harness.table import ConnectionsTable
     from integration_tests.targets.interface import Deployment, Target
 
 pytestmark = pytest.mark.emulator_only
@@ -41,7 +42,7 @@ def queue(target: Target, with_queue: Deployment) -> FanoutQueue:
 @pytest.fixture
 def table(target: Target, with_queue: Deployment) -> ConnectionsTable:
     """The connections table of that instance."""
-    return table_of(target, with_queue, QUEUE_SHARDS)
+    return table_of(target, with_queue)
 
 
 @pytest.fixture
@@ -164,7 +165,7 @@ async def test_what_is_no_task_is_given_up_and_delays_nothing(crowd: Crowd, room
 
 async def test_fifo_queue_keeps_the_order(target: Target, with_fifo_queue: Deployment, room: str) -> None:
     """What is said after a receipt comes later, to everybody; and a shard hears all senders in the same order."""
-    queue, table = queue_of(target, with_fifo_queue), table_of(target, with_fifo_queue, FIFO_SHARDS)
+    queue, table = queue_of(target, with_fifo_queue), table_of(target, with_fifo_queue)
     crowd = Crowd(with_fifo_queue.websocket_url)
     members = await crowd.join_many(room, 20)
     ids = {await client.whoami(): client for client in members}
@@ -184,12 +185,6 @@ def queue_of(target: Target, deployment: Deployment) -> FanoutQueue:
     """Return the queue of an instance."""
     assert target.aws is not None
     return FanoutQueue(target.aws.sqs, target.aws.functions, deployment.outputs)
-
-
-def table_of(target: Target, deployment: Deployment, shards_per_room: int) -> ConnectionsTable:
-    """Return the connections table of an instance."""
-    assert target.aws is not None
-    return ConnectionsTable(target.aws.dynamodb, deployment.outputs["connections_table_name"], shards_per_room)
 
 
 async def finish(crowd: Crowd, queue: FanoutQueue) -> None:

@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from integration_tests.guarantees.conftest import SECOND_SHARDS, names_of_second
+from integration_tests.conftest import table_of
+from integration_tests.guarantees.conftest import names_of_second
 from integration_tests.harness.answers import receipt
 from integration_tests.harness.crowd import Crowd, expect_everywhere
-from integration_tests.harness.table import ConnectionsTable
 
 if TYPE_CHECKING:
     from integration_tests.targets.interface import Changeable, Target
@@ -22,7 +22,7 @@ async def test_same_room_in_another_instance_is_another_room(
     assert target.aws is not None
     assert names_of_second(target.aws)
     deployment = second.deployment()
-    table = ConnectionsTable(target.aws.dynamodb, deployment.outputs["connections_table_name"], SECOND_SHARDS)
+    table = table_of(target, deployment)
     here = await crowd.join(room)
     other_crowd = Crowd(deployment.websocket_url)
     others = await other_crowd.join_many(room, 12)  # so many that hardly a shard stays empty

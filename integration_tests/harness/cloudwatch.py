@@ -44,6 +44,14 @@ class Logs:
         records = map(record_of, await self.lines(since, message))
         return [record for record in records if record.get("message") == message]
 
+    async def errors(self, since: float) -> list[str]:
+        """Return the lines that tell of an error, be it a handler's own or a failed invocation; argument as above."""
+        return [*await self.lines(since, "ERROR"), *await self.lines(since, "Task timed out")]
+
+    async def warnings(self, since: float) -> list[str]:
+        """Return the lines with which handlers warn; argument as above."""
+        return await self.lines(since, "WARNING")
+
     def _lines(self, since: float, phrase: str) -> Iterator[str]:
         for group in self.groups:
             pages = self.logs.get_paginator("filter_log_events").paginate(

@@ -32,7 +32,12 @@ class ConnectionsTable:
 
     dynamodb: DynamoDBClient
     name: str
-    shards_per_room: int = 1
+    shards_per_room: int
+
+    @classmethod
+    def of_stage(cls, dynamodb: DynamoDBClient, outputs: Mapping[str, Any]) -> ConnectionsTable:
+        """Return the table of a stage, found by Terraform's outputs."""
+        return cls(dynamodb, outputs["connections_table_name"], outputs["shards_per_room"])
 
     async def members(self, room: str) -> set[str]:
         """Return the connection ids of everyone in a room, read consistently, every page."""

@@ -126,7 +126,7 @@ def clean_up(given: argparse.Namespace) -> int:
     """Remove what runs against a live stage left in its table."""
     live = Live(None, given.outputs)
     assert live.aws is not None
-    table = ConnectionsTable(live.aws.dynamodb, live.deployment.outputs["connections_table_name"])
+    table = ConnectionsTable.of_stage(live.aws.dynamodb, live.deployment.outputs)
     sweep(table, older_than=given.older_than, dry_run=given.dry_run, show=say)
     return 0
 

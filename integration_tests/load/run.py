@@ -14,12 +14,13 @@ from typing import TYPE_CHECKING
 
 from integration_tests.faults.control import running_proxy
 from integration_tests.faults.detour import detour
+from integration_tests.harness.cloudwatch import Logs
 from integration_tests.harness.table import ConnectionsTable
 from integration_tests.load.leftovers import Items, depart
 from integration_tests.load.progress import followed
 from integration_tests.load.scenarios import REDEPLOY, SCENARIOS, redeploy
 from integration_tests.load.team import assembled
-from integration_tests.report.model import Run
+from integration_tests.report.model import FunctionLogs, Run
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -32,6 +33,8 @@ if TYPE_CHECKING:
 
 INTERVALS = 300
 """How many points in time the report can tell apart, at most."""
+EXAMPLES = 10
+"""How many lines of the functions' logs the report shows, at most."""
 
 
 async def run(plan: Plan, target: Target, display: Display) -> Run:
@@ -53,6 +56,7 @@ async def run(plan: Plan, target: Target, display: Display) -> Run:
                 departures = await depart(team, items_of(plan, target, stage), display.say)
             share = await team.finish()
         counts = faults.replace() if faults else []
+        functions = await logs_of(target, stage, started_at)
     return Run(
         name=f"load-{plan.scenario}",
         id=plan.run,
@@ -67,6 +71,7 @@ async def run(plan: Plan, target: Target, display: Display) -> Run:
         connects=share.connects,
         departures=departures,
         faults=counts,
+        functions=functions,
         events=share.events,
     )
 
@@ -98,8 +103,17 @@ def items_of(plan: Plan, target: Target, stage: Deployment) -> Items | None:
     """Return the table's view on a run, or None where the table cannot be read."""
     if target.aws is None:
         return None
-    table = ConnectionsTable(target.aws.dynamodb, stage.outputs["connections_table_name"])
+    table = ConnectionsTable.of_stage(target.aws.dynamodb, stage.outputs)
     return Items(table, plan.room_names, alone=target.owns_table)
+
+
+async def logs_of(target: Target, stage: Deployment, since: datetime) -> FunctionLogs | None:
+    """Return what a stage's functions have logged since a moment, or None where their logs cannot be read."""
+    if target.aws is None:
+        return None
+    logs = Logs(target.aws.logs, [*stage.outputs["log_group_names"].values()])
+    errors, warnings = await logs.errors(since.timestamp()), await logs.warnings(since.timestamp())
+    return FunctionLogs(len(errors), len(warnings), [*errors, *warnings][:EXAMPLES])
 
 
 def versions() -> dict[str, str]:

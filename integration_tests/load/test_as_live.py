@@ -63,6 +63,7 @@ def test_load_run_finds_nothing_lost_and_nothing_left(scenario: str, live: list[
         0,
         0,
     ]
+    assert report["functions"]["errors"] == 0, report["functions"]["examples"]
     assert all(kind["gone"]["max_ms"] > 0 for kind in report["departures"]["kinds"])
 
 

@@ -60,6 +60,8 @@ METRICS = {
         Metric("connects.time.max_ms", "longest connect time", "ms", of_the_clock=True),
         Metric("departures.items_left", "items left in the table", "count"),
         Metric("departures.gone_max_ms", "longest time until a client's items were gone", "ms"),
+        Metric("functions.errors", "errors in the functions' logs", "count"),
+        Metric("functions.warnings", "warnings in the functions' logs", "count"),
         Metric("latency.p50_ms", "delivery latency p50", "ms", of_the_clock=True),
         Metric("latency.p95_ms", "delivery latency p95", "ms", of_the_clock=True),
         Metric("latency.p99_ms", "delivery latency p99", "ms", of_the_clock=True),

@@ -91,6 +91,21 @@ class Event:
     label: str
 
 
+@dataclass(frozen=True)
+class FunctionLogs:
+    """What the stage's functions logged during the run, be it for others who use the stage.
+
+    Attributes:
+        errors: Lines that tell of an error: logged by a handler, or an invocation that failed or ran out of time.
+        warnings: Lines that warn.
+        examples: The first of them.
+    """
+
+    errors: int
+    warnings: int
+    examples: Sequence[str] = ()
+
+
 @dataclass
 class Run:
     """Everything measured in one run.
@@ -109,6 +124,7 @@ class Run:
         connects: Handshakes.
         departures: By kind.
         faults: What each fault rule did.
+        functions: What the functions logged; None where their logs cannot be read.
         events: Marks on the timeline.
     """
 
@@ -125,6 +141,7 @@ class Run:
     connects: Connects = field(default_factory=Connects)
     departures: Sequence[Departure] = ()
     faults: Sequence[Count] = ()
+    functions: FunctionLogs | None = None
     events: Sequence[Event] = ()
 
     def document(self) -> Document:
@@ -152,6 +169,7 @@ class Run:
                 "kinds": [each.document() for each in self.departures],
             },
             "faults": [asdict(count) for count in self.faults],
+            "functions": asdict(self.functions) if self.functions else None,
             "events": [{"second": round(each.at - self.began_at, 3), "label": each.label} for each in self.events],
         }
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from integration_tests.faults.rules import Count
 from integration_tests.harness.latency import Durations
 from integration_tests.harness.ledger import Ledger
-from integration_tests.report.model import Connects, Departure, Event, Run
+from integration_tests.report.model import Connects, Departure, Event, FunctionLogs, Run
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -70,6 +70,7 @@ def example_run(*, lose: bool = False, slow: float = 1.0, busy: bool = False) ->
             Departure("seen by nobody", 0),
         ],
         faults=[Count("throttled", "status", "before", 30, 3), Count("answer lost", "reset", "after", 30, 1)],
+        functions=FunctionLogs(0, 1, ['{"level":"WARNING","message":"<dead> members stay"}']),
         events=[Event(BEGAN_AT + 3, "redeploy"), Event(BEGAN_AT + 8, "<faults> on")],
     )
 

@@ -66,6 +66,11 @@ output "sendmessage_function_arn" {
   value       = module.handler["sendmessage"].arn
 }
 
+output "shards_per_room" {
+  description = "Number of partitions that a room's members are spread over."
+  value       = var.shards_per_room
+}
+
 output "stage_execution_arn" {
   description = "ARN prefix of the stage: a function of your own may send to clients with `execute-api:ManageConnections` on it and `/POST/@connections/*`."
   value       = module.websocket_api.stage_execution_arn
