@@ -116,10 +116,11 @@ def test_what_cloudwatch_was_given_is_found_there(target: Target) -> None:
     target.aws.logs.create_log_group(logGroupName=group)
     target.aws.logs.create_log_stream(logGroupName=group, logStreamName="1")
     lines = ['{"message":"of another","connectionId":"b="}', '{"message":"handshake","connectionId":"a="}', "START a="]
+    troubles = ['{"level":"ERROR","message":"lost"}', "5cb8 Task timed out after 29.00 seconds", '{"level":"WARNING"}']
     target.aws.logs.put_log_events(
         logGroupName=group,
         logStreamName="1",
-        logEvents=[{"timestamp": int(began_at * 1000), "message": line} for line in lines],
+        logEvents=[{"timestamp": int(began_at * 1000), "message": line} for line in [*lines, *troubles]],
     )
     logs, metrics = Logs(target.aws.logs, [group]), Metrics(target.aws.cloudwatch)
 
@@ -128,6 +129,8 @@ def test_what_cloudwatch_was_given_is_found_there(target: Target) -> None:
     assert asyncio.run(logs.lines(began_at - 1, "a=")) == lines[1:]
     assert asyncio.run(logs.records(began_at - 1, "handshake")) == [{"message": "handshake", "connectionId": "a="}]
     assert asyncio.run(logs.lines(began_at + 60, "a=")) == []
+    assert asyncio.run(logs.errors(began_at - 1)) == troubles[:2]
+    assert asyncio.run(logs.warnings(began_at - 1)) == troubles[2:]
     target.aws.logs.delete_log_group(logGroupName=group)
 
 

@@ -70,7 +70,7 @@ def example_run(*, lose: bool = False, slow: float = 1.0, busy: bool = False) ->
             Departure("seen by nobody", 0),
         ],
         faults=[Count("throttled", "status", "before", 30, 3), Count("answer lost", "reset", "after", 30, 1)],
-        functions=FunctionLogs(0, 1, ['{"level":"WARNING","message":"<dead> members stay"}']),
+        functions=FunctionLogs(2 if lose else 0, 1, ['{"level":"WARNING","message":"<dead> members stay"}']),
         events=[Event(BEGAN_AT + 3, "redeploy"), Event(BEGAN_AT + 8, "<faults> on")],
     )
 

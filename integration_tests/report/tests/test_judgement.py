@@ -54,7 +54,7 @@ def test_checks_are_sentences() -> None:
 def test_our_own_limits_judge_a_good_and_a_bad_run() -> None:
     limits = Limits.load(OUR_LIMITS)
     failed = {check["metric"] for check in judge(example(lose=True), limits)["checks"] if check["outcome"] == "failed"}
-    assert {"invariants.lost", "invariants.duplicated", "invariants.unexpected"} <= failed
+    assert {"invariants.lost", "invariants.duplicated", "invariants.unexpected", "functions.errors"} <= failed
     failed = {check["metric"] for check in judge(example(), limits)["checks"] if check["outcome"] == "failed"}
     assert failed == {"connects.success_ratio", "departures.items_left"}
 
