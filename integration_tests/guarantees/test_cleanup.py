@@ -10,6 +10,7 @@ import pytest
 
 from integration_tests.harness.answers import receipt
 from integration_tests.harness.deadlines import eventually
+from integration_tests.targets.interface import Capability
 
 if TYPE_CHECKING:
     from integration_tests.harness.crowd import Crowd
@@ -31,6 +32,7 @@ async def test_mass_disconnect_leaves_nothing(
 
 
 @pytest.mark.needs_table
+@pytest.mark.requires(Capability.COUNTED_RECEIPTS)
 async def test_long_dead_member_goes_with_the_next_message_and_the_sender_stays(
     crowd: Crowd, room: str, table: ConnectionsTable
 ) -> None:
@@ -48,6 +50,7 @@ async def test_long_dead_member_goes_with_the_next_message_and_the_sender_stays(
 
 
 @pytest.mark.needs_table
+@pytest.mark.requires(Capability.COUNTED_RECEIPTS)
 async def test_member_that_may_still_be_connecting_is_kept(crowd: Crowd, room: str, table: ConnectionsTable) -> None:
     """API Gateway answers 410 also for a connection whose ``$connect`` has not finished."""
     sender = await crowd.join(room)
@@ -65,6 +68,7 @@ async def test_member_that_may_still_be_connecting_is_kept(crowd: Crowd, room: s
 
 
 @pytest.mark.needs_table
+@pytest.mark.requires(Capability.COUNTED_RECEIPTS)
 async def test_many_dead_members_go_with_one_message(
     crowd: Crowd, room: str, connections: int, table: ConnectionsTable
 ) -> None:
@@ -82,6 +86,7 @@ async def test_many_dead_members_go_with_one_message(
 
 
 @pytest.mark.needs_table
+@pytest.mark.requires(Capability.COUNTED_RECEIPTS)
 async def test_dead_members_id_may_be_a_living_connections_by_now(
     crowd: Crowd, room: str, table: ConnectionsTable
 ) -> None:
@@ -118,6 +123,7 @@ async def test_late_disconnect_leaves_a_newer_connection_of_the_same_id_alone(
 
 
 @pytest.mark.needs_table
+@pytest.mark.requires(Capability.COUNTED_RECEIPTS)
 async def test_member_whose_item_has_expired_receives_nothing(crowd: Crowd, room: str, table: ConnectionsTable) -> None:
     """DynamoDB deletes expired items within days; until then readers must pass over them."""
     sender, expired = await crowd.join(room), await crowd.join(room)

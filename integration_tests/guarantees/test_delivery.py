@@ -9,6 +9,7 @@ import pytest
 
 from integration_tests.harness.answers import receipt
 from integration_tests.harness.crowd import expect_everywhere, expect_in_any_order, settle
+from integration_tests.targets.interface import Capability
 
 if TYPE_CHECKING:
     from integration_tests.harness.client import Client
@@ -20,6 +21,7 @@ ROOM_SIZE = 10
 
 
 @pytest.mark.everywhere
+@pytest.mark.requires(Capability.COUNTED_RECEIPTS)
 async def test_every_member_receives_a_message_once_and_nobody_elsewhere_anything(
     crowd: Crowd, room: str, connections: int
 ) -> None:
@@ -35,6 +37,7 @@ async def test_every_member_receives_a_message_once_and_nobody_elsewhere_anythin
 
 
 @pytest.mark.everywhere
+@pytest.mark.requires(Capability.COUNTED_RECEIPTS)
 async def test_room_names_that_begin_alike_are_different_rooms(crowd: Crowd, room: str) -> None:
     names = [room, f"{room}-0", f"{room}.0", room.upper(), room[:-1]]
     clients = [await crowd.join(name) for name in names]

@@ -20,6 +20,7 @@ from integration_tests.harness.answers import error
 from integration_tests.harness.client import Client
 from integration_tests.harness.deadlines import eventually, scaled
 from integration_tests.harness.table import ROOM_PREFIX
+from integration_tests.targets.interface import Capability
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine, Sequence
@@ -247,6 +248,7 @@ class Story(RuleBasedStateMachine):
 
 
 @pytest.mark.everywhere
+@pytest.mark.requires(Capability.COUNTED_RECEIPTS)
 async def test_everybody_receives_what_the_model_says(
     target: Target,
     request: pytest.FixtureRequest,

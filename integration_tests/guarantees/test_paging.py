@@ -9,6 +9,7 @@ import pytest
 
 from integration_tests.harness.answers import receipt
 from integration_tests.harness.crowd import expect_everywhere
+from integration_tests.targets.interface import Capability
 
 if TYPE_CHECKING:
     from integration_tests.harness.crowd import Crowd
@@ -19,6 +20,7 @@ PADDING = 300_000
 
 
 @pytest.mark.needs_table
+@pytest.mark.requires(Capability.COUNTED_RECEIPTS)
 async def test_members_on_every_page_receive_the_message(crowd: Crowd, room: str, table: ConnectionsTable) -> None:
     members = await crowd.join_many(room, 12)
     connection_ids = await table.members(room)
@@ -32,6 +34,7 @@ async def test_members_on_every_page_receive_the_message(crowd: Crowd, room: str
 
 
 @pytest.mark.needs_table
+@pytest.mark.requires(Capability.COUNTED_RECEIPTS)
 async def test_pages_without_anyone_to_reach_do_not_end_the_room(
     crowd: Crowd, room: str, table: ConnectionsTable
 ) -> None:

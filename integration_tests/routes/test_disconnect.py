@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from integration_tests.harness.deadlines import eventually
+from integration_tests.targets.interface import Capability
 
 if TYPE_CHECKING:
     from integration_tests.harness.crowd import Crowd
@@ -64,6 +65,7 @@ async def test_those_who_stay_keep_their_items(crowd: Crowd, room: str, table: C
 
 
 @pytest.mark.needs_table
+@pytest.mark.requires(Capability.COUNTED_RECEIPTS)
 async def test_items_that_are_gone_already_do_no_harm(crowd: Crowd, room: str, table: ConnectionsTable) -> None:
     client, witness = await crowd.join(room), await crowd.join(room)
     connection_id = await client.whoami()

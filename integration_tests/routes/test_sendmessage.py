@@ -131,6 +131,7 @@ async def test_member_of_another_room_cannot_be_addressed(crowd: Crowd, room: st
 
 
 @pytest.mark.everywhere
+@pytest.mark.requires(Capability.COUNTED_RECEIPTS)
 async def test_receipt_says_how_many_got_the_message(crowd: Crowd, room: str) -> None:
     members = await crowd.join_many(room, 5)
 

@@ -24,6 +24,7 @@ class Capability(enum.Enum):
     """What a target may or may not be able to show; the value says what is shown."""
 
     TABLE = "the items in the connections table"
+    COUNTED_RECEIPTS = "receipts that say how many members a message has reached"
     DEPLOYMENT = "what applying Terraform does: routes added while clients talk, a second instance, destroy"
     HANDSHAKE_STATUS = "the HTTP status of a refused handshake"
     SIZE_LIMITS = "32 KB per frame, 128 KB per message, no binary frames, each with its close code"

@@ -25,6 +25,12 @@ LACKS = {
 BLACK_BOX = (
     "Needs credentials and `--outputs FILE` with what `terraform output -json` prints; a URL alone is a black box."
 )
+LACKS_WITH_QUEUE = {
+    **LACKS,
+    Capability.COUNTED_RECEIPTS: (
+        "With queued delivery a receipt says that the message is safe, not whom it has reached; load runs wait for it."
+    ),
+}
 LACKS_WITH_URL_ALONE = {**LACKS, Capability.TABLE: BLACK_BOX, Capability.LOGS: BLACK_BOX, Capability.METRICS: BLACK_BOX}
 
 
@@ -55,8 +61,10 @@ class Live(Target):
         return None
 
     def lacks(self) -> Mapping[Capability, str]:
-        """Return what would change the stage, harm its neighbours or take hours, and what a URL alone hides."""
-        return LACKS_WITH_URL_ALONE if self.aws is None else LACKS
+        """Return what would change the stage, harm its neighbours or take hours, and what a URL or a queue hides."""
+        if self.aws is None:
+            return LACKS_WITH_URL_ALONE
+        return LACKS_WITH_QUEUE if self.deployment.outputs.get("fanout_queue_url") else LACKS
 
 
 def read_outputs(file: Path) -> dict[str, Any]:

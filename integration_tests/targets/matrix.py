@@ -14,7 +14,12 @@ from integration_tests.targets.interface import Capability
 README = Path(__file__).resolve().parents[1] / "README.md"
 BEGIN = "<!-- matrix: written by `python -m integration_tests.targets.matrix` -->\n"
 END = "<!-- end of matrix -->\n"
-COLUMNS = {"local": local.LACKS, "localstack": localstack.LACKS, "live": live.LACKS_WITH_URL_ALONE}
+COLUMNS = {
+    "local": local.LACKS,
+    "localstack": localstack.LACKS,
+    "live, by its URL": live.LACKS_WITH_URL_ALONE,
+    "live, with a queue": live.LACKS_WITH_QUEUE,
+}
 
 
 def table() -> str:

@@ -56,6 +56,15 @@ def test_outputs_give_url_table_region_and_management_api(outputs: Path) -> None
         assert Capability.TABLE not in target.lacks()
 
 
+def test_stage_with_a_queue_gives_receipts_that_count_nobody(outputs: Path, tmp_path: Path) -> None:
+    queued = tmp_path / "queued.json"
+    queue = {"value": "https://sqs.eu-central-1.amazonaws.com/111122223333/chat-fanout"}
+    queued.write_text(json.dumps({**json.loads(outputs.read_text()), "fanout_queue_url": queue}))
+
+    assert Capability.COUNTED_RECEIPTS in create_target("live", outputs_file=queued).lacks()
+    assert Capability.COUNTED_RECEIPTS not in create_target("live", outputs_file=outputs).lacks()
+
+
 def test_given_url_is_preferred_to_the_one_in_the_outputs(outputs: Path) -> None:
     assert create_target("live", "ws://127.0.0.1:1/live", outputs).deployment.websocket_url == "ws://127.0.0.1:1/live"
 
