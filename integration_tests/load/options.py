@@ -158,6 +158,8 @@ def plan_of(options: argparse.Namespace, default_connections: int) -> Plan:
     """
     if options.faults and options.target != Local.name:
         raise OptionsError(f"faults are injected into an emulator of our own, so not on {options.target}: use local")
+    if options.faults and options.scenario == REDEPLOY:
+        raise OptionsError("a redeployment leads the functions past the faults again: choose another scenario")
     connections = options.connections or default_connections
     rooms = options.rooms or math.ceil(connections / CLIENTS_PER_ROOM)
     duration = options.duration or (SOAK_SECONDS if options.scenario == "soak" and not options.messages else None)

@@ -12,6 +12,8 @@ from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from botocore.exceptions import BotoCoreError, ClientError
+
 from integration_tests.faults.control import running_proxy
 from integration_tests.faults.detour import detour
 from integration_tests.harness.cloudwatch import Logs
@@ -56,7 +58,7 @@ async def run(plan: Plan, target: Target, display: Display) -> Run:
                 departures = await depart(team, items_of(plan, target, stage), display.say)
             share = await team.finish()
         counts = faults.replace() if faults else []
-        functions = await logs_of(target, stage, started_at)
+        functions = await logs_of(target, stage, started_at, display)
     return Run(
         name=f"load-{plan.scenario}",
         id=plan.run,
@@ -107,12 +109,17 @@ def items_of(plan: Plan, target: Target, stage: Deployment) -> Items | None:
     return Items(table, plan.room_names, alone=target.owns_table)
 
 
-async def logs_of(target: Target, stage: Deployment, since: datetime) -> FunctionLogs | None:
+async def logs_of(target: Target, stage: Deployment, since: datetime, display: Display) -> FunctionLogs | None:
     """Return what a stage's functions have logged since a moment, or None where their logs cannot be read."""
-    if target.aws is None:
+    groups = stage.outputs.get("log_group_names", {}).values()
+    if target.aws is None or not groups:
         return None
-    logs = Logs(target.aws.logs, [*stage.outputs["log_group_names"].values()])
-    errors, warnings = await logs.errors(since.timestamp()), await logs.warnings(since.timestamp())
+    logs = Logs(target.aws.logs, [*groups])
+    try:
+        errors, warnings = await logs.errors(since.timestamp()), await logs.warnings(since.timestamp())
+    except (BotoCoreError, ClientError) as error:
+        display.say(f"the functions' logs cannot be read: {error}")
+        return None
     return FunctionLogs(len(errors), len(warnings), [*errors, *warnings][:EXAMPLES])
 
 

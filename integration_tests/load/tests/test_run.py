@@ -220,18 +220,19 @@ def test_what_cannot_be_done_is_said_in_a_sentence(
 
 
 @pytest.mark.parametrize(
-    ("target", "content", "sentence"),
+    ("options", "content", "sentence"),
     [
-        ("localstack", '{"rules": []}', "so not on localstack"),
-        ("local", "{", "expected a JSON object"),
-        ("local", '{"rules": [{"name": "r", "fault": {"kind": "explode"}}]}', "kind must be one of"),
+        (["--target", "localstack"], '{"rules": []}', "so not on localstack"),
+        (["--scenario", "redeploy"], '{"rules": []}', "choose another scenario"),
+        ([], "{", "expected a JSON object"),
+        ([], '{"rules": [{"name": "r", "fault": {"kind": "explode"}}]}', "kind must be one of"),
     ],
 )
 def test_faults_that_cannot_be_injected_are_refused_before_anything_starts(
-    target: str, content: str, sentence: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    options: list[str], content: str, sentence: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     file = tmp_path / "faults.json"
     file.write_text(content)
 
-    assert main(["run", "--target", target, "--faults", str(file)]) == 2
+    assert main(["run", "--target", "local", *options, "--faults", str(file)]) == 2
     assert sentence in capsys.readouterr().err
