@@ -46,7 +46,7 @@ class FaultControl:
         Raises:
             RuleError: Two rules have the same name.
         """
-        return self._call("PUT", FaultPlan(tuple(rules), seed).to_json())
+        return self._call("PUT", FaultPlan(tuple(rules), seed).dumps())
 
     def _call(self, method: str, content: str | None = None) -> list[Count]:
         body = None if content is None else content.encode()

@@ -14,7 +14,7 @@ Every connection of a handler has one connection of its own to the emulator, and
 order: what the handler sees of connections (kept alive, closed after the 1,000th request) is what the emulator does.
 
 Rules are replaced at run time, without disturbing a connection, by ``PUT /_faults`` with
-``{"seed": 7, "rules": [...]}`` (:meth:`FaultPlan.read`); ``GET /_faults`` answers with the rules and what each did,
+``{"seed": 7, "rules": [...]}`` (:meth:`FaultPlan.loads`); ``GET /_faults`` answers with the rules and what each did,
 ``DELETE /_faults`` drops them. PUT and DELETE answer with the counts of the rules they replaced.
 
 Run ``python -m integration_tests.faults.proxy --upstream http://127.0.0.1:4566`` for a process of its own: it prints
@@ -169,7 +169,7 @@ class FaultProxy:
             if method == "GET":
                 rules = [rule.to_json() for rule in self._book.rules]
                 return json_answer(200, {"rules": rules, "counts": [asdict(count) for count in self.counts]})
-            plan = FaultPlan.read(body) if method == "PUT" else NO_FAULTS
+            plan = FaultPlan.loads(body) if method == "PUT" else NO_FAULTS
             counts = self.replace(plan.rules, plan.seed)
             return json_answer(200, {"counts": [asdict(count) for count in counts]})
         except RuleError as error:

@@ -282,7 +282,7 @@ class FaultPlan:
         _check(len({rule.name for rule in self.rules}) == len(self.rules), "each rule needs a name of its own")
 
     @staticmethod
-    def read(text: str | bytes) -> FaultPlan:
+    def loads(text: str | bytes) -> FaultPlan:
         """Build a plan from JSON: ``{"seed": 7, "rules": [...]}``, its rules as :meth:`Rule.read` has them.
 
         Raises:
@@ -297,8 +297,8 @@ class FaultPlan:
             raise RuleError('expected a JSON object {"seed": <number>, "rules": [<rule>, ...]}') from error
         return FaultPlan(rules, seed)
 
-    def to_json(self) -> str:
-        """Return what `read` reads."""
+    def dumps(self) -> str:
+        """Return what `loads` reads."""
         return json.dumps({"seed": self.seed, "rules": [rule.to_json() for rule in self.rules]})
 
     def __str__(self) -> str:

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 PERIOD_SECONDS = 60
 """Metrics are kept by the minute."""
+FAILED_INVOCATION = ("Task timed out", "Runtime exited")
+"""What Lambda prints of an invocation that ran out of time, or whose process died, out of memory for example."""
 
 
 @dataclass(frozen=True)
@@ -45,12 +47,19 @@ class Logs:
         return [record for record in records if record.get("message") == message]
 
     async def errors(self, since: float) -> list[str]:
-        """Return the lines that tell of an error, be it a handler's own or a failed invocation; argument as above."""
-        return [*await self.lines(since, "ERROR"), *await self.lines(since, "Task timed out")]
+        """Return the lines that tell of an error, be it a handler's own or a failed invocation; argument as above.
+
+        What Lambda prints of the latter: https://docs.aws.amazon.com/lambda/latest/dg/python-exceptions.html and
+        https://docs.aws.amazon.com/lambda/latest/dg/troubleshooting-invocation.html.
+        """
+        own = await self.lines(since, "ERROR")
+        failed = [line for phrase in FAILED_INVOCATION for line in await self.lines(since, phrase)]
+        # The word may also stand in the text of something that was overcome.
+        return [*(line for line in own if record_of(line).get("level", "ERROR") == "ERROR"), *failed]
 
     async def warnings(self, since: float) -> list[str]:
         """Return the lines with which handlers warn; argument as above."""
-        return await self.lines(since, "WARNING")
+        return [line for line in await self.lines(since, "WARNING") if record_of(line).get("level") == "WARNING"]
 
     def _lines(self, since: float, phrase: str) -> Iterator[str]:
         for group in self.groups:

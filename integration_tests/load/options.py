@@ -179,7 +179,7 @@ def plan_of(options: argparse.Namespace, default_connections: int) -> Plan:
         connect_rate=options.connect_rate,
         lifetime=options.lifetime,
         processes=options.processes,
-        faults=FaultPlan.read(options.faults.read_bytes()) if options.faults else NO_FAULTS,
+        faults=FaultPlan.loads(options.faults.read_bytes()) if options.faults else NO_FAULTS,
     )
 
 

@@ -142,7 +142,7 @@ def test_two_rules_need_two_names() -> None:
 def test_plan_of_faults_survives_its_json_form_and_names_what_is_unusual() -> None:
     plan = FaultPlan((Rule("busy", Status(429), service="management", rate=0.05), Rule("slow", Latency(0.2))), seed=7)
 
-    assert FaultPlan.read(plan.to_json()) == plan
+    assert FaultPlan.loads(plan.dumps()) == plan
     busy, slow = "busy (status before, status 429, service management, rate 0.05)", "slow (latency before, seconds 0.2)"
     assert str(plan) == f"{busy}; {slow}"
 
@@ -150,11 +150,11 @@ def test_plan_of_faults_survives_its_json_form_and_names_what_is_unusual() -> No
 @pytest.mark.parametrize("text", ["{", "[]", "7", '{"rules": 7}', '{"rules": [7]}', '{"rules": [], "seed": []}'])
 def test_plan_that_is_none_is_refused(text: str) -> None:
     with pytest.raises(RuleError, match="expected a JSON object"):
-        FaultPlan.read(text)
+        FaultPlan.loads(text)
 
 
 def test_plan_for_load_runs_strikes_nothing_that_could_make_a_second_copy_right() -> None:
-    plan = FaultPlan.read((Path(__file__).parents[1] / "mild.json").read_text())
+    plan = FaultPlan.loads((Path(__file__).parents[1] / "mild.json").read_text())
 
     assert {rule.service for rule in plan.rules} == {"management", "dynamodb"}
     assert {rule.fault.kind for rule in plan.rules if rule.when == "after"} <= {"sliced", "latency"}
