@@ -29,7 +29,7 @@ def send(event: events.Event, deadline: float) -> str | None:
         raise protocol.Refusal("not_joined")
     fan_out = delivery.FanOut(sender.room, sender.connection_id, message.data, event.request_id)
     if message.to is None and QUEUE is not None:
-        QUEUE.put([queue.Task(fan_out, shard) for shard in range(ROOMS.shards_per_room)], deadline)
+        QUEUE.put([queue.Task(fan_out, shard) for shard in range(ROOMS.shards_read)], deadline)
         return None if message.id is None else protocol.queued_receipt(message.id)
     try:
         report = DELIVERY.deliver(fan_out, recipients_of(message, sender, deadline), deadline)

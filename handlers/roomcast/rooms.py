@@ -72,13 +72,18 @@ class Rooms:
     table cannot be reached by then.
 
     Args:
-        settings: Table name, endpoint, Region and shards per room.
+        settings: Table name, endpoint, Region, and how many shards of a room are written and read.
+
+    Attributes:
+        shards_per_room: New members are spread over so many shards.
+        shards_read: Members are read from so many shards, at least as many as any function in use writes to.
     """
 
     def __init__(self, settings: Settings) -> None:
         self._database = aws_json.Service(settings.dynamodb_endpoint, "dynamodb", "DynamoDB_20120810", settings.region)
         self._table_name = settings.table_name
         self.shards_per_room = settings.shards_per_room
+        self.shards_read = settings.shards_read
 
     def join(self, connection_id: str, connected_at: int, room: str, deadline: float) -> None:
         """Make a connection a member of a room: both items or none.
@@ -119,7 +124,7 @@ class Rooms:
 
     def members(self, room: str, deadline: float) -> Iterator[Recipient]:
         """Everyone in a room, page by page, in no order that means anything."""
-        for shard in range(self.shards_per_room):
+        for shard in range(self.shards_read):
             yield from self.members_of_shard(room, shard, deadline)
 
     def members_of_shard(self, room: str, shard: int, deadline: float, after: str = "") -> Iterator[Recipient]:

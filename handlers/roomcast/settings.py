@@ -19,7 +19,9 @@ class Settings(NamedTuple):
         table_name: Name of the connections table.
         dynamodb_endpoint: Base URL of DynamoDB.
         management_endpoint: Base URL of the API's ``@connections``, stage or base path mapping included.
-        shards_per_room: Number of partitions a room's members are spread over, at least 1.
+        shards_per_room: Number of partitions that new members of a room are spread over, at least 1.
+        shards_read: Number of partitions that a room's members are read from, at least ``shards_per_room``. It rises
+            one deployment before ``shards_per_room`` does, so that every reader covers every writer at every moment.
         pace: Posts per second and invocation, 0 for no limit.
         sqs_endpoint: Base URL of SQS.
         queue_url: URL of the fan-out queue; empty when messages are delivered without one.
@@ -31,6 +33,7 @@ class Settings(NamedTuple):
     dynamodb_endpoint: str
     management_endpoint: str
     shards_per_room: int
+    shards_read: int
     pace: float
     sqs_endpoint: str
     queue_url: str
@@ -42,14 +45,20 @@ def from_environment() -> Settings:
 
     Raises:
         KeyError: A variable that has no default is missing; it names the variable.
-        ValueError: A number is not a number.
+        ValueError: A number is not a number, or too small.
     """
+    shards_per_room = int(os.environ.get("ROOMCAST_SHARDS_PER_ROOM") or 1)
+    if shards_per_room < 1:
+        raise ValueError(f"ROOMCAST_SHARDS_PER_ROOM must be at least 1: {shards_per_room}")
+    shards_read = int(os.environ.get("ROOMCAST_SHARDS_READ") or shards_per_room)
     return Settings(
         region=os.environ["AWS_REGION"],
         table_name=os.environ["ROOMCAST_TABLE_NAME"],
         dynamodb_endpoint=service_endpoint("dynamodb"),
         management_endpoint=os.environ["ROOMCAST_MANAGEMENT_ENDPOINT"],
-        shards_per_room=int(os.environ.get("ROOMCAST_SHARDS_PER_ROOM", "1")),
+        shards_per_room=shards_per_room,
+        # Never fewer than are written to: a member in a partition that is not read misses every message.
+        shards_read=max(shards_read, shards_per_room),
         pace=float(os.environ.get("ROOMCAST_PACE", "0")),
         sqs_endpoint=service_endpoint("sqs"),
         queue_url=os.environ.get("ROOMCAST_QUEUE_URL", ""),

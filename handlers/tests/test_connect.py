@@ -59,16 +59,14 @@ def test_a_write_whose_answer_is_lost_leaves_nothing_visible(connect: Any, table
     assert table.items == {}
 
 
-def test_members_are_spread_over_the_shards_and_each_remembers_its_own(connect: Any, table: FakeTable) -> None:
-    connect.ROOMS.shards_per_room = 4
-    try:
-        for number in range(64):
-            connect.handler(handshake(f"client-{number}", "lobby"), FakeContext())
-        members = {
-            recipient.connection_id: recipient for recipient in connect.ROOMS.members("lobby", time.monotonic() + 1)
-        }
-    finally:
-        connect.ROOMS.shards_per_room = 1
+def test_members_are_spread_over_the_shards_and_each_remembers_its_own(
+    connect: Any, table: FakeTable, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(connect.ROOMS, "shards_per_room", 4)
+    monkeypatch.setattr(connect.ROOMS, "shards_read", 4)
+    for number in range(64):
+        connect.handler(handshake(f"client-{number}", "lobby"), FakeContext())
+    members = {recipient.connection_id: recipient for recipient in connect.ROOMS.members("lobby", time.monotonic() + 1)}
 
     assert len(members) == 64
     assert {recipient.shard for recipient in members.values()} == {0, 1, 2, 3}

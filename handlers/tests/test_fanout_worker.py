@@ -229,7 +229,7 @@ def sendmessage(worker: Any, load: Callable[[str], Any], monkeypatch: pytest.Mon
     """The route's module, with queued delivery on and two shards per room."""
     module = load("sendmessage")
     monkeypatch.setattr(module, "QUEUE", worker.QUEUE)
-    monkeypatch.setattr(module.ROOMS, "shards_per_room", 2)
+    monkeypatch.setattr(module.ROOMS, "shards_read", 2)
     return module
 
 

@@ -271,7 +271,7 @@ MUTANTS = (
         (
             Edit(
                 "sendmessage.py",
-                "        QUEUE.put([queue.Task(fan_out, shard) for shard in range(ROOMS.shards_per_room)], deadline)\n",
+                "        QUEUE.put([queue.Task(fan_out, shard) for shard in range(ROOMS.shards_read)], deadline)\n",
                 "",
             ),
         ),
