@@ -1,0 +1,804 @@
+"""Miniature stages, one for each way to be wrong: WebSocket servers in a thread of this process.
+
+    with miniature("mute") as url: ...
+
+or, in a process of its own, which prints the URL and serves until standard input ends:
+
+    python -m integration_tests.load.tests.miniatures mute
+
+Each speaks Roomcast's protocol (``sendmessage`` with ``data`` and ``id``, ``whoami``, receipts, errors) and breaks one
+rule of it on purpose. ``healthy`` breaks none. ``stage.py`` beside this file is for speed; this file is for behaviour.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import contextlib
+import http
+import itertools
+import json
+import queue
+import sys
+import threading
+import unicodedata
+from collections import defaultdict
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, ClassVar
+from urllib.parse import parse_qs, urlsplit
+
+from websockets.asyncio.server import serve
+from websockets.exceptions import ConnectionClosed
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+    from contextlib import AbstractAsyncContextManager
+
+    from websockets.asyncio.server import ServerConnection
+    from websockets.http11 import Request, Response
+
+PATH = "/live"
+DELAY = 3.0
+"""Seconds by which the slow stages are slow, unless told otherwise."""
+CLOSE_WITHIN = 0.5
+"""Seconds that a closing handshake may take when the stage ends: its clients are gone, or are meant to be."""
+
+
+@dataclass(eq=False)
+class Session:
+    """One connection to a miniature stage.
+
+    Attributes:
+        connection: The WebSocket.
+        connection_id: What ``whoami`` answers.
+        room: The room asked for in the handshake.
+        received: Messages that this member was sent so far.
+    """
+
+    connection: ServerConnection
+    connection_id: str
+    room: str
+    received: int = 0
+
+
+@dataclass
+class Send:
+    """One ``sendmessage``.
+
+    Attributes:
+        number: Counted from 1 over the whole stage.
+        sender: Who sent it.
+        data: What to deliver.
+        message_id: The receipt asked for; None if none was.
+    """
+
+    number: int
+    sender: Session
+    data: Any
+    message_id: str | None
+
+
+@dataclass
+class Healthy:
+    """A correct stage: every message reaches every member of its room once, and then its sender has a receipt.
+
+    The other stages override a step of it.
+
+    Args:
+        delay: Seconds by which a slow stage is slow.
+    """
+
+    name: ClassVar[str] = "healthy"
+    delay: float = DELAY
+    rooms: defaultdict[str, dict[Session, None]] = field(default_factory=lambda: defaultdict(dict))
+    _numbers: Iterator[int] = field(default_factory=lambda: itertools.count(1))
+    _connection_ids: Iterator[int] = field(default_factory=lambda: itertools.count(1))
+    _tasks: set[asyncio.Task[None]] = field(default_factory=set)
+
+    def admit(self, connection: ServerConnection, request: Request) -> Response | None:  # noqa: ARG002 - for overriding
+        """Answer a handshake; None accepts it."""
+        return None
+
+    async def serve(self, connection: ServerConnection) -> None:
+        """Serve one connection until it ends."""
+        assert connection.request is not None
+        query = parse_qs(urlsplit(connection.request.path).query)
+        session = Session(
+            connection, f"{next(self._connection_ids):015d}=", self.room_of(query.get("room", ["default"])[0])
+        )
+        self.rooms[session.room][session] = None
+        try:
+            await self.welcome(session)
+            async for text in connection:
+                await self.take(session, json.loads(text))
+        except ConnectionClosed:
+            pass
+        finally:
+            self.rooms[session.room].pop(session, None)
+            await self.bid_farewell(session)
+
+    def room_of(self, asked: str) -> str:
+        """Return the room of a client that asked for one."""
+        return asked
+
+    async def welcome(self, session: Session) -> None:
+        """Do what happens after the handshake."""
+
+    async def bid_farewell(self, session: Session) -> None:
+        """Do what happens after a client has gone."""
+
+    async def take(self, session: Session, message: dict[str, Any]) -> None:
+        """Route one message by its action."""
+        match message.get("action"):
+            case "whoami":
+                identity = {"connectionId": session.connection_id, "room": session.room}
+                await self.tell(session, {"whoami": identity})
+            case "sendmessage":
+                await self.send(Send(next(self._numbers), session, message["data"], message.get("id")))
+            case action:
+                await self.tell(session, {"error": error_of("UNKNOWN_ACTION", f"there is no action {action!r}")})
+
+    async def send(self, send: Send) -> None:
+        """Deliver a message and send its receipt."""
+        await self.deliver(send)
+        await self.acknowledge(send)
+
+    async def deliver(self, send: Send) -> None:
+        """Deliver a message to all of its recipients."""
+        for member in self.recipients(send):
+            await self.post(member, send.data)
+
+    def recipients(self, send: Send) -> list[Session]:
+        """Return who gets a message."""
+        return [*self.rooms[send.sender.room]]
+
+    async def acknowledge(self, send: Send) -> None:
+        """Send the receipt, if one was asked for."""
+        if send.message_id is not None:
+            await self.tell(send.sender, {"receipt": self.receipt(send)})
+
+    def receipt(self, send: Send) -> dict[str, Any]:
+        """Return the receipt of a message."""
+        members = len(self.rooms[send.sender.room])
+        return {"id": send.message_id, "delivered": members, "gone": 0, "failed": 0}
+
+    async def post(self, member: Session, data: Any) -> None:
+        """Send a payload to one member; a text travels as it is, everything else as JSON."""
+        member.received += 1
+        await self.write(member, data if isinstance(data, str) else json.dumps(data, separators=(",", ":")))
+
+    async def tell(self, session: Session, answer: dict[str, Any]) -> None:
+        """Send an answer."""
+        await self.write(session, json.dumps(answer, separators=(",", ":")))
+
+    async def write(self, session: Session, text: str) -> None:
+        """Send a frame; a client that has gone is skipped."""
+        with contextlib.suppress(ConnectionClosed):
+            await session.connection.send(text)
+
+    def later(self, work: Callable[[], Any], after: float | None = None) -> None:
+        """Do something in the background after the stage's delay, or after some seconds."""
+
+        async def wait() -> None:
+            await asyncio.sleep(self.delay if after is None else after)
+            await work()
+
+        task = asyncio.create_task(wait())
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    @contextlib.asynccontextmanager
+    async def listening(self) -> AsyncIterator[int]:
+        """Listen on a free port of 127.0.0.1, which is given."""
+        async with serve(
+            self.serve,
+            "127.0.0.1",
+            0,
+            process_request=self.admit,
+            compression=None,
+            ping_interval=None,
+            close_timeout=CLOSE_WITHIN,
+            max_size=None,
+        ) as server:
+            yield next(iter(server.sockets)).getsockname()[1]
+            for task in self._tasks:
+                task.cancel()
+
+
+def error_of(code: str, message: str) -> dict[str, Any]:
+    """Return the content of an error as the handlers send it."""
+    return {"code": code, "message": message, "requestId": "miniature"}
+
+
+class Mute(Healthy):
+    """Swallows every message: no delivery, no answer."""
+
+    name = "mute"
+
+    async def send(self, send: Send) -> None:
+        """Do nothing."""
+
+
+class Errors(Healthy):
+    """Answers every message by one of the handlers' errors."""
+
+    name = "error"
+
+    async def send(self, send: Send) -> None:
+        """Answer with an error, and deliver nothing."""
+        await self.tell(send.sender, {"error": error_of("INTERNAL", "the message could not be sent")})
+
+
+class InternalServerError(Healthy):
+    """Answers every message as API Gateway does if ``sendmessage`` has no concurrency left."""
+
+    name = "internal-server-error"
+
+    async def send(self, send: Send) -> None:
+        """Answer with API Gateway's own frame, and deliver nothing."""
+        frame = {"connectionId": send.sender.connection_id, "requestId": "miniature"}
+        await self.tell(send.sender, {"message": "Internal server error", **frame})
+
+
+class Half(Healthy):
+    """Swallows every second message."""
+
+    name = "half"
+
+    async def send(self, send: Send) -> None:
+        """Serve the odd messages only."""
+        if send.number % 2:
+            await super().send(send)
+
+
+class HalfOfTheMembers(Healthy):
+    """Delivers to every second member, and says in the receipt that all have it."""
+
+    name = "half-of-the-members"
+
+    def recipients(self, send: Send) -> list[Session]:
+        """Leave every second member out."""
+        return super().recipients(send)[::2]
+
+
+class HalfHonest(HalfOfTheMembers):
+    """Delivers to every second member, and says so in the receipt."""
+
+    name = "half-of-the-members-by-its-receipts"
+
+    def receipt(self, send: Send) -> dict[str, Any]:
+        """Count the recipients only."""
+        return {**super().receipt(send), "delivered": len(self.recipients(send))}
+
+
+class OneRoom(Healthy):
+    """Ignores rooms: every message goes to all clients."""
+
+    name = "one-room"
+
+    def room_of(self, asked: str) -> str:  # noqa: ARG002 - it is ignored
+        """Put all clients into one room."""
+        return "the only one"
+
+
+class Cut(Healthy):
+    """Delivers the first half of each message."""
+
+    name = "cut"
+
+    async def post(self, member: Session, data: Any) -> None:
+        """Cut the text in the middle."""
+        await super().post(member, data[: len(data) // 2])
+
+
+class Change(Healthy):
+    """Changes one character of each message."""
+
+    name = "change"
+
+    async def post(self, member: Session, data: Any) -> None:
+        """Change another character in each message: the n-th of the n-th delivery."""
+        place = member.received % len(data)
+        character = "x" if data[place] != "x" else "y"
+        await super().post(member, data[:place] + character + data[place + 1 :])
+
+
+class Append(Healthy):
+    """Appends a line break to each message."""
+
+    name = "append"
+
+    async def post(self, member: Session, data: Any) -> None:
+        """Append one character."""
+        await super().post(member, f"{data}\n")
+
+
+class Trim(Healthy):
+    """Removes white space at both ends of each message."""
+
+    name = "trim"
+
+    async def post(self, member: Session, data: Any) -> None:
+        """Strip the text."""
+        await super().post(member, data.strip())
+
+
+class Encode(Healthy):
+    """Delivers each message as UTF-8 that was read as Latin-1 and written as UTF-8 again."""
+
+    name = "encode"
+
+    async def post(self, member: Session, data: Any) -> None:
+        """Encode twice."""
+        await super().post(member, data.encode().decode("latin-1"))
+
+
+class Normalise(Healthy):
+    """Delivers each message in Unicode's composed form (NFC)."""
+
+    name = "normalise"
+
+    async def post(self, member: Session, data: Any) -> None:
+        """Compose letters and accents."""
+        await super().post(member, unicodedata.normalize("NFC", data))
+
+
+class Quote(Healthy):
+    """Delivers each message as a JSON string, quotes included."""
+
+    name = "quote"
+
+    async def post(self, member: Session, data: Any) -> None:
+        """Write the text as JSON."""
+        await super().post(member, json.dumps(data))
+
+
+class Swap(Healthy):
+    """Delivers the second half of each message with the first half of the one before."""
+
+    name = "swap"
+    _before: str = ""
+
+    async def deliver(self, send: Send) -> None:
+        """Put two messages together."""
+        before, self._before = self._before, send.data
+        middle = len(send.data) // 2
+        await super().deliver(
+            Send(send.number, send.sender, send.data[:middle] + before[middle:] if before else send.data, None)
+        )
+
+
+class Slow(Healthy):
+    """Answers at once, and delivers late."""
+
+    name = "slow"
+
+    async def deliver(self, send: Send) -> None:
+        """Deliver after the delay."""
+        self.later(lambda: super(Slow, self).deliver(send))
+
+
+class SlowAnswers(Healthy):
+    """Delivers at once, and answers late."""
+
+    name = "slow-answers"
+
+    async def acknowledge(self, send: Send) -> None:
+        """Send the receipt after the delay."""
+        self.later(lambda: super(SlowAnswers, self).acknowledge(send))
+
+
+class Duplicate(Healthy):
+    """Delivers every seventh message twice."""
+
+    name = "duplicate"
+
+    async def deliver(self, send: Send) -> None:
+        """Deliver, sometimes again."""
+        await super().deliver(send)
+        if send.number % 7 == 0:
+            await super().deliver(send)
+
+
+class LateDuplicate(Healthy):
+    """Delivers the last message of a room again, once, when its first member has gone."""
+
+    name = "late-duplicate"
+
+    def __post_init__(self) -> None:
+        self._last: dict[str, Any] = {}
+
+    async def deliver(self, send: Send) -> None:
+        """Deliver and remember."""
+        self._last[send.sender.room] = send.data
+        await super().deliver(send)
+
+    async def bid_farewell(self, session: Session) -> None:
+        """Deliver the remembered message to those who are left."""
+        if data := self._last.pop(session.room, None):
+            for member in [*self.rooms[session.room]]:
+                await self.post(member, data)
+
+
+class Leak(Healthy):
+    """Delivers every seventh message to a client of another room too."""
+
+    name = "leak"
+    every = 7
+
+    async def deliver(self, send: Send) -> None:
+        """Deliver, sometimes elsewhere too."""
+        await super().deliver(send)
+        if self.leaks(send):
+            elsewhere = next(
+                (members for room, members in self.rooms.items() if room != send.sender.room and members), None
+            )
+            if elsewhere:
+                await self.post(next(iter(elsewhere)), send.data)
+
+    def leaks(self, send: Send) -> bool:
+        """Whether this message goes to another room."""
+        return send.number % self.every == 0
+
+
+class LeakOnce(Leak):
+    """Delivers one single message to a client of another room too."""
+
+    name = "leak-once"
+
+    def leaks(self, send: Send) -> bool:
+        """Leak the seventh message only."""
+        return send.number == self.every
+
+
+class Reorder(Healthy):
+    """Holds every second message of a room back until the next one was delivered."""
+
+    name = "reorder"
+
+    def __post_init__(self) -> None:
+        self._held: dict[str, Send] = {}
+
+    async def deliver(self, send: Send) -> None:
+        """Deliver two messages in the wrong order."""
+        room = send.sender.room
+        if (held := self._held.pop(room, None)) is None:
+            self._held[room] = send
+            # The last one has no next: it goes after a moment.
+            self.later(lambda: self._release(room, send), after=1.0)
+            return
+        await super().deliver(send)
+        await super().deliver(held)
+
+    async def _release(self, room: str, send: Send) -> None:
+        if self._held.get(room) is send:
+            del self._held[room]
+            await super().deliver(send)
+
+
+class NoReceipt(Healthy):
+    """Delivers every message and answers none."""
+
+    name = "no-receipt"
+
+    async def acknowledge(self, send: Send) -> None:
+        """Send nothing."""
+
+
+class WrongReceipt(Healthy):
+    """Says in each receipt that one member fewer has the message than is true."""
+
+    name = "wrong-receipt"
+
+    def receipt(self, send: Send) -> dict[str, Any]:
+        """Count one too few."""
+        receipt = super().receipt(send)
+        return {**receipt, "delivered": receipt["delivered"] - 1}
+
+
+class TooManyInReceipt(Healthy):
+    """Says in each receipt that one member more has the message than there are."""
+
+    name = "receipt-of-too-many"
+
+    def receipt(self, send: Send) -> dict[str, Any]:
+        """Count one too many."""
+        receipt = super().receipt(send)
+        return {**receipt, "delivered": receipt["delivered"] + 1}
+
+
+class GoneInReceipt(Healthy):
+    """Says in each receipt that a member was gone, besides those that have the message."""
+
+    name = "receipt-of-gone"
+
+    def receipt(self, send: Send) -> dict[str, Any]:
+        """Invent a dead member."""
+        return {**super().receipt(send), "gone": 1}
+
+
+class FailedInReceipt(Healthy):
+    """Says in each receipt that one delivery failed, although all took place."""
+
+    name = "receipt-of-failures"
+
+    def receipt(self, send: Send) -> dict[str, Any]:
+        """Invent a failed delivery."""
+        receipt = super().receipt(send)
+        return {**receipt, "delivered": receipt["delivered"] - 1, "failed": 1}
+
+
+class EmptyReceipt(Healthy):
+    """Sends receipts without counts."""
+
+    name = "receipt-without-counts"
+
+    def receipt(self, send: Send) -> dict[str, Any]:
+        """Return nothing but the id."""
+        return {"id": send.message_id}
+
+
+class SecondReceipt(Healthy):
+    """Sends each receipt twice."""
+
+    name = "second-receipt"
+
+    async def acknowledge(self, send: Send) -> None:
+        """Acknowledge again."""
+        await super().acknowledge(send)
+        await super().acknowledge(send)
+
+
+class UnknownReceipt(Healthy):
+    """Sends with each receipt one for a message that was never sent."""
+
+    name = "unknown-receipt"
+
+    async def acknowledge(self, send: Send) -> None:
+        """Acknowledge, and acknowledge what is not there."""
+        await super().acknowledge(send)
+        await super().acknowledge(Send(send.number, send.sender, send.data, f"{send.message_id}-never"))
+
+
+class ReceiptToAnother(Healthy):
+    """Sends each receipt to another member of the room too."""
+
+    name = "receipt-to-another"
+
+    async def acknowledge(self, send: Send) -> None:
+        """Acknowledge to two."""
+        await super().acknowledge(send)
+        other = next((each for each in self.recipients(send) if each is not send.sender), None)
+        if other is not None:
+            await super().acknowledge(Send(send.number, other, send.data, send.message_id))
+
+
+class ErrorBesides(Healthy):
+    """Sends an error after each receipt."""
+
+    name = "error-besides"
+
+    async def acknowledge(self, send: Send) -> None:
+        """Acknowledge, and answer with an error too."""
+        await super().acknowledge(send)
+        await self.tell(send.sender, {"error": error_of("INTERNAL", "the message could not be sent")})
+
+
+class Echo(Healthy):
+    """Delivers each message to its sender only."""
+
+    name = "echo"
+
+    def recipients(self, send: Send) -> list[Session]:
+        """Return the sender."""
+        return [send.sender]
+
+
+class NotTheSender(Healthy):
+    """Delivers each message to all members but its sender."""
+
+    name = "not-the-sender"
+
+    def recipients(self, send: Send) -> list[Session]:
+        """Leave the sender out."""
+        return [member for member in super().recipients(send) if member is not send.sender]
+
+
+class DropSeventh(Healthy):
+    """Delivers every seventh message to all members but the one that came first."""
+
+    name = "drop-seventh"
+
+    def recipients(self, send: Send) -> list[Session]:
+        """Leave one member out, now and then."""
+        return super().recipients(send)[1:] if send.number % 7 == 0 else super().recipients(send)
+
+
+class Forget(Healthy):
+    """Forgets a member after its third message, and leaves its connection open."""
+
+    name = "forget"
+    remembered = 3
+
+    async def post(self, member: Session, data: Any) -> None:
+        """Deliver, and take the member out of its room."""
+        await super().post(member, data)
+        if member.received >= self.remembered:
+            self.rooms[member.room].pop(member, None)
+
+    def receipt(self, send: Send) -> dict[str, Any]:
+        """Count those that had the message."""
+        return {**super().receipt(send), "delivered": self._reached}
+
+    async def deliver(self, send: Send) -> None:
+        """Deliver and count."""
+        self._reached = len(self.recipients(send))
+        await super().deliver(send)
+
+
+class CloseAfterSome(Healthy):
+    """Closes a connection after its third message."""
+
+    name = "close-after-some"
+    remembered = 3
+
+    async def post(self, member: Session, data: Any) -> None:
+        """Deliver, and close."""
+        await super().post(member, data)
+        if member.received >= self.remembered:
+            self.rooms[member.room].pop(member, None)
+            await self.end(member)
+
+    async def end(self, member: Session) -> None:
+        """Close the connection with a closing handshake, not waiting for its end."""
+        self.later(member.connection.close, after=0)
+
+
+class CutOffAfterSome(CloseAfterSome):
+    """Cuts a connection off after its third message, without a close frame."""
+
+    name = "cut-off-after-some"
+
+    async def end(self, member: Session) -> None:
+        """Reset the connection."""
+        member.connection.transport.abort()
+
+
+class CloseAtOnce(Healthy):
+    """Accepts each handshake and closes the connection at once."""
+
+    name = "close-at-once"
+
+    async def welcome(self, session: Session) -> None:
+        """Close."""
+        await session.connection.close()
+
+
+class Refuse(Healthy):
+    """Refuses every handshake with status 403."""
+
+    name = "refuse"
+
+    def admit(self, connection: ServerConnection, request: Request) -> Response | None:  # noqa: ARG002
+        """Refuse, as an authorizer that denies does."""
+        return connection.respond(http.HTTPStatus.FORBIDDEN, '{"message":"Forbidden"}')
+
+
+class RefuseSome(Healthy):
+    """Refuses every fourth handshake with status 429."""
+
+    name = "refuse-some"
+
+    def admit(self, connection: ServerConnection, request: Request) -> Response | None:  # noqa: ARG002
+        """Refuse every fourth."""
+        if next(self._numbers) % 4 == 0:
+            return connection.respond(http.HTTPStatus.TOO_MANY_REQUESTS, "")
+        return None
+
+
+class Hang(Healthy):
+    """Accepts TCP connections and never answers a handshake."""
+
+    name = "hang"
+
+    @contextlib.asynccontextmanager
+    async def listening(self) -> AsyncIterator[int]:
+        """Listen, read, and write nothing."""
+        held: list[asyncio.StreamWriter] = []
+
+        async def hold(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            held.append(writer)
+            with contextlib.suppress(OSError):
+                while await reader.read(1024):
+                    pass
+            writer.close()
+
+        server = await asyncio.start_server(hold, "127.0.0.1", 0)
+        try:
+            yield server.sockets[0].getsockname()[1]
+        finally:
+            server.close()
+            for writer in held:
+                writer.close()
+
+
+class HangAfterHandshake(Healthy):
+    """Accepts every handshake, and then reads nothing and writes nothing."""
+
+    name = "hang-after-handshake"
+
+    async def welcome(self, session: Session) -> None:
+        """Wait for the end of the connection."""
+        await session.connection.wait_closed()
+
+
+class Garbage(Healthy):
+    """Sends every member a frame with each message that belongs to nobody."""
+
+    name = "garbage"
+
+    async def post(self, member: Session, data: Any) -> None:
+        """Deliver, and send something else."""
+        await super().post(member, data)
+        await self.write(member, '{"receipt": "not an object"}')
+
+
+def _all(kind: type[Healthy]) -> Iterator[type[Healthy]]:
+    yield kind
+    for each in kind.__subclasses__():
+        yield from _all(each)
+
+
+MINIATURES: dict[str, type[Healthy]] = {kind.name: kind for kind in _all(Healthy)}
+"""Every miniature stage by its name."""
+
+
+@contextlib.contextmanager
+def miniature(name: str, delay: float = DELAY) -> Iterator[str]:
+    """Run a miniature stage in a thread, and give its WebSocket URL.
+
+    Args:
+        name: A key of ``MINIATURES``.
+        delay: Seconds by which a slow stage is slow.
+    """
+    ports: queue.Queue[int | BaseException] = queue.Queue()
+    stop = threading.Event()
+    thread = threading.Thread(target=_run, args=(MINIATURES[name](delay=delay).listening(), ports, stop), name=name)
+    thread.start()
+    try:
+        port = ports.get()
+        if isinstance(port, BaseException):
+            raise port
+        yield f"ws://127.0.0.1:{port}{PATH}"
+    finally:
+        stop.set()
+        thread.join()
+
+
+def _run(
+    listening: AbstractAsyncContextManager[int], ports: queue.Queue[int | BaseException], stop: threading.Event
+) -> None:
+    async def listen() -> None:
+        async with listening as port:
+            ports.put(port)
+            await asyncio.get_running_loop().run_in_executor(None, stop.wait)
+
+    try:
+        asyncio.run(listen())
+    except OSError as error:  # no port: whoever waits for it must know
+        ports.put(error)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Serve until standard input ends."""
+    parser = argparse.ArgumentParser(prog="miniatures", description="a stage that breaks one rule on purpose")
+    parser.add_argument("name", choices=sorted(MINIATURES))
+    parser.add_argument("--delay", type=float, default=DELAY, metavar="SECONDS", help="how slow a slow stage is")
+    options = parser.parse_args(arguments)
+    with miniature(options.name, options.delay) as url:
+        print(url, flush=True)
+        sys.stdin.read()
+
+
+if __name__ == "__main__":
+    main()
