@@ -72,7 +72,7 @@ integration: require-terraform $(TOX) ## real WebSocket connections against TARG
 test-faults: require-terraform $(TOX) ## faults injected between the functions and AWS; takes minutes
 	@$(TOX) run -q -e integration -- integration_tests/faults
 
-test-mutants: require-terraform $(TOX) ## handlers broken on purpose, each caught by the suite; takes minutes
+test-mutants: require-terraform $(TOX) ## code broken on purpose, each time noticed by the tests; takes minutes
 	@$(TOX) run -q -e integration -- integration_tests/mutants
 
 test-long: require-terraform $(TOX) ## all that `make test` leaves out because it takes long: faults, mutants, load scenarios

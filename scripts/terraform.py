@@ -267,24 +267,25 @@ class Workspace:
         return outputs
 
     @property
-    def _tree(self) -> Path:
+    def tree(self) -> Path:
+        """The copy's counterpart of the repository's root; what is changed below it is undone by ``init``."""
         return self.scratch.resolve() / "repository"
 
     def _copy_configuration(self) -> None:
-        shutil.rmtree(self._tree, ignore_errors=True)
-        copy = self._tree / CONFIGURATION.name
+        shutil.rmtree(self.tree, ignore_errors=True)
+        copy = self.tree / CONFIGURATION.name
         shutil.copytree(CONFIGURATION, copy, ignore=shutil.ignore_patterns(*PERSONAL_FILES))
         # The configuration finds sources and zips by their place in the repository.
-        (self._tree / "handlers").symlink_to(REPOSITORY / "handlers")
-        (self._tree / "build").mkdir()
-        (self._tree / "build" / "handlers").symlink_to(REPOSITORY / "build" / "handlers")
+        (self.tree / "handlers").symlink_to(REPOSITORY / "handlers")
+        (self.tree / "build").mkdir()
+        (self.tree / "build" / "handlers").symlink_to(REPOSITORY / "build" / "handlers")
         state = json.dumps(str(self.scratch.resolve() / "terraform.tfstate"))
         backend = f'terraform {{\n  backend "local" {{\n    path = {state}\n  }}\n}}\n'
         (self._working_directory / "scratch_override.tf").write_text(backend)
 
     @property
     def _working_directory(self) -> Path:
-        return self._tree / self.directory.resolve().relative_to(REPOSITORY)
+        return self.tree / self.directory.resolve().relative_to(REPOSITORY)
 
     def _environment(self) -> dict[str, str]:
         inherited = os.environ if self.environment is None else self.environment

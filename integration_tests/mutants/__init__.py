@@ -1,1 +1,1 @@
-"""The test of the tests: handlers broken on purpose, each of which the suite must notice."""
+"""The test of the tests: code broken on purpose, each time in one way, which the suite must notice."""

@@ -18,9 +18,6 @@ if TYPE_CHECKING:
     from integration_tests.targets.aws import Aws
     from integration_tests.targets.interface import Deployment
 
-SEED = 1
-"""Of Hypothesis: a mutant meets the same stories in every run, so that none survives by chance."""
-
 
 class Laboratory:
     """Exchanges the functions of an instance and runs tests against it.
@@ -49,7 +46,7 @@ class Laboratory:
         return run_tests(
             REPOSITORY,
             tests,
-            ["-p", "integration_tests.mutants.specimen", "--target", Specimen.name, f"--hypothesis-seed={SEED}"],
+            ["-p", "integration_tests.mutants.specimen", "--target", Specimen.name],
             {
                 DESCRIPTION: describe(self._aws.endpoint_url, self._deployment),
                 "TIMEOUT_FACTOR": str(scaled(patience)),

@@ -17,7 +17,12 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
 LONGEST_RUN = 300.0
-"""Seconds."""
+LONGEST_TEST = 60.0
+"""Seconds. A mutant may well make a test wait for ever."""
+
+SEED = 1
+"""Of Hypothesis: a mutant meets the same examples in every run, so that none survives by chance."""
+
 PASSED, FAILED, NOT_RUN = "passed", "failed", "not run"
 
 Results = dict[str, str]
@@ -46,7 +51,10 @@ def run_tests(
     with TemporaryDirectory() as directory:
         report = Path(directory) / "report.xml"
         run = subprocess.run(
-            [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", f"--junit-xml={report}", *options, *tests],
+            [
+                *(sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", f"--junit-xml={report}"),
+                *(f"--hypothesis-seed={SEED}", f"--timeout={scaled(LONGEST_TEST)}", *options, *tests),
+            ],
             cwd=folder,
             env={**inherited, "PYTHONDONTWRITEBYTECODE": "1", **(environment or {})},
             capture_output=True,

@@ -1,21 +1,32 @@
-"""Every mutant is caught by the tests that are named for it; the handlers as they are pass them all, five times."""
+"""Every mutant is caught by the tests that are named for it; the code as it is passes them all."""
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 import pytest
 
-from integration_tests.mutants.catalogue import MUTANTS, Mutant
+from integration_tests.mutants.catalogue import MUTANTS
 from integration_tests.mutants.laboratory import Laboratory
-from integration_tests.mutants.patching import copy
+from integration_tests.mutants.mutant import Mutant
+from integration_tests.mutants.patching import REPOSITORY, copy
 from integration_tests.mutants.runs import FAILED, PASSED, run_tests, without_case
+from integration_tests.mutants.terraform_runs import TerraformTests
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
-    from pathlib import Path
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from concurrent.futures import Future
 
+    from integration_tests.mutants.mutant import Edit
+    from integration_tests.mutants.runs import Results
     from integration_tests.targets.interface import Target
+
+    Begun = Mapping[str, Sequence[Future[Results]]]
+    """What will be known of a mutant, by its name."""
 
 pytestmark = [pytest.mark.emulator_only, pytest.mark.long]
 
@@ -35,15 +46,55 @@ def laboratory(target: Target) -> Iterator[Laboratory]:
         yield Laboratory(target.aws, instance.deployment())
 
 
+@pytest.fixture(scope="session")
+def terraform(tmp_path_factory: pytest.TempPathFactory) -> TerraformTests:
+    """Copies of the modules."""
+    return TerraformTests(tmp_path_factory.mktemp("terraform"))
+
+
+@pytest.fixture(scope="session")
+def begun(request: pytest.FixtureRequest, terraform: TerraformTests) -> Iterator[Begun]:
+    """What needs no emulator, under way while other mutants are tested against the emulator."""
+    mutants = list(chosen(request.session))
+    with ExitStack() as stack:
+        units, modules = ThreadPoolExecutor(1), ThreadPoolExecutor(1)
+        for pool in (units, modules):
+            stack.callback(pool.shutdown, cancel_futures=True)
+        yield {
+            mutant.name: [
+                units.submit(run_units, mutant.units, mutant.edits),
+                modules.submit(terraform.run, mutant.terraform, mutant.edits),
+            ]
+            for mutant in mutants
+        }
+
+
+def chosen(session: pytest.Session) -> Iterator[Mutant]:
+    """Yield the mutants that this run is about."""
+    for item in session.items:
+        if isinstance(item, pytest.Function) and item.originalname == test_mutant_is_caught.__name__:
+            mutant = item.callspec.params["mutant"]
+            assert isinstance(mutant, Mutant)
+            yield mutant
+
+
+def run_units(tests: Sequence[str], edits: Iterable[Edit] = ()) -> Results:
+    """Run tests of pytest, and one that no mutant fails, in a copy of the repository with some changes."""
+    with TemporaryDirectory() as folder:
+        return run_tests(copy(Path(folder), edits), [*tests, UNIT_CONTROL]) if tests else {}
+
+
 @pytest.mark.parametrize("mutant", MUTANTS, ids=[mutant.name.replace(" ", "-") for mutant in MUTANTS])
-def test_mutant_is_caught(mutant: Mutant, tmp_path: Path, laboratory: Laboratory) -> None:
-    handlers = copy(tmp_path, mutant.edits)
-
-    results = run_tests(tmp_path, [*mutant.units, UNIT_CONTROL])
+def test_mutant_is_caught(mutant: Mutant, tmp_path: Path, request: pytest.FixtureRequest, begun: Begun) -> None:
+    results: Results = {}
     if mutant.sockets:
+        laboratory: Laboratory = request.getfixturevalue("laboratory")
+        handlers = copy(tmp_path, mutant.edits) / "handlers"
         results |= laboratory.test(handlers, [*mutant.sockets, SOCKET_CONTROL], PATIENCE)
+    for done in begun[mutant.name]:
+        results |= done.result()
 
-    named = {without_case(each) for each in (*mutant.units, *mutant.sockets)}
+    named = {without_case(each) for each in mutant.tests}
     assert named, "no test is named for it"
     survived = {test: results.get(test) for test in named if results.get(test) != FAILED}
     assert not survived, f"a mutant that {mutant.name} survives"
@@ -51,17 +102,22 @@ def test_mutant_is_caught(mutant: Mutant, tmp_path: Path, laboratory: Laboratory
     assert not broken, "it is broken in more than one way"
 
 
-@pytest.mark.parametrize("time", range(1, TIMES + 1))
-def test_handlers_as_they_are_pass(tmp_path: Path, laboratory: Laboratory, time: int) -> None:
-    handlers = copy(tmp_path)
+def test_code_as_it_is_passes(terraform: TerraformTests) -> None:
     units = sorted({UNIT_CONTROL, *every(mutant.units for mutant in MUTANTS)})
+    runs = sorted(set(every(mutant.terraform for mutant in MUTANTS)))
+
+    results = run_units(units) | terraform.run(runs)
+
+    assert results == dict.fromkeys([*map(without_case, units), *runs], PASSED)
+
+
+@pytest.mark.parametrize("time", range(1, TIMES + 1))
+def test_handlers_as_they_are_pass(laboratory: Laboratory, time: int) -> None:
     sockets = sorted({SOCKET_CONTROL, *every(mutant.sockets for mutant in MUTANTS)})
 
-    results = run_tests(tmp_path, units) | laboratory.test(handlers, sockets)
+    results = laboratory.test(REPOSITORY / "handlers", sockets)
 
-    assert results.keys() == {without_case(each) for each in (*units, *sockets)}
-    failed = {test: result for test, result in results.items() if result != PASSED}
-    assert not failed, f"in run {time} of {TIMES}"
+    assert results == dict.fromkeys(map(without_case, sockets), PASSED), f"in run {time} of {TIMES}"
 
 
 def every(groups: Iterable[Iterable[str]]) -> Iterator[str]:

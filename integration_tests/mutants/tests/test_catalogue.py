@@ -1,4 +1,4 @@
-"""Every mutant still fits the handlers, and the tests that are named for it exist."""
+"""Every mutant still fits the code, and the tests that are named for it exist."""
 
 from __future__ import annotations
 
@@ -7,30 +7,101 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from integration_tests.mutants.catalogue import MUTANTS, Edit, Mutant
-from integration_tests.mutants.patching import REPOSITORY, PatchError, copy
-from integration_tests.mutants.runs import without_case
-from scripts.build_handlers import render
+from integration_tests.mutants.catalogue import MUTANTS
+from integration_tests.mutants.mutant import Edit, Mutant
+from integration_tests.mutants.patching import REPOSITORY, PatchError, applied, apply
+from integration_tests.mutants.runs import FAILED, NOT_RUN, PASSED, without_case
+from integration_tests.mutants.terraform_runs import names_in, only, read_results
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+NAMES = [mutant.name.replace(" ", "-") for mutant in MUTANTS]
+RUNS = 'variables {\n}\n\nrun "one" {\n  assert {\n  }\n}\n\nrun "two" {\n}\n'
+OUTPUT = """terraform test failed in terraform/modules/handler (exit status 1):
+tests/handler.tftest.hcl... in progress
+  run "one"... pass
+  run "two"... fail
 
-@pytest.mark.parametrize("mutant", MUTANTS, ids=[mutant.name.replace(" ", "-") for mutant in MUTANTS])
+Error: Test assertion failed
+
+  on tests/handler.tftest.hcl line 26, in run "two":
+tests/handler.tftest.hcl... tearing down
+tests/handler.tftest.hcl... fail
+tests/validations.tftest.hcl... in progress
+  run "one"... fail
+
+Error: Unsupported argument
+
+  run "two"... skip
+tests/validations.tftest.hcl... tearing down
+tests/validations.tftest.hcl... fail
+
+Failure! 1 passed, 2 failed, 1 skipped.
+"""
+
+
+def copy_of(file: str, folder: Path) -> Path:
+    """Return a copy of one file of the repository."""
+    copy = folder / file
+    copy.parent.mkdir(parents=True, exist_ok=True)
+    copy.write_bytes((REPOSITORY / file).read_bytes())
+    return copy
+
+
+def test_no_two_mutants_have_one_name() -> None:
+    assert len(set(NAMES)) == len(NAMES)
+
+
+@pytest.mark.parametrize("mutant", MUTANTS, ids=NAMES)
 def test_mutant_can_be_made(mutant: Mutant, tmp_path: Path) -> None:
-    assert render(copy(tmp_path, mutant.edits)) != render(REPOSITORY / "handlers")
+    for file in {edit.file for edit in mutant.edits}:
+        copy_of(file, tmp_path)
+    for edit in mutant.edits:
+        apply(tmp_path, edit)
+    for file in {edit.file for edit in mutant.edits}:
+        text = (tmp_path / file).read_text(encoding="utf-8")
+        assert text != (REPOSITORY / file).read_text(encoding="utf-8")
+        if file.endswith(".py"):
+            ast.parse(text)
 
 
-@pytest.mark.parametrize("mutant", MUTANTS, ids=[mutant.name.replace(" ", "-") for mutant in MUTANTS])
+@pytest.mark.parametrize("mutant", MUTANTS, ids=NAMES)
 def test_named_tests_exist(mutant: Mutant) -> None:
     for node_id in (*mutant.units, *mutant.sockets):
         file, *_, name = without_case(node_id).split("::")
         tree = ast.parse((REPOSITORY / file).read_text(encoding="utf-8"))
         functions = {node.name for node in ast.walk(tree) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)}
         assert name in functions
+    for node_id in mutant.terraform:
+        file, _, name = node_id.partition("::")
+        assert name in names_in((REPOSITORY / file).read_text(encoding="utf-8"))
 
 
 @pytest.mark.parametrize("old", ["no such text", "import"])
-def test_handlers_that_have_changed_are_not_patched(tmp_path: Path, old: str) -> None:
+def test_code_that_has_changed_is_not_patched(tmp_path: Path, old: str) -> None:
+    copy_of("handlers/sendmessage.py", tmp_path)
     with pytest.raises(PatchError, match="instead of once"):
-        copy(tmp_path, [Edit("sendmessage.py", old, "")])
+        apply(tmp_path, Edit("handlers/sendmessage.py", old, ""))
+
+
+def test_changes_are_taken_back(tmp_path: Path) -> None:
+    file = copy_of("handlers/sendmessage.py", tmp_path)
+    before = file.read_bytes()
+    with applied(tmp_path, [Edit("handlers/sendmessage.py", "def handler(", "def handle(")]):
+        assert file.read_bytes() != before
+    assert file.read_bytes() == before
+
+
+def test_only_some_runs_of_a_file_are_left() -> None:
+    assert names_in(RUNS) == {"one", "two"}
+    assert only(["two"], RUNS) == 'variables {\n}\n\n\nrun "two" {\n}\n'
+
+
+def test_a_run_that_terraform_could_not_begin_has_noticed_nothing() -> None:
+    assert list(read_results(OUTPUT)) == [
+        ("tests/handler.tftest.hcl", "one", PASSED),
+        ("tests/handler.tftest.hcl", "two", FAILED),
+        ("tests/validations.tftest.hcl", "one", NOT_RUN),
+        ("tests/validations.tftest.hcl", "two", NOT_RUN),
+    ]

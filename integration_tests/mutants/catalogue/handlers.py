@@ -1,11 +1,8 @@
-"""Handlers broken on purpose, each in one small way, and the tests that must fail because of it.
-
-An edit names a text that occurs once in its file; where the handlers have changed so that it does not, applying fails.
-"""
+"""Handlers broken on purpose, and the tests that must fail because of it."""
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from integration_tests.mutants.mutant import Edit, Mutant
 
 CONNECT = "handlers/tests/test_connect.py"
 DISCONNECT = "handlers/tests/test_disconnect.py"
@@ -20,43 +17,12 @@ MODEL_TEST = "integration_tests/guarantees/test_model.py::test_everybody_receive
 PAGING = "integration_tests/guarantees/test_paging.py"
 FAULTS = "integration_tests/faults"
 
-
-class Edit(NamedTuple):
-    """One change of a file.
-
-    Attributes:
-        file: Below ``handlers/``.
-        old: A text that occurs there once.
-        new: What is written in its place.
-    """
-
-    file: str
-    old: str
-    new: str
-
-
-class Mutant(NamedTuple):
-    """One way to be wrong.
-
-    Attributes:
-        name: What the broken handlers do.
-        edits: The changes that make them do it.
-        units: Unit tests that must fail; none where only sockets show it.
-        sockets: Integration tests that must fail; none where only a unit test can bring it about.
-    """
-
-    name: str
-    edits: tuple[Edit, ...]
-    units: tuple[str, ...] = ()
-    sockets: tuple[str, ...] = ()
-
-
 MUTANTS = (
     Mutant(
         "prunes the sender",
         (
             Edit(
-                "roomcast/delivery.py",
+                "handlers/roomcast/delivery.py",
                 "[recipient for recipient in gone if recipient.connection_id != fan_out.sender]",
                 "list(gone)",
             ),
@@ -66,7 +32,7 @@ MUTANTS = (
     ),
     Mutant(
         "prunes young members",
-        (Edit("roomcast/fanout.py", "MINIMUM_AGE_TO_PRUNE = 35.0", "MINIMUM_AGE_TO_PRUNE = 0.0"),),
+        (Edit("handlers/roomcast/fanout.py", "MINIMUM_AGE_TO_PRUNE = 35.0", "MINIMUM_AGE_TO_PRUNE = 0.0"),),
         units=(
             f"{ENGINE}::TestAnswers::test_a_young_connection_that_is_not_open_yet_is_tried_again",
             f"{ENGINE}::TestAnswers::test_a_young_connection_is_never_handed_over_as_dead",
@@ -78,13 +44,13 @@ MUTANTS = (
     ),
     Mutant(
         "prunes nobody",
-        (Edit("roomcast/delivery.py", "if not table_answers:", "if True:"),),
+        (Edit("handlers/roomcast/delivery.py", "if not table_answers:", "if True:"),),
         units=(f"{SENDMESSAGE}::test_a_dead_members_items_go_and_only_those",),
         sockets=(f"{FAULTS}/test_gone.py::test_next_message_removes_those_whose_disconnect_was_lost",),
     ),
     Mutant(
         "reads one page",
-        (Edit("roomcast/rooms.py", 'if "LastEvaluatedKey" not in page:', "if True:"),),
+        (Edit("handlers/roomcast/rooms.py", 'if "LastEvaluatedKey" not in page:', "if True:"),),
         units=(f"{SENDMESSAGE}::test_every_page_of_a_room_is_read",),
         sockets=(
             f"{PAGING}::test_members_on_every_page_receive_the_message",
@@ -95,7 +61,7 @@ MUTANTS = (
         "drops the last page",
         (
             Edit(
-                "roomcast/rooms.py",
+                "handlers/roomcast/rooms.py",
                 'page = self._database.call("Query", query, deadline)\n',
                 'page = self._database.call("Query", query, deadline)\n'
                 '            if "ExclusiveStartKey" in query and "LastEvaluatedKey" not in page:\n'
@@ -107,19 +73,19 @@ MUTANTS = (
     ),
     Mutant(
         "reads the room eventually consistently",
-        (Edit("roomcast/rooms.py", '"ConsistentRead": True,\n', '"ConsistentRead": False,\n'),),
+        (Edit("handlers/roomcast/rooms.py", '"ConsistentRead": True,\n', '"ConsistentRead": False,\n'),),
         units=(f"{SENDMESSAGE}::test_every_member_receives_it_once_and_nobody_else",),  # no emulator has replicas
     ),
     Mutant(
         "reads the sender eventually consistently",
-        (Edit("roomcast/rooms.py", '"ConsistentRead": True},\n', '"ConsistentRead": False},\n'),),
+        (Edit("handlers/roomcast/rooms.py", '"ConsistentRead": True},\n', '"ConsistentRead": False},\n'),),
         units=(f"{SENDMESSAGE}::test_every_member_receives_it_once_and_nobody_else",),
     ),
     Mutant(
         "delivers to members that have expired",
         (
             Edit(
-                "roomcast/rooms.py",
+                "handlers/roomcast/rooms.py",
                 '"FilterExpression": "expires_at > :now",',
                 '"FilterExpression": "expires_at > :now OR expires_at <= :now",',
             ),
@@ -130,7 +96,7 @@ MUTANTS = (
         "does not retry 429",
         (
             Edit(
-                "roomcast/fanout.py",
+                "handlers/roomcast/fanout.py",
                 "self._not_taken(post, now, _retry_after(answer))",
                 "self._fail(post.recipient)",
             ),
@@ -142,7 +108,7 @@ MUTANTS = (
         "tries again before everybody has had a try",
         (
             Edit(
-                "roomcast/fanout.py",
+                "handlers/roomcast/fanout.py",
                 "        if not self._fresh:\n            self._pull()\n        if self._fresh:\n",
                 "        if not self._fresh:\n"
                 "            self._pull()\n"
@@ -153,13 +119,13 @@ MUTANTS = (
     ),
     Mutant(
         "does not retry what the table throttles",
-        (Edit("roomcast/aws_json.py", '        "ProvisionedThroughputExceededException",\n', ""),),
+        (Edit("handlers/roomcast/aws_json.py", '        "ProvisionedThroughputExceededException",\n', ""),),
         units=("handlers/tests/test_aws_json.py::test_what_may_pass_is_tried_again",),
         sockets=(f"{FAULTS}/test_retries.py::test_table_that_is_throttled_is_asked_again",),
     ),
     Mutant(
         "lets a direct message into another room",
-        (Edit("sendmessage.py", "if member is None or member.room != sender.room:", "if member is None:"),),
+        (Edit("handlers/sendmessage.py", "if member is None or member.room != sender.room:", "if member is None:"),),
         units=(f"{SENDMESSAGE}::test_bad_input_reaches_nobody_and_is_answered",),
         sockets=(f"{ROUTES}/test_sendmessage.py::test_member_of_another_room_cannot_be_addressed", MODEL_TEST),
     ),
@@ -167,12 +133,12 @@ MUTANTS = (
         "takes every sender for a member of the first one's room",
         (
             Edit(
-                "sendmessage.py",
+                "handlers/sendmessage.py",
                 "    return answer(message, report)\n",
                 "    return answer(message, report)\n\n\nWARM = {}\n",
             ),
             Edit(
-                "sendmessage.py",
+                "handlers/sendmessage.py",
                 "return ROOMS.members(sender.room, deadline)",
                 'return ROOMS.members(WARM.setdefault("room", sender.room), deadline)',
             ),
@@ -182,9 +148,9 @@ MUTANTS = (
     Mutant(
         "answers the handshake before the membership is written",
         (
-            Edit("roomcast/rooms.py", "import binascii\n", "import binascii\nimport threading\n"),
+            Edit("handlers/roomcast/rooms.py", "import binascii\n", "import binascii\nimport threading\n"),
             Edit(
-                "roomcast/rooms.py",
+                "handlers/roomcast/rooms.py",
                 "self._write(puts, deadline - COMPENSATION_SECONDS)",
                 'threading.Timer(0.5, self._database.call, ("TransactWriteItems", {"TransactItems": puts}, deadline)'
                 ").start()",
@@ -197,11 +163,11 @@ MUTANTS = (
         "does not wait for the last posts",
         (
             Edit(
-                "roomcast/fanout.py",
+                "handlers/roomcast/fanout.py",
                 "if not self._busy and not self._fresh and not self._again:",
                 "if self._exhausted and not self._fresh and not self._again:",
             ),
-            Edit("roomcast/fanout.py", "self._fail(line.post.recipient)", "self._report.delivered += 1"),
+            Edit("handlers/roomcast/fanout.py", "self._fail(line.post.recipient)", "self._report.delivered += 1"),
         ),
         units=(f"{ENGINE}::TestAnswers::test_a_refusal_is_reported_and_not_tried_again",),
         sockets=(f"{FAULTS}/test_retries.py::test_post_that_is_throttled_is_sent_again",),
@@ -210,7 +176,7 @@ MUTANTS = (
         "sends everything twice",
         (
             Edit(
-                "roomcast/delivery.py",
+                "handlers/roomcast/delivery.py",
                 "recipients, fan_out.data.encode(), deadline",
                 "[each for each in recipients for _ in range(2)], fan_out.data.encode(), deadline",
             ),
@@ -220,14 +186,14 @@ MUTANTS = (
     ),
     Mutant(
         "counts failures as deliveries",
-        (Edit("roomcast/fanout.py", "self._report.failed += 1", "self._report.delivered += 1"),),
+        (Edit("handlers/roomcast/fanout.py", "self._report.failed += 1", "self._report.delivered += 1"),),
         units=(f"{ENGINE}::TestAnswers::test_a_refusal_is_reported_and_not_tried_again",),
     ),
     Mutant(
         "never deletes on disconnect",
         (
             Edit(
-                "disconnect.py",
+                "handlers/disconnect.py",
                 "ROOMS.leave(goodbye.connection_id, goodbye.connected_at, events.deadline(context))",
                 "False",
             ),
@@ -239,7 +205,7 @@ MUTANTS = (
         "deletes a newer connection's items on disconnect",
         (
             Edit(
-                "roomcast/rooms.py",
+                "handlers/roomcast/rooms.py",
                 "if connection is None or connection.connected_at > connected_at:",
                 "if connection is None:",
             ),
@@ -251,7 +217,7 @@ MUTANTS = (
         "deletes a newer connection's items with a dead one's",
         (
             Edit(
-                "roomcast/rooms.py",
+                "handlers/roomcast/rooms.py",
                 "attribute_not_exists(partition_key) OR connected_at = :connected_at",
                 "attribute_not_exists(partition_key) OR connected_at >= :connected_at",
             ),
@@ -260,7 +226,7 @@ MUTANTS = (
     ),
     Mutant(
         "forgets what a worker had no time for",
-        (Edit("fanout_worker.py", "        elif not self.is_complete:\n", "        elif False:\n"),),
+        (Edit("handlers/fanout_worker.py", "        elif not self.is_complete:\n", "        elif False:\n"),),
         units=(
             f"{WORKER}::test_when_time_is_up_the_rest_is_handed_over",
             f"{WORKER}::test_a_table_that_fails_midway_hands_over_the_rest",
@@ -270,7 +236,7 @@ MUTANTS = (
         "acknowledges a message that is not queued",
         (
             Edit(
-                "sendmessage.py",
+                "handlers/sendmessage.py",
                 "        QUEUE.put([queue.Task(fan_out, shard) for shard in range(ROOMS.shards_read)], deadline)\n",
                 "",
             ),

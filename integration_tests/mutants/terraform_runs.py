@@ -1,0 +1,105 @@
+"""Runs of ``terraform test`` with a mutant's changes, and what became of each."""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from threading import Lock
+from typing import TYPE_CHECKING
+
+from integration_tests.mutants.patching import REPOSITORY, applied
+from integration_tests.mutants.runs import FAILED, NOT_RUN, PASSED
+from scripts.terraform import TerraformError, Workspace
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+    from pathlib import Path
+
+    from integration_tests.mutants.mutant import Edit
+    from integration_tests.mutants.runs import Results
+
+BLOCK = re.compile(r'^run "(\w+)" \{\n.*?^\}\n', re.MULTILINE | re.DOTALL)
+"""One run, in a file as ``terraform fmt`` leaves it."""
+
+FILE = re.compile(r"^(tests/\S+)\.\.\. in progress$", re.MULTILINE)
+RESULT = re.compile(r'^  run "(\w+)"\.\.\. (\w+)$', re.MULTILINE)
+WRONG = re.compile(r"^(?:\S+ )?Error: (?:Test assertion failed|Missing expected failure)$", re.MULTILINE)
+"""What a run that failed says when it noticed something; a configuration that is no configuration says otherwise."""
+
+
+class TerraformTests:
+    """Runs tests of Terraform modules in copies that are initialised once. One run at a time.
+
+    Args:
+        folder: Where the copies are made.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._workspaces: dict[Path, Workspace] = {}
+        self._lock = Lock()
+
+    def run(self, tests: Sequence[str], edits: Sequence[Edit] = ()) -> Results:
+        """Run some runs of tests and return what became of them.
+
+        Args:
+            tests: Runs, as ``<file>::<name of the run>``.
+            edits: Changes to make before.
+        """
+        by_file: defaultdict[Path, set[str]] = defaultdict(set)
+        for test in tests:
+            file, _, name = test.partition("::")
+            by_file[REPOSITORY / file].add(name)
+        by_module: defaultdict[Path, dict[Path, set[str]]] = defaultdict(dict)
+        for path, names in by_file.items():
+            by_module[path.parents[1]][path] = names
+        results: Results = {}
+        with self._lock:
+            for module, files in by_module.items():
+                results |= self._run_module(self._workspace(module), files, edits)
+        return results
+
+    def _workspace(self, module: Path) -> Workspace:
+        if module not in self._workspaces:
+            workspace = Workspace(module, self._folder / str(len(self._workspaces)))
+            workspace.init(backend=False)
+            self._workspaces[module] = workspace
+        return self._workspaces[module]
+
+    @staticmethod
+    def _run_module(workspace: Workspace, files: dict[Path, set[str]], edits: Sequence[Edit]) -> Results:
+        folder = workspace.tree / workspace.directory.relative_to(REPOSITORY) / "tests"
+        for file in folder.glob("*.tftest.hcl"):
+            file.unlink()
+        for file, names in files.items():
+            (folder / file.name).write_text(only(names, file.read_text(encoding="utf-8")), encoding="utf-8")
+        with applied(workspace.tree, [edit for edit in edits if edit.file.startswith("terraform/")]):
+            try:
+                output = workspace.test()
+            except TerraformError as error:
+                output = str(error)
+        module = workspace.directory.relative_to(REPOSITORY).as_posix()
+        return {f"{module}/{file}::{name}": result for file, name, result in read_results(output)}
+
+
+def only(names: Iterable[str], text: str) -> str:
+    """Leave out of a file of tests all runs but some."""
+    kept = set(names)
+    return BLOCK.sub(lambda block: block[0] if block[1] in kept else "", text)
+
+
+def read_results(output: str) -> Iterator[tuple[str, str, str]]:
+    """Yield file, name and outcome of each run that ``terraform test`` has printed."""
+    parts = FILE.split(output)
+    for file, text in zip(parts[1::2], parts[2::2], strict=True):
+        runs = RESULT.split(text)
+        for name, outcome, remarks in zip(runs[1::3], runs[2::3], runs[3::3], strict=True):
+            if outcome == "pass":
+                yield file, name, PASSED
+            else:
+                yield file, name, FAILED if outcome == "fail" and WRONG.search(remarks) else NOT_RUN
+
+
+def names_in(text: str) -> set[str]:
+    """Return the names of the runs in a file of tests."""
+    return {block[1] for block in BLOCK.finditer(text)}
