@@ -18,6 +18,7 @@ from integration_tests.harness.table import ROOM_PREFIX, ConnectionsTable
 from integration_tests.load.descriptors import allow_sockets
 from integration_tests.targets.catalogue import TARGETS, create_target
 from integration_tests.targets.interface import Capability, Target, TargetError
+from scripts import loopback
 from scripts.terraform import TerraformError
 
 if TYPE_CHECKING:
@@ -62,6 +63,7 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "requires(capability): skipped, with the reason, on a target that lacks it")
     config.addinivalue_line("markers", "long: takes long, so `make integration` leaves it to `make test-long`")
     signal.signal(signal.SIGTERM, signal.default_int_handler)
+    loopback.reach_directly()
     try:
         config.stash[TARGET] = create_target(
             config.getoption("--target"), config.getoption("--websocket-url"), config.getoption("--outputs")

@@ -20,10 +20,12 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-from filelock import FileLock
+from botocore.exceptions import BotoCoreError, ClientError
 
 from integration_tests.harness.deadlines import scaled
 from integration_tests.targets import emulator
@@ -32,19 +34,17 @@ from integration_tests.targets.deployment import Instance
 from integration_tests.targets.emulator import BUILD, REPOSITORY, Emulator
 from integration_tests.targets.interface import TargetError
 from integration_tests.targets.local import place_of
-from scripts import build_handlers
+from scripts import build_handlers, command, loopback, process_table
 from scripts.build_handlers import BuildError
 from scripts.terraform import TerraformError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from pathlib import Path
 
 FOLDER = BUILD / "stack"
 NOTHING_RUNS = "no stack is running; `make up` starts one"
 CHANGES = 2
 NOT_RUNNING = 3
-INTERRUPTED = 130
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,7 @@ class Background:
     """The emulator's process, as one command tells the next.
 
     Attributes:
-        pid: Its process id, and that of the group it leads.
+        pid: Its process id.
         port: TCP port on 127.0.0.1.
         account: Account id by which it is known again.
     """
@@ -65,25 +65,6 @@ class Background:
     def emulator(self) -> Emulator:
         """The emulator as a target sees it."""
         return Emulator(self.port, self.account)
-
-    def is_ours(self) -> bool:
-        """Whether the process id still belongs to the emulator and not to whoever was given it since."""
-        if self.emulator.is_running():
-            return True
-        show = ["ps", "-o", "command=", "-p", str(self.pid)]
-        command = subprocess.run(show, capture_output=True, text=True, check=False).stdout
-        return "integration_tests.targets.ministack" in command
-
-    def end(self) -> None:
-        """End the process and its functions: first asked, then killed."""
-        for number in (signal.SIGTERM, signal.SIGKILL):
-            deadline = time.monotonic() + scaled(5)
-            while time.monotonic() < deadline:
-                try:
-                    os.killpg(self.pid, number)
-                except ProcessLookupError:
-                    return
-                time.sleep(0.1)
 
 
 @dataclass(frozen=True)
@@ -108,7 +89,8 @@ class Stack:
                 background = self._start()
                 self._apply(background)
             except BaseException:
-                self._remove()
+                with command.uninterrupted():
+                    self._remove()
                 raise
         print(self._description(background))
         return 0
@@ -134,7 +116,8 @@ class Stack:
     def down(self) -> int:
         """Stop the emulator and remove all that belongs to it."""
         existed = self.folder.exists()
-        self._remove()
+        with command.uninterrupted():
+            self._remove()
         print("The stack is gone." if existed else "No stack was running.")
         return 0
 
@@ -150,11 +133,22 @@ class Stack:
     def _environment_file(self) -> Path:
         return self.folder / "env"
 
+    @property
+    def _mark(self) -> str:
+        """What the emulator's command line says whose it is: a process id alone may be given to another process."""
+        return f"roomcast_stack={self.folder}"
+
+    def _processes(self) -> list[int]:
+        """Return the process ids of the emulator and of the functions that it runs, which may outlive it."""
+        marks = (f" {self._mark} ", f" {self.folder / 'tmp' / 'ministack-lambda-'}")
+        return [pid for pid, line in process_table.command_lines().items() if any(mark in line for mark in marks)]
+
     def _remembered(self) -> Background | None:
-        """Return the emulator that an earlier command started, running or not."""
-        if not self._process_file.exists():
+        """Return the emulator that an earlier command started, running or not; None if no readable note tells."""
+        try:
+            return Background(**json.loads(self._process_file.read_text(encoding="utf-8")))
+        except (FileNotFoundError, ValueError, TypeError):
             return None
-        return Background(**json.loads(self._process_file.read_text(encoding="utf-8")))
 
     def _running(self) -> Background | None:
         background = self._remembered()
@@ -167,13 +161,13 @@ class Stack:
         """Start an emulator that outlives this process."""
         background: Background | None = None
 
-        def launch(started: Emulator, command: list[str]) -> subprocess.Popen[bytes]:
+        def launch(started: Emulator, program: list[str]) -> subprocess.Popen[bytes]:
             nonlocal background
             temporary = self.folder / "tmp"
             temporary.mkdir(parents=True, exist_ok=True)
             with self._log.open("ab") as log:
                 process = subprocess.Popen(
-                    command,
+                    [program[0], "-X", self._mark, *program[1:]],
                     cwd=REPOSITORY,
                     env=started.environment(temporary),
                     stdin=subprocess.DEVNULL,
@@ -197,6 +191,7 @@ class Stack:
         write(self.folder / "outputs.json", json.dumps(instance.workspace.output(), indent=2))
         variables = {
             **emulator_environment(background.emulator.url),
+            **loopback.without_proxy(os.environ),
             "ROOMCAST_WEBSOCKET_URL": deployment.websocket_url,
             "ROOMCAST_MANAGEMENT_ENDPOINT": str(deployment.management_endpoint),
         }
@@ -204,17 +199,33 @@ class Stack:
         write(self._environment_file, "\n".join(lines))
 
     def _remove(self) -> None:
-        background = self._remembered()
-        if background and background.is_ours():
-            background.end()
+        self._end_processes()
         shutil.rmtree(self.folder, ignore_errors=True)
+
+    def _end_processes(self) -> None:
+        """End the emulator and its functions: first asked, then killed.
+
+        Raises:
+            TargetError: They do not end.
+        """
+        for number in (signal.SIGTERM, signal.SIGKILL):
+            deadline = time.monotonic() + scaled(5)
+            while time.monotonic() < deadline:
+                remaining = self._processes()
+                for pid in remaining:
+                    with suppress(ProcessLookupError):
+                        os.kill(pid, number)
+                if not remaining:
+                    return
+                time.sleep(0.1)
+        raise TargetError(f"the emulator does not end; its processes: {', '.join(map(str, self._processes()))}")
 
     def _description(self, background: Background) -> str:
         url = self._instance(background).deployment().websocket_url
         return (
             f"Roomcast is up, on an emulator in the background (process {background.pid}).\n\n"
             f"  WebSocket URL    {url}\n"
-            f"  two consoles     npx wscat -c '{url}?room=lobby'\n"
+            f"  two consoles     {console(f'{url}?room=lobby')}\n"
             '  type in one      {"action":"sendmessage","data":"hello world"}\n'
             f"  AWS tools        source {shown(self._environment_file)}\n"
             f"  log              {shown(self._log)}\n\n"
@@ -223,10 +234,23 @@ class Stack:
 
 
 def write(file: Path, text: str) -> None:
-    """Write a text file in one step: whoever reads it now sees the old or the new one."""
+    """Write a text file in one step: a reader sees the old or the new one, and a failure leaves the old one alone."""
     temporary = file.with_suffix(f".{os.getpid()}")
-    temporary.write_text(f"{text}\n", encoding="utf-8")
-    temporary.replace(file)
+    try:
+        temporary.write_text(f"{text}\n", encoding="utf-8")
+        temporary.replace(file)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+
+
+def console(url: str) -> str:
+    """Return the command of a client that is there already: wscat if npm's npx is, else that of this environment."""
+    if shutil.which("npx"):
+        return f"npx wscat -c '{url}'"
+    # `websockets` asks the proxy for 127.0.0.1 too, wscat does not.
+    direct = "no_proxy=127.0.0.1 " if loopback.uses_proxy(os.environ) else ""
+    return f"{direct}{shlex.quote(str(shown(Path(sys.executable))))} -m websockets '{url}'"
 
 
 def shown(path: Path) -> Path:
@@ -234,24 +258,30 @@ def shown(path: Path) -> Path:
     return path.relative_to(REPOSITORY) if path.is_relative_to(REPOSITORY) else path
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command line; return its exit status."""
-    stack = Stack()
+def main(arguments: Sequence[str] | None = None, stack: Stack | None = None) -> int:
+    """Run the command line; return its exit status.
+
+    Args:
+        arguments: The command line; this process's own by default.
+        stack: The stack that it is about; the one of ``make up`` by default.
+    """
+    stack = stack or Stack()
     commands = {"up": stack.up, "down": stack.down, "plan": stack.plan, "status": stack.status}
     parser = argparse.ArgumentParser(prog="python -m scripts.stack", description="A stack that stays.")
     parser.add_argument("command", choices=commands)
-    command = commands[parser.parse_args(arguments).command]
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
-    BUILD.mkdir(exist_ok=True)
-    with FileLock(BUILD / "stack.lock"):  # two of these at once take turns
-        try:
-            return command()
-        except (BuildError, TargetError, TerraformError) as error:
-            print(f"stack: {error}", file=sys.stderr)
-            return 1
-        except KeyboardInterrupt:
-            print("stack: interrupted", file=sys.stderr)
-            return INTERRUPTED
+    chosen = commands[parser.parse_args(arguments).command]
+    command.prepare()
+    stack.folder.parent.mkdir(parents=True, exist_ok=True)
+    lock = stack.folder.with_suffix(".lock")
+    try:
+        with emulator.in_turn(lock, "another `make up`, `make plan` or `make down` is at work in this clone"):
+            return chosen()
+    except (BuildError, TargetError, TerraformError, BotoCoreError, ClientError) as error:
+        print(f"stack: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("stack: interrupted", file=sys.stderr)
+        return command.INTERRUPTED
 
 
 if __name__ == "__main__":

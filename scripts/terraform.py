@@ -25,6 +25,7 @@ import json
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -42,7 +43,10 @@ REPOSITORY = Path(__file__).resolve().parent.parent
 CONFIGURATION = REPOSITORY / "terraform"
 GENERATED = REPOSITORY / "build" / "terraform"
 
+INTERRUPTED = 130
+"""Exit status, as a shell has it for SIGINT."""
 MINIMUM_VERSION = (1, 9)
+NO_OPENTOFU = "with which these commands do not work (the modules are validated with it, no more)"
 INSTALL_PAGE = "https://developer.hashicorp.com/terraform/install"
 REGISTRY_DISCOVERY = "https://registry.terraform.io/.well-known/terraform.json"
 REGISTRY_TIMEOUT_SECONDS = 3.0
@@ -52,6 +56,8 @@ ADD_ON_SOFTWARE = Path("/opt")
 # An emulator answers at once: Terraform's default of 10 requests at a time is made for AWS.
 PARALLELISM = 30
 CHECKS_AT_ONCE = 2
+STOP_SECONDS = 20
+"""How long Terraform may take to stop: a change that it has sent to an emulator is answered within that time."""
 
 # What a user's own `terraform apply` leaves beside the configuration, and what belongs to it alone.
 PERSONAL_FILES = (
@@ -85,9 +91,16 @@ def executable() -> str:
     """
     wanted = f"Roomcast needs Terraform >= {'.'.join(map(str, MINIMUM_VERSION))}; get it from {INSTALL_PAGE}"
     path = shutil.which("terraform")
+    if path is None and (other := shutil.which("tofu")):
+        raise TerraformError(f"{other} is OpenTofu, {NO_OPENTOFU}: {wanted}")
     if path is None:
         raise TerraformError(f"terraform is not on PATH: {wanted}")
-    answer = subprocess.run([path, "version", "-json"], capture_output=True, text=True, check=False)
+    if Path(path).resolve().name == "tofu":
+        raise TerraformError(f"{path} is OpenTofu, {NO_OPENTOFU}: {wanted}")
+    try:
+        answer = subprocess.run([path, "version", "-json"], capture_output=True, text=True, check=False)
+    except OSError as error:
+        raise TerraformError(f"{path} cannot be run ({error.strerror}): {wanted}") from error
     version = parse_version(answer.stdout)
     if version < MINIMUM_VERSION:
         raise TerraformError(f"{path} is Terraform {'.'.join(map(str, version)) or 'of unknown version'}: {wanted}")
@@ -143,7 +156,9 @@ def _configures_providers(environment: Mapping[str, str]) -> bool:
     if "TF_CLI_CONFIG_FILE" in environment:
         return True
     default = _home(environment) / ".terraformrc"
-    return default.is_file() and bool(re.search(r"^\s*provider_installation\b", default.read_text(), re.MULTILINE))
+    return default.is_file() and bool(
+        re.search(r"^\s*provider_installation\b", default.read_text(encoding="utf-8"), re.MULTILINE)
+    )
 
 
 @functools.cache
@@ -186,7 +201,7 @@ def _write_cli_configuration(mirror: Path) -> Path:
     file = GENERATED / f"providers-{hashlib.sha256(text.encode()).hexdigest()[:8]}.tfrc"
     if not file.is_file():
         file.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile("w", dir=file.parent, delete=False) as temporary:
+        with tempfile.NamedTemporaryFile("w", dir=file.parent, delete=False, encoding="utf-8") as temporary:
             temporary.write(text)
         Path(temporary.name).replace(file)
     return file
@@ -281,7 +296,7 @@ class Workspace:
         (self.tree / "build" / "handlers").symlink_to(REPOSITORY / "build" / "handlers")
         state = json.dumps(str(self.scratch.resolve() / "terraform.tfstate"))
         backend = f'terraform {{\n  backend "local" {{\n    path = {state}\n  }}\n}}\n'
-        (self._working_directory / "scratch_override.tf").write_text(backend)
+        (self._working_directory / "scratch_override.tf").write_text(backend, encoding="utf-8")
 
     @property
     def _working_directory(self) -> Path:
@@ -305,7 +320,7 @@ class Workspace:
 
     def _variable_options(self) -> list[str]:
         file = self.scratch.resolve() / "variables.tfvars.json"
-        file.write_text(json.dumps(dict(self.variables), indent=2) + "\n")
+        file.write_text(json.dumps(dict(self.variables), indent=2) + "\n", encoding="utf-8")
         return [f"-var-file={file}"]
 
     def _run(self, command: str, *options: str, environment: Mapping[str, str] | None = None) -> str:
@@ -319,6 +334,9 @@ class Workspace:
         if status not in accepted:
             raise TerraformError(f"terraform {command} failed in {self.directory} (exit status {status}):\n{text}")
         return text, status
+
+
+_running: set[subprocess.Popen[str]] = set()
 
 
 def _follow(
@@ -335,20 +353,40 @@ def _follow(
         text=True,
         encoding="utf-8",
         errors="replace",
+        # Ctrl-C reaches this process alone, which tells Terraform once: told twice, it would drop everything.
+        start_new_session=True,
     ) as process:
         assert process.stdout is not None
+        _running.add(process)
         try:
             for line in process.stdout:
                 lines.append(line)
                 if report is not None:
                     report(line.rstrip("\n"))
-        except BaseException as error:
-            # Ctrl-C has reached Terraform too, and it stops by itself; a second signal would make it drop everything.
-            if not isinstance(error, KeyboardInterrupt):
-                process.terminate()
-            process.communicate()
+        except BaseException:
+            _stop(process)
             raise
+        finally:
+            _running.discard(process)
     return "".join(lines), process.returncode
+
+
+def _stop(process: subprocess.Popen[str]) -> None:
+    """Let Terraform finish what it has begun and write its state, not for ever; end it at once if interrupted again."""
+    try:
+        process.send_signal(signal.SIGINT)
+        process.communicate(timeout=STOP_SECONDS * float(os.environ.get("TIMEOUT_FACTOR", "1")))
+    except subprocess.TimeoutExpired:
+        pass
+    finally:
+        _kill(process)
+        process.wait()
+
+
+def _kill(process: subprocess.Popen[str]) -> None:
+    """Kill Terraform and its providers, which are processes of their own."""
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
 
 
 @contextlib.contextmanager
@@ -383,8 +421,13 @@ def check(directories: Sequence[Path]) -> bool:
                 print(result.text, flush=True)
                 passed += result.passed
                 failed += result.failed
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            for process in [*_running]:  # tests with mocked providers: nothing has to be finished
+                _kill(process)
+            raise
         finally:
-            pool.shutdown(cancel_futures=True)
+            pool.shutdown()
     print(f"terraform: {passed} passed, {failed} failed")
     return failed == 0
 
@@ -433,6 +476,9 @@ def main(arguments: Sequence[str]) -> int:
     except TerraformError as error:
         print(f"terraform: {error}", file=sys.stderr)
         return 1
+    except KeyboardInterrupt:
+        print("terraform: interrupted", file=sys.stderr)
+        return INTERRUPTED
 
 
 if __name__ == "__main__":

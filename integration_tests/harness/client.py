@@ -33,6 +33,9 @@ HANDSHAKE = 60.0
 TLS_READ_BUFFER = 16 * 1024
 """Bytes read at a time, and kept, for each ``wss`` connection: one TLS record. asyncio's own choice is 256 KiB."""
 
+ASYNCIO_READ_BUFFER = SSLProtocol.max_size
+"""asyncio's own choice, which measurements of memory compare with."""
+
 SSLProtocol.max_size = TLS_READ_BUFFER
 
 

@@ -136,5 +136,8 @@ def versions() -> dict[str, str]:
 def commit() -> str:
     """Return the commit that is checked out, with a plus sign if files differ from it; ``unknown`` outside a clone."""
     command = ["git", "describe", "--always", "--dirty=+", "--exclude=*"]
-    result = subprocess.run(command, cwd=Path(__file__).parent, capture_output=True, text=True, check=False)
+    try:
+        result = subprocess.run(command, cwd=Path(__file__).parent, capture_output=True, text=True, check=False)
+    except OSError:  # a machine without git has a copy of the repository, not a clone
+        return "unknown"
     return result.stdout.strip() or "unknown"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import hashlib
+import http.client
 import os
 import secrets
 import shutil
@@ -12,14 +13,17 @@ import subprocess
 import sys
 import time
 import urllib.request
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from botocore.exceptions import BotoCoreError, ClientError
-from filelock import FileLock
+from botocore.parsers import ResponseParserError
+from filelock import FileLock, Timeout
 
 from integration_tests.harness.deadlines import scaled
+from integration_tests.load.descriptors import allow_sockets
 from integration_tests.targets.aws import Aws
 from integration_tests.targets.interface import TargetError
 
@@ -32,6 +36,10 @@ REQUIREMENTS = Path(__file__).with_name("ministack-requirements.txt")
 LAMBDA_PYTHON = (3, 13)
 """The Python of the functions' runtime. MiniStack runs every function with its own interpreter."""
 PORT_ATTEMPTS = 5
+"""A port that was free a moment ago may be taken: MiniStack then ends at once and is started on another one."""
+START_SECONDS = 30
+SOCKETS = 900
+"""The tests open 200 at a time, MiniStack holds the other ends and three pipes for each process of a function."""
 
 
 @dataclass(frozen=True)
@@ -61,7 +69,7 @@ class Emulator:
         """Whether this very process answers."""
         try:
             return answers(self.url) and self.aws.account() == self.account
-        except (BotoCoreError, ClientError):
+        except (BotoCoreError, ClientError, ResponseParserError, KeyError):  # another program has taken the port
             return False
 
     def environment(self, temporary: Path) -> dict[str, str]:
@@ -94,14 +102,24 @@ def start(launch: Callable[[Emulator, list[str]], subprocess.Popen[bytes]], log:
     Raises:
         TargetError: It did not come up; the message ends with its last words.
     """
+    if (sockets := allow_sockets()) < SOCKETS:
+        raise TargetError(
+            f"this machine lets a process open only {sockets} sockets, and {SOCKETS} are needed: raise the hard limit "
+            "on open files (`ulimit -Hn`)"
+        )
     command = [str(ministack_python()), "-m", "integration_tests.targets.ministack"]
     for _ in range(PORT_ATTEMPTS):
         emulator = Emulator(free_port(), f"{secrets.randbelow(9 * 10**11) + 10**11}")
         process = launch(emulator, command)
-        deadline = time.monotonic() + scaled(30)
-        while process.poll() is None and time.monotonic() < deadline:
+        deadline = time.monotonic() + scaled(START_SECONDS)
+        while process.poll() is None:
             if emulator.is_running():
                 return emulator
+            if time.monotonic() > deadline:
+                raise TargetError(
+                    f"MiniStack (process {process.pid}) runs, but {emulator.url} has not answered for "
+                    f"{scaled(START_SECONDS):g} s; the end of {log}:\n{tail(log)}"
+                )
             time.sleep(0.05)
     raise TargetError(f"MiniStack did not start; the end of {log}:\n{tail(log)}")
 
@@ -111,7 +129,7 @@ def answers(url: str) -> bool:
     try:
         with urllib.request.urlopen(f"{url}/_ministack/ready", timeout=scaled(5)):
             return True
-    except OSError:
+    except (OSError, http.client.HTTPException):
         return False
 
 
@@ -145,13 +163,35 @@ def ministack_python() -> Path:
     python = directory / "bin" / "python"
     complete = directory / "complete"
     directory.parent.mkdir(parents=True, exist_ok=True)
-    with FileLock(directory.with_suffix(".lock")):
+    with in_turn(directory.with_suffix(".lock"), "MiniStack is being installed by another process"):
         if not complete.exists():
             shutil.rmtree(directory, ignore_errors=True)
             run([str(base), "-m", "venv", str(directory)])
             run([str(python), "-m", "pip", "install", "--quiet", "--no-deps", "--requirement", str(REQUIREMENTS)])
             complete.touch()
     return python
+
+
+@contextmanager
+def in_turn(lock: Path, situation: str) -> Iterator[None]:
+    """Hold a lock; say what there is to wait for if another process holds it.
+
+    The system gives the lock back when its holder ends, however that happens: a lock file left lying is never a lock.
+
+    Args:
+        lock: Its file.
+        situation: What it means that another process holds the lock.
+    """
+    held = FileLock(lock)
+    try:
+        held.acquire(timeout=0)
+    except Timeout:
+        print(f"{situation}: waiting for it to finish (it holds {lock})", file=sys.stderr, flush=True)
+        held.acquire()
+    try:
+        yield
+    finally:
+        held.release()
 
 
 def run(command: list[str]) -> None:

@@ -16,14 +16,31 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 GRACE = 5.0
 """Seconds between SIGTERM and SIGKILL."""
+CANNOT_RUN = 126
+"""Exit status, as a shell has it."""
 
 
 def main(directory: str, log: str, *command: str) -> int:
     """Run ``command`` until it ends by itself or standard input does; return its exit status."""
     signal.signal(signal.SIGTERM, lambda *_: sys.exit())
+    try:
+        return run(log, command)
+    except OSError as error:
+        sys.stderr.write(f"{command[0]} cannot be run: {error}\n")
+        return CANNOT_RUN
+    finally:
+        shutil.rmtree(directory, ignore_errors=True)
+
+
+def run(log: str, command: Sequence[str]) -> int:
+    """Run ``command`` until it or standard input ends; return its exit status, or raise OSError if it cannot run."""
     with Path(log).open("ab") as output:
         child = subprocess.Popen(
             command, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT, start_new_session=True
@@ -34,7 +51,6 @@ def main(directory: str, log: str, *command: str) -> int:
                 break
     finally:
         end_group(child)
-        shutil.rmtree(directory, ignore_errors=True)
     return child.returncode
 
 
@@ -43,7 +59,7 @@ def end_group(child: subprocess.Popen[bytes]) -> None:
     for number in (signal.SIGTERM, signal.SIGKILL):
         try:
             os.killpg(child.pid, number)
-        except ProcessLookupError:
+        except (ProcessLookupError, PermissionError):  # macOS: all that is left of the group are zombies
             break
         try:
             child.wait(GRACE)

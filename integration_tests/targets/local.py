@@ -15,6 +15,7 @@ from integration_tests.targets import emulator
 from integration_tests.targets.deployment import STAGE_PATH, Instance, Place, applied
 from integration_tests.targets.emulator import BUILD, REPOSITORY, Emulator
 from integration_tests.targets.interface import Capability, Target
+from scripts import process_table
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -115,8 +116,7 @@ class Local(Target):
     def kill(self, function_name: str) -> int:
         """Kill every process of a function, found by the folder that MiniStack unpacks the code to."""
         code = str(self.directory / "tmp" / f"ministack-lambda-{function_name}-")
-        listing = subprocess.run(["ps", "-A", "-ww", "-o", "pid=,args="], capture_output=True, text=True, check=True)
-        doomed = [int(line.split()[0]) for line in listing.stdout.splitlines() if code in line]
+        doomed = [pid for pid, line in process_table.command_lines().items() if code in line]
         for process_id in doomed:
             os.kill(process_id, signal.SIGKILL)
         return len(doomed)

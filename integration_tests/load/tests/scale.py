@@ -18,6 +18,7 @@ import ssl
 import sys
 import tempfile
 import time
+from asyncio.sslproto import SSLProtocol
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from functools import partial
@@ -25,6 +26,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
+from integration_tests.harness.client import ASYNCIO_READ_BUFFER
 from integration_tests.load.crew import Arrival, Crew
 from integration_tests.load.participant import Farewell
 from integration_tests.load.tests.stages import running_stage, running_tls_stage
@@ -158,9 +160,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="scale", description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--connections", type=int, default=10_000, metavar="N")
     parser.add_argument("--tls", action="store_true", help="wss instead of ws")
+    parser.add_argument("--asyncio-buffers", action="store_true", help="read buffers of the size that asyncio chooses")
     parser.add_argument("--output", type=Path, metavar="FILE", help="write the JSON there too")
     options = parser.parse_args(arguments)
     prepare_process()
+    if options.asyncio_buffers:
+        SSLProtocol.max_size = ASYNCIO_READ_BUFFER
     with stage(tls=options.tls) as url:
         text = json.dumps(asdict(asyncio.run(measure(url, options.connections)))) + "\n"
     sys.stdout.write(text)

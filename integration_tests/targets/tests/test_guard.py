@@ -13,6 +13,7 @@ import pytest
 
 from integration_tests.harness.deadlines import scaled
 from integration_tests.targets import guard
+from scripts.process_table import is_running
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -48,12 +49,6 @@ def until(condition: Callable[[], bool]) -> None:
         time.sleep(0.02)
 
 
-def is_alive(pid: int) -> bool:
-    """Whether a process runs; one that has ended but was not waited for does not."""
-    state = subprocess.run(["ps", "-o", "stat=", "-p", str(pid)], capture_output=True, text=True, check=False).stdout
-    return bool(state.strip()) and not state.startswith("Z")
-
-
 @pytest.mark.parametrize("end", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
 def test_owner_that_dies_takes_everything_with_it(tmp_path: Path, end: signal.Signals) -> None:
     directory, note = tmp_path / "run", tmp_path / "pids"
@@ -62,12 +57,12 @@ def test_owner_that_dies_takes_everything_with_it(tmp_path: Path, end: signal.Si
     with subprocess.Popen(command, stderr=subprocess.DEVNULL) as owner:
         until(note.exists)
         pids = [int(pid) for pid in note.read_text().split()]
-        assert all(map(is_alive, pids))
+        assert all(map(is_running, pids))
 
         owner.send_signal(end)
         owner.wait()
 
-    until(lambda: not any(map(is_alive, pids)))
+    until(lambda: not any(map(is_running, pids)))
     until(lambda: not directory.exists())
 
 
@@ -80,7 +75,7 @@ def test_closing_the_pipe_ends_the_command(tmp_path: Path) -> None:
 
         process.communicate()
 
-    assert not any(map(is_alive, pids))
+    assert not any(map(is_running, pids))
     assert not directory.exists()
 
 
@@ -104,5 +99,5 @@ def test_guard_that_is_told_to_end_cleans_up_too(tmp_path: Path) -> None:
         os.kill(process.pid, signal.SIGTERM)
         process.wait(scaled(20))
 
-    assert not any(is_alive(int(pid)) for pid in note.read_text().split())
+    assert not any(is_running(int(pid)) for pid in note.read_text().split())
     assert not directory.exists()
