@@ -67,7 +67,8 @@ def parse(body: str) -> Task:
         fan_out = FanOut(*fields)
         fan_out = fan_out._replace(data=binascii.a2b_base64(fan_out.data).decode())
         return Task(fan_out, int(shard), str(after), [Recipient(*each) for each in recipients])
-    except TypeError as error:
+    except (TypeError, ValueError) as error:
+        # In words that repeat nothing of it: they are logged, and what clients say is not.
         raise ValueError("the queue message holds no task") from error
 
 

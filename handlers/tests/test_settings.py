@@ -1,35 +1,114 @@
-"""Configuration: what each environment variable means, and which default or neighbour it yields to."""
+"""The settings: which variable of the environment means what, and what holds where one is missing."""
 
 from __future__ import annotations
+
+import os
 
 import pytest
 from roomcast import settings
 
+REGION = "cn-north-1"
+GIVEN = {
+    "AWS_REGION": REGION,
+    "ROOMCAST_TABLE_NAME": "members",
+    "ROOMCAST_MANAGEMENT_ENDPOINT": "https://a1b2c3d4e5.execute-api.cn-north-1.amazonaws.com.cn/live",
+}
+
+
+@pytest.fixture(autouse=True)
+def environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing but what has no default."""
+    for name in os.environ:
+        if name.startswith(("AWS_", "ROOMCAST_")):
+            monkeypatch.delenv(name)
+    for name, value in GIVEN.items():
+        monkeypatch.setenv(name, value)
+
+
+def test_what_has_no_default_is_read() -> None:
+    found = settings.from_environment()
+
+    assert found.region == REGION
+    assert found.table_name == "members"
+    assert found.management_endpoint == GIVEN["ROOMCAST_MANAGEMENT_ENDPOINT"]
+
+
+def test_without_more_there_is_one_shard_no_pace_and_no_queue() -> None:
+    found = settings.from_environment()
+
+    assert (found.shards_per_room, found.pace) == (1, 0)
+    assert (found.queue_url, found.queue_is_fifo) == ("", False)
+
+
+def test_the_rest_is_read_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ROOMCAST_SHARDS_PER_ROOM", "4")
+    monkeypatch.setenv("ROOMCAST_QUEUE_URL", "https://sqs.cn-north-1.amazonaws.com.cn/111122223333/fanout.fifo")
+    monkeypatch.setenv("ROOMCAST_QUEUE_FIFO", "true")
+    found = settings.from_environment()
+
+    assert found.shards_per_room == 4
+    assert found.queue_url == "https://sqs.cn-north-1.amazonaws.com.cn/111122223333/fanout.fifo"
+    assert found.queue_is_fifo
+
+
+@pytest.mark.parametrize(("text", "pace"), [("0", 0.0), ("0.5", 0.5), ("2500.25", 2500.25), ("100000", 100_000.0)])
+def test_a_pace_may_be_a_fraction(monkeypatch: pytest.MonkeyPatch, text: str, pace: float) -> None:
+    monkeypatch.setenv("ROOMCAST_PACE", text)
+
+    assert settings.from_environment().pace == pace
+
+
+def test_a_queue_of_the_standard_kind_keeps_no_order(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ROOMCAST_QUEUE_FIFO", "false")
+
+    assert not settings.from_environment().queue_is_fifo
+
+
+@pytest.mark.parametrize("name", GIVEN)
+def test_a_missing_variable_is_named(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    monkeypatch.delenv(name)
+
+    with pytest.raises(KeyError, match=name):
+        settings.from_environment()
+
+
+@pytest.mark.parametrize("name", ["ROOMCAST_SHARDS_PER_ROOM", "ROOMCAST_PACE"])
+def test_a_number_that_is_none_is_an_error(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    monkeypatch.setenv(name, "many")
+
+    with pytest.raises(ValueError, match="many"):
+        settings.from_environment()
+
 
 @pytest.mark.parametrize(
-    ("per_room", "read", "expected"),
+    ("suffix", "expected"), [(None, "amazonaws.com"), ("amazonaws.com.cn", "amazonaws.com.cn"), ("c2s.ic.gov",) * 2]
+)
+def test_a_service_is_called_in_the_functions_region_and_partition(
+    monkeypatch: pytest.MonkeyPatch, suffix: str | None, expected: str
+) -> None:
+    if suffix is not None:
+        monkeypatch.setenv("ROOMCAST_DNS_SUFFIX", suffix)
+    found = settings.from_environment()
+
+    assert found.dynamodb_endpoint == f"https://dynamodb.{REGION}.{expected}"
+    assert found.sqs_endpoint == f"https://sqs.{REGION}.{expected}"
+
+
+@pytest.mark.parametrize(
+    ("variables", "dynamodb", "sqs"),
     [
-        (None, None, (1, 1)),
-        ("3", None, (3, 3)),
-        ("3", "", (3, 3)),
-        ("3", "5", (3, 5)),
-        (None, "5", (1, 5)),
-        ("5", "3", (5, 5)),
+        ({"AWS_ENDPOINT_URL": "http://all"}, "http://all", "http://all"),
+        ({"AWS_ENDPOINT_URL_DYNAMODB": "http://one"}, "http://one", f"https://sqs.{REGION}.amazonaws.com"),
+        ({"AWS_ENDPOINT_URL": "http://all", "AWS_ENDPOINT_URL_SQS": "http://one"}, "http://all", "http://one"),
+        ({"AWS_ENDPOINT_URL": "http://all", "AWS_ENDPOINT_URL_DYNAMODB": ""}, "http://all", "http://all"),
+        ({"AWS_ENDPOINT_URL": ""}, f"https://dynamodb.{REGION}.amazonaws.com", f"https://sqs.{REGION}.amazonaws.com"),
     ],
 )
-def test_as_many_shards_are_read_as_are_written_or_more(
-    monkeypatch: pytest.MonkeyPatch, per_room: str | None, read: str | None, expected: tuple[int, int]
+def test_an_endpoint_of_the_service_goes_before_one_of_all(
+    monkeypatch: pytest.MonkeyPatch, variables: dict[str, str], dynamodb: str, sqs: str
 ) -> None:
-    for name, value in (("ROOMCAST_SHARDS_PER_ROOM", per_room), ("ROOMCAST_SHARDS_READ", read)):
-        if value is not None:
-            monkeypatch.setenv(name, value)
-    read_settings = settings.from_environment()
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    found = settings.from_environment()
 
-    assert (read_settings.shards_per_room, read_settings.shards_read) == expected
-
-
-@pytest.mark.parametrize("number", ["0", "-1", "many"])
-def test_a_number_of_shards_that_is_none_is_refused(monkeypatch: pytest.MonkeyPatch, number: str) -> None:
-    monkeypatch.setenv("ROOMCAST_SHARDS_PER_ROOM", number)
-    with pytest.raises(ValueError, match=number):
-        settings.from_environment()
+    assert (found.dynamodb_endpoint, found.sqs_endpoint) == (dynamodb, sqs)

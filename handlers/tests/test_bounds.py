@@ -1,0 +1,257 @@
+"""The constants, held against their reasons: what AWS, a NAT gateway or a waiting client would not put up with."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import inspect
+import random
+import socket
+import time
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from roomcast import aws_http, aws_json, fanout
+from roomcast.aws_http import Client, Endpoint
+from roomcast.fanout import Engine, Recipient
+from tests.fakes import CONNECTED_AT, FakeContext, FakeTable, handshake
+from tests.hostile_server import PATIENCE_SECONDS, HostileServer, Request, say
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+NAT_FORGETS_AFTER = 350.0
+"""Seconds that a NAT gateway keeps an idle connection in mind; later packets are lost
+(https://docs.aws.amazon.com/vpc/latest/userguide/nat-gateway-basics.html)."""
+
+LAMBDA_FILES = 1024
+"""Files and sockets that a function may have open
+(https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html)."""
+
+DRAWS = 200
+RETRIES = range(1, 100)
+
+
+@pytest.fixture
+def client() -> Iterator[Callable[[HostileServer], Client]]:
+    """Makes clients of a server, and closes them."""
+    with contextlib.ExitStack() as stack:
+
+        def connect_to(server: HostileServer) -> Client:
+            made = Client(server.url, "dynamodb", "eu-west-1")
+            stack.callback(made.close)
+            return made
+
+        yield connect_to
+
+
+@pytest.fixture
+def engine() -> Iterator[Callable[[HostileServer], Engine]]:
+    """Makes engines for a server, and closes their connections."""
+    with contextlib.ExitStack() as stack:
+
+        def connect_to(server: HostileServer) -> Engine:
+            made = Engine(server.url, "eu-west-1")
+            stack.callback(made.close)
+            return made
+
+        yield connect_to
+
+
+def call(client: Client) -> None:
+    """One call."""
+    client.request("POST", "/", {}, b"{}", deadline=time.monotonic() + PATIENCE_SECONDS)
+
+
+def deliver(engine: Engine, *recipients: Recipient) -> fanout.Report:
+    """One fan-out."""
+    return engine.deliver(recipients, b"hello", deadline=time.monotonic() + PATIENCE_SECONDS)
+
+
+class TestPauses:
+    """Pauses between tries: there are some, they grow, nobody waits for too long, and no two wait alike."""
+
+    @pytest.fixture(params=["engine", "services"])
+    def pause(self, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Callable[[int], float]:
+        """The pause after so many failures, of the engine or of calls to AWS services."""
+        if request.param == "engine":
+            return fanout._pause
+        taken: list[float] = []
+        monkeypatch.setattr(time, "sleep", taken.append)
+
+        def pause(attempt: int) -> float:
+            assert aws_json.pause(attempt, time.monotonic() + 1_000)
+            return taken.pop()
+
+        return pause
+
+    def test_the_first_is_short(self, pause: Callable[[int], float]) -> None:
+        assert max(pause(1) for _ in range(DRAWS)) <= 0.1
+
+    def test_they_grow_and_give_a_throttled_service_some_seconds(self, pause: Callable[[int], float]) -> None:
+        means = [sum(pause(attempt) for _ in range(DRAWS)) / DRAWS for attempt in range(1, 10)]
+        assert means[0] < means[2] < means[4]
+        assert sum(means) > 1.5
+
+    def test_no_pause_is_longer_than_a_client_waits(self, pause: Callable[[int], float]) -> None:
+        assert max(pause(attempt) for attempt in RETRIES) <= 2.5
+
+    def test_many_who_were_refused_together_do_not_come_back_together(self, pause: Callable[[int], float]) -> None:
+        drawn = sorted(pause(5) for _ in range(DRAWS))
+        assert len(set(drawn)) > DRAWS / 2
+        assert drawn[DRAWS // 10] < drawn[-1] / 4
+
+
+def test_a_service_that_fails_is_asked_again_after_a_pause(monkeypatch: pytest.MonkeyPatch) -> None:
+    slept: list[float] = []
+    monkeypatch.setattr(time, "sleep", slept.append)
+    monkeypatch.setattr(random, "random", lambda: 0.5)
+    service = aws_json.Service("https://dynamodb.eu-west-1.amazonaws.com", "dynamodb", "DynamoDB_20120810", "eu-west-1")
+    waits: list[float] = []
+
+    class Failing:
+        """Never answers."""
+
+        def request(self, *_: object, deadline: float) -> None:
+            waits.append(deadline - time.monotonic())
+            raise aws_http.TransportError("timed out", sent=True)
+
+    service._client = Failing()  # type: ignore[assignment]
+    with pytest.raises(aws_json.ServiceError):
+        service.call("Query", {}, time.monotonic() + 1_000)
+
+    assert len(waits) >= 3
+    assert len(slept) == len(waits) - 1
+    assert sum(slept) > 1
+    # Within the 10 s of most functions there has to be time for a second try.
+    assert max(waits) <= 4
+
+
+def test_a_member_that_fails_is_posted_to_again_after_a_pause(engine: Callable[[HostileServer], Engine]) -> None:
+    arrivals: list[float] = []
+
+    def script(_request: Request) -> Any:
+        arrivals.append(time.monotonic())
+        return say(200 if len(arrivals) == 8 else 503)
+
+    with HostileServer(script) as server:
+        assert deliver(engine(server), Recipient("alice=", CONNECTED_AT)).delivered == 1
+    # On average 2.5 s; that seven pauses are as short as this happens once in 10^6 runs.
+    assert arrivals[-1] - arrivals[0] > 0.25
+
+
+def test_a_member_whose_handshake_is_about_to_end_is_waited_for(engine: Callable[[HostileServer], Engine]) -> None:
+    first: list[float] = []
+
+    def script(_request: Request) -> Any:
+        first.append(time.monotonic())
+        return say(410 if time.monotonic() - first[0] < 1.5 else 200)
+
+    with HostileServer(script) as server:
+        report = deliver(engine(server), Recipient("young=", int(time.time() * 1000)))
+    assert report.delivered == 1
+
+
+@pytest.mark.parametrize(("idle", "connections"), [(60.0, 1), (NAT_FORGETS_AFTER - 10, 2)])
+class TestIdleConnections:
+    """Connections between invocations: kept for a minute at least, and never trusted when a NAT has forgotten them."""
+
+    def test_of_a_client(
+        self,
+        client: Callable[[HostileServer], Client],
+        monkeypatch: pytest.MonkeyPatch,
+        idle: float,
+        connections: int,
+    ) -> None:
+        with HostileServer(lambda _: say()) as server:
+            caller = client(server)
+            call(caller)
+            wait(idle, monkeypatch)
+            call(caller)
+        assert server.connections == connections
+
+    def test_of_the_engine(
+        self,
+        engine: Callable[[HostileServer], Engine],
+        monkeypatch: pytest.MonkeyPatch,
+        idle: float,
+        connections: int,
+    ) -> None:
+        with HostileServer(lambda _: say()) as server:
+            poster = engine(server)
+            deliver(poster, Recipient("alice=", CONNECTED_AT))
+            wait(idle, monkeypatch)
+            deliver(poster, Recipient("alice=", CONNECTED_AT))
+        assert server.connections == connections
+
+
+def wait(seconds: float, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let time pass, as a frozen function sees it: at once."""
+    now = time.time
+    monkeypatch.setattr(time, "time", lambda: now() + seconds)
+
+
+@pytest.mark.parametrize(("after", "look_ups"), [(10.0, 1), (120.0, 2)])
+def test_addresses_are_believed_for_some_seconds_and_not_for_minutes(
+    monkeypatch: pytest.MonkeyPatch, after: float, look_ups: int
+) -> None:
+    asked: list[object] = []
+
+    def resolve(*_: object, **__: object) -> list[tuple[Any, ...]]:
+        asked.append(1)
+        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.1", 443))]
+
+    monkeypatch.setattr(socket, "getaddrinfo", resolve)
+    endpoint = Endpoint("https://example")
+    endpoint.address()
+    later = time.monotonic() + after
+    monkeypatch.setattr(time, "monotonic", lambda: later)
+    endpoint.address()
+
+    assert len(asked) == look_ups
+
+
+def test_a_functions_sockets_fit_into_its_files() -> None:
+    default = inspect.signature(Engine).parameters["max_connections"].default
+    for name in ("connect", "default", "disconnect", "sendmessage", "whoami", "fanout_worker"):
+        module = importlib.import_module(name)
+        engines = [each for each in vars(module).values() if isinstance(each, Engine)]
+        assert engines
+        # Besides them: DynamoDB, SQS, the runtime's own, and what is being opened while others are being closed.
+        assert all(100 <= each._lines.limit <= LAMBDA_FILES // 2 for each in engines)
+    assert 100 <= default <= LAMBDA_FILES // 2
+
+
+class Clock:
+    """A clock that goes on only when it is told to."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.now = time.monotonic()
+        monkeypatch.setattr(time, "monotonic", lambda: self.now)
+
+
+def test_a_join_that_takes_all_its_time_is_undone(
+    load: Callable[[str], Any], table: FakeTable, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = Clock(monkeypatch)
+    connect = load("connect")
+    write = table.call
+    writes: list[float] = []
+
+    def hang(operation: str, parameters: Mapping[str, Any], deadline: float) -> dict[str, Any]:
+        """The first write is done in the very last moment, and nothing is heard of it."""
+        assert deadline > clock.now, "no time left"
+        answer = write(operation, parameters, deadline)
+        if not writes:
+            writes.append(deadline)
+            clock.now = deadline
+            raise aws_json.ServiceError(operation, "timed out", {}, transient=True)
+        return answer
+
+    monkeypatch.setattr(table, "call", hang)
+    end = clock.now + 10
+
+    assert connect.handler(handshake("alice=", "lobby"), FakeContext(10_000)) == {"statusCode": 500}
+    assert table.items == {}
+    # For the deletion and its answer, tried twice.
+    assert end - writes[0] >= 1.5

@@ -1,0 +1,158 @@
+"""What clients say is printed nowhere, whatever goes wrong: a secret is put wherever a client can put one."""
+
+from __future__ import annotations
+
+import base64
+import importlib
+import json
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from roomcast import aws_json, queue
+from tests.fakes import FakeConnections, FakeContext, FakeTable, event, handshake, message
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+SECRET = "Tr0ub4dor-and-3"
+LOBBY = ("alice=", "bob=", "carol=")
+
+
+@pytest.fixture(autouse=True)
+def everything_printed(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Iterator[None]:
+    """Print all that there is to print, and look through it in the end."""
+    monkeypatch.setenv("ROOMCAST_LOG_LEVEL", "DEBUG")
+    yield
+    written = capfd.readouterr()
+    assert written.out, "nothing was printed at all"
+    for form in (SECRET, base64.b64encode(SECRET.encode()).decode()):
+        assert form not in written.out + written.err
+
+
+@pytest.fixture
+def lobby(load: Callable[[str], Any]) -> None:
+    """Three clients in a room."""
+    for name in LOBBY:
+        load("connect").handler(handshake(name, "lobby"), FakeContext())
+
+
+class FailingQueueService:
+    """Takes nothing."""
+
+    def call(self, operation: str, _parameters: Mapping[str, Any], _deadline: float) -> dict[str, Any]:
+        """As ``aws_json.Service.call``."""
+        raise aws_json.ServiceError(operation, "ServiceUnavailable", {}, transient=True)
+
+
+def failing_queue() -> queue.Queue:
+    settings = importlib.import_module("connect").SETTINGS._replace(queue_url="https://sqs/queue")
+    made = queue.Queue(settings)
+    made._service = FailingQueueService()  # type: ignore[assignment]
+    return made
+
+
+@pytest.mark.parametrize("failing", [(), ("TransactWriteItems",)], ids=["joined", "table fails"])
+@pytest.mark.parametrize("room", ["lobby", SECRET, f"not a room: {SECRET}"])
+def test_the_query_string_of_a_handshake(
+    load: Callable[[str], Any], table: FakeTable, failing: tuple[str, ...], room: str
+) -> None:
+    table.failing.update(failing)
+    query = {"room": room, "token": SECRET}
+    many = {name: [value] for name, value in query.items()}
+    headers = {"Authorization": SECRET, "Cookie": SECRET}
+    connect = event(
+        "CONNECT", "alice=", queryStringParameters=query, multiValueQueryStringParameters=many, headers=headers
+    )
+    load("connect").handler(connect, FakeContext())
+
+
+@pytest.mark.usefixtures("lobby")
+@pytest.mark.parametrize("failing", [(), ("GetItem",), ("Query",), ("TransactWriteItems",)], ids=str)
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"action": "sendmessage", "data": SECRET},
+        {"action": "sendmessage", "data": {SECRET: [SECRET]}, "id": SECRET},
+        {"action": "sendmessage", "data": SECRET, "id": SECRET, "to": "bob="},
+        {"action": "sendmessage", "data": SECRET, "to": SECRET},
+        {"action": "sendmessage", "data": SECRET, "to": [SECRET]},
+        {"action": "sendmessage", "data": SECRET, "id": {SECRET: 1}},
+        {"action": SECRET, SECRET: SECRET},
+        SECRET,
+        f'{{"action":"sendmessage","data":"{SECRET}\\ud800"}}',
+        f'{{"data":"{SECRET}"',
+    ],
+    ids=str,
+)
+def test_a_message(
+    load: Callable[[str], Any], table: FakeTable, connections: FakeConnections, failing: tuple[str, ...], body: object
+) -> None:
+    connections.gone.add("bob=")
+    connections.failing.add("carol=")
+    table.failing.update(failing)
+    for route in ("sendmessage", "default", "whoami", "connect", "disconnect"):
+        load(route).handler(message("alice=", body), FakeContext())
+
+
+@pytest.mark.usefixtures("lobby")
+def test_a_message_whose_sender_cannot_be_answered(load: Callable[[str], Any], connections: FakeConnections) -> None:
+    connections.failing.update(LOBBY)
+    body = {"action": "sendmessage", "data": SECRET, "id": SECRET}
+    load("sendmessage").handler(message("alice=", body), FakeContext())
+
+
+@pytest.mark.usefixtures("lobby")
+def test_a_message_that_cannot_be_queued(load: Callable[[str], Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    sendmessage = load("sendmessage")
+    monkeypatch.setattr(sendmessage, "QUEUE", failing_queue())
+    body = {"action": "sendmessage", "data": SECRET, "id": SECRET}
+    sendmessage.handler(message("alice=", body), FakeContext())
+
+
+@pytest.mark.usefixtures("lobby")
+@pytest.mark.parametrize("failing", [(), ("Query",), ("TransactWriteItems",)], ids=str)
+def test_a_queued_message(
+    load: Callable[[str], Any],
+    table: FakeTable,
+    connections: FakeConnections,
+    monkeypatch: pytest.MonkeyPatch,
+    failing: tuple[str, ...],
+) -> None:
+    connections.gone.add("bob=")
+    connections.failing.add("carol=")
+    table.failing.update(failing)
+    worker = load("fanout_worker")
+    monkeypatch.setattr(worker, "QUEUE", failing_queue())
+    fan_out = worker.delivery.FanOut("lobby", "alice=", SECRET, "request-1")
+    run(worker, queue.Task(fan_out, 0).to_json())
+
+
+FIELDS = ["lobby", "alice=", "aGVsbG8=", "request-1"]
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        SECRET,
+        f'"{SECRET}"',
+        json.dumps({"data": SECRET}),
+        json.dumps([FIELDS, SECRET, "", []]),
+        json.dumps([FIELDS, 0, "", SECRET]),
+        json.dumps([FIELDS, 0, "", [[SECRET]]]),
+        json.dumps([FIELDS, 0, "", [SECRET]]),
+        json.dumps([[*FIELDS, SECRET], 0, "", []]),
+        json.dumps([["lobby", "alice=", SECRET, "request-1"], 0, "", []]),
+        json.dumps([["lobby", "alice=", f"{SECRET}\u00fc", "request-1"], 0, "", []]),
+        json.dumps({"v": SECRET, "kind": SECRET}),
+        json.dumps({"v": 1, "kind": SECRET, SECRET: SECRET}),
+        json.dumps([[SECRET], 0]),
+    ],
+)
+def test_a_queue_message_that_is_no_task(load: Callable[[str], Any], body: str) -> None:
+    run(load("fanout_worker"), body)
+
+
+def run(worker: Any, body: str) -> None:
+    """Hand the worker one queue message."""
+    record = {"messageId": "m-1", "body": body, "attributes": {"ApproximateReceiveCount": "1"}}
+    worker.handler({"Records": [record]}, FakeContext())
