@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import re
 import time
 from typing import TYPE_CHECKING, Any
 
 from roomcast import aws_json, fanout
+from tests.expressions import attributes, holds
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -37,6 +39,7 @@ class FakeTable:
     def call(self, operation: str, parameters: Mapping[str, Any], _deadline: float) -> dict[str, Any]:
         """As ``aws_json.Service.call``."""
         self.calls.append((operation, json.loads(json.dumps(parameters))))
+        assert all(each["TableName"] == "connections" for each in _requests(operation, parameters))
         if operation in self.failing:
             raise aws_json.ServiceError(operation, "InternalServerError", {}, transient=True)
         operations: dict[str, Callable[[Mapping[str, Any]], dict[str, Any]]] = {
@@ -54,6 +57,12 @@ class FakeTable:
         """Keys of all items."""
         return set(self.items)
 
+    def halves(self) -> set[str]:
+        """Connections that have one of their two items only."""
+        connections = {key.removeprefix("connection#") for key, _ in self.items if key.startswith("connection#")}
+        members = {member for key, member in self.items if key.startswith("room#")}
+        return connections ^ members
+
     def _seen(self, parameters: Mapping[str, Any]) -> dict[tuple[str, str], dict[str, Any]]:
         """What a read finds; an eventually consistent one may ask a replica that has heard of nothing yet."""
         return self.items if parameters.get("ConsistentRead") else {}
@@ -64,12 +73,23 @@ class FakeTable:
 
     def _query(self, parameters: Mapping[str, Any]) -> dict[str, Any]:
         items = self._seen(parameters)
-        values = parameters["ExpressionAttributeValues"]
-        start = _key(parameters["ExclusiveStartKey"]) if "ExclusiveStartKey" in parameters else ("", "")
-        keys = sorted(key for key in items if key[0] == values[":room"]["S"] and key > start)
+        conditions = [parameters["KeyConditionExpression"], parameters.get("FilterExpression", "")]
+        values = [_used(each, parameters["ExpressionAttributeValues"]) for each in conditions]
+        assert values[0] | values[1] == parameters["ExpressionAttributeValues"]
+        keys = sorted(key for key, item in items.items() if holds(conditions[0], values[0], item))
+        assert len({partition for partition, _ in keys}) <= 1
+        if start := parameters.get("ExclusiveStartKey"):
+            assert set(start) == {"partition_key", "sort_key"}
+            keys = [key for key in keys if key > _key(start)]
         page = keys[: parameters["Limit"]]
-        live = [items[key] for key in page if int(items[key]["expires_at"]["N"]) > int(values[":now"]["N"])]
-        answer: dict[str, Any] = {"Items": live}
+        wanted = attributes(parameters["ProjectionExpression"])
+        answer: dict[str, Any] = {
+            "Items": [
+                {name: value for name, value in items[key].items() if name in wanted}
+                for key in page
+                if not conditions[1] or holds(conditions[1], values[1], items[key])
+            ]
+        }
         if len(page) == parameters["Limit"]:
             answer["LastEvaluatedKey"] = {"partition_key": {"S": page[-1][0]}, "sort_key": {"S": page[-1][1]}}
         return answer
@@ -77,6 +97,8 @@ class FakeTable:
     def _transact(self, parameters: Mapping[str, Any]) -> dict[str, Any]:
         actions = parameters["TransactItems"]
         assert 1 <= len(actions) <= 100
+        keys = [_key(action["Put"]["Item"] if "Put" in action else action["Delete"]["Key"]) for action in actions]
+        assert len(set(keys)) == len(keys), "DynamoDB takes no two actions on one item"
         reasons = [{"Code": "None" if self._holds(action) else "ConditionalCheckFailed"} for action in actions]
         if {"Code": "ConditionalCheckFailed"} in reasons:
             code = "TransactionCanceledException"
@@ -90,11 +112,11 @@ class FakeTable:
         return {}
 
     def _holds(self, action: Mapping[str, Any]) -> bool:
-        if "Put" in action:
+        [(kind, request)] = action.items()
+        item = self.items.get(_key(request["Item"] if kind == "Put" else request["Key"]))
+        if "ConditionExpression" not in request:
             return True
-        item = self.items.get(_key(action["Delete"]["Key"]))
-        wanted = action["Delete"]["ExpressionAttributeValues"][":connected_at"]
-        return item is None or item["connected_at"] == wanted
+        return holds(request["ConditionExpression"], request.get("ExpressionAttributeValues", {}), item)
 
 
 class FakeConnections:
@@ -187,3 +209,15 @@ def error_code(text: str) -> str:
 
 def _key(item: Mapping[str, Any]) -> tuple[str, str]:
     return item["partition_key"]["S"], item["sort_key"]["S"]
+
+
+def _requests(operation: str, parameters: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """The parts of a call that each name a table."""
+    if operation != "TransactWriteItems":
+        return [parameters]
+    return [request for action in parameters["TransactItems"] for request in action.values()]
+
+
+def _used(expression: str, values: Mapping[str, Any]) -> dict[str, Any]:
+    """Those of several expressions' values that one of them uses."""
+    return {name: value for name, value in values.items() if name in re.findall(r":\w+", expression)}

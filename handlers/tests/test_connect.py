@@ -59,6 +59,26 @@ def test_a_write_whose_answer_is_lost_leaves_nothing_visible(connect: Any, table
     assert table.items == {}
 
 
+def test_nobody_ever_sees_half_a_member(connect: Any, table: FakeTable, monkeypatch: pytest.MonkeyPatch) -> None:
+    write = table.call
+    seen: list[set[str]] = []
+
+    def call(*arguments: Any) -> dict[str, Any]:
+        try:
+            return write(*arguments)
+        finally:
+            seen.append(table.halves())
+
+    monkeypatch.setattr(table, "call", call)
+    connect.handler(handshake("alice=", "lobby"), FakeContext())
+    table.failing_after_write.add("TransactWriteItems")
+    connect.handler(handshake("bob=", "lobby"), FakeContext())
+
+    assert table.keys() == {("connection#alice=", "connection"), ("room#lobby#0", "alice=")}
+    assert len(seen) >= 3
+    assert not any(seen)
+
+
 def test_members_are_spread_over_the_shards_and_each_remembers_its_own(
     connect: Any, table: FakeTable, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -27,6 +27,23 @@ def test_only_the_leaving_clients_items_go(disconnect: Any, table: FakeTable) ->
     assert table.keys() == {("connection#bob=", "connection"), ("room#lobby#0", "bob=")}
 
 
+def test_nobody_ever_sees_half_a_member(disconnect: Any, table: FakeTable, monkeypatch: pytest.MonkeyPatch) -> None:
+    call = table.call
+    seen: list[set[str]] = []
+
+    def watch(*arguments: Any) -> dict[str, Any]:
+        answer = call(*arguments)
+        seen.append(table.halves())
+        return answer
+
+    monkeypatch.setattr(table, "call", watch)
+    disconnect.handler(event("DISCONNECT", "alice="), FakeContext())
+
+    assert len(table.items) == 2
+    assert seen
+    assert not any(seen)
+
+
 def test_a_second_time_changes_nothing(disconnect: Any, table: FakeTable) -> None:
     for _ in range(2):
         assert disconnect.handler(event("DISCONNECT", "alice="), FakeContext()) == {"statusCode": 200}
