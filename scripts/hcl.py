@@ -39,12 +39,16 @@ class Expression(NamedTuple):
 
 
 class Block(NamedTuple):
-    """A top-level block, for example ``variable "name" { ... }``."""
+    """A block, for example ``variable "name" { ... }``."""
 
     kind: str
     labels: list[str]
     line: int
     attributes: dict[str, Expression]
+    blocks: list[Block]
+    """Those inside it."""
+    text: str
+    """All of it, as written."""
 
 
 def read_blocks(file: Path) -> list[Block]:
@@ -73,7 +77,8 @@ def _read_block(block: Tree[Token], text: str) -> Block:
     for attribute in _subtrees(body, "attribute"):
         name, expression = _parts(attribute)
         attributes[_slice(name, text)] = _read_expression(expression, text)
-    return Block(kind, labels, block.meta.line, attributes)
+    blocks = [_read_block(inner, text) for inner in _subtrees(body, "block")]
+    return Block(kind, labels, block.meta.line, attributes, blocks, _slice(block, text))
 
 
 def _read_expression(expression: Tree[Token], text: str) -> Expression:

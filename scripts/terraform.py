@@ -36,6 +36,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from scripts.asked_of_aws import TABLES, differences
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
@@ -58,6 +60,8 @@ PARALLELISM = 30
 CHECKS_AT_ONCE = 2
 STOP_SECONDS = 20
 """How long Terraform may take to stop: a change that it has sent to an emulator is answered within that time."""
+# Tests of the root whose whole result is compared with a table.
+WHOLE = "tests/whole"
 
 # What a user's own `terraform apply` leaves beside the configuration, and what belongs to it alone.
 PERSONAL_FILES = (
@@ -263,6 +267,23 @@ class Workspace:
         """Run the module's ``tests/*.tftest.hcl`` and return what Terraform printed; raises TerraformError."""
         return self._run("test")
 
+    def states(self, tests: str) -> dict[str, Mapping[str, Any]]:
+        """Run the tests of a folder and return what each left: ``values`` of what ``terraform show -json`` writes.
+
+        Args:
+            tests: folder of ``*.tftest.hcl`` files, relative to the directory.
+
+        Raises:
+            TerraformError: a test failed.
+        """
+        options = ("-json", "-verbose", f"-test-directory={tests}")
+        text, status = self._run_any("test", *options, accepted=(0, 1))
+        messages = [json.loads(line) for line in text.splitlines() if line.startswith("{")]
+        if status:
+            errors = [message["@message"] for message in messages if message["@level"] == "error"]
+            raise TerraformError(f"terraform test failed in {self.directory}/{tests}:\n" + "\n".join(errors))
+        return {message["@testrun"]: message["test_state"] for message in messages if message["type"] == "test_state"}
+
     def plan(self) -> Plan:
         """Compare configuration, state and reality; raises TerraformError."""
         text, status = self._run_any("plan", "-detailed-exitcode", *self._variable_options(), accepted=(0, 2))
@@ -448,11 +469,26 @@ def _check_one(directory: Path, scratch: Path) -> _Checked:
         workspace.init(backend=False)
         workspace.validate()
         passed, failed = _count_tests(workspace.test())
+        if (directory / WHOLE).is_dir():
+            passed += _compare_states(workspace.states(WHOLE))
     except TerraformError as error:
         passed, failed = _count_tests(str(error))
         return _Checked(f"FAILED  {name}\n{error}", passed, max(failed, 1))
     seconds = time.monotonic() - started
     return _Checked(f"ok      {name:<40} valid, {passed} tests passed, {seconds:.1f} s", passed + 1, failed)
+
+
+def _compare_states(states: Mapping[str, Mapping[str, Any]]) -> int:
+    """Compare what runs made with the tables of ``asked_of_aws``; return how many there were.
+
+    Raises:
+        TerraformError: something differs, or a table had no run.
+    """
+    found = [line for run, state in sorted(states.items()) for line in differences(run, state)]
+    found += [f"{run}: terraform/{WHOLE} has no run of this name" for run in TABLES.keys() - states.keys()]
+    if found:
+        raise TerraformError("Terraform asks AWS for something else than scripts/asked_of_aws.py:\n" + "\n".join(found))
+    return len(states)
 
 
 def _count_tests(text: str) -> tuple[int, int]:

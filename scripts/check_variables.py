@@ -1,0 +1,228 @@
+"""Find what is dropped, swapped or replaced between Terraform modules.
+
+What a module may be told is worth nothing if it stops half-way. These are faults:
+
+- a variable that its module does not use;
+- a module call that leaves out a variable which caller and module both have, or makes an argument of something else
+  than the variable of its own name (``MADE_OF`` lists the exceptions);
+- a variable of the root that the backend does not have, or has with another type, default or description, and the other
+  way round;
+- an output of the root that is not the backend's output of its own name;
+- an object that is created before it is destroyed, a ``depends_on`` or an ignored change that the tables below do not
+  name, and one that they name and that is gone: no plan and no state tells of them.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from scripts.hcl import read_blocks
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from scripts.hcl import Block
+
+REPOSITORY = Path(__file__).resolve().parent.parent
+CONFIGURATION = Path("terraform")
+BACKEND = CONFIGURATION / "modules" / "backend"
+
+MADE_OF: Mapping[tuple[str, str], set[str]] = {
+    # Module call of the backend, argument: the variables and columns of a table that it is made of, all of them.
+    ("connections_table", "deletion_protection"): {"table_deletion_protection"},
+    ("connections_table", "kms_key_arn"): {"table_kms_key_arn"},
+    ("connections_table", "name"): {"name", "table_name"},
+    ("fanout_queue", "function_timeout"): {"worker_timeout"},
+    ("fanout_worker", "description"): set(),
+    ("fanout_worker", "filename"): {"handlers_bucket"},
+    ("fanout_worker", "memory_size"): {"worker_memory_size"},
+    ("fanout_worker", "s3_bucket"): {"handlers_bucket"},
+    ("fanout_worker", "s3_key"): {"handlers_bucket"},
+    ("fanout_worker", "timeout"): {"worker_timeout"},
+    ("handler", "description"): {"description"},
+    ("handler", "filename"): {"handlers_bucket"},
+    ("handler", "invoke_permissions"): {"route_key"},
+    ("handler", "memory_size"): {"memory_size"},
+    ("handler", "s3_bucket"): {"handlers_bucket"},
+    ("handler", "s3_key"): {"handlers_bucket"},
+    ("handler", "timeout"): {"timeout"},
+    ("websocket_api", "description"): {"name"},
+    ("websocket_api", "routes"): {
+        "additional_routes",
+        "handler",
+        "invoke_arn",
+        "throttling_burst_limit",
+        "throttling_rate_limit",
+        "timeout_milliseconds",
+    },
+}
+ROUTES = [
+    # What a route of the backend is made of, then one of somebody else's.
+    ("integration_uri", {"handler"}),
+    ("throttling_burst_limit", {"throttling_burst_limit"}),
+    ("throttling_rate_limit", {"throttling_rate_limit"}),
+    ("integration_uri", {"invoke_arn"}),
+    ("throttling_burst_limit", {"throttling_burst_limit"}),
+    ("throttling_rate_limit", {"throttling_rate_limit"}),
+    ("timeout_milliseconds", {"timeout_milliseconds"}),
+]
+BACKEND_ALONE = {"handler_sources_directory"}
+"""Variables of the backend that the root does not have: where the sources lie is no question in this repository."""
+ORDER = {
+    # Of whatever it depends on, Terraform takes create_before_destroy over too.
+    "modules/backend aws_s3_object.zip create_before_destroy = true",
+    "modules/websocket-api aws_apigatewayv2_deployment.this create_before_destroy = true",
+    *(
+        f"modules/handler output.{name} depends_on = [aws_iam_role_policy.logs, aws_iam_role_policy.task, "
+        "aws_lambda_permission.this]"
+        for name in ("arn", "function_name", "invoke_arn")
+    ),
+}
+
+_REFERENCE = re.compile(r"\b(?:var|each\.value|route)\.([a-z0-9_]+(?:\.[a-z0-9_]+)*)")
+_ELEMENT = re.compile(r"^\s+([a-z_]+)\s*=\s(.+)$", re.MULTILINE)
+_ORDERING = ("create_before_destroy", "depends_on", "ignore_changes", "prevent_destroy", "replace_triggered_by")
+
+
+def find_faults(repository: Path) -> list[str]:
+    """Return a sentence for each fault.
+
+    Args:
+        repository: the root of a checkout.
+
+    Raises:
+        ValueError: a Terraform file cannot be read.
+    """
+    modules = {
+        folder: [block for file in sorted((repository / folder).glob("*.tf")) for block in read_blocks(file)]
+        for folder in _folders(repository)
+    }
+    faults = [fault for folder, blocks in modules.items() for fault in _unused(folder, blocks)]
+    for folder, blocks in modules.items():
+        for call in _of_kind(blocks, "module"):
+            source = Path(os.path.normpath(folder / call.attributes["source"].value))
+            faults += _badly_handed_on(folder, blocks, call, modules[source])
+    faults += _different_variables(modules[CONFIGURATION], modules[BACKEND])
+    faults += _different_outputs(modules[CONFIGURATION], modules[BACKEND])
+    faults += _different_order(modules)
+    return faults
+
+
+def _folders(repository: Path) -> Iterator[Path]:
+    for pattern in (CONFIGURATION, CONFIGURATION / "modules" / "*", CONFIGURATION / "examples" / "*"):
+        for folder in sorted(repository.glob(str(pattern))):
+            if any(folder.glob("*.tf")):
+                yield folder.relative_to(repository)
+
+
+def _of_kind(blocks: list[Block], kind: str) -> list[Block]:
+    return [block for block in blocks if block.kind == kind]
+
+
+def _variables(blocks: list[Block]) -> dict[str, Block]:
+    return {block.labels[0]: block for block in _of_kind(blocks, "variable")}
+
+
+def _references(text: str) -> set[str]:
+    """Return the last names of all variables and columns that an expression refers to."""
+    return {reference.rpartition(".")[2] for reference in _REFERENCE.findall(text)}
+
+
+def _unused(folder: Path, blocks: list[Block]) -> Iterator[str]:
+    used = {
+        reference.partition(".")[0]
+        for block in blocks
+        if block.kind != "variable"
+        for reference in re.findall(r"\bvar\.([a-z0-9_.]+)", block.text)
+    }
+    for name in sorted(_variables(blocks).keys() - used):
+        yield f"{folder}: variable {name} is used by nothing"
+
+
+def _badly_handed_on(folder: Path, blocks: list[Block], call: Block, module: list[Block]) -> Iterator[str]:
+    label = call.labels[0]
+    owned = _variables(blocks)
+    for name in _variables(module):
+        place = f"{folder}: module {label}: {name}"
+        exception = MADE_OF.get((label, name)) if folder == BACKEND else None
+        if name not in call.attributes:
+            if name in owned or exception is not None:
+                yield f"{place} is not handed on"
+            continue
+        found = _references(call.attributes[name].text)
+        by_its_own_name = {name} if found or name in owned else set()
+        wanted = by_its_own_name if exception is None else exception
+        if found != wanted:
+            yield f"{place} is made of {_listed(found)}, and not of {_listed(wanted)}"
+        if folder == CONFIGURATION and call.attributes[name].text != f"var.{name}":
+            yield f"{place} is {call.attributes[name].text}, and not var.{name}"
+        if (folder, label, name) == (BACKEND, "websocket_api", "routes"):
+            elements = [(key, _references(value)) for key, value in _ELEMENT.findall(call.attributes[name].text)]
+            if elements != ROUTES:
+                yield f"{place} hands on {elements}, and not {ROUTES}"
+
+
+def _different_variables(root: list[Block], backend: list[Block]) -> Iterator[str]:
+    own, theirs = _variables(root), _variables(backend)
+    for name in sorted(own.keys() ^ (theirs.keys() - BACKEND_ALONE)):
+        yield f"{CONFIGURATION}: variable {name} is one of the root or of the backend alone"
+    for name in sorted(own.keys() & theirs.keys()):
+        for attribute in ("type", "description", "default", "nullable"):
+            one, other = (blocks[name].attributes.get(attribute) for blocks in (own, theirs))
+            if (one and one.text) != (other and other.text):
+                yield f"{CONFIGURATION}: variable {name} has another {attribute} than the backend's"
+
+
+def _different_outputs(root: list[Block], backend: list[Block]) -> Iterator[str]:
+    own = {block.labels[0]: block.attributes["value"].text for block in _of_kind(root, "output")}
+    theirs = {block.labels[0] for block in _of_kind(backend, "output")}
+    for name in sorted(own.keys() ^ theirs):
+        yield f"{CONFIGURATION}: output {name} is one of the root or of the backend alone"
+    for name, text in own.items():
+        if text != f"module.backend.{name}":
+            yield f"{CONFIGURATION}: output {name} is {text}, and not module.backend.{name}"
+
+
+def _different_order(modules: Mapping[Path, list[Block]]) -> Iterator[str]:
+    found = {
+        f"{folder.relative_to(CONFIGURATION)} {_address(block)} {name} = {' '.join(attributes[name].text.split())}"
+        for folder, blocks in modules.items()
+        for block in blocks
+        for attributes in (block.attributes, *(inner.attributes for inner in _of_kind(block.blocks, "lifecycle")))
+        for name in _ORDERING
+        if name in attributes
+    }
+    for line in sorted(found - ORDER):
+        yield f"{CONFIGURATION}: {line}: scripts/check_variables.py does not know of it"
+    for line in sorted(ORDER - found):
+        yield f"{CONFIGURATION}: {line} is gone"
+
+
+def _address(block: Block) -> str:
+    return ".".join(block.labels if block.kind == "resource" else [block.kind, *block.labels])
+
+
+def _listed(names: set[str]) -> str:
+    return ", ".join(sorted(names)) or "no variable"
+
+
+def main() -> int:
+    """Print the faults; return the exit status."""
+    try:
+        faults = find_faults(REPOSITORY)
+    except (OSError, ValueError, KeyError) as error:
+        print(f"check_variables: {error}", file=sys.stderr)
+        return 1
+    for fault in faults:
+        print(f"check_variables: {fault}", file=sys.stderr)
+    if not faults:
+        print("check_variables: every variable of every module is used and handed on under its own name")
+    return 1 if faults else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,109 @@
+"""The comparison of what Terraform asks of AWS with the table written by hand."""
+
+from __future__ import annotations
+
+import copy
+import json
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from scripts import asked_of_aws
+from scripts.asked_of_aws import OUTPUTS, differences
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    State = dict[str, Any]
+
+STATEMENT = {"Effect": "Allow", "Action": "dynamodb:GetItem", "Resource": "table"}
+TABLE = {
+    OUTPUTS: {"api_id": "a1", "queue_url": None},
+    "aws_iam_role_policy.task": {"name": "task", "policy": {"Version": "2012-10-17", "Statement": [STATEMENT]}},
+    "module.api.aws_apigatewayv2_stage.this": {
+        "tags": {"team": "chat"},
+        "route_settings": [{"route_key": "a", "burst": 1}, {"route_key": "b", "burst": 2}],
+    },
+}
+
+
+@pytest.fixture(autouse=True)
+def table(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A small table."""
+    monkeypatch.setattr(asked_of_aws, "TABLES", {"run": lambda: copy.deepcopy(TABLE)})
+
+
+def state() -> State:
+    """Return what the table says, as a mocked provider would complete it."""
+    policy = json.dumps({"Statement": [STATEMENT], "Version": "2012-10-17"}, indent=2)
+    stage = {
+        "id": "abcdefgh",
+        "arn": "a1b2c3d4",
+        "access_log_settings": [],
+        "auto_deploy": None,
+        "tags": {"team": "chat"},
+        "tags_all": {},
+        "route_settings": [
+            {"route_key": "b", "burst": 2, "logging_level": "abcd1234"},
+            {"route_key": "a", "burst": 1, "logging_level": "1234abcd"},
+        ],
+    }
+    return {
+        "outputs": {"api_id": {"value": "a1"}, "queue_url": {"sensitive": False}},
+        "root_module": {
+            "resources": [
+                {"address": "aws_iam_role_policy.task", "values": {"id": "x", "name": "task", "policy": policy}}
+            ],
+            "child_modules": [
+                {"resources": [{"address": "module.api.aws_apigatewayv2_stage.this", "values": stage}]},
+            ],
+        },
+    }
+
+
+def task(state: State) -> Any:
+    """Return the policy's values."""
+    return state["root_module"]["resources"][0]["values"]
+
+
+def stage(state: State) -> Any:
+    """Return the stage's values."""
+    return state["root_module"]["child_modules"][0]["resources"][0]["values"]
+
+
+def test_what_the_table_says_is_no_difference() -> None:
+    """Order of sets and keys, what AWS decides and what is empty do not count."""
+    assert differences("run", state()) == []
+
+
+@pytest.mark.parametrize(
+    ("change", "place"),
+    [
+        (lambda state: task(state).update(policy=task(state)["policy"].replace("dynamodb:GetItem", "*")), ".policy is"),
+        (lambda state: task(state).update(role="other role"), ".role is"),
+        (lambda state: task(state).pop("policy"), ".policy is"),
+        (lambda state: stage(state).update(tags={}), ".tags.team is"),
+        (lambda state: stage(state)["tags"].update(owner="somebody"), ".tags.owner is"),
+        (lambda state: stage(state).update(auto_deploy=True), ".auto_deploy is"),
+        (lambda state: stage(state).update(access_log_settings=[{"format": "$context.path"}]), ".access_log_settings"),
+        (lambda state: stage(state)["route_settings"][0].update(burst=1), ".route_settings[1].burst is 1"),
+        (lambda state: stage(state)["route_settings"].pop(), ".route_settings is"),
+        (lambda state: state["root_module"]["resources"].pop(), "aws_iam_role_policy.task is missing"),
+        (lambda state: state["root_module"]["child_modules"][0]["resources"].append(
+            {"address": "aws_iam_role.more", "values": {}}
+        ), "aws_iam_role.more is in no table"),
+        (lambda state: state["outputs"].update(api_id={"value": "b2"}), ".api_id is"),
+        (lambda state: state["outputs"].update(secret={"value": "b2c3d4e5"}), ".secret is"),
+    ],
+)  # fmt: skip
+def test_each_difference_is_told(change: Callable[[State], object], place: str) -> None:
+    """One change is one sentence that names the place."""
+    changed = state()
+    change(changed)
+    (sentence,) = differences("run", changed)
+    assert place in sentence
+
+
+def test_run_without_a_table_is_told() -> None:
+    """A run that nothing would be compared with does not pass."""
+    assert differences("another", state()) == ["another: scripts/asked_of_aws.py has no table of this name"]

@@ -1,0 +1,77 @@
+"""Terraform's variables: one that is dropped, swapped or replaced on its way is found."""
+
+from __future__ import annotations
+
+import shutil
+from typing import TYPE_CHECKING
+
+import pytest
+
+from scripts.check_variables import CONFIGURATION, REPOSITORY, find_faults
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+ROOT = "terraform/main.tf"
+BACKEND = "terraform/modules/backend/main.tf"
+QUEUE = "terraform/modules/backend/queue.tf"
+HANDLER = "terraform/modules/handler/main.tf"
+API = "terraform/modules/websocket-api/main.tf"
+
+
+@pytest.fixture
+def repository(tmp_path: Path) -> Path:
+    """A copy of the configuration that may be changed."""
+    for file in (REPOSITORY / CONFIGURATION).rglob("*.tf"):
+        copy = tmp_path / file.relative_to(REPOSITORY)
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(file, copy)
+    return tmp_path
+
+
+def test_nothing_is_dropped_or_swapped() -> None:
+    """The configuration as it is has no fault."""
+    assert find_faults(REPOSITORY) == []
+
+
+@pytest.mark.parametrize(
+    ("file", "line", "instead", "fault"),
+    [
+        (ROOT, "  log_retention_days        = var.log_retention_days\n", "", "log_retention_days is not handed on"),
+        (ROOT, "= var.log_retention_days", "= var.shards_per_room", "made of shards_per_room"),
+        (ROOT, "= var.log_retention_days", "= 30", "log_retention_days is made of no variable"),
+        (ROOT, "= var.tags", "= merge(var.tags, {})", "tags is merge(var.tags, {})"),
+        (ROOT, "= var.throttling_burst_limit", "= var.throttling_rate_limit", "made of throttling_rate_limit"),
+        (BACKEND, "  permissions_boundary_arn = var.permissions_boundary_arn\n", "", "permissions_boundary_arn is not"),
+        (BACKEND, "= each.value.memory_size", "= each.value.timeout", "memory_size is made of timeout"),
+        (BACKEND, "  memory_size              = each.value.memory_size\n", "", "memory_size is not handed on"),
+        (BACKEND, "= var.table_deletion_protection", "= var.point_in_time_recovery", "deletion_protection is made of"),
+        (BACKEND, "= var.table_kms_key_arn\n  point", "= var.log_kms_key_arn\n  point", "kms_key_arn is made of"),
+        (BACKEND, "= try(route.throttling_burst_limit, null)", "= null", "routes hands on"),
+        (BACKEND, "= route.throttling_rate_limit\n", "= route.throttling_burst_limit\n", "routes hands on"),
+        (BACKEND, "        timeout_milliseconds   = route.timeout_milliseconds\n", "", "routes is made of"),
+        (QUEUE, "  permissions_boundary_arn = var.permissions_boundary_arn\n", "", "permissions_boundary_arn is not"),
+        (QUEUE, "= var.queued_delivery.worker_timeout\n}", "= 30\n}", "timeout is made of no variable"),
+        (QUEUE, "= var.queued_delivery.batch_size", "= var.queued_delivery.maximum_concurrency", "batch_size is made"),
+        (HANDLER, "= var.memory_size", "= 256", "memory_size is used by nothing"),
+        (API, "    create_before_destroy = true\n", "", "create_before_destroy = true is gone"),
+        (API, "    create_before_destroy = true\n", "    create_before_destroy = false\n", "is gone"),
+        (
+            HANDLER,
+            "  policy = var.policy\n",
+            "  policy = var.policy\n  lifecycle {\n    ignore_changes = [policy]\n  }\n",
+            "ig",
+        ),
+        ("terraform/outputs.tf", "= module.backend.fanout_queue_url", "= module.backend.api_id", "fanout_queue_url is"),
+        ("terraform/modules/handler/outputs.tf", ", aws_lambda_permission.this]", "]", "is gone"),
+        ("terraform/variables.tf", "  default     = 30\n", "  default     = 7\n", "another default"),
+        ("terraform/variables.tf", 'variable "pace"', 'variable "speed"', "variable speed is one of the root"),
+    ],
+)
+def test_each_fault_is_found(repository: Path, file: str, line: str, instead: str, fault: str) -> None:
+    """One edit is one sentence, or more where it shows in several places."""
+    text = (repository / file).read_text()
+    assert line in text
+    (repository / file).write_text(text.replace(line, instead, 1))
+    found = find_faults(repository)
+    assert any(fault in sentence for sentence in found), found

@@ -1,0 +1,70 @@
+# The whole of what Terraform asks of AWS, compared with the table in scripts/asked_of_aws.py by `python -m
+# scripts.terraform check`. Nothing is overridden but what AWS would decide.
+
+mock_provider "aws" {
+  source = "./tests/whole/mocks"
+}
+
+# Every variable has a value that is not its default and not that of another variable.
+run "everything_on" {
+  state_key = "everything_on"
+
+  variables {
+    access_log_enabled        = true
+    architecture              = "x86_64"
+    handlers_bucket           = "zips"
+    handlers_directory        = "../build/handlers"
+    log_kms_key_arn           = "arn:aws-cn:kms:cn-north-1:111122223333:key/logs"
+    log_level                 = "DEBUG"
+    log_retention_days        = 7
+    management_endpoint       = "https://ws.example.com/{api_id}/{stage_name}"
+    name                      = "chat"
+    pace                      = 2500.5
+    permissions_boundary_arn  = "arn:aws-cn:iam::111122223333:policy/boundary"
+    point_in_time_recovery    = false
+    shards_per_room           = 4
+    stage_name                = "v2"
+    table_deletion_protection = true
+    table_kms_key_arn         = "arn:aws-cn:kms:cn-north-1:111122223333:key/table"
+    table_name                = "members"
+    tags                      = { team = "talkers" }
+    throttling_burst_limit    = 21
+    throttling_rate_limit     = 22.5
+
+    additional_routes = {
+      "plain" = {
+        function_name = "plain"
+        invoke_arn    = "arn:aws-cn:apigateway:cn-north-1:lambda:path/2015-03-31/functions/arn:aws-cn:lambda:cn-north-1:111122223333:function:plain/invocations"
+      }
+      "search/room" = {
+        function_name          = "search"
+        invoke_arn             = "arn:aws-cn:apigateway:cn-north-1:lambda:path/2015-03-31/functions/arn:aws-cn:lambda:cn-north-1:111122223333:function:search/invocations"
+        throttling_burst_limit = 11
+        throttling_rate_limit  = 12.5
+        timeout_milliseconds   = 13000
+      }
+    }
+
+    queued_delivery = {
+      enabled             = true
+      batch_size          = 3
+      fifo                = true
+      maximum_concurrency = 5
+      worker_memory_size  = 512
+      worker_timeout      = 40
+    }
+  }
+}
+
+run "everything_off" {
+  state_key = "everything_off"
+}
+
+# A stack of its own, since the queue's kind may not change under a running one.
+run "standard_queue" {
+  state_key = "standard_queue"
+
+  variables {
+    queued_delivery = { enabled = true }
+  }
+}
