@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import json
 import time
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from roomcast import logs
+from tests.fakes import FakeConnections, FakeContext, FakeTable, event, handshake, message
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 
 @pytest.fixture(autouse=True)
@@ -121,3 +125,98 @@ def test_each_number_that_readme_names_is_a_metric(capsys: pytest.CaptureFixture
 
     [line] = printed(capsys)
     assert line["_aws"]["CloudWatchMetrics"][0]["Metrics"] == [{"Name": name, "Unit": unit}]
+
+
+class TestLinesOfHandlers:
+    """What operators find of each event: one line with its ids and its outcome, and one more for what failed."""
+
+    @pytest.fixture(autouse=True)
+    def lobby(self, load: Callable[[str], Any], capsys: pytest.CaptureFixture[str]) -> None:
+        """Two members of a room."""
+        for name in ("alice=", "bob="):
+            load("connect").handler(handshake(name, "lobby"), FakeContext())
+        capsys.readouterr()
+
+    @pytest.mark.parametrize(
+        ("route", "body", "outcome"),
+        [
+            ("sendmessage", {"data": "hello"}, "served"),
+            ("sendmessage", {"data": "hello", "id": "1"}, "served"),
+            ("sendmessage", {"data": ""}, "missing_data"),
+            ("whoami", {}, "served"),
+            ("default", {"action": "fly"}, "unknown_action"),
+            ("connect", {"action": "$connect"}, "unknown_action"),
+        ],
+    )
+    def test_of_a_message(
+        self, load: Callable[[str], Any], capsys: pytest.CaptureFixture[str], route: str, body: object, outcome: str
+    ) -> None:
+        load(route).handler(message("alice=", body, route), FakeContext())
+
+        [line] = [line for line in printed(capsys) if line["message"] == "message"]
+        assert line["level"] == "INFO"
+        assert (line["route_key"], line["outcome"]) == (route, outcome)
+        assert (line["connection_id"], line["request_id"]) == ("alice=", "request-1")
+
+    @pytest.mark.parametrize(("rooms", "status"), [(("lobby",), 200), (("a b",), 400)])
+    def test_of_a_handshake(
+        self, load: Callable[[str], Any], capsys: pytest.CaptureFixture[str], rooms: tuple[str], status: int
+    ) -> None:
+        load("connect").handler(handshake("carol=", *rooms), FakeContext())
+
+        [line] = printed(capsys)
+        assert (line["level"], line["message"], line["status"]) == ("INFO", "connect", status)
+        assert (line["connection_id"], line["request_id"]) == ("carol=", "request-1")
+
+    @pytest.mark.parametrize(("connection_id", "left"), [("alice=", True), ("nobody=", False)])
+    def test_of_a_departure(
+        self, load: Callable[[str], Any], capsys: pytest.CaptureFixture[str], connection_id: str, left: bool
+    ) -> None:
+        load("disconnect").handler(event("DISCONNECT", connection_id), FakeContext())
+
+        [line] = printed(capsys)
+        assert (line["level"], line["message"], line["left"]) == ("INFO", "disconnect", left)
+        assert (line["connection_id"], line["request_id"]) == (connection_id, "request-1")
+
+    @pytest.mark.parametrize(
+        ("route", "operation"), [("connect", "TransactWriteItems"), ("whoami", "GetItem"), ("sendmessage", "GetItem")]
+    )
+    def test_of_a_table_that_fails(
+        self,
+        load: Callable[[str], Any],
+        capsys: pytest.CaptureFixture[str],
+        table: FakeTable,
+        route: str,
+        operation: str,
+    ) -> None:
+        table.failing.add(operation)
+        happening = handshake("alice=", "lobby") if route == "connect" else message("alice=", {"data": "hello"}, route)
+        load(route).handler(happening, FakeContext())
+
+        [line] = [line for line in printed(capsys) if line["level"] == "ERROR"]
+        assert line["request_id"] == "request-1"
+        assert line["error"] == f"{operation} failed: InternalServerError"
+
+    def test_of_a_room_that_cannot_be_read(
+        self, load: Callable[[str], Any], capsys: pytest.CaptureFixture[str], table: FakeTable
+    ) -> None:
+        table.failing.add("Query")
+        load("sendmessage").handler(message("alice=", {"data": "hello"}), FakeContext())
+
+        assert "Query failed: InternalServerError" in [
+            line["error"] for line in printed(capsys) if line["level"] == "ERROR"
+        ]
+
+    def test_of_the_dead_who_cannot_be_deleted(
+        self,
+        load: Callable[[str], Any],
+        capsys: pytest.CaptureFixture[str],
+        table: FakeTable,
+        connections: FakeConnections,
+    ) -> None:
+        connections.gone.add("bob=")
+        table.failing.add("TransactWriteItems")
+        load("sendmessage").handler(message("alice=", {"data": "hello"}), FakeContext())
+
+        [line] = [line for line in printed(capsys) if line["level"] == "WARNING"]
+        assert line["error"] == "TransactWriteItems failed: InternalServerError"

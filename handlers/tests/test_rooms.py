@@ -1,64 +1,116 @@
-"""The connections table: what is written, what is found, and who is never missed."""
+"""The connections table: who is read, in which order and from where, and what a deletion leaves alone."""
 
 from __future__ import annotations
 
+import importlib
 import time
 from typing import TYPE_CHECKING
 
 import pytest
-from roomcast import settings
-from roomcast.rooms import Rooms
+from roomcast import rooms
+from roomcast.fanout import Recipient
+from tests.fakes import CONNECTED_AT, FakeTable
 
 if TYPE_CHECKING:
-    from tests.fakes import FakeTable
+    from collections.abc import Callable
 
-LATER = time.monotonic() + 3600
+    Make = Callable[..., rooms.Rooms]
 
-
-def rooms_of(table: FakeTable, monkeypatch: pytest.MonkeyPatch, **environment: object) -> Rooms:
-    """The table as a function with that environment sees it."""
-    with monkeypatch.context() as patch:
-        for name, value in environment.items():
-            patch.setenv(name, str(value))
-        made = Rooms(settings.from_environment())
-    made._database = table  # type: ignore[assignment]
-    return made
+MANY = 130
 
 
-def join_all(rooms: Rooms, count: int) -> set[str]:
-    """Has so many clients join the lobby; gives their connection ids."""
-    ids = {f"client-{number}" for number in range(count)}
-    for connection_id in ids:
-        rooms.join(connection_id, int(time.time() * 1000), "lobby", LATER)
-    return ids
+@pytest.fixture
+def make(table: FakeTable) -> Make:
+    """Makes the table's clients, with as many shards as a test wants."""
+
+    def make_rooms(shards: int = 1) -> rooms.Rooms:
+        settings = importlib.import_module("connect").SETTINGS
+        made = rooms.Rooms(settings._replace(shards_per_room=shards, shards_read=shards))
+        made._database = table  # type: ignore[assignment]
+        return made
+
+    return make_rooms
 
 
-def members(rooms: Rooms) -> set[str]:
-    return {recipient.connection_id for recipient in rooms.members("lobby", LATER)}
+def soon() -> float:
+    """A deadline."""
+    return time.monotonic() + 60
 
 
-@pytest.mark.parametrize(
-    ("reader", "writer"),
-    [
-        # The first apply raises what is read, the second what is written: in any order of functions within each.
-        ({}, {"ROOMCAST_SHARDS_READ": 4}),
-        ({"ROOMCAST_SHARDS_READ": 4}, {}),
-        ({"ROOMCAST_SHARDS_READ": 4}, {"ROOMCAST_SHARDS_READ": 4, "ROOMCAST_SHARDS_PER_ROOM": 4}),
-        ({"ROOMCAST_SHARDS_READ": 4, "ROOMCAST_SHARDS_PER_ROOM": 4}, {"ROOMCAST_SHARDS_READ": 4}),
-        ({"ROOMCAST_SHARDS_PER_ROOM": 4}, {"ROOMCAST_SHARDS_READ": 4, "ROOMCAST_SHARDS_PER_ROOM": 4}),
-    ],
-)
-def test_nobody_is_missed_while_the_number_of_shards_grows(
-    table: FakeTable, monkeypatch: pytest.MonkeyPatch, reader: dict[str, int], writer: dict[str, int]
+def fill(made: rooms.Rooms, *names: str, room: str = "lobby") -> None:
+    """Have clients join."""
+    for number, name in enumerate(names):
+        made.join(name, CONNECTED_AT + number, room, soon())
+
+
+@pytest.mark.parametrize("page", [1, 3, 64, 1000])
+@pytest.mark.parametrize("shards", [1, 3])
+def test_everyone_is_read_once_with_all_that_the_engine_needs(
+    make: Make, monkeypatch: pytest.MonkeyPatch, page: int, shards: int
 ) -> None:
-    joined = join_all(rooms_of(table, monkeypatch, **writer), 40)
+    monkeypatch.setattr(rooms, "PAGE_ITEMS", page)
+    made = make(shards)
+    names = [f"client-{number:02}=" for number in range(64)]
+    fill(made, *names)
+    fill(made, "elsewhere=", room="lobby2")
+    read = list(made.members("lobby", soon()))
 
-    assert members(rooms_of(table, monkeypatch, **reader)) == joined
+    assert sorted(each.connection_id for each in read) == names
+    assert {each.connection_id: each.connected_at for each in read} == {
+        name: CONNECTED_AT + number for number, name in enumerate(names)
+    }
+    for each in read:
+        found = made.find(each.connection_id, soon())
+        assert found is not None
+        assert (found.room, found.recipient) == ("lobby", each)
 
 
-def test_members_are_written_to_no_more_shards_than_configured(
-    table: FakeTable, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    join_all(rooms_of(table, monkeypatch, ROOMCAST_SHARDS_READ=4, ROOMCAST_SHARDS_PER_ROOM=2), 40)
+@pytest.mark.parametrize("page", [1, 2, 1000])
+def test_a_shard_is_read_in_order_after_a_given_member(make: Make, monkeypatch: pytest.MonkeyPatch, page: int) -> None:
+    monkeypatch.setattr(rooms, "PAGE_ITEMS", page)
+    made = make()
+    fill(made, "d=", "a=", "c=", "b=")
 
-    assert {key[0] for key in table.items if key[0].startswith("room#")} == {"room#lobby#0", "room#lobby#1"}
+    assert [each.connection_id for each in made.members_of_shard("lobby", 0, soon())] == ["a=", "b=", "c=", "d="]
+    assert [each.connection_id for each in made.members_of_shard("lobby", 0, soon(), "b=")] == ["c=", "d="]
+    assert list(made.members_of_shard("lobby", 0, soon(), "d=")) == []
+
+
+def test_many_dead_are_deleted_but_for_those_that_are_someone_else_by_now(make: Make, table: FakeTable) -> None:
+    made = make(2)
+    names = [f"client-{number:03}=" for number in range(MANY)]
+    fill(made, *names)
+    dead = sorted(made.members("lobby", soon()), key=lambda each: each.connection_id)
+    newer = {names[number] for number in (0, 1, 7, 49, 50, 99, 129)}
+    for item in table.items.values():
+        if item["sort_key"]["S"] in newer or item["partition_key"]["S"].removeprefix("connection#") in newer:
+            item["connected_at"] = {"N": str(CONNECTED_AT + 1_000_000)}
+    made.prune("lobby", dead, soon())
+
+    assert {each.connection_id for each in made.members("lobby", soon())} == newer
+    assert len(table.items) == 2 * len(newer)
+    assert table.halves() == set()
+
+
+def test_the_dead_of_one_room_leave_another_alone(make: Make, table: FakeTable) -> None:
+    made = make()
+    fill(made, "alice=")
+    before = dict(table.items)
+    made.prune("kitchen", [Recipient("bob=", CONNECTED_AT)], soon())
+
+    assert table.items == before
+
+
+def test_nobody_dead_costs_nothing(make: Make, table: FakeTable) -> None:
+    make().prune("lobby", [], soon())
+
+    assert table.calls == []
+
+
+@pytest.mark.parametrize(("off_by", "left"), [(-1, False), (0, True), (1, True)])
+def test_leaving_is_meant_for_one_connection_of_an_id(make: Make, off_by: int, left: bool) -> None:
+    made = make()
+    fill(made, "alice=")
+
+    assert made.leave("alice=", CONNECTED_AT + off_by, soon()) == left
+    assert (made.find("alice=", soon()) is None) == left

@@ -1,0 +1,117 @@
+"""What Terraform and the handlers must agree on: variables of the environment, keys, time to live, sizes and names."""
+
+from __future__ import annotations
+
+import ast
+import importlib
+import re
+import time
+import zipfile
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from scripts import build_handlers
+from scripts.build_handlers import REPOSITORY, SOURCES, build
+from scripts.hcl import read_blocks
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+MODULES = REPOSITORY / "terraform" / "modules"
+HANDLERS = sorted(file.stem for file in SOURCES.glob("*.py"))
+LIBRARY = sorted((SOURCES / "roomcast").glob("*.py"))
+VARIABLE = re.compile(r"\bROOMCAST_[A-Z_]+\b")
+
+
+def texts(files: list[Path]) -> list[str]:
+    """Return every text constant in some Python files, but for docstrings."""
+    found = []
+    for file in files:
+        for node in ast.walk(ast.parse(file.read_bytes())):
+            for child in ast.iter_child_nodes(node):
+                is_docstring = isinstance(node, ast.Expr)
+                if isinstance(child, ast.Constant) and isinstance(child.value, str) and not is_docstring:
+                    found.append(child.value)
+    return found
+
+
+@pytest.fixture
+def rooms(monkeypatch: pytest.MonkeyPatch) -> Any:
+    """The module that knows the table's keys."""
+    for name, value in (("AWS_REGION", "eu-west-1"), ("AWS_ACCESS_KEY_ID", "a"), ("AWS_SECRET_ACCESS_KEY", "b")):
+        monkeypatch.setenv(name, value)
+    return importlib.import_module("roomcast.rooms")
+
+
+def test_functions_are_given_no_variable_that_they_do_not_read() -> None:
+    given = {name for file in (MODULES / "backend").glob("*.tf") for name in VARIABLE.findall(file.read_text())}
+    read = {text for text in texts([*LIBRARY, *SOURCES.glob("*.py")]) if VARIABLE.fullmatch(text)}
+
+    assert given
+    assert given <= read
+
+
+def test_items_have_the_tables_keys_and_expire_by_its_time_to_live(rooms: Any) -> None:
+    [table] = [
+        block for block in read_blocks(MODULES / "connections-table" / "main.tf") if block.labels[1:] == ["this"]
+    ]
+    keys = [table.attributes[name].value for name in ("hash_key", "range_key")]
+    time_to_live = re.search(
+        r'\bttl \{\s+attribute_name = "(\w+)"', (MODULES / "connections-table/main.tf").read_text()
+    )
+    assert time_to_live is not None
+    now = int(time.time())
+
+    items = rooms._items(rooms.Connection("alice=", now * 1000, "lobby", 0))
+
+    assert len(items) == 2
+    for item in items:
+        assert [list(item[key]) for key in keys] == [["S"], ["S"]]
+        # Seconds, as DynamoDB wants them: after the two hours that a connection may last, and not days after.
+        assert now + 7_200 < int(item[time_to_live[1]]["N"]) < now + 4 * 7_200
+
+
+def test_the_queue_takes_the_largest_batch() -> None:
+    queue = importlib.import_module("roomcast.queue")
+    size = re.search(r"max_message_size += (\d+)", (MODULES / "fanout-queue" / "main.tf").read_text())
+
+    assert size is not None
+    assert int(size[1]) >= queue.MAXIMUM_BATCH_BYTES
+
+
+@pytest.fixture(scope="module")
+def zips(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[str]]:
+    """The names in each zip, by handler."""
+    output = tmp_path_factory.mktemp("zips")
+    build(output=output)
+    found = {}
+    for file in output.glob("*.zip"):
+        with zipfile.ZipFile(file) as archive:
+            found[file.stem] = archive.namelist()
+    return found
+
+
+def test_every_handler_is_shipped_with_the_library_and_nothing_else(zips: dict[str, list[str]]) -> None:
+    allowed = {f"roomcast/{file.name}" for file in LIBRARY}
+
+    assert sorted(zips) == HANDLERS
+    for handler, names in zips.items():
+        assert f"{handler}.py" in names
+        assert "roomcast/__init__.py" in names
+        assert set(names) - {f"{handler}.py"} <= allowed
+
+
+def test_the_manifest_is_written_when_all_its_zips_are_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    written: list[str] = []
+    write = build_handlers._write_atomically
+
+    def record(file: Path, content: bytes) -> None:
+        written.append(file.name)
+        write(file, content)
+
+    monkeypatch.setattr(build_handlers, "_write_atomically", record)
+    build(output=tmp_path)
+
+    assert sorted(written[:-1]) == [f"{handler}.zip" for handler in HANDLERS]
+    assert written[-1] == "manifest.json"
