@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import argparse
 import os
 import re
 import secrets
 import signal
-from contextlib import ExitStack
+from contextlib import ExitStack, nullcontext
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
 from integration_tests.harness.crowd import Crowd
-from integration_tests.harness.deadlines import eventually
+from integration_tests.harness.deadlines import eventually, long_waits
 from integration_tests.harness.table import ROOM_PREFIX, ConnectionsTable
 from integration_tests.load.descriptors import allow_sockets
 from integration_tests.targets.catalogue import TARGETS, create_target
@@ -22,7 +24,7 @@ from scripts import loopback
 from scripts.terraform import TerraformError
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterator
+    from collections.abc import AsyncIterator, Generator, Iterator
 
     from integration_tests.targets.interface import Deployment
 
@@ -35,6 +37,8 @@ PLACES = {
 }
 TARGET = pytest.StashKey[Target]()
 TARGET_WAS_USED = pytest.StashKey[bool]()
+MEASURED = pytest.StashKey[int]()
+"""Number of tests that ran to their end, be it a good or a bad one."""
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -42,18 +46,35 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group = parser.getgroup("roomcast")
     group.addoption(
         "--target",
-        choices=sorted(TARGETS),
-        default=os.environ.get("TARGET", "local"),
+        metavar="{" + ",".join(sorted(TARGETS)) + "}",
+        default=os.environ.get("TARGET") or "local",
         help="where Roomcast runs (default: environment variable TARGET, else local)",
     )
-    group.addoption("--connections", type=int, metavar="N", help="sockets a test opens at once (default: the target's)")
     group.addoption(
-        "--model-examples", type=int, default=25, metavar="N", help="stories that test_model.py makes up (default: 25)"
+        "--connections", type=positive, metavar="N", help="sockets a test opens at once (default: the target's)"
+    )
+    group.addoption(
+        "--model-examples",
+        type=positive,
+        default=25,
+        metavar="N",
+        help="stories that test_model.py makes up (default: 25)",
     )
     group.addoption("--websocket-url", metavar="URL", help="live target: the stage's wss:// URL")
     group.addoption(
         "--outputs", type=Path, metavar="FILE", help="live target: what `terraform output -json` prints, as a file"
     )
+
+
+def positive(text: str) -> int:
+    """Read a whole number above 0.
+
+    Raises:
+        argparse.ArgumentTypeError: It is none.
+    """
+    if not (text.isascii() and text.isdigit() and int(text) > 0):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number above 0")
+    return int(text)
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -62,8 +83,10 @@ def pytest_configure(config: pytest.Config) -> None:
         config.addinivalue_line("markers", f"{marker}: {meaning}")
     config.addinivalue_line("markers", "requires(capability): skipped, with the reason, on a target that lacks it")
     config.addinivalue_line("markers", "long: takes long, so `make integration` leaves it to `make test-long`")
+    config.stash[MEASURED] = 0
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     loopback.reach_directly()
+    long_waits.show = partial(show_during_test, config)
     try:
         config.stash[TARGET] = create_target(
             config.getoption("--target"), config.getoption("--websocket-url"), config.getoption("--outputs")
@@ -73,14 +96,54 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Check that every test says where it holds, and skip those that do not hold on this target."""
-    target = config.stash[TARGET]
+    """Check that every test says where it holds, and leave only those that are about a stage to a live one."""
+    aside: list[pytest.Item] = []
     for item in items:
         if "tests" in item.path.relative_to(Path(__file__).parent).parts:
             item.add_marker("without_target")  # unit tests stand in a folder `tests` beside what they test
         place = only_place(item.nodeid, [marker.name for marker in item.iter_markers()])
+        if place == "without_target" and config.stash[TARGET].name == "live":
+            aside.append(item)
+    if aside:
+        config.hook.pytest_deselected(items=aside)
+        items[:] = [item for item in items if item not in aside]
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Look whether the target can be tested, then skip the tests that do not hold on it.
+
+    Both once `-m` and `-k` have chosen: a run that needs no stage asks none.
+
+    Raises:
+        pytest.UsageError: It cannot be tested; pytest says so in one sentence and exits with status 4.
+    """
+    target = session.config.stash[TARGET]
+    places = {item: only_place(item.nodeid, [marker.name for marker in item.iter_markers()]) for item in session.items}
+    if set(places.values()) - {"without_target"} and not session.config.option.collectonly:
+        try:
+            target.check()
+        except TargetError as error:
+            raise pytest.UsageError(str(error)) from None
+    for item, place in places.items():
         if reason := reason_to_skip(item, place, target):
             item.add_marker(pytest.mark.skip(reason=reason))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Count the tests that ran."""
+    report = yield
+    if report.when == "call" and not report.skipped:
+        item.config.stash[MEASURED] += 1
+    return report
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
+    """Let a run in which every test was skipped end as one that found no test: it measured nothing."""
+    config = session.config
+    if exitstatus == pytest.ExitCode.OK and not config.stash[MEASURED] and not config.option.collectonly:
+        session.exitstatus = pytest.ExitCode.NO_TESTS_COLLECTED
 
 
 def only_place(test: str, markers: list[str]) -> str:
@@ -108,9 +171,25 @@ def reason_to_skip(item: pytest.Item, place: str, target: Target) -> str | None:
     return next((f"{target.name}: {lacks[each]}" for each in needed if each in lacks), None)
 
 
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+def show_during_test(config: pytest.Config, line: str) -> None:
+    """Write a line to the terminal although pytest keeps what a test writes."""
+    terminal = config.pluginmanager.get_plugin("terminalreporter")
+    capture = config.pluginmanager.get_plugin("capturemanager")
+    if terminal is None:
+        return
+    with capture.global_and_fixture_disabled() if capture else nullcontext():
+        terminal.ensure_newline()
+        terminal.write_line(line)
+        terminal.flush()
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, exitstatus: int, config: pytest.Config) -> None:
     """Print what this run could not show, so that nobody reads more into its green than it proves."""
     target = config.stash[TARGET]
+    nothing_failed = exitstatus in {pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED}
+    if nothing_failed and not config.stash[MEASURED] and not config.option.collectonly:
+        terminalreporter.section("nothing was measured")
+        terminalreporter.line(f"Not one test ran on the target {target.name!r}, so this run proves nothing.")
     if not config.stash.get(TARGET_WAS_USED, default=False):
         return
     terminalreporter.section(f"what the target {target.name!r} cannot show")
@@ -127,6 +206,8 @@ def target(request: pytest.FixtureRequest) -> Iterator[Target]:
     with ExitStack() as stack:
         ready = request.config.stash[TARGET]
         request.config.stash[TARGET_WAS_USED] = True
+        if ready.name != "live":
+            show_during_test(request.config, f"getting the target {ready.name!r} ready, which takes most of a minute")
         try:
             stack.enter_context(ready)
         except (TargetError, TerraformError) as error:
@@ -167,7 +248,7 @@ async def nothing_left(target: Target) -> AsyncIterator[None]:
     """Where the table is ours alone: after the last test it must become empty."""
     yield
     if target.owns_table:
-        await eventually(table_of(target).size, 0, within=60)
+        await eventually(table_of(target).size, 0, within=60, what="the connections table to become empty")
 
 
 @pytest.fixture

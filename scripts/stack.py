@@ -28,6 +28,7 @@ from typing import TYPE_CHECKING
 from botocore.exceptions import BotoCoreError, ClientError
 
 from integration_tests.harness.deadlines import scaled
+from integration_tests.harness.stage_url import in_room
 from integration_tests.targets import emulator
 from integration_tests.targets.aws import emulator_environment
 from integration_tests.targets.deployment import Instance
@@ -225,7 +226,7 @@ class Stack:
         return (
             f"Roomcast is up, on an emulator in the background (process {background.pid}).\n\n"
             f"  WebSocket URL    {url}\n"
-            f"  two consoles     {console(f'{url}?room=lobby')}\n"
+            f"  two consoles     {console(in_room(url, 'lobby'))}\n"
             '  type in one      {"action":"sendmessage","data":"hello world"}\n'
             f"  AWS tools        source {shown(self._environment_file)}\n"
             f"  log              {shown(self._log)}\n\n"

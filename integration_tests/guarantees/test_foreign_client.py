@@ -15,6 +15,7 @@ import pytest
 from filelock import FileLock
 
 from integration_tests.harness.deadlines import scaled
+from integration_tests.harness.stage_url import in_room
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -43,7 +44,7 @@ async def wscat() -> Path:
 
 @pytest.mark.everywhere
 async def test_two_consoles_both_print_hello_world(target: Target, room: str, wscat: Path) -> None:
-    url = f"{target.deployment.websocket_url}?room={room}"
+    url = in_room(target.deployment.websocket_url, room)
     host = urlsplit(url).hostname
     try:
         await asyncio.get_running_loop().getaddrinfo(host, None)

@@ -72,7 +72,9 @@ async def test_fan_out_is_one_structured_line_that_does_not_say_what_was_said(
             if total["recipients"] == MEMBERS
         ]
 
-    await eventually(fan_outs, [(MEMBERS, 0, 0)], within=LINES_WITHIN, every=0.5)
+    await eventually(
+        fan_outs, [(MEMBERS, 0, 0)], within=LINES_WITHIN, every=0.5, what="CloudWatch to show the fan-out's line"
+    )
     assert await logs.lines(began_at, text) == []
 
 
@@ -94,7 +96,8 @@ async def test_deliveries_and_connections_are_counted_by_cloudwatch(crowd: Crowd
             await metrics.total("AWS/ApiGateway", "MessageCount", stage, began_at) > MEMBERS,
         ]
 
-    await eventually(counted, [True, True, True], within=METRICS_WITHIN, every=10)
+    counters = "CloudWatch to count deliveries, connections and messages"
+    await eventually(counted, [True, True, True], within=METRICS_WITHIN, every=10, what=counters)
 
 
 @pytest.mark.live_only
@@ -111,5 +114,5 @@ async def test_handshake_is_in_the_access_log(crowd: Crowd, room: str, target: T
         records = map(record_of, await logs.lines(began_at, connection_id))
         return [record["status"] for record in records if record["routeKey"] == "$connect"]
 
-    await eventually(handshakes, ["200"], within=LINES_WITHIN, every=2)
+    await eventually(handshakes, ["200"], within=LINES_WITHIN, every=2, what="the access log to show the handshake")
     assert await logs.lines(began_at, text) == []

@@ -14,15 +14,17 @@ from collections import deque
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
-from urllib.parse import quote, urlsplit
+from urllib.parse import urlsplit
 
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 
-from integration_tests.harness.deadlines import scaled
+from integration_tests.harness.deadlines import scaled, waiting_for
+from integration_tests.harness.stage_url import in_room
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
+    from contextlib import AbstractContextManager
 
     from websockets.typing import Data, Subprotocol
 
@@ -63,6 +65,7 @@ class Client:
         unread: Messages that arrived and that no test has taken yet, oldest first.
         on_message: Called with every message instead of keeping it in ``unread``.
         ended_at: When the connection was gone, in seconds of ``time.monotonic()``; infinite while it is there.
+        left: The test closed the connection, or waited for its end; any other end is a fault.
     """
 
     connection: ClientConnection
@@ -71,6 +74,7 @@ class Client:
     unread: deque[Message] = field(default_factory=deque)
     on_message: Callable[[Message], None] | None = None
     ended_at: float = math.inf
+    left: bool = False
     _news: asyncio.Event = field(default_factory=asyncio.Event)
     _reader: asyncio.Task[None] | None = None
 
@@ -87,27 +91,30 @@ class Client:
         """Open a connection.
 
         Args:
-            url: The stage's WebSocket URL, without a query.
-            room: Value of the ``room`` query parameter; None leaves the query out.
+            url: The stage's WebSocket URL, without a query if there is a room.
+            room: Value of the ``room`` query parameter; None adds none.
             subprotocols: Offered ``Sec-WebSocket-Protocol`` values.
             on_message: Called with every message, which is then not kept in :attr:`unread`.
             within: Seconds for the handshake; scaled by ``TIMEOUT_FACTOR``.
 
         Raises:
+            ValueError: The URL has a query already, so the room cannot be added.
             websockets.exceptions.InvalidStatus: The handshake was refused.
             OSError: No connection, or the handshake took longer than allowed.
         """
         offered: list[Subprotocol] | None = [*subprotocols] if subprotocols else None  # type: ignore[list-item]
-        connection = await connect(
-            url if room is None else f"{url}?room={quote(room, safe='')}",
-            subprotocols=offered,
-            compression=None,  # API Gateway negotiates none; it would only cost memory
-            ping_interval=None,
-            open_timeout=scaled(within),
-            close_timeout=scaled(10),
-            user_agent_header="roomcast-integration-tests",
-            **_address_options(url),
-        )
+        address = in_room(url, room)
+        with waiting_for(lambda: f"a handshake with {urlsplit(url).hostname}", scaled(within)):
+            connection = await connect(
+                address,
+                subprotocols=offered,
+                compression=None,  # API Gateway negotiates none; it would only cost memory
+                ping_interval=None,
+                open_timeout=scaled(within),
+                close_timeout=scaled(10),
+                user_agent_header="roomcast-integration-tests",
+                **_address_options(url),
+            )
         client = cls(connection, room, time.monotonic(), on_message=on_message)
         client._reader = asyncio.create_task(client._read())
         return client
@@ -150,14 +157,19 @@ class Client:
         """
         try:
             async with asyncio.timeout(scaled(within)):
-                while not self.unread:
-                    if not self.is_open:
-                        raise AssertionError(f"{self} was closed while it waited for a message")
-                    self._news.clear()
-                    await self._news.wait()
+                with self._waiting("a message", within):
+                    await self._until_unread()
         except TimeoutError:
             raise AssertionError(f"{self} received nothing within {scaled(within):g} s") from None
         return self.unread.popleft()
+
+    async def _until_unread(self) -> None:
+        while not self.unread:
+            if not self.is_open:
+                self.check_reader()
+                raise AssertionError(f"{self} was closed while it waited for a message")
+            self._news.clear()
+            await self._news.wait()
 
     async def expect(self, text: str, within: float = DELIVERY) -> Message:
         """Take the next message, which must be exactly ``text``.
@@ -183,26 +195,44 @@ class Client:
     async def settle(self) -> None:
         """Wait for a pong: whatever was posted to this client before is in :attr:`unread` afterwards."""
         pong = await self.connection.ping()
-        await asyncio.wait_for(pong, scaled(DELIVERY))
+        with self._waiting("a pong", DELIVERY):
+            await asyncio.wait_for(pong, scaled(DELIVERY))
+
+    def check_reader(self) -> None:
+        """Make sure that everything which arrived could be read.
+
+        Raises:
+            AssertionError: Reading ended with an error, so what came afterwards was never looked at.
+        """
+        if self._reader is not None and self._reader.done() and (error := self._reader.exception()):
+            raise AssertionError(f"{self} could not read what it received") from error
 
     async def close(self, code: int = 1000) -> None:
         """Close with a closing handshake."""
+        self.left = True
         await self.connection.close(code)
         await self._finish()
 
     async def abort(self) -> None:
         """Cut the connection as a crash does: a TCP reset, no WebSocket close frame."""
+        self.left = True
         transport = self.connection.transport
-        raw: socket.socket = transport.get_extra_info("socket")
-        raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-        transport.abort()
+        if not transport.is_closing():
+            raw: socket.socket = transport.get_extra_info("socket")
+            raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            transport.abort()
         await self._finish()
 
     async def closed_by_server(self, within: float = DELIVERY) -> int | None:
         """Wait until the server has closed the connection and return its close code."""
-        await asyncio.wait_for(self.connection.wait_closed(), scaled(within))
+        self.left = True
+        with self._waiting("the server's close", within):
+            await asyncio.wait_for(self.connection.wait_closed(), scaled(within))
         await self._finish()
         return self.connection.close_code
+
+    def _waiting(self, what: str, within: float) -> AbstractContextManager[None]:
+        return waiting_for(lambda: f"{what} ({self})", scaled(within))
 
     async def _finish(self) -> None:
         if self._reader is not None:

@@ -32,6 +32,15 @@ class Logs:
     logs: CloudWatchLogsClient
     groups: Sequence[str]
 
+    def __post_init__(self) -> None:
+        """Refuse to look nowhere, where nothing would ever be found.
+
+        Raises:
+            ValueError: There is no group.
+        """
+        if not self.groups:
+            raise ValueError("there is no log group to read")
+
     async def lines(self, since: float, phrase: str) -> list[str]:
         """Return the lines with a phrase in them, oldest first in each group.
 

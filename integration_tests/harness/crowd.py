@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from integration_tests.harness.client import DELIVERY, Client
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
+
+T = TypeVar("T")
 
 HANDSHAKES_AT_ONCE = 64
 """More would only queue at the server, and each waiting handshake has a deadline."""
@@ -42,26 +44,47 @@ class Crowd:
         """Close every connection.
 
         Raises:
-            AssertionError: A client had received a message that the test did not expect.
+            AssertionError: A client had received a message that the test did not expect, or could not look at all
+                that it received: it was disconnected without the test's doing, or its reader failed.
         """
-        await settle(client for client in self.clients if client.is_open)
+        await asyncio.gather(*(client.settle() for client in self.clients if client.is_open))
+        for client in self.clients:
+            client.check_reader()
+        lost = [str(client) for client in self.clients if not (client.is_open or client.left)]
         unread = {str(client): [message.text for message in client.unread] for client in self.clients if client.unread}
         await asyncio.gather(*(client.close() for client in self.clients))
         assert not unread, f"clients received messages that nobody expected: {unread}"
+        assert not lost, f"clients were disconnected, so what they should not receive was not looked at: {lost}"
 
 
 async def settle(clients: Iterable[Client]) -> None:
-    """Wait until everything that was posted to these clients so far has arrived."""
-    await asyncio.gather(*(client.settle() for client in clients))
+    """Wait until everything that was posted to these clients so far has arrived.
+
+    Raises:
+        AssertionError: There is no client, so nothing would be proved.
+        websockets.exceptions.ConnectionClosed: A client is not connected any more.
+    """
+    await asyncio.gather(*(client.settle() for client in some(clients)))
 
 
 async def expect_everywhere(clients: Iterable[Client], text: str) -> None:
-    """Take the next message of each client, which must be ``text``."""
-    await asyncio.gather(*(client.expect(text) for client in clients))
+    """Take the next message of each client, which must be ``text``; there must be a client."""
+    await asyncio.gather(*(client.expect(text) for client in some(clients)))
 
 
 async def expect_in_any_order(client: Client, texts: Iterable[str], within: float = DELIVERY) -> None:
     """Take as many messages as there are ``texts``: each must come as often as it is listed, in any order."""
-    wanted = Counter(texts)
+    wanted = Counter(some(texts))
     received = Counter([(await client.receive(within)).text for _ in range(wanted.total())])
     assert received == wanted, f"{client} missed {wanted - received} and received {received - wanted} too often"
+
+
+def some(things: Iterable[T]) -> list[T]:
+    """Return a list of what is looked at, which must not be empty.
+
+    Raises:
+        AssertionError: There is nothing to look at, so every expectation of it would hold.
+    """
+    found = [*things]
+    assert found, "nothing is looked at here, so nothing is proved"
+    return found

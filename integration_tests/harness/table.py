@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from integration_tests.harness.deadlines import eventually
@@ -33,6 +33,8 @@ class ConnectionsTable:
     dynamodb: DynamoDBClient
     name: str
     shards_per_room: int
+    _seen: set[str] = field(default_factory=set, init=False, repr=False)
+    """Rooms in which this object has found a member."""
 
     @classmethod
     def of_stage(cls, dynamodb: DynamoDBClient, outputs: Mapping[str, Any]) -> ConnectionsTable:
@@ -68,10 +70,18 @@ class ConnectionsTable:
             room: The room that everyone has left.
             connection_ids: Ids that its members had.
             within: Seconds; ``$disconnect`` runs once per closed connection, so let it grow with their number.
+
+        Raises:
+            AssertionError: Something is left; or nothing of the room and its members was ever seen in this table, so
+                that finding nothing proves nothing.
         """
+        assert connection_ids, "no ids to look for, so nothing is proved"
+        assert room in self._seen, f"nobody was ever seen in room {room!r} of table {self.name}"
         nothing: set[str] = set()
-        await eventually(lambda: self.members(room), nothing, within=within)
-        await eventually(lambda: self.connections(connection_ids), nothing, within=within)
+        await eventually(lambda: self.members(room), nothing, within=within, what="the room's items to go")
+        await eventually(
+            lambda: self.connections(connection_ids), nothing, within=within, what="the connections' items to go"
+        )
 
     async def add_member(self, room: str, connection_id: str, age_ms: int) -> None:
         """Write both items of a connection that does not exist, as if its ``$disconnect`` had been lost.
@@ -155,7 +165,10 @@ class ConnectionsTable:
         )
 
     def _members_of_shard(self, room: str, shard: int) -> set[str]:
-        return {item["sort_key"]["S"] for page in self._pages_of_room(room, shard) for item in page["Items"]}
+        members = {item["sort_key"]["S"] for page in self._pages_of_room(room, shard) for item in page["Items"]}
+        if members:
+            self._seen.add(room)
+        return members
 
     def _pages_of_room(self, room: str, shard: int) -> Iterator[QueryOutputTypeDef]:
         return iter(

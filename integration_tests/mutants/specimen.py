@@ -13,7 +13,7 @@ from hypothesis import Phase, settings
 
 from integration_tests.targets.aws import Aws
 from integration_tests.targets.catalogue import TARGETS
-from integration_tests.targets.interface import Capability, Deployment, Target
+from integration_tests.targets.interface import Capability, Caveat, Deployment, Target
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -54,7 +54,7 @@ class Specimen(Target):
     ) -> None:
         return None
 
-    def lacks(self) -> Mapping[Capability, str]:
+    def lacks(self) -> Mapping[Capability | Caveat, str]:
         """Return what belongs to the process that started the emulator."""
         return {Capability.DEATHS: "The functions' processes belong to another one."}
 

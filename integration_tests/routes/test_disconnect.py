@@ -43,6 +43,7 @@ async def test_connection_closed_by_the_service_removes_both_items(
 ) -> None:
     client = await crowd.join(room)
     connection_id = await client.whoami()
+    assert await table.members(room) == {connection_id}
     assert target.aws is not None
     assert target.deployment.management_endpoint is not None
     management = target.aws.management(target.deployment.management_endpoint)

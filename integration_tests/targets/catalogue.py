@@ -19,13 +19,15 @@ def create_target(name: str, websocket_url: str | None = None, outputs_file: Pat
     """Return a target that is not yet entered.
 
     Args:
-        name: A key of ``TARGETS``.
+        name: A key of ``TARGETS``; anything else is refused.
         websocket_url: For ``live``: the stage's URL.
         outputs_file: For ``live``: file with what ``terraform output -json`` prints.
 
     Raises:
         TargetError: The options do not fit the target.
     """
+    if name not in TARGETS:
+        raise TargetError(f"there is no target {name!r}; there are {', '.join(sorted(TARGETS))}")
     if name == Live.name:
         return Live(websocket_url, outputs_file)
     if websocket_url or outputs_file:

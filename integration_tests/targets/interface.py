@@ -21,20 +21,25 @@ class TargetError(Exception):
 
 
 class Capability(enum.Enum):
-    """What a target may or may not be able to show; the value says what is shown."""
+    """What a target may or may not be able to show; the value says what is shown. A test requires each of them."""
 
     TABLE = "the items in the connections table"
     COUNTED_RECEIPTS = "receipts that say how many members a message has reached"
     DEPLOYMENT = "what applying Terraform does: routes added while clients talk, a second instance, destroy"
     HANDSHAKE_STATUS = "the HTTP status of a refused handshake"
     SIZE_LIMITS = "32 KB per frame, 128 KB per message, no binary frames, each with its close code"
-    TIME_LIMITS = "the end of a connection after 10 idle minutes or 2 hours"
-    PERMISSIONS = "that every function has the rights it needs, and that others are refused"
     DEATHS = "a function that dies in the middle of its work"
-    QUOTAS = "429 once the account's quotas for requests and new connections are used up"
-    RUNTIME = "Lambda's own Python build, processor, memory limit and freezing between invocations"
     LOGS = "what the functions print, in their log groups"
     METRICS = "the metrics and access logs that CloudWatch is given by other services"
+
+
+class Caveat(enum.Enum):
+    """What no test asks for, but the meaning of a green run depends on; the value says what is shown."""
+
+    TIME_LIMITS = "the end of a connection after 10 idle minutes or 2 hours"
+    PERMISSIONS = "that every function has the rights it needs, and that others are refused"
+    QUOTAS = "429 once the account's quotas for requests and new connections are used up"
+    RUNTIME = "Lambda's own Python build, processor, memory limit and freezing between invocations"
     EXPIRY = "the pace at which DynamoDB deletes expired items"
     SPEED = "latency and throughput that users will see"
 
@@ -78,8 +83,15 @@ class Target(ABC):
     ) -> None: ...
 
     @abstractmethod
-    def lacks(self) -> Mapping[Capability, str]:
-        """Return the capabilities that this target does not have, each with the reason as a sentence."""
+    def lacks(self) -> Mapping[Capability | Caveat, str]:
+        """Return what this target cannot show, each with the reason as a sentence."""
+
+    def check(self) -> None:  # noqa: B027 - a target that the tests set up themselves needs no look beforehand
+        """Look whether the tests can say anything about this target, before the first of them runs.
+
+        Raises:
+            TargetError: They cannot.
+        """
 
     def deploy(self, name: str, **variables: Any) -> AbstractContextManager[Changeable]:  # noqa: ANN401 - Terraform
         """Apply another instance of the root, destroyed when the context ends.

@@ -2,55 +2,85 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
+import secrets
+import time
 from typing import TYPE_CHECKING, Any, Self
 
 import boto3
+from botocore.exceptions import BotoCoreError, ClientError
 
+from integration_tests.harness.cloudwatch import Logs
+from integration_tests.harness.stage_url import StageUrlError, stage_url
+from integration_tests.harness.table import ROOM_PREFIX, ConnectionsTable
 from integration_tests.targets.aws import Aws
-from integration_tests.targets.interface import Capability, Deployment, Target, TargetError
+from integration_tests.targets.interface import Capability, Caveat, Deployment, Target, TargetError
+from integration_tests.targets.probe import ProbeError, probe
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
     from types import TracebackType
 
-LACKS = {
+LACKS: Mapping[Capability | Caveat, str] = {
     Capability.DEPLOYMENT: "A live stage is never changed by the tests.",
-    Capability.TIME_LIMITS: "A run does not last that long.",
+    Caveat.TIME_LIMITS: "A run does not last that long.",
     Capability.DEATHS: "AWS lets nobody kill a function's environment.",
-    Capability.QUOTAS: "They are shared with everything else in the account, so they are not used up.",
+    Caveat.QUOTAS: "They are shared with everything else in the account, so they are not used up.",
 }
 BLACK_BOX = (
     "Needs credentials and `--outputs FILE` with what `terraform output -json` prints; a URL alone is a black box."
 )
-LACKS_WITH_QUEUE = {
-    **LACKS,
+UNCOUNTED: Mapping[Capability | Caveat, str] = {
     Capability.COUNTED_RECEIPTS: (
         "With queued delivery a receipt says that the message is safe, not whom it has reached; load runs wait for it."
     ),
 }
+LACKS_WITH_QUEUE = {**LACKS, **UNCOUNTED}
 LACKS_WITH_URL_ALONE = {**LACKS, Capability.TABLE: BLACK_BOX, Capability.LOGS: BLACK_BOX, Capability.METRICS: BLACK_BOX}
+NEEDED_OUTPUTS = {
+    Capability.TABLE: ("connections_table_name", "shards_per_room", "management_endpoint"),
+    Capability.LOGS: ("log_group_names",),
+    Capability.METRICS: ("api_id", "stage_name", "sendmessage_function_arn"),
+}
+"""Outputs without which a capability is missing: a configuration around the modules may hand on fewer."""
 
 
 class Live(Target):
-    """A stage that somebody deployed, reached by its URL or by the outputs of its Terraform configuration."""
+    """A stage that somebody deployed, reached by its URL or by the outputs of its Terraform configuration.
+
+    Args:
+        websocket_url: The stage's URL; None to take the one in the outputs.
+        outputs_file: What ``terraform output -json`` printed; None for a stage known by its URL alone.
+
+    Raises:
+        TargetError: Neither names a stage, the URL is none, or the file or the AWS profile cannot be used.
+    """
 
     name = "live"
     default_connections = 20
 
     def __init__(self, websocket_url: str | None, outputs_file: Path | None) -> None:
         outputs = read_outputs(outputs_file) if outputs_file else {}
-        url = websocket_url or outputs.get("websocket_url")
-        if not url:
+        given = websocket_url or outputs.get("websocket_url")
+        if not given:
             raise TargetError(
                 "the live target needs a stage: give --websocket-url wss://..., or --outputs FILE with what "
                 "`terraform output -json` prints"
             )
+        try:
+            url = stage_url(str(given))
+        except StageUrlError as error:
+            raise TargetError(str(error)) from error
         endpoint = os.environ.get("ROOMCAST_MANAGEMENT_ENDPOINT") or outputs.get("management_endpoint")
         self.deployment = Deployment(url, endpoint, outputs)
-        self.aws = Aws(boto3.Session(region_name=region_of(outputs))) if outputs else None
+        try:
+            self.aws = Aws(boto3.Session(region_name=region_of(outputs))) if outputs else None
+        except BotoCoreError as error:
+            raise TargetError(f"AWS cannot be used: {error}") from error
+        self._has_queue = bool(outputs.get("fanout_queue_url"))
 
     def __enter__(self) -> Self:
         return self
@@ -60,11 +90,52 @@ class Live(Target):
     ) -> None:
         return None
 
-    def lacks(self) -> Mapping[Capability, str]:
-        """Return what would change the stage, harm its neighbours or take hours, and what a URL or a queue hides."""
+    def check(self) -> None:
+        """Do one handshake and send one message; with outputs, read the table and the logs once.
+
+        The receipt shows whether the stage has queued delivery, which a URL does not tell.
+
+        Raises:
+            TargetError: The stage, or what the outputs name, cannot be used.
+        """
+        room = f"{ROOM_PREFIX}probe-{secrets.token_hex(6)}"
+        try:
+            receipt = asyncio.run(probe(self.deployment.websocket_url, room))
+        except ProbeError as error:
+            raise TargetError(f"{self.deployment.websocket_url} {error}; no test was run") from error
+        self._has_queue = "queued" in receipt
+        try:
+            asyncio.run(self._read(room))
+        except (BotoCoreError, ClientError) as error:
+            raise TargetError(
+                f"what the outputs name cannot be read with these credentials ({error}); no test was run"
+            ) from error
+
+    async def _read(self, room: str) -> None:
+        lacks = self.lacks()
         if self.aws is None:
-            return LACKS_WITH_URL_ALONE
-        return LACKS_WITH_QUEUE if self.deployment.outputs.get("fanout_queue_url") else LACKS
+            return
+        if Capability.TABLE not in lacks:
+            await ConnectionsTable.of_stage(self.aws.dynamodb, self.deployment.outputs).members(room)
+        if Capability.LOGS not in lacks:
+            await Logs(self.aws.logs, [*self.deployment.outputs["log_group_names"].values()]).lines(time.time(), room)
+
+    def lacks(self) -> Mapping[Capability | Caveat, str]:
+        """Return what would change the stage, harm its neighbours or take hours, and what a URL or a queue hides."""
+        known = LACKS_WITH_URL_ALONE if self.aws is None else {**LACKS, **missing_in(self.deployment.outputs)}
+        return {**known, **UNCOUNTED} if self._has_queue else known
+
+
+def missing_in(outputs: Mapping[str, Any]) -> dict[Capability | Caveat, str]:
+    """Return the capabilities for which an output is missing, each with the reason."""
+    missing = {
+        capability: [name for name in names if not outputs.get(name)] for capability, names in NEEDED_OUTPUTS.items()
+    }
+    return {
+        capability: f"Needs the outputs {', '.join(names)}, which the outputs file does not hold."
+        for capability, names in missing.items()
+        if names
+    }
 
 
 def read_outputs(file: Path) -> dict[str, Any]:
@@ -78,11 +149,11 @@ def read_outputs(file: Path) -> dict[str, Any]:
         return {name: output["value"] for name, output in document.items()}
     except OSError as error:
         raise TargetError(f"the outputs file cannot be read: {error}") from error
-    except (ValueError, AttributeError, TypeError, KeyError) as error:
+    except (ValueError, AttributeError, TypeError, KeyError, RecursionError) as error:
         raise TargetError(f"{file} does not hold what `terraform output -json` prints") from error
 
 
 def region_of(outputs: Mapping[str, Any]) -> str | None:
     """Return the region in the table's ARN (``arn:partition:dynamodb:region:account:table/name``), or None."""
-    parts = outputs.get("connections_table_arn", "").split(":")
+    parts = str(outputs.get("connections_table_arn", "")).split(":")
     return parts[3] if len(parts) >= 6 else None

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Self
 from integration_tests.targets import emulator
 from integration_tests.targets.deployment import STAGE_PATH, Instance, Place, applied
 from integration_tests.targets.emulator import BUILD, REPOSITORY, Emulator
-from integration_tests.targets.interface import Capability, Target
+from integration_tests.targets.interface import Capability, Caveat, Target
 from scripts import process_table
 
 if TYPE_CHECKING:
@@ -92,14 +92,14 @@ class Local(Target):
             for guard in guards:
                 guard.communicate()
 
-    def lacks(self) -> Mapping[Capability, str]:
+    def lacks(self) -> Mapping[Capability | Caveat, str]:
         """Return what an emulator, even corrected, cannot show."""
         version = emulator.version_of(emulator.lambda_python())
         if version == emulator.LAMBDA_PYTHON:
             return LACKS
         found, wanted = (".".join(map(str, each or ("?",))) for each in (version, emulator.LAMBDA_PYTHON))
-        note = f"{LACKS[Capability.RUNTIME]} That is {found}, because {wanted} was not found."
-        return {**LACKS, Capability.RUNTIME: note}
+        note = f"{LACKS[Caveat.RUNTIME]} That is {found}, because {wanted} was not found."
+        return {**LACKS, Caveat.RUNTIME: note}
 
     @contextmanager
     def deploy(self, name: str, **variables: Any) -> Iterator[Instance]:  # noqa: ANN401 - any Terraform value
@@ -136,11 +136,11 @@ def place_of(running: Emulator) -> Place:
     return Place(running.aws, running.url, find_websocket_url)
 
 
-LACKS = {
-    Capability.TIME_LIMITS: "MiniStack is corrected to have them, but a run does not last that long.",
-    Capability.QUOTAS: "MiniStack has none; the throttling of stage and routes it is corrected to have.",
-    Capability.RUNTIME: "MiniStack runs functions as ordinary processes of this machine, with its own Python.",
+LACKS: Mapping[Capability | Caveat, str] = {
+    Caveat.TIME_LIMITS: "MiniStack is corrected to have them, but a run does not last that long.",
+    Caveat.QUOTAS: "MiniStack has none; the throttling of stage and routes it is corrected to have.",
+    Caveat.RUNTIME: "MiniStack runs functions as ordinary processes of this machine, with its own Python.",
     Capability.METRICS: "MiniStack makes no metrics of what its services and the functions do.",
-    Capability.EXPIRY: "MiniStack deletes expired items within a minute; DynamoDB takes up to days.",
-    Capability.SPEED: "One process on this machine stands for all of AWS.",
+    Caveat.EXPIRY: "MiniStack deletes expired items within a minute; DynamoDB takes up to days.",
+    Caveat.SPEED: "One process on this machine stands for all of AWS.",
 }

@@ -17,7 +17,7 @@ from localstack_client.config import get_service_endpoint
 from integration_tests.harness.deadlines import scaled
 from integration_tests.targets.aws import Aws
 from integration_tests.targets.deployment import Instance, Place, applied
-from integration_tests.targets.interface import Capability, Target, TargetError
+from integration_tests.targets.interface import Capability, Caveat, Target, TargetError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -60,7 +60,7 @@ class LocalStack(Target):
     ) -> None:
         self._undo.close()
 
-    def lacks(self) -> Mapping[Capability, str]:
+    def lacks(self) -> Mapping[Capability | Caveat, str]:
         """Return what LocalStack's documentation and issues say it does not show."""
         return LACKS
 
@@ -114,15 +114,15 @@ def reachable_from_functions(endpoint_url: str) -> str:
     return parts._replace(netloc=f"{LOOPBACK_NAME}:{parts.port or 4566}").geturl()
 
 
-LACKS = {
+LACKS: Mapping[Capability | Caveat, str] = {
     Capability.HANDSHAKE_STATUS: "LocalStack has been reported to open the connection whatever `$connect` answers.",
     Capability.SIZE_LIMITS: "LocalStack is not documented to enforce API Gateway's limits.",
-    Capability.TIME_LIMITS: "LocalStack closes no connection after 10 minutes or 2 hours.",
-    Capability.PERMISSIONS: "LocalStack enforces IAM only when told to, and its form of these ARNs has differed.",
+    Caveat.TIME_LIMITS: "LocalStack closes no connection after 10 minutes or 2 hours.",
+    Caveat.PERMISSIONS: "LocalStack enforces IAM only when told to, and its form of these ARNs has differed.",
     Capability.DEATHS: "The containers that LocalStack runs functions in belong to it.",
-    Capability.QUOTAS: "LocalStack is not documented to have any.",
-    Capability.RUNTIME: "LocalStack runs functions in containers of this machine.",
+    Caveat.QUOTAS: "LocalStack is not documented to have any.",
+    Caveat.RUNTIME: "LocalStack runs functions in containers of this machine.",
     Capability.METRICS: "LocalStack fills only some of AWS's metrics.",
-    Capability.EXPIRY: "LocalStack does not delete expired items at DynamoDB's pace.",
-    Capability.SPEED: "One machine stands for all of AWS.",
+    Caveat.EXPIRY: "LocalStack does not delete expired items at DynamoDB's pace.",
+    Caveat.SPEED: "One machine stands for all of AWS.",
 }

@@ -9,7 +9,7 @@ import re
 from pathlib import Path
 
 from integration_tests.targets import live, local, localstack
-from integration_tests.targets.interface import Capability
+from integration_tests.targets.interface import Capability, Caveat
 
 README = Path(__file__).resolve().parents[1] / "README.md"
 BEGIN = "<!-- matrix: written by `python -m integration_tests.targets.matrix` -->\n"
@@ -23,10 +23,8 @@ COLUMNS = {
 
 
 def table() -> str:
-    """Return the table: one row for each capability, one column for each target."""
-    body = [
-        [capability.value, *(lacks.get(capability, "yes") for lacks in COLUMNS.values())] for capability in Capability
-    ]
+    """Return the table: one row for each capability and each caveat, one column for each target."""
+    body = [[each.value, *(lacks.get(each, "yes") for lacks in COLUMNS.values())] for each in [*Capability, *Caveat]]
     rows = [["shown is", *COLUMNS], ["---"] * (1 + len(COLUMNS)), *body]
     return "".join(f"| {' | '.join(row)} |\n" for row in rows)
 

@@ -20,6 +20,7 @@ VALUES = {
     "management_endpoint": ENDPOINT,
     "connections_table_arn": "arn:aws:dynamodb:eu-central-1:111122223333:table/chat",
     "connections_table_name": "chat",
+    "shards_per_room": 1,
     "log_group_names": {"connect": "/aws/lambda/chat-connect"},
 }
 
@@ -63,6 +64,42 @@ def test_stage_with_a_queue_gives_receipts_that_count_nobody(outputs: Path, tmp_
 
     assert Capability.COUNTED_RECEIPTS in create_target("live", outputs_file=queued).lacks()
     assert Capability.COUNTED_RECEIPTS not in create_target("live", outputs_file=outputs).lacks()
+
+
+def test_outputs_that_are_not_handed_on_are_named_where_they_are_missed(outputs: Path, tmp_path: Path) -> None:
+    """A configuration around the modules may have outputs of its own choice."""
+    fewer = tmp_path / "fewer.json"
+    values = json.loads(outputs.read_text())
+    fewer.write_text(json.dumps({name: values[name] for name in ("websocket_url", "connections_table_arn")}))
+
+    lacks = create_target("live", outputs_file=fewer).lacks()
+
+    assert "connections_table_name, shards_per_room" in lacks[Capability.TABLE]
+    assert "log_group_names" in lacks[Capability.LOGS]
+    assert "sendmessage_function_arn" in lacks[Capability.METRICS]
+
+
+@pytest.mark.parametrize("url", [f"{URL}?token=swordfish", ENDPOINT, "localhost", "ws://example.com/live"])
+def test_what_is_no_stages_url_is_refused_wherever_it_comes_from(outputs: Path, url: str) -> None:
+    values = json.loads(outputs.read_text())
+    outputs.write_text(json.dumps({**values, "websocket_url": {"value": url}}))
+
+    for arguments in ((url,), (None, outputs)):
+        with pytest.raises(TargetError) as refusal:
+            create_target("live", *arguments)
+        assert "swordfish" not in str(refusal.value)
+
+
+def test_unknown_profile_is_named(outputs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_PROFILE", "nobody-s")
+
+    with pytest.raises(TargetError, match="nobody-s"):
+        create_target("live", outputs_file=outputs)
+
+
+def test_unknown_target_is_refused_with_the_names_of_those_there_are() -> None:
+    with pytest.raises(TargetError, match="'mars'; there are live, local, localstack"):
+        create_target("mars")
 
 
 def test_given_url_is_preferred_to_the_one_in_the_outputs(outputs: Path) -> None:

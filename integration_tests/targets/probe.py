@@ -1,0 +1,108 @@
+"""One handshake and one message: whether a stage can be tested at all, told in seconds and in one sentence."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import secrets
+from typing import Any
+
+from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus
+
+from integration_tests.harness.client import Client
+from integration_tests.harness.deadlines import scaled
+
+HANDSHAKE_WITHIN = 15.0
+"""Seconds for the handshake: a function that is started for it takes one or two, and API Gateway waits at most 29."""
+ANSWERED_WITHIN = 15.0
+"""Seconds for the message and its receipt: with queued delivery, a second function may have to be started."""
+LONGEST_QUOTE = 80
+"""Characters that are repeated of what the stage said."""
+
+
+class ProbeError(Exception):
+    """The stage cannot be tested; the message goes on after the stage's URL."""
+
+
+async def probe(url: str, room: str) -> dict[str, Any]:
+    """Join a room, send one message, and wait until it has come back and been acknowledged.
+
+    Args:
+        url: The stage's URL.
+        room: A room that nobody uses.
+
+    Returns:
+        The receipt.
+
+    Raises:
+        ProbeError: The handshake failed, or the message was not answered as Roomcast answers.
+    """
+    client = await handshake(url, room)
+    try:
+        receipt = await round_trip(client)
+    except ProbeError:
+        await client.abort()  # such a stage may not answer a closing handshake either
+        raise
+    await client.close()
+    return receipt
+
+
+async def handshake(url: str, room: str) -> Client:
+    """Connect.
+
+    Raises:
+        ProbeError: The stage cannot be reached, or refuses.
+    """
+    try:
+        return await Client.connect(url, room, within=HANDSHAKE_WITHIN)
+    except InvalidStatus as refusal:
+        raise ProbeError(f"refused the handshake with status {refusal.response.status_code}") from refusal
+    except InvalidHandshake as error:
+        raise ProbeError(f"does not speak WebSocket ({error})") from error
+    except TimeoutError as error:
+        raise ProbeError(f"did not answer the handshake within {scaled(HANDSHAKE_WITHIN):g} s") from error
+    except (OSError, EOFError, ValueError) as error:  # ValueError: a name that cannot be a host's
+        raise ProbeError(f"cannot be reached ({type(error).__name__}: {error})") from error
+
+
+async def round_trip(client: Client) -> dict[str, Any]:
+    """Send a message to a room of one's own and take what comes: the message and the receipt, in either order.
+
+    Raises:
+        ProbeError: Something else came, or not both in time.
+    """
+    text, message_id = f"probe {secrets.token_hex(8)}", secrets.token_hex(8)
+    answers: list[str] = []
+    failure = ""
+    try:
+        async with asyncio.timeout(scaled(ANSWERED_WITHIN)):
+            await client.say(text, id=message_id)
+            while len(answers) < 2:
+                answers.append((await client.receive(within=ANSWERED_WITHIN)).text)
+    except (TimeoutError, AssertionError):
+        failure = (
+            f"did not answer a message in full within {scaled(ANSWERED_WITHIN):g} s"
+            if client.is_open
+            else f"closed the connection (code {client.connection.close_code}) when it was sent a message"
+        )
+    except ConnectionClosed as error:
+        failure = f"closed the connection when it was sent a message ({error})"
+    receipts = [receipt for answer in answers if (receipt := receipt_of(answer, message_id))]
+    strange = [answer for answer in answers if answer != text and not receipt_of(answer, message_id)]
+    if strange:
+        raise ProbeError(f"answered a message with {strange[0][:LONGEST_QUOTE]!r}")
+    if failure:
+        came = ["the message", "no receipt"] if text in answers else ["a receipt" if receipts else "nothing"]
+        raise ProbeError(f"{failure}: {' and '.join(came)} came")
+    if text not in answers or not receipts:
+        raise ProbeError("answered a message twice in the same way, where the message and a receipt were due")
+    return receipts[0]
+
+
+def receipt_of(text: str, message_id: str) -> dict[str, Any] | None:
+    """Return the receipt that a text is for this message, or None if it is none."""
+    try:
+        receipt = json.loads(text)["receipt"]
+        return receipt if receipt["id"] == message_id else None
+    except (ValueError, TypeError, KeyError):
+        return None

@@ -1,0 +1,146 @@
+"""What a run against a stage that cannot be tested looks like: one sentence, status 4, seconds."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import re
+import sys
+import time
+from typing import NamedTuple
+
+import pytest
+
+from integration_tests.harness.deadlines import TOLD_AFTER, scaled
+from integration_tests.targets.emulator import REPOSITORY
+from integration_tests.targets.interface import Capability
+from integration_tests.targets.live import Live
+from integration_tests.targets.probe import ANSWERED_WITHIN, HANDSHAKE_WITHIN, ProbeError, probe
+from integration_tests.targets.tests.hostile import stage
+
+UNUSABLE = {
+    "hang": "did not answer the handshake within",
+    "refuse": "refused the handshake with status 403",
+    "http": "refused the handshake with status 200",
+    "close": r"closed the connection \(code 1011\) when it was sent a message",
+    "mute": "did not answer a message in full within .* nothing came",
+    "no receipt": "did not answer a message in full within .* the message and no receipt came",
+    "nothing but a receipt": "did not answer a message in full within .* a receipt came",
+    "echo": 'answered a message with \'{"action"',
+    "error": 'answered a message with \'{"error".*unavailable',
+    "gateway error": 'answered a message with \'{"message".*Internal server error',
+    "cut": "answered a message with 'probe ",
+    "another's receipt": 'answered a message with \'{"receipt"',
+    "duplicate": "twice in the same way",
+    "two receipts": "twice in the same way",
+}
+PYTEST = """
+import sys, pytest
+from integration_tests.harness import deadlines
+deadlines.TOLD_AFTER = float(sys.argv[1])
+sys.exit(pytest.main(sys.argv[2:]))
+"""
+IN_A_HURRY = 0.1
+"""For the deadlines of a run of its own, which are what is waited for here."""
+
+
+class Run(NamedTuple):
+    """A finished run of pytest.
+
+    Attributes:
+        status: Its exit status.
+        output: What it printed, errors included.
+        seconds: How long it took.
+    """
+
+    status: int
+    output: str
+    seconds: float
+
+
+async def pytest_against(url: str, *tests: str, told_after: float = TOLD_AFTER) -> Run:
+    """Run tests, those of the routes if none are named, against a stage and in a process of their own."""
+    options = ["-p", "no:cacheprovider", "--target", "live", "--websocket-url", url]
+    began = time.monotonic()
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-c", PYTEST, str(told_after), *options, *(tests or ("integration_tests/routes",))),
+        cwd=REPOSITORY,
+        env={**os.environ, "TIMEOUT_FACTOR": f"{IN_A_HURRY * scaled(1):g}"},
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
+    )
+    output, _ = await process.communicate()
+    assert process.returncode is not None
+    return Run(process.returncode, output.decode(), time.monotonic() - began)
+
+
+@pytest.fixture(autouse=True)
+def _in_a_hurry(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A stage that never answers is waited for, so that wait is short."""
+    monkeypatch.setattr("integration_tests.targets.probe.HANDSHAKE_WITHIN", HANDSHAKE_WITHIN * IN_A_HURRY)
+    monkeypatch.setattr("integration_tests.targets.probe.ANSWERED_WITHIN", ANSWERED_WITHIN * IN_A_HURRY)
+
+
+@pytest.mark.parametrize("kind", UNUSABLE)
+async def test_stage_that_cannot_be_tested_is_described_in_a_sentence(kind: str) -> None:
+    async with stage(kind) as url:
+        with pytest.raises(ProbeError, match=UNUSABLE[kind]) as error:
+            await probe(url, "room")
+
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("url", ["ws://127.0.0.1:9/live", "wss://nowhere.invalid/live", f"wss://{'x' * 70}.com/live"])
+async def test_host_that_cannot_be_reached_is_described_in_a_sentence(url: str) -> None:
+    with pytest.raises(ProbeError, match="cannot be reached"):
+        await probe(url, "room")
+
+
+@pytest.mark.parametrize(("kind", "counted"), [("healthy", True), ("queued", False)])
+async def test_receipt_shows_whether_there_is_a_queue(kind: str, counted: bool) -> None:
+    async with stage(kind) as url:
+        live = Live(url, None)
+        await asyncio.to_thread(live.check)
+
+    assert (Capability.COUNTED_RECEIPTS not in live.lacks()) is counted
+    assert Capability.TABLE in live.lacks()
+
+
+@pytest.mark.parametrize("kind", ["hang", "refuse", "mute", "error"])
+async def test_run_against_it_ends_at_once_with_one_sentence_and_status_4(kind: str) -> None:
+    async with stage(kind) as url:
+        run = await pytest_against(url)
+
+    (sentence,) = [line for line in run.output.splitlines() if line.startswith("ERROR")]
+    assert sentence.startswith(f"ERROR: {url} ")
+    assert sentence.endswith("no test was run")
+    assert run.status == pytest.ExitCode.USAGE_ERROR
+    assert "Traceback" not in run.output
+    assert "passed" not in run.output
+    assert run.seconds < scaled(20)
+
+
+async def test_run_in_which_every_test_is_skipped_is_red() -> None:
+    async with stage("queued") as url:
+        run = await pytest_against(url, "integration_tests/guarantees/test_paging.py")
+
+    assert run.status == pytest.ExitCode.NO_TESTS_COLLECTED
+    assert "Not one test ran on the target 'live', so this run proves nothing." in run.output
+
+
+async def test_run_without_a_test_of_the_stage_is_red_and_asks_nobody() -> None:
+    run = await pytest_against("ws://127.0.0.1:9/live", "integration_tests/harness/tests")
+
+    assert run.status == pytest.ExitCode.NO_TESTS_COLLECTED
+    assert "passed" not in run.output
+
+
+async def test_long_wait_is_told_on_the_terminal_while_it_lasts() -> None:
+    """This stage answers no `whoami`, so the wait for it is one that ends at its deadline."""
+    async with stage("healthy") as url:
+        run = await pytest_against(url, "integration_tests/routes/test_whoami.py", told_after=0.1)
+
+    assert run.status == pytest.ExitCode.TESTS_FAILED
+    assert re.search(
+        r"^waiting for a message \(client :\d+ in room .*\): 0 s of at most \d+ s$", run.output, re.MULTILINE
+    )
