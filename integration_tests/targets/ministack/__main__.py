@@ -10,6 +10,8 @@ MODULES = (
     "frames",
     "headers",
     "workers",
+    "updates",
+    "log_groups",
     "identifiers",
     "events",
     "integrations",
@@ -20,6 +22,7 @@ MODULES = (
     "lifetime",
     "management",
     "route_settings",
+    "tags",
     "actions",
     "sessions",
 )

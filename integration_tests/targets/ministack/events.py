@@ -57,6 +57,6 @@ def shaped(event: Event, session: Session) -> Event:
         headers = {"Host": context["domainName"], "x-api-key": "", "X-Forwarded-For": "", "x-restapi": ""}
         present["headers"] = headers
         present["multiValueHeaders"] = {name: [value] for name, value in headers.items()}
-    if variables := stages(context["apiId"])[context["stage"]].get("stageVariables"):
+    if variables := stages(context["apiId"]).get(context["stage"], {}).get("stageVariables"):
         present["stageVariables"] = variables
     return present

@@ -97,14 +97,17 @@ class Function:
         """Invoke the function with reserved concurrency, output in its log group and a process of its own.
 
         Raises:
-            Failure: the API may not invoke it, or it did not answer.
+            Failure: the API may not invoke it, it did not answer, or it or the API was deleted a moment ago.
         """
         del request_id  # Lambda's request id is not API Gateway's
-        record = {**lambda_svc._functions[self.name], "config": self.config, "code_zip": self.code_zip}
         context = event["requestContext"]
+        stored = lambda_svc._functions.get(self.name)
+        source_arn = route_arn(context["apiId"], context["stage"], context["routeKey"])
+        if stored is None or source_arn is None:
+            raise Failure(status=500)
+        record = {**stored, "config": self.config, "code_zip": self.code_zip}
         qualifier = None if self.qualifier == "$LATEST" else self.qualifier
         function_arn = lambda_svc._policy_resource_arn(self.name, qualifier)
-        source_arn = route_arn(context["apiId"], context["stage"], context["routeKey"])
         if not permissions.permits(record["policy"], function_arn, source_arn):
             logger.warning("%s has no permission to invoke %s", source_arn, function_arn)
             raise Failure(status=500)

@@ -18,7 +18,10 @@ def stages(api_id: str) -> dict[str, dict[str, Any]]:
     return found
 
 
-def route_arn(api_id: str, stage: str, route_key: str) -> str:
-    """Return the ARN that API Gateway names as its source when a route invokes a function."""
-    _, account, region = apigateway._api_owner(api_id)
+def route_arn(api_id: str, stage: str, route_key: str) -> str | None:
+    """Return the ARN that API Gateway names as its source when a route invokes a function; None without an API."""
+    owner = apigateway._api_owner(api_id)
+    if owner is None:
+        return None
+    _, account, region = owner
     return str(execute_api_route_arn(region, account, api_id, stage, route_key))

@@ -71,7 +71,9 @@ def admits(api_id: str, stage: str, route_key: str) -> bool:
     A route's own settings inherit nothing from the stage's default, and an absent limit is no limit; Terraform writes
     an unset one as 0, which blocks everything.
     """
-    stage_settings = stages(api_id)[stage]
+    stage_settings = stages(api_id).get(stage)
+    if stage_settings is None:
+        return True  # deleted a moment ago; integrations.py answers
     settings = stage_settings["routeSettings"].get(route_key, stage_settings["defaultRouteSettings"])
     rate, burst = settings.get("throttlingRateLimit"), settings.get("throttlingBurstLimit")
     if rate is None or burst is None:

@@ -107,6 +107,7 @@ def deploy(
     permission: str | None = "{api}/*",
     integration: Mapping[str, Any] | None = None,
     stage: Mapping[str, Any] | None = None,
+    allowed: str | None = "logs:CreateLogGroup",
 ) -> Api:
     """Create a function and a WebSocket API whose routes invoke it.
 
@@ -120,6 +121,7 @@ def deploy(
         permission: Source ARN of the invoke permission, after ``{api}``'s place is taken; None for no permission.
         integration: Further parameters of CreateIntegration.
         stage: Further parameters of CreateStage.
+        allowed: The one action that the function's role allows; None for none.
     """
     functions, gateway = client("lambda", endpoint), client("apigatewayv2", endpoint)
     name = f"probe-{secrets.token_hex(4)}"
@@ -128,7 +130,7 @@ def deploy(
     function_arn = functions.create_function(
         FunctionName=name,
         Runtime="python3.13",
-        Role=create_role(endpoint, name),
+        Role=create_role(endpoint, name, allowed),
         Handler="probe.handler",
         Timeout=timeout,
         Code={"ZipFile": zipped(handler)},
@@ -161,12 +163,20 @@ def deploy(
     return Api(endpoint, name, records, api_id, route_ids)
 
 
-def create_role(endpoint: str, name: str) -> str:
-    """Create a role that Lambda may take and that permits nothing, and return its ARN."""
-    statement = {"Effect": "Allow", "Principal": {"Service": "lambda.amazonaws.com"}, "Action": "sts:AssumeRole"}
-    trust = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
-    arn: str = client("iam", endpoint).create_role(RoleName=name, AssumeRolePolicyDocument=trust)["Role"]["Arn"]
+def create_role(endpoint: str, name: str, allowed: str | None = None) -> str:
+    """Create a role that Lambda may take and that permits one action, or nothing, and return its ARN."""
+    iam = client("iam", endpoint)
+    trust = {"Effect": "Allow", "Principal": {"Service": "lambda.amazonaws.com"}, "Action": "sts:AssumeRole"}
+    arn: str = iam.create_role(RoleName=name, AssumeRolePolicyDocument=policy(trust))["Role"]["Arn"]
+    if allowed is not None:
+        document = policy({"Effect": "Allow", "Action": allowed, "Resource": "*"})
+        iam.put_role_policy(RoleName=name, PolicyName="probe", PolicyDocument=document)
     return arn
+
+
+def policy(statement: Mapping[str, Any]) -> str:
+    """Return a policy of one statement."""
+    return json.dumps({"Version": "2012-10-17", "Statement": [statement]})
 
 
 def create_route(gateway: Any, api_id: str, integration_id: str, key: str, *, two_way: bool) -> str:

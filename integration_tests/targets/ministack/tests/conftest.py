@@ -57,9 +57,15 @@ def running(module: str, directory: Path, **environment: str) -> Iterator[str]:
 
 
 @pytest.fixture(scope="session")
-def corrected(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def log_of_corrected(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What the corrected MiniStack prints."""
+    return tmp_path_factory.mktemp("corrected") / "log"
+
+
+@pytest.fixture(scope="session")
+def corrected(log_of_corrected: Path) -> Iterator[str]:
     """URL of a corrected MiniStack."""
-    with running(CORRECTED, tmp_path_factory.mktemp("corrected")) as url:
+    with running(CORRECTED, log_of_corrected.parent) as url:
         yield url
 
 

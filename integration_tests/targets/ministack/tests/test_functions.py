@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import json
+from pathlib import Path
 from typing import TYPE_CHECKING
 
+import pytest
+
 from integration_tests.harness.deadlines import eventually, scaled
-from integration_tests.targets.ministack.tests.apis import ANSWER_OK, RECORD, client, deploy
+from integration_tests.targets.ministack.tests.apis import ANSWER_OK, RECORD, client, deploy, zipped
 from integration_tests.targets.ministack.tests.conftest import CORRECTED, running
 from integration_tests.targets.ministack.tests.test_handshake import handshake
 from integration_tests.targets.ministack.tests.test_messages import error_frame, received
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
     from integration_tests.targets.ministack.tests.apis import Api
 
@@ -40,6 +43,15 @@ def handler(event, context):
     time.sleep(0.05)
     record({{"process": os.getpid(), "botocore": "botocore" in sys.modules}})
     return {{"statusCode": 200}}
+"""
+WAIT_FOR_A_FILE = f"""{RECORD}
+import time
+
+def handler(event, context):
+    record(os.getpid())
+    while not pathlib.Path(os.environ["RECORDS"], event["body"]).exists():
+        time.sleep(0.01)
+    return {{"statusCode": 200, "body": "went on"}}
 """
 PRINT = """
 print("loading")
@@ -133,6 +145,105 @@ async def test_output_is_in_the_functions_log_group(
     async with plain.connect():
         pass
     assert await printed(plain) == []
+
+
+async def test_log_group_is_made_only_with_the_right_to(
+    on_corrected: Callable[..., Api], on_plain: Callable[..., Api]
+) -> None:
+    for make, made in ((on_corrected, False), (on_plain, True)):
+        api = make(PRINT, allowed="dynamodb:GetItem")
+        invoke(api)
+        assert bool(log_groups(api)) is made
+
+
+async def test_log_group_that_is_there_is_written_to_and_once_deleted_stays_so(
+    on_corrected: Callable[..., Api],
+) -> None:
+    api = on_corrected(PRINT, allowed=None)
+    logs = client("logs", api.endpoint)
+    logs.create_log_group(logGroupName=f"/aws/lambda/{api.function}")
+    invoke(api)
+    assert "serving" in await printed(api)
+    logs.delete_log_group(logGroupName=f"/aws/lambda/{api.function}")
+    invoke(api)
+    assert log_groups(api) == []
+
+
+def invoke(api: Api) -> None:
+    """Invoke the function and wait for its end."""
+    event = json.dumps({"requestContext": {"eventType": "MESSAGE"}})
+    client("lambda", api.endpoint).invoke(FunctionName=api.function, Payload=event)
+
+
+def log_groups(api: Api) -> list[str]:
+    """Return the names of the function's log groups."""
+    prefix = f"/aws/lambda/{api.function}"
+    groups = client("logs", api.endpoint).describe_log_groups(logGroupNamePrefix=prefix)["logGroups"]
+    return [group["logGroupName"] for group in groups]
+
+
+def update_code(api: Api) -> None:
+    """Give the function other code."""
+    client("lambda", api.endpoint).update_function_code(FunctionName=api.function, ZipFile=zipped(ANSWER_OK))
+
+
+def update_configuration(api: Api) -> None:
+    """Give the function another time-out."""
+    client("lambda", api.endpoint).update_function_configuration(FunctionName=api.function, Timeout=20)
+
+
+def delete(api: Api) -> None:
+    """Delete the function."""
+    client("lambda", api.endpoint).delete_function(FunctionName=api.function)
+
+
+@pytest.mark.parametrize("change", [update_code, update_configuration, delete])
+async def test_an_invocation_outlives_an_update(
+    on_corrected: Callable[..., Api], change: Callable[[Api], None]
+) -> None:
+    api = on_corrected(WAIT_FOR_A_FILE, routes=["$default"], two_way=True, timeout=30)
+    async with api.connect() as socket:
+        await socket.send("go on")
+        await eventually(api.number_recorded, 1, within=10)
+        await asyncio.to_thread(change, api)
+        (api.records / "go on").touch()
+        assert await received(socket) == "went on"
+    (process,) = api.recorded()
+    await eventually(lambda: asyncio.to_thread(is_alive, process), False, within=10)
+
+
+async def test_plain_ministack_kills_an_invocation_with_an_update(on_plain: Callable[..., Api]) -> None:
+    api = on_plain(WAIT_FOR_A_FILE, routes=["$default"], timeout=30)
+    async with api.connect() as socket:
+        await socket.send("go on")
+        await eventually(api.number_recorded, 1, within=10)
+        await asyncio.to_thread(update_code, api)
+        (api.records / "go on").touch()
+        assert await received(socket) == "Worker process died"
+
+
+async def test_next_invocation_runs_what_was_updated(on_corrected: Callable[..., Api]) -> None:
+    api = on_corrected(WAIT_FOR_A_FILE, routes=["$default"], two_way=True, timeout=30)
+    async with api.connect() as socket:
+        await socket.send("go on")
+        await eventually(api.number_recorded, 1, within=10)
+        changed = zipped(WAIT_FOR_A_FILE.replace("went on", "is new"))
+        await asyncio.to_thread(
+            client("lambda", api.endpoint).update_function_code, FunctionName=api.function, ZipFile=changed
+        )
+        (api.records / "at once").touch()
+        await socket.send("at once")
+        assert await received(socket) == "is new"
+        (api.records / "go on").touch()
+        assert await received(socket) == "went on"
+
+
+def is_alive(process: int) -> bool:
+    """Whether a process runs; a zombie does not."""
+    try:
+        return "\nState:\tZ" not in Path(f"/proc/{process}/status").read_text()
+    except OSError:
+        return False
 
 
 async def printed(api: Api) -> list[str]:

@@ -7,12 +7,14 @@ import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from websockets.exceptions import ConnectionClosed
 
 from integration_tests.harness.deadlines import eventually, scaled
-from integration_tests.targets.ministack.tests.apis import ANSWER_OK, RECORD_EVENTS
+from integration_tests.targets.ministack.tests.apis import ANSWER_OK, RECORD_EVENTS, STAGE, client
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
     from websockets.asyncio.client import ClientConnection
 
@@ -103,11 +105,117 @@ async def test_an_unroutable_message_is_forbidden(on_corrected: Callable[..., Ap
             assert await error_frame(socket) == "Forbidden"
 
 
+UNREADABLE = {
+    "nested-lists": '{"action":"chat","data":' + "[" * 12_000 + "]" * 12_000 + "}",
+    "nested-objects": '{"action":' + '{"a":' * 5_000 + "1" + "}" * 5_000 + "}",
+    "never-closed": "[" * 30_000,
+    "digits": '{"action":"chat","data":' + "9" * 20_000 + "}",
+    "action-of-digits": '{"action":' + "9" * 20_000 + "}",
+    "half-a-pair": r'{"action":"\ud800"}',
+    "nul": "\0",
+    "nul-in-a-string": '{"action":"a\0b"}',
+    "no-number": '{"action":NaN}',
+    "infinite": '{"action":1e999}',
+    "empty": "",
+}
+
+
+@pytest.mark.parametrize("message", UNREADABLE.values(), ids=UNREADABLE)
+async def test_what_cannot_be_read_goes_to_default(on_corrected: Callable[..., Api], message: str) -> None:
+    async with on_corrected(ANSWER_WITH_BODY, two_way=True, routes=["$default"]).connect() as socket:
+        await socket.send(message)
+        assert await received(socket) == f"you said {message}"
+        await socket.send("hello")
+        assert await received(socket) == "you said hello"
+
+
+async def test_plain_ministack_ends_the_connection(on_plain: Callable[..., Api]) -> None:
+    async with on_plain(ANSWER_WITH_BODY, routes=["$default"]).connect() as socket:
+        await socket.send(UNREADABLE["nested-lists"])
+        with pytest.raises(ConnectionClosed):
+            await received(socket)
+
+
 async def test_plain_ministack_ignores_an_unroutable_message(on_plain: Callable[..., Api]) -> None:
     async with on_plain(ANSWER_WITH_BODY, routes=["chat"]).connect() as socket:
         await socket.send("not JSON")
         await socket.send('{"action": "chat"}')
         assert (await received(socket)).startswith("you said")
+
+
+def text_of(log: Path) -> str:
+    """Return what a log holds."""
+    return log.read_text(encoding="utf-8")
+
+
+def delete_stage(api: Api) -> None:
+    """Delete the stage."""
+    client("apigatewayv2", api.endpoint).delete_stage(ApiId=api.api_id, StageName=STAGE)
+
+
+def delete_api(api: Api) -> None:
+    """Delete the whole API."""
+    client("apigatewayv2", api.endpoint).delete_api(ApiId=api.api_id)
+
+
+@pytest.mark.parametrize("delete", [delete_stage, delete_api])
+async def test_clients_of_a_deleted_stage_are_answered(
+    on_corrected: Callable[..., Api], delete: Callable[[Api], None], log_of_corrected: Path
+) -> None:
+    api = on_corrected(RECORD_EVENTS)
+    written = text_of(log_of_corrected)
+    async with api.connect() as socket, api.connect() as other:
+        delete(api)
+        for _ in range(2):
+            await socket.send("hello")
+            assert await error_frame(socket) == "Forbidden"
+        await other.close()
+    async with on_corrected(ANSWER_OK).connect():  # whose end comes after that of the others
+        pass
+    assert event_types(api) == ["CONNECT", "CONNECT"]
+    assert "Traceback" not in text_of(log_of_corrected).removeprefix(written)
+
+
+async def test_stage_of_another_name_does_not_serve_the_old_ones_clients(on_corrected: Callable[..., Api]) -> None:
+    api = on_corrected(ANSWER_WITH_BODY, two_way=True)
+    gateway = client("apigatewayv2", api.endpoint)
+    deployment_id = gateway.get_stage(ApiId=api.api_id, StageName=STAGE)["DeploymentId"]
+    async with api.connect() as before:
+        gateway.create_stage(ApiId=api.api_id, StageName="v2", DeploymentId=deployment_id)
+        delete_stage(api)
+        async with api.connect(stage="v2") as after:
+            await before.send("hello")
+            await after.send("hello")
+            assert await error_frame(before) == "Forbidden"
+            assert await received(after) == "you said hello"
+
+
+async def test_route_deleted_meanwhile_is_answered_for(on_corrected: Callable[..., Api]) -> None:
+    api = on_corrected(ANSWER_WITH_BODY, two_way=True, routes=["chat", "$default"])
+    gateway = client("apigatewayv2", api.endpoint)
+    async with api.connect() as socket:
+        gateway.delete_route(ApiId=api.api_id, RouteId=api.route_ids["chat"])
+        await socket.send('{"action":"chat"}')
+        assert await received(socket) == 'you said {"action":"chat"}'
+        gateway.delete_route(ApiId=api.api_id, RouteId=api.route_ids["$default"])
+        await socket.send('{"action":"chat"}')
+        assert await error_frame(socket) == "Forbidden"
+
+
+async def test_function_deleted_meanwhile_is_answered_for(on_corrected: Callable[..., Api]) -> None:
+    api = on_corrected(ANSWER_WITH_BODY, two_way=True)
+    async with api.connect() as socket:
+        client("lambda", api.endpoint).delete_function(FunctionName=api.function)
+        await socket.send("hello")
+        assert await error_frame(socket) == "Internal server error"
+
+
+async def test_plain_ministack_serves_a_deleted_stage(on_plain: Callable[..., Api]) -> None:
+    api = on_plain(ANSWER_WITH_BODY)
+    async with api.connect() as socket:
+        delete_stage(api)
+        await socket.send("hello")
+        assert await received(socket) == "you said hello"
 
 
 async def test_default_serves_neither_connect_nor_disconnect(on_corrected: Callable[..., Api]) -> None:
