@@ -19,7 +19,6 @@ from itertools import islice
 from typing import TYPE_CHECKING, NamedTuple
 
 from roomcast.aws_http import (
-    CONNECT_SECONDS,
     IDLE_LIMIT_SECONDS,
     Connection,
     Credentials,
@@ -27,6 +26,7 @@ from roomcast.aws_http import (
     SignedRequests,
     Signer,
     TransportError,
+    UnresolvedError,
     backoff_seconds,
 )
 from roomcast.http_parser import ProtocolError, Response, empty_success
@@ -65,6 +65,12 @@ CONNECTION_COST_SECONDS = 0.001
 
 BUSY_FACTOR = 10
 """When answers take this many times as long as the quickest one, more connections would only wait for each other."""
+
+FIRST_REQUEST_SECONDS = 2.0
+"""As ``REQUEST_SECONDS``, on a connection that was unused for so long that it may have gone silent."""
+
+LOOK_UP_CHECK_SECONDS = 0.005
+"""How often it is asked whether the resolver has answered while there is other work."""
 
 LOOK_AHEAD = 1_000
 """How many recipients are pulled at a time."""
@@ -250,6 +256,7 @@ class _FanOut:
         self._connecting = 0
         self._stuck = 0
         self._connect_failures = 0
+        self._certificate_failures = 0
         self._connect_not_before = 0.0
 
         self._gone = _Batches(on_gone)
@@ -391,8 +398,14 @@ class _FanOut:
         return backlog
 
     def _open(self, now: float) -> None:
+        # With nothing else to do it can wait for the resolver.
+        wait_until = now if self._busy or self._connecting else self._stop_at
         try:
-            self._lines.open()
+            self._lines.open(wait_until)
+        except UnresolvedError as error:
+            if wait_until > now:
+                self._report.transport_error = self._report.transport_error or str(error)
+            self._connect_not_before = now + LOOK_UP_CHECK_SECONDS
         except (OSError, TransportError) as error:
             self._connect_failed(error, now)
         else:
@@ -479,10 +492,12 @@ class _FanOut:
 
     def _connect_failed(self, error: Exception, now: float) -> None:
         self._report.transport_error = self._report.transport_error or str(error)
-        if isinstance(error, ssl.SSLCertVerificationError) and not self._busy and not self._lines.idle:
-            # Another try would find the same certificate.
-            self._stop_at = self._next_check = now
         self._connect_failures += 1
+        if isinstance(error, ssl.SSLCertVerificationError) and not self._lines.endpoint.alternatives:
+            # A new look-up may find other addresses; another one after that would find the same certificates.
+            self._certificate_failures += 1
+            if self._certificate_failures > 1 and not self._busy and not self._lines.idle:
+                self._stop_at = self._next_check = now
         if self._connect_failures > 1 and not self._lines.endpoint.alternatives:
             self._connect_not_before = now + _pause(self._connect_failures)
 
@@ -602,11 +617,16 @@ class _Line(Connection):
 
     __slots__ = ("post", "sent_at", "watched")
 
-    def __init__(self, endpoint: Endpoint) -> None:
+    def __init__(self, endpoint: Endpoint, deadline: float) -> None:
         self.post: _Post | None = None
+        super().__init__(endpoint, deadline)
         self.sent_at = time.monotonic()
-        super().__init__(endpoint)
         self.watched = self.interest
+
+    def is_overdue_after_idling(self, now: float) -> bool:
+        """Whether an answer takes so long that the connection must have gone silent while it was not used."""
+        waited = now - self.sent_at
+        return FIRST_REQUEST_SECONDS < waited <= REQUEST_SECONDS and self.idled(self.sent_at)
 
 
 class _Lines:
@@ -620,26 +640,37 @@ class _Lines:
         self.latency = 0.0
         self.mean_latency = 0.0
         self._latency_is_guessed = True
-        self._selector = selectors.DefaultSelector()
+        self._selector: selectors.BaseSelector = selectors.DefaultSelector()
+        self._is_closed = False
 
     def begin(self) -> None:
         """Start a fan-out: close what the server has closed since the last one, or has been idle for too long."""
         self._latency_is_guessed = True
+        if self._is_closed:
+            self._selector, self._is_closed = selectors.DefaultSelector(), False
         readable = self.ready(0)
         oldest = time.time() - IDLE_LIMIT_SECONDS
         for line in list(self.all):
             if line.used_at < oldest or (line in readable and not line.usable()):
                 self.drop(line)
 
-    def open(self) -> None:
+    def open(self, deadline: float) -> None:
         """Begin to open a connection.
+
+        Args:
+            deadline: How long the resolver may take, in seconds of ``time.monotonic``.
 
         Raises:
             OSError: It was refused at once.
+            UnresolvedError: The resolver has not answered by the deadline.
             TransportError: The host name does not resolve.
         """
-        line = _Line(self.endpoint)
-        self._selector.register(line, line.interest, line)
+        line = _Line(self.endpoint, deadline)
+        try:
+            self._selector.register(line, line.interest, line)
+        except BaseException:
+            line.close()
+            raise
         self.all.add(line)
 
     def watch(self, line: _Line) -> None:
@@ -655,7 +686,9 @@ class _Lines:
     def overdue(self, now: float) -> list[_Line]:
         """Lines that have been connecting or waiting for an answer for too long."""
         late = [line for line in self.all if line.post is not None and now - line.sent_at > REQUEST_SECONDS]
-        late += [line for line in self.all if not line.established and now - line.sent_at > CONNECT_SECONDS]
+        late += [line for line in self.all if line.post is not None and line.is_overdue_after_idling(now)]
+        connect_seconds = self.endpoint.connect_seconds
+        late += [line for line in self.all if not line.established and now - line.sent_at > connect_seconds]
         # It may be this process that was late: the caller's code runs within the fan-out, and Lambda shares CPUs.
         ready = self.ready(0) if late else []
         return [line for line in late if line not in ready]
@@ -685,9 +718,11 @@ class _Lines:
             self.drop(line)
 
     def close(self) -> None:
-        """Close all connections."""
+        """Close all connections; the next fan-out may open new ones."""
         for line in list(self.all):
             self.drop(line)
+        self._selector.close()
+        self._is_closed = True
 
 
 class _Bucket:

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import socket
 import threading
 import time
 from typing import TYPE_CHECKING, Any
 
+import botocore.auth
 import pytest
 import trustme
+from botocore.credentials import Credentials
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from roomcast import aws_http
@@ -276,33 +279,6 @@ def test_the_next_address_is_tried(
     assert look_ups == [("localhost", server.port)]
 
 
-def test_addresses_are_looked_up_again_after_a_minute(monkeypatch: pytest.MonkeyPatch) -> None:
-    look_ups = []
-
-    def resolve(*_: object, **__: object) -> list[tuple[Any, ...]]:
-        look_ups.append(1)
-        return [(socket.AF_INET, 1, 6, "", ("127.0.0.1", len(look_ups)))]
-
-    now = time.monotonic()
-    monkeypatch.setattr(socket, "getaddrinfo", resolve)
-    monkeypatch.setattr(time, "monotonic", lambda: now)
-    endpoint = Endpoint("https://example")
-    assert {endpoint.address().socket_address[1] for _ in range(3)} == {1}
-    now += aws_http.ADDRESS_LIFETIME_SECONDS
-    assert endpoint.address().socket_address[1] == 2
-
-
-def test_an_address_is_avoided_only_while_there_is_another(monkeypatch: pytest.MonkeyPatch) -> None:
-    found = [(socket.AF_INET, 1, 6, "", ("127.0.0.1", port)) for port in (1, 2)]
-    monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: found)
-    endpoint = Endpoint("https://example")
-    first, second = endpoint.address(), endpoint.address()
-    assert first != second
-    endpoint.avoid(first)
-    endpoint.avoid(second)
-    assert {endpoint.address() for _ in range(3)} == {second}
-
-
 @pytest.mark.usefixtures("tls")
 def test_a_certificate_of_another_authority_is_refused(connect: Callable[[HostileServer], Client]) -> None:
     with HostileServer(lambda _: say(), server_tls(trustme.CA())) as server:
@@ -319,18 +295,6 @@ def test_a_certificate_of_another_host_is_refused(connect: Callable[[HostileServ
         with pytest.raises(TransportError, match="certificate verify failed"):
             call(client)
         assert not server.requests
-
-
-def test_a_connection_that_was_idle_for_too_long_is_not_trusted(
-    tls: ssl.SSLContext, connect: Callable[[HostileServer], Client], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    with HostileServer(lambda _: say(), tls) as server:
-        client = connect(server)
-        call(client)
-        later = time.time() + aws_http.IDLE_LIMIT_SECONDS + 1
-        monkeypatch.setattr(time, "time", lambda: later)
-        call(client)
-    assert server.connections == 2
 
 
 def test_a_new_connection_resumes_the_tls_session(
@@ -373,6 +337,29 @@ def test_base_urls(url: str, host: str, port: int, path: str, host_header: str) 
     endpoint = Endpoint(url)
     assert (endpoint.host, endpoint.port, endpoint.path, endpoint.host_header) == (host, port, path, host_header)
     assert endpoint.tls == url.startswith("https:")
+
+
+@pytest.mark.parametrize(
+    "path", ["/live", "/", "/v1/chat/", "/a.b/_c-d~e", "/...", "/.well-known", "/_aws/execute-api/a1b2c3/live"]
+)
+def test_a_path_is_sent_and_signed_as_it_is(path: str) -> None:
+    """botocore, whose signatures AWS accepts, sends and signs the same path for it."""
+    signer: Any = botocore.auth.SigV4Auth(Credentials("id", "secret"), "execute-api", "eu-west-1")
+    wanted = signer._normalize_url_path(f"{path.rstrip('/')}/x")
+    assert f"{Endpoint(f'https://a.example{path}').path}/x" == wanted
+
+
+PATHS_REFUSED = (
+    ["//", "/a//b", "//a", "/a//", "/.", "/..", "/a/./b", "/a/../b", "/a/..", "/%41", "/a%2Fb", "/%", "/a%20b"],
+    ["/\u00fc", "/a b", "/a+b", "/a@b", "/a:b", "/a;b", "/a=b", "/a&b", "/a*b", "/(a)", "/a\\b", "/a?b", "/a#b"],
+    ["/a\u4e00", "/$default"],
+)
+
+
+@pytest.mark.parametrize("path", list(itertools.chain(*PATHS_REFUSED)))
+def test_a_path_that_would_be_signed_differently_is_refused(path: str) -> None:
+    with pytest.raises(ValueError, match="not a base URL"):
+        Endpoint(f"https://a.example{path}")
 
 
 @pytest.mark.parametrize(

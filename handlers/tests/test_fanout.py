@@ -17,7 +17,7 @@ import pytest
 import trustme
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
-from roomcast import fanout
+from roomcast import aws_http, fanout
 from roomcast.aws_http import IDLE_LIMIT_SECONDS
 from roomcast.fanout import DeliveryInterruptedError, Engine, Recipient, Report
 from tests.hostile_server import (
@@ -497,7 +497,7 @@ class TestConnections:
         assert report.retried == 0
 
     def test_one_that_does_not_finish_its_handshake_is_given_up(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(fanout, "CONNECT_SECONDS", 0.05)
+        monkeypatch.setattr(aws_http, "CONNECT_SECONDS", 0.05)
         # A server without TLS goes on waiting for a request line.
         with HostileServer(lambda _: say()) as server:
             engine = Engine(server.url.replace("http:", "https:"), "eu-west-1")
@@ -810,12 +810,12 @@ class TestCallers:
 class InstantLine(fanout._Line):
     """A connection that takes every request and has the answer ready at once."""
 
-    def __init__(self, endpoint: Endpoint) -> None:
+    def __init__(self, endpoint: Endpoint, deadline: float) -> None:
         # What stands in for the socket can always be written to.
         self._pipe = os.pipe()
         with mock.patch.object(socket, "socket") as fake:
             fake.return_value.connect_ex.return_value = 0
-            super().__init__(endpoint)
+            super().__init__(endpoint, deadline)
 
     def fileno(self) -> int:
         return self._pipe[1]

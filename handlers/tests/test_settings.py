@@ -112,3 +112,32 @@ def test_an_endpoint_of_the_service_goes_before_one_of_all(
     found = settings.from_environment()
 
     assert (found.dynamodb_endpoint, found.sqs_endpoint) == (dynamodb, sqs)
+
+
+@pytest.mark.parametrize(
+    ("per_room", "read", "expected"),
+    [
+        (None, None, (1, 1)),
+        ("3", None, (3, 3)),
+        ("3", "", (3, 3)),
+        ("3", "5", (3, 5)),
+        (None, "5", (1, 5)),
+        ("5", "3", (5, 5)),
+    ],
+)
+def test_as_many_shards_are_read_as_are_written_or_more(
+    monkeypatch: pytest.MonkeyPatch, per_room: str | None, read: str | None, expected: tuple[int, int]
+) -> None:
+    for name, value in (("ROOMCAST_SHARDS_PER_ROOM", per_room), ("ROOMCAST_SHARDS_READ", read)):
+        if value is not None:
+            monkeypatch.setenv(name, value)
+    found = settings.from_environment()
+
+    assert (found.shards_per_room, found.shards_read) == expected
+
+
+@pytest.mark.parametrize("number", ["0", "-1"])
+def test_a_room_has_at_least_one_shard(monkeypatch: pytest.MonkeyPatch, number: str) -> None:
+    monkeypatch.setenv("ROOMCAST_SHARDS_PER_ROOM", number)
+    with pytest.raises(ValueError, match=number):
+        settings.from_environment()
