@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
-from integration_tests.mutants.catalogue import handlers, terraform
+from integration_tests.mutants.catalogue import constants, handlers, lines, scripts, terraform
 
-PARTS = {"handlers": handlers.MUTANTS, "terraform": terraform.MUTANTS}
+PARTS = {
+    "handlers": handlers.MUTANTS,
+    "constants": constants.MUTANTS,
+    "settings and lines": lines.MUTANTS,
+    "terraform": terraform.MUTANTS,
+    "scripts": scripts.MUTANTS,
+}
 MUTANTS = tuple(mutant for mutants in PARTS.values() for mutant in mutants)

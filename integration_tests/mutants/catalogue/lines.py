@@ -1,0 +1,143 @@
+"""What functions read of their environment and print: settings, log lines, metrics, and secrets among them."""
+
+from __future__ import annotations
+
+from integration_tests.mutants.mutant import Edit, Mutant
+
+LOGS = "handlers/roomcast/logs.py"
+SETTINGS = "handlers/roomcast/settings.py"
+LOG_TESTS = "handlers/tests/test_logs.py"
+SETTING_TESTS = "handlers/tests/test_settings.py"
+PRIVACY = "handlers/tests/test_privacy.py"
+METRICS = f"{LOG_TESTS}::test_metrics_are_in_the_embedded_format"
+
+MUTANTS = (
+    Mutant(
+        "forgets the fraction of a pace",
+        (
+            Edit(
+                SETTINGS,
+                'pace=float(os.environ.get("ROOMCAST_PACE", "0"))',
+                'pace=float(int(float(os.environ.get("ROOMCAST_PACE", "0"))))',
+            ),
+        ),
+        units=(f"{SETTING_TESTS}::test_a_pace_may_be_a_fraction",),
+    ),
+    Mutant(
+        "calls China by the suffix of everywhere else",
+        (
+            Edit(
+                SETTINGS, 'suffix = os.environ.get("ROOMCAST_DNS_SUFFIX", "amazonaws.com")', 'suffix = "amazonaws.com"'
+            ),
+        ),
+        units=(f"{SETTING_TESTS}::test_a_service_is_called_in_the_functions_region_and_partition",),
+    ),
+    Mutant(
+        "lets the endpoint of all services go before one of a service",
+        (
+            Edit(
+                SETTINGS,
+                'os.environ.get(f"AWS_ENDPOINT_URL_{service.upper()}") or os.environ.get("AWS_ENDPOINT_URL")',
+                'os.environ.get("AWS_ENDPOINT_URL") or os.environ.get(f"AWS_ENDPOINT_URL_{service.upper()}")',
+            ),
+        ),
+        units=(f"{SETTING_TESTS}::test_an_endpoint_of_the_service_goes_before_one_of_all",),
+    ),
+    Mutant(
+        "takes every queue for one that keeps the order",
+        (Edit(SETTINGS, '"false") == "true"', '"false") != ""'),),
+        units=(f"{SETTING_TESTS}::test_a_queue_of_the_standard_kind_keeps_no_order",),
+    ),
+    Mutant(
+        "reads a variable that nobody sets",
+        (Edit(SETTINGS, '"ROOMCAST_SHARDS_PER_ROOM"', '"ROOMCAST_SHARDS"'),),
+        units=(
+            f"{SETTING_TESTS}::test_the_rest_is_read_too",
+            "scripts/tests/test_agreement.py::test_functions_are_given_no_variable_that_they_do_not_read",
+        ),
+    ),
+    Mutant(
+        "puts metrics into another namespace",
+        (Edit(LOGS, 'METRIC_NAMESPACE = "Roomcast"', 'METRIC_NAMESPACE = "roomcast"'),),
+        units=(METRICS,),
+    ),
+    Mutant(
+        "names a dimension that the line does not have",
+        (Edit(LOGS, '"Dimensions": [["FunctionName"]]', '"Dimensions": [["functionName"]]'),),
+        units=(METRICS,),
+    ),
+    Mutant(
+        "gives the time of metrics in seconds",
+        (Edit(LOGS, "return int(time.time() * 1000)", "return int(time.time())"),),
+        units=(METRICS, f"{LOG_TESTS}::test_a_line_says_when_how_bad_what_and_about_whom"),
+    ),
+    Mutant(
+        "measures milliseconds in seconds",
+        (Edit(LOGS, '"duration_ms": "Milliseconds"', '"duration_ms": "Seconds"'),),
+        units=(METRICS, f"{LOG_TESTS}::test_each_number_that_readme_names_is_a_metric"),
+    ),
+    Mutant(
+        "hides what is as bad as the level",
+        (Edit(LOGS, "if LEVELS.index(level) >= LEVELS", "if LEVELS.index(level) > LEVELS"),),
+        units=(f"{LOG_TESTS}::test_what_is_below_the_level_is_not_printed",),
+    ),
+    Mutant(
+        "logs the body when the table fails",
+        (
+            Edit(
+                "handlers/roomcast/routes.py",
+                'logs.write("ERROR", "the table or the queue failed", error=str(error)',
+                'logs.write("ERROR", "the table or the queue failed", body=event.body, error=str(error)',
+            ),
+        ),
+        units=(f"{PRIVACY}::test_a_message", f"{PRIVACY}::test_a_message_that_cannot_be_queued"),
+    ),
+    Mutant(
+        "logs the query string of a handshake",
+        (Edit("handlers/connect.py", '"connect", status=status,', '"connect", status=status, query=handshake.query,'),),
+        units=(f"{PRIVACY}::test_the_query_string_of_a_handshake",),
+    ),
+    Mutant(
+        "logs the room that is refused",
+        (
+            Edit(
+                "handlers/connect.py",
+                "        return 400\n",
+                '        logs.write("WARNING", "refused", room=str(handshake.query))\n        return 400\n',
+            ),
+        ),
+        units=(f"{PRIVACY}::test_the_query_string_of_a_handshake",),
+    ),
+    Mutant(
+        "logs the body of a bad queue task",
+        (Edit("handlers/fanout_worker.py", '"not a task", error=', '"not a task", body=record["body"], error='),),
+        units=(f"{PRIVACY}::test_a_queue_message_that_is_no_task",),
+    ),
+    Mutant(
+        "says what of a queue task was no number",
+        (Edit("handlers/roomcast/queue.py", "except (TypeError, ValueError) as error:", "except TypeError as error:"),),
+        units=(f"{PRIVACY}::test_a_queue_message_that_is_no_task",),
+    ),
+    Mutant(
+        "logs the message with its metrics",
+        (
+            Edit(
+                "handlers/roomcast/delivery.py",
+                'logs.write_metrics("fan-out", report.to_dict(),',
+                'logs.write_metrics("fan-out", report.to_dict(), text=fan_out.data,',
+            ),
+        ),
+        units=(f"{PRIVACY}::test_a_message", f"{PRIVACY}::test_a_queued_message"),
+    ),
+    Mutant(
+        "prints no line for a message",
+        (
+            Edit(
+                "handlers/roomcast/routes.py",
+                '    logs.write(\n        "INFO",\n        "message",',
+                '    logs.write(\n        "DEBUG",\n        "message",',
+            ),
+        ),
+        units=(f"{LOG_TESTS}::TestLinesOfHandlers::test_of_a_message",),
+    ),
+)
