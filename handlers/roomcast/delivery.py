@@ -1,7 +1,8 @@
-"""One message to many members: posts, what is deleted of the dead, and the line that says how it went."""
+"""Deliver one message to a room: post it, prune dead connections, log a summary."""
 
 from __future__ import annotations
 
+import random
 import time
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -12,8 +13,13 @@ if TYPE_CHECKING:
 
     from roomcast.rooms import Rooms
 
+    Callback = Callable[[Sequence[fanout.Recipient]], None]
+
 PRUNE_SECONDS = 2.0
-"""How long the deletion of dead members may take, for the living wait meanwhile."""
+"""Time limit for pruning, because the sender's receipt waits for it. DynamoDB deletes 2,000 members in that time."""
+
+PRUNE_BATCH = fanout.BATCH
+"""Members deleted by one transaction. Several senders prune at once: small batches seldom conflict for long."""
 
 
 class FanOut(NamedTuple):
@@ -49,37 +55,57 @@ class Delivery:
         fan_out: FanOut,
         recipients: Iterable[fanout.Recipient],
         deadline: float,
-        on_failed: Callable[[Sequence[fanout.Recipient]], None] | None = None,
+        on_failed: Callback | None = None,
+        stragglers: fanout.Stragglers = fanout.NO_STRAGGLERS,
     ) -> fanout.Report:
-        """Post a message to each recipient.
+        """Post a message to each recipient, then prune those that are dead.
 
         Args:
             fan_out: The message.
             recipients: Members of its room, pulled as they are posted to.
             deadline: Latest end, in seconds of ``time.monotonic``.
-            on_failed: Called with batches of recipients that could not be reached in time.
+            on_failed: Called with batches of recipients that could not be reached.
+            stragglers: What becomes of recipients that the others need not wait for.
 
         Raises:
             fanout.DeliveryInterruptedError: Reading ``recipients`` failed; those before have been served.
         """
-        table_answers = True
+        gone: list[fanout.Recipient] = []
+        try:
+            return self.post(fan_out, recipients, deadline, gone.extend, on_failed, stragglers)
+        finally:
+            self.prune(fan_out, gone, deadline)
 
-        def prune(gone: Sequence[fanout.Recipient]) -> None:
-            nonlocal table_answers
-            # The sender has just spoken: whatever the answer to its post was, it is not dead.
-            dead = [recipient for recipient in gone if recipient.connection_id != fan_out.sender]
-            if not table_answers:
-                return
-            try:
-                self._table.prune(fan_out.room, dead, min(deadline, time.monotonic() + PRUNE_SECONDS))
-            except aws_json.ServiceError as error:
-                # The next send or time to live will find these and those to come.
-                table_answers = False
-                logs.write("WARNING", "dead members stay for now", error=str(error), members=len(dead))
+    def post(  # noqa: PLR0913, PLR0917 - what one delivery needs
+        self,
+        fan_out: FanOut,
+        recipients: Iterable[fanout.Recipient],
+        deadline: float,
+        on_gone: Callback,
+        on_failed: Callback | None = None,
+        stragglers: fanout.Stragglers = fanout.NO_STRAGGLERS,
+    ) -> fanout.Report:
+        """Post a message to each recipient, as ``deliver`` does, without pruning.
 
+        Args:
+            fan_out: The message.
+            recipients: Members of its room, pulled as they are posted to.
+            deadline: Latest end, in seconds of ``time.monotonic``.
+            on_gone: Called with batches of recipients that are dead, for ``prune``.
+            on_failed: Called with batches of recipients that could not be reached.
+            stragglers: What becomes of recipients that the others need not wait for.
+
+        Raises:
+            fanout.DeliveryInterruptedError: Reading ``recipients`` failed; those before have been served.
+        """
         try:
             report = self._connections.deliver(
-                recipients, fan_out.data.encode(), deadline=deadline, on_gone=prune, on_failed=on_failed
+                recipients,
+                fan_out.data.encode(),
+                deadline=deadline,
+                on_gone=on_gone,
+                on_failed=on_failed,
+                stragglers=stragglers,
             )
         except fanout.DeliveryInterruptedError as error:
             logs.write("ERROR", "the members could not be read", error=str(error.__cause__))
@@ -88,6 +114,28 @@ class Delivery:
         _log(fan_out, report)
         return report
 
+    def prune(self, fan_out: FanOut, gone: Sequence[fanout.Recipient], deadline: float) -> None:
+        """Delete dead members from the table for up to ``PRUNE_SECONDS``; the next send finds those that stay.
+
+        Args:
+            fan_out: The message that they were found dead with.
+            gone: The dead members.
+            deadline: Latest end, in seconds of ``time.monotonic``.
+        """
+        # The sender has just spoken: whatever the answer to its post was, it is not dead.
+        dead = [recipient for recipient in gone if recipient.connection_id != fan_out.sender]
+        # Several senders find the same dead members at once. In an order of its own, each conflicts less.
+        random.shuffle(dead)
+        until = min(deadline, time.monotonic() + PRUNE_SECONDS)
+        for start in range(0, len(dead), PRUNE_BATCH):
+            try:
+                self._table.prune(fan_out.room, dead[start : start + PRUNE_BATCH], until)
+            except aws_json.ServiceError as error:
+                logs.write("WARNING", "dead members stay for now", error=str(error), members=len(dead) - start)
+                return
+
 
 def _log(fan_out: FanOut, report: fanout.Report) -> None:
     logs.write_metrics("fan-out", report.to_dict(), request_id=fan_out.request_id)
+    if report.refused_status:
+        logs.write("ERROR", "posts are refused", status=report.refused_status, request_id=fan_out.request_id)

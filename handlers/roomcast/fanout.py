@@ -40,14 +40,33 @@ MINIMUM_AGE_TO_PRUNE = 35.0
 """Seconds. A younger connection that is answered with 410 may still be connecting: its ``$connect`` may take 29 s."""
 
 NOT_OPEN_RETRY_SECONDS = 3.0
-"""For how long a connection that may still be connecting is tried again."""
+"""For how long a connection that may still be connecting is tried again: most handshakes end within a second, a cold
+start of ``$connect`` included, and the sender's receipt waits meanwhile."""
 
-BUFFER_FULL_TRIES = 10
-"""How often a connection that alone is answered with 429, since its client does not read, is tried: for some 3 s. Tries
-count, not time: a post may have waited for its turn behind a whole room."""
+TRIES_ALONE = 10
+"""How often a connection is tried that alone is refused (429 because its client does not read, or 5xx) while others get
+the message: for some 3 s with the pauses below. Fewer would give up a client that pauses for a second, more would hold
+up the receipt. Tries count, not time: a post may have waited for its turn behind a whole room."""
+
+OTHERS_REFUSED = 1 / 4
+"""A refusal is meant for one connection alone when at most so many others, for each delivery since its last try, wait
+because they were refused, too. Ten such refusals in a row happen by chance to one post in ten million."""
+
+MAXIMUM_COPIES = 2
+"""How often a post is sent that is not answered: each copy may have been delivered."""
+
+REFUSALS_TO_STOP = 150
+"""After so many refusals that no retry can change, such as 403, and nothing else, the others would be refused too."""
 
 REQUEST_SECONDS = 5.0
-"""How long an answer may take before the connection is given up and the post tried again."""
+"""How long an answer may take before the connection is given up and the post tried again: API Gateway answers within
+hundredths of a second, and what is later is lost far more often than late."""
+
+LAST_ANSWER_SECONDS = 1.5
+"""How old a post is at least when it is given up because ``patience`` ended: its copy may be delivered already."""
+
+QUIET_SECONDS = 0.001
+"""A connection that was idle for longer is looked at before it is used: what waits there answers no request."""
 
 STUCK_SECONDS = 0.5
 """A connection that has waited so long for an answer is counted out when it is asked whether another one would pay."""
@@ -56,9 +75,13 @@ RESERVE_SECONDS = 0.5
 """What is left until the deadline when the last posts are given up, so that the caller can say so; at most a tenth."""
 
 BACKOFF_BASE_SECONDS = 0.05
+"""Upper end of the first pause: a few times what an answer takes."""
+
 BACKOFF_CAP_SECONDS = 1.0
+"""Upper end of every pause: with longer ones, a recipient would have only a few tries in an invocation of 29 s."""
+
 CHECK_SECONDS = 0.1
-"""How often time-outs and the share of throttled posts are looked at."""
+"""How often time-outs, stragglers and the share of throttled posts are looked at."""
 
 CONNECTION_COST_SECONDS = 0.001
 """CPU time of a new TLS connection: as much as that of some 40 messages."""
@@ -96,6 +119,28 @@ class Recipient(NamedTuple):
     shard: int = 0
 
 
+class Stragglers(NamedTuple):
+    """What becomes of recipients that others need not wait for.
+
+    Attributes:
+        on_late: Called, instead of ``on_failed``, with recipients for which only time was over.
+        on_silent: Called, instead of ``on_late``, with those that may have the message: a post was not answered.
+        patience: When the others have been reached, seconds to wait for the last few, which are late then; ``None`` to
+            wait until the deadline.
+        presume_alone: Whether others have been reached before: then a recipient that is refused is so for itself.
+        copies: How many copies of the message the recipients may have been sent before.
+    """
+
+    on_late: Callback | None = None
+    on_silent: Callback | None = None
+    patience: float | None = None
+    presume_alone: bool = False
+    copies: int = 0
+
+
+NO_STRAGGLERS = Stragglers()
+
+
 class Report:
     """What became of a message; ``recipients`` is the sum of ``delivered``, ``gone`` and ``failed``.
 
@@ -104,6 +149,7 @@ class Report:
         delivered: API Gateway took the message for them.
         gone: Their connection does not exist: not any more, or not yet.
         failed: Not delivered, although they may be connected.
+        late: Those of ``failed`` for which only time was over: another fan-out may reach them.
         retried: Posts that were sent again.
         throttled: Posts that were answered with 429.
         connections_opened: New connections to API Gateway.
@@ -122,6 +168,7 @@ class Report:
         "duration_ms",
         "failed",
         "gone",
+        "late",
         "recipients",
         "refused_status",
         "retried",
@@ -134,6 +181,7 @@ class Report:
         self.delivered = 0
         self.gone = 0
         self.failed = 0
+        self.late = 0
         self.retried = 0
         self.throttled = 0
         self.connections_opened = 0
@@ -171,7 +219,8 @@ class Engine:
         endpoint_url: Callback base URL, such as ``https://{api}.execute-api.{region}.amazonaws.com/{stage}``.
         region: Region to sign for.
         pace: Posts per second, 0 for as many as possible. What one second leaves unused, a burst may use in the next.
-        max_connections: Upper limit of connections; Lambda allows 1,024 open files.
+        max_connections: Upper limit of connections; Lambda allows 1,024 open files, which the function's other
+            connections and logs share.
 
     Raises:
         ValueError: The URL is not a base URL.
@@ -183,7 +232,7 @@ class Engine:
         self._bucket = _Bucket(pace)
         self._lines = _Lines(self._endpoint, max_connections)
 
-    def deliver(
+    def deliver(  # noqa: PLR0913 - what one fan-out needs
         self,
         recipients: Iterable[Recipient],
         data: bytes,
@@ -191,16 +240,21 @@ class Engine:
         deadline: float,
         on_gone: Callback | None = None,
         on_failed: Callback | None = None,
+        stragglers: Stragglers = NO_STRAGGLERS,
     ) -> Report:
         """Post a message to every recipient and wait for every answer.
+
+        A recipient is given up before the deadline when it alone is refused ``TRIES_ALONE`` times while others get the
+        message, when it may have been sent ``MAXIMUM_COPIES``, or when its status is one that no retry can change.
 
         Args:
             recipients: Pulled as they are needed, so they may be read from a database meanwhile.
             data: The message: UTF-8, at most 128 KB.
             deadline: Latest end, in seconds of ``time.monotonic``; the last moments before it are left to the caller.
-            on_gone: Called with up to 50 recipients at a time that are certainly dead, before this method returns. Like
-                the iterable, it must not use the engine.
+            on_gone: Called with up to 50 recipients at a time that are certainly dead, before this method returns. The
+                living wait meanwhile. Like the iterable, it must not use the engine.
             on_failed: Called likewise with those that count as failed.
+            stragglers: What becomes of those that the others need not wait for.
 
         Raises:
             DeliveryInterruptedError: The iterable or a callback raised an exception; it is the cause.
@@ -214,7 +268,8 @@ class Engine:
             {},
             data,
         )
-        return _FanOut(self._lines, self._bucket, requests, data, recipients, deadline, on_gone, on_failed).run()
+        outcomes = _Outcomes(on_gone, on_failed, stragglers)
+        return _FanOut(self._lines, self._bucket, requests, data, recipients, deadline, outcomes, stragglers).run()
 
     def close(self) -> None:
         """Close all connections; the engine can be used on."""
@@ -232,8 +287,8 @@ class _FanOut:
         data: bytes,
         recipients: Iterable[Recipient],
         deadline: float,
-        on_gone: Callback | None,
-        on_failed: Callback | None,
+        outcomes: _Outcomes,
+        stragglers: Stragglers,
     ) -> None:
         self._started = time.monotonic()
         self._reserve = min(RESERVE_SECONDS, (deadline - self._started) / 10)
@@ -259,9 +314,15 @@ class _FanOut:
         self._certificate_failures = 0
         self._connect_not_before = 0.0
 
-        self._gone = _Batches(on_gone)
-        self._failed = _Batches(on_failed)
+        self._outcomes = outcomes
+        self._patience = stragglers.patience
+        self._copies = stragglers.copies
+        self._throttled = _Refusals(presumed=stragglers.presume_alone)
+        self._erring = _Refusals(presumed=stragglers.presume_alone)
         self._malformed: list[Recipient] = []
+        self._refused = 0
+        self._patience_ends = 0.0
+        self._is_ending = False
 
     def run(self) -> Report:
         """Serve everybody; see ``Engine.deliver``."""
@@ -273,14 +334,13 @@ class _FanOut:
             self._give_up()
             if report.delivered:
                 for recipient in self._malformed:
-                    self._gone.add(recipient)
-            self._gone.hand_over()
-            self._failed.hand_over()
+                    self._outcomes.gone.add(recipient)
+            self._outcomes.hand_over()
         finally:
             self._lines.drop_unfinished()
         report.duration_ms = round((time.monotonic() - self._started) * 1000, 3)
         report.cpu_ms = round((time.process_time() - cpu) * 1000, 3)
-        error = self._error or self._gone.error or self._failed.error
+        error = self._error or self._outcomes.error()
         if error is not None:
             raise DeliveryInterruptedError(report) from error
         return report
@@ -296,7 +356,11 @@ class _FanOut:
                 self._pull()
                 if not self._busy and not self._fresh and not self._again:
                     return
-            for line in self._wait(now):
+            ready = self._wait(now)
+            if self._lines.idle:
+                # Before one of them is given a post, for which this would be taken as the answer.
+                self._drop_talkative(ready)
+            for line in ready:
                 # Work on one line may have given another one a post, and found it broken.
                 if line in self._lines.all:
                     self._advance(line)
@@ -311,12 +375,22 @@ class _FanOut:
         while idle:
             if bucket.limited and bucket.wait(now):
                 return
+            line = idle[-1]
+            if now - line.idle_since > QUIET_SECONDS and not line.usable():
+                self._lines.drop(line)
+                continue
             post = self._next_post(now)
             if post is None:
                 return
             if bucket.limited:
                 bucket.take()
             self._send(idle.pop(), post)
+
+    def _drop_talkative(self, ready: Sequence[_Line]) -> None:
+        """Drop idle connections on which something has come: it is no answer to any request."""
+        for line in ready:
+            if line.post is None and line.established:
+                self._lost(line, ProtocolError("an answer to nothing"))
 
     def _next_post(self, now: float) -> _Post | None:
         # Nobody waits for others to be tried again.
@@ -418,6 +492,24 @@ class _FanOut:
         for line in self._lines.overdue(now):
             self._lost(line, TimeoutError("timed out"))
         self._stuck = self._lines.waiting_since(now - STUCK_SECONDS)
+        if self._patience is not None and not self._is_ending:
+            self._be_patient(self._patience, now)
+        if self._is_ending and not self._lines.waiting_for_less_than(LAST_ANSWER_SECONDS, now):
+            self._stop_at = self._next_check = now
+
+    def _be_patient(self, patience: float, now: float) -> None:
+        """Stop trying again once only stragglers have been left for long enough."""
+        report = self._report
+        left = self._busy + len(self._again)
+        few = left <= report.delivered + report.gone and not self._throttle.general
+        if not self._exhausted or self._fresh or not few:
+            self._patience_ends = 0.0
+        elif not self._patience_ends:
+            self._patience_ends = now + patience
+        elif now >= self._patience_ends:
+            self._is_ending = True
+            while self._again:
+                self._give_up_late(self._again.pop()[2])
 
     # What happens on one connection.
 
@@ -444,8 +536,12 @@ class _FanOut:
     def _established(self, line: _Line) -> None:
         now = time.monotonic()
         self._connecting -= 1
-        self._connect_failures = 0
         self._report.connections_opened += 1
+        if not line.usable():
+            self._lines.drop(line)
+            self._connect_failed(ProtocolError("an answer to nothing"), now)
+            return
+        self._connect_failures = 0
         if not self._lines.latency:
             # Until there is an answer: it will take at least as long as it took to connect.
             self._lines.latency = now - line.sent_at
@@ -461,18 +557,21 @@ class _FanOut:
         line.post = None
         self._busy -= 1
         if answer.keep_alive:
+            line.idle_since = now
             self._lines.idle.append(line)
         else:
             self._lines.drop(line)
         if 200 <= answer.status < 300:
             self._report.delivered += 1
             self._lines.observe(now - line.sent_at)
+            if post.trouble is not None:
+                self._settle(post.trouble)
         else:
             self._not_delivered(post, answer, now)
         self._dispatch(now)
 
     def _lost(self, line: _Line, error: Exception) -> None:
-        """A connection is of no more use."""
+        """Drop a broken connection and try the post that it carried again."""
         now = time.monotonic()
         post, line.post = line.post, None
         closed_while_idle = line.answers > 0 and not line.answering and not isinstance(error, TimeoutError)
@@ -480,11 +579,7 @@ class _FanOut:
         if post is not None:
             self._busy -= 1
             self._report.transport_error = self._report.transport_error or str(error)
-            if closed_while_idle and not post.resent:
-                post.resent = True
-                self._retry(post, now, 0.0)
-            else:
-                self._back_off(post, now)
+            self._unanswered(post, error, now, closed_while_idle=closed_while_idle)
         elif not line.established:
             self._connecting -= 1
             self._lines.endpoint.avoid(line.address)
@@ -501,64 +596,110 @@ class _FanOut:
         if self._connect_failures > 1 and not self._lines.endpoint.alternatives:
             self._connect_not_before = now + _pause(self._connect_failures)
 
-    # What an answer means.
+    # What an answer means, or that there is none.
+
+    def _unanswered(self, post: _Post, error: Exception, now: float, *, closed_while_idle: bool) -> None:
+        """Try a post again whose connection broke or went silent."""
+        trouble = post.trouble = post.trouble or _Trouble(self._copies)
+        if closed_while_idle and not trouble.resent:
+            trouble.resent = True
+            self._retry(post, now, 0.0)
+        elif isinstance(error, TimeoutError):
+            trouble.copies += 1
+            if trouble.copies >= MAXIMUM_COPIES:
+                self._fail(post)
+            else:
+                self._back_off(post, trouble.copies, now)
+        else:
+            self._refusal(post, trouble.errors, self._erring, now)
 
     def _not_delivered(self, post: _Post, answer: Response, now: float) -> None:
         status = answer.status
+        trouble = post.trouble = post.trouble or _Trouble(self._copies)
         if status == 410:
-            self._not_there(post, now)
+            self._not_there(post, trouble, now)
         elif status == 429:
             self._report.throttled += 1
-            self._not_taken(post, now, _retry_after(answer))
+            self._refusal(post, trouble.throttled, self._throttled, now, _retry_after(answer))
         elif status == 408 or status >= 500:
-            self._back_off(post, now, _retry_after(answer))
+            self._refusal(post, trouble.errors, self._erring, now, _retry_after(answer))
         elif status == 400:
+            self._settle(trouble)
             self._report.gone += 1
             # No id of a connection. But should it be the message that displeases, the room must not be emptied for it:
             # these are handed over only if somebody else was delivered the same message.
             if len(self._malformed) < BATCH:
                 self._malformed.append(post.recipient)
         else:
-            self._report.refused_status = self._report.refused_status or status
-            self._fail(post.recipient)
+            self._forbidden(post, status, now)
 
-    def _not_there(self, post: _Post, now: float) -> None:
+    def _forbidden(self, post: _Post, status: int, now: float) -> None:
+        """Count a refusal that no retry can change; when there is nothing else, stop."""
+        report = self._report
+        report.refused_status = report.refused_status or status
+        self._refused += 1
+        self._fail(post)
+        if self._refused >= REFUSALS_TO_STOP and not report.delivered + report.gone:
+            report.complete = report.complete and self._exhausted
+            self._exhausted = True
+            self._stop_at = self._next_check = now
+
+    def _not_there(self, post: _Post, trouble: _Trouble, now: float) -> None:
         """A connection is closed, or not open yet."""
         if time.time() - post.recipient.connected_at / 1000 >= MINIMUM_AGE_TO_PRUNE:
+            self._settle(trouble)
             self._report.gone += 1
-            self._gone.add(post.recipient)
+            self._outcomes.gone.add(post.recipient)
             return
-        post.attempts += 1
-        post.not_open_until = post.not_open_until or now + NOT_OPEN_RETRY_SECONDS
+        trouble.missing += 1
+        trouble.missing_until = trouble.missing_until or now + NOT_OPEN_RETRY_SECONDS
         # The last try comes at the very end of that time: so whoever gets one message by it also gets those sent later.
-        pause = min(_pause(post.attempts), post.not_open_until - now)
-        if now < post.not_open_until and now + pause < self._stop_at:
+        pause = min(_pause(trouble.missing), trouble.missing_until - now)
+        if now < trouble.missing_until and now + pause < self._stop_at:
             self._retry(post, now, pause)
         else:
+            self._settle(trouble)
             self._report.gone += 1
 
-    def _not_taken(self, post: _Post, now: float, at_least: float) -> None:
-        """Too many posts; or this one connection's buffer is full, for which nobody else shall wait."""
-        if post.attempts + 1 >= BUFFER_FULL_TRIES and not self._throttle.general:
-            self._fail(post.recipient)
+    def _refusal(self, post: _Post, own: _OwnRefusals, all_: _Refusals, now: float, at_least: float = 0.0) -> None:
+        """Try again what was refused, but not for ever if it alone is."""
+        all_.judge(own, self._report.delivered)
+        if own.alone >= TRIES_ALONE:
+            self._fail(post)
         else:
-            self._back_off(post, now, at_least)
+            self._back_off(post, own.tries, now, at_least)
 
-    def _back_off(self, post: _Post, now: float, at_least: float = 0.0) -> None:
-        post.attempts += 1
-        pause = max(at_least, _pause(post.attempts))
+    def _back_off(self, post: _Post, attempt: int, now: float, at_least: float = 0.0) -> None:
+        pause = max(at_least, _pause(attempt))
         if now + pause < self._stop_at:
             self._retry(post, now, pause)
         else:
-            self._fail(post.recipient)
-
-    def _fail(self, recipient: Recipient) -> None:
-        self._report.failed += 1
-        self._failed.add(recipient)
+            self._give_up_late(post)
 
     def _retry(self, post: _Post, now: float, pause: float) -> None:
+        if self._is_ending:
+            self._give_up_late(post)
+            return
         self._report.retried += 1
         heapq.heappush(self._again, (now + pause, self._report.retried, post))
+
+    def _give_up_late(self, post: _Post) -> None:
+        """Count a recipient as failed for which time is over."""
+        copies = self._copies if post.trouble is None else post.trouble.copies
+        outcomes = self._outcomes
+        self._report.late += 1
+        self._fail(post, outcomes.silent if copies > self._copies else outcomes.late)
+
+    def _fail(self, post: _Post, batches: _Batches | None = None) -> None:
+        self._report.failed += 1
+        if post.trouble is not None:
+            self._settle(post.trouble)
+        (batches or self._outcomes.failed).add(post.recipient)
+
+    def _settle(self, trouble: _Trouble) -> None:
+        """Forget the trouble of a recipient whose outcome is known."""
+        self._throttled.waiting -= trouble.throttled.tries > 0
+        self._erring.waiting -= trouble.errors.tries > 0
 
     # The end.
 
@@ -566,14 +707,44 @@ class _FanOut:
         """Count as failed whoever has not been served, be it that time is over."""
         for line in self._lines.all:
             if line.post is not None:
-                self._fail(line.post.recipient)
+                self._give_up_unanswered(line.post)
         while self._again:
-            self._fail(self._again.pop()[2].recipient)
+            self._give_up_late(self._again.pop()[2])
         while self._fresh or (not self._exhausted and time.monotonic() < self._stop_at + self._reserve / 2):
             self._pull()
             while self._fresh:
-                self._fail(self._fresh.popleft())
+                self._give_up_late(_Post(self._fresh.popleft()))
         self._report.complete = self._report.complete and self._exhausted
+
+    def _give_up_unanswered(self, post: _Post) -> None:
+        trouble = post.trouble = post.trouble or _Trouble(self._copies)
+        trouble.copies += 1
+        if trouble.copies >= MAXIMUM_COPIES:
+            self._fail(post)
+        else:
+            self._give_up_late(post)
+
+
+class _Outcomes:
+    """Recipients that were not reached, by the reason."""
+
+    def __init__(self, on_gone: Callback | None, on_failed: Callback | None, stragglers: Stragglers) -> None:
+        self.gone = _Batches(on_gone)
+        self.failed = _Batches(on_failed)
+        self.late = self.failed if stragglers.on_late is None else _Batches(stragglers.on_late)
+        self.silent = self.late if stragglers.on_silent is None else _Batches(stragglers.on_silent)
+
+    def hand_over(self) -> None:
+        """Call the callbacks with what they have not been given yet."""
+        for batches in (self.gone, self.failed, self.late, self.silent):
+            batches.hand_over()
+
+    def error(self) -> Exception | None:
+        """The first exception that a callback has raised."""
+        for batches in (self.gone, self.failed, self.late, self.silent):
+            if batches.error is not None:
+                return batches.error
+        return None
 
 
 class _Batches:
@@ -603,21 +774,79 @@ class _Batches:
 class _Post:
     """One recipient's message on its way."""
 
-    __slots__ = ("attempts", "not_open_until", "recipient", "resent")
+    __slots__ = ("recipient", "trouble")
 
     def __init__(self, recipient: Recipient) -> None:
         self.recipient = recipient
-        self.attempts = 0
-        self.not_open_until = 0.0
+        self.trouble: _Trouble | None = None
+
+
+class _Trouble:
+    """What has kept a recipient from its message, each reason counted on its own: one says nothing about another."""
+
+    __slots__ = ("copies", "errors", "missing", "missing_until", "resent", "throttled")
+
+    def __init__(self, copies: int) -> None:
+        self.copies = copies
+        self.errors = _OwnRefusals()
+        self.missing = 0
+        self.missing_until = 0.0
         self.resent = False
+        self.throttled = _OwnRefusals()
+
+
+class _OwnRefusals:
+    """How often one recipient was refused, how often it alone, and how many deliveries there had been by then."""
+
+    __slots__ = ("alone", "delivered", "is_suspect", "tries")
+
+    def __init__(self) -> None:
+        self.alone = 0.0
+        self.delivered = 0
+        self.is_suspect = False
+        self.tries = 0
+
+
+class _Refusals:
+    """Tells a refusal that is meant for one recipient from one that hits all of them.
+
+    Attributes:
+        presumed: Whether a recipient counts as refused alone until others are seen to be refused.
+        waiting: How many recipients were refused and are still to be reached.
+    """
+
+    def __init__(self, *, presumed: bool) -> None:
+        self.presumed = presumed
+        self.waiting = 0
+
+    def judge(self, own: _OwnRefusals, delivered: int) -> None:
+        """Count a refusal of one recipient.
+
+        Args:
+            own: What is known of the recipient.
+            delivered: Deliveries of this fan-out so far.
+        """
+        if not own.tries:
+            self.waiting += 1
+        own.tries += 1
+        since, own.delivered = delivered - own.delivered, delivered
+        if since:
+            own.is_suspect = self.waiting - 1 <= since * OTHERS_REFUSED
+            own.alone = own.alone + 1 if own.is_suspect else 0
+        elif self.presumed:
+            own.alone += 1
+        elif self.waiting <= delivered:
+            # Nobody else was reached meanwhile, perhaps because there is nobody else: a hint that weighs less.
+            own.alone += 1 if own.is_suspect else 0.5
 
 
 class _Line(Connection):
     """A connection and the post that is under way on it."""
 
-    __slots__ = ("post", "sent_at", "watched")
+    __slots__ = ("idle_since", "post", "sent_at", "watched")
 
     def __init__(self, endpoint: Endpoint, deadline: float) -> None:
+        self.idle_since = float("inf")
         self.post: _Post | None = None
         super().__init__(endpoint, deadline)
         self.sent_at = time.monotonic()
@@ -697,6 +926,10 @@ class _Lines:
         """How many lines have been waiting for an answer since before a moment."""
         return sum(line.post is not None and line.sent_at < moment for line in self.all)
 
+    def waiting_for_less_than(self, seconds: float, now: float) -> bool:
+        """Whether a line has a post that was sent less than so many seconds ago."""
+        return any(line.post is not None and now - line.sent_at < seconds for line in self.all)
+
     def observe(self, latency: float) -> None:
         """Note how many seconds an answer took: the shortest counts, the others may have waited for this process."""
         if latency < self.latency or self._latency_is_guessed:
@@ -771,6 +1004,7 @@ class _Throttle:
     DECREASE = 0.7
     INCREASE = 500.0  # per second, every second
     SLOWEST = 20.0
+    MEMORY = 2.0  # seconds
 
     def __init__(self, bucket: _Bucket, now: float) -> None:
         self._bucket = bucket
@@ -785,6 +1019,8 @@ class _Throttle:
         refused = throttled - self._throttled
         answers = delivered - self._delivered + refused
         if answers < self.SAMPLE:
+            # What was seen long ago says nothing about now.
+            self.general = self.general and now - self._since < self.MEMORY
             return
         bucket = self._bucket
         self.general = refused > answers * self.GENERAL

@@ -120,12 +120,23 @@ class FakeTable:
 
 
 class FakeConnections:
-    """Records posts; recipients in ``gone`` are reported dead, those in ``failing`` not reached."""
+    """Records posts and says of the recipients in its sets that they were not delivered to.
+
+    Attributes:
+        posts: Connection id and text of each delivery.
+        gone: Who is dead.
+        failing: Who could not be reached in time.
+        silent: Who was sent a copy that was not answered.
+        refusing: Who is given up.
+    """
 
     def __init__(self) -> None:
         self.posts: list[tuple[str, str]] = []
         self.gone: set[str] = set()
         self.failing: set[str] = set()
+        self.silent: set[str] = set()
+        self.refusing: set[str] = set()
+        self.stragglers: list[fanout.Stragglers] = []
 
     def deliver(
         self,
@@ -135,9 +146,12 @@ class FakeConnections:
         deadline: float,
         on_gone: Callable[[Sequence[fanout.Recipient]], None] | None = None,
         on_failed: Callable[[Sequence[fanout.Recipient]], None] | None = None,
+        stragglers: fanout.Stragglers = fanout.NO_STRAGGLERS,
     ) -> fanout.Report:
         """As ``fanout.Engine.deliver``."""
         assert deadline > time.monotonic()
+        self.stragglers.append(stragglers)
+        outcomes = fanout._Outcomes(None, on_failed, stragglers)
         report = fanout.Report()
         for recipient in self._read(recipients, report):
             report.recipients += 1
@@ -145,14 +159,22 @@ class FakeConnections:
                 report.gone += 1
                 if on_gone is not None:
                     on_gone([recipient])
-            elif recipient.connection_id in self.failing:
+            elif (batches := self._failure(recipient.connection_id, outcomes)) is not None:
                 report.failed += 1
-                if on_failed is not None:
-                    on_failed([recipient])
+                report.late += batches is not outcomes.failed or stragglers.on_late is None
+                batches.add(recipient)
             else:
                 report.delivered += 1
                 self.posts.append((recipient.connection_id, data.decode()))
+        outcomes.hand_over()
         return report
+
+    def _failure(self, connection_id: str, outcomes: fanout._Outcomes) -> fanout._Batches | None:
+        if connection_id in self.failing:
+            return outcomes.late
+        if connection_id in self.silent:
+            return outcomes.silent
+        return outcomes.failed if connection_id in self.refusing else None
 
     def _read(self, recipients: Iterable[fanout.Recipient], report: fanout.Report) -> Iterator[fanout.Recipient]:
         try:

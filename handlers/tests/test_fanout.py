@@ -6,6 +6,8 @@ import binascii
 import contextlib
 import itertools
 import os
+import random
+import select
 import socket
 import threading
 import time
@@ -23,6 +25,7 @@ from roomcast.fanout import DeliveryInterruptedError, Engine, Recipient, Report
 from tests.hostile_server import (
     HANG_UP,
     PATIENCE_SECONDS,
+    TIMEOUT_FACTOR,
     HostileServer,
     Reply,
     Request,
@@ -209,14 +212,15 @@ class TestAnswers:
             report = deliver(connect(server), everybody, on_failed=failed.extend)
         assert counts(report) == (99, 0, 1)
         assert failed == [slow]
-        assert server.answers == 99 + fanout.BUFFER_FULL_TRIES
+        # A try counts half while nothing was seen of the others.
+        assert fanout.TRIES_ALONE <= server.answers - 99 <= 2 * fanout.TRIES_ALONE
         assert report.duration_ms < PATIENCE_SECONDS * 500
 
     def test_who_waits_for_a_turn_behind_a_whole_room_keeps_all_its_tries(
         self, tls: ssl.SSLContext, connect: Connect
     ) -> None:
         def script(request: Request) -> Reply:
-            throttled = request.connection_id == "BFHPhf000000AM=" and request.attempt < fanout.BUFFER_FULL_TRIES - 1
+            throttled = request.connection_id == "BFHPhf000000AM=" and request.attempt < fanout.TRIES_ALONE - 1
             return say(429 if throttled else 200)
 
         with HostileServer(script, tls) as server:
@@ -238,6 +242,109 @@ class TestAnswers:
 
         with HostileServer(script, tls) as server:
             assert counts(deliver(connect(server), members(200))) == (200, 0, 0)
+
+    @pytest.mark.parametrize("size", [1, 2, 5])
+    def test_throttling_of_a_whole_room_is_waited_out_in_small_rooms_too(self, size: int, connect: Connect) -> None:
+        first: list[float] = []
+
+        def script(_request: Request) -> Reply:
+            first.append(time.monotonic())
+            return say(200 if time.monotonic() - first[0] > 1 else 429)
+
+        with HostileServer(script) as server:
+            # So many tries that each recipient would have been given up several times.
+            assert counts(deliver(connect(server), members(size))) == (size, 0, 0)
+        assert len(server.requests) > size * 3 * fanout.TRIES_ALONE
+
+    @pytest.mark.parametrize(("rate", "burst", "size"), [(400, 40, 400), (150, 20, 200), (50, 10, 60)])
+    def test_with_quota_and_time_left_nobody_is_given_up(
+        self, rate: float, burst: float, size: int, connect: Connect, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        # The pauses, and the rates of a token bucket like API Gateway's, scaled alike.
+        monkeypatch.setattr(fanout, "BACKOFF_BASE_SECONDS", 0.01)
+        monkeypatch.setattr(fanout, "BACKOFF_CAP_SECONDS", 0.2)
+        bucket, filled = [burst], [time.monotonic()]
+
+        def script(_request: Request) -> Reply:
+            now = time.monotonic()
+            bucket[0] = min(burst, bucket[0] + (now - filled[0]) * rate)
+            filled[0] = now
+            if bucket[0] < 1:
+                return say(429)
+            bucket[0] -= 1
+            return say()
+
+        with HostileServer(script) as server:
+            report = deliver(connect(server), members(size))
+        assert counts(report) == (size, 0, 0)
+        assert report.throttled > size
+
+    def test_throttling_that_has_ended_does_not_keep_a_client_that_does_not_read(self, connect: Connect) -> None:
+        def script(request: Request) -> Reply:
+            return say(200 if request.attempt and "000042" not in request.target else 429)
+
+        with HostileServer(script) as server:
+            report = deliver(connect(server), members(300))
+        assert counts(report) == (299, 0, 1)
+        assert server.served()["BFHPhf000042AM="] <= 3 * fanout.TRIES_ALONE
+        assert report.late == 0
+
+    @pytest.mark.parametrize(
+        "reasons",
+        [
+            [HANG_UP] * (fanout.TRIES_ALONE - 1) + [say(429)],
+            [say(410)] * 2 * fanout.TRIES_ALONE + [say(429), HANG_UP, say(500)],
+            [say(429)] * (fanout.TRIES_ALONE - 1) + [say(500)] * (fanout.TRIES_ALONE - 1) + [say(410)],
+        ],
+        ids=["broken, then throttled", "not open, then throttled", "throttled, then failing, then not open"],
+    )
+    def test_one_reason_to_try_again_does_not_count_for_another(self, reasons: list[Reply], connect: Connect) -> None:
+        def script(request: Request) -> Reply:
+            troubled = "000003" in request.target and request.attempt < len(reasons)
+            return reasons[request.attempt] if troubled else say()
+
+        with HostileServer(script) as server:
+            report = deliver(connect(server), members(20, now_ms()))
+        assert counts(report) == (20, 0, 0)
+
+    @pytest.mark.parametrize("reply", [say(500), say(503), HANG_UP], ids=["500", "503", "closed"])
+    def test_one_that_always_fails_is_given_up_once_others_get_through(self, reply: Reply, connect: Connect) -> None:
+        failed: list[Recipient] = []
+        with HostileServer(lambda request: reply if "000003" in request.target else say()) as server:
+            report = deliver(connect(server), members(20), on_failed=failed.extend)
+        assert counts(report) == (19, 0, 1)
+        assert failed == [members(20)[3]]
+        assert report.late == 0
+        assert server.served()[failed[0].connection_id] <= 2 * fanout.TRIES_ALONE + 1
+
+    def test_a_server_that_fails_for_everybody_is_tried_until_the_end(self, connect: Connect) -> None:
+        late: list[Recipient] = []
+        stragglers = fanout.Stragglers(on_late=late.extend)
+        with HostileServer(lambda _: say(500)) as server:
+            engine = connect(server)
+            report = engine.deliver(members(5), b"x", deadline=time.monotonic() + 1, stragglers=stragglers)
+        assert counts(report) == (0, 0, 5)
+        assert report.late == 5
+        assert sorted(late) == members(5)
+        assert report.duration_ms > 800
+        assert min(server.served().values()) > 2 * fanout.TRIES_ALONE
+
+    @pytest.mark.parametrize("status", [403, 404])
+    def test_a_refusal_of_everybody_ends_the_fan_out(self, status: int, connect: Connect) -> None:
+        everybody = itertools.chain(members(10_000), endless_room())
+        with HostileServer(lambda _: say(status)) as server:
+            report = deliver(connect(server), everybody)
+        assert report.refused_status == status
+        assert report.delivered == 0
+        assert not report.complete
+        assert len(server.requests) < 500
+
+    def test_a_refusal_of_some_keeps_nobody_else_from_the_message(self, connect: Connect) -> None:
+        count = 2 * fanout.REFUSALS_TO_STOP
+        refused = fanout.REFUSALS_TO_STOP // 2
+        with HostileServer(lambda each: say(403 if int(each.connection_id[6:12]) < refused else 200)) as server:
+            report = deliver(connect(server), members(count))
+        assert counts(report) == (count - refused, 0, refused)
 
     def test_the_server_may_ask_for_a_pause(self, tls: ssl.SSLContext, connect: Connect) -> None:
         arrivals = []
@@ -415,6 +522,50 @@ class TestConnections:
             server.script = lambda _: say()
             assert counts(deliver(engine, members(2))) == (2, 0, 0)
 
+    def test_what_came_before_the_first_request_is_not_its_answer(
+        self, connect: Connect, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        class Greeting(HostileServer):
+            """Answers before it is asked, on its first connection."""
+
+            def _converse(self, connection: socket.socket, number: int) -> None:
+                if number == 0:
+                    connection.sendall(answer())
+                super()._converse(connection, number)
+
+        opened: list[fanout._Line] = []
+
+        class Late(fanout._Line):
+            """The first one is not used before the greeting has come."""
+
+            def establish(self) -> None:
+                super().establish()
+                opened.append(self)
+                if opened[0] is self:
+                    select.select([self], [], [], PATIENCE_SECONDS)
+
+        monkeypatch.setattr(fanout, "_Line", Late)
+        with Greeting(lambda _: say(410)) as server:
+            assert counts(deliver(connect(server, max_connections=1), members(3))) == (0, 3, 0)
+        assert len(opened) == 2
+
+    def test_what_came_while_idle_answers_nothing(self, tls: ssl.SSLContext, connect: Connect) -> None:
+        class Talkative(HostileServer):
+            """Answers the first request twice."""
+
+            def _converse(self, connection: socket.socket, number: int) -> None:
+                if number == 0:
+                    connection.recv(65_536)
+                    connection.sendall(answer())
+                    time.sleep(0.05)
+                    connection.sendall(answer())
+                super()._converse(connection, number)
+
+        with Talkative(lambda _: say(410), tls) as server:
+            # The second post waits for its turn for a second.
+            assert counts(deliver(connect(server, pace=1), members(2))) == (1, 1, 0)
+        assert server.connections == 1  # only the second one carried a request that was read as one
+
     def test_one_that_dies_as_it_is_used_costs_no_pause(
         self, tls: ssl.SSLContext, connect: Connect, monkeypatch: pytest.MonkeyPatch
     ) -> None:
@@ -447,6 +598,29 @@ class TestConnections:
             never.set()
         assert counts(report) == (3, 0, 0)
         assert report.transport_error == "timed out"
+
+    def test_a_post_without_an_answer_is_repeated_once(self, connect: Connect, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(fanout, "REQUEST_SECONDS", 0.05)
+        failed: list[Recipient] = []
+        never = threading.Event()
+        with HostileServer(lambda _: Reply(after=never)) as server:
+            report = deliver(connect(server), members(3), on_failed=failed.extend)
+            never.set()
+        assert server.served() == {each.connection_id: fanout.MAXIMUM_COPIES for each in members(3)}
+        assert counts(report) == (0, 0, 3)
+        assert (report.late, sorted(failed)) == (0, members(3))
+
+    def test_copies_sent_before_count(self, connect: Connect, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(fanout, "REQUEST_SECONDS", 0.05)
+        never = threading.Event()
+        with HostileServer(lambda _: Reply(after=never)) as server:
+            stragglers = fanout.Stragglers(copies=1)
+            report = connect(server).deliver(
+                members(3), b"x", deadline=time.monotonic() + PATIENCE_SECONDS, stragglers=stragglers
+            )
+            never.set()
+        assert len(server.requests) == 3
+        assert counts(report) == (0, 0, 3)
 
     @pytest.mark.parametrize(
         ("request_seconds", "stuck_seconds"), [(0.1, 1000.0), (1000.0, 0.05)], ids=["given up", "waited for"]
@@ -517,12 +691,13 @@ class TestConnections:
         assert report.transport_error == "broken pipe"
 
     def test_as_many_are_opened_as_pay(self, tls: ssl.SSLContext, connect: Connect) -> None:
-        with HostileServer(lambda _: say()._replace(delay=0.05), tls) as server:
-            report = deliver(connect(server), members(200))
-        assert counts(report) == (200, 0, 0)
-        # The optimum is the square root of 200 * 0.05 s / 0.001 s.
-        assert 10 < report.connections_opened <= 101
-        assert report.duration_ms < 200 * 50 / 4
+        seconds = 0.5 * TIMEOUT_FACTOR
+        with HostileServer(lambda _: say()._replace(delay=seconds), tls) as server:
+            report = deliver(connect(server), members(40), seconds=40 * seconds)
+        assert counts(report) == (40, 0, 0)
+        # The optimum, the square root of 40 * 0.5 s / 0.001 s, is more than there are recipients.
+        assert 10 < report.connections_opened <= 40
+        assert report.duration_ms < 40 * seconds * 1000 / 3
 
     def test_however_busy_the_server_was_there_is_one(
         self, tls: ssl.SSLContext, connect: Connect, monkeypatch: pytest.MonkeyPatch
@@ -615,9 +790,8 @@ class TestTime:
             assert counts(deliver(engine, members(5))) == (5, 0, 0)
 
     def test_an_endless_room_is_not_read_beyond_the_deadline(self, tls: ssl.SSLContext, connect: Connect) -> None:
-        endless = (Recipient(f"id-{number}", LONG_AGO) for number in itertools.count())
         with HostileServer(lambda _: say(), tls) as server:
-            report = deliver(connect(server), endless, seconds=0.5)
+            report = deliver(connect(server), endless_room(), seconds=0.5)
         assert report.delivered > 0
         assert not report.complete
 
@@ -666,6 +840,82 @@ class TestTime:
         bucket.set_rate(20, time.monotonic())
         fanout._Throttle(bucket, time.monotonic())
         assert bucket.rate == 2_000
+
+
+@pytest.mark.usefixtures("brief_pauses", "long_pauses")
+class TestStragglers:
+    """Recipients that the others need not wait for."""
+
+    @pytest.fixture
+    def long_pauses(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Retries take longer than anybody is waited for."""
+        monkeypatch.setattr(fanout, "BACKOFF_BASE_SECONDS", PATIENCE_SECONDS)
+        monkeypatch.setattr(fanout, "BACKOFF_CAP_SECONDS", PATIENCE_SECONDS)
+        monkeypatch.setattr(random, "random", lambda: 0.9)
+
+    @pytest.mark.parametrize("status", [429, 500, 410])
+    def test_the_last_few_are_late(self, status: int, connect: Connect) -> None:
+        late: list[Recipient] = []
+        silent: list[Recipient] = []
+        stragglers = fanout.Stragglers(late.extend, silent.extend, patience=0.1)
+        deadline = time.monotonic() + 10 * PATIENCE_SECONDS
+        with HostileServer(lambda request: say(status if "000007" in request.target else 200)) as server:
+            report = connect(server).deliver(members(20, now_ms()), b"x", deadline=deadline, stragglers=stragglers)
+        assert counts(report) == (19, 0, 1)
+        assert [each.connection_id for each in late] == ["BFHPhf000007AM="]
+        assert (report.late, silent) == (1, [])
+        assert report.duration_ms < PATIENCE_SECONDS * 200
+
+    def test_who_may_have_a_copy_is_told_apart(self, connect: Connect, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(fanout, "LAST_ANSWER_SECONDS", 0.3)
+        late: list[Recipient] = []
+        silent: list[Recipient] = []
+        never = threading.Event()
+        stragglers = fanout.Stragglers(late.extend, silent.extend, patience=0.1)
+        deadline = time.monotonic() + 10 * PATIENCE_SECONDS
+        with HostileServer(lambda request: Reply(after=never) if "000007" in request.target else say()) as server:
+            report = connect(server).deliver(members(20), b"x", deadline=deadline, stragglers=stragglers)
+            never.set()
+        assert (counts(report), report.late, late) == ((19, 0, 1), 1, [])
+        assert [each.connection_id for each in silent] == ["BFHPhf000007AM="]
+
+    def test_an_answer_on_its_way_is_waited_for(self, connect: Connect) -> None:
+        stragglers = fanout.Stragglers(patience=0.01)
+        deadline = time.monotonic() + 10 * PATIENCE_SECONDS
+        with HostileServer(lambda request: say()._replace(delay=0.4 if "00000" in request.target else 0)) as server:
+            report = connect(server).deliver(members(40), b"x", deadline=deadline, stragglers=stragglers)
+        assert counts(report) == (40, 0, 0)
+        assert len(server.requests) == 40
+
+    def test_trouble_of_most_is_waited_for(self, connect: Connect, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(random, "random", lambda: 0.04)  # 0.4 s
+        stragglers = fanout.Stragglers(patience=0.1)
+        deadline = time.monotonic() + 10 * PATIENCE_SECONDS
+        with HostileServer(lambda request: say() if request.attempt else say(503)) as server:
+            report = connect(server).deliver(members(10), b"x", deadline=deadline, stragglers=stragglers)
+        assert counts(report) == (10, 0, 0)
+
+    def test_who_was_refused_while_others_got_through_is_given_up_when_alone(
+        self, connect: Connect, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(fanout, "BACKOFF_CAP_SECONDS", 0.001)
+        failed: list[Recipient] = []
+        deadline = time.monotonic() + 10 * PATIENCE_SECONDS
+        with HostileServer(lambda _: say(429)) as server:
+            report = connect(server).deliver(
+                members(1),
+                b"x",
+                deadline=deadline,
+                on_failed=failed.extend,
+                stragglers=fanout.Stragglers(presume_alone=True),
+            )
+        assert (failed, report.late) == (members(1), 0)
+        assert len(server.requests) == fanout.TRIES_ALONE
+
+
+def endless_room() -> Iterator[Recipient]:
+    """More members than can be counted."""
+    return (Recipient(f"id-{number}", LONG_AGO) for number in itertools.count())
 
 
 def take_all(bucket: fanout._Bucket, now: float) -> int:
@@ -736,6 +986,7 @@ class TestCallers:
     ) -> None:
         monkeypatch.setattr(fanout, "LOOK_AHEAD", 10)
         monkeypatch.setattr(fanout, "MAXIMUM_WAITING", 20)
+        monkeypatch.setattr(fanout._Throttle, "GENERAL", 1.0)  # two in three are throttled, and shall slow nothing down
         done: set[str] = set()
 
         def script(request: Request) -> Reply:
@@ -827,8 +1078,7 @@ class InstantLine(fanout._Line):
         assert request.endswith(b"\r\n\r\nhello")
 
     def receive(self, recognise: Callable[[bytes], Response | None] | None = None) -> Response | None:
-        assert recognise is not None
-        return recognise(answer())
+        return recognise(answer()) if recognise is not None else None
 
     def close(self) -> None:
         for descriptor in self._pipe:

@@ -44,7 +44,7 @@ MUTANTS = (
     ),
     Mutant(
         "prunes nobody",
-        (Edit("handlers/roomcast/delivery.py", "if not table_answers:", "if True:"),),
+        (Edit("handlers/roomcast/delivery.py", "for start in range(0, len(dead), PRUNE_BATCH):", "for start in ():"),),
         units=(f"{SENDMESSAGE}::test_a_dead_members_items_go_and_only_those",),
         sockets=(f"{FAULTS}/test_gone.py::test_next_message_removes_those_whose_disconnect_was_lost",),
     ),
@@ -97,8 +97,8 @@ MUTANTS = (
         (
             Edit(
                 "handlers/roomcast/fanout.py",
-                "self._not_taken(post, now, _retry_after(answer))",
-                "self._fail(post.recipient)",
+                "self._refusal(post, trouble.throttled, self._throttled, now, _retry_after(answer))",
+                "self._fail(post)",
             ),
         ),
         units=(f"{ENGINE}::TestAnswers::test_what_may_pass_is_tried_again",),
@@ -167,7 +167,7 @@ MUTANTS = (
                 "if not self._busy and not self._fresh and not self._again:",
                 "if self._exhausted and not self._fresh and not self._again:",
             ),
-            Edit("handlers/roomcast/fanout.py", "self._fail(line.post.recipient)", "self._report.delivered += 1"),
+            Edit("handlers/roomcast/fanout.py", "self._give_up_unanswered(line.post)", "self._report.delivered += 1"),
         ),
         units=(f"{ENGINE}::TestAnswers::test_a_refusal_is_reported_and_not_tried_again",),
         sockets=(f"{FAULTS}/test_retries.py::test_post_that_is_throttled_is_sent_again",),
@@ -177,8 +177,8 @@ MUTANTS = (
         (
             Edit(
                 "handlers/roomcast/delivery.py",
-                "recipients, fan_out.data.encode(), deadline",
-                "[each for each in recipients for _ in range(2)], fan_out.data.encode(), deadline",
+                "                recipients,\n                fan_out",
+                "                [each for each in recipients for _ in range(2)],\n                fan_out",
             ),
         ),
         units=(f"{SENDMESSAGE}::test_every_member_receives_it_once_and_nobody_else",),
