@@ -34,6 +34,11 @@ SOURCES = REPOSITORY / "handlers"
 OUTPUT = REPOSITORY / "build" / "handlers"
 MANIFEST = "manifest.json"
 MANIFEST_FORMAT = 1
+TESTS = "tests"
+"""Folder beside the handlers that no zip holds."""
+
+INTERRUPTED = 130
+"""Exit status, as a shell has it for SIGINT."""
 
 EARLIEST_ZIP_DATE = (1980, 1, 1, 0, 0, 0)
 UNIX = 3
@@ -102,6 +107,8 @@ def _imported_files(file: Path, content: bytes, sources: Path) -> Iterator[Path]
     for line, module, name in imports.found:
         if module.partition(".")[0] in sys.stdlib_module_names:
             continue
+        if module.partition(".")[0] == TESTS:
+            raise BuildError(f"{_shown(file)}:{line}: imports {module}; tests are not shipped to Lambda")
         chain = _module_chain(module, sources)
         if chain is None:
             raise BuildError(
@@ -199,6 +206,7 @@ def build(sources: Path = SOURCES, output: Path = OUTPUT) -> list[str]:
 
     Raises:
         BuildError: a handler cannot be built; ``output`` is as it was.
+        OSError: a file cannot be written; the manifest does not name a zip that is not there.
     """
     files = render(sources)
     changed = differences(files, output)
@@ -228,8 +236,12 @@ def _holds(file: Path, content: bytes) -> bool:
 def _write_atomically(file: Path, content: bytes) -> None:
     # Another run in the same clone may read or write this file now: it sees the old bytes or the new ones.
     temporary = file.with_name(f".{file.name}.{os.getpid()}")
-    temporary.write_bytes(content)
-    temporary.replace(file)
+    try:
+        temporary.write_bytes(content)
+        temporary.replace(file)
+    except BaseException:  # a full disk, Ctrl-C: no part of a file stays behind
+        temporary.unlink(missing_ok=True)
+        raise
 
 
 def _shown(path: Path) -> str:
@@ -250,6 +262,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except BuildError as error:
         print(f"build_handlers: {error}", file=sys.stderr)
         return 1
+    except OSError as error:
+        print(f"build_handlers: {error.strerror}: {error.filename or options.output}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("build_handlers: interrupted", file=sys.stderr)
+        return INTERRUPTED
     print(f"{_shown(options.output)}: {'changed ' + ', '.join(changed) if changed else 'up to date'}")
     return 0
 

@@ -1,8 +1,9 @@
 """A stack that stays: an emulator in the background with Roomcast applied to it.
 
-``python -m scripts.stack up`` starts it, or brings a running one up to date; ``plan`` exits with 0 only if nothing
-would change (2 if something would); ``status`` tells what there is (3 if nothing runs); ``down`` removes it without a
-trace. Everything it keeps is in ``build/stack/``; others read
+``python -m scripts.stack up`` starts it, or brings a running one up to date; ``plan [OPTION ...]`` compares it with
+``terraform/``, given options of ``terraform plan``, and exits with 0 only if nothing would change (2 if something
+would); ``status`` tells what there is (3 if nothing runs); ``down`` removes it without a trace. Everything it keeps is
+in ``build/stack/``; others read
 
 - ``outputs.json``: what ``terraform output -json`` prints;
 - ``env``: ``export`` lines that make boto3, the AWS CLI and Terraform talk to the stack, and its two URLs as they are
@@ -22,6 +23,7 @@ import sys
 import time
 from contextlib import suppress
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -44,6 +46,10 @@ if TYPE_CHECKING:
 
 FOLDER = BUILD / "stack"
 NOTHING_RUNS = "no stack is running; `make up` starts one"
+PLANNED = (
+    "comparing terraform/ and handlers/ with the stack of `make up`, an emulator on this machine; "
+    "`make plan-account` compares them with your AWS account"
+)
 CHANGES = 2
 NOT_RUNNING = 3
 
@@ -96,15 +102,16 @@ class Stack:
         print(self._description(background))
         return 0
 
-    def plan(self) -> int:
-        """Tell whether an apply would change anything."""
+    def plan(self, *options: str) -> int:
+        """Tell whether an apply would change anything in this stack, given further options of ``terraform plan``."""
+        print(PLANNED, flush=True)
         background = self._running()
         if background is None:
             print(NOTHING_RUNS, file=sys.stderr)
             return NOT_RUNNING
         workspace = self._instance(background).workspace
         workspace.init()
-        found = workspace.plan()
+        found = workspace.plan(*options)
         print(found.text if found.changes else "No changes: the stack is what terraform/ and handlers/ describe.")
         return CHANGES if found.changes else 0
 
@@ -270,7 +277,11 @@ def main(arguments: Sequence[str] | None = None, stack: Stack | None = None) -> 
     commands = {"up": stack.up, "down": stack.down, "plan": stack.plan, "status": stack.status}
     parser = argparse.ArgumentParser(prog="python -m scripts.stack", description="A stack that stays.")
     parser.add_argument("command", choices=commands)
-    chosen = commands[parser.parse_args(arguments).command]
+    parser.add_argument("options", nargs=argparse.REMAINDER, help="with plan: further options of `terraform plan`")
+    given = parser.parse_args(arguments)
+    if given.options and given.command != "plan":
+        parser.error(f"{given.command} takes no options")
+    chosen = partial(commands[given.command], *given.options)
     command.prepare()
     stack.folder.parent.mkdir(parents=True, exist_ok=True)
     lock = stack.folder.with_suffix(".lock")

@@ -1,7 +1,8 @@
 """Run Terraform the way make, the tests and the targets need it.
 
 ``python -m scripts.terraform <arguments>`` is ``terraform <arguments>`` with the provider installation chosen below;
-``python -m scripts.terraform check [directory ...]`` initialises, validates and tests every configuration.
+``python -m scripts.terraform check [directory ...]`` initialises, validates and tests every configuration;
+``python -m scripts.terraform outputs FILE`` writes the outputs of what is applied in ``terraform/`` into a file.
 
 Providers are installed from the first of these that applies:
 
@@ -205,9 +206,7 @@ def _write_cli_configuration(mirror: Path) -> Path:
     file = GENERATED / f"providers-{hashlib.sha256(text.encode()).hexdigest()[:8]}.tfrc"
     if not file.is_file():
         file.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile("w", dir=file.parent, delete=False, encoding="utf-8") as temporary:
-            temporary.write(text)
-        Path(temporary.name).replace(file)
+        _replace(file, text)
     return file
 
 
@@ -284,9 +283,13 @@ class Workspace:
             raise TerraformError(f"terraform test failed in {self.directory}/{tests}:\n" + "\n".join(errors))
         return {message["@testrun"]: message["test_state"] for message in messages if message["type"] == "test_state"}
 
-    def plan(self) -> Plan:
-        """Compare configuration, state and reality; raises TerraformError."""
-        text, status = self._run_any("plan", "-detailed-exitcode", *self._variable_options(), accepted=(0, 2))
+    def plan(self, *options: str) -> Plan:
+        """Compare configuration, state and reality; raises TerraformError.
+
+        Args:
+            *options: further options of ``terraform plan``; a ``-var`` among them comes before :attr:`variables`.
+        """
+        text, status = self._run_any("plan", "-detailed-exitcode", *self._variable_options(), *options, accepted=(0, 2))
         return Plan(changes=status == 2, text=text)
 
     def apply(self) -> None:
@@ -400,8 +403,11 @@ def _stop(process: subprocess.Popen[str]) -> None:
     except subprocess.TimeoutExpired:
         pass
     finally:
+        # Further signals wait until nothing is left to leave behind.
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM, signal.SIGHUP})
         _kill(process)
         process.wait()
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _kill(process: subprocess.Popen[str]) -> None:
@@ -497,9 +503,43 @@ def _count_tests(text: str) -> tuple[int, int]:
     return (int(found[1]), int(found[2])) if found else (0, 0)
 
 
+def write_outputs(file: Path) -> None:
+    """Write what ``terraform output -json`` prints for ``terraform/``, where a person applied it, into a file.
+
+    Raises:
+        TerraformError: Terraform failed, or nothing is applied.
+        OSError: The file cannot be written; what was there before is left alone.
+    """
+    command = [executable(), f"-chdir={CONFIGURATION}", "output", "-no-color", "-json"]
+    result = subprocess.run(
+        command, env=_without_missing_configuration(os.environ), capture_output=True, encoding="utf-8", check=False
+    )
+    if result.returncode != 0:
+        raise TerraformError(f"the outputs cannot be read:\n{result.stderr.strip()}")
+    if not json.loads(result.stdout):
+        raise TerraformError("nothing is applied in terraform/, so there are no outputs: run `make apply` first")
+    _replace(file, result.stdout)
+
+
+def _replace(file: Path, text: str) -> None:
+    """Write a file in one step: a reader sees the old or the new one, and a failure leaves no part of it."""
+    with tempfile.NamedTemporaryFile("w", dir=file.parent, delete=False, encoding="utf-8") as temporary:
+        try:
+            temporary.write(text)
+            temporary.close()
+            Path(temporary.name).replace(file)
+        except BaseException:
+            Path(temporary.name).unlink(missing_ok=True)
+            raise
+
+
 def main(arguments: Sequence[str]) -> int:
     """Run the command line; return its exit status, or become Terraform."""
     try:
+        if arguments[:1] == ["outputs"] and len(arguments) == 2:
+            write_outputs(Path(arguments[1]))
+            print(f"{arguments[1]} holds the outputs; `make test-live OUTPUTS={arguments[1]}` tests that stage")
+            return 0
         if arguments[:1] == ["check"]:
             return 0 if check([Path(argument) for argument in arguments[1:]] or configurations()) else 1
         environment = _without_missing_configuration(os.environ)
@@ -511,6 +551,9 @@ def main(arguments: Sequence[str]) -> int:
         os.execve(executable(), ["terraform", *arguments], environment)  # noqa: S606 - no shell is wanted
     except TerraformError as error:
         print(f"terraform: {error}", file=sys.stderr)
+        return 1
+    except OSError as error:
+        print(f"terraform: {error.strerror}: {error.filename}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         print("terraform: interrupted", file=sys.stderr)

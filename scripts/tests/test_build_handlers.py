@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import hashlib
 import json
 import os
+import resource
 import shutil
 import subprocess
 import sys
 import zipfile
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -50,6 +54,9 @@ def sources(tmp_path: Path) -> Path:
             "shared/rooms.py": "import os.path\nfrom . import wire\n\ndef f():\n    return wire.VALUE\n",
             "shared/wire.py": "VALUE = 1\n",
             "shared/unused.py": "import nothing_that_exists\n",
+            "tests/test_connect.py": "import connect\n",
+            "tests/fakes.py": "FAKE = 1\n",
+            "README.md": "What these are.\n",
         },
     )
 
@@ -108,6 +115,14 @@ def test_every_way_to_import_is_followed(sources: Path, output: Path, line: str,
     assert names(output / "default.zip") == ["default.py", *found]
 
 
+@pytest.mark.parametrize("line", ["import tests.fakes", "from tests import fakes", "from tests.fakes import FAKE"])
+def test_a_handler_that_imports_its_tests_is_refused(sources: Path, output: Path, line: str) -> None:
+    write_tree(sources, {"default.py": f"{line}\n"})
+
+    with pytest.raises(BuildError, match=r"default\.py:1: imports tests.*; tests are not shipped to Lambda"):
+        build(sources, output)
+
+
 @pytest.mark.parametrize("line", ["import boto3", "from botocore.auth import SigV4Auth", "import shared.lost"])
 def test_an_import_that_lambda_would_not_find_is_refused(sources: Path, output: Path, line: str) -> None:
     write_tree(sources, {"shared/wire.py": f"VALUE = 1\n{line}\n"})
@@ -144,6 +159,78 @@ def test_a_build_that_fails_changes_nothing(sources: Path, output: Path) -> None
         build(sources, output)
 
     assert digests(output) == before
+
+
+@pytest.mark.parametrize("writes", range(5))
+def test_a_build_that_ends_half_way_leaves_no_manifest_before_its_zips_and_no_part_of_a_file(
+    sources: Path, output: Path, monkeypatch: pytest.MonkeyPatch, writes: int
+) -> None:
+    build(sources, output)
+    before = digests(output)
+    write_tree(sources, {"connect.py": "VALUE = 2\n", "default.py": "VALUE = 2\n", "new.py": "VALUE = 2\n"})
+    left, write = iter(range(writes)), Path.write_bytes
+
+    def until_the_disk_is_full(file: Path, content: bytes) -> int:
+        if next(left, None) is None:
+            write(file, content[: len(content) // 2])
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(file))
+        return write(file, content)
+
+    with monkeypatch.context() as patch, contextlib.suppress(OSError):
+        patch.setattr(Path, "write_bytes", until_the_disk_is_full)
+        build(sources, output)
+
+    after = digests(output)
+    assert set(after) <= {"connect.zip", "default.zip", "new.zip", "manifest.json"}
+    if after.pop("manifest.json") != before["manifest.json"]:
+        handlers = json.loads((output / "manifest.json").read_text())["handlers"]
+        assert {entry["zip"]: entry["sha256"] for entry in handlers.values()} == after
+
+
+def test_a_full_disk_ends_the_command_with_a_sentence(sources: Path, output: Path) -> None:
+    result = subprocess.run(
+        [sys.executable, SCRIPT, "--sources", sources, "--output", output],
+        preexec_fn=partial(resource.setrlimit, resource.RLIMIT_FSIZE, (100, 100)),
+        check=False,
+        capture_output=True,
+        text=True,
+    )
+
+    assert (result.returncode, result.stdout) == (1, "")
+    assert result.stderr.startswith("build_handlers: File too large: ")
+    assert result.stderr.count("\n") == 1
+    assert list(output.iterdir()) == []
+
+
+@pytest.mark.skipif(shutil.which("git") is None, reason="git is not on PATH")
+def test_a_checkout_with_windows_line_ends_builds_the_same_zips_and_keeps_makes_files_usable(tmp_path: Path) -> None:
+    """With ``core.autocrlf``, Git's default on Windows, only ``.gitattributes`` keeps the line ends as they are."""
+    original = tmp_path / "original"
+    shutil.copytree(build_handlers.SOURCES, original / "handlers", ignore=shutil.ignore_patterns("__pycache__"))
+    for name in (".gitattributes", "Makefile", ".ci/run", "scripts/build_handlers.py"):
+        (original / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(build_handlers.REPOSITORY / name, original / name)
+    archive = write_tree(original, {"terraform/fixtures/handler.zip": "PK\r\n\0\n"}) / "terraform/fixtures/handler.zip"
+    git("init", "--quiet", cwd=original)
+    git("add", ".", cwd=original)
+    git("commit", "--quiet", "--message=Everything", cwd=original)
+    clone = tmp_path / "clone"
+    git("-c", "core.autocrlf=true", "clone", "--quiet", str(original), str(clone), cwd=tmp_path)
+
+    build(original / "handlers", tmp_path / "from-original")
+    build(clone / "handlers", tmp_path / "from-clone")
+
+    assert digests(tmp_path / "from-clone") == digests(tmp_path / "from-original")
+    assert (clone / archive.relative_to(original)).read_bytes() == archive.read_bytes()
+    for name in ("Makefile", ".ci/run"):
+        assert b"\r" not in (clone / name).read_bytes()
+
+
+def git(*arguments: str, cwd: Path) -> None:
+    """Run git as somebody without a configuration of their own."""
+    settings = ("-c", "user.name=Somebody", "-c", "user.email=somebody@example.com", "-c", "commit.gpgsign=false")
+    environment = {"PATH": os.environ["PATH"], "HOME": str(cwd), "GIT_CONFIG_NOSYSTEM": "1"}
+    subprocess.run(["git", *settings, *arguments], cwd=cwd, env=environment, check=True)
 
 
 def test_two_machines_build_the_same_bytes(sources: Path, tmp_path: Path) -> None:
@@ -250,6 +337,14 @@ def shipped(tmp_path_factory: pytest.TempPathFactory) -> Path:
     output = tmp_path_factory.mktemp("shipped")
     build(output=output)
     return output
+
+
+@pytest.mark.parametrize("handler", HANDLERS)
+def test_a_shipped_zip_holds_its_handler_and_the_shared_package_alone(shipped: Path, handler: str) -> None:
+    others = [name for name in names(shipped / f"{handler}.zip") if name != f"{handler}.py"]
+
+    assert f"{handler}.py" in names(shipped / f"{handler}.zip")
+    assert all(name.startswith("roomcast/") and name.endswith(".py") for name in others)
 
 
 @pytest.mark.parametrize("handler", HANDLERS)

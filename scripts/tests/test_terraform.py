@@ -6,15 +6,17 @@ import http.server
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import threading
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
-from scripts import terraform
+from scripts import process_table, terraform
 from scripts.terraform import Plan, TerraformError, Workspace, with_providers
 from scripts.tests.trees import write_tree
 
@@ -203,6 +205,34 @@ class TestWhichTerraform:
         monkeypatch.setenv("PATH", str(tmp_path))
 
         with pytest.raises(TerraformError, match=r"not on PATH: Roomcast needs Terraform >= 1\.9; get it from https"):
+            terraform.executable()
+
+    def test_opentofu_alone_is_named_as_not_supported(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        tofu = write_tree(tmp_path, {"bin/tofu": "#!/bin/sh\n"}) / "bin" / "tofu"
+        tofu.chmod(0o755)
+        monkeypatch.setenv("PATH", str(tofu.parent))
+
+        with pytest.raises(TerraformError, match=rf"{tofu} is OpenTofu, .* do not work .*: Roomcast needs Terraform"):
+            terraform.executable()
+
+    def test_opentofu_under_terraforms_name_is_named_too(self, install: Callable[[str], Path]) -> None:
+        fake = install(json.dumps({"terraform_version": "1.10.0"}))
+        tofu = fake.rename(fake.with_name("tofu"))
+        fake.symlink_to(tofu)
+
+        with pytest.raises(TerraformError, match=rf"{fake} is OpenTofu, with which these commands do not work"):
+            terraform.executable()
+
+    def test_opentofu_beside_terraform_is_no_matter(self, install: Callable[[str], Path]) -> None:
+        fake = install(json.dumps({"terraform_version": "1.10.0"}))
+        shutil.copy(fake, fake.with_name("tofu"))
+
+        assert terraform.executable() == str(fake)
+
+    def test_a_program_for_another_machine(self, install: Callable[[str], Path]) -> None:
+        install("").write_bytes(b"\x7fELF of another machine")
+
+        with pytest.raises(TerraformError, match=r"terraform cannot be run \(Exec format error\): Roomcast needs"):
             terraform.executable()
 
     def test_the_command_says_so_and_fails(self, tmp_path: Path) -> None:
@@ -417,6 +447,55 @@ else
   exec /bin/sleep 300
 fi
 """
+
+
+STUBBORN_TERRAFORM = """\
+#!/bin/sh
+if [ "$1" = version ]; then
+  echo '{{"terraform_version": "1.9.0"}}'
+else
+  trap '' INT
+  /bin/sleep 300 &
+  echo $$ $! > '{process_id}'
+  echo working
+  wait
+fi
+"""
+INTERRUPTED_RUN = """
+import sys
+from pathlib import Path
+from scripts import process_table, terraform
+terraform.STOP_SECONDS = 300
+terraform.Workspace(terraform.CONFIGURATION, Path(sys.argv[1]), report=lambda line: print(line, flush=True)).validate()
+"""
+
+
+@pytest.mark.parametrize("times", [1, 2])
+def test_interrupted_terraform_may_finish_and_is_killed_with_its_providers_when_interrupted_again(
+    tmp_path: Path, times: int
+) -> None:
+    text = SLOW_TERRAFORM if times == 1 else STUBBORN_TERRAFORM
+    process_id = tmp_path / "process-id"
+    write_tree(tmp_path, {"bin/terraform": text.format(process_id=process_id)})
+    (tmp_path / "bin/terraform").chmod(0o755)
+    with subprocess.Popen(
+        [sys.executable, "-c", INTERRUPTED_RUN, str(tmp_path)],
+        cwd=terraform.REPOSITORY,
+        env={**os.environ, "PATH": str(tmp_path / "bin")},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "working\n"
+        process.send_signal(signal.SIGINT)
+        while times == 2 and process.poll() is None:
+            time.sleep(0.1)  # two signals that come at once may count as one
+            process.send_signal(signal.SIGINT)
+        _, error = process.communicate()
+
+    assert error.rstrip().endswith("KeyboardInterrupt")
+    assert not {int(word) for word in process_id.read_text().split()} & process_table.command_lines().keys()
 
 
 def test_an_error_in_the_report_stops_terraform(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,0 +1,169 @@
+"""What the Makefile runs, with Terraform and the harness replaced by programs that note how they were called."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from typing import TYPE_CHECKING
+
+import pytest
+
+from scripts import build_handlers
+from scripts.tests.trees import write_tree
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+REPOSITORY = build_handlers.REPOSITORY
+HARNESS = """\
+#!/bin/sh
+echo "harness $*" >> calls
+"""
+TERRAFORM = """\
+#!/bin/sh
+case "$*" in
+  version*) echo '{"terraform_version": "1.9.0"}' ;;
+  *output*) cat state ;;
+  *) for argument in "$@"; do printf '<%s>' "$argument"; done >> calls; echo >> calls ;;
+esac
+"""
+OLD_PYTHON = """\
+#!/bin/sh
+exec {python} -c 'import sys; sys.version_info = (3, 9, 2); exec(sys.argv[1])' "$2"
+"""
+
+
+@pytest.fixture
+def clone(tmp_path: Path) -> Path:
+    """A clone in which everything is installed, and nothing real."""
+    clone = tmp_path / "clone"
+    shutil.copytree(REPOSITORY / "scripts", clone / "scripts", ignore=shutil.ignore_patterns("__pycache__", "tests"))
+    for name in ("Makefile", "pyproject.toml", "tox.ini"):
+        shutil.copy(REPOSITORY / name, clone / name)
+    write_tree(
+        clone,
+        {
+            "handlers/connect.py": "",
+            "terraform/main.tf": "",
+            "build/tox/bin/tox": "",
+            ".tox/harness/bin/python": HARNESS,
+            ".tox/harness/up-to-date": "",
+            "bin/terraform": TERRAFORM,
+            "bin/old-python": OLD_PYTHON.format(python=sys.executable),
+            "state": "{}",
+            "mirror/registry.terraform.io/hashicorp/aws/provider": "",
+        },
+    )
+    for program in (".tox/harness/bin/python", "bin/terraform", "bin/old-python"):
+        (clone / program).chmod(0o755)
+    return clone
+
+
+def make(clone: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run make in the clone, with the programs there before all others."""
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(("MAKE", "TF_", "TARGET"))}
+    return subprocess.run(
+        ["make", f"PYTHON={sys.executable}", *arguments],
+        cwd=clone,
+        env={
+            **environment,
+            "PATH": f"{clone / 'bin'}{os.pathsep}{os.environ['PATH']}",
+            "TF_PROVIDER_MIRROR": str(clone / "mirror"),
+        },
+        check=False,
+        capture_output=True,
+        text=True,
+    )
+
+
+def calls(clone: Path) -> list[str]:
+    """Return how the programs were called; Terraform's working directory is left out."""
+    return [line.removeprefix("<-chdir=terraform>") for line in (clone / "calls").read_text().splitlines()]
+
+
+@pytest.mark.parametrize(("task", "command"), [("apply", "apply"), ("plan-account", "plan"), ("destroy", "destroy")])
+def test_who_is_changed_is_said_before_terraform_begins_and_its_options_are_handed_on(
+    clone: Path, task: str, command: str
+) -> None:
+    result = make(clone, task, "ARGS=-var 'name=a name' -lock=false")
+
+    assert result.returncode == 0, result.stderr
+    assert calls(clone) == [
+        "harness -m scripts.command scripts.account",
+        "<init>",
+        f"<{command}><-var><name=a name><-lock=false>",
+    ]
+
+
+def test_plan_is_about_the_stack_of_make_up_and_takes_options(clone: Path) -> None:
+    result = make(clone, "plan", "ARGS=-var pace=500")
+
+    assert result.returncode == 0, result.stderr
+    assert calls(clone) == ["harness -m scripts.command scripts.stack plan -var pace=500"]
+
+
+def test_outputs_writes_what_terraform_prints(clone: Path) -> None:
+    outputs = {"websocket_url": {"value": "wss://x.example/live", "type": "string", "sensitive": False}}
+    write_tree(clone, {"state": json.dumps(outputs)})
+
+    first, second = make(clone, "outputs"), make(clone, "outputs", "OUTPUTS=build/mine.json")
+
+    assert (first.returncode, second.returncode) == (0, 0), first.stderr + second.stderr
+    assert "make test-live OUTPUTS=outputs.json" in first.stdout
+    for name in ("outputs.json", "build/mine.json"):
+        assert json.loads((clone / name).read_text()) == outputs
+
+
+def test_outputs_of_nothing_are_not_written(clone: Path) -> None:
+    write_tree(clone, {"outputs.json": "the last ones"})
+
+    result = make(clone, "outputs")
+
+    assert result.returncode != 0
+    assert (
+        "terraform: nothing is applied in terraform/, so there are no outputs: run `make apply` first" in result.stderr
+    )
+    assert (clone / "outputs.json").read_text() == "the last ones"
+
+
+@pytest.mark.parametrize("task", ["test-live", "bench-live", "nightly"])
+def test_a_missing_stage_is_asked_for(clone: Path, task: str) -> None:
+    result = make(clone, task)
+
+    assert result.returncode != 0
+    assert "which stage? URL=wss://..., or OUTPUTS=outputs.json, which `make outputs` writes" in result.stderr
+
+
+@pytest.mark.parametrize("task", ["test", "build", "up"])
+def test_a_missing_python_is_not_called_old(clone: Path, task: str) -> None:
+    result = make(clone, task, "PYTHON=python3-that-is-not-there")
+
+    assert result.returncode != 0
+    assert result.stderr.startswith(
+        "make: python3-that-is-not-there is not on PATH; Roomcast needs Python >= 3.11: get it from https://"
+    )
+
+
+def test_an_old_python_is_named_with_its_version(clone: Path) -> None:
+    result = make(clone, "build", "PYTHON=old-python")
+
+    assert result.returncode != 0
+    assert result.stderr.startswith(
+        "make: old-python is Python 3.9; Roomcast needs Python >= 3.11: get it from https://"
+    )
+
+
+def test_the_list_of_tasks_is_complete_and_fits_80_columns(clone: Path) -> None:
+    text = (clone / "Makefile").read_text(encoding="utf-8")
+    tasks = set(re.findall(r"^([a-z-]+):.*##", text, re.MULTILINE))
+    public = {name for line in re.findall(r"^\.PHONY: (.*)", text, re.MULTILINE) for name in line.split()}
+
+    printed = make(clone, "help").stdout
+
+    assert set(re.findall(r"^  make ([a-z-]+) ", printed, re.MULTILINE)) == tasks
+    assert public - tasks == {"require-python", "require-stage", "require-terraform"}
+    assert max(map(len, printed.splitlines())) <= 80
