@@ -65,6 +65,14 @@ def uninterrupted() -> Iterator[None]:
             signal.signal(number, handler)
 
 
+def interrupted(name: str) -> int:
+    """Say that a command was interrupted, and return its exit status; one more signal ends this process at once."""
+    for number in ENDING:
+        signal.signal(number, signal.SIG_DFL)
+    print(f"{name}: interrupted", file=sys.stderr)
+    return INTERRUPTED
+
+
 def main(arguments: Sequence[str]) -> int:
     """Run a module with its arguments; return its exit status."""
     module = arguments[0]
@@ -75,8 +83,7 @@ def main(arguments: Sequence[str]) -> int:
         status = run(module)
         sys.stdout.flush()
     except KeyboardInterrupt:
-        print(f"{name}: interrupted", file=sys.stderr)
-        return INTERRUPTED
+        return interrupted(name)
     except BrokenPipeError:
         discard_output()
         return READER_GONE

@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import json
 import re
-import signal
 import statistics
 import sys
 import time
@@ -18,6 +17,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from botocore.exceptions import BotoCoreError, ClientError
 from rich import box
 from rich.console import Console
 from rich.markup import escape
@@ -31,6 +31,7 @@ from rich.progress import (
     TimeElapsedColumn,
 )
 from rich.table import Table
+from websockets.exceptions import WebSocketException
 
 from integration_tests.harness.client import Client
 from integration_tests.harness.crowd import settle
@@ -39,7 +40,7 @@ from integration_tests.harness.table import ConnectionsTable
 from integration_tests.targets import emulator
 from integration_tests.targets.interface import TargetError
 from integration_tests.targets.local import Local
-from scripts import build_handlers
+from scripts import build_handlers, command
 from scripts.build_handlers import BuildError
 from scripts.terraform import TerraformError
 
@@ -56,9 +57,9 @@ MESSAGES_PER_SPEAKER = 10
 HELLO = "hello world"
 PATIENCE_SECONDS = 30
 TITLE_WIDTH = 40
+WIDEST_TABLE = 120
 
 UNUSABLE = 2
-INTERRUPTED = 130
 
 
 class Step:
@@ -87,30 +88,42 @@ class Step:
 
 
 class Stage:
-    """Where the demonstration is shown: bars that move in a terminal, one line a step elsewhere."""
+    """Where the demonstration is shown: bars that move in a terminal, one line a step elsewhere.
+
+    Attributes:
+        console: Prints.
+        right: Stands before what went well; a word where the terminal's encoding lacks the sign.
+        wrong: Stands before what did not.
+    """
 
     def __init__(self) -> None:
         # A pipe has no width of its own: wide enough for the table.
         self.console = Console(highlight=False, width=None if sys.stdout.isatty() else 100)
+        signs = ("✓", "✗") if can_print("✓✗", self.console.encoding) else ("ok", "FAILED")
+        self.right, self.wrong = f"[green]{signs[0]}[/]", f"[red]{signs[1]}[/]"
 
     def say(self, text: str = "") -> None:
         """Print a line; markup is rendered."""
         self.console.print(text, soft_wrap=True)
 
+    def show(self, table: Table) -> None:
+        """Print a table as wide as its figures: where the terminal is narrower, lines wrap and no figure is cut off."""
+        Console(file=self.console.file, highlight=False, width=WIDEST_TABLE).print(table)
+
     @contextmanager
     def step(self, title: str, total: float | None = None) -> Iterator[Step]:
         """Show a step while the context lasts, and what came of it afterwards."""
         started = time.monotonic()
-        columns: list[ProgressColumn] = [SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn()]
+        spinner = SpinnerColumn("dots" if can_print("⠋", self.console.encoding) else "line")
+        columns: list[ProgressColumn] = [spinner, TextColumn("{task.description}"), TimeElapsedColumn()]
         if total is not None:
             columns[2:2] = [BarColumn(), MofNCompleteColumn()]
         live = self.console.is_terminal
         with Progress(*columns, console=self.console, transient=True, disable=not live) as progress:
             step = Step(progress, title, total)
             yield step
-        self.say(
-            f"[green]✓[/] {title:<{TITLE_WIDTH}} {time.monotonic() - started:6.1f} s   [dim]{escape(step.detail)}[/]"
-        )
+        seconds = time.monotonic() - started
+        self.say(f"{self.right} {title:<{TITLE_WIDTH}} {seconds:6.1f} s   [dim]{escape(step.detail)}[/]")
 
 
 @dataclass
@@ -195,6 +208,15 @@ class Room:
             yield Counter(message.text for message in messages)
 
 
+def can_print(text: str, encoding: str) -> bool:
+    """Whether an encoding has all characters of a text."""
+    try:
+        text.encode(encoding)
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
 def prepare(stage: Stage) -> None:
     """Build the zips and make the emulator's Python environment, which the first run installs."""
     with stage.step("Build the Lambda zips") as step:
@@ -222,7 +244,8 @@ def applied(stage: Stage) -> Iterator[Local]:
             raise
         finally:
             with stage.step("Tear it down") as step:
-                everything.close()
+                with command.uninterrupted():
+                    everything.close()
                 step.detail = "emulator, functions, state and files are gone"
 
 
@@ -249,7 +272,7 @@ async def perform(stage: Stage, target: Local) -> int:
     await converse(stage, rooms)
     left = await disconnect(stage, rooms, table)
     stage.say()
-    stage.console.print(report(rooms))
+    stage.show(report(rooms, lines=can_print("─", stage.console.encoding)))
     return left + sum(room.faults for room in rooms)
 
 
@@ -331,10 +354,11 @@ async def leave(client: Client, number: int) -> None:
     await (client.close() if number % 2 else client.abort())
 
 
-def report(rooms: Sequence[Room]) -> Table:
-    """Return the final table."""
+def report(rooms: Sequence[Room], *, lines: bool = True) -> Table:
+    """Return the final table, with a line below its head if the terminal can show one."""
     title = "What arrived where, and how fast (ms)"
-    table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, collapse_padding=True, pad_edge=False)
+    head = box.SIMPLE_HEAD if lines else None
+    table = Table(title=title, title_justify="left", box=head, collapse_padding=True, pad_edge=False)
     table.add_column("room", no_wrap=True)
     for heading in ("members", "messages", "deliveries", "lost", "twice", "leaked", "median", "99 %", "max"):
         table.add_column(heading, justify="right", no_wrap=True)
@@ -366,26 +390,27 @@ def show(stage: Stage) -> int:
     left = leftovers(target)
     seconds = time.monotonic() - started
     if faults or left:
-        stage.say(f"\n[red]✗[/] {faults} deliveries or items were wrong; left behind: {', '.join(left) or 'nothing'}")
+        stage.say(
+            f"\n{stage.wrong} {faults} deliveries or items were wrong; left behind: {', '.join(left) or 'nothing'}"
+        )
         stage.say(escape(target.failure_report()))
         return 1
     verdict = "Every message reached every member of its room once and nobody else; nothing is left."
-    stage.say(f"\n[green]✓[/] {verdict} ({seconds:.0f} s)")
+    stage.say(f"\n{stage.right} {verdict} ({seconds:.0f} s)")
     return 0
 
 
 def main() -> int:
     """Run the command line; return its exit status."""
+    command.prepare()
     stage = Stage()
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         return show(stage)
-    except (BuildError, TargetError, TerraformError) as error:
-        stage.say(f"[red]✗[/] {escape(str(error))}")
+    except (BuildError, TargetError, TerraformError, BotoCoreError, ClientError, WebSocketException) as error:
+        stage.say(f"{stage.wrong} {escape(str(error))}")
         return UNUSABLE
     except KeyboardInterrupt:
-        stage.say("interrupted")
-        return INTERRUPTED
+        return command.interrupted("demo")
 
 
 if __name__ == "__main__":

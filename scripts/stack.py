@@ -292,8 +292,7 @@ def main(arguments: Sequence[str] | None = None, stack: Stack | None = None) -> 
         print(f"stack: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
-        print("stack: interrupted", file=sys.stderr)
-        return command.INTERRUPTED
+        return command.interrupted("stack")
 
 
 if __name__ == "__main__":

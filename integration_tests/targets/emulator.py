@@ -23,7 +23,7 @@ from botocore.parsers import ResponseParserError
 from filelock import FileLock, Timeout
 
 from integration_tests.harness.deadlines import scaled
-from integration_tests.load.descriptors import allow_sockets
+from integration_tests.load.descriptors import KEPT, allow_sockets
 from integration_tests.targets.aws import Aws
 from integration_tests.targets.interface import TargetError
 
@@ -104,8 +104,8 @@ def start(launch: Callable[[Emulator, list[str]], subprocess.Popen[bytes]], log:
     """
     if (sockets := allow_sockets()) < SOCKETS:
         raise TargetError(
-            f"this machine lets a process open only {sockets} sockets, and {SOCKETS} are needed: raise the hard limit "
-            "on open files (`ulimit -Hn`)"
+            f"a process may open {sockets + KEPT} files at once here, and {SOCKETS + KEPT} are needed: "
+            "raise the hard limit on open files (`ulimit -Hn`)"
         )
     command = [str(ministack_python()), "-m", "integration_tests.targets.ministack"]
     for _ in range(PORT_ATTEMPTS):
