@@ -10,6 +10,7 @@ import binascii
 import itertools
 import json
 import random
+import re
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -26,26 +27,52 @@ ATTEMPT_SECONDS = 3.0
 """How long an answer may take before the call is tried again; DynamoDB answers within hundredths of a second."""
 
 BACKOFF_BASE_SECONDS = 0.05
+"""Upper end of the first pause, as botocore's for DynamoDB: some times what an answer takes."""
+
 BACKOFF_CAP_SECONDS = 2.0
+"""Upper end of every pause: with longer ones, a client that waits for its answer would see only a few tries."""
+
 TRANSIENT_ERRORS = frozenset(
     {
+        "BandwidthLimitExceeded",
+        "EC2ThrottledException",
+        "InternalFailure",
         "InternalServerError",
+        "KMS.ThrottlingException",
+        "KmsThrottled",
         "LimitExceededException",
         "PriorRequestNotComplete",
         "ProvisionedThroughputExceededException",
+        "ReplicatedWriteConflictException",
         "RequestLimitExceeded",
         "RequestThrottled",
         "RequestThrottledException",
+        "RequestTimeout",
+        "RequestTimeoutException",
         "ServiceUnavailable",
+        "SlowDown",
         "ThrottledException",
         "Throttling",
         "ThrottlingException",
+        "TooManyRequestsException",
         "TransactionConflictException",
         "TransactionInProgressException",
     }
 )
-TRANSIENT_REASONS = frozenset({"None", "ProvisionedThroughputExceeded", "ThrottlingError", "TransactionConflict"})
+"""Codes that another try may find gone: those that botocore's standard mode tries again, and the services' own."""
+
+TRANSIENT_STATUSES = frozenset({408, 429})
+"""The same for statuses, besides all from 500 on."""
+
+TRANSIENT_REASONS = TRANSIENT_ERRORS | {
+    "None",
+    "ProvisionedThroughputExceeded",
+    "ThrottlingError",
+    "TransactionConflict",
+}
 """Reasons in a cancelled transaction that another try may find gone."""
+
+_CODE = re.compile(r"[A-Za-z][A-Za-z0-9_.-]{0,99}", re.ASCII)
 
 
 class ServiceError(Exception):
@@ -113,12 +140,11 @@ class Service:
         checksum = response.headers.get("x-amz-crc32")
         if checksum is not None and checksum != str(binascii.crc32(response.body)):
             raise ServiceError(operation, "the answer does not match its checksum", {}, transient=True)
+        answer = _parsed(response.body)
         if response.status != 200:
-            raise _error(operation, response)
-        try:
-            answer: dict[str, Any] = json.loads(response.body)
-        except ValueError as error:
-            raise ServiceError(operation, "the answer is not JSON", {}, transient=True) from error
+            raise _error(operation, response, answer or {})
+        if answer is None:
+            raise ServiceError(operation, "the answer is not a JSON object", {}, transient=True)
         return answer
 
 
@@ -140,16 +166,40 @@ def pause(attempt: int, deadline: float) -> bool:
 
 def cancellation_reasons(error: ServiceError) -> list[str]:
     """Reason of each action of a cancelled DynamoDB transaction, in order; ``None`` for an action without a fault."""
-    return [str(reason.get("Code", "None")) for reason in error.details.get("CancellationReasons", [])]
+    reasons = error.details.get("CancellationReasons")
+    if not isinstance(reasons, list):
+        return []
+    return [str(reason.get("Code") or None) if isinstance(reason, dict) else "None" for reason in reasons]
 
 
-def _error(operation: str, response: aws_http.Response) -> ServiceError:
+def _parsed(body: bytes) -> dict[str, Any] | None:
+    """The JSON object that a body holds, if it holds one."""
     try:
-        details = json.loads(response.body)
-        code = details["__type"].rpartition("#")[2]
-    except (ValueError, KeyError, TypeError, AttributeError):
-        return ServiceError(operation, f"status {response.status}", {}, transient=response.status >= 500)
-    error = ServiceError(operation, code, details, transient=response.status >= 500 or code in TRANSIENT_ERRORS)
-    if code == "TransactionCanceledException":
-        error.transient = TRANSIENT_REASONS.issuperset(cancellation_reasons(error))
+        value = json.loads(body)
+    except (ValueError, RecursionError):
+        return None
+    return value if isinstance(value, dict) else None
+
+
+def _error(operation: str, response: aws_http.Response, details: Mapping[str, Any]) -> ServiceError:
+    codes = _codes(response, details)
+    transient = (
+        response.status >= 500 or response.status in TRANSIENT_STATUSES or not TRANSIENT_ERRORS.isdisjoint(codes)
+    )
+    error = ServiceError(operation, codes[0] if codes else f"status {response.status}", details, transient=transient)
+    if error.code == "TransactionCanceledException":
+        reasons = cancellation_reasons(error)
+        error.transient = bool(reasons) and TRANSIENT_REASONS.issuperset(reasons)
     return error
+
+
+def _codes(response: aws_http.Response, details: Mapping[str, Any]) -> list[str]:
+    """The error's codes, wherever services put them: ``namespace#Code:address`` is one, too.
+
+    https://smithy.io/2.0/aws/protocols/aws-json-1_0-protocol.html#operation-error-serialization
+    """
+    query_error = response.headers.get("x-amzn-query-error", "").partition(";")[0]
+    places = (response.headers.get("x-amzn-errortype"), *map(details.get, ("__type", "code", "Code")), query_error)
+    codes = (place.partition(":")[0].rpartition("#")[2].strip() for place in places if isinstance(place, str))
+    # Whatever else stands there is not repeated in logs.
+    return [code for code in codes if _CODE.fullmatch(code)]

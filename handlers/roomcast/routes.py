@@ -6,6 +6,7 @@ API Gateway ignores what a message route returns, so an answer is a post to the 
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING, Any
 
 from roomcast import aws_json, events, fanout, logs, protocol
@@ -17,6 +18,10 @@ if TYPE_CHECKING:
     """Takes the message and a deadline (seconds of ``time.monotonic``), gives the answer or ``None`` for none."""
 
 OK = {"statusCode": 200}
+
+ANSWER_SECONDS = 2.0
+"""Kept back from the time for serving a message, to answer the caller when the table, the queue or other members have
+used up theirs: enough for a connection that fails and another one. Of a short time, a quarter."""
 
 
 def serve_message(
@@ -31,10 +36,10 @@ def serve_message(
         serve: What is particular to the route; raises ``protocol.Refusal`` for a message that cannot be served.
     """
     event = events.parse(raw_event)
-    deadline = events.deadline(context)
+    answer_by = events.deadline(context)
     outcome = "served"
     try:
-        answer = serve(event, deadline)
+        answer = serve(event, answer_by - min(ANSWER_SECONDS, (answer_by - time.monotonic()) / 4))
     except protocol.Refusal as refusal:
         outcome = refusal.code
         answer = protocol.error(refusal.code, event.request_id)
@@ -43,7 +48,7 @@ def serve_message(
         answer = protocol.error(outcome, event.request_id)
         logs.write("ERROR", "the table or the queue failed", error=str(error), request_id=event.request_id)
     if answer is not None:
-        reply(connections, event, answer, deadline)
+        reply(connections, event, answer, answer_by)
     logs.write(
         "INFO",
         "message",
@@ -65,9 +70,23 @@ def refuse_message(raw_event: Mapping[str, Any], context: events.Context, connec
 
 
 def reply(connections: fanout.Engine, event: events.Event, text: str, deadline: float) -> None:
-    """Post a text to the connection that an event came from."""
+    """Post a text to the connection that an event came from.
+
+    Args:
+        connections: Engine that reaches the caller.
+        event: The caller's.
+        text: What it receives.
+        deadline: Latest end, in seconds of ``time.monotonic``.
+    """
     # Who has sent a message is connected: a 410 means that it has left since, so there is nothing to wait for.
     caller = fanout.Recipient(event.connection_id, connected_at=0)
     report = connections.deliver([caller], text.encode(), deadline=deadline)
-    if report.failed:
-        logs.write("ERROR", "the caller got no answer", request_id=event.request_id, connection_id=event.connection_id)
+    if not report.delivered and not report.gone:
+        logs.write(
+            "ERROR",
+            "the caller got no answer",
+            error=report.transport_error,
+            status=report.refused_status,
+            request_id=event.request_id,
+            connection_id=event.connection_id,
+        )

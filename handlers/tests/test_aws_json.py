@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import binascii
+import itertools
 import json
 import random
 import time
 from typing import TYPE_CHECKING, Any
 
+import botocore.parsers
+import botocore.session
 import pytest
+from botocore.retries import standard
 from roomcast import aws_http, aws_json
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
 
 class ScriptedClient:
@@ -72,6 +76,143 @@ def test_a_call_names_its_operation_and_carries_its_parameters() -> None:
     assert result == {"Item": {}}
     headers = {"content-type": "application/x-amz-json-1.0", "x-amz-target": "DynamoDB_20120810.GetItem"}
     assert client.requests == [("POST", "/", headers, b'{"TableName":"t"}')]
+
+
+LOADER: Any = botocore.session.get_session().get_component("data_loader")
+BOTOCORE: Any = standard
+SERVICES = ("dynamodb", "sqs")
+
+
+def by_botocores_code() -> Iterator[tuple[str, int]]:
+    """Codes, each with a status, that botocore's standard mode tries again for every service."""
+    codes = BOTOCORE.TransientRetryableChecker._TRANSIENT_ERROR_CODES
+    yield from ((code, 400) for code in codes + BOTOCORE.ThrottledRetryableChecker._THROTTLED_ERROR_CODES)
+    statuses = BOTOCORE.TransientRetryableChecker._TRANSIENT_STATUS_CODES
+    yield from (("Unheard.Of", status) for status in statuses)
+
+
+def by_botocores_data() -> Iterator[tuple[str, int]]:
+    """Those of its data about DynamoDB and SQS."""
+    data = LOADER.load_data("_retry")
+    services = [data["retry"]["__default__"], *(data["retry"][service]["__default__"] for service in SERVICES)]
+    for policy in itertools.chain.from_iterable(service["policies"].values() for service in services):
+        rule = data["definitions"][policy["$ref"]] if "$ref" in policy else policy
+        response = rule["applies_when"].get("response", {})
+        if "http_status_code" in response:
+            yield response.get("service_error_code", "Unheard.Of"), response["http_status_code"]
+
+
+def by_botocores_models() -> Iterator[tuple[str, int]]:
+    """Those that the services' own models call faults or worth another try."""
+    models = [LOADER.load_service_model(service, "service-2") for service in SERVICES]
+    for name, shape in itertools.chain.from_iterable(model["shapes"].items() for model in models):
+        if shape.get("exception") and (shape.get("retryable") or shape.get("fault")):
+            yield name, 500 if shape.get("fault") else 400
+
+
+RETRIED_BY_BOTOCORE = sorted({*by_botocores_code(), *by_botocores_data(), *by_botocores_models()})
+
+
+@pytest.mark.parametrize(("code", "status"), RETRIED_BY_BOTOCORE)
+def test_what_botocore_tries_again_is_tried_again(code: str, status: int) -> None:
+    result, client = call(failure(code, status), OK)
+
+    assert result == {"Item": {}}
+    assert len(client.requests) == 2
+
+
+def test_botocore_has_told_its_rules() -> None:
+    assert len(RETRIED_BY_BOTOCORE) >= 25
+
+
+@pytest.mark.parametrize("status", [408, 429, 500, 502, 503, 504, 509])
+@pytest.mark.parametrize("body", [b"", b"<html>", b"null", b"[]", b"{}", b'{"__type": 5}', b"[" * 200_000])
+def test_a_status_that_says_come_again_needs_no_body(status: int, body: bytes) -> None:
+    result, client = call(aws_http.Response(status, {}, body), OK)
+
+    assert result == {"Item": {}}
+    assert len(client.requests) == 2
+
+
+NAMESPACES = ("", "com.amazonaws.dynamodb.v20120810#", "com.amazon.coral.service#", "com.amazonaws.sqs#")
+ADDRESSES = ("", ":", ":http://internal.amazon.com/coral/com.amazon.coral.service/#x")
+
+
+@pytest.mark.parametrize(("namespace", "address"), list(itertools.product(NAMESPACES, ADDRESSES)))
+def test_a_code_is_read_as_botocore_reads_it(namespace: str, address: str) -> None:
+    value = f"{namespace}ValidationException{address}"
+    json_parser: Any = botocore.parsers.JSONParser()
+    rest_parser: Any = botocore.parsers.RestJSONParser()
+    for parser, headers, body in (
+        (json_parser, {}, {"__type": value}),
+        (rest_parser, {"x-amzn-errortype": value}, {}),
+        (rest_parser, {"x-amzn-errortype": value}, {"__type": "com.amazonaws#Other"}),
+        (rest_parser, {}, {"code": value}),
+        (rest_parser, {}, {"Code": value}),
+    ):
+        text = json.dumps(body).encode()
+        parsed = parser.parse({"headers": headers, "status_code": 400, "body": text}, None)
+        with pytest.raises(aws_json.ServiceError) as raised:
+            call(aws_http.Response(400, headers, text))
+        assert raised.value.code == parsed["Error"]["Code"] == "ValidationException"
+
+
+def test_a_code_of_the_old_query_protocol_counts_too() -> None:
+    headers = {"x-amzn-query-error": "KMS.ThrottlingException;Sender"}
+    result, _ = call(aws_http.Response(400, headers, b'{"__type": "com.amazonaws.sqs#Unheard.Of"}'), OK)
+
+    assert result == {"Item": {}}
+
+
+@pytest.mark.parametrize("body", [b"[]", b"null", b"5", b"", b"[" * 200_000, b"\xff", b'{"a": ' + b"9" * 5000 + b"}"])
+def test_an_answer_that_is_no_object_is_asked_for_again(body: bytes) -> None:
+    result, client = call(aws_http.Response(200, {}, body), OK)
+
+    assert result == {"Item": {}}
+    assert len(client.requests) == 2
+
+
+@pytest.mark.parametrize(
+    ("reasons", "expected", "is_transient"),
+    [
+        (None, [], False),
+        ([], [], False),
+        ("nonsense", [], False),
+        ([None], ["None"], True),
+        ([{}], ["None"], True),
+        ([{"Code": None}], ["None"], True),
+        ([{"Code": "TransactionConflict", "Message": "x"}, {"Code": "None"}], ["TransactionConflict", "None"], True),
+        ([{"Code": "ThrottlingError"}], ["ThrottlingError"], True),
+        ([{"Code": "ProvisionedThroughputExceeded"}], ["ProvisionedThroughputExceeded"], True),
+        ([{"Code": "RequestLimitExceeded"}], ["RequestLimitExceeded"], True),
+        ([{"Code": "ValidationError"}, {"Code": "None"}], ["ValidationError", "None"], False),
+        (
+            [{"Code": "ConditionalCheckFailed"}, {"Code": "TransactionConflict"}],
+            ["ConditionalCheckFailed", "TransactionConflict"],
+            False,
+        ),
+    ],
+)
+def test_a_cancelled_transaction_is_tried_again_if_its_reasons_may_pass(
+    reasons: object, expected: list[str], *, is_transient: bool
+) -> None:
+    cancelled_so = failure("TransactionCanceledException", CancellationReasons=reasons)
+    if is_transient:
+        assert call(cancelled_so, OK)[0] == {"Item": {}}
+    with pytest.raises(aws_json.ServiceError) as raised:
+        call(cancelled_so, seconds=0.001)
+    assert raised.value.transient == is_transient
+    assert aws_json.cancellation_reasons(raised.value) == expected
+
+
+def test_what_a_service_says_is_not_repeated() -> None:
+    secret = "Tr0ub4dor & 3"
+    body = {"__type": f"{secret}:{secret}", "message": secret, "Message": secret, "Item": secret}
+    with pytest.raises(aws_json.ServiceError) as raised:
+        call(answer(400, body, **{"x-amzn-errortype": secret, "x-amzn-query-error": f"{secret};Sender"}))
+
+    assert secret not in str(raised.value)
+    assert raised.value.code == "status 400"
 
 
 @pytest.mark.parametrize(
