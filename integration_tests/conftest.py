@@ -7,6 +7,7 @@ import os
 import re
 import secrets
 import signal
+import time
 from contextlib import ExitStack, nullcontext
 from functools import partial
 from pathlib import Path
@@ -14,11 +15,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from integration_tests.harness import privacy
 from integration_tests.harness.crowd import Crowd
 from integration_tests.harness.deadlines import eventually, long_waits
 from integration_tests.harness.table import ROOM_PREFIX, ConnectionsTable
 from integration_tests.load.descriptors import allow_sockets
 from integration_tests.targets.catalogue import TARGETS, create_target
+from integration_tests.targets.emulator import BUILD
 from integration_tests.targets.interface import Capability, Target, TargetError
 from scripts import loopback
 from scripts.terraform import TerraformError
@@ -39,6 +42,14 @@ TARGET = pytest.StashKey[Target]()
 TARGET_WAS_USED = pytest.StashKey[bool]()
 MEASURED = pytest.StashKey[int]()
 """Number of tests that ran to their end, be it a good or a bad one."""
+LEAKS = pytest.StashKey[list[str]]()
+"""Where something is written that clients said."""
+BEGAN_AT = pytest.StashKey[float]()
+MOST_LEAKS = 20
+"""So many are shown."""
+CLOCKS_DIFFER_BY = 5.0
+"""Seconds that this machine's clock may be ahead of AWS's."""
+REPORTS = BUILD / "reports"
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -84,6 +95,8 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "requires(capability): skipped, with the reason, on a target that lacks it")
     config.addinivalue_line("markers", "long: takes long, so `make integration` leaves it to `make test-long`")
     config.stash[MEASURED] = 0
+    config.stash[LEAKS] = []
+    config.stash[BEGAN_AT] = time.time()
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     loopback.reach_directly()
     long_waits.show = partial(show_during_test, config)
@@ -138,12 +151,24 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestR
     return report
 
 
-@pytest.hookimpl(tryfirst=True)
+@pytest.hookimpl(trylast=True)  # once the reports are written
 def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
-    """Let a run in which every test was skipped end as one that found no test: it measured nothing."""
+    """Let a run be red that measured nothing, or that wrote down what clients said.
+
+    The first ends as a run that found no test. Reports of a failed run show what its tests sent, so they are not
+    searched.
+    """
     config = session.config
-    if exitstatus == pytest.ExitCode.OK and not config.stash[MEASURED] and not config.option.collectonly:
-        session.exitstatus = pytest.ExitCode.NO_TESTS_COLLECTED
+    if config.option.collectonly or exitstatus not in {pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED}:
+        return
+    if exitstatus == pytest.ExitCode.OK:
+        began_at = config.stash[BEGAN_AT]
+        written = [file for file in REPORTS.rglob("*") if file.is_file() and file.stat().st_mtime >= began_at]
+        config.stash[LEAKS] += privacy.leaks_in_files(written)
+        if not config.stash[MEASURED]:
+            session.exitstatus = pytest.ExitCode.NO_TESTS_COLLECTED
+    if config.stash[LEAKS]:
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
 
 def only_place(test: str, markers: list[str]) -> str:
@@ -186,6 +211,11 @@ def show_during_test(config: pytest.Config, line: str) -> None:
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, exitstatus: int, config: pytest.Config) -> None:
     """Print what this run could not show, so that nobody reads more into its green than it proves."""
     target = config.stash[TARGET]
+    if found := config.stash[LEAKS]:
+        terminalreporter.section("what clients said was written down")
+        for each in found[:MOST_LEAKS]:
+            terminalreporter.line(each)
+        terminalreporter.line(f"{len(found)} places in all: the run has failed, whatever its tests say.")
     nothing_failed = exitstatus in {pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED}
     if nothing_failed and not config.stash[MEASURED] and not config.option.collectonly:
         terminalreporter.section("nothing was measured")
@@ -213,8 +243,10 @@ def target(request: pytest.FixtureRequest) -> Iterator[Target]:
         except (TargetError, TerraformError) as error:
             ready.failed = True
             pytest.exit(f"the target cannot be used: {error}", returncode=pytest.ExitCode.INTERNAL_ERROR)
+        began_at = time.time() - CLOCKS_DIFFER_BY
         yield ready
-        ready.failed = request.session.testsfailed > 0
+        request.config.stash[LEAKS] += privacy.leaks(ready, began_at)
+        ready.failed = request.session.testsfailed > 0 or bool(request.config.stash[LEAKS])
 
 
 @pytest.fixture(scope="session")

@@ -11,6 +11,7 @@ from integration_tests.faults.rules import Rule, Status
 from integration_tests.faults.trial import injected
 from integration_tests.harness.answers import error, receipt
 from integration_tests.harness.crowd import expect_everywhere
+from integration_tests.harness.privacy import SECRET
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -33,7 +34,7 @@ async def test_everybody_is_told_while_the_table_is_throttled(
     rules = [Rule("dynamodb: throughput exceeded", Status(400), service="dynamodb")]
     site.faults.replace(rules)
 
-    await sender.say("anybody there?")
+    await sender.say(SECRET, id=SECRET)
     assert await sender.receive_json(within=30) == UNAVAILABLE
     with pytest.raises(InvalidStatus) as refusal:
         await crowd.join(room)

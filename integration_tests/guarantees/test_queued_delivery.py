@@ -15,6 +15,7 @@ from integration_tests.harness.answers import receipt
 from integration_tests.harness.crowd import Crowd, expect_everywhere, expect_in_any_order, settle
 from integration_tests.harness.deadlines import eventually, scaled
 from integration_tests.harness.fanout_queue import FanoutQueue
+from integration_tests.harness.privacy import SECRET
 from integration_tests.targets.interface import Capability
 
 if TYPE_CHECKING:
@@ -157,7 +158,7 @@ async def test_what_is_no_task_is_given_up_and_delays_nothing(crowd: Crowd, room
     members = await crowd.join_many(room, 2)
 
     with queue.retried_after(1):
-        await queue.put("not a task")
+        await queue.put(f"not a task: {SECRET}")
         await eventually(queue.dead_letters, 1, within=30)
     await members[0].say("hello world")
 

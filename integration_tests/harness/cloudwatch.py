@@ -48,7 +48,7 @@ class Logs:
             since: Older lines are passed over; Unix time in seconds.
             phrase: What a line must hold; no quotation mark.
         """
-        return await asyncio.to_thread(lambda: [*self._lines(since, phrase)])
+        return await asyncio.to_thread(lambda: [*self.find(since, phrase)])
 
     async def records(self, since: float, message: str) -> list[dict[str, Any]]:
         """Return the structured lines, as the handlers write them, whose ``message`` is this; arguments as above."""
@@ -70,7 +70,8 @@ class Logs:
         """Return the lines with which handlers warn; argument as above."""
         return [line for line in await self.lines(since, "WARNING") if record_of(line).get("level") == "WARNING"]
 
-    def _lines(self, since: float, phrase: str) -> Iterator[str]:
+    def find(self, since: float, phrase: str) -> Iterator[str]:
+        """Yield what :meth:`lines` returns; blocks."""
         for group in self.groups:
             pages = self.logs.get_paginator("filter_log_events").paginate(
                 logGroupName=group, startTime=int(since * 1000), filterPattern=f'"{phrase}"'

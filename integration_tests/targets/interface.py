@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol, Self
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from contextlib import AbstractContextManager
+    from pathlib import Path
     from types import TracebackType
 
     from integration_tests.targets.aws import Aws
@@ -119,6 +120,10 @@ class Target(ABC):
             TargetError: The target does not let anybody.
         """
         raise TargetError(f"{function_name} is not killed: {self.lacks()[Capability.DEATHS]}")
+
+    def files(self) -> Sequence[Path]:
+        """Return the files on this machine that the target's processes write to."""
+        return ()
 
     def failure_report(self) -> str:
         """Return what helps to find out why a test failed, or nothing."""

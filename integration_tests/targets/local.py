@@ -18,7 +18,7 @@ from integration_tests.targets.interface import Capability, Caveat, Target
 from scripts import process_table
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from types import TracebackType
 
     from integration_tests.targets.interface import Deployment
@@ -120,6 +120,10 @@ class Local(Target):
         for process_id in doomed:
             os.kill(process_id, signal.SIGKILL)
         return len(doomed)
+
+    def files(self) -> Sequence[Path]:
+        """Return MiniStack's log, which also shows why functions failed."""
+        return (self.log,)
 
     def failure_report(self) -> str:
         """Return the end of MiniStack's log."""

@@ -1,0 +1,82 @@
+"""Nothing that clients say is written down: neither what is delivered, nor what is refused, nor what fails."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import TYPE_CHECKING
+
+import pytest
+from websockets.exceptions import InvalidStatus
+
+from integration_tests.conftest import CLOCKS_DIFFER_BY
+from integration_tests.guarantees.test_cleanup import HOUR_MS, unknown_connection_id
+from integration_tests.harness.client import Client
+from integration_tests.harness.cloudwatch import Logs
+from integration_tests.harness.deadlines import eventually
+from integration_tests.harness.privacy import SECRET, leaks, log_groups
+from integration_tests.harness.stage_url import in_room
+from integration_tests.harness.table import ROOM_PREFIX
+from integration_tests.targets.interface import Capability
+
+if TYPE_CHECKING:
+    from integration_tests.harness.crowd import Crowd
+    from integration_tests.harness.table import ConnectionsTable
+    from integration_tests.targets.interface import Target
+
+REFUSED = (
+    SECRET,
+    f'"{SECRET}"',
+    f'["{SECRET}"]',
+    f'{{"action":"{SECRET}"}}',
+    f'{{"action":"sendmessage","{SECRET}":1}}',
+    f'{{"action":"sendmessage","data":"{SECRET}","id":["{SECRET}"]}}',
+    f'{{"action":"sendmessage","data":"{SECRET}","id":"{SECRET * 3}"}}',
+    f'{{"action":"sendmessage","data":"{SECRET}","to":"{SECRET}"}}',
+    rf'{{"action":"sendmessage","data":"{SECRET} \ud800"}}',
+    f'{{"action":"sendmessage","data":"{SECRET}","deep":{"[" * 10_000}',
+)
+"""Messages that are answered with an error, for every reason there is."""
+LINES_WITHIN = 120.0
+"""Seconds in which CloudWatch is to show a line."""
+
+
+@pytest.mark.needs_table
+@pytest.mark.requires(Capability.LOGS)
+async def test_nothing_that_clients_say_is_in_the_logs(crowd: Crowd, target: Target, table: ConnectionsTable) -> None:
+    assert target.aws is not None
+    began_at = time.time() - CLOCKS_DIFFER_BY
+    room = f"{ROOM_PREFIX}{SECRET}"
+    url = f"{in_room(crowd.url, room)}&token={SECRET}"
+    sender, other = [await Client.connect(url, subprotocols=[SECRET]) for _ in range(2)]
+    crowd.clients += [sender, other]
+    for query in (f"room={SECRET}%20{SECRET}", f"room={room}&room={room}", f"room=&token={SECRET}"):
+        with pytest.raises(InvalidStatus):
+            await Client.connect(f"{crowd.url}?{query}")
+    dead_id = unknown_connection_id()
+    await table.add_member(room, dead_id, age_ms=HOUR_MS)
+
+    for message in REFUSED:
+        await sender.send_raw(message)
+        assert "error" in await sender.receive_json()
+    await sender.say(SECRET, id=SECRET)
+    await other.expect(SECRET)
+    assert SECRET in "".join([(await sender.receive()).text for _ in range(2)])
+    await table.remove_member(room, await sender.whoami())
+    await sender.say(SECRET, id=SECRET)
+    assert (await sender.receive_json())["error"]["code"] == "not_joined"
+    await other.say(SECRET)
+    await other.expect(SECRET)
+
+    logs = Logs(target.aws.logs, log_groups(target, target.aws.logs))
+    what = "the lines of both fan-outs in the logs"
+    await eventually(lambda: number_of_fan_outs(logs, began_at), 2, within=LINES_WITHIN, every=0.5, what=what)
+    assert await asyncio.to_thread(leaks, target, began_at) == []
+
+
+async def number_of_fan_outs(logs: Logs, since: float) -> int:
+    """Return how many messages of this test the logs know, so that they are its stage's logs and have been written.
+
+    Others may be there on a stage in use, so two is as many as are counted.
+    """
+    return min(2, len({record["request_id"] for record in await logs.records(since, "fan-out")}))
