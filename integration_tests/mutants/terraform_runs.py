@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING
 
 from integration_tests.mutants.patching import REPOSITORY, applied
 from integration_tests.mutants.runs import FAILED, NOT_RUN, PASSED
-from scripts.terraform import TerraformError, Workspace
+from scripts.asked_of_aws import differences
+from scripts.terraform import CONFIGURATION, WHOLE, TerraformError, Workspace
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
 
     from integration_tests.mutants.mutant import Edit
@@ -46,17 +47,17 @@ class TerraformTests:
             tests: Runs, as ``<file>::<name of the run>``.
             edits: Changes to make before.
         """
-        by_file: defaultdict[Path, set[str]] = defaultdict(set)
+        by_folder: defaultdict[Path, defaultdict[Path, set[str]]] = defaultdict(lambda: defaultdict(set))
         for test in tests:
             file, _, name = test.partition("::")
-            by_file[REPOSITORY / file].add(name)
-        by_module: defaultdict[Path, dict[Path, set[str]]] = defaultdict(dict)
-        for path, names in by_file.items():
-            by_module[path.parents[1]][path] = names
+            by_folder[(REPOSITORY / file).parent][REPOSITORY / file].add(name)
         results: Results = {}
         with self._lock:
-            for module, files in by_module.items():
-                results |= self._run_module(self._workspace(module), files, edits)
+            for folder, files in by_folder.items():
+                workspace = self._workspace(
+                    next(each.parent for each in (folder, *folder.parents) if each.name == "tests")
+                )
+                results |= self._run_folder(workspace, folder, files, edits)
         return results
 
     def _workspace(self, module: Path) -> Workspace:
@@ -67,19 +68,34 @@ class TerraformTests:
         return self._workspaces[module]
 
     @staticmethod
-    def _run_module(workspace: Workspace, files: dict[Path, set[str]], edits: Sequence[Edit]) -> Results:
-        folder = workspace.tree / workspace.directory.relative_to(REPOSITORY) / "tests"
-        for file in folder.glob("*.tftest.hcl"):
+    def _run_folder(
+        workspace: Workspace, folder: Path, files: Mapping[Path, set[str]], edits: Sequence[Edit]
+    ) -> Results:
+        copy = workspace.tree / folder.relative_to(REPOSITORY)
+        for file in copy.glob("*.tftest.hcl"):
             file.unlink()
         for file, names in files.items():
-            (folder / file.name).write_text(only(names, file.read_text(encoding="utf-8")), encoding="utf-8")
+            (copy / file.name).write_text(only(names, file.read_text(encoding="utf-8")), encoding="utf-8")
         with applied(workspace.tree, [edit for edit in edits if edit.file.startswith("terraform/")]):
+            if folder == CONFIGURATION / WHOLE:
+                [file] = files
+                return {f"{file.relative_to(REPOSITORY)}::{name}": each for name, each in compared(workspace)}
             try:
                 output = workspace.test()
             except TerraformError as error:
                 output = str(error)
         module = workspace.directory.relative_to(REPOSITORY).as_posix()
         return {f"{module}/{file}::{name}": result for file, name, result in read_results(output)}
+
+
+def compared(workspace: Workspace) -> Iterator[tuple[str, str]]:
+    """Yield name and outcome of each run whose whole result is compared with a table.
+
+    Raises:
+        TerraformError: There is no result.
+    """
+    for name, state in workspace.states(WHOLE).items():
+        yield name, FAILED if differences(name, state) else PASSED
 
 
 def only(names: Iterable[str], text: str) -> str:

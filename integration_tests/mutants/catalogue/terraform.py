@@ -1,17 +1,329 @@
-"""Terraform broken on purpose, and the tests that must fail because of it."""
+"""Terraform broken on purpose: settings that do not arrive, rights that are too wide, orders that AWS would refuse."""
 
 from __future__ import annotations
 
 from integration_tests.mutants.mutant import Edit, Mutant
 
-BACKEND = "terraform/modules/backend"
-TABLE = "terraform/modules/connections-table"
-TABLE_TESTS = f"{TABLE}/tests/table.tftest.hcl"
+ROOT = "terraform/main.tf"
+BACKEND = "terraform/modules/backend/main.tf"
+BUILD = "terraform/modules/backend/build.tf"
+BUILD_TESTS = "terraform/modules/backend/tests/build.tftest.hcl"
+POLICIES = "terraform/modules/backend/policies"
+QUEUE = "terraform/modules/backend/queue.tf"
+ROWS = "terraform/modules/backend/routes.tf"
+API = "terraform/modules/websocket-api/main.tf"
+FANOUT_QUEUE = "terraform/modules/fanout-queue/main.tf"
+HANDLER = "terraform/modules/handler/main.tf"
+TABLE = "terraform/modules/connections-table/main.tf"
 
-MUTANTS = (
+HANDED_ON = "scripts/tests/test_check_variables.py::test_nothing_is_dropped_or_swapped"
+ON, OFF, STANDARD = (
+    f"terraform/tests/whole/whole.tftest.hcl::{run}" for run in ("everything_on", "everything_off", "standard_queue")
+)
+
+BETWEEN_MODULES = (
     Mutant(
-        "lets items expire at an attribute that no item has",
-        (Edit(f"{TABLE}/main.tf", 'attribute_name = "expires_at"', 'attribute_name = "expires"'),),
-        terraform=(f"{TABLE_TESTS}::table_is_ready_for_membership",),
+        "drops the permissions boundary in the root",
+        (Edit(ROOT, "  permissions_boundary_arn  = var.permissions_boundary_arn\n", ""),),
+        units=(HANDED_ON,),
+        terraform=(ON,),
+    ),
+    Mutant(
+        "swaps the throttling limits in the root",
+        (
+            Edit(ROOT, "= var.throttling_burst_limit", "= var.throttling_LIMIT"),
+            Edit(ROOT, "= var.throttling_rate_limit", "= var.throttling_burst_limit"),
+            Edit(ROOT, "= var.throttling_LIMIT", "= var.throttling_rate_limit"),
+        ),
+        units=(HANDED_ON,),
+        terraform=(ON,),
+    ),
+    Mutant(
+        "takes deletion protection for point-in-time recovery",
+        (
+            Edit(
+                BACKEND,
+                "point_in_time_recovery = var.point_in_time_recovery",
+                "point_in_time_recovery = var.table_deletion_protection",
+            ),
+        ),
+        units=(HANDED_ON,),
+        terraform=(ON, OFF),
+    ),
+    Mutant(
+        "drops the log retention on its way to the API",
+        (Edit(BACKEND, "  log_retention_days     = var.log_retention_days\n", ""),),
+        units=(HANDED_ON,),
+        terraform=(ON,),
+    ),
+    Mutant(
+        "switches the access log on for good",
+        (Edit(BACKEND, "= var.access_log_enabled", "= var.access_log_enabled || true"),),
+        terraform=(OFF,),
+    ),
+    Mutant(
+        "drops the architecture of the functions",
+        (Edit(BACKEND, "  architecture             = var.architecture\n", ""),),
+        units=(HANDED_ON,),
+        terraform=(ON,),
+    ),
+    Mutant(
+        "encrypts the table with the key of the logs",
+        (
+            Edit(
+                BACKEND,
+                "  kms_key_arn            = var.table_kms_key_arn",
+                "  kms_key_arn            = var.log_kms_key_arn",
+            ),
+        ),
+        units=(HANDED_ON,),
+        terraform=(ON,),
+    ),
+    Mutant(
+        "forgets a row's own throttle",
+        (Edit(BACKEND, "try(route.throttling_rate_limit, null)", "null"),),
+        units=(HANDED_ON,),
+    ),
+    Mutant(
+        "throttles additional routes like the stage",
+        (Edit(BACKEND, "        throttling_burst_limit = route.throttling_burst_limit\n", ""),),
+        units=(HANDED_ON,),
+        terraform=(ON,),
+    ),
+    Mutant(
+        "drops the worker's timeout",
+        (Edit(QUEUE, "  timeout                  = var.queued_delivery.worker_timeout\n", ""),),
+        units=(HANDED_ON,),
+        terraform=(ON,),
+    ),
+    Mutant(
+        "drops the worker's boundary",
+        (Edit(QUEUE, "  permissions_boundary_arn = var.permissions_boundary_arn\n", ""),),
+        units=(HANDED_ON,),
+        terraform=(ON,),
+    ),
+    Mutant(
+        "lets as many workers run as a batch has messages",
+        (Edit(QUEUE, "= var.queued_delivery.maximum_concurrency", "= var.queued_delivery.batch_size"),),
+        units=(HANDED_ON,),
+        terraform=(ON,),
+    ),
+    Mutant(
+        "ignores the memory in the handler module",
+        (Edit(HANDLER, "= var.memory_size", "= 256"),),
+        units=(HANDED_ON,),
+        terraform=(OFF,),
+    ),
+    Mutant(
+        "ignores the timeout in the handler module",
+        (Edit(HANDLER, "  timeout                        = var.timeout\n", ""),),
+        units=(HANDED_ON,),
+        terraform=(OFF,),
+    ),
+    Mutant(
+        "tells the functions of another level",
+        (Edit(BACKEND, "ROOMCAST_LOG_LEVEL           = var.log_level", 'ROOMCAST_LOG_LEVEL           = "INFO"'),),
+        units=(HANDED_ON,),
+        terraform=(ON,),
+    ),
+    Mutant(
+        "names the pace as no function reads it",
+        (Edit(BACKEND, "ROOMCAST_PACE ", "ROOMCAST_RATE "),),
+        units=("scripts/tests/test_agreement.py::test_functions_are_given_no_variable_that_they_do_not_read",),
+        terraform=(OFF,),
+    ),
+    Mutant(
+        "gives the sender no queue",
+        (
+            Edit(
+                BACKEND,
+                'each.key == "sendmessage" ? merge(local.environment, local.queue_environment) : local',
+                "local",
+            ),
+        ),
+        terraform=(ON, STANDARD),
+    ),
+    Mutant(
+        "gives sendmessage the memory of the others",
+        (Edit(ROWS, "memory_size = 1769", "memory_size = 256"),),
+        terraform=(OFF,),
     ),
 )
+
+TOO_WIDE = (
+    Mutant(
+        "lets any stage and route invoke a function",
+        (
+            Edit(
+                BACKEND,
+                '"${module.websocket_api.stage_execution_arn}/${each.value.route_key}"',
+                'replace("${module.websocket_api.stage_execution_arn}/${each.value.route_key}", "/.*/", "/*")',
+            ),
+        ),
+        terraform=(OFF,),
+    ),
+    Mutant(
+        "lets any route invoke an additional function",
+        (
+            Edit(
+                BACKEND,
+                '"${module.websocket_api.stage_execution_arn}/${each.key}"',
+                '"${module.websocket_api.stage_execution_arn}/*"',
+            ),
+        ),
+        terraform=(ON,),
+    ),
+    Mutant(
+        "lets every service invoke a function",
+        (Edit(HANDLER, 'principal     = "apigateway.amazonaws.com"', 'principal     = "*"'),),
+        terraform=(OFF,),
+    ),
+    Mutant(
+        "lets the worker do anything with the table",
+        (Edit(f"{POLICIES}/fanout_worker.json.tftpl", '["dynamodb:Query", "dynamodb:DeleteItem"]', '"dynamodb:*"'),),
+        terraform=(STANDARD,),
+    ),
+    Mutant(
+        "lets the worker post to every API's connections",
+        (Edit(f"{POLICIES}/fanout_worker.json.tftpl", '"${stage_execution_arn}/POST/@connections/*"', '"*"'),),
+        terraform=(STANDARD,),
+    ),
+    Mutant(
+        "lets a route close connections too",
+        (Edit(f"{POLICIES}/whoami.json.tftpl", "/POST/@connections/*", "/*/@connections/*"),),
+        terraform=(OFF,),
+    ),
+    Mutant(
+        "lets sendmessage receive from the queue",
+        (Edit(f"{POLICIES}/sendmessage.json.tftpl", '"sqs:SendMessage"', '["sqs:SendMessage", "sqs:ReceiveMessage"]'),),
+        terraform=(STANDARD,),
+    ),
+    Mutant(
+        "lets any principal assume the role",
+        (Edit(HANDLER, 'Principal = { Service = "lambda.amazonaws.com" }', 'Principal = "*"'),),
+        terraform=(OFF,),
+    ),
+    Mutant(
+        "lets functions read all logs",
+        (
+            Edit(
+                HANDLER,
+                '      Resource = "${aws_cloudwatch_log_group.this.arn}:*"\n    }]',
+                '      Resource = "${aws_cloudwatch_log_group.this.arn}:*"\n    }, {\n      Sid      = "Read"\n'
+                '      Action   = "logs:*"\n      Effect   = "Allow"\n      Resource = "*"\n    }]',
+            ),
+        ),
+        terraform=(OFF,),
+    ),
+    Mutant(
+        "lets functions administer the table's key",
+        (Edit(f"{POLICIES}/disconnect.json.tftpl", '["kms:Decrypt", "kms:DescribeKey"]', '"kms:*"'),),
+        terraform=(ON,),
+    ),
+    Mutant(
+        "lets every queue send dead letters",
+        (
+            Edit(
+                FANOUT_QUEUE,
+                'redrivePermission = "byQueue"\n    sourceQueueArns   = [aws_sqs_queue.messages.arn]\n',
+                'redrivePermission = "allowAll"\n',
+            ),
+        ),
+        terraform=(STANDARD,),
+    ),
+    Mutant(
+        "writes query strings into the access log",
+        (
+            Edit(
+                API,
+                '    status            = "$context.status"\n',
+                '    status            = "$context.status"\n    query = "$context.requestTime"\n',
+            ),
+        ),
+        terraform=(ON,),
+    ),
+)
+
+WORK = (
+    Mutant(
+        "deletes a deployment before the stage has another",
+        (Edit(API, "create_before_destroy = true", "create_before_destroy = false"),),
+        units=(HANDED_ON,),
+    ),
+    Mutant(
+        "deletes a zip before the function has another",
+        (Edit(BUILD, "create_before_destroy = true", "create_before_destroy = false"),),
+        units=(HANDED_ON,),
+    ),
+    Mutant(
+        "does not see that the code has changed",
+        (Edit(BACKEND, "  source_code_hash         = local.zips[each.key].hash\n", ""),),
+        terraform=(OFF,),
+    ),
+    Mutant(
+        "does not see that the worker's code has changed",
+        (Edit(QUEUE, '= local.zips["fanout_worker"].hash', '= local.zips["sendmessage"].hash'),),
+        terraform=(STANDARD,),
+    ),
+    Mutant(
+        "never looks at the sources",
+        (
+            Edit(
+                BUILD,
+                ": local.source_digests[handler] != try(local.manifest_entries[handler].source_digest, null)",
+                ": false",
+            ),
+        ),
+        terraform=(
+            f"{BUILD_TESTS}::zip_older_than_a_source_is_refused",
+            f"{BUILD_TESTS}::zip_whose_source_vanished_is_refused",
+        ),
+    ),
+    Mutant(
+        "tries a whole batch again when one message failed",
+        (Edit(FANOUT_QUEUE, '  function_response_types = ["ReportBatchItemFailures"]\n', ""),),
+        terraform=(STANDARD,),
+    ),
+    Mutant(
+        "lets the queue drop messages that are alike",
+        (
+            Edit(
+                FANOUT_QUEUE,
+                "  fifo_queue                 = var.fifo\n",
+                "  fifo_queue                 = var.fifo\n  content_based_deduplication = var.fifo\n",
+            ),
+        ),
+        terraform=(ON,),
+    ),
+    Mutant(
+        "shows a message to a second worker before the first has ended",
+        (Edit(FANOUT_QUEUE, "= 6 * var.function_timeout", "= var.function_timeout"),),
+        terraform=(ON, STANDARD),
+    ),
+    Mutant(
+        "lets items expire at an attribute that no item has",
+        (Edit(TABLE, 'attribute_name = "expires_at"', 'attribute_name = "expires"'),),
+        units=("scripts/tests/test_agreement.py::test_items_have_the_tables_keys_and_expire_by_its_time_to_live",),
+        terraform=(OFF,),
+    ),
+    Mutant(
+        "sets no burst limit in routes",
+        (Edit(API, "      throttling_burst_limit = route_settings.value.burst_limit\n", ""),),
+        terraform=(OFF,),
+    ),
+    Mutant(
+        "deploys nothing when a route gets another function",
+        (
+            Edit(
+                API,
+                "        integration_uri      = aws_apigatewayv2_integration.this[route_key].integration_uri\n",
+                "",
+            ),
+        ),
+        terraform=(
+            "terraform/modules/websocket-api/tests/api.tftest.hcl::deployment_is_made_of_all_that_a_snapshot_holds",
+        ),
+    ),
+)
+
+MUTANTS = (*BETWEEN_MODULES, *TOO_WIDE, *WORK)
