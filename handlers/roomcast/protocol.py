@@ -1,13 +1,13 @@
 """What goes over the wire: the texts clients send and receive.
 
 Plain text mode, the only one so far: a message arrives exactly as its ``data``; answers to the caller are JSON objects
-with a single member that names their kind: ``receipt``, ``whoami`` or ``error``.
+with a single member that names their kind: ``receipt``, ``whoami`` or ``error``. A member can send a text that looks
+like one of those: a client must not believe them more than it believes the members of its room.
 """
 
 from __future__ import annotations
 
 import json
-import math
 import re
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -25,6 +25,12 @@ MAXIMUM_ID_CHARACTERS = 64
 CONNECTION_ID = re.compile(r"[A-Za-z0-9_=-]{1,128}")
 SURROGATE = re.compile("[\ud800-\udfff]")
 ROOM_NAME = re.compile(r"[A-Za-z0-9._-]{1,64}")
+
+_BLANKS = re.compile(r"[ \t\n\r]*")
+# What is left of an escape once the others are gone is half of a pair.
+_WHOLE_ESCAPES = re.compile(
+    r"\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|\\u(?![dD][89a-fA-F])[0-9a-fA-F]{4}|\\[^u]"
+)
 
 ERRORS = {
     "not_json": "the message is not JSON; send a JSON object with an action",
@@ -63,7 +69,9 @@ class Message(NamedTuple):
     """A ``sendmessage`` command.
 
     Attributes:
-        data: Text that recipients receive, at most ``MAXIMUM_DATA_BYTES`` of UTF-8.
+        data: Text that recipients receive, at most ``MAXIMUM_DATA_BYTES`` of UTF-8: a string's characters, or the JSON
+            text of another value exactly as it came, from its first character to its last. So numbers of any size and
+            precision, repeated keys, escapes and blanks within it stay what they were.
         to: Connection id of the only recipient, or ``None`` for the whole room.
         id: The caller's id of the message, if it wants a receipt.
     """
@@ -93,7 +101,7 @@ def parse_message(body: str) -> Message:
             ``unknown_recipient``.
     """
     command = _parse_object(body)
-    return Message(_data(command), _recipient(command), _id(command))
+    return Message(_data(command, body), _recipient(command), _id(command))
 
 
 def refuse_unroutable(body: str) -> Refusal:
@@ -130,9 +138,22 @@ def whoami(connection_id: str, room: str) -> str:
     return _dump({"whoami": {"connectionId": connection_id, "room": room}})
 
 
+def _refuse_constant(name: str) -> None:
+    raise ValueError(f"{name} is not JSON")
+
+
+def _number(_text: str) -> object:
+    """Stands for a number: its value is of no use here, and may be larger than Python converts."""
+    return _NUMBER
+
+
+_NUMBER = object()
+_DECODER = json.JSONDecoder(parse_constant=_refuse_constant, parse_float=_number, parse_int=_number)
+
+
 def _parse_object(body: str) -> dict[str, Any]:
     try:
-        value = json.loads(body, parse_constant=_refuse_constant, parse_float=_finite)
+        value = _DECODER.decode(body)
     except (ValueError, RecursionError):
         raise Refusal("not_json") from None
     if not isinstance(value, dict):
@@ -140,27 +161,46 @@ def _parse_object(body: str) -> dict[str, Any]:
     return value
 
 
-def _refuse_constant(name: str) -> None:
-    raise ValueError(f"{name} is not JSON")
-
-
-def _finite(number: str) -> float:
-    value = float(number)
-    if math.isinf(value):
-        raise ValueError("the number is too large to be sent again")
-    return value
-
-
-def _data(command: Mapping[str, Any]) -> str:
+def _data(command: Mapping[str, Any], body: str) -> str:
     value = command.get("data", "")
-    data = value if isinstance(value, str) else _dump(value)
+    data = value if isinstance(value, str) else _text_of("data", body)
     if not data:
         raise Refusal("missing_data")
-    if not _is_unicode(data):
+    if not _is_unicode(data) or (data is not value and "\\u" in _WHOLE_ESCAPES.sub("", data)):
         raise Refusal("not_unicode")
     if len(data.encode()) > MAXIMUM_DATA_BYTES:
         raise Refusal("too_large")
     return data
+
+
+def _text_of(name: str, body: str) -> str:
+    """The text of a member of a JSON object, of several members of that name the last one's, as parsers have it.
+
+    Args:
+        name: The member's name.
+        body: JSON text of an object that has such a member.
+    """
+    text = ""
+    try:
+        position = _skip_blanks(body, _skip_blanks(body, 0) + 1)
+        while body[position] != "}":
+            key, position = _DECODER.raw_decode(body, position)
+            start = _skip_blanks(body, _skip_blanks(body, position) + 1)
+            _, end = _DECODER.raw_decode(body, start)
+            if key == name:
+                text = body[start:end]
+            position = _skip_blanks(body, end)
+            if body[position] == ",":
+                position = _skip_blanks(body, position + 1)
+    except RecursionError:
+        raise Refusal("not_json") from None
+    return text
+
+
+def _skip_blanks(text: str, position: int) -> int:
+    blanks = _BLANKS.match(text, position)
+    assert blanks is not None
+    return blanks.end()
 
 
 def _recipient(command: Mapping[str, Any]) -> str | None:

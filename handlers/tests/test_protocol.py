@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 from roomcast import protocol
 
@@ -43,6 +43,130 @@ def test_data_survives_as_json(data: object) -> None:
     message = protocol.parse_message(json.dumps({"data": data}))
 
     assert json.loads(message.data) == data
+
+
+BLANKS = st.text(" \t\r\n", max_size=3)
+NUMBERS = st.from_regex(r"-?(0|[1-9][0-9]{0,30})(\.[0-9]{1,30})?([eE][+-]?[0-9]{1,4})?", fullmatch=True)
+STRINGS = st.text().map(json.dumps) | st.text().map(lambda text: json.dumps(text, ensure_ascii=False))
+
+
+@st.composite
+def arrays(draw: st.DrawFn, elements: st.SearchStrategy[str]) -> str:
+    """The JSON text of an array, with blanks wherever they may stand."""
+    items = [draw(BLANKS) + item + draw(BLANKS) for item in draw(st.lists(elements, max_size=4))]
+    return f"[{','.join(items) or draw(BLANKS)}]"
+
+
+@st.composite
+def objects(draw: st.DrawFn, elements: st.SearchStrategy[str]) -> str:
+    """The JSON text of an object, with blanks, and with keys that may be there twice."""
+    keys = st.sampled_from(['"data"', '"a"', '"d\\u0061ta"']) | STRINGS
+    parts = draw(st.lists(st.tuples(BLANKS, keys, BLANKS, BLANKS, elements, BLANKS), max_size=4))
+    items = [f"{before}{key}{middle}:{after}{value}{end}" for before, key, middle, after, value, end in parts]
+    return f"{{{','.join(items) or draw(BLANKS)}}}"
+
+
+JSON_TEXTS = st.recursive(
+    NUMBERS | STRINGS | st.sampled_from(["true", "false", "null"]),
+    lambda children: arrays(children) | objects(children),
+    max_leaves=8,
+)
+
+
+@given(data=JSON_TEXTS.filter(lambda text: not text.startswith('"')), others=objects(JSON_TEXTS), blanks=BLANKS)
+def test_a_value_is_the_text_that_came(data: str, others: str, blanks: str) -> None:
+    """Wherever it stands: of several members of that name the last one counts, as for every parser."""
+    members = others.strip("{}" + " \t\r\n")
+    before = f"{members}," if members and others.startswith("{") else ""
+    body = f'{blanks}{{{before}{blanks}"data"{blanks}:{blanks}{data}{blanks}}}{blanks}'
+    try:
+        json.loads(body)
+    except ValueError:
+        assume(condition=False)  # members cut off from an object that ended in one
+    assert protocol.parse_message(body).data == data
+
+
+UNCHANGED = (
+    "19.990",
+    "12345678901234567890.12345678901234567890",
+    "-0",
+    "-0.0",
+    "1e-400",
+    "1E400",
+    "[1e5000]",
+    "9" * 5_000,
+    '{"a":1,"a":2}',
+    "[ 1 , 2 ]",
+    r'{"b":1,"a":"\u0041\n\\ud800"}',
+    r'["\ud83d\ude00"]',
+    '["\u2028\x7f"]',
+)
+
+
+@pytest.mark.parametrize("data", UNCHANGED)
+def test_nothing_of_a_value_changes(data: str) -> None:
+    assert protocol.parse_message(f'{{"data":"first","data": {data}}}').data == data
+
+
+HALVES = (
+    r'["\ud800"]',
+    r'{"\uDFFF":1}',
+    r'["\ud83d\u0041"]',
+    r'["\ude00\ud83d"]',
+    r'["\\\ud800"]',
+    r'{"a":"\ud800","a":1}',
+    '["\ud800"]',
+)
+
+
+@pytest.mark.parametrize("data", HALVES)
+def test_half_a_pair_within_a_value_is_refused(data: str) -> None:
+    assert parsed_or_refused(f'{{"data":{data}}}') == "not_unicode"
+
+
+NO_JSON = [
+    "NaN",
+    "Infinity",
+    "-Infinity",
+    "[NaN]",
+    "01",
+    "1.",
+    ".5",
+    "+1",
+    "0x1",
+    "1e",
+    "[1,]",
+    "{'a':1}",
+    "nul",
+    "1,2",
+]
+TOO_DEEP = ("[" * 24_000, "[" * 12_000 + "]" * 12_000, '{"a":' * 5_000 + "1" + "}" * 5_000)
+
+
+@pytest.mark.parametrize("data", ["", "1 2", *NO_JSON, *TOO_DEEP])
+def test_what_is_no_json_is_refused(data: str) -> None:
+    assert parsed_or_refused(f'{{"data":{data}}}') == "not_json"
+
+
+@pytest.mark.parametrize("depth", range(900, 1_010, 5))
+def test_however_deep_a_value_is_it_is_taken_whole_or_refused(depth: int) -> None:
+    data = "[" * depth + "]" * depth
+    outcome = parsed_or_refused(f'{{"data":{data}}}')
+    assert outcome == "not_json" or (isinstance(outcome, protocol.Message) and outcome.data == data)
+
+
+def test_the_size_of_a_value_is_that_of_its_text() -> None:
+    limit = protocol.MAXIMUM_DATA_BYTES
+    assert isinstance(parsed_or_refused(f'{{"data":{"9" * limit}}}'), protocol.Message)
+    assert parsed_or_refused(f'{{"data":{"9" * (limit + 1)}}}') == "too_large"
+    assert parsed_or_refused(f'{{"data":[{" " * limit}]}}') == "too_large"
+
+
+@pytest.mark.parametrize("number", ["5", "9" * 5_000, "1.5", "1e999"])
+def test_a_number_is_no_text(number: str) -> None:
+    assert parsed_or_refused(f'{{"data":"x","to":{number}}}') == "unknown_recipient"
+    assert parsed_or_refused(f'{{"data":"x","id":{number}}}') == "invalid_id"
+    assert protocol.refuse_unroutable(f'{{"action":{number}}}').code == "no_action"
 
 
 @given(st.text(min_size=1))

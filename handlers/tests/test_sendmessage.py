@@ -40,7 +40,7 @@ def test_every_member_receives_it_once_and_nobody_else(sendmessage: Any, connect
 @pytest.mark.parametrize(
     ("data", "text"),
     [
-        ({"a": [1, "ü", None]}, '{"a":[1,"ü",null]}'),
+        ({"a": [1, "ü", None]}, r'{"a": [1, "\u00fc", null]}'),
         (0, "0"),
         (False, "false"),
         (None, "null"),
@@ -63,11 +63,14 @@ def test_data_of_another_type_is_sent_as_its_json_text(
     [
         ("hello", "not_json"),
         ('{"action":"sendmessage","data":NaN}', "not_json"),
-        ('{"action":"sendmessage","data":1e999}', "not_json"),
+        ('{"action":"sendmessage","data":-Infinity}', "not_json"),
+        ('{"action":"sendmessage","data":' + "[" * 24_000 + "}", "not_json"),
+        ('{"action":"sendmessage","data":' + "[" * 24_000 + "]" * 24_000 + "}", "not_json"),
         ('{"action":"sendmessage"}', "missing_data"),
         ('{"action":"sendmessage","data":""}', "missing_data"),
         ('{"action":"sendmessage","data":"\\ud800"}', "not_unicode"),
         ('{"action":"sendmessage","data":{"\\udfff":1}}', "not_unicode"),
+        ('{"action":"sendmessage","data":["\ud800"]}', "not_unicode"),
         (json.dumps({"action": "sendmessage", "data": "ü" * 65_537}), "too_large"),
         ('{"action":"sendmessage","data":"x","id":""}', "invalid_id"),
         ('{"action":"sendmessage","data":"x","id":7}', "invalid_id"),

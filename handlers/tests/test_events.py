@@ -1,0 +1,63 @@
+"""What API Gateway hands over: which fields may be missing, and where parameters stand."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from roomcast import events
+from tests.fakes import event
+
+SINGLE, SEVERAL = "queryStringParameters", "multiValueQueryStringParameters"
+
+
+@pytest.mark.parametrize(
+    ("fields", "query"),
+    [
+        ({}, {}),
+        ({SINGLE: None, SEVERAL: None}, {}),
+        ({SINGLE: {"room": "a"}}, {"room": ["a"]}),
+        ({SINGLE: {"room": "a"}, SEVERAL: None}, {"room": ["a"]}),
+        ({SINGLE: {"room": "a"}, SEVERAL: {}}, {"room": ["a"]}),
+        ({SEVERAL: {"room": ["a"]}}, {"room": ["a"]}),
+        ({SEVERAL: {"room": ["a", "b"]}, SINGLE: {"room": "b"}}, {"room": ["a", "b"]}),
+        ({SEVERAL: {"token": ["t"]}, SINGLE: {"room": "a"}}, {"token": ["t"], "room": ["a"]}),
+        ({SINGLE: {"room": None}}, {}),
+        ({SEVERAL: {"room": None}}, {}),
+        ({SEVERAL: {"room": []}}, {}),
+        ({SEVERAL: {"room": [None]}}, {}),
+        ({SEVERAL: {"room": [None]}, SINGLE: {"room": "a"}}, {"room": ["a"]}),
+        ({SINGLE: {"room": ""}}, {"room": [""]}),
+    ],
+)
+def test_parameters_are_read_from_whichever_field_is_there(fields: dict[str, Any], query: dict[str, Any]) -> None:
+    assert events.parse(event("CONNECT", "alice=", **fields)).query == query
+
+
+OPTIONAL = ("requestId", "extendedRequestId", "messageDirection", "identity", "messageId", "authorizer")
+
+
+@pytest.mark.parametrize("kind", ["CONNECT", "MESSAGE", "DISCONNECT"])
+@pytest.mark.parametrize("missing", [None, ...], ids=["null", "absent"])
+def test_every_other_field_may_be_missing(kind: str, missing: object) -> None:
+    raw = event(kind, "alice=")
+    for fields, names in (
+        (raw["requestContext"], OPTIONAL),
+        (raw, ("body", "headers", "stageVariables", SINGLE, SEVERAL)),
+    ):
+        for name in names:
+            fields.pop(name, None)
+            if missing is None:
+                fields[name] = None
+    parsed = events.parse(raw)
+
+    assert (parsed.type, parsed.connection_id) == (kind, "alice=")
+    assert (parsed.request_id, parsed.body, parsed.query) == ("", "", {})
+
+
+@pytest.mark.parametrize("missing", ["eventType", "routeKey", "connectionId", "connectedAt"])
+def test_what_is_no_event_of_a_websocket_route_is_named(missing: str) -> None:
+    raw = event("MESSAGE", "alice=")
+    del raw["requestContext"][missing]
+    with pytest.raises(KeyError, match=missing):
+        events.parse(raw)
