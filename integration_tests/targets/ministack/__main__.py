@@ -23,6 +23,7 @@ MODULES = (
     "management",
     "route_settings",
     "tags",
+    "deployments",
     "actions",
     "sessions",
 )

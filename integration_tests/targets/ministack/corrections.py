@@ -361,6 +361,14 @@ CORRECTIONS = (
         "actions",
         "test_actions.py::test_a_batch_needs_the_action_of_the_single_form",
     ),
+    Correction(
+        "DeleteDeployment",
+        "400 while a stage serves the deployment: `Active stages pointing to this deployment must be moved or deleted`",
+        "deletes it",
+        "Documentation of the AWS provider: aws_api_gateway_deployment",
+        "deployments",
+        "test_deployments.py::test_deployment_that_a_stage_serves_stays",
+    ),
 )
 
 
