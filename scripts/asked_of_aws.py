@@ -36,6 +36,7 @@ DOCUMENTS = {"assume_role_policy", "format", "policy", "redrive_allow_policy", "
 """Attributes that hold JSON, which is compared as such: its spaces and the order of its keys mean nothing."""
 
 OUTPUTS = "outputs of the root"
+TIME = re.compile("[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9:]{8}Z")
 
 EXECUTION = "arn:aws-cn:execute-api:cn-north-1:111122223333:a1b2c3d4e5"
 TABLE_ARN = "arn:aws-cn:dynamodb:cn-north-1:111122223333:table/mocked"
@@ -111,6 +112,16 @@ def table_rights(sid: str, actions: str | list[str], key: str | None) -> list[Se
 def post(sid: str, stage: str) -> list[Settings]:
     """Return the statement for sending to the clients of one stage."""
     return [allow(sid, "execute-api:ManageConnections", f"{EXECUTION}/{stage}/POST/@connections/*")]
+
+
+def remembered(queued: str, shards_per_room: str, shards_read: str) -> Table:
+    """Return what the configuration remembers for its next apply; numbers as seven binary digits."""
+    keys = [f'queued["{queued}"]', "first_apply"]
+    for name, number in (("shards_per_room", shards_per_room), ("shards_read", shards_read)):
+        keys += [f'{name}["{bit}={digit}"]' for bit, digit in enumerate(reversed(number))]
+    objects: Table = {f"module.backend.terraform_data.{key}": {"input": TIME} for key in keys}
+    shards = {"per_room": int(shards_per_room, 2), "read": int(shards_read, 2)}
+    return {**objects, "module.backend.terraform_data.shards": {"input": shards}}
 
 
 def functions(stage: str, shared: Mapping[str, str], queue: Mapping[str, str], key: str | None) -> dict[str, Function]:
@@ -277,7 +288,7 @@ def objects_of_function(handler: str, function: Function, everywhere: Everywhere
             "content_type": "application/zip",
             "key": key,
             "source": path,
-            "tags": everywhere.tags,
+            "override_provider": [{"default_tags": [{}]}],
         }
     return objects
 
@@ -294,7 +305,12 @@ def permission(function_name: str, source_arn: str, prefix: str) -> Settings:
 
 
 def objects_of_api(
-    everywhere: Everywhere, routes: Mapping[str, tuple[str, int, int, float]], *, limits: tuple[int, float], logs: bool
+    everywhere: Everywhere,
+    routes: Mapping[str, tuple[str, int, int, float]],
+    *,
+    limits: tuple[int, float],
+    logs: bool,
+    authorization: str = "NONE",
 ) -> Table:
     """Return all that ``modules/websocket-api`` asks for.
 
@@ -302,7 +318,8 @@ def objects_of_api(
         everywhere: What all objects share.
         routes: By key the function's mocked name, the time-out in ms, and the limits of burst and rate.
         limits: Limits of burst and rate of the stage.
-        logs: whether there is an access log.
+        logs: Whether there is an access log.
+        authorization: How the handshake is authorized.
     """
     module = "module.backend.module.websocket_api"
     objects: Table = {
@@ -363,11 +380,11 @@ def objects_of_api(
             "api_id": "a1b2c3d4e5",
             "route_key": key,
             "target": f"integrations/integration-{suffix}",
-            "authorization_type": "NONE",
+            "authorization_type": authorization if key == "$connect" else "NONE",
         }
         triggers[f"route {key}"] = json.dumps(
             {
-                "authorization_type": "NONE",
+                "authorization_type": authorization if key == "$connect" else "NONE",
                 "authorizer_id": "none",
                 "id": f"route-{suffix}",
                 "integration_uri": uri,
@@ -503,6 +520,7 @@ def everything_on() -> Table:
         "ROOMCAST_MANAGEMENT_ENDPOINT": "https://ws.example.com/a1b2c3d4e5/v2",
         "ROOMCAST_PACE": "2500.5",
         "ROOMCAST_SHARDS_PER_ROOM": "4",
+        "ROOMCAST_SHARDS_READ": "6",
         "ROOMCAST_TABLE_NAME": "members",
     }
     queue = {"ROOMCAST_QUEUE_FIFO": "true", "ROOMCAST_QUEUE_URL": QUEUE_URL}
@@ -512,6 +530,8 @@ def everything_on() -> Table:
     }
     table = {
         **objects_of_backend(all_functions),
+        **remembered("true", "0000100", "0000110"),
+        "module.backend.terraform_data.queue[0]": {"input": {"fifo": True}},
         **members("members", {"team": "talkers"}, protected=True, restorable=False, key=TABLE_KEY),
         **objects_of_api(
             everywhere,
@@ -520,21 +540,23 @@ def everything_on() -> Table:
                 "$default": ("mocked-default", 29000, 21, 22.5),
                 "$disconnect": ("mocked-disconnect", 29000, 21, 22.5),
                 "plain": ("plain", 29000, 21, 22.5),
-                "search/room": ("search", 13000, 11, 12.5),
+                "search/room": ("search:live", 13000, 11, 12.5),
                 "sendmessage": ("mocked-sendmessage", 29000, 21, 22.5),
                 "whoami": ("mocked-whoami", 29000, 21, 22.5),
             },
             limits=(21, 22.5),
             logs=True,
+            authorization="AWS_IAM",
         ),
         **outputs(all_functions, everywhere, shared, access_log="/aws/apigateway/chat/v2"),
         **objects_of_queue(everywhere, fifo=True, visibility=240, batch_size=3, concurrency=5),
         'module.backend.aws_lambda_permission.additional_route["plain"]': permission(
             "plain", f"{EXECUTION}/v2/plain", "chat-plain-"
         ),
-        'module.backend.aws_lambda_permission.additional_route["search/room"]': permission(
-            "search", f"{EXECUTION}/v2/search/room", "chat-search-room-"
-        ),
+        'module.backend.aws_lambda_permission.additional_route["search/room"]': {
+            **permission("search", f"{EXECUTION}/v2/search/room", "chat-search-room-"),
+            "qualifier": "live",
+        },
     }
     for handler, function in all_functions.items():
         table |= objects_of_function(handler, function, everywhere)
@@ -547,6 +569,7 @@ SHARED_BY_DEFAULT = {
     "ROOMCAST_MANAGEMENT_ENDPOINT": "https://a1b2c3d4e5.execute-api.cn-north-1.amazonaws.com.cn/live",
     "ROOMCAST_PACE": "0",
     "ROOMCAST_SHARDS_PER_ROOM": "1",
+    "ROOMCAST_SHARDS_READ": "1",
     "ROOMCAST_TABLE_NAME": "roomcast-connections",
 }
 BY_DEFAULT = Everywhere(
@@ -556,7 +579,10 @@ BY_DEFAULT = Everywhere(
 
 def everything_off() -> Table:
     """Return the table of the run ``everything_off``: nothing is set."""
-    return _with_defaults(functions("live", SHARED_BY_DEFAULT, {}, None))
+    return {
+        **_with_defaults(functions("live", SHARED_BY_DEFAULT, {}, None)),
+        **remembered("false", "0000001", "0000001"),
+    }
 
 
 def standard_queue() -> Table:
@@ -568,6 +594,8 @@ def standard_queue() -> Table:
     }
     return {
         **_with_defaults(all_functions),
+        **remembered("true", "0000001", "0000001"),
+        "module.backend.terraform_data.queue[0]": {"input": {"fifo": False}},
         **objects_of_queue(BY_DEFAULT, fifo=False, visibility=180, batch_size=10, concurrency=10),
     }
 
@@ -630,20 +658,28 @@ def _resources(module: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
 def _compare(place: str, made: Any, wanted: Any) -> Iterator[str]:  # noqa: ANN401 - any JSON
     """Yield a sentence for each attribute that differs, nested blocks included."""
     if isinstance(wanted, dict) and isinstance(made, str) and place.rpartition(".")[2] in DOCUMENTS:
-        if json.loads(made) != wanted:
-            yield f"{place} is {made}, and not {json.dumps(wanted)}"
+        made = json.loads(made)
+        if made != wanted:
+            yield f"{place} is {json.dumps(made)}, and not {json.dumps(wanted)}"
     elif isinstance(wanted, dict) and isinstance(made, dict):
-        closed = place == OUTPUTS or place.endswith((".tags", ".variables", ".triggers", ".input"))
-        for name in sorted(made.keys() | wanted.keys()):
-            if name in wanted:
-                yield from _compare(f"{place}.{name}", made.get(name), wanted[name])
-            elif closed or not (name in DECIDED_BY_AWS or _is_unset(made[name])):
-                yield f"{place}.{name} is {json.dumps(made[name])}, and should not be set"
+        yield from _compare_attributes(place, made, wanted)
     elif isinstance(wanted, list) and isinstance(made, list) and len(made) == len(wanted):
         for index, (one, other) in enumerate(zip(_ordered(made), _ordered(wanted), strict=True)):
             yield from _compare(f"{place}[{index}]", one, other)
+    elif isinstance(wanted, re.Pattern):
+        if not wanted.fullmatch(str(made)):
+            yield f"{place} is {json.dumps(made)}, and not like {wanted.pattern}"
     elif made != wanted and not (_is_unset(made) and not wanted):
         yield f"{place} is {json.dumps(made)}, and not {json.dumps(wanted)}"
+
+
+def _compare_attributes(place: str, made: Settings, wanted: Settings) -> Iterator[str]:
+    closed = place == OUTPUTS or place.endswith((".tags", ".variables", ".triggers", ".input"))
+    for name in sorted(made.keys() | wanted.keys()):
+        if name in wanted:
+            yield from _compare(f"{place}.{name}", made.get(name), wanted[name])
+        elif closed or not (name in DECIDED_BY_AWS or _is_unset(made[name])):
+            yield f"{place}.{name} is {json.dumps(made[name])}, and should not be set"
 
 
 def _ordered(items: Iterable[Any]) -> list[Any]:

@@ -36,6 +36,7 @@ MADE_OF: Mapping[tuple[str, str], set[str]] = {
     ("connections_table", "deletion_protection"): {"table_deletion_protection"},
     ("connections_table", "kms_key_arn"): {"table_kms_key_arn"},
     ("connections_table", "name"): {"name", "table_name"},
+    ("fanout_queue", "fifo"): set(),
     ("fanout_queue", "function_timeout"): {"worker_timeout"},
     ("fanout_worker", "description"): set(),
     ("fanout_worker", "filename"): {"handlers_bucket"},
@@ -66,6 +67,7 @@ ROUTES = [
     ("throttling_burst_limit", {"throttling_burst_limit"}),
     ("throttling_rate_limit", {"throttling_rate_limit"}),
     ("integration_uri", {"invoke_arn"}),
+    ("permission_id", set()),
     ("throttling_burst_limit", {"throttling_burst_limit"}),
     ("throttling_rate_limit", {"throttling_rate_limit"}),
     ("timeout_milliseconds", {"timeout_milliseconds"}),
@@ -74,7 +76,13 @@ BACKEND_ALONE = {"handler_sources_directory"}
 """Variables of the backend that the root does not have: where the sources lie is no question in this repository."""
 ORDER = {
     # Of whatever it depends on, Terraform takes create_before_destroy over too.
+    "modules/backend aws_lambda_permission.additional_route create_before_destroy = true",
     "modules/backend aws_s3_object.zip create_before_destroy = true",
+    *(
+        f"modules/backend terraform_data.{name} ignore_changes = [input]"
+        for name in ("first_apply", "queue", "queued", "shards_per_room", "shards_read")
+    ),
+    "modules/handler aws_lambda_function.this depends_on = [aws_iam_role_policy.logs, aws_iam_role_policy.task]",
     "modules/websocket-api aws_apigatewayv2_deployment.this create_before_destroy = true",
     *(
         f"modules/handler output.{name} depends_on = [aws_iam_role_policy.logs, aws_iam_role_policy.task, "

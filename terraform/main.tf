@@ -11,6 +11,7 @@ module "backend" {
   access_log_enabled        = var.access_log_enabled
   additional_routes         = var.additional_routes
   architecture              = var.architecture
+  authorization_type        = var.authorization_type
   handlers_bucket           = var.handlers_bucket
   handlers_directory        = var.handlers_directory
   log_kms_key_arn           = var.log_kms_key_arn
@@ -23,6 +24,7 @@ module "backend" {
   point_in_time_recovery    = var.point_in_time_recovery
   queued_delivery           = var.queued_delivery
   shards_per_room           = var.shards_per_room
+  shards_read               = var.shards_read
   stage_name                = var.stage_name
   table_deletion_protection = var.table_deletion_protection
   table_kms_key_arn         = var.table_kms_key_arn

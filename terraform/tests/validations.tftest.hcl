@@ -176,3 +176,43 @@ run "throttling_rate_limit_is_not_0" {
 
   expect_failures = [var.throttling_rate_limit]
 }
+
+run "authorization_type_takes_no_authorizer" {
+  command = plan
+
+  variables {
+    authorization_type = "CUSTOM"
+  }
+
+  expect_failures = [var.authorization_type]
+}
+
+run "management_endpoint_is_sent_as_it_is_signed" {
+  command = plan
+
+  variables {
+    management_endpoint = "https://ws.example.com/chat//v1"
+  }
+
+  expect_failures = [var.management_endpoint]
+}
+
+run "shards_read_end_at_100" {
+  command = plan
+
+  variables {
+    shards_read = 101
+  }
+
+  expect_failures = [var.shards_read]
+}
+
+run "tags_are_50_at_most" {
+  command = plan
+
+  variables {
+    tags = { for number in range(51) : "key${number}" => "value" }
+  }
+
+  expect_failures = [var.tags]
+}

@@ -80,7 +80,13 @@ resource "aws_s3_object" "zip" {
   content_type = "application/zip"
   key          = "${var.name}/${each.key}-${coalesce(each.value.sha256, "missing")}.zip"
   source       = each.value.path
-  tags         = var.tags
+
+  # S3 objects take 10 tags and everything else takes 50, so an object gets none, not even the provider's.
+  override_provider {
+    default_tags {
+      tags = {}
+    }
+  }
 
   lifecycle {
     create_before_destroy = true

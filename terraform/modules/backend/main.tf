@@ -5,7 +5,7 @@ data "aws_region" "current" {}
 locals {
   handlers = { for route_key, route in local.routes : route.handler => merge(route, { route_key = route_key }) }
 
-  handler_names = concat(keys(local.handlers), var.queued_delivery.enabled ? ["fanout_worker"] : [])
+  handler_names = concat(keys(local.handlers), local.queue_exists ? ["fanout_worker"] : [])
 
   # From the API's id and the stage, never from the host that a client used: a custom domain's has no such path.
   management_endpoint = replace(
@@ -25,6 +25,7 @@ locals {
     ROOMCAST_MANAGEMENT_ENDPOINT = local.management_endpoint
     ROOMCAST_PACE                = tostring(var.pace)
     ROOMCAST_SHARDS_PER_ROOM     = tostring(var.shards_per_room)
+    ROOMCAST_SHARDS_READ         = tostring(local.shards_read)
     ROOMCAST_TABLE_NAME          = module.connections_table.table_name
   }
 
@@ -58,7 +59,7 @@ module "handler" {
   name                     = "${var.name}-${each.key}"
   architecture             = var.architecture
   description              = each.value.description
-  environment              = each.key == "sendmessage" ? merge(local.environment, local.queue_environment) : local.environment
+  environment              = each.key == "sendmessage" ? merge(local.environment, local.sender_environment) : local.environment
   filename                 = var.handlers_bucket == null ? local.zips[each.key].path : null
   handler                  = "${each.key}.handler"
   log_kms_key_arn          = var.log_kms_key_arn
@@ -82,6 +83,7 @@ module "websocket_api" {
 
   name                   = var.name
   access_log_enabled     = var.access_log_enabled
+  authorization_type     = var.authorization_type
   description            = "Roomcast backend ${var.name}."
   log_kms_key_arn        = var.log_kms_key_arn
   log_retention_days     = var.log_retention_days
@@ -101,6 +103,7 @@ module "websocket_api" {
     {
       for route_key, route in var.additional_routes : route_key => {
         integration_uri        = route.invoke_arn
+        permission_id          = aws_lambda_permission.additional_route[route_key].id
         throttling_burst_limit = route.throttling_burst_limit
         throttling_rate_limit  = route.throttling_rate_limit
         timeout_milliseconds   = route.timeout_milliseconds
@@ -109,14 +112,21 @@ module "websocket_api" {
   )
 }
 
+# When a route is given to another function, that one may be invoked before the API moves to it, and the old one until it
+# has moved.
 resource "aws_lambda_permission" "additional_route" {
   for_each = var.additional_routes
 
   action        = "lambda:InvokeFunction"
   function_name = each.value.function_name
   principal     = "apigateway.amazonaws.com"
+  qualifier     = try(regex(":function:[a-zA-Z0-9_-]+:([a-zA-Z0-9_-]+)/invocations$", each.value.invoke_arn)[0], null)
   source_arn    = "${module.websocket_api.stage_execution_arn}/${each.key}"
 
   # Statement ids know no other characters.
   statement_id_prefix = "${var.name}-${substr(replace(each.key, "/[^a-zA-Z0-9_-]/", "-"), 0, 32)}-"
+
+  lifecycle {
+    create_before_destroy = true
+  }
 }

@@ -13,7 +13,7 @@ variable "additional_routes" {
     throttling_rate_limit  = optional(number)
     timeout_milliseconds   = optional(number, 29000)
   }))
-  description = "Routes of your own by key, each served by your function; the permission to invoke it for exactly that route is created here."
+  description = "Routes of your own by key, each served by your function; the permission to invoke it for exactly that route is created here. With the `invoke_arn` of an alias or a version, the permission is the alias's or the version's."
   default     = {}
   nullable    = false
 
@@ -22,14 +22,25 @@ variable "additional_routes" {
     error_message = "additional_routes must have keys that do not start with \"$\" and are not among the backend's own: ${join(", ", keys(local.routes))}."
   }
 
+  # The key ends the ARN that the permission is for, where `*` and `?` match anything.
+  validation {
+    condition     = alltrue([for key in keys(var.additional_routes) : can(regex("^[A-Za-z0-9_./:@+=~-]{1,128}$", key))])
+    error_message = "additional_routes must have keys of 1 to 128 letters, digits and the characters _ . / : @ + = ~ -, since a key is part of the ARN that is permitted: \"*\" or \"?\" in it would stand for other routes."
+  }
+
   validation {
     condition     = alltrue([for route in values(var.additional_routes) : can(regex("^[a-zA-Z0-9_-]{1,64}$", route.function_name))])
     error_message = "additional_routes must each have a function_name that is the name of a Lambda function: 1 to 64 letters, digits, hyphens or underscores."
   }
 
   validation {
-    condition     = alltrue([for route in values(var.additional_routes) : can(regex("^arn:[a-z0-9-]+:apigateway:.+/invocations$", route.invoke_arn))])
-    error_message = "additional_routes must each have an invoke_arn that is the invoke_arn of a Lambda function, like \"arn:aws:apigateway:eu-central-1:lambda:path/2015-03-31/functions/arn:aws:lambda:eu-central-1:111122223333:function:search/invocations\"."
+    condition     = alltrue([for route in values(var.additional_routes) : can(regex("^arn:[a-z0-9-]+:apigateway:[a-z0-9-]+:lambda:path/2015-03-31/functions/arn:[a-z0-9-]+:lambda:[a-z0-9-]+:[0-9]{12}:function:[a-zA-Z0-9_-]+(:[a-zA-Z0-9_-]+)?/invocations$", route.invoke_arn))])
+    error_message = "additional_routes must each have an invoke_arn that is the invoke_arn of a Lambda function, or of a version or an alias of it other than $LATEST, like \"arn:aws:apigateway:eu-central-1:lambda:path/2015-03-31/functions/arn:aws:lambda:eu-central-1:111122223333:function:search/invocations\"."
+  }
+
+  validation {
+    condition     = alltrue([for route in values(var.additional_routes) : try(regex(":function:([a-zA-Z0-9_-]+)", route.invoke_arn)[0] == route.function_name, true)])
+    error_message = "additional_routes must each have the invoke_arn of the function that function_name names: that is the one which may be invoked."
   }
 
   validation {
@@ -60,6 +71,18 @@ variable "architecture" {
   }
 }
 
+variable "authorization_type" {
+  type        = string
+  description = "How the handshake is authorized: `NONE`, which takes any client, or `AWS_IAM`, which takes a signed URL of a principal with `execute-api:Invoke` on the stage."
+  default     = "NONE"
+  nullable    = false
+
+  validation {
+    condition     = contains(["NONE", "AWS_IAM"], var.authorization_type)
+    error_message = "authorization_type must be \"NONE\" or \"AWS_IAM\"."
+  }
+}
+
 variable "handler_sources_directory" {
   type        = string
   description = "Folder of the sources that the zips must have been built from. Null means the `handlers` folder of the repository that holds this module."
@@ -84,7 +107,7 @@ variable "handlers_bucket" {
 
 variable "handlers_directory" {
   type        = string
-  description = "Folder of the zips and their manifest. Null means `build/handlers` of the repository that holds this module, where `make build` writes them."
+  description = "Folder of the zips and their manifest. Null means `build/handlers` of the repository that holds this module, where `make build` writes them. Give a path relative to the root module, like `\"$${path.root}/handlers\"`: Lambda's `filename` is part of the state, and an absolute path of another machine changes every function."
   default     = null
 
   validation {
@@ -134,8 +157,8 @@ variable "management_endpoint" {
   default     = null
 
   validation {
-    condition     = var.management_endpoint == null || can(regex("^https?://[^?#{}]*[^?#{}/]$", replace(replace(var.management_endpoint, "{api_id}", "a"), "{stage_name}", "s")))
-    error_message = "management_endpoint must be null or an http or https URL without query and trailing slash, whose only placeholders are {api_id} and {stage_name}, like \"https://ws.example.com/chat\"."
+    condition     = var.management_endpoint == null || can(regex("^https?://[A-Za-z0-9.-]+(:[0-9]{1,5})?(/[A-Za-z0-9_~-][A-Za-z0-9._~-]*|/[.][.]?[A-Za-z0-9_~-][A-Za-z0-9._~-]*|/[.]{3}[A-Za-z0-9._~-]*)*$", replace(replace(var.management_endpoint, "{api_id}", "a"), "{stage_name}", "s")))
+    error_message = "management_endpoint must be null or an http or https URL, like \"https://ws.example.com/chat\": a host and a path of letters, digits, \".\", \"_\", \"~\" and \"-\", without query, trailing or double slash, \".\" or \"..\" as a part, and percent signs, all of which would be signed otherwise than they are sent. Its only placeholders are {api_id} and {stage_name}."
   }
 }
 
@@ -190,7 +213,7 @@ variable "queued_delivery" {
     worker_memory_size  = optional(number, 1769)
     worker_timeout      = optional(number, 30)
   })
-  description = "Whether messages go through a queue to workers, which survives a worker that dies; whether it keeps the order per room (`fifo`); how many messages a worker takes and how many workers run at a time; their memory in MB and timeout in seconds. What a dead worker held is tried again after six timeouts."
+  description = "Whether messages go through a queue to workers, which survives a worker that dies; whether it keeps the order per room (`fifo`); how many messages a worker takes and how many workers run at a time; their memory in MB and timeout in seconds. What a dead worker held is tried again after six timeouts. After it is turned off, one apply has senders deliver themselves again while the workers empty the queue, and the next removes both."
   default     = {}
   nullable    = false
 
@@ -217,13 +240,24 @@ variable "queued_delivery" {
 
 variable "shards_per_room" {
   type        = number
-  description = "Partitions that a room's members are spread over. One serves 1,000 joins per second; it may grow at any time, but not shrink while clients are connected."
+  description = "Partitions that a room's members are spread over. One serves 1,000 joins per second. More than `shards_read` was when it was last applied are refused: raise that first."
   default     = 1
   nullable    = false
 
   validation {
     condition     = var.shards_per_room >= 1 && var.shards_per_room <= 100 && floor(var.shards_per_room) == var.shards_per_room
     error_message = "shards_per_room must be a whole number from 1 to 100."
+  }
+}
+
+variable "shards_read" {
+  type        = number
+  description = "Partitions of a room that senders look for members in: at least `shards_per_room`. Null means `shards_per_room`. Raise it in an apply before the one that raises `shards_per_room`, and do not lower it within two hours after that."
+  default     = null
+
+  validation {
+    condition     = var.shards_read == null || try(var.shards_read >= 1 && var.shards_read <= 100 && floor(var.shards_read) == var.shards_read, false)
+    error_message = "shards_read must be null or a whole number from 1 to 100."
   }
 }
 
@@ -275,8 +309,8 @@ variable "tags" {
   nullable    = false
 
   validation {
-    condition     = length(var.tags) <= 10 && alltrue([for key in keys(var.tags) : !startswith(lower(key), "aws:")])
-    error_message = "tags must be at most 10 tags, which is what an S3 object can have, whose keys do not start with \"aws:\", which AWS reserves."
+    condition     = length(var.tags) <= 50 && alltrue([for key in keys(var.tags) : !startswith(lower(key), "aws:")])
+    error_message = "tags must be at most 50 tags whose keys do not start with \"aws:\", which AWS reserves."
   }
 }
 

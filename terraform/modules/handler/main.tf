@@ -79,6 +79,9 @@ resource "aws_lambda_function" "this" {
     log_format = "Text"
     log_group  = aws_cloudwatch_log_group.this.name
   }
+
+  # Rights before their use, and after it: a function that is being deleted may still run.
+  depends_on = [aws_iam_role_policy.logs, aws_iam_role_policy.task]
 }
 
 resource "aws_lambda_permission" "this" {

@@ -88,11 +88,12 @@ variable "route_selection_expression" {
 variable "routes" {
   type = map(object({
     integration_uri        = string
+    permission_id          = optional(string)
     throttling_burst_limit = optional(number)
     throttling_rate_limit  = optional(number)
     timeout_milliseconds   = optional(number, 29000)
   }))
-  description = "Routes by key: the function's invoke ARN, limits of its own where the stage's do not fit, and how long API Gateway waits for it."
+  description = "Routes by key: the function's invoke ARN, limits of its own where the stage's do not fit, and how long API Gateway waits for it. Whatever `permission_id` is the id of exists before the route is served, and goes after it."
   nullable    = false
 
   validation {
@@ -101,8 +102,8 @@ variable "routes" {
   }
 
   validation {
-    condition     = alltrue([for key in keys(var.routes) : length(key) >= 1 && length(key) <= 128])
-    error_message = "routes must have keys of 1 to 128 characters."
+    condition     = alltrue([for key in keys(var.routes) : can(regex("^[$]?[A-Za-z0-9_./:@+=~-]{1,128}$", key)) && length(key) <= 128])
+    error_message = "routes must have keys of 1 to 128 letters, digits and the characters _ . / : @ + = ~ -, since a key is part of the ARN that an invoke permission is for: \"*\" or \"?\" in it would stand for other routes."
   }
 
   validation {

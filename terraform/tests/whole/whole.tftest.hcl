@@ -12,6 +12,7 @@ run "everything_on" {
   variables {
     access_log_enabled        = true
     architecture              = "x86_64"
+    authorization_type        = "AWS_IAM"
     handlers_bucket           = "zips"
     handlers_directory        = "../build/handlers"
     log_kms_key_arn           = "arn:aws-cn:kms:cn-north-1:111122223333:key/logs"
@@ -23,6 +24,7 @@ run "everything_on" {
     permissions_boundary_arn  = "arn:aws-cn:iam::111122223333:policy/boundary"
     point_in_time_recovery    = false
     shards_per_room           = 4
+    shards_read               = 6
     stage_name                = "v2"
     table_deletion_protection = true
     table_kms_key_arn         = "arn:aws-cn:kms:cn-north-1:111122223333:key/table"
@@ -38,7 +40,7 @@ run "everything_on" {
       }
       "search/room" = {
         function_name          = "search"
-        invoke_arn             = "arn:aws-cn:apigateway:cn-north-1:lambda:path/2015-03-31/functions/arn:aws-cn:lambda:cn-north-1:111122223333:function:search/invocations"
+        invoke_arn             = "arn:aws-cn:apigateway:cn-north-1:lambda:path/2015-03-31/functions/arn:aws-cn:lambda:cn-north-1:111122223333:function:search:live/invocations"
         throttling_burst_limit = 11
         throttling_rate_limit  = 12.5
         timeout_milliseconds   = 13000

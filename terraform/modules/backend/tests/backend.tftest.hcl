@@ -146,10 +146,13 @@ run "names_begin_with_the_backends" {
 }
 
 run "functions_know_what_they_are_configured_with" {
+  state_key = "configured"
+
   variables {
     log_level       = "DEBUG"
     pace            = 2500.5
     shards_per_room = 4
+    shards_read     = 8
     table_name      = "members"
   }
 
@@ -160,6 +163,7 @@ run "functions_know_what_they_are_configured_with" {
       ROOMCAST_MANAGEMENT_ENDPOINT = "https://a1b2c3d4e5.execute-api.cn-north-1.amazonaws.com.cn/live"
       ROOMCAST_PACE                = "2500.5"
       ROOMCAST_SHARDS_PER_ROOM     = "4"
+      ROOMCAST_SHARDS_READ         = "8"
       ROOMCAST_TABLE_NAME          = "members"
     }
     error_message = "the environment holds the settings"
@@ -208,6 +212,24 @@ run "other_teams_add_routes" {
   assert {
     condition     = aws_lambda_permission.additional_route["search/room"].function_name == "search" && aws_lambda_permission.additional_route["search/room"].statement_id_prefix == "roomcast-search-room-"
     error_message = "the permission is the function's"
+  }
+}
+
+run "alias_is_permitted_itself" {
+  command = plan
+
+  variables {
+    additional_routes = {
+      "search" = {
+        function_name = "search"
+        invoke_arn    = "arn:aws-cn:apigateway:cn-north-1:lambda:path/2015-03-31/functions/arn:aws-cn:lambda:cn-north-1:111122223333:function:search:live/invocations"
+      }
+    }
+  }
+
+  assert {
+    condition     = aws_lambda_permission.additional_route["search"].qualifier == "live" && aws_lambda_permission.additional_route["search"].function_name == "search"
+    error_message = "API Gateway invokes the alias, and a permission of the function does not cover it"
   }
 }
 

@@ -12,7 +12,7 @@ run "additional_routes_take_function_names_only" {
   command = plan
 
   variables {
-    additional_routes = { "search" = { function_name = "search:live", invoke_arn = "arn:aws:apigateway:eu-central-1:lambda:path/2015-03-31/functions/arn:aws:lambda:eu-central-1:111122223333:function:connect/invocations" } }
+    additional_routes = { "search" = { function_name = "search:live", invoke_arn = "arn:aws:apigateway:eu-central-1:lambda:path/2015-03-31/functions/arn:aws:lambda:eu-central-1:111122223333:function:search/invocations" } }
   }
 
   expect_failures = [var.additional_routes]
@@ -32,7 +32,7 @@ run "additional_routes_take_no_burst_limit_of_0" {
   command = plan
 
   variables {
-    additional_routes = { "search" = { function_name = "search", invoke_arn = "arn:aws:apigateway:eu-central-1:lambda:path/2015-03-31/functions/arn:aws:lambda:eu-central-1:111122223333:function:connect/invocations", throttling_burst_limit = 0 } }
+    additional_routes = { "search" = { function_name = "search", invoke_arn = "arn:aws:apigateway:eu-central-1:lambda:path/2015-03-31/functions/arn:aws:lambda:eu-central-1:111122223333:function:search/invocations", throttling_burst_limit = 0 } }
   }
 
   expect_failures = [var.additional_routes]
@@ -42,7 +42,7 @@ run "additional_routes_take_no_key_of_the_backend" {
   command = plan
 
   variables {
-    additional_routes = { "sendmessage" = { function_name = "search", invoke_arn = "arn:aws:apigateway:eu-central-1:lambda:path/2015-03-31/functions/arn:aws:lambda:eu-central-1:111122223333:function:connect/invocations" } }
+    additional_routes = { "sendmessage" = { function_name = "search", invoke_arn = "arn:aws:apigateway:eu-central-1:lambda:path/2015-03-31/functions/arn:aws:lambda:eu-central-1:111122223333:function:search/invocations" } }
   }
 
   expect_failures = [var.additional_routes]
@@ -52,7 +52,7 @@ run "additional_routes_take_no_rate_limit_of_0" {
   command = plan
 
   variables {
-    additional_routes = { "search" = { function_name = "search", invoke_arn = "arn:aws:apigateway:eu-central-1:lambda:path/2015-03-31/functions/arn:aws:lambda:eu-central-1:111122223333:function:connect/invocations", throttling_rate_limit = 0 } }
+    additional_routes = { "search" = { function_name = "search", invoke_arn = "arn:aws:apigateway:eu-central-1:lambda:path/2015-03-31/functions/arn:aws:lambda:eu-central-1:111122223333:function:search/invocations", throttling_rate_limit = 0 } }
   }
 
   expect_failures = [var.additional_routes]
@@ -62,7 +62,7 @@ run "additional_routes_wait_29_seconds_at_most" {
   command = plan
 
   variables {
-    additional_routes = { "search" = { function_name = "search", invoke_arn = "arn:aws:apigateway:eu-central-1:lambda:path/2015-03-31/functions/arn:aws:lambda:eu-central-1:111122223333:function:connect/invocations", timeout_milliseconds = 30000 } }
+    additional_routes = { "search" = { function_name = "search", invoke_arn = "arn:aws:apigateway:eu-central-1:lambda:path/2015-03-31/functions/arn:aws:lambda:eu-central-1:111122223333:function:search/invocations", timeout_milliseconds = 30000 } }
   }
 
   expect_failures = [var.additional_routes]
@@ -286,4 +286,74 @@ run "throttling_rate_limit_is_not_0" {
   }
 
   expect_failures = [var.throttling_rate_limit]
+}
+
+run "authorization_type_takes_no_authorizer" {
+  command = plan
+
+  variables {
+    authorization_type = "CUSTOM"
+  }
+
+  expect_failures = [var.authorization_type]
+}
+
+run "management_endpoint_is_sent_as_it_is_signed" {
+  command = plan
+
+  variables {
+    management_endpoint = "https://ws.example.com/chat//v1"
+  }
+
+  expect_failures = [var.management_endpoint]
+}
+
+run "shards_read_end_at_100" {
+  command = plan
+
+  variables {
+    shards_read = 101
+  }
+
+  expect_failures = [var.shards_read]
+}
+
+run "tags_are_50_at_most" {
+  command = plan
+
+  variables {
+    tags = { for number in range(51) : "key${number}" => "value" }
+  }
+
+  expect_failures = [var.tags]
+}
+
+run "additional_routes_take_no_key_that_is_a_pattern" {
+  command = plan
+
+  variables {
+    additional_routes = { "search*" = { function_name = "search", invoke_arn = "arn:aws:apigateway:eu-central-1:lambda:path/2015-03-31/functions/arn:aws:lambda:eu-central-1:111122223333:function:search/invocations" } }
+  }
+
+  expect_failures = [var.additional_routes]
+}
+
+run "additional_routes_take_the_functions_own_invoke_arn" {
+  command = plan
+
+  variables {
+    additional_routes = { "search" = { function_name = "search", invoke_arn = "arn:aws:apigateway:eu-central-1:lambda:path/2015-03-31/functions/arn:aws:lambda:eu-central-1:111122223333:function:find/invocations" } }
+  }
+
+  expect_failures = [var.additional_routes]
+}
+
+run "additional_routes_take_no_reserved_key" {
+  command = plan
+
+  variables {
+    additional_routes = { "$search" = { function_name = "search", invoke_arn = "arn:aws:apigateway:eu-central-1:lambda:path/2015-03-31/functions/arn:aws:lambda:eu-central-1:111122223333:function:search/invocations" } }
+  }
+
+  expect_failures = [var.additional_routes]
 }

@@ -1,0 +1,202 @@
+# What has to go through two applies: a plan refuses the short cut, or takes the first step of its own accord.
+
+mock_provider "aws" {
+  mock_data "aws_partition" {
+    defaults = {
+      dns_suffix = "amazonaws.com.cn"
+      partition  = "aws-cn"
+    }
+  }
+
+  mock_data "aws_region" {
+    defaults = {
+      id = "cn-north-1"
+    }
+  }
+
+  mock_resource "aws_apigatewayv2_api" {
+    defaults = {
+      id            = "a1b2c3d4e5"
+      execution_arn = "arn:aws-cn:execute-api:cn-north-1:111122223333:a1b2c3d4e5"
+    }
+  }
+
+  mock_resource "aws_dynamodb_table" {
+    defaults = {
+      arn = "arn:aws-cn:dynamodb:cn-north-1:111122223333:table/roomcast-connections"
+    }
+  }
+
+  mock_resource "aws_iam_role" {
+    defaults = {
+      arn = "arn:aws-cn:iam::111122223333:role/roomcast"
+    }
+  }
+
+  mock_resource "aws_lambda_function" {
+    defaults = {
+      arn        = "arn:aws-cn:lambda:cn-north-1:111122223333:function:roomcast"
+      invoke_arn = "arn:aws-cn:apigateway:cn-north-1:lambda:path/2015-03-31/functions/arn:aws-cn:lambda:cn-north-1:111122223333:function:roomcast/invocations"
+    }
+  }
+
+  mock_resource "aws_sqs_queue" {
+    defaults = {
+      arn = "arn:aws-cn:sqs:cn-north-1:111122223333:roomcast-fanout"
+      url = "https://sqs.cn-north-1.amazonaws.com.cn/111122223333/roomcast-fanout"
+    }
+  }
+}
+
+variables {
+  handler_sources_directory = "tests/fixtures/sources"
+  handlers_directory        = "tests/fixtures/built"
+  queued_delivery           = { enabled = true }
+  shards_per_room           = 2
+}
+
+run "everything_goes_at_first" {
+  assert {
+    condition     = local.shards_read == 2 && length(module.fanout_queue) == 1 && local.sender_environment == local.queue_environment
+    error_message = "the first apply takes any value"
+  }
+}
+
+run "first_second_passes" {
+  module {
+    source = "./tests/fixtures/second"
+  }
+}
+
+run "nothing_is_refused_that_stays" {
+  command = plan
+
+  assert {
+    condition     = local.queued_before && local.shards_per_room_before == 2 && local.shards_read_before == 2
+    error_message = "the values of the last apply are remembered"
+  }
+}
+
+run "queue_does_not_change_its_kind" {
+  command = plan
+
+  variables {
+    queued_delivery = { enabled = true, fifo = true }
+  }
+
+  expect_failures = [terraform_data.queue]
+}
+
+run "members_are_not_written_where_senders_do_not_look_yet" {
+  command = plan
+
+  variables {
+    shards_per_room = 3
+  }
+
+  expect_failures = [terraform_data.shards]
+}
+
+run "raising_both_at_once_is_refused" {
+  command = plan
+
+  variables {
+    shards_per_room = 3
+    shards_read     = 3
+  }
+
+  expect_failures = [terraform_data.shards]
+}
+
+run "senders_do_not_stop_looking_where_members_are" {
+  command = plan
+
+  variables {
+    shards_per_room = 1
+  }
+
+  expect_failures = [terraform_data.shards]
+}
+
+run "senders_look_at_least_where_members_are_written" {
+  command = plan
+
+  variables {
+    shards_read = 1
+  }
+
+  expect_failures = [terraform_data.shards]
+}
+
+run "senders_leave_the_queue_first" {
+  variables {
+    queued_delivery = {}
+    shards_read     = 100
+  }
+
+  expect_failures = [check.queue_is_emptied]
+}
+
+run "second_second_passes" {
+  module {
+    source = "./tests/fixtures/second"
+  }
+}
+
+run "queue_that_was_left_goes" {
+  command = plan
+
+  variables {
+    queued_delivery = {}
+    shards_per_room = 100
+    shards_read     = 100
+  }
+
+  assert {
+    condition     = length(module.fanout_queue) == 0 && length(module.fanout_worker) == 0 && length(local.sender_environment) == 0
+    error_message = "queue and worker go once the senders have left"
+  }
+
+  assert {
+    condition     = local.shards_per_room_before == 2 && local.shards_read_before == 100 && local.environment.ROOMCAST_SHARDS_PER_ROOM == "100"
+    error_message = "partitions that are read may be written to"
+  }
+}
+
+run "queue_that_was_left_is_used_again" {
+  command = plan
+
+  variables {
+    shards_read = 100
+  }
+
+  assert {
+    condition     = length(module.fanout_queue) == 1 && local.sender_environment == local.queue_environment && !local.queue_is_emptied
+    error_message = "the same queue serves again"
+  }
+}
+
+run "queue_that_was_left_does_not_change_its_kind" {
+  command = plan
+
+  variables {
+    queued_delivery = { enabled = true, fifo = true }
+    shards_read     = 100
+  }
+
+  expect_failures = [terraform_data.queue]
+}
+
+run "fewer_partitions_may_be_read_than_were" {
+  command = plan
+
+  variables {
+    shards_per_room = 1
+    shards_read     = 2
+  }
+
+  assert {
+    condition     = local.shards_read == 2
+    error_message = "two partitions hold every member, so the other 98 need not be read"
+  }
+}
