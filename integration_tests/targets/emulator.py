@@ -38,6 +38,8 @@ LAMBDA_PYTHON = (3, 13)
 PORT_ATTEMPTS = 5
 """A port that was free a moment ago may be taken: MiniStack then ends at once and is started on another one."""
 START_SECONDS = 30
+ENVIRONMENT_MEGABYTES = 100
+"""What MiniStack's environment takes, 75 MB, with something to spare."""
 SOCKETS = 900
 """The tests open 200 at a time, MiniStack holds the other ends and three pipes for each process of a function."""
 
@@ -166,9 +168,13 @@ def ministack_python() -> Path:
     with in_turn(directory.with_suffix(".lock"), "MiniStack is being installed by another process"):
         if not complete.exists():
             shutil.rmtree(directory, ignore_errors=True)
-            run([str(base), "-m", "venv", str(directory)])
-            run([str(python), "-m", "pip", "install", "--quiet", "--no-deps", "--requirement", str(REQUIREMENTS)])
-            complete.touch()
+            try:
+                run([str(base), "-m", "venv", str(directory)])
+                run([str(python), "-m", "pip", "install", "--quiet", "--no-deps", "--requirement", str(REQUIREMENTS)])
+                complete.touch()
+            except BaseException:  # a full disk, no network, Ctrl-C: a part of it is of no use
+                shutil.rmtree(directory, ignore_errors=True)
+                raise
     return python
 
 
@@ -198,16 +204,24 @@ def run(command: list[str]) -> None:
     """Run a step of the installation, quietly unless it fails."""
     result = subprocess.run(command, capture_output=True, text=True, check=False)
     if result.returncode != 0:
-        raise TargetError(f"`{' '.join(command)}` failed:\n{result.stderr.strip()}")
+        free = shutil.disk_usage(BUILD).free // 2**20
+        note = f" ({free} MB of disk space are left in {BUILD})" if free < ENVIRONMENT_MEGABYTES else ""
+        raise TargetError(f"`{' '.join(command)}` failed{note}:\n{result.stderr.strip()}")
 
 
 @functools.cache
 def lambda_python() -> Path:
     """Return an interpreter of Lambda's Python version if this machine has one, else the running interpreter."""
     for candidate in python_candidates():
-        if version_of(candidate) == LAMBDA_PYTHON:
+        if version_of(candidate) == LAMBDA_PYTHON and can_make_environments(candidate):
             return candidate
     return Path(sys.executable)
+
+
+def can_make_environments(python: Path) -> bool:
+    """Whether an interpreter has what an environment takes; Debian's have not, until ``python3-venv`` is installed."""
+    command = [str(python), "-c", "import ensurepip, venv"]
+    return subprocess.run(command, capture_output=True, check=False, timeout=scaled(30)).returncode == 0
 
 
 def python_candidates() -> Iterator[Path]:
