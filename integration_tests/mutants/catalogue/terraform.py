@@ -137,7 +137,7 @@ BETWEEN_MODULES = (
         (
             Edit(
                 BACKEND,
-                'each.key == "sendmessage" ? merge(local.environment, local.queue_environment) : local',
+                'each.key == "sendmessage" ? merge(local.environment, local.sender_environment) : local',
                 "local",
             ),
         ),
