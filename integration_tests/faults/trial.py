@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 
 from integration_tests.harness.deadlines import eventually
 from integration_tests.load.crew import Arrival, Crew, Schedule
-from integration_tests.load.participant import RECEIPT_REPEATED, Farewell
+from integration_tests.load.participant import Farewell
+from integration_tests.load.replies import RECEIPT_REPEATED
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -27,7 +28,7 @@ ROOMS = 3
 MESSAGES = 45
 INTERVAL = 0.05
 """Seconds between two messages, whatever becomes of the first."""
-TEXT_SIZE = 64
+TEXT_SIZE = 256
 GONE_WITHIN = 30.0
 """Seconds in which the items of everybody who has left must be gone."""
 
@@ -86,6 +87,7 @@ class Outcome:
         story = "\n".join(["", str(self), *self.verdict.examples, *self.events])
         assert not self.connects.refused, f"somebody was not let in{story}"
         assert (total.lost, total.missing, total.unexpected, self.left) == (0, 0, 0, 0), f"a guarantee is broken{story}"
+        assert (total.altered, total.unsent, total.receipts_unknown) == (0, 0, 0), f"a guarantee is broken{story}"
         assert total.duplicated <= repeats, f"at most {repeats} copies can be explained{story}"
         assert repeats or RECEIPT_REPEATED not in self.events, f"somebody had a receipt twice{story}"
         assert total.attempted - total.acknowledged <= unanswered, f"not every sender had its receipt{story}"

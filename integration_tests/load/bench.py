@@ -8,37 +8,40 @@ names no URL and no account, so it can be shared; README.md explains its fields.
 from __future__ import annotations
 
 import asyncio
-import json
 import os
 import re
 import statistics
 import time
 from array import array
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import BotoCoreError, ClientError
+from websockets.exceptions import ConnectionClosed
 
 from integration_tests.harness.client import Client
-from integration_tests.harness.deadlines import scaled
+from integration_tests.harness.deadlines import TIMEOUT_FACTOR
 from integration_tests.harness.latency import SATURATED_CPU
-from integration_tests.harness.ledger import Ledger, read_stamp
-from integration_tests.load.crew import MOVEMENTS_AT_ONCE, QUIET
+from integration_tests.harness.ledger import FINDINGS, NO_QUESTION, Ledger
+from integration_tests.load.crew import MOVEMENTS_AT_ONCE, silence
+from integration_tests.load.replies import STRANGE, Replies
 from integration_tests.load.run import versions
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from integration_tests.harness.client import Message
-    from integration_tests.harness.ledger import Member
+    from integration_tests.harness.ledger import Member, Verdict
     from integration_tests.load.plan import Plan
     from integration_tests.targets.interface import Target
 
 FORMAT = 1
-LANDED_WITHIN = 60.0
-"""Seconds after which what has not come counts as lost; an integration ends after 29."""
+WRONG = (*(finding for finding in FINDINGS if finding not in {"missing", "reordered"}), "broken")
+"""What a result counts of what went wrong; in ``lost`` the missing deliveries are counted too."""
+EXAMPLES = 3
+"""Of what went wrong in a room, shown under its line."""
 REGION_IN_HOST = re.compile(r"\.execute-api\.([a-z0-9-]+)\.")
 
 
@@ -48,8 +51,8 @@ class Flight:
 
     Attributes:
         sent_at: When sending began.
-        arrivals: When it came to a member, in order.
-        answered_at: When the sender's receipt came.
+        arrivals: When it came to a member for the first time, in order.
+        answered_at: When the sender's receipt, or an error, came; 0 before.
         cpu: Share of one core that this process used meanwhile.
         landed: Set when it has come to everyone, and the receipt too.
     """
@@ -69,16 +72,19 @@ class Room:
     """One room full of clients, the first of which speaks.
 
     Args:
-        plan: One room's size, messages and name.
+        plan: One room's size, messages, patience and name.
     """
 
     def __init__(self, plan: Plan) -> None:
         self.plan = plan
         self.flights: list[Flight] = []
-        self.ledger = Ledger(plan.run, transit=QUIET)
+        self.ledger = Ledger(plan.run, time.monotonic(), plan.terms.scaled_by(TIMEOUT_FACTOR))
         self.clients: list[Client] = []
+        self._members: list[Member] = []
         self._name = plan.room_of(0)
         self._sender = self.ledger.sender(self._name, "speaker")
+        self._replies = Replies(self._sender)
+        self._last_message_at = 0.0
 
     async def open(self, url: str) -> None:
         """Connect everybody, at the plan's rate.
@@ -94,53 +100,73 @@ class Room:
             member = self.ledger.member(self._name, f"client-{seat}")
             async with gate:
                 await asyncio.sleep(max(0.0, start + seat / self.plan.connect_rate - time.monotonic()))
-                client = await Client.connect(url, self._name, on_message=partial(self._take, member))
+                member.asked_at = time.monotonic()
+                client = await Client.connect(
+                    url, self._name, on_message=partial(self._take, member), within=self.plan.patience
+                )
             member.joined_at = client.connected_at
             self.clients.append(client)
+            self._members.append(member)
 
         async with asyncio.TaskGroup() as group:
             for seat in self.plan.seats:
                 group.create_task(join(seat))
 
-    async def send(self) -> None:
-        """Send one message and wait until everybody has it, or should have."""
+    async def talk(self) -> None:
+        """Send the plan's messages, each when the one before has come to everyone; stop at one that does not."""
+        for _ in range(self.plan.messages):
+            if not await self._send():
+                break
+        await silence(lambda: self._last_message_at, self.ledger.terms.transit)
+        self.ledger.ended_at = time.monotonic()
+        self.ledger.unsent = self.plan.messages - len(self.flights)
+
+    async def _send(self) -> bool:
+        """Send one message and wait until everybody has it, or should have; return whether everybody has."""
         flight = Flight()
         self.flights.append(flight)
         used = time.process_time()
         flight.sent_at = time.monotonic()
-        sequence, text = self._sender.attempt(flight.sent_at, flight.sent_at)
-        await self.clients[0].say(text.ljust(self.plan.size, "."), id=str(sequence))
+        sequence, text = self._sender.attempt(flight.sent_at, flight.sent_at, self.plan.size)
+        message_id, _ = self._replies.expect(sequence)
         try:
-            await asyncio.wait_for(flight.landed.wait(), scaled(LANDED_WITHIN))
-        except TimeoutError:
-            return  # the ledger will say what is lost
+            async with asyncio.timeout(self.ledger.terms.patience):
+                await self.clients[0].say(text, id=message_id)
+                await flight.landed.wait()
+        except (TimeoutError, ConnectionClosed):
+            return False  # the ledger says what is lost
         flight.cpu = (time.process_time() - used) / (time.monotonic() - flight.sent_at)
+        return True
 
     async def close(self) -> None:
         """Let everybody go."""
+        for client, member in zip(self.clients, self._members, strict=True):
+            member.left_at, member.leaving_at = client.ended_at, time.monotonic()
         await asyncio.gather(*(client.close() for client in self.clients))
 
     def _take(self, member: Member, message: Message) -> None:
-        stamp = read_stamp(message.text)
-        if stamp is None and message.text.startswith('{"receipt":'):
-            sequence = self._take_receipt(json.loads(message.text)["receipt"], message.received_at)
-        else:
-            self.ledger.receive(member, message.text, message.received_at)
-            if stamp is None or stamp.run != self.plan.run:
+        self._last_message_at = message.received_at
+        if message.text.startswith("{") and self._members and member is self._members[0]:
+            reply = self._replies.take(message.text, message.received_at)
+            if reply is not STRANGE:
+                self._take_reply(member, message, taken=reply.taken)
                 return
-            sequence = stamp.sequence
-            self.flights[sequence].arrivals.append(message.received_at)
-        flight = self.flights[sequence]
+        stamp = self.ledger.receive(member, message.text, message.received_at)
+        if stamp is not None and stamp.sequence < len(self.flights):
+            flight = self.flights[stamp.sequence]
+            flight.arrivals.append(message.received_at)
+            self._look_at(flight)
+
+    def _take_reply(self, member: Member, message: Message, *, taken: bool) -> None:
+        if not taken:
+            self.ledger.stray(member, NO_QUESTION, message.text, message.received_at)
+        elif not self._replies.unanswered and not self.flights[-1].answered_at:
+            self.flights[-1].answered_at = message.received_at
+            self._look_at(self.flights[-1])
+
+    def _look_at(self, flight: Flight) -> None:
         if flight.answered_at and len(flight.arrivals) >= self.plan.connections:
             flight.landed.set()
-
-    def _take_receipt(self, receipt: dict[str, Any], at: float) -> int:
-        sequence = int(receipt["id"])
-        self.flights[sequence].answered_at = at
-        self._sender.acknowledge(sequence, at)
-        if receipt.get("failed"):
-            self._sender.fail(sequence)
-        return sequence
 
 
 async def measure(url: str, plans: Sequence[Plan], show: Callable[[str], None]) -> list[dict[str, Any]]:
@@ -160,18 +186,20 @@ async def measure(url: str, plans: Sequence[Plan], show: Callable[[str], None]) 
         room = Room(plan)
         try:
             await room.open(url)
-            for _ in range(plan.messages):
-                await room.send()
+            await room.talk()
         finally:
             await room.close()
-        results.append(result_of(room))
+        verdict = room.ledger.verdict()
+        results.append(result_of(room, verdict))
         show(line_of(results[-1]))
+        for example in verdict.examples[:EXAMPLES]:
+            show(f"          {example}")
     return results
 
 
-def result_of(room: Room) -> dict[str, Any]:
+def result_of(room: Room, verdict: Verdict) -> dict[str, Any]:
     """Summarise what became of a room's messages; times are None where not one message came to everyone."""
-    total = room.ledger.verdict().total
+    total = asdict(verdict.total)
     cold, *flights = room.flights
     landed = [flight for flight in flights if flight.landed.is_set()]
     members = room.plan.connections
@@ -179,9 +207,10 @@ def result_of(room: Room) -> dict[str, Any]:
     return {
         "members": members,
         "messages": len(flights),
-        "lost": total.lost + total.missing,
-        "duplicated": total.duplicated,
-        "unexpected": total.unexpected,
+        "acknowledged": total["acknowledged"],
+        **{name: total[name] for name in WRONG if name in total},
+        "lost": total["lost"] + total["missing"],
+        "broken": verdict.broken,
         "cold_ms": milliseconds(cold.until(members)) if cold.landed.is_set() else None,
         "first_ms": over_messages([flight.until(1) for flight in landed]),
         "median_ms": over_messages([flight.until((members + 1) // 2) for flight in landed]),
@@ -193,8 +222,8 @@ def result_of(room: Room) -> dict[str, Any]:
 
 
 def is_clean(result: dict[str, Any]) -> bool:
-    """Whether every message of a room came to everyone, once."""
-    return not (result["lost"] or result["duplicated"] or result["unexpected"])
+    """Whether every message of a room was acknowledged, and came to everyone, once and unaltered."""
+    return result["last_ms"] is not None and not any(result[name] for name in WRONG)
 
 
 def over_messages(seconds: Sequence[float]) -> dict[str, float] | None:
@@ -215,15 +244,18 @@ HEADING = (
 
 
 def line_of(result: dict[str, Any]) -> str:
-    """Return a result as a line under the heading."""
+    """Return a result as a line under the heading, and what went wrong in one more."""
+    wrong = ", ".join(f"{result[name]:,} {name.replace('_', ' ')}" for name in WRONG if result[name])
     if result["last_ms"] is None:
-        return f"{result['members']:>8}  no message came to everyone"
+        return f"{result['members']:>8}  not measured, because no message and its receipt came to everyone: {wrong}"
     text = (
         f"{result['members']:>8}{result['first_ms']['median']:>10}{result['median_ms']['median']:>11}"
         f"{result['last_ms']['median']:>9}{result['last_ms']['worst']:>10}{result['deliveries_per_second']:>14}"
         f"{result['cold_ms'] or '-':>9}"
     )
-    return f"{text}  the client was saturated" if result["client_saturated"] else text
+    if result["client_saturated"]:
+        text += "  the client was saturated"
+    return f"{text}  WRONG: {wrong}" if wrong else text
 
 
 def document(target: Target, plans: Sequence[Plan], results: list[dict[str, Any]]) -> dict[str, Any]:

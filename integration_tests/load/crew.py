@@ -7,29 +7,32 @@ import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
-from integration_tests.harness.deadlines import scaled
+from integration_tests.harness.deadlines import TIMEOUT_FACTOR
 from integration_tests.harness.latency import Latency
-from integration_tests.harness.ledger import Ledger
-from integration_tests.load.participant import Participant
+from integration_tests.harness.ledger import Ledger, Terms
+from integration_tests.load.participant import Farewell, Participant
 from integration_tests.report.model import Connects, Event
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Iterator, Sequence
-
-    from integration_tests.load.participant import Farewell
+    from collections.abc import Awaitable, Callable, Iterator, Sequence
 
 MOVEMENTS_AT_ONCE = 256
 """Handshakes and closes under way; more would only queue at the server. A handshake that waits for others counts
 as late, because it is timed from when it was due."""
-ANSWERS_WITHIN = 60.0
-"""Seconds after the last message in which its receipt must have come; an integration ends after 29."""
+PATIENCE = 60.0
+"""Seconds that a run waits for a handshake, an answer, a delivery, or a client that could send; an integration ends
+after 29."""
+LATE_AFTER = 5.0
+"""Seconds after which a delivery or an answer is late: several times what a cold start and a retried post take."""
+LOOK_EVERY = 1.0
+"""Seconds between two looks for what is still owed, at most; each judges all messages so far."""
 NOT_CONNECTED = "not connected"
 QUIET = 2.0
 """Seconds without any message after which nothing is on its way any more."""
 QUEUED_WITHIN = 30.0
 """Seconds in which a message is delivered whose receipt only says that it is queued."""
-SOMEBODY_WITHIN = 60.0
-"""Seconds that a message waits for anybody to be connected who could send it."""
+TERMS = Terms(QUIET, QUEUED_WITHIN, LATE_AFTER, PATIENCE)
+"""What a stage is granted unless a run says otherwise."""
 
 
 class Arrival(NamedTuple):
@@ -86,7 +89,7 @@ class Notes:
         events: The first of each kind of thing that nobody wishes for.
         messages: Texts of any kind that arrived.
         last_message_at: When the last one did, monotonic seconds.
-        settled_at: When every message so far is to be delivered, monotonic seconds.
+        handshake_within: Seconds that a handshake may take.
     """
 
     ledger: Ledger
@@ -94,18 +97,12 @@ class Notes:
     events: dict[str, Event] = field(default_factory=dict)
     messages: int = 0
     last_message_at: float = 0.0
-    settled_at: float = 0.0
+    handshake_within: float = PATIENCE
 
     def received(self, at: float) -> None:
         """Note that any message at all came."""
         self.messages += 1
         self.last_message_at = at
-
-    def acknowledged(self, at: float, *, queued: bool) -> float:
-        """Note that a receipt came at ``at``; return when its message is to be delivered, monotonic seconds."""
-        settled_at = at + scaled(QUEUED_WITHIN) if queued else at
-        self.settled_at = max(self.settled_at, settled_at)
-        return settled_at
 
     def first(self, label: str) -> None:
         """Mark the timeline where something happens for the first time."""
@@ -133,11 +130,14 @@ class Crew:
         url: The stage's WebSocket URL.
         run: Name of the run, unique to it.
         interval: Length of an interval of the latency's timeline, in seconds.
+        terms: What the stage is granted; times are scaled by ``TIMEOUT_FACTOR``.
     """
 
-    def __init__(self, url: str, run: str, interval: float = 1.0) -> None:
+    def __init__(self, url: str, run: str, interval: float = 1.0, terms: Terms = TERMS) -> None:
         self._url = url
-        self._notes = Notes(Ledger(run, transit=scaled(QUIET), latency=Latency(interval)))
+        self._terms = terms.scaled_by(TIMEOUT_FACTOR)
+        ledger = Ledger(run, terms=self._terms, latency=Latency(interval))
+        self._notes = Notes(ledger, handshake_within=terms.patience)  # which the client scales
         self._participants: dict[int, Participant] = {}
         self._attempted = 0
         self._arrived = asyncio.Event()
@@ -170,6 +170,19 @@ class Crew:
                 await self._gate.acquire()
                 group.create_task(self._through_gate(self._participants[seat].leave(farewell)))
 
+    async def leave_all(self) -> None:
+        """Let everybody go with a closing handshake."""
+        await self.leave([*self._participants], Farewell.CLOSE)
+
+    async def part(self, seats: Sequence[int]) -> None:
+        """Let all of them close their connections, each once its messages are answered."""
+        deadline = time.monotonic() + self._terms.patience
+        parting = [self._participants[seat] for seat in seats]
+        while any(each.unanswered for each in parting) and time.monotonic() < deadline:
+            self.absent()
+            await asyncio.sleep(0.05)
+        await self.leave(seats, Farewell.CLOSE)
+
     async def _through_gate(self, movement: Awaitable[None]) -> None:
         try:
             await movement
@@ -179,10 +192,8 @@ class Crew:
     async def talk(self, schedule: Schedule) -> None:
         """Send all messages of a schedule, by turns from everyone who is connected.
 
-        No message waits for the one before it. While nobody is connected, what is due waits, and so counts as late.
-
-        Raises:
-            TimeoutError: Nobody was connected for a long time.
+        No message waits for the one before it. While nobody is connected, what is due waits, and so counts as late; if
+        that takes too long, it counts as unsent.
         """
         speakers = self._speakers()
         async with asyncio.TaskGroup() as group:
@@ -192,12 +203,21 @@ class Crew:
                 group.create_task(self._let_somebody_say(speakers, due, schedule.size))
 
     async def _let_somebody_say(self, speakers: Iterator[Participant | None], due: float, size: int) -> None:
-        async with asyncio.timeout(scaled(SOMEBODY_WITHIN)):
-            while (speaker := next(speakers)) is None:
-                self._arrived.clear()
-                await self._arrived.wait()
+        try:
+            async with asyncio.timeout(self._terms.patience):
+                while (speaker := next(speakers)) is None:
+                    self._arrived.clear()
+                    await self._arrived.wait()
+        except TimeoutError:
+            self._notes.ledger.unsent += 1
+            self._notes.first("no client was connected to send a message that was due")
+            return
         self._attempted += 1
-        await speaker.say(due, size)
+        try:
+            async with asyncio.timeout(self._terms.patience):
+                await speaker.say(due, size)
+        except TimeoutError:  # the message counts as attempted, and stays unanswered
+            self._notes.first("a client's connection took no message: the stage reads nothing")
 
     async def say(self, seat: int, due: float, size: int) -> str | None:
         """Send one message from a seat and wait for its receipt.
@@ -215,7 +235,7 @@ class Crew:
             return NOT_CONNECTED
         self._attempted += 1
         answer = await participant.say(due, size)
-        deadline = time.monotonic() + scaled(ANSWERS_WITHIN)
+        deadline = time.monotonic() + self._terms.patience
         while not answer.done() and time.monotonic() < deadline:
             await asyncio.wait({answer}, timeout=1)
             participant.notice_end()
@@ -234,13 +254,44 @@ class Crew:
 
     async def settle(self) -> None:
         """Wait until every message was answered, or will not be, and nothing is on its way any more."""
-        deadline = time.monotonic() + scaled(ANSWERS_WITHIN)
+        await self.answered(self._terms.patience)
+        await self.quiet()
+
+    async def wait_for_what_is_owed(self) -> None:
+        """Wait until every message was answered and delivered and nothing is on its way, or until patience ends.
+
+        It is for a crew that is alone in its rooms: others see only together what is owed (``Team.settle``).
+        """
+        deadline = time.monotonic() + self._terms.patience
+        await self.answered(self._terms.patience)
+        while self._connected and time.monotonic() < deadline:
+            ledger = self.ledger()
+            ledger.ended_at = time.monotonic()
+            if not ledger.verdict().total.outstanding:
+                break
+            await asyncio.sleep(LOOK_EVERY)
+        await self.quiet()
+
+    async def answered(self, within: float) -> None:
+        """Wait until every message was answered, or will not be because its connection has ended.
+
+        Args:
+            within: Seconds after which the wait ends all the same.
+        """
+        deadline = time.monotonic() + within
         while time.monotonic() < deadline:
             self.absent()  # whose connection has ended has no answer to wait for
-            quiet = time.monotonic() - max(self._notes.last_message_at, self._notes.settled_at) > scaled(QUIET)
-            if quiet and not self._unanswered:
+            if not self._unanswered:
                 return
-            await asyncio.sleep(0.1)
+            await asyncio.sleep(0.05)
+
+    async def quiet(self) -> None:
+        """Wait until nothing has come for a while; a stage that sends for ever is not waited for."""
+        await silence(lambda: self._notes.last_message_at, self._terms.transit)
+
+    def ledger(self) -> Ledger:
+        """Return everything noted so far, apart from the latency."""
+        return self._notes.ledger.without_latency()
 
     def absent(self) -> list[int]:
         """Return the seats that nobody is connected from, whatever the reason."""
@@ -252,7 +303,7 @@ class Crew:
         """Say how far everything is."""
         connects = self._notes.connects
         return Progress(
-            connected=sum(participant.present for participant in self._participants.values()),
+            connected=self._connected,
             joined=connects.succeeded,
             refused=sum(connects.refused.values()),
             attempted=self._attempted,
@@ -268,5 +319,23 @@ class Crew:
         return Share(self._notes.ledger, self._notes.connects, [*self._notes.events.values()])
 
     @property
+    def _connected(self) -> int:
+        return sum(participant.present for participant in self._participants.values())
+
+    @property
     def _unanswered(self) -> int:
         return sum(participant.unanswered for participant in self._participants.values())
+
+
+async def silence(last_message_at: Callable[[], float], seconds: float) -> None:
+    """Wait until no message has come for some seconds, or for five times as long if they never stop.
+
+    Args:
+        last_message_at: Returns when the last one came, monotonic seconds.
+        seconds: How long the silence is to last.
+    """
+    deadline = time.monotonic() + 5 * seconds
+    rest = seconds
+    while rest > 0:
+        rest = min(deadline, last_message_at() + seconds) - time.monotonic()
+        await asyncio.sleep(max(0.0, rest))

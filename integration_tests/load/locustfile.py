@@ -8,8 +8,9 @@ keeps their ledger; a Locust user only says join, talk and leave. Locust replace
 interpreter's lock with all of Locust's greenlets. In a process of its own it measures as it does in all other runs.
 
 A room never spans two workers, because a delivery is timed by one machine's clock. At the end of the test every worker
-tells the master what its ledger says. The master prints the sum, and its exit status is 1 if anything was lost,
-missing, duplicated or unexpected, or if a worker says nothing.
+waits until its messages are answered and delivered, closes its clients, and tells the master what its ledger says. The
+master prints the sum. Its exit status is 1 if anything went wrong (the ledger's findings), if nothing was acknowledged
+or delivered, or if a worker says nothing.
 """
 
 from __future__ import annotations
@@ -18,19 +19,18 @@ import itertools
 import random
 import sys
 import time
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from threading import Event
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from locust import User, events, task
-from locust.runners import MasterRunner, WorkerRunner
+from locust.runners import STATE_RUNNING, STATE_SPAWNING, MasterRunner, WorkerRunner
 
 from integration_tests.harness.deadlines import scaled
 from integration_tests.harness.latency import Durations
 from integration_tests.harness.ledger import Tally
 from integration_tests.load.budget import CONNECTIONS_CEILING
-from integration_tests.load.crew import ANSWERS_WITHIN, NOT_CONNECTED, Arrival, Crew
-from integration_tests.load.participant import Farewell
+from integration_tests.load.crew import NOT_CONNECTED, PATIENCE, TERMS, Arrival, Crew
 from integration_tests.load.plan import new_run_name
 from integration_tests.load.remote import RemoteCrew
 
@@ -58,7 +58,8 @@ class Company:
         self.options = environment.parsed_options
         self.seats = itertools.count()
         self._run = new_run_name()
-        self.crew = RemoteCrew(environment.host, self._run)
+        self._began_at = time.monotonic()
+        self.crew = RemoteCrew(environment.host, self._run, terms=replace(TERMS, patience=self.options.patience))
         self.crew.call(Crew.progress).result()  # its start is no part of the first handshakes
 
     def room_of(self, seat: int) -> str:
@@ -66,12 +67,17 @@ class Company:
         return f"{self._run}-{seat // self.options.room_size}"
 
     def verdict(self) -> dict[str, Any]:
-        """End the process and return what it saw, as Locust can send it."""
+        """Wait for what is owed, end the process and return what it saw, as Locust can send it."""
+        self.crew.call(Crew.wait_for_what_is_owed).result()
+        ended_at = time.monotonic()
+        self.crew.call(Crew.leave_all).result()
         share: Share = self.crew.call(Crew.finish).result()
         self.crew.stop()
+        share.ledger.began_at, share.ledger.ended_at = self._began_at, ended_at
         verdict = share.ledger.verdict()
         return {
             "tally": asdict(verdict.total),
+            "rooms": sum(tally.attempted > 0 for tally in verdict.rooms.values()),
             "broken": verdict.broken,
             "examples": verdict.examples,
             "deliveries": share.ledger.latency.total.encode(),
@@ -115,9 +121,11 @@ class Member(User):
             self.join(self.company)
 
     def on_stop(self) -> None:
-        """Disconnect, without waiting for it."""
+        """Disconnect, unless the test is over: then all stay until what is owed to them has come."""
         assert self.company is not None
-        self.company.crew.call(Crew.leave, [self.seat], Farewell.CLOSE)
+        assert self.environment.runner is not None
+        if self.environment.runner.state in {STATE_RUNNING, STATE_SPAWNING}:
+            self.company.crew.call(Crew.part, [self.seat])
 
     def note(self, name: str, due: float, problem: str | None) -> None:
         """Tell Locust about a request, timed from when it was due."""
@@ -149,7 +157,7 @@ class Jury:
         for worker in workers:
             if worker not in self._verdicts:
                 master.send_message(FINISH, client_id=worker)
-        deadline = time.monotonic() + scaled(ANSWERS_WITHIN)
+        deadline = time.monotonic() + scaled(2 * PATIENCE)
         while not {*workers} <= {*self._verdicts} and time.monotonic() < deadline:
             self._news.wait(1)
             self._news.clear()
@@ -168,7 +176,10 @@ def add_options(parser: ArgumentParser) -> None:
         "--talk-every", type=float, default=10.0, help="seconds between a client's messages (default: 10)"
     )
     parser.add_argument("--i-accept-the-cost", action="store_true", help=f"for more than {CONNECTIONS_CEILING} users")
-    parser.add_argument("--message-size", type=int, default=100, help="characters of a message (default: 100)")
+    parser.add_argument("--message-size", type=int, default=256, help="characters of a message (default: 256)")
+    parser.add_argument(
+        "--patience", type=float, default=PATIENCE, help="seconds to wait for an answer or a delivery (default: 60)"
+    )
 
 
 def listen(environment: Environment, **_: object) -> None:
@@ -219,6 +230,7 @@ def conclude(environment: Environment, verdicts: list[dict[str, Any] | None]) ->
     for verdict in heard:
         deliveries.add(Durations.decode(verdict["deliveries"]))
     broken = sum(verdict["broken"] for verdict in heard)
+    rooms = sum(verdict["rooms"] for verdict in heard)
     lines = [
         f"{len(heard)} of {len(verdicts)} workers say:",
         ", ".join(f"{name} {count:,}" for name, count in asdict(total).items()),
@@ -227,9 +239,13 @@ def conclude(environment: Environment, verdicts: list[dict[str, Any] | None]) ->
         + ", ".join(f"{name} {value:g}" for name, value in asdict(deliveries.percentiles()).items()),
         *(example for verdict in heard for example in verdict["examples"]),
     ]
+    if total.empty:
+        lines.append("nothing was acknowledged, or nothing was delivered: this run shows nothing")
+    if rooms == 1:
+        lines.append("not shown: a message that leaks into another room, because all clients were in one (--room-size)")
     sys.stdout.writelines(f"roomcast: {line}\n" for line in lines)
     sys.stdout.flush()
-    if not total.clean or broken or len(heard) < len(verdicts):
+    if not total.clean or total.empty or broken or len(heard) < len(verdicts):
         environment.process_exit_code = 1
 
 

@@ -5,10 +5,13 @@ from __future__ import annotations
 import argparse
 import math
 import os
+import re
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from integration_tests.faults.rules import NO_FAULTS, FaultPlan
+from integration_tests.load.crew import LATE_AFTER, PATIENCE, QUIET
 from integration_tests.load.descriptors import allow_sockets
 from integration_tests.load.plan import Plan
 from integration_tests.load.scenarios import REDEPLOY, SCENARIOS
@@ -17,12 +20,17 @@ from integration_tests.targets.catalogue import TARGETS, create_target
 from integration_tests.targets.local import Local
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from integration_tests.targets.interface import Target
 
 CLIENTS_PER_ROOM = 100
+ROOMS = 3
+"""At least so many by default: with one, a message that leaks into another room could not be seen."""
+CLIENTS_TO_SHOW_ANYTHING = 2
+"""In each room: with one, nothing shows that a message reaches anybody but its sender."""
 DEFAULT_MESSAGES = 200
+DEFAULT_SIZE = 256
 SOAK_SECONDS = 600.0
 BENCH_RATE = 1.0
 """Messages per second that the benchmark's cost is estimated with; it sends one when the one before has landed."""
@@ -60,6 +68,24 @@ def target_of(options: argparse.Namespace) -> Target:
     return create_target(options.target, options.websocket_url, options.outputs)
 
 
+def without_secrets(arguments: Sequence[str]) -> str:
+    """Return a command line for a report: of a stage's URL only scheme, host and path, since the rest may be secret."""
+    written, is_url = [], False
+    for argument in arguments:
+        name, equals, value = argument.partition("=") if argument.startswith("--websocket-url=") else ("", "", argument)
+        written.append(f"{name}{equals}{public(value)}" if equals or is_url or "://" in value else argument)
+        is_url = argument == "--websocket-url"
+    return shlex.join(["python", "-m", "integration_tests.load", *written])
+
+
+def public(url: str) -> str:
+    """Return a URL without what may be secret: user, password, query and fragment."""
+    match = re.match(r"([^/?#]*:)?(//)?([^?#]*)", url)
+    scheme, slashes, rest = match.groups("") if match else ("", "", "")
+    host, slash, path = rest.partition("/")
+    return f"{scheme}{slashes}{host.rpartition('@')[2]}{slash}{path}"
+
+
 def add_run(parser: argparse.ArgumentParser) -> None:
     """Add what a load run may be told."""
     add_target(parser)
@@ -68,14 +94,43 @@ def add_run(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--connections", type=number, metavar="N", help="clients at the same time (default: the target's)"
     )
-    parser.add_argument("--rooms", type=number, metavar="N", help=f"default: one for {CLIENTS_PER_ROOM} clients")
+    parser.add_argument(
+        "--rooms", type=number, metavar="N", help=f"default: one for {CLIENTS_PER_ROOM} clients, {ROOMS} at least"
+    )
     parser.add_argument("--rate", type=seconds, default=10.0, metavar="R", help="messages due per second (default: 10)")
     length = parser.add_mutually_exclusive_group()
     length.add_argument("--messages", type=number, metavar="N", help=f"in all (default: {DEFAULT_MESSAGES})")
     length.add_argument(
         "--duration", type=seconds, metavar="SECONDS", help=f"of the messages (default in a soak: {SOAK_SECONDS:g})"
     )
-    parser.add_argument("--size", type=number, default=100, metavar="N", help="characters of a message (default: 100)")
+    parser.add_argument(
+        "--size", type=number, default=DEFAULT_SIZE, metavar="N", help="characters of a message (default: 256)"
+    )
+    parser.add_argument(
+        "--patience",
+        type=seconds,
+        default=PATIENCE,
+        metavar="SECONDS",
+        help="how long to wait for a handshake, an answer or a delivery (default: 60)",
+    )
+    parser.add_argument(
+        "--late-after",
+        type=seconds,
+        metavar="SECONDS",
+        help="when a delivery or an answer is late, at most --patience (default: 5)",
+    )
+    parser.add_argument(
+        "--quiet",
+        type=seconds,
+        default=QUIET,
+        metavar="SECONDS",
+        help="end when nothing is owed and nothing has come for so long (default: 2)",
+    )
+    parser.add_argument(
+        "--ordered",
+        action="store_true",
+        help="expect a message that was acknowledged before another was sent to come before it (FIFO queue)",
+    )
     parser.add_argument(
         "--connect-rate",
         type=positive(float, or_zero=True),
@@ -107,7 +162,17 @@ def add_bench(parser: argparse.ArgumentParser) -> None:
         "--sizes", type=number, nargs="+", default=[10, 100], metavar="N", help="members of each room (default: 10 100)"
     )
     parser.add_argument("--messages", type=number, default=20, metavar="N", help="in each room (default: 20)")
-    parser.add_argument("--size", type=number, default=100, metavar="N", help="characters of a message (default: 100)")
+    parser.add_argument(
+        "--size", type=number, default=DEFAULT_SIZE, metavar="N", help="characters of a message (default: 256)"
+    )
+    parser.add_argument(
+        "--patience",
+        type=positive(float),
+        default=PATIENCE,
+        metavar="SECONDS",
+        help="how long to wait for a message and its receipt; a room is given up after the first that did not come "
+        "(default: 60)",
+    )
     parser.add_argument(
         "--connect-rate", type=positive(float), default=100.0, metavar="R", help="handshakes per second (default: 100)"
     )
@@ -139,6 +204,8 @@ def bench_plans_of(options: argparse.Namespace) -> list[Plan]:
             connect_rate=options.connect_rate,
             lifetime=math.inf,
             processes=1,
+            patience=options.patience,
+            late_after=options.patience,
         )
         for size in options.sizes
     ]
@@ -161,12 +228,20 @@ def plan_of(options: argparse.Namespace, default_connections: int) -> Plan:
     if options.faults and options.scenario == REDEPLOY:
         raise OptionsError("a redeployment leads the functions past the faults again: choose another scenario")
     connections = options.connections or default_connections
-    rooms = options.rooms or math.ceil(connections / CLIENTS_PER_ROOM)
+    least = max(CLIENTS_TO_SHOW_ANYTHING, options.processes)
+    rooms = options.rooms or max(1, min(max(ROOMS, math.ceil(connections / CLIENTS_PER_ROOM)), connections // least))
     duration = options.duration or (SOAK_SECONDS if options.scenario == "soak" and not options.messages else None)
     messages = math.ceil(duration * options.rate) if duration else options.messages or DEFAULT_MESSAGES
-    if connections < rooms * options.processes:
+    if connections < rooms * least:
         raise OptionsError(
-            f"{connections} clients are too few: each of {options.processes} processes needs one in each room ({rooms})"
+            f"{connections} clients are too few for {rooms} rooms: each room needs one for each process "
+            f"({options.processes}), and at least two, or nothing shows that a message reaches anyone but its sender"
+        )
+    late_after = options.late_after or min(LATE_AFTER, options.patience)
+    if late_after > options.patience:
+        raise OptionsError(
+            f"what is late after {late_after:g} s cannot be seen in a run that waits for {options.patience:g} s: "
+            "raise --patience or lower --late-after"
         )
     check_sockets(math.ceil(connections / options.processes))
     return Plan(
@@ -180,6 +255,10 @@ def plan_of(options: argparse.Namespace, default_connections: int) -> Plan:
         lifetime=options.lifetime,
         processes=options.processes,
         faults=FaultPlan.loads(options.faults.read_bytes()) if options.faults else NO_FAULTS,
+        patience=options.patience,
+        late_after=late_after,
+        quiet=options.quiet,
+        ordered=options.ordered,
     )
 
 

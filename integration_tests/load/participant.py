@@ -2,23 +2,25 @@
 
 from __future__ import annotations
 
-import asyncio
 import enum
 import errno
-import json
 import math
 import time
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus
 
 from integration_tests.harness.client import Client, Message
+from integration_tests.harness.ledger import NO_QUESTION
+from integration_tests.load.replies import STRANGE, Replies
 
 if TYPE_CHECKING:
+    import asyncio
+
     from integration_tests.harness.ledger import Member, Sender
     from integration_tests.load.crew import Notes
 
-RECEIPT_REPEATED = "a receipt came twice"
+TIMEOUT = "timeout"
 CONNECT_ERRORS = (OSError, InvalidHandshake, ConnectionClosed, EOFError)
 
 
@@ -27,13 +29,6 @@ class Farewell(enum.Enum):
 
     CLOSE = "closed"
     ABORT = "aborted"
-
-
-class Pending(NamedTuple):
-    """A message without an answer: its number, and what waits for the answer."""
-
-    sequence: int
-    answer: asyncio.Future[str | None]
 
 
 class Participant:
@@ -45,7 +40,7 @@ class Participant:
         name: Name of the seat, unique in the run.
     """
 
-    __slots__ = ("_client", "_member", "_notes", "_sender", "_unanswered", "name", "room")
+    __slots__ = ("_client", "_member", "_notes", "_replies", "_sender", "name", "room")
 
     def __init__(self, notes: Notes, room: str, name: str) -> None:
         self.room = room
@@ -54,7 +49,7 @@ class Participant:
         self._client: Client | None = None
         self._member: Member | None = None
         self._sender: Sender | None = None
-        self._unanswered: dict[str, Pending] = {}
+        self._replies: Replies | None = None
 
     @property
     def present(self) -> bool:
@@ -64,7 +59,7 @@ class Participant:
     @property
     def unanswered(self) -> int:
         """How many messages on this connection have had no answer yet."""
-        return len(self._unanswered)
+        return 0 if self._replies is None else self._replies.unanswered
 
     async def join(self, url: str, due: float) -> str | None:
         """Connect; a refusal is noted, not raised.
@@ -79,8 +74,11 @@ class Participant:
         connects = self._notes.connects
         connects.attempted += 1
         self._member = member = self._notes.ledger.member(self.room, self.name)
+        member.asked_at = time.monotonic()
         try:
-            self._client = await Client.connect(url, self.room, on_message=self._take)
+            self._client = await Client.connect(
+                url, self.room, on_message=self._take, within=self._notes.handshake_within
+            )
         except CONNECT_ERRORS as error:
             reason = reason_of(error)
             connects.refused[reason] = connects.refused.get(reason, 0) + 1
@@ -102,17 +100,22 @@ class Participant:
             None once the receipt has come, or why it has not, or why not everybody was reached.
         """
         assert self._client is not None
-        if self._sender is None:
-            self._sender = self._notes.ledger.sender(self.room, self.name)
-        sequence, text = self._sender.attempt(due, time.monotonic())
-        message_id = str(sequence)
-        pending = Pending(sequence, asyncio.get_running_loop().create_future())
-        self._unanswered[message_id] = pending
+        replies = self._listen()
+        assert self._sender is not None
+        sequence, text = self._sender.attempt(due, time.monotonic(), size)
+        message_id, answer = replies.expect(sequence)
         try:
-            await self._client.say(text.ljust(size, "."), id=message_id)
+            await self._client.say(text, id=message_id)
         except ConnectionClosed:
             self._notes.first("connection lost while sending")
-        return pending.answer
+        return answer
+
+    def _listen(self) -> Replies:
+        """Be a sender from now on."""
+        if self._replies is None:
+            self._sender = self._notes.ledger.sender(self.room, self.name)
+            self._replies = Replies(self._sender)
+        return self._replies
 
     async def leave(self, farewell: Farewell) -> None:
         """Go, if connected."""
@@ -123,6 +126,8 @@ class Participant:
         member.leaving_at = time.monotonic()
         await (client.close() if farewell is Farewell.CLOSE else client.abort())
         member.left_at = min(member.left_at, client.ended_at)
+        if self._replies is not None:
+            self._replies.abandon(member.leaving_at)
         self._give_up()
 
     def notice_end(self) -> bool:
@@ -138,63 +143,22 @@ class Participant:
     def _give_up(self) -> None:
         """Drop the connection that is no more, and with it the hope for answers."""
         self._client = None
-        for pending in self._unanswered.values():
-            pending.answer.set_result("connection lost")
-        self._unanswered.clear()
+        if self._replies is not None:
+            self._replies.give_up("connection lost")
 
     def _take(self, message: Message) -> None:
         self._notes.received(message.received_at)
-        if not (message.text.startswith("{") and self._take_answer(message)):
-            assert self._member is not None
+        assert self._member is not None
+        if not message.text.startswith("{"):  # as all answers do, and no message of this run
             self._notes.ledger.receive(self._member, message.text, message.received_at)
-
-    def _take_answer(self, message: Message) -> bool:
-        """Note a receipt or an error; return whether it was one."""
-        try:
-            answer = json.loads(message.text)
-        except ValueError:
-            return False
-        if receipt := answer.get("receipt"):
-            return self._take_receipt(receipt, message.received_at)
-        if (problem := problem_of(answer)) is None:
-            return False
-        self._notes.first(f"answer: {problem}")
-        if self._sender is not None and len(self._unanswered) == 1:  # an error does not say which message it answers
-            _, pending = self._unanswered.popitem()
-            self._sender.fail(pending.sequence)
-            pending.answer.set_result(problem)
-        return True
-
-    def _take_receipt(self, receipt: dict[str, object], at: float) -> bool:
-        message_id = str(receipt.get("id"))
-        pending = self._unanswered.pop(message_id, None)
-        if self._sender is None:
-            return False
-        if pending is None:
-            return self._take_repeated_receipt(self._sender, message_id)
-        queued = bool(receipt.get("queued"))
-        self._sender.acknowledge(pending.sequence, self._notes.acknowledged(at, queued=queued))
-        failed = receipt.get("failed")
-        if failed:
-            self._sender.fail(pending.sequence)
-        pending.answer.set_result(f"{failed} deliveries failed" if failed else None)
-        return True
-
-    def _take_repeated_receipt(self, sender: Sender, message_id: str) -> bool:
-        """Note a receipt of a message that has one already; return whether it is that."""
-        answered = [str(sequence) for sequence, at in enumerate(sender.answered_at) if at < math.inf]
-        if message_id not in answered:
-            return False
-        self._notes.first(RECEIPT_REPEATED)
-        return True
-
-
-def problem_of(answer: dict[str, object]) -> str | None:
-    """Return the code of an error of ours, the message of one of API Gateway's, or None if it is neither."""
-    error = answer.get("error")
-    if isinstance(error, dict):
-        return str(error.get("code"))
-    return str(answer["message"]) if {"message", "connectionId"} <= answer.keys() else None
+            return
+        reply = self._listen().take(message.text, message.received_at)
+        if reply.event is not None:
+            self._notes.first(reply.event)
+        if reply is STRANGE:
+            self._notes.ledger.receive(self._member, message.text, message.received_at)
+        elif not reply.taken:
+            self._notes.ledger.stray(self._member, NO_QUESTION, message.text, message.received_at)
 
 
 def reason_of(error: BaseException) -> str:
@@ -202,7 +166,7 @@ def reason_of(error: BaseException) -> str:
     if isinstance(error, InvalidStatus):
         return str(error.response.status_code)
     if isinstance(error, TimeoutError):
-        return "timeout"
+        return TIMEOUT
     if isinstance(error, OSError) and error.errno is not None and error.errno in errno.errorcode:
         return errno.errorcode[error.errno]
     return type(error).__name__

@@ -7,7 +7,9 @@ import time
 from dataclasses import dataclass, field
 
 from integration_tests.faults.rules import NO_FAULTS, FaultPlan
+from integration_tests.harness.ledger import Terms
 from integration_tests.harness.table import ROOM_PREFIX
+from integration_tests.load.crew import LATE_AFTER, PATIENCE, QUEUED_WITHIN, QUIET
 
 
 def new_run_name() -> str:
@@ -25,11 +27,15 @@ class Plan:
         rooms: Rooms that they are spread over evenly.
         messages: Sent in all, by turns from every client.
         rate: Messages due per second, whatever becomes of those before.
-        size: Characters of a message; never shorter than what accounting for it needs (some 80).
+        size: Characters of a message; never shorter than what accounting for it needs (some 250).
         connect_rate: Handshakes due per second; 0 for all at once.
         lifetime: In a soak, mean time until a client is replaced, in seconds.
         processes: Client processes, each on one core.
         faults: What goes wrong meanwhile between the functions and AWS, if anything.
+        patience: Seconds that the run waits for a handshake, an answer, a delivery, or a client that could send.
+        late_after: Seconds after which a delivery or an answer is late; no more than ``patience``.
+        quiet: Seconds without any message after which nothing is on its way any more.
+        ordered: Whether the stage promises the order of a room's messages.
         run: Unique name of the run; its rooms' names begin with it.
     """
 
@@ -43,7 +49,16 @@ class Plan:
     lifetime: float
     processes: int
     faults: FaultPlan = NO_FAULTS
+    patience: float = PATIENCE
+    late_after: float = LATE_AFTER
+    quiet: float = QUIET
+    ordered: bool = False
     run: str = field(default_factory=new_run_name)
+
+    @property
+    def terms(self) -> Terms:
+        """What is granted to the stage."""
+        return Terms(self.quiet, QUEUED_WITHIN, self.late_after, self.patience, self.ordered)
 
     @property
     def duration(self) -> float:
@@ -75,6 +90,14 @@ class Plan:
         return seat // self.rooms % self.processes
 
     def parameters(self) -> dict[str, str | int | float | bool]:
-        """Return what was asked for, which makes runs comparable; the name differs in every run."""
-        asked = {name: value for name, value in vars(self).items() if name not in {"run", "faults"}}
-        return {**asked, "faults": str(self.faults)} if self.faults.rules else asked
+        """Return what was asked for, which makes runs comparable; the name differs in every run.
+
+        What is as it is by default is left out where earlier runs did not have it, so that they can be compared.
+        """
+        asked = {name: value for name, value in vars(self).items() if name not in {"run", "faults", *SINCE}}
+        changed = {name: getattr(self, name) for name, default in SINCE.items() if getattr(self, name) != default}
+        return {**asked, **changed, **({"faults": str(self.faults)} if self.faults.rules else {})}
+
+
+SINCE = {"patience": PATIENCE, "late_after": LATE_AFTER, "quiet": QUIET, "ordered": False}
+"""Parameters that the first reports did not have, with their defaults."""

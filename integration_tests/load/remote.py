@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import itertools
+import json
 import subprocess
 import sys
 import threading
 from concurrent.futures import Future
 from contextlib import suppress
+from dataclasses import asdict
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
 from integration_tests.load import calls
+from integration_tests.load.crew import TERMS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from integration_tests.harness.ledger import Terms
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 
@@ -30,14 +35,15 @@ class RemoteCrew:
         url: The stage's WebSocket URL.
         run: Name of the run, unique to it.
         interval: Length of an interval of the latency's timeline, in seconds.
+        terms: What the stage is granted.
 
     Attributes:
         pid: Number of the process.
     """
 
-    def __init__(self, url: str, run: str, interval: float = 1.0) -> None:
+    def __init__(self, url: str, run: str, interval: float = 1.0, terms: Terms = TERMS) -> None:
         self._process = subprocess.Popen(
-            (sys.executable, "-m", "integration_tests.load.worker", url, run, str(interval)),
+            (sys.executable, "-m", "integration_tests.load.worker", url, run, str(interval), json.dumps(asdict(terms))),
             cwd=REPOSITORY,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,

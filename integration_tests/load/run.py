@@ -11,6 +11,7 @@ from functools import partial
 from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 from botocore.exceptions import BotoCoreError, ClientError
 
@@ -21,16 +22,19 @@ from integration_tests.harness.table import ConnectionsTable
 from integration_tests.load.leftovers import Items, depart
 from integration_tests.load.progress import followed
 from integration_tests.load.scenarios import REDEPLOY, SCENARIOS, redeploy
-from integration_tests.load.team import assembled
+from integration_tests.load.team import NobodyError, assembled
 from integration_tests.report.model import FunctionLogs, Run
+from integration_tests.targets.interface import Capability, Caveat
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from integration_tests.faults.control import FaultControl
+    from integration_tests.harness.ledger import Tally
     from integration_tests.load.plan import Plan
     from integration_tests.load.progress import Display
     from integration_tests.load.scenarios import Scenario
+    from integration_tests.load.team import Team
     from integration_tests.targets.interface import Deployment, Target
 
 INTERVALS = 300
@@ -39,11 +43,18 @@ EXAMPLES = 10
 """How many lines of the functions' logs the report shows, at most."""
 
 
-async def run(plan: Plan, target: Target, display: Display) -> Run:
+async def run(plan: Plan, target: Target, display: Display, command: str = "") -> Run:
     """Carry out a plan against a target that is ready.
+
+    Args:
+        plan: What to do.
+        target: Where to do it.
+        display: Where to show it.
+        command: What was typed, for the report; it holds no secret.
 
     Raises:
         integration_tests.load.remote.RemoteError: A client process failed.
+        integration_tests.load.team.NobodyError: There is no stage to connect to.
     """
     with stage_for(plan, target) as (stage, scenario), faults_for(plan, target, stage) as faults:
         display.say(
@@ -52,13 +63,15 @@ async def run(plan: Plan, target: Target, display: Display) -> Run:
         started_at, began_at = datetime.now(UTC), time.monotonic()
         async with assembled(plan, stage.websocket_url, max(1.0, plan.duration / INTERVALS), display.say) as team:
             async with followed(team, display):
-                await scenario(team)
+                await perform(scenario, team)
                 display.say("waiting for the last answers")
                 await team.settle()
                 departures = await depart(team, items_of(plan, target, stage), display.say)
             share = await team.finish()
         counts = faults.replace() if faults else []
         functions = await logs_of(target, stage, started_at, display)
+    share.ledger.began_at = began_at
+    verdict = share.ledger.verdict()
     return Run(
         name=f"load-{plan.scenario}",
         id=plan.run,
@@ -68,14 +81,52 @@ async def run(plan: Plan, target: Target, display: Display) -> Run:
         duration_seconds=time.monotonic() - began_at,
         parameters=plan.parameters(),
         versions=versions(),
-        verdict=share.ledger.verdict(),
+        verdict=verdict,
         latency=share.ledger.latency,
         connects=share.connects,
         departures=departures,
         faults=counts,
         functions=functions,
         events=share.events,
+        command=command,
+        host=urlsplit(stage.websocket_url).netloc.rpartition("@")[2],
+        not_shown=not_shown(plan, target, verdict.total),
     )
+
+
+async def perform(scenario: Scenario, team: Team) -> None:
+    """Carry out a scenario; a stage that lets nobody in makes a run in which nothing could be sent.
+
+    Raises:
+        integration_tests.load.team.NobodyError: There is no stage at all.
+    """
+    try:
+        await scenario(team)
+    except NobodyError as error:
+        if not error.refused:
+            raise
+        team.unsent = team.plan.messages
+        team.mark(str(error))
+
+
+def not_shown(plan: Plan, target: Target, total: Tally) -> list[str]:
+    """Return what a run says nothing about, whatever its outcome, each with the reason as a sentence."""
+    lacks = target.lacks()
+    sentences = []
+    if plan.rooms == 1:
+        sentences.append("A message that leaks into another room: all clients were in one room (see --rooms).")
+    if not plan.ordered:
+        sentences.append("The order of messages: it is promised by FIFO queues only (see --ordered).")
+    if total.acknowledged and not total.receipts_counted:
+        sentences.append("Whether receipts count right: they said only that the messages were queued.")
+    for capability, what in (
+        (Capability.TABLE, "Whether clients leave items in the table"),
+        (Capability.LOGS, "Errors in the functions' logs"),
+        (Caveat.SPEED, "Latency on AWS: the times of this run say nothing about it"),
+    ):
+        if capability in lacks:
+            sentences.append(f"{what}. {lacks[capability]}")
+    return sentences
 
 
 @contextmanager

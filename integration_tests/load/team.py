@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import time
 from collections import Counter
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
-from integration_tests.load.crew import Arrival, Crew, Progress, Schedule
+from integration_tests.harness.deadlines import scaled
+from integration_tests.load.crew import LOOK_EVERY, Arrival, Crew, Progress, Schedule
+from integration_tests.load.participant import TIMEOUT
 from integration_tests.load.remote import RemoteCrew
 from integration_tests.report.model import Event
 
@@ -25,7 +28,18 @@ HEAD_START = 0.05
 
 
 class NobodyError(Exception):
-    """No client could connect; the message says why."""
+    """No client could connect; the message says why.
+
+    Args:
+        reasons: Why each of them could not, by the words of ``participant.reason_of``.
+
+    Attributes:
+        refused: Whether a server was there and refused, or did not answer.
+    """
+
+    def __init__(self, reasons: Counter[str]) -> None:
+        super().__init__(f"nobody could connect: {', '.join(f'{count} {reason}' for reason, count in reasons.items())}")
+        self.refused = any(reason == TIMEOUT or reason.isdigit() for reason in reasons)
 
 
 class Team:
@@ -40,12 +54,16 @@ class Team:
         plan: What was asked for.
         crews: The processes.
         events: Marks on the run's timeline.
+        ended_at: When it stopped waiting for anything, monotonic seconds; infinite before.
+        unsent: Messages that are owed and were never scheduled, because there was nobody to send them.
     """
 
     def __init__(self, plan: Plan, crews: Sequence[RemoteCrew], say: Callable[[str], None]) -> None:
         self.plan = plan
         self.events: list[Event] = []
         self.crews = crews
+        self.ended_at = math.inf
+        self.unsent = 0
         self._say = say
         self._joined = 0
         self._joining = 0.0
@@ -79,10 +97,7 @@ class Team:
         """
         refused = await self.join(seats)
         if len(refused) == len(seats):
-            reasons = Counter(refused.values())
-            raise NobodyError(
-                f"nobody could connect: {', '.join(f'{count} {reason}' for reason, count in reasons.items())}"
-            )
+            raise NobodyError(Counter(refused.values()))
 
     async def leave(self, seats: Iterable[int], farewell: Farewell) -> None:
         """Let these seats go, all at once."""
@@ -104,8 +119,24 @@ class Team:
         )
 
     async def settle(self) -> None:
-        """Wait until every message was answered, or will not be, and nothing is on its way any more."""
-        await self._ask(Crew.settle)
+        """Wait until everything that is owed has come and nothing is on its way, or until patience ends."""
+        patience = scaled(self.plan.patience)
+        deadline = time.monotonic() + patience
+        await self._ask(Crew.answered, patience)
+        pause = 0.05
+        while await self._outstanding() and time.monotonic() < deadline:
+            await asyncio.sleep(min(pause, deadline - time.monotonic()))
+            pause = min(2 * pause, LOOK_EVERY)
+        await self._ask(Crew.quiet)
+        self.ended_at = time.monotonic()
+
+    async def _outstanding(self) -> bool:
+        """Whether a delivery is owed to a client that is connected, and has not come yet."""
+        total, *others = await self._ask(Crew.ledger)
+        for ledger in others:
+            total.merge(ledger)
+        total.ended_at = time.monotonic()
+        return bool(total.verdict().total.outstanding) and (await self.progress()).connected > 0
 
     async def absent(self) -> set[int]:
         """Return the seats that nobody is connected from, of those that ever joined."""
@@ -123,6 +154,8 @@ class Team:
             total.ledger.merge(share.ledger)
             merge_connects(total.connects, share.connects)
             total.events.extend(share.events)
+        total.ledger.ended_at = self.ended_at
+        total.ledger.unsent += self.unsent
         total.connects.per_second = self._joined / self._joining if self._joining else 0.0
         return total._replace(events=first_of_each([*total.events, *self.events]))
 
@@ -131,9 +164,9 @@ class Team:
         answers = [crew.call(method, share, *arguments) for crew, share in zip(self.crews, shares, strict=True)]
         return await asyncio.gather(*map(asyncio.wrap_future, answers))
 
-    async def _ask(self, method: Callable[..., Any]) -> list[Any]:
+    async def _ask(self, method: Callable[..., Any], *arguments: object) -> list[Any]:
         """Call a method in every process, and return all answers."""
-        return await asyncio.gather(*(asyncio.wrap_future(crew.call(method)) for crew in self.crews))
+        return await asyncio.gather(*(asyncio.wrap_future(crew.call(method, *arguments)) for crew in self.crews))
 
 
 @asynccontextmanager
@@ -149,7 +182,7 @@ async def assembled(plan: Plan, url: str, interval: float, say: Callable[[str], 
     crews: list[RemoteCrew] = []
     try:
         for _ in range(plan.processes):
-            crews.append(RemoteCrew(url, plan.run, interval))  # noqa: PERF401 - those that started must be stopped
+            crews.append(RemoteCrew(url, plan.run, interval, plan.terms))  # noqa: PERF401 - those that started must be stopped
         team = Team(plan, crews, say)
         await team.progress()  # once they answer, their start is no part of the first handshakes
         yield team

@@ -1,6 +1,6 @@
 """One process of a load run: does what it is told over its standard input (see ``calls``) until that ends.
 
-    python -m integration_tests.load.worker URL RUN INTERVAL
+    python -m integration_tests.load.worker URL RUN INTERVAL TERMS
 
 It is not made by ``multiprocessing`` because Locust's workers drive it too: see ``locustfile.py``.
 """
@@ -10,11 +10,13 @@ from __future__ import annotations
 import asyncio
 import gc
 import inspect
+import json
 import os
 import sys
 import traceback
 from typing import IO
 
+from integration_tests.harness.ledger import Terms
 from integration_tests.load import calls
 from integration_tests.load.crew import Crew
 from integration_tests.load.descriptors import allow_sockets
@@ -52,11 +54,11 @@ async def answer(crew: Crew, call: calls.Call, output: IO[bytes]) -> None:
     output.flush()
 
 
-async def main(url: str, run: str, interval: str) -> None:
+async def main(url: str, run: str, interval: str, terms: str) -> None:
     """Serve until the parent closes the pipe."""
     output = os.fdopen(os.dup(sys.stdout.fileno()), "wb")
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # what anybody prints must not get between the answers
-    await serve(Crew(url, run, float(interval)), output)
+    await serve(Crew(url, run, float(interval), Terms(**json.loads(terms))), output)
 
 
 def prepare_process() -> None:

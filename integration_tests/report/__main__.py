@@ -39,6 +39,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def summary(document: dict[str, Any]) -> list[str]:
     """Return the run in sentences: its counts, what failed or is undecided, what changed, and the outcome."""
     checks = [check for check in document["checks"] if check["outcome"] in {"failed", "undecided"}]
+    unmeasured = [check["label"].lower() for check in document["checks"] if check["outcome"] == "unmeasured"]
     comparison = document["comparison"] or {"not_comparable": [], "changes": []}
     return [
         counts(document["invariants"], document["departures"]["items_left"]),
@@ -46,13 +47,23 @@ def summary(document: dict[str, Any]) -> list[str]:
         *(f"{check['outcome']}: {check['sentence']}" for check in checks),
         *(f"not compared: {difference}" for difference in comparison["not_comparable"]),
         *(f"{each['outcome']}: {each['sentence']}" for each in comparison["changes"] if each["outcome"] != "same"),
+        *([f"not measured: {', '.join(unmeasured)}"] if unmeasured else []),
+        *(f"not shown: {sentence}" for sentence in document.get("not_shown", [])),
         f"{document['run']['name']} on {document['run']['target']}: {'passed' if document['passed'] else 'FAILED'}",
     ]
 
 
+ALWAYS_SAID = ("lost", "missing", "duplicated", "unexpected")
+SAID_IF_ANY = (
+    *("unsent", "failed", "unanswered", "late", "altered", "reordered"),
+    *("receipts_wrong", "receipts_repeated", "receipts_unknown", "broken"),
+)
+
+
 def counts(invariants: dict[str, Any], items_left: int | None) -> str:
-    """Return what became of the messages, in one line."""
-    findings = ", ".join(f"{invariants[name]:,} {name}" for name in ("lost", "missing", "duplicated", "unexpected"))
+    """Return what became of the messages, in one line; reports of earlier versions lack some of the counts."""
+    names = [*ALWAYS_SAID, *(name for name in SAID_IF_ANY if invariants.get(name))]
+    findings = ", ".join(f"{invariants[name]:,} {name.replace('_', ' ')}" for name in names)
     left = "items left not known" if items_left is None else f"{items_left:,} items left"
     return (
         f"{invariants['acknowledged']:,} of {invariants['attempted']:,} messages acknowledged, "

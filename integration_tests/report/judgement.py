@@ -61,6 +61,13 @@ class Tolerance:
     least: Number = 0
 
 
+WITHOUT_WHICH_NOTHING_IS_SHOWN = {
+    "invariants.acknowledged": Limit(at_least=1),
+    "invariants.delivered": Limit(at_least=1),
+}
+"""Limits that hold unless a file says otherwise: a run in which nothing came to anybody keeps all the others."""
+
+
 @dataclass(frozen=True)
 class Limits:
     """A limits file: metric path -> limit, and metric path -> tolerance."""
@@ -70,7 +77,7 @@ class Limits:
 
     @staticmethod
     def load(path: Path) -> Limits:
-        """Read a limits file.
+        """Read a limits file; what it does not say about ``WITHOUT_WHICH_NOTHING_IS_SHOWN`` is added.
 
         Raises:
             LimitsError: It is not TOML, or an entry is unknown or not of the form that limits.toml shows.
@@ -81,7 +88,8 @@ class Limits:
             raise LimitsError(f"{path.name} is not TOML: {error}") from None
         if unknown := content.keys() - {"limits", "regressions"}:
             raise LimitsError(f"{path.name}: unknown table {', '.join(unknown)}; allowed are limits and regressions")
-        return Limits(_entries(content, "limits", Limit), _entries(content, "regressions", Tolerance))
+        limits = {**WITHOUT_WHICH_NOTHING_IS_SHOWN, **_entries(content, "limits", Limit)}
+        return Limits(limits, _entries(content, "regressions", Tolerance))
 
 
 def judge(document: Document, limits: Limits, previous: Document | None = None) -> Document:
@@ -115,7 +123,7 @@ def compare(document: Document, previous: Document, tolerances: Mapping[str, Tol
             for name, before, now in _differences(previous["versions"], document["versions"])
         ],
         "changes": changes,
-        "regressions": sum(change["outcome"] == "worse" for change in changes),
+        "regressions": None if differences else sum(change["outcome"] == "worse" for change in changes),
     }
 
 
@@ -162,7 +170,7 @@ def _check(document: Document, metric: Metric, limit: Limit) -> Document:
     label = f"{metric.label[0].upper()}{metric.label[1:]}"
     if value is None:
         outcome = "unmeasured" if limit.optional else "failed"
-        sentence = f"{label} was not measured; it should be {limit.text(metric)}."
+        sentence = f"{label}: not measured; should be {limit.text(metric)}."
     elif limit.holds(value):
         outcome, sentence = "passed", f"{label}: {metric.text(value)}, {limit.text(metric)} as it should be."
     elif metric.of_the_clock and document["latency"]["saturated"]:

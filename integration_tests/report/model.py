@@ -126,6 +126,9 @@ class Run:
         faults: What each fault rule did.
         functions: What the functions logged; None where their logs cannot be read.
         events: Marks on the timeline.
+        command: What was typed to start it, without secrets.
+        host: Where the stage is reached: host and port.
+        not_shown: What the run says nothing about, whatever its outcome, each with the reason as a sentence.
     """
 
     name: str
@@ -143,6 +146,9 @@ class Run:
     faults: Sequence[Count] = ()
     functions: FunctionLogs | None = None
     events: Sequence[Event] = ()
+    command: str = ""
+    host: str = ""
+    not_shown: Sequence[str] = ()
 
     def document(self) -> Document:
         """Return the run as JSON, without judgement."""
@@ -154,7 +160,10 @@ class Run:
                 "target": self.target,
                 "started_at": self.started_at.isoformat(timespec="seconds"),
                 "duration_seconds": round(self.duration_seconds, 3),
+                "command": self.command,
+                "host": self.host,
             },
+            "not_shown": list(self.not_shown),
             "parameters": dict(self.parameters),
             "versions": dict(self.versions),
             "invariants": self._invariants(),
@@ -177,6 +186,8 @@ class Run:
         verdict = self.verdict
         return {
             **asdict(verdict.total),
+            "reordered": verdict.total.reordered if verdict.ordered else None,
+            "receipts_wrong": verdict.total.receipts_wrong if verdict.total.receipts_counted else None,
             "members": verdict.members,
             "broken": verdict.broken,
             "rooms": {name: asdict(tally) for name, tally in sorted(verdict.rooms.items())},

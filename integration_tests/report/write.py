@@ -20,18 +20,29 @@ if TYPE_CHECKING:
 
 HERE = Path(__file__).parent
 TALLY_MEANINGS = {
+    "unsent": "messages that were due while no client was connected to send them",
     "attempted": "messages whose sending was begun",
     "acknowledged": "their receipt came and named no failed delivery",
     "failed": "the sender was told that not everybody got them",
     "unanswered": "the sender was told nothing",
-    "recovered": "failed or unanswered, but received by somebody",
+    "abandoned": "their sender left before an answer could be expected",
+    "recovered": "failed, unanswered or abandoned, but received by somebody",
+    "receipts_counted": "receipts that say how many members were reached",
+    "receipts_wrong": "receipts whose counts cannot be true",
+    "receipts_repeated": "receipts for a message that had one already",
+    "receipts_unknown": "receipts for a message that was never sent",
     "expected": "deliveries owed to clients that surely were members",
     "delivered": "deliveries that took place, each counted once",
     "lost": "owed by an acknowledged message, and not delivered",
     "missing": "owed by another message, and not delivered",
+    "late": "deliveries and answers that took too long, or were still on their way at the end",
     "duplicated": "further copies of a delivery",
     "unexpected": "from another room, or never sent",
+    "altered": "deliveries whose text is not the one that was sent",
+    "reordered": "deliveries after one that was sent later",
 }
+MESSAGES_AND_RECEIPTS = 11
+"""How many of these count messages and receipts; the others count deliveries."""
 
 
 def write(document: Document, directory: Path) -> dict[str, Path]:
@@ -75,6 +86,10 @@ def junit_text(document: Document) -> str:
         timestamp=run["started_at"],
     )
     properties = ET.SubElement(suite, "properties")
+    for key in ("command", "host"):
+        ET.SubElement(properties, "property", name=f"run.{key}", value=run.get(key, ""))
+    for sentence in document.get("not_shown", []):
+        ET.SubElement(properties, "property", name="not shown", value=sentence)
     for part in ("parameters", "versions"):
         for key, value in document[part].items():
             ET.SubElement(properties, "property", name=f"{part}.{key}", value=str(value))
@@ -99,10 +114,11 @@ def html_text(document: Document) -> str:
     return environment.get_template("report.html.j2").render(
         document=document,
         style=Markup((HERE / "report.css").read_text()),  # noqa: S704 - our own file
-        lookup=lambda pointer: look_up(document, pointer),
+        lookup=lambda pointer: look_up_or_none(document, pointer),
         escape_pointer=escape_pointer,
         format_number=format_number,
         tally_columns=[each.name for each in fields(Tally)],
+        messages_and_receipts=MESSAGES_AND_RECEIPTS,
         tally_meanings=list(TALLY_MEANINGS.items()),
         charts={
             "distribution": charts.distribution(document["latency"]) if document["latency"]["count"] else "",
@@ -122,6 +138,14 @@ def look_up(document: Document, pointer: str) -> Any:  # noqa: ANN401 - whatever
     return value
 
 
+def look_up_or_none(document: Document, pointer: str) -> Any:  # noqa: ANN401 - whatever stands there
+    """Return the value at a JSON pointer; None where a report of an earlier version has none."""
+    try:
+        return look_up(document, pointer)
+    except KeyError:
+        return None
+
+
 def escape_pointer(key: str) -> str:
     """Write a key as a part of a JSON pointer."""
     return key.replace("~", "~0").replace("/", "~1")
@@ -130,5 +154,5 @@ def escape_pointer(key: str) -> str:
 def _details(document: Document, check: Document) -> list[str]:
     if check["metric"] == "comparison.regressions":
         return [change["sentence"] for change in document["comparison"]["changes"] if change["outcome"] == "worse"]
-    finding = check["metric"].rpartition(".")[2]
+    finding = check["metric"].rpartition(".")[2].replace("_", " ")
     return [example for example in document["invariants"]["examples"] if example.startswith(f"{finding}: ")]

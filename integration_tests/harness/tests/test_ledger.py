@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import html
+import json
 import pickle
 import tracemalloc
 from typing import TYPE_CHECKING
+from urllib.parse import quote
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from integration_tests.harness.ledger import Ledger, Member, Tally
+from integration_tests.harness.ledger import NO_COUNTS, Counts, Ledger, Member, Stamp, Tally, Terms, read
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from random import Random
 
     from integration_tests.harness.ledger import Sender
@@ -23,7 +27,7 @@ TRANSIT = 2.0
 @pytest.fixture
 def ledger() -> Ledger:
     """A ledger of an empty run."""
-    return Ledger("run", transit=TRANSIT)
+    return Ledger("run", terms=Terms(transit=TRANSIT))
 
 
 def joined(ledger: Ledger, name: str, at: float = 0.0, room: str = "lobby") -> Member:
@@ -37,7 +41,7 @@ def send(sender: Sender, at: float, *, to: list[Member], ledger: Ledger, acknowl
     """Send a message that arrives at these members 10 ms later, and whose receipt comes 20 ms later."""
     attempt = sender.attempt(at, at)
     for member in to:
-        ledger.receive(member, attempt.text + "hello", at + 0.01)
+        ledger.receive(member, attempt.text, at + 0.01)
     if acknowledge:
         sender.acknowledge(attempt.sequence, at + 0.02)
     return attempt.text
@@ -59,7 +63,7 @@ def test_a_delivery_that_does_not_come_is_lost(ledger: Ledger) -> None:
     verdict = ledger.verdict()
     assert verdict.total.lost == 1
     assert not verdict.total.clean
-    assert verdict.examples == ["lost: message 0 of a in room lobby, sent at 1.000 s: b"]
+    assert verdict.examples == ["lost: message 0 of a in room lobby, sent at 1.000 s, acknowledged at 1.020 s: b"]
 
 
 def test_what_nobody_acknowledged_is_missing_and_not_lost(ledger: Ledger) -> None:
@@ -83,7 +87,7 @@ def test_a_second_copy_is_a_duplicate_and_is_not_timed(ledger: Ledger) -> None:
     verdict = ledger.verdict()
     assert (verdict.total.delivered, verdict.total.duplicated) == (1, 2)
     assert ledger.latency.total.count == 1
-    assert verdict.examples == ["duplicated: message 0 of a in room lobby, further copies: 2: a"]
+    assert verdict.examples == ["duplicated: message 0 of a in room lobby, sent at 1.000 s, further copies: 2: a"]
 
 
 def test_a_message_from_another_room_counts_where_it_arrived_and_where_it_came_from(ledger: Ledger) -> None:
@@ -102,10 +106,11 @@ def test_a_message_from_another_room_counts_where_it_arrived_and_where_it_came_f
         "hello",
         "",
         '{"error": "x"}',
-        "other-run|lobby|a|0|1000000|",
-        "run|lobby|a|0|",
-        "run|lobby|a|-1|5|",
-        "run|lobby|a|" + "9" * 5000 + "|5|",
+        Ledger("other-run").sender("lobby", "a").attempt(1.0, 1.0).text,
+        Stamp("1a2b3c4d", "lobby", "a", 0, 1, 0, 0).written()[:-10],
+        Stamp("1a2b3c4d", "lobby", "a", -1, 1, 0, 0).text(),
+        Stamp("1a2b3c4d", "lobby", "a", 10**4000, 1, 0, 0).text(),
+        "1a2b3c4d|" * 20_000,
     ],
 )
 def test_a_text_that_this_run_did_not_make_is_unexpected(ledger: Ledger, text: str) -> None:
@@ -115,14 +120,16 @@ def test_a_text_that_this_run_did_not_make_is_unexpected(ledger: Ledger, text: s
 
 def test_a_message_of_another_run_is_not_taken_for_ours(ledger: Ledger) -> None:
     a = joined(ledger, "a")
-    text = send(ledger.sender("lobby", "a"), 1.0, to=[], ledger=ledger)
-    ledger.receive(a, text.replace("run|", "run2|"), 1.01)
+    send(ledger.sender("lobby", "a"), 1.0, to=[], ledger=ledger)
+    ledger.receive(a, Ledger("run2").sender("lobby", "a").attempt(1.0, 1.0).text, 1.01)
     total = ledger.verdict().total
     assert (total.delivered, total.lost, total.unexpected) == (0, 1, 1)
 
 
 def test_a_message_that_was_never_sent_is_unexpected(ledger: Ledger) -> None:
-    ledger.receive(joined(ledger, "a"), "run|lobby|a|999999999|1000000|", 1.0)
+    sent = read(Ledger("run").sender("lobby", "a").attempt(1.0, 1.0).text)
+    assert sent is not None
+    ledger.receive(joined(ledger, "a"), sent.stamp._replace(sequence=999_999_999).text(), 1.0)
     verdict = ledger.verdict()
     assert verdict.total == Tally(unexpected=1)
     assert "never sent" in verdict.examples[0]
@@ -200,6 +207,211 @@ def test_examples_are_few_and_name_few_clients(ledger: Ledger) -> None:
     assert examples[0].endswith("client-4 and 5 more")
 
 
+def test_clients_that_depart_after_the_run_stopped_waiting_were_owed_every_message() -> None:
+    """A stage that swallows everything lost every message, though all clients left before its receipts came."""
+    ledger = Ledger("run", began_at=5.0, terms=Terms(transit=TRANSIT, patience=60.0))
+    for name in "ab":
+        joined(ledger, name).leaving_at = 21.0
+    sender = ledger.sender("lobby", "a")
+    send(sender, 10.0, to=[], ledger=ledger, acknowledge=False)
+    send(sender, 11.0, to=[], ledger=ledger, acknowledge=False)
+    sender.fail(1)
+    send(sender, 19.5, to=[], ledger=ledger)
+    ledger.ended_at = 20.5
+    verdict = ledger.verdict()
+    assert (verdict.total.unanswered, verdict.total.failed, verdict.total.acknowledged) == (1, 1, 1)
+    assert (verdict.total.missing, verdict.total.lost) == (4, 2)
+    assert verdict.total.empty
+    assert (
+        "lost: message 2 of a in room lobby, sent at 14.500 s, acknowledged at 14.520 s, not there 1.000 s after it "
+        in (verdict.examples[-1])
+    )
+
+
+def test_unanswered_message_is_owed_for_as_long_as_the_run_is_patient() -> None:
+    ledger = Ledger("run", terms=Terms(patience=5.0))
+    joined(ledger, "stays longer than that").leaving_at = 15.1
+    joined(ledger, "goes before").leaving_at = 14.9
+    send(ledger.sender("lobby", "s"), 10.0, to=[], ledger=ledger, acknowledge=False)
+    assert ledger.verdict().total.missing == 1
+
+
+def test_what_may_still_be_on_its_way_is_late_and_not_lost() -> None:
+    ledger = Ledger("run", terms=Terms(transit=TRANSIT, late_after=3.0, patience=60.0))
+    a = joined(ledger, "a")
+    sender = ledger.sender("lobby", "a")
+    text = send(sender, 1.0, to=[], ledger=ledger)
+    send(sender, 2.0, to=[], ledger=ledger)
+    send(sender, 8.0, to=[], ledger=ledger)
+    ledger.receive(a, text, 8.5)
+    ledger.ended_at = 10.0
+    verdict = ledger.verdict()
+    assert (verdict.total.late, verdict.total.lost) == (2, 1)
+    assert (
+        "not there 2.000 s after it was sent, when the run ended, though other deliveries took up to 7.5"
+        in (verdict.examples[1])
+    )
+
+
+@pytest.mark.parametrize(("left_after", "abandoned"), [(2.9, True), (3.1, False)])
+def test_sender_that_leaves_by_itself_excuses_only_what_it_could_not_expect_to_be_answered(
+    left_after: float, *, abandoned: bool
+) -> None:
+    ledger = Ledger("run", terms=Terms(late_after=3.0, patience=60.0))
+    ledger.ended_at = 100.0
+    joined(ledger, "b")
+    sender = ledger.sender("lobby", "a")
+    send(sender, 10.0, to=[], ledger=ledger, acknowledge=False)
+    sender.abandon(0, 10.0 + left_after)
+    total = ledger.verdict().total
+    assert (total.abandoned, total.unanswered, total.missing) == (abandoned, not abandoned, not abandoned)
+    assert total.clean == abandoned
+
+
+@pytest.mark.parametrize(("after", "late"), [(2.9, 0), (3.1, 1)])
+def test_an_answer_can_be_late(after: float, late: int) -> None:
+    ledger = Ledger("run", terms=Terms(late_after=3.0))
+    sender = ledger.sender("lobby", "a")
+    sender.attempt(0.0, 1.0)
+    sender.acknowledge(0, 1.0 + after)
+    assert ledger.verdict().total.late == late
+
+
+def test_a_delivery_is_late_by_when_it_was_sent_and_its_latency_counts_from_when_it_was_due() -> None:
+    ledger = Ledger("run", terms=Terms(late_after=3.0))
+    a = joined(ledger, "a")
+    ledger.receive(a, ledger.sender("lobby", "a").attempt(0.0, 10.0).text, 12.0)
+    assert ledger.verdict().total.late == 0
+    assert ledger.latency.total.percentiles().max_ms == pytest.approx(12_000, rel=1e-3)
+
+
+@pytest.mark.parametrize(
+    "alter",
+    [
+        lambda text: text[: len(text) // 2],
+        lambda text: text[len(text) // 2 :],
+        lambda text: text + "\n",
+        lambda text: text + text,
+        lambda text: text.strip(),
+        lambda text: text.replace(".", ",", 1),
+        lambda text: text.replace("\u00e9", "e\u0301"),
+        lambda text: text.encode().decode("latin-1"),
+        lambda text: text.encode("ascii", "replace").decode(),
+        json.dumps,
+        lambda text: json.dumps(text)[1:-1],
+        lambda text: quote(text, safe="|"),
+        html.escape,
+        lambda text: text.replace("\t", " "),
+        lambda text: text[:1] + "x" + text[2:],
+    ],
+)
+def test_a_text_that_was_altered_is_delivered_and_altered(ledger: Ledger, alter: Callable[[str], str]) -> None:
+    a = joined(ledger, "a")
+    sender = ledger.sender("lobby", "a")
+    attempt = sender.attempt(1.0, 1.0, size=300)
+    sender.acknowledge(attempt.sequence, 1.1)
+    assert len(attempt.text) == 300
+    assert alter(attempt.text) != attempt.text
+    ledger.receive(a, alter(attempt.text), 1.2)
+    verdict = ledger.verdict()
+    assert verdict.total == Tally(attempted=1, acknowledged=1, expected=1, delivered=1, altered=1)
+    assert verdict.examples[0].startswith("altered: message 0 of a in room lobby, sent at 1.000 s, a received ")
+
+
+@given(st.integers(0, 255), st.characters(), st.sampled_from(["change", "insert", "drop"]))
+def test_whatever_character_is_changed_the_text_is_not_taken_for_what_was_sent(
+    place: int, character: str, how: str
+) -> None:
+    ledger = Ledger("run")
+    a = joined(ledger, "a")
+    text = ledger.sender("lobby", "a").attempt(1.0, 1.0, size=256).text
+    rest = text[place + (how != "insert") :]
+    altered = text[:place] + ("" if how == "drop" else character) + rest
+    ledger.receive(a, altered, 1.2)
+    total = ledger.verdict().total
+    assert (total.delivered, total.altered) == (1, altered != text)
+
+
+@pytest.mark.parametrize(
+    ("counts", "wrong"),
+    [
+        (Counts(2, 0, 0), False),
+        (Counts(1, 0, 1), False),  # a delivery whose answer did not come took place all the same
+        (Counts(1, 0, 0), True),
+        (Counts(3, 0, 0), True),
+        (Counts(2, 1, 0), True),
+        (Counts(2, 0, 1), True),
+        (Counts(0, 0, 0), True),
+        (Counts(0, 0, 2), False),
+        (NO_COUNTS, True),
+    ],
+)
+def test_counts_of_a_receipt_are_compared_with_what_took_place(ledger: Ledger, counts: Counts, *, wrong: bool) -> None:
+    members = [joined(ledger, name) for name in "ab"]
+    sender = ledger.sender("lobby", "a")
+    send(sender, 1.0, to=members, ledger=ledger, acknowledge=False)
+    sender.acknowledge(0, 1.1, counts)
+    total = ledger.verdict().total
+    assert (total.receipts_counted, total.receipts_wrong) == (1, wrong)
+
+
+def test_members_that_left_lately_may_be_counted_as_delivered_or_gone_and_those_that_left_long_ago_only_as_gone(
+    ledger: Ledger,
+) -> None:
+    a, lately, long_ago = (joined(ledger, name) for name in ("a", "lately", "long ago"))
+    lately.leaving_at = lately.left_at = 99.0
+    long_ago.leaving_at = long_ago.left_at = 50.0
+    sender = ledger.sender("lobby", "a")
+    for counts in (
+        Counts(1, 0, 0),
+        Counts(2, 0, 0),
+        Counts(1, 2, 0),
+        Counts(2, 1, 0),
+        Counts(3, 0, 0),
+        Counts(1, 3, 0),
+    ):
+        sequence = len(sender.sent_at)
+        send(sender, 100.0, to=[a], ledger=ledger, acknowledge=False)
+        sender.acknowledge(sequence, 100.1, counts)
+    assert ledger.verdict().total.receipts_wrong == 2
+
+
+def test_half_of_the_members_is_lost_whatever_the_receipt_says(ledger: Ledger) -> None:
+    a, _ = joined(ledger, "a"), joined(ledger, "b")
+    sender = ledger.sender("lobby", "a")
+    for counts, wrong in ((Counts(2, 0, 0), 0), (Counts(1, 0, 0), 0), (Counts(1, 1, 0), 1)):
+        sequence = len(sender.sent_at)
+        send(sender, 1.0, to=[a], ledger=ledger, acknowledge=False)
+        before = ledger.verdict().total
+        sender.acknowledge(sequence, 1.1, counts)
+        total = ledger.verdict().total
+        assert (total.lost - before.lost, total.receipts_wrong - before.receipts_wrong) == (1, wrong)
+
+
+def test_order_is_checked_where_it_is_promised() -> None:
+    for ordered, found in ((True, 1), (False, 0)):
+        ledger = Ledger("run", terms=Terms(ordered=ordered))
+        a = joined(ledger, "a")
+        sender, other = ledger.sender("lobby", "a"), ledger.sender("lobby", "b")
+        first, second, third = sender.attempt(1.0, 1.0), other.attempt(2.0, 2.0), sender.attempt(2.1, 2.1)
+        sender.acknowledge(0, 1.5)
+        other.acknowledge(0, 2.5)
+        sender.acknowledge(1, 2.6)
+        for attempt in (third, second, first):  # the third and the second were under way at the same time
+            ledger.receive(a, attempt.text, 3.0)
+        verdict = ledger.verdict()
+        assert verdict.total.reordered == found
+        assert verdict.ordered == ordered
+
+
+def test_messages_that_nobody_could_send_are_unsent(ledger: Ledger) -> None:
+    ledger.unsent = 3
+    verdict = ledger.verdict()
+    assert verdict.total == Tally(unsent=3)
+    assert not verdict.total.clean
+    assert verdict.total.empty
+
+
 def test_the_ledgers_of_two_processes_are_judged_as_one() -> None:
     one, two = Ledger("run"), Ledger("run")
     a, b, spy = joined(one, "a"), joined(two, "b"), joined(two, "spy", room="attic")
@@ -210,14 +422,14 @@ def test_the_ledgers_of_two_processes_are_judged_as_one() -> None:
     one.merge(pickle.loads(pickle.dumps(two)))  # noqa: S301 - our own bytes
     verdict = one.verdict()
     assert verdict.total == Tally(attempted=2, acknowledged=2, expected=4, delivered=3, lost=1, unexpected=1)
-    assert verdict.examples[1] == "lost: message 0 of s2 in room lobby, sent at 2.000 s: a"
+    assert verdict.examples[1] == "lost: message 0 of s2 in room lobby, sent at 2.000 s, acknowledged at 2.020 s: a"
     assert one.latency.total.count == 3
 
 
 def test_ledgers_that_do_not_belong_together_are_refused(ledger: Ledger) -> None:
     with pytest.raises(ValueError, match="runs run and other"):
         ledger.merge(Ledger("other"))
-    twin = Ledger("run", transit=TRANSIT)
+    twin = Ledger("run", terms=Terms(transit=TRANSIT))
     for each in (ledger, twin):
         each.sender("lobby", "s").attempt(1.0, 1.0)
     with pytest.raises(ValueError, match="sent from two processes"):
@@ -232,7 +444,7 @@ memberships = st.lists(st.tuples(times, times), min_size=1, max_size=8)
 def test_the_verdict_equals_a_count_by_hand(
     intervals: list[tuple[float, float]], sends: list[float], dice: Random
 ) -> None:
-    ledger = Ledger("run", transit=TRANSIT)
+    ledger = Ledger("run", terms=Terms(transit=TRANSIT))
     members = [joined(ledger, str(number), start) for number, (start, _) in enumerate(intervals)]
     for member, (start, length) in zip(members, intervals, strict=True):
         member.leaving_at = start + length

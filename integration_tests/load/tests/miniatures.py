@@ -23,7 +23,7 @@ import sys
 import threading
 import unicodedata
 from collections import defaultdict
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, ClassVar
 from urllib.parse import parse_qs, urlsplit
 
@@ -38,8 +38,8 @@ if TYPE_CHECKING:
     from websockets.http11 import Request, Response
 
 PATH = "/live"
-DELAY = 3.0
-"""Seconds by which the slow stages are slow, unless told otherwise."""
+DELAY = 8.0
+"""Seconds by which the slow stages are slow, unless told otherwise: too slow for a load run's default."""
 CLOSE_WITHIN = 0.5
 """Seconds that a closing handshake may take when the stage ends: its clients are gone, or are meant to be."""
 
@@ -70,12 +70,14 @@ class Send:
         sender: Who sent it.
         data: What to deliver.
         message_id: The receipt asked for; None if none was.
+        members: How many the room had when it came.
     """
 
     number: int
     sender: Session
     data: Any
     message_id: str | None
+    members: int = 0
 
 
 @dataclass
@@ -94,6 +96,9 @@ class Healthy:
     _numbers: Iterator[int] = field(default_factory=lambda: itertools.count(1))
     _connection_ids: Iterator[int] = field(default_factory=lambda: itertools.count(1))
     _tasks: set[asyncio.Task[None]] = field(default_factory=set)
+
+    def __post_init__(self) -> None:
+        """Prepare what a stage remembers."""
 
     def admit(self, connection: ServerConnection, request: Request) -> Response | None:  # noqa: ARG002 - for overriding
         """Answer a handshake; None accepts it."""
@@ -134,7 +139,8 @@ class Healthy:
                 identity = {"connectionId": session.connection_id, "room": session.room}
                 await self.tell(session, {"whoami": identity})
             case "sendmessage":
-                await self.send(Send(next(self._numbers), session, message["data"], message.get("id")))
+                members = len(self.rooms[session.room])
+                await self.send(Send(next(self._numbers), session, message["data"], message.get("id"), members))
             case action:
                 await self.tell(session, {"error": error_of("UNKNOWN_ACTION", f"there is no action {action!r}")})
 
@@ -159,8 +165,7 @@ class Healthy:
 
     def receipt(self, send: Send) -> dict[str, Any]:
         """Return the receipt of a message."""
-        members = len(self.rooms[send.sender.room])
-        return {"id": send.message_id, "delivered": members, "gone": 0, "failed": 0}
+        return {"id": send.message_id, "delivered": send.members, "gone": 0, "failed": 0}
 
     async def post(self, member: Session, data: Any) -> None:
         """Send a payload to one member; a text travels as it is, everything else as JSON."""
@@ -268,7 +273,7 @@ class HalfHonest(HalfOfTheMembers):
 
     def receipt(self, send: Send) -> dict[str, Any]:
         """Count the recipients only."""
-        return {**super().receipt(send), "delivered": len(self.recipients(send))}
+        return {**super().receipt(send), "delivered": -(-send.members // 2)}
 
 
 class OneRoom(Healthy):
@@ -363,9 +368,7 @@ class Swap(Healthy):
         """Put two messages together."""
         before, self._before = self._before, send.data
         middle = len(send.data) // 2
-        await super().deliver(
-            Send(send.number, send.sender, send.data[:middle] + before[middle:] if before else send.data, None)
-        )
+        await super().deliver(replace(send, data=send.data[:middle] + before[middle:] if before else send.data))
 
 
 class Slow(Healthy):
@@ -406,6 +409,7 @@ class LateDuplicate(Healthy):
     name = "late-duplicate"
 
     def __post_init__(self) -> None:
+        """Prepare what it remembers."""
         self._last: dict[str, Any] = {}
 
     async def deliver(self, send: Send) -> None:
@@ -457,6 +461,7 @@ class Reorder(Healthy):
     name = "reorder"
 
     def __post_init__(self) -> None:
+        """Prepare what it remembers."""
         self._held: dict[str, Send] = {}
 
     async def deliver(self, send: Send) -> None:
@@ -557,7 +562,7 @@ class UnknownReceipt(Healthy):
     async def acknowledge(self, send: Send) -> None:
         """Acknowledge, and acknowledge what is not there."""
         await super().acknowledge(send)
-        await super().acknowledge(Send(send.number, send.sender, send.data, f"{send.message_id}-never"))
+        await super().acknowledge(replace(send, message_id=f"{send.message_id}-never"))
 
 
 class ReceiptToAnother(Healthy):
@@ -570,7 +575,7 @@ class ReceiptToAnother(Healthy):
         await super().acknowledge(send)
         other = next((each for each in self.recipients(send) if each is not send.sender), None)
         if other is not None:
-            await super().acknowledge(Send(send.number, other, send.data, send.message_id))
+            await super().acknowledge(replace(send, sender=other))
 
 
 class ErrorBesides(Healthy):
@@ -625,15 +630,6 @@ class Forget(Healthy):
         await super().post(member, data)
         if member.received >= self.remembered:
             self.rooms[member.room].pop(member, None)
-
-    def receipt(self, send: Send) -> dict[str, Any]:
-        """Count those that had the message."""
-        return {**super().receipt(send), "delivered": self._reached}
-
-    async def deliver(self, send: Send) -> None:
-        """Deliver and count."""
-        self._reached = len(self.recipients(send))
-        await super().deliver(send)
 
 
 class CloseAfterSome(Healthy):
@@ -727,9 +723,9 @@ class HangAfterHandshake(Healthy):
 
     name = "hang-after-handshake"
 
-    async def welcome(self, session: Session) -> None:
+    async def serve(self, connection: ServerConnection) -> None:
         """Wait for the end of the connection."""
-        await session.connection.wait_closed()
+        await connection.wait_closed()
 
 
 class Garbage(Healthy):

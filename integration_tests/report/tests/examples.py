@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from integration_tests.faults.rules import Count
 from integration_tests.harness.latency import Durations
-from integration_tests.harness.ledger import Ledger
+from integration_tests.harness.ledger import Counts, Ledger, Terms
 from integration_tests.report.model import Connects, Departure, Event, FunctionLogs, Run
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ def example_run(*, lose: bool = False, slow: float = 1.0, busy: bool = False) ->
         slow: Factor on all times.
         busy: Whether the client was saturated.
     """
-    ledger = Ledger("run", BEGAN_AT)
+    ledger = Ledger("run", BEGAN_AT, Terms(ordered=True))
     members = [ledger.member("lobby", f"client-{number}") for number in range(3)]
     spy = ledger.member(TRICKY_ROOM, "<spy>")
     for member in (*members, spy):
@@ -46,7 +46,7 @@ def example_run(*, lose: bool = False, slow: float = 1.0, busy: bool = False) ->
         attempt = sender.attempt(at, at)
         for place, member in enumerate(members[: 2 if lose else 3]):
             ledger.receive(member, attempt.text, at + slow * (0.02 + 0.01 * place + 0.001 * number))
-        sender.acknowledge(attempt.sequence, at + slow * 0.05)
+        sender.acknowledge(attempt.sequence, at + slow * 0.05, Counts(3, 0, 0))
         if lose and number == 0:
             ledger.receive(members[0], attempt.text, at + 0.5)
             ledger.receive(spy, attempt.text, at + 0.5)
@@ -70,6 +70,9 @@ def example_run(*, lose: bool = False, slow: float = 1.0, busy: bool = False) ->
             Departure("seen by nobody", 0),
         ],
         faults=[Count("throttled", "status", "before", 30, 3), Count("answer lost", "reset", "after", 30, 1)],
+        command="python -m integration_tests.load run --websocket-url wss://stage.example/live",
+        host="stage.example",
+        not_shown=["Latency on AWS: the times of this run say nothing about it. One process stands for all of AWS."],
         functions=FunctionLogs(2 if lose else 0, 1, ['{"level":"WARNING","message":"<dead> members stay"}']),
         events=[Event(BEGAN_AT + 3, "redeploy"), Event(BEGAN_AT + 8, "<faults> on")],
     )

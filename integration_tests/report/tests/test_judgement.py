@@ -114,7 +114,53 @@ def test_runs_of_other_parameters_or_targets_are_not_compared() -> None:
         "run target was 'live' and is 'local'",
         "parameter sockets was 400 and is 4",
     ]
-    assert (comparison["changes"], comparison["regressions"]) == ([], 0)
+    assert (comparison["changes"], comparison["regressions"]) == ([], None)
+
+
+def test_runs_that_could_not_be_compared_are_not_taken_for_runs_without_regressions() -> None:
+    now, before = example(slow=9.0), example()
+    before["parameters"]["sockets"] = 400
+    limit = Limits({"comparison.regressions": Limit(at_most=0, optional=True)}, {"latency.p99_ms": Tolerance()})
+
+    assert judge(now, limits=limit, previous=before)["checks"][0]["outcome"] == "unmeasured"
+
+
+def test_report_of_an_earlier_version_can_be_compared() -> None:
+    before = example()
+    del before["not_shown"], before["run"]["command"], before["run"]["host"]
+    for name in ("unsent", "late", "altered", "reordered", "receipts_counted", "receipts_wrong"):
+        del before["invariants"][name]
+
+    comparison = judge(example(), Limits.load(OUR_LIMITS), before)["comparison"]
+
+    assert comparison["not_comparable"] == []
+    assert "latency.p99_ms" in {change["metric"] for change in comparison["changes"]}
+
+
+def test_run_that_shows_nothing_breaks_every_limits_file_that_does_not_say_otherwise(tmp_path: Path) -> None:
+    nothing = example()
+    nothing["invariants"] |= {"acknowledged": 0, "delivered": 0}
+    strict, lax = tmp_path / "strict.toml", tmp_path / "lax.toml"
+    strict.write_text('[limits]\n"invariants.lost" = { at_most = 0 }\n')
+    lax.write_text(
+        '[limits]\n"invariants.acknowledged" = { at_least = 0 }\n"invariants.delivered" = { at_least = 0 }\n'
+    )
+
+    failed = {
+        check["metric"] for check in judge(nothing, Limits.load(strict))["checks"] if check["outcome"] == "failed"
+    }
+
+    assert failed == {"invariants.acknowledged", "invariants.delivered"}
+    assert judge(nothing, Limits.load(lax))["passed"]
+
+
+def test_what_an_earlier_report_did_not_measure_is_not_passed() -> None:
+    old = example()
+    del old["invariants"]["altered"]
+
+    [check] = judge(old, Limits({"invariants.altered": Limit(at_most=0)}))["checks"]
+
+    assert (check["outcome"], check["sentence"]) == ("failed", "Altered deliveries: not measured; should be at most 0.")
 
 
 def test_versions_that_changed_are_named() -> None:

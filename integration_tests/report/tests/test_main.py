@@ -42,6 +42,8 @@ def test_a_good_run_exits_0(tmp_path: Path, limits: str, capsys: pytest.CaptureF
     assert told[1:] == [
         "injected: throttled (status before), struck 3 of 30",
         "injected: answer lost (reset after), struck 1 of 30",
+        "not measured: regressions since the previous run",
+        "not shown: Latency on AWS: the times of this run say nothing about it. One process stands for all of AWS.",
     ]
     assert told[0] == (
         "10 of 10 messages acknowledged, 30 of 30 deliveries: "

@@ -5,16 +5,18 @@ from __future__ import annotations
 import json
 import re
 import xml.etree.ElementTree as ET
+from dataclasses import fields
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
+from integration_tests.harness.ledger import Tally
 from integration_tests.report.judgement import Limits, judge
 from integration_tests.report.metrics import format_number
 from integration_tests.report.tests.examples import TRICKY_ROOM, example
-from integration_tests.report.write import escape_pointer, html_text, junit_text, look_up, write
+from integration_tests.report.write import TALLY_MEANINGS, escape_pointer, html_text, junit_text, look_up, write
 
 if TYPE_CHECKING:
     from integration_tests.report.model import Document
@@ -78,14 +80,34 @@ def test_every_number_stands_beside_its_own_name(document: Document) -> None:
         "missing": "/invariants/missing",
         "duplicated": "/invariants/duplicated",
         "unexpected": "/invariants/unexpected",
+        "altered": "/invariants/altered",
+        "late": "/invariants/late",
+        "unanswered": "/invariants/unanswered",
+        "failed": "/invariants/failed",
         "items left": "/departures/items_left",
         "connected": "/connects/success_ratio",
         "latency p50": "/latency/p50_ms",
         "latency p99": "/latency/p99_ms",
     }
-    rows = re.findall(r'<th scope="row">(\w+)</th><td class="number"><data [^>]*data-pointer="([^"]*)"', html)
-    assert len(rows) == 11
-    assert all(pointer == f"/invariants/{name}" for name, pointer in rows)
+    rows = re.findall(r'<th scope="row">([\w ]+)</th><td class="number"><data [^>]*data-pointer="([^"]*)"', html)
+    assert len(rows) == len(TALLY_MEANINGS) == len(fields(Tally))
+    assert all(pointer == f"/invariants/{name.replace(' ', '_')}" for name, pointer in rows)
+
+
+def test_page_says_where_and_how_it_ran_and_what_it_does_not_show() -> None:
+    html = html_text(judge(example(), LIMITS))
+
+    assert "<code>stage.example</code>" in html
+    assert "run --websocket-url wss://stage.example/live</code>" in html
+    assert "<li>Latency on AWS: the times of this run say nothing about it." in html
+    assert "Not measured: regressions since the previous run." in html
+
+
+def test_page_of_a_report_of_an_earlier_version_can_be_written() -> None:
+    old = example()
+    del old["not_shown"], old["run"]["command"], old["run"]["host"], old["invariants"]["altered"]
+
+    assert "not measured" in html_text(judge(old, LIMITS))
 
 
 def test_the_page_carries_the_document(document: Document) -> None:

@@ -1,0 +1,170 @@
+"""What a stage answers one sender: receipts and errors, matched with the messages they are for, and checked."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from integration_tests.harness.ledger import NO_COUNTS, Counts
+
+if TYPE_CHECKING:
+    from integration_tests.harness.ledger import Sender
+
+RECEIPT_REPEATED = "a receipt came twice"
+SEPARATOR = "."
+
+
+class Pending(NamedTuple):
+    """A message without an answer: its number, and what waits for the answer."""
+
+    sequence: int
+    answer: asyncio.Future[str | None]
+
+
+class Reply(NamedTuple):
+    """What became of a text that may have been an answer.
+
+    Attributes:
+        taken: Whether it is accounted for here; if not, it was for nobody.
+        event: What is worth a mark on the timeline, if anything.
+    """
+
+    taken: bool
+    event: str | None = None
+
+
+STRANGE = Reply(taken=False)
+
+
+class Replies:
+    """Matches answers with the messages of one sender.
+
+    A receipt names its message. An error does not, so the oldest message without an answer is taken for its cause,
+    until a receipt for that message shows that it was another one.
+
+    Args:
+        sender: Whose messages; is told what became of each.
+    """
+
+    __slots__ = ("_blamed", "_sender", "_waiting")
+
+    def __init__(self, sender: Sender) -> None:
+        self._sender = sender
+        self._waiting: dict[str, Pending] = {}
+        self._blamed: dict[str, str] = {}
+
+    @property
+    def unanswered(self) -> int:
+        """How many messages have had no answer yet."""
+        return len(self._waiting)
+
+    def expect(self, sequence: int) -> tuple[str, asyncio.Future[str | None]]:
+        """Wait for the answer to a message that is about to be sent.
+
+        Returns:
+            The ``id`` to send, which no other client of the room uses, and what ends with None once the receipt has
+            come, or with why it has not, or with why not everybody was reached.
+        """
+        message_id = f"{self._sender.name}{SEPARATOR}{sequence}"
+        answer: asyncio.Future[str | None] = asyncio.get_running_loop().create_future()
+        self._waiting[message_id] = Pending(sequence, answer)
+        return message_id, answer
+
+    def abandon(self, at: float) -> None:
+        """Note that the client leaves by its own will at ``at`` (monotonic seconds), whatever has no answer yet."""
+        for pending in self._waiting.values():
+            self._sender.abandon(pending.sequence, at)
+
+    def give_up(self, reason: str) -> None:
+        """Stop waiting for all answers: the connection is gone."""
+        for pending in self._waiting.values():
+            pending.answer.set_result(reason)
+        self._waiting.clear()
+        self._blamed.clear()
+
+    def take(self, text: str, at: float) -> Reply:
+        """Account for a text if it is an answer.
+
+        Args:
+            text: What arrived.
+            at: When, monotonic seconds.
+        """
+        answer = object_of(text)
+        if isinstance(receipt := answer.get("receipt"), dict):
+            return self._take_receipt(receipt, at)
+        if (problem := problem_of(answer)) is None:
+            return STRANGE
+        return Reply(self._blame_oldest(problem), f"answer: {problem}")
+
+    def _take_receipt(self, receipt: dict[str, Any], at: float) -> Reply:
+        message_id = receipt.get("id")
+        if not isinstance(message_id, str):
+            return STRANGE
+        problem = self._blamed.pop(message_id, None)
+        if pending := self._waiting.pop(message_id, None):
+            failed = self._note(receipt, pending.sequence, at)
+            pending.answer.set_result(f"{failed} deliveries failed" if failed else None)
+            return Reply(taken=True)
+        sequence = self._sequence_of(message_id)
+        if sequence is None:
+            self._sender.receipts_unknown[message_id] += 1
+            return Reply(taken=True, event="a receipt for a message that was never sent")
+        if problem is not None:
+            self._note(receipt, sequence, at)
+            return Reply(self._blame_oldest(problem))
+        self._sender.receipts_repeated[sequence] += 1
+        return Reply(taken=True, event=RECEIPT_REPEATED)
+
+    def _note(self, receipt: dict[str, Any], sequence: int, at: float) -> int:
+        queued = receipt.get("queued") is True
+        counts = None if queued else counts_of(receipt)
+        self._sender.acknowledge(sequence, at, counts, queued=queued)
+        if counts is not None and counts.failed > 0:
+            self._sender.fail(sequence)
+            return counts.failed
+        return 0
+
+    def _sequence_of(self, message_id: str) -> int | None:
+        """Return the number of the message that was sent with this id; None if there is none."""
+        name, _, number = message_id.rpartition(SEPARATOR)
+        if name != self._sender.name or not (number.isascii() and number.isdigit()):
+            return None
+        sequence = int(number) if len(number) < 12 else len(self._sender.sent_at)
+        return sequence if sequence < len(self._sender.sent_at) and str(sequence) == number else None
+
+    def _blame_oldest(self, problem: str) -> bool:
+        """Take an error for the answer to the oldest message that has none; return whether there is one."""
+        message_id = next(iter(self._waiting), None)
+        if message_id is None:
+            return False
+        pending = self._waiting.pop(message_id)
+        self._blamed[message_id] = problem
+        self._sender.fail(pending.sequence)
+        pending.answer.set_result(problem)
+        return True
+
+
+def object_of(text: str) -> dict[str, Any]:
+    """Return the JSON object that a text is; an empty one if it is something else."""
+    if not text.startswith("{"):
+        return {}
+    try:
+        value = json.loads(text)
+    except (ValueError, RecursionError):
+        return {}
+    return value if isinstance(value, dict) else {}
+
+
+def counts_of(receipt: dict[str, Any]) -> Counts:
+    """Return a receipt's counts, or ``NO_COUNTS`` if one is missing or is no count."""
+    counts = [count for name in Counts._fields if type(count := receipt.get(name)) is int and count >= 0]
+    return Counts(*counts) if len(counts) == len(Counts._fields) else NO_COUNTS
+
+
+def problem_of(answer: dict[str, Any]) -> str | None:
+    """Return the code of an error of ours, the message of one of API Gateway's, or None if it is neither."""
+    error = answer.get("error")
+    if isinstance(error, dict):
+        return str(error.get("code"))
+    return str(answer["message"]) if {"message", "connectionId"} <= answer.keys() else None
