@@ -51,7 +51,7 @@ def test_what_a_stage_does_wrong_is_counted_and_named_and_decides_the_exit_statu
     fault: str, finding: str, tmp_path: Path
 ) -> None:
     with running_stage(f"--{fault}", "100") as url:
-        status, report = run(url, tmp_path)
+        status, report = run(url, tmp_path, patience=5)
 
     findings = {name: report["invariants"][name] for name in ("lost", "duplicated", "unexpected")}
     assert status == 1
@@ -113,7 +113,7 @@ def test_queued_messages_are_waited_for(tmp_path: Path) -> None:
 
 def test_connections_that_the_stage_drops_are_broken(tmp_path: Path) -> None:
     with running_stage("--drop", "50") as url:
-        status, report = run(url, tmp_path)
+        status, report = run(url, tmp_path, patience=5)
 
     assert status == 1
     assert report["invariants"]["broken"] > 0
