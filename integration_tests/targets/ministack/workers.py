@@ -14,8 +14,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 END_OF_OUTPUT = "\N{END OF TRANSMISSION BLOCK}"
-PATIENCE = 0.25
-"""Seconds until the end of output is taken for granted; only a process that died does not tell it."""
+PATIENCE = 5.0
+"""Seconds until the end of output is taken for granted: more than a busy machine takes to hand on a line."""
+PATIENCE_WITH_THE_DEAD = 0.25
+"""The same for a process that has died or was ended, which does not tell the end of its output."""
 LINEAGE = "    _ms_install_invoke_depth()\n"
 """Where MiniStack's program for the process imports botocore, to notice functions that invoke themselves."""
 ANSWER = "        _real_stdout.flush()\n\nrun()\n"
@@ -39,7 +41,7 @@ def output(original: Callable[[Any], str], worker: Any) -> str:
     lines: list[str] = []
     while True:
         try:
-            line = worker._stderr_queue.get(timeout=PATIENCE)
+            line = worker._stderr_queue.get(timeout=PATIENCE if worker._proc else PATIENCE_WITH_THE_DEAD)
         except queue.Empty:
             break
         text, mark, _ = line.partition(END_OF_OUTPUT)

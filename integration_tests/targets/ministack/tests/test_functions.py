@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import math
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -115,23 +116,24 @@ async def test_a_silent_function_is_not_waited_for(
     on_corrected: Callable[..., Api], on_plain: Callable[..., Api]
 ) -> None:
     silent = "def handler(event, context):\n    return {'statusCode': 200, 'body': 'ok'}"
-    fastest = [
-        await fastest_answer(make(silent, routes=["$default"], two_way=True)) for make in (on_corrected, on_plain)
-    ]
-    assert fastest[0] < 0.05 <= fastest[1]
+    corrected, plain = (make(silent, routes=["$default"], two_way=True) for make in (on_corrected, on_plain))
+    assert await fastest_answer(corrected, trials=1000, until_below=0.05) < 0.05
+    assert await fastest_answer(plain, trials=20, until_below=0.05) >= 0.05
 
 
-async def fastest_answer(api: Api) -> float:
-    """Return the seconds of the fastest of 20 round trips: other load can only make one slower."""
+async def fastest_answer(api: Api, trials: int, until_below: float) -> float:
+    """Return the seconds of the fastest round trip, for other load can only make one slower; stop at a fast one."""
     loop = asyncio.get_running_loop()
-    times = []
+    fastest = math.inf
     async with api.connect() as socket:
-        for _ in range(20):
+        for _ in range(trials):
             start = loop.time()
             await socket.send("hello")
             await received(socket)
-            times.append(loop.time() - start)
-    return min(times)
+            fastest = min(fastest, loop.time() - start)
+            if fastest < until_below:
+                break
+    return fastest
 
 
 async def test_output_is_in_the_functions_log_group(

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import pytest
+from botocore.exceptions import ClientError
 from websockets.exceptions import ConnectionClosed
 
 from integration_tests.harness.deadlines import eventually, scaled
@@ -51,18 +54,41 @@ async def test_an_idle_connection_is_closed(impatient: str, tmp_path: Path) -> N
 
 
 async def test_a_connection_in_use_lives_on_to_its_lifetime(impatient: str, tmp_path: Path) -> None:
-    api = deploy(impatient, tmp_path, RECORD_EVENTS, routes=["$connect", "$default"])
+    for _ in range(5):
+        lived, longest_silence = await lifetime_of_a_talker(deploy(impatient, tmp_path, RECORD_EVENTS))
+        if lived >= LIFETIME:
+            return
+        # A busy machine may have kept the talker from talking; then its end was the right one.
+        assert longest_silence > IDLE / 2, (
+            f"closed after {lived:g} s, never silent for longer than {longest_silence:g} s"
+        )
+    pytest.fail("this machine is too busy to keep a connection in use")
+
+
+async def lifetime_of_a_talker(api: Api) -> tuple[float, float]:
+    """Keep a connection in use until the server closes it; return how long it lived, and its longest silence."""
+    loop = asyncio.get_running_loop()
     async with api.connect() as socket:
-        start = asyncio.get_running_loop().time()
+        spoke_at = [loop.time()]
         (event,) = api.events("CONNECT")
-        talking = asyncio.create_task(talk(api, socket, event["requestContext"]["connectionId"]))
+        talking = asyncio.create_task(talk(api, socket, event["requestContext"]["connectionId"], spoke_at))
         assert await closed_after_messages(socket) == GOING_AWAY
-        assert asyncio.get_running_loop().time() - start >= LIFETIME
         talking.cancel()
+        with suppress(asyncio.CancelledError, ConnectionClosed, ClientError):
+            await talking
+    times = [*spoke_at, loop.time()]
+    return times[-1] - times[0], max(later - earlier for earlier, later in itertools.pairwise(times))
 
 
-async def talk(api: Api, socket: ClientConnection, connection_id: str) -> None:
-    """Keep a connection in use: in one direction for the first half of its life, in the other from then on."""
+async def talk(api: Api, socket: ClientConnection, connection_id: str, spoke_at: list[float]) -> None:
+    """Keep a connection in use: in one direction for the first half of its life, in the other from then on.
+
+    Args:
+        api: The API.
+        socket: The connection.
+        connection_id: Its id.
+        spoke_at: Given the times at which data had been sent, in seconds of the event loop.
+    """
     management = api.management()
     loop = asyncio.get_running_loop()
     half = loop.time() + LIFETIME / 2
@@ -71,6 +97,7 @@ async def talk(api: Api, socket: ClientConnection, connection_id: str) -> None:
             await socket.send("still here")
         else:
             await asyncio.to_thread(management.post_to_connection, ConnectionId=connection_id, Data=b"still here")
+        spoke_at.append(loop.time())
         await asyncio.sleep(IDLE / 10)
 
 

@@ -71,7 +71,7 @@ async def test_a_body_is_delivered_only_with_a_route_response(
 
 
 async def test_a_failing_function_is_answered_for(on_corrected: Callable[..., Api]) -> None:
-    async with on_corrected(FAIL_ON_REQUEST, two_way=True, timeout=1).connect() as socket:
+    async with on_corrected(FAIL_ON_REQUEST, two_way=True, timeout=2).connect() as socket:
         for behaviour in ("raise", "take too long", "answer nothing"):
             await socket.send(behaviour)
             assert await error_frame(socket) == "Internal server error"
