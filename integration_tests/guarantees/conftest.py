@@ -12,6 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from integration_tests.conftest import show_during_test
+from integration_tests.harness.deadlines import result_of
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from concurrent.futures import Future
@@ -59,19 +62,20 @@ def being_deployed(request: pytest.FixtureRequest) -> Iterator[Mapping[str, Futu
 @pytest.fixture(scope="session")
 def with_queue(being_deployed: Mapping[str, Future[Deployment]]) -> Deployment:
     """An instance with queued delivery."""
-    return being_deployed["with_queue"].result()
+    return result_of(being_deployed["with_queue"], "an instance with queued delivery")
 
 
 @pytest.fixture(scope="session")
 def with_fifo_queue(being_deployed: Mapping[str, Future[Deployment]]) -> Deployment:
     """An instance with queued delivery that keeps the order."""
-    return being_deployed["with_fifo_queue"].result()
+    return result_of(being_deployed["with_fifo_queue"], "an instance with a FIFO queue")
 
 
 @pytest.fixture(scope="session")
-def second(target: Target) -> Iterator[Changeable]:
+def second(target: Target, request: pytest.FixtureRequest) -> Iterator[Changeable]:
     """Another instance beside the one under test, with a stage name and a number of shards of its own."""
     assert target.aws is not None
+    show_during_test(request.config, "applying a second instance, which takes most of a minute")
     with target.deploy(SECOND, shards_per_room=SECOND_SHARDS, stage_name="other") as instance:
         yield instance
     assert names_of_second(target.aws) == [], "terraform destroy left something behind"

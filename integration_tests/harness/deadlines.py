@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator
+    from concurrent.futures import Future
 
 T = TypeVar("T")
 
@@ -99,6 +100,24 @@ class LongWaits:
 
 long_waits = LongWaits()
 waiting_for = long_waits.of
+
+
+def result_of(future: Future[T], what: str) -> T:
+    """Wait for what another thread does, telling of it while it lasts; return its result or raise its error.
+
+    Args:
+        future: Stands for what the other thread does.
+        what: The words that follow "waiting for".
+    """
+    began_at = time.monotonic()
+    while True:
+        try:
+            return future.result(TOLD_AFTER)
+        except TimeoutError:
+            if future.done():
+                raise
+            if long_waits.show is not None:
+                long_waits.show(f"waiting for {what}: {time.monotonic() - began_at:.0f} s")
 
 
 async def eventually(

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -63,3 +65,24 @@ async def test_many_waits_are_one_line(told: list[str]) -> None:
 def test_factor_that_is_none_ends_in_a_sentence(text: str) -> None:
     with pytest.raises(SystemExit, match="TIMEOUT_FACTOR must be a number above 0"):
         factor_of(text)
+
+
+def test_other_threads_are_waited_for_until_they_end(told: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(deadlines.long_waits, "show", told.append)
+    with ThreadPoolExecutor() as pool:
+        assert deadlines.result_of(pool.submit(sleep_and_return, "done"), "a thread") == "done"
+        with pytest.raises(TimeoutError, match="its own"):
+            deadlines.result_of(pool.submit(raise_time_out), "a thread")
+
+    assert told[0] == "waiting for a thread: 0 s"
+
+
+def raise_time_out() -> None:
+    """Fail with the error that also ends a wait."""
+    raise TimeoutError("its own")
+
+
+def sleep_and_return(result: str) -> str:
+    """Take some time."""
+    time.sleep(0.2)
+    return result
