@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import json
+import sys
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -220,3 +222,19 @@ class TestLinesOfHandlers:
 
         [line] = [line for line in printed(capsys) if line["level"] == "WARNING"]
         assert line["error"] == "TransactWriteItems failed: InternalServerError"
+
+
+def test_a_line_is_out_before_lambda_freezes_the_function(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Buffered(io.StringIO):
+        """Keeps what was flushed."""
+
+        flushed = ""
+
+        def flush(self) -> None:
+            self.flushed = self.getvalue()
+
+    stream = Buffered()
+    monkeypatch.setattr(sys, "stdout", stream)
+    logs.write("INFO", "something")
+
+    assert stream.flushed.endswith("\n")

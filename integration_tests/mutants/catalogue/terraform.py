@@ -36,7 +36,6 @@ BETWEEN_MODULES = (
             Edit(ROOT, "= var.throttling_LIMIT", "= var.throttling_rate_limit"),
         ),
         units=(HANDED_ON,),
-        terraform=(ON,),
     ),
     Mutant(
         "takes deletion protection for point-in-time recovery",
@@ -48,13 +47,11 @@ BETWEEN_MODULES = (
             ),
         ),
         units=(HANDED_ON,),
-        terraform=(ON, OFF),
     ),
     Mutant(
         "drops the log retention on its way to the API",
         (Edit(BACKEND, "  log_retention_days     = var.log_retention_days\n", ""),),
         units=(HANDED_ON,),
-        terraform=(ON,),
     ),
     Mutant(
         "switches the access log on for good",
@@ -65,7 +62,6 @@ BETWEEN_MODULES = (
         "drops the architecture of the functions",
         (Edit(BACKEND, "  architecture             = var.architecture\n", ""),),
         units=(HANDED_ON,),
-        terraform=(ON,),
     ),
     Mutant(
         "encrypts the table with the key of the logs",
@@ -77,7 +73,6 @@ BETWEEN_MODULES = (
             ),
         ),
         units=(HANDED_ON,),
-        terraform=(ON,),
     ),
     Mutant(
         "forgets a row's own throttle",
@@ -88,43 +83,36 @@ BETWEEN_MODULES = (
         "throttles additional routes like the stage",
         (Edit(BACKEND, "        throttling_burst_limit = route.throttling_burst_limit\n", ""),),
         units=(HANDED_ON,),
-        terraform=(ON,),
     ),
     Mutant(
         "drops the worker's timeout",
         (Edit(QUEUE, "  timeout                  = var.queued_delivery.worker_timeout\n", ""),),
         units=(HANDED_ON,),
-        terraform=(ON,),
     ),
     Mutant(
         "drops the worker's boundary",
         (Edit(QUEUE, "  permissions_boundary_arn = var.permissions_boundary_arn\n", ""),),
         units=(HANDED_ON,),
-        terraform=(ON,),
     ),
     Mutant(
         "lets as many workers run as a batch has messages",
         (Edit(QUEUE, "= var.queued_delivery.maximum_concurrency", "= var.queued_delivery.batch_size"),),
         units=(HANDED_ON,),
-        terraform=(ON,),
     ),
     Mutant(
         "ignores the memory in the handler module",
         (Edit(HANDLER, "= var.memory_size", "= 256"),),
         units=(HANDED_ON,),
-        terraform=(OFF,),
     ),
     Mutant(
         "ignores the timeout in the handler module",
         (Edit(HANDLER, "  timeout                        = var.timeout\n", ""),),
         units=(HANDED_ON,),
-        terraform=(OFF,),
     ),
     Mutant(
         "tells the functions of another level",
         (Edit(BACKEND, "ROOMCAST_LOG_LEVEL           = var.log_level", 'ROOMCAST_LOG_LEVEL           = "INFO"'),),
         units=(HANDED_ON,),
-        terraform=(ON,),
     ),
     Mutant(
         "names the pace as no function reads it",

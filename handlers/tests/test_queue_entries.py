@@ -1,0 +1,93 @@
+"""What is handed to SQS: two messages that say the same are two, and what workers do not hand on is seen by nobody."""
+
+from __future__ import annotations
+
+import importlib
+import time
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from roomcast import queue
+from roomcast.delivery import FanOut
+from tests.fakes import FakeConnections, FakeContext, FakeTable, handshake, message
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+URL = "https://sqs.eu-west-1.amazonaws.com/123456789012/fan-out.fifo"
+FAN_OUT = FanOut("lobby", "alice=", "hello", "request-1")
+
+
+class RecordingService:
+    """Takes everything."""
+
+    def __init__(self) -> None:
+        self.entries: list[dict[str, Any]] = []
+
+    def call(self, operation: str, parameters: Mapping[str, Any], _deadline: float) -> dict[str, Any]:
+        """As ``aws_json.Service.call``."""
+        assert operation == "SendMessageBatch"
+        assert parameters["QueueUrl"] == URL
+        ids = [entry["Id"] for entry in parameters["Entries"]]
+        assert len(set(ids)) == len(ids)
+        self.entries += parameters["Entries"]
+        return {"Successful": [{"Id": each} for each in ids]}
+
+
+@pytest.fixture
+def service() -> RecordingService:
+    return RecordingService()
+
+
+def make(service: RecordingService, *, fifo: bool) -> queue.Queue:
+    """A queue of one kind or the other."""
+    settings = importlib.import_module("connect").SETTINGS._replace(queue_url=URL, queue_is_fifo=fifo)
+    made = queue.Queue(settings)
+    made._service = service  # type: ignore[assignment]
+    return made
+
+
+def test_a_message_said_twice_is_queued_twice(service: RecordingService) -> None:
+    fifo = make(service, fifo=True)
+    for _ in range(2):
+        fifo.put([queue.Task(FAN_OUT, 0), queue.Task(FAN_OUT, 0)], time.monotonic() + 60)
+
+    assert len({entry["MessageDeduplicationId"] for entry in service.entries}) == 4
+    assert all(1 <= len(entry["MessageDeduplicationId"]) <= 128 for entry in service.entries)
+    assert len({entry["MessageGroupId"] for entry in service.entries}) == 1
+
+
+def test_a_standard_queue_is_told_of_no_groups(service: RecordingService) -> None:
+    make(service, fifo=False).put([queue.Task(FAN_OUT, 0)], time.monotonic() + 60)
+
+    assert [set(entry) for entry in service.entries] == [{"Id", "MessageBody"}]
+
+
+def test_a_message_keeps_room_sender_text_and_request(
+    load: Callable[[str], Any], service: RecordingService, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    load("connect").handler(handshake("alice=", "lobby"), FakeContext())
+    sendmessage = load("sendmessage")
+    monkeypatch.setattr(sendmessage, "QUEUE", make(service, fifo=False))
+    sendmessage.handler(message("alice=", {"action": "sendmessage", "data": "hello"}), FakeContext())
+
+    assert [queue.parse(entry["MessageBody"]) for entry in service.entries] == [queue.Task(FAN_OUT, 0, "", [])]
+
+
+def test_the_sender_of_a_queued_message_is_never_pruned(
+    load: Callable[[str], Any],
+    table: FakeTable,
+    connections: FakeConnections,
+    service: RecordingService,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for name in ("alice=", "bob="):
+        load("connect").handler(handshake(name, "lobby"), FakeContext())
+    connections.gone.update({"alice=", "bob="})
+    worker = load("fanout_worker")
+    monkeypatch.setattr(worker, "QUEUE", make(service, fifo=False))
+    record = {"messageId": "m-1", "body": queue.Task(FAN_OUT, 0).to_json(), "attributes": {}}
+
+    assert worker.handler({"Records": [record]}, FakeContext()) == {"batchItemFailures": []}
+    assert table.keys() == {("connection#alice=", "connection"), ("room#lobby#0", "alice=")}
+    assert service.entries == []
