@@ -14,7 +14,7 @@ import pytest
 from roomcast import aws_http, aws_json, fanout
 from roomcast.aws_http import Client, Endpoint
 from roomcast.fanout import Engine, Recipient
-from tests.fakes import CONNECTED_AT, FakeContext, FakeTable, handshake
+from tests.fakes import CONNECTED_AT, FakeConnections, FakeContext, FakeTable, handshake, message
 from tests.hostile_server import PATIENCE_SECONDS, HostileServer, Request, say
 
 if TYPE_CHECKING:
@@ -150,6 +150,44 @@ def test_a_member_whose_handshake_is_about_to_end_is_waited_for(engine: Callable
     with HostileServer(script) as server:
         report = deliver(engine(server), Recipient("young=", int(time.time() * 1000)))
     assert report.delivered == 1
+
+
+def test_a_member_that_does_not_read_for_a_moment_gets_its_message(engine: Callable[[HostileServer], Engine]) -> None:
+    def script(request: Request) -> Any:
+        return say(429 if request.connection_id == "busy=" and request.attempt < 4 else 200)
+
+    with HostileServer(script) as server:
+        others = [Recipient(f"client-{number}=", CONNECTED_AT) for number in range(20)]
+        report = deliver(engine(server), Recipient("busy=", CONNECTED_AT), *others)
+    assert report.delivered == 21
+
+
+def test_a_member_that_never_reads_holds_up_the_receipt_for_seconds_only(
+    engine: Callable[[HostileServer], Engine],
+) -> None:
+    with HostileServer(lambda request: say(429 if request.connection_id == "busy=" else 200)) as server:
+        others = [Recipient(f"client-{number}=", CONNECTED_AT) for number in range(20)]
+        # A route ends after 29 s, and the sender waits for its receipt meanwhile.
+        report = engine(server).deliver(
+            [Recipient("busy=", CONNECTED_AT), *others], b"hello", deadline=time.monotonic() + 25
+        )
+    assert (report.delivered, report.failed) == (20, 1)
+    assert report.duration_ms < 15_000
+
+
+def test_the_dead_hold_up_the_sender_for_a_few_seconds_at_most(
+    load: Callable[[str], Any], connections: FakeConnections, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("alice=", "bob="):
+        load("connect").handler(handshake(name, "lobby"), FakeContext())
+    connections.gone.add("bob=")
+    sendmessage = load("sendmessage")
+    given: list[float] = []
+    monkeypatch.setattr(sendmessage.ROOMS, "prune", lambda *call: given.append(call[-1] - time.monotonic()))
+    sendmessage.handler(message("alice=", {"data": "hello"}), FakeContext(29_000))
+
+    assert len(given) == 1
+    assert 0.5 < given[0] < 5
 
 
 @pytest.mark.parametrize(("idle", "connections"), [(60.0, 1), (NAT_FORGETS_AFTER - 10, 2)])

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from integration_tests.mutants.catalogue import constants, handlers, lines, scripts, terraform
+from integration_tests.mutants.catalogue import constants, delivery, handlers, lines, scripts, terraform
 
 PARTS = {
     "handlers": handlers.MUTANTS,
+    "delivery": delivery.MUTANTS,
     "constants": constants.MUTANTS,
     "settings and lines": lines.MUTANTS,
     "terraform": terraform.MUTANTS,

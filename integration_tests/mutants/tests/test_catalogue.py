@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import functools
 from typing import TYPE_CHECKING
 
 import pytest
@@ -49,6 +50,13 @@ def copy_of(file: str, folder: Path) -> Path:
     return copy
 
 
+@functools.cache
+def functions_of(file: str) -> set[str]:
+    """Return the names of all functions in one file of the repository."""
+    tree = ast.parse((REPOSITORY / file).read_text(encoding="utf-8"))
+    return {node.name for node in ast.walk(tree) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)}
+
+
 def test_no_two_mutants_have_one_name() -> None:
     assert len(set(NAMES)) == len(NAMES)
 
@@ -70,9 +78,7 @@ def test_mutant_can_be_made(mutant: Mutant, tmp_path: Path) -> None:
 def test_named_tests_exist(mutant: Mutant) -> None:
     for node_id in (*mutant.units, *mutant.sockets):
         file, *_, name = without_case(node_id).split("::")
-        tree = ast.parse((REPOSITORY / file).read_text(encoding="utf-8"))
-        functions = {node.name for node in ast.walk(tree) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)}
-        assert name in functions
+        assert name in functions_of(file)
     for node_id in mutant.terraform:
         file, _, name = node_id.partition("::")
         assert name in names_in((REPOSITORY / file).read_text(encoding="utf-8"))

@@ -1,0 +1,213 @@
+"""The way of a message broken on purpose: protocol, engine, transport, queue."""
+
+from __future__ import annotations
+
+from integration_tests.mutants.mutant import Edit, Mutant
+
+DELIVERY = "handlers/roomcast/delivery.py"
+ENGINE = "handlers/roomcast/fanout.py"
+HTTP = "handlers/roomcast/aws_http.py"
+PARSER = "handlers/roomcast/http_parser.py"
+PROTOCOL = "handlers/roomcast/protocol.py"
+QUEUE = "handlers/roomcast/queue.py"
+ROOMS = "handlers/roomcast/rooms.py"
+ROUTES = "handlers/roomcast/routes.py"
+SIGNING = "handlers/roomcast/signing.py"
+
+CONFIGURATION = "handlers/tests/test_configuration.py"
+CONNECT_TESTS = "handlers/tests/test_connect.py"
+ENGINE_TESTS = "handlers/tests/test_fanout.py"
+ENTRIES = "handlers/tests/test_queue_entries.py"
+HTTP_TESTS = "handlers/tests/test_aws_http.py"
+KEPT = "handlers/tests/test_kept_connections.py"
+ROOM_TESTS = "handlers/tests/test_rooms.py"
+ROUTE_TESTS = "handlers/tests/test_routes.py"
+SENDMESSAGE = "handlers/tests/test_sendmessage.py"
+SIGNING_TESTS = "handlers/tests/test_signing.py"
+
+MUTANTS = (
+    Mutant(
+        "keeps no time for the answer",
+        (Edit(ROUTES, "ANSWER_SECONDS = 2.0", "ANSWER_SECONDS = 0.0"),),
+        units=(f"{ROUTE_TESTS}::test_a_table_that_hangs_leaves_time_for_the_answer",),
+    ),
+    Mutant(
+        "sends a message again and again that is not answered",
+        (Edit(ENGINE, "MAXIMUM_COPIES = 2", "MAXIMUM_COPIES = 20"),),
+        units=(f"{ENGINE_TESTS}::TestConnections::test_a_post_without_an_answer_is_repeated_once",),
+    ),
+    Mutant(
+        "does not wait for as long as it is asked to",
+        (Edit(ENGINE, "pause = max(at_least, _pause(attempt))", "pause = _pause(attempt)"),),
+        units=(f"{ENGINE_TESTS}::TestAnswers::test_the_server_may_ask_for_a_pause",),
+    ),
+    Mutant(
+        "works on beyond the deadline",
+        (Edit(ENGINE, "self._stop_at = deadline - self._reserve", "self._stop_at = deadline + 20"),),
+        units=(f"{ENGINE_TESTS}::TestTime::test_what_is_left_at_the_deadline_has_failed",),
+    ),
+    Mutant(
+        "asks everybody although everybody is refused",
+        (Edit(ENGINE, "REFUSALS_TO_STOP = 150", "REFUSALS_TO_STOP = 150_000"),),
+        units=(f"{ENGINE_TESTS}::TestAnswers::test_a_refusal_of_everybody_ends_the_fan_out",),
+    ),
+    Mutant(
+        "hands over one dead member at most",
+        (
+            Edit(
+                ENGINE,
+                "recipients, self._recipients = self._recipients, []",
+                "recipients, self._recipients = self._recipients[:1], []",
+            ),
+        ),
+        units=(f"{ENGINE_TESTS}::TestAnswers::test_the_dead_are_handed_over_in_batches",),
+    ),
+    Mutant(
+        "ignores the pace of sendmessage",
+        (Edit("handlers/sendmessage.py", ", pace=SETTINGS.pace", ""),),
+        units=(f"{CONFIGURATION}::test_messages_are_sent_at_the_given_pace",),
+    ),
+    Mutant(
+        "ignores the pace of the worker",
+        (Edit("handlers/fanout_worker.py", ", pace=SETTINGS.pace", ""),),
+        units=(f"{CONFIGURATION}::test_messages_are_sent_at_the_given_pace",),
+    ),
+    Mutant(
+        "takes two messages that are alike for one",
+        (Edit(QUEUE, "os.urandom(16).hex()", "f\"{binascii.crc32(entry['MessageBody'].encode()):08x}\""),),
+        units=(f"{ENTRIES}::test_a_message_said_twice_is_queued_twice",),
+    ),
+    Mutant(
+        "takes what SQS refused for taken",
+        (Edit(QUEUE, 'for failure in answer.get("Failed", [])}', 'for failure in answer.get("Failed", [])[:0]}'),),
+        units=(
+            "handlers/tests/test_fanout_worker.py::test_entries_that_were_not_taken_are_sent_again",
+            "handlers/tests/test_fanout_worker.py::test_entries_that_can_never_be_taken_are_an_error",
+        ),
+    ),
+    Mutant(
+        "sends SQS more than it takes at once",
+        (Edit(QUEUE, "MAXIMUM_BATCH_ENTRIES = 10", "MAXIMUM_BATCH_ENTRIES = 12"),),
+        units=("handlers/tests/test_fanout_worker.py::test_batches_fit_into_what_sqs_takes",),
+    ),
+    Mutant(
+        "makes half a member",
+        (
+            Edit(
+                ROOMS,
+                "self._write(puts, deadline - COMPENSATION_SECONDS)",
+                "[self._write([put], deadline - COMPENSATION_SECONDS) for put in puts]",
+            ),
+        ),
+        units=(f"{CONNECT_TESTS}::test_nobody_ever_sees_half_a_member",),
+    ),
+    Mutant(
+        "deletes half a member",
+        (
+            Edit(
+                ROOMS,
+                "                self._write(actions, deadline)\n",
+                "                for action in actions:\n                    self._write([action], deadline)\n",
+            ),
+        ),
+        units=("handlers/tests/test_disconnect.py::test_nobody_ever_sees_half_a_member",),
+    ),
+    Mutant(
+        "undoes no join",
+        (Edit(ROOMS, "            self._delete([connection], deadline)\n            raise", "            raise"),),
+        units=(
+            f"{CONNECT_TESTS}::test_a_write_whose_answer_is_lost_leaves_nothing_visible",
+            "handlers/tests/test_bounds.py::test_a_join_that_takes_all_its_time_is_undone",
+        ),
+    ),
+    Mutant(
+        "deletes with a condition that is always true",
+        (
+            Edit(
+                ROOMS,
+                "OR connected_at = :connected_at",
+                "OR attribute_exists(partition_key) OR connected_at = :connected_at",
+            ),
+        ),
+        units=(f"{ROOM_TESTS}::test_many_dead_are_deleted_but_for_those_that_are_someone_else_by_now",),
+    ),
+    Mutant(
+        "leaves all the dead when one of them is someone else by now",
+        (
+            Edit(
+                ROOMS,
+                "                    raise\n                remaining = [",
+                "                    raise\n                return\n                remaining = [",
+            ),
+        ),
+        units=(f"{ROOM_TESTS}::test_many_dead_are_deleted_but_for_those_that_are_someone_else_by_now",),
+    ),
+    Mutant(
+        "writes members into one shard and names another",
+        (Edit(ROOMS, "% self.shards_per_room", "% self.shards_per_room + 1"),),
+        units=(f"{ROOM_TESTS}::test_everyone_is_read_once_with_all_that_the_engine_needs",),
+    ),
+    Mutant(
+        "begins a shard anew wherever it should go on",
+        (
+            Edit(
+                ROOMS,
+                '            query["ExclusiveStartKey"] = _membership_key(room, shard, after)\n',
+                "            pass\n",
+            ),
+        ),
+        units=(f"{ROOM_TESTS}::test_a_shard_is_read_in_order_after_a_given_member",),
+    ),
+    Mutant(
+        "swaps the numbers of a receipt",
+        (
+            Edit(
+                PROTOCOL,
+                '"delivered": delivered, "gone": gone, "failed": failed',
+                '"delivered": delivered, "gone": failed, "failed": gone',
+            ),
+        ),
+        units=("handlers/tests/test_protocol.py::test_a_receipt_carries_the_callers_id_unchanged",),
+    ),
+    Mutant(
+        "takes a byte more than a post may have",
+        (Edit(PROTOCOL, "if len(data.encode()) > MAXIMUM_DATA_BYTES", "if len(data) > MAXIMUM_DATA_BYTES"),),
+        units=(f"{SENDMESSAGE}::test_bad_input_reaches_nobody_and_is_answered",),
+    ),
+    Mutant(
+        "leaves the session token out of what is signed",
+        (Edit(SIGNING, "if credentials.session_token is not None", "if credentials.session_token is None"),),
+        units=(f"{HTTP_TESTS}::test_credentials_may_change_between_calls",),
+    ),
+    Mutant(
+        "gives up whoever is refused twice",
+        (Edit(ENGINE, "TRIES_ALONE = 10", "TRIES_ALONE = 2"),),
+        units=("handlers/tests/test_bounds.py::test_a_member_that_does_not_read_for_a_moment_gets_its_message",),
+    ),
+    Mutant(
+        "never gives up a member that does not read",
+        (Edit(ENGINE, "TRIES_ALONE = 10", "TRIES_ALONE = 1_000"),),
+        units=("handlers/tests/test_bounds.py::test_a_member_that_never_reads_holds_up_the_receipt_for_seconds_only",),
+    ),
+    Mutant(
+        "keeps using connections that the server closes",
+        (Edit(PARSER, 'return "close" not in options and not', "return not"),),
+        units=("handlers/tests/test_http_parser.py::test_an_answer_is_read_whatever_its_split",),
+    ),
+    Mutant(
+        "leaves the socket of a failed connection open",
+        (
+            Edit(
+                HTTP,
+                "            connection.close()\n            # An address that had",
+                "            # An address that had",
+            ),
+        ),
+        units=(f"{KEPT}::TestDescriptors::test_what_fails_while_connecting_leaves_none",),
+    ),
+    Mutant(
+        "deletes dead members for half a minute while the sender waits",
+        (Edit(DELIVERY, "PRUNE_SECONDS = 2.0", "PRUNE_SECONDS = 30.0"),),
+        units=("handlers/tests/test_bounds.py::test_the_dead_hold_up_the_sender_for_a_few_seconds_at_most",),
+    ),
+)
