@@ -606,7 +606,8 @@ class TestConnections:
         with HostileServer(lambda _: Reply(after=never)) as server:
             report = deliver(connect(server), members(3), on_failed=failed.extend)
             never.set()
-        assert server.served() == {each.connection_id: fanout.MAXIMUM_COPIES for each in members(3)}
+        # README: "twice only where a connection to AWS broke between request and answer".
+        assert server.served() == {each.connection_id: 2 for each in members(3)}
         assert counts(report) == (0, 0, 3)
         assert (report.late, sorted(failed)) == (0, members(3))
 

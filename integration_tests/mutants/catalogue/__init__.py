@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from integration_tests.mutants.catalogue import constants, delivery, handlers, lines, scripts, terraform
+from integration_tests.mutants.catalogue import constants, delivery, handlers, harness, lines, scripts, terraform
 
 PARTS = {
     "handlers": handlers.MUTANTS,
@@ -11,5 +11,6 @@ PARTS = {
     "settings and lines": lines.MUTANTS,
     "terraform": terraform.MUTANTS,
     "scripts": scripts.MUTANTS,
+    "harness": harness.MUTANTS,
 }
 MUTANTS = tuple(mutant for mutants in PARTS.values() for mutant in mutants)

@@ -52,6 +52,16 @@ MUTANTS = (
         units=(f"{ENGINE_TESTS}::TestAnswers::test_a_refusal_of_everybody_ends_the_fan_out",),
     ),
     Mutant(
+        "rounds numbers",
+        (Edit(PROTOCOL, 'else _text_of("data", body)\n', 'else _dump(json.loads(body)["data"])\n'),),
+        units=("handlers/tests/test_protocol.py::test_nothing_of_a_value_changes",),
+    ),
+    Mutant(
+        "takes the first of several members of a name",
+        (Edit(PROTOCOL, "            if key == name:\n", "            if key == name and not text:\n"),),
+        units=("handlers/tests/test_protocol.py::test_a_value_is_the_text_that_came",),
+    ),
+    Mutant(
         "hands over one dead member at most",
         (
             Edit(

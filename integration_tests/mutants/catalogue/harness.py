@@ -1,0 +1,75 @@
+"""The harness broken on purpose, so that a run that proves nothing would be green."""
+
+from __future__ import annotations
+
+from integration_tests.mutants.mutant import Edit, Mutant
+
+CONFTEST = "integration_tests/conftest.py"
+JUDGEMENT = "integration_tests/report/judgement.py"
+JUDGEMENT_TESTS = "integration_tests/report/tests/test_judgement.py"
+LEDGER = "integration_tests/harness/ledger.py"
+LEDGER_TESTS = "integration_tests/harness/tests/test_ledger.py"
+PROBE_TESTS = "integration_tests/targets/tests/test_probe.py"
+
+MUTANTS = (
+    Mutant(
+        "asks no stage whether it can be tested",
+        (Edit(CONFTEST, "            target.check()\n", "            pass\n"),),
+        units=(f"{PROBE_TESTS}::test_run_against_it_ends_at_once_with_one_sentence_and_status_4",),
+    ),
+    Mutant(
+        "takes a run for good that skipped every test",
+        (
+            Edit(
+                CONFTEST,
+                "        if not config.stash[MEASURED]:\n            session.exit",
+                "        if False:\n            session.exit",
+            ),
+        ),
+        units=(f"{PROBE_TESTS}::test_run_in_which_every_test_is_skipped_is_red",),
+    ),
+    Mutant(
+        "counts tests that were skipped",
+        (Edit(CONFTEST, 'if report.when == "call" and not report.skipped:', 'if report.when == "setup":'),),
+        units=(f"{PROBE_TESTS}::test_run_in_which_every_test_is_skipped_is_red",),
+    ),
+    Mutant(
+        "looks into no log for what clients said",
+        (
+            Edit(
+                "integration_tests/harness/privacy.py",
+                "        if phrase in line\n",
+                "        if phrase in line and False\n",
+            ),
+        ),
+        units=(
+            "integration_tests/harness/tests/test_privacy.py::test_run_is_red_where_something_is_written_that_clients_said",
+            "integration_tests/harness/tests/test_privacy.py::test_files_are_searched_whatever_they_hold",
+        ),
+    ),
+    Mutant(
+        "passes a run that breaks a limit",
+        (Edit(JUDGEMENT, '"passed": all(check["outcome"] != "failed" for check in checks)', '"passed": True'),),
+        units=(f"{JUDGEMENT_TESTS}::test_a_broken_limit_fails_the_run",),
+    ),
+    Mutant(
+        "exits with 0 whatever the limits say",
+        (Edit("integration_tests/report/__main__.py", 'return 0 if document["passed"] else 1', "return 0"),),
+        units=("integration_tests/report/tests/test_main.py::test_a_broken_limit_exits_1",),
+    ),
+    Mutant(
+        "lets every limit be optional",
+        (Edit(JUDGEMENT, '"unmeasured" if limit.optional else "failed"', '"unmeasured"'),),
+        units=(f"{JUDGEMENT_TESTS}::test_an_unmeasured_metric_fails_unless_the_limit_is_optional",),
+    ),
+    Mutant(
+        "takes the highest good value for the lowest bad one",
+        (Edit(JUDGEMENT, "value <= self.at_most", "value < self.at_most"),),
+        units=(f"{JUDGEMENT_TESTS}::test_our_own_limits_judge_a_good_and_a_bad_run",),
+    ),
+    Mutant(
+        "owes nobody a message without a receipt",
+        (Edit(LEDGER, "if absent := owed & ~seen:", "if acknowledged and (absent := owed & ~seen):"),),
+        units=(f"{LEDGER_TESTS}::test_an_unanswered_message_is_owed_to_those_who_stayed",),
+    ),
+)
