@@ -9,6 +9,7 @@ JUDGEMENT = "integration_tests/report/judgement.py"
 JUDGEMENT_TESTS = "integration_tests/report/tests/test_judgement.py"
 LEDGER = "integration_tests/harness/ledger.py"
 LEDGER_TESTS = "integration_tests/harness/tests/test_ledger.py"
+VERDICTS = "integration_tests/load/tests/test_verdicts.py"
 PROBE_TESTS = "integration_tests/targets/tests/test_probe.py"
 
 MUTANTS = (
@@ -71,5 +72,41 @@ MUTANTS = (
         "owes nobody a message without a receipt",
         (Edit(LEDGER, "if absent := owed & ~seen:", "if acknowledged and (absent := owed & ~seen):"),),
         units=(f"{LEDGER_TESTS}::test_an_unanswered_message_is_owed_to_those_who_stayed",),
+    ),
+    Mutant(
+        "owes nothing to those who leave in the end",
+        (
+            Edit(
+                LEDGER,
+                "self._surely_members(sent_at, min(settled_at, self.ended_at))",
+                "self._surely_members(sent_at, settled_at)",
+            ),
+        ),
+        units=(f"{LEDGER_TESTS}::test_clients_that_depart_after_the_run_stopped_waiting_were_owed_every_message",),
+    ),
+    Mutant(
+        "believes every receipt",
+        (Edit(LEDGER, "if untruth := self._untruth(sender, sequence):", 'if untruth := "":'),),
+        units=(f"{LEDGER_TESTS}::test_counts_of_a_receipt_are_compared_with_what_took_place",),
+    ),
+    Mutant(
+        "does not look at the texts",
+        (Edit(LEDGER, "if reading.difference:", "if False:"),),
+        units=(f"{LEDGER_TESTS}::test_a_text_that_was_altered_is_delivered_and_altered",),
+    ),
+    Mutant(
+        "takes what leaked into another room for delivered",
+        (Edit(LEDGER, "if stamp.room != member.room:", "if False:"),),
+        units=(f"{LEDGER_TESTS}::test_a_message_from_another_room_counts_where_it_arrived_and_where_it_came_from",),
+    ),
+    Mutant(
+        "lets a limits file forget that something must be shown",
+        (Edit(JUDGEMENT, "limits = {**WITHOUT_WHICH_NOTHING_IS_SHOWN, **_entries(", "limits = {**_entries("),),
+        units=(f"{JUDGEMENT_TESTS}::test_run_that_shows_nothing_breaks_every_limits_file_that_does_not_say_otherwise",),
+    ),
+    Mutant(
+        "has no limit for messages without an answer",
+        (Edit("integration_tests/report/limits.toml", '"invariants.unanswered" = { at_most = 0 }\n', ""),),
+        units=(f"{VERDICTS}::test_stage_breaks_exactly_these_limits[no-receipt --patience 5 --late-after 5]",),
     ),
 )
