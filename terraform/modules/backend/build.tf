@@ -60,6 +60,14 @@ locals {
   )
 }
 
+# An absolute path works, and is part of the state: on another machine the same zips would change every function.
+check "zips_lie_in_a_relative_folder" {
+  assert {
+    condition     = var.handlers_bucket != null || var.handlers_directory == null || !can(regex("^(/|~|[A-Za-z]:)", var.handlers_directory))
+    error_message = "handlers_directory is an absolute path, so the same zips in another folder, as on a CI machine, change every function. Give a path relative to the root module, like \"$${path.root}/handlers\", or a handlers_bucket."
+  }
+}
+
 resource "terraform_data" "build" {
   input = { for handler, zip in local.zips : handler => zip.sha256 }
 

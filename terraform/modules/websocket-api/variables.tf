@@ -107,7 +107,7 @@ variable "routes" {
   }
 
   validation {
-    condition     = alltrue([for route in values(var.routes) : can(regex("^arn:[a-z0-9-]+:apigateway:.+/invocations$", route.integration_uri))])
+    condition     = alltrue([for route in values(var.routes) : can(regex("^arn:[a-z0-9-]+:apigateway:[a-z0-9-]+:lambda:path/2015-03-31/functions/arn:[a-z0-9-]+:lambda:[a-z0-9-]+:[0-9]{12}:function:[a-zA-Z0-9:$_-]+/invocations$", route.integration_uri))])
     error_message = "routes must each have an integration_uri that is a function's invoke ARN, like \"arn:aws:apigateway:eu-central-1:lambda:path/2015-03-31/functions/arn:aws:lambda:eu-central-1:111122223333:function:connect/invocations\"."
   }
 

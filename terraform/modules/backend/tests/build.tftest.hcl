@@ -16,6 +16,16 @@ run "zips_built_from_the_sources_are_taken" {
   }
 }
 
+run "absolute_folder_is_advised_against" {
+  command = plan
+
+  variables {
+    handlers_directory = "/nowhere"
+  }
+
+  expect_failures = [check.zips_lie_in_a_relative_folder, terraform_data.build]
+}
+
 run "missing_manifest_is_refused" {
   command = plan
 
