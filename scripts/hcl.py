@@ -6,6 +6,7 @@ defaults the way their author wrote them.
 
 from __future__ import annotations
 
+import functools
 import textwrap
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -57,13 +58,18 @@ def read_blocks(file: Path) -> list[Block]:
     Raises:
         ValueError: the file is not valid HCL.
     """
-    text = file.read_text(encoding="utf-8")
     try:
-        document = hcl2.parses_to_tree(text if text.endswith("\n") else f"{text}\n")
+        return list(_blocks_of(file.read_text(encoding="utf-8")))
     except LarkError as error:
         raise ValueError(f"{file} is not valid HCL: {error}") from error
+
+
+@functools.cache
+def _blocks_of(text: str) -> tuple[Block, ...]:
+    """Parse a text, each once for every process: it takes longer than all that a check does with it."""
+    document = hcl2.parses_to_tree(text if text.endswith("\n") else f"{text}\n")
     (body,) = _subtrees(document, "body")
-    return [_read_block(block, text) for block in _subtrees(body, "block")]
+    return tuple(_read_block(block, text) for block in _subtrees(body, "block"))
 
 
 def _read_block(block: Tree[Token], text: str) -> Block:
