@@ -8,6 +8,7 @@ import re
 import secrets
 import signal
 import time
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, nullcontext
 from functools import partial
 from pathlib import Path
@@ -42,6 +43,9 @@ TARGET = pytest.StashKey[Target]()
 TARGET_WAS_USED = pytest.StashKey[bool]()
 MEASURED = pytest.StashKey[int]()
 """Number of tests that ran to their end, be it a good or a bad one."""
+FAILED_IN_A_ROW = pytest.StashKey[int]()
+FAILURES_BEFORE_A_LOOK = 3
+"""Failures in a row that one fault of Roomcast may well cause, and a stage that has gone away always does."""
 LEAKS = pytest.StashKey[list[str]]()
 """Where something is written that clients said."""
 BEGAN_AT = pytest.StashKey[float]()
@@ -95,6 +99,7 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "requires(capability): skipped, with the reason, on a target that lacks it")
     config.addinivalue_line("markers", "long: takes long, so `make integration` leaves it to `make test-long`")
     config.stash[MEASURED] = 0
+    config.stash[FAILED_IN_A_ROW] = 0
     config.stash[LEAKS] = []
     config.stash[BEGAN_AT] = time.time()
     signal.signal(signal.SIGTERM, signal.default_int_handler)
@@ -136,7 +141,7 @@ def pytest_collection_finish(session: pytest.Session) -> None:
         try:
             target.check()
         except TargetError as error:
-            raise pytest.UsageError(str(error)) from None
+            raise pytest.UsageError(f"{error}; no test was run") from None
     for item, place in places.items():
         if reason := reason_to_skip(item, place, target):
             item.add_marker(pytest.mark.skip(reason=reason))
@@ -144,11 +149,31 @@ def pytest_collection_finish(session: pytest.Session) -> None:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """Count the tests that ran."""
+    """Count the tests that ran; after some failures in a row, see whether the stage still answers."""
     report = yield
+    stash = item.config.stash
     if report.when == "call" and not report.skipped:
-        item.config.stash[MEASURED] += 1
+        stash[MEASURED] += 1
+    if report.failed:
+        stash[FAILED_IN_A_ROW] += 1
+        if stash[FAILED_IN_A_ROW] >= FAILURES_BEFORE_A_LOOK and (sentence := why_unusable(stash[TARGET])):
+            item.session.shouldfail = sentence
+    elif report.when == "call" and report.passed:
+        stash[FAILED_IN_A_ROW] = 0
     return report
+
+
+def why_unusable(target: Target) -> str:
+    """Return why a target cannot be tested any more, or nothing if it can.
+
+    A stage that went silent in the middle would cost each test that is left a minute, and a nightly job its report.
+    """
+    with ThreadPoolExecutor() as aside:  # from the loop that the tests use
+        try:
+            aside.submit(target.check).result()
+        except TargetError as error:
+            return f"the rest of the tests is left out: {error}"
+    return ""
 
 
 @pytest.hookimpl(trylast=True)  # once the reports are written

@@ -102,14 +102,12 @@ class Live(Target):
         try:
             receipt = asyncio.run(probe(self.deployment.websocket_url, room))
         except ProbeError as error:
-            raise TargetError(f"{self.deployment.websocket_url} {error}; no test was run") from error
+            raise TargetError(f"{self.deployment.websocket_url} {error}") from error
         self._has_queue = "queued" in receipt
         try:
             asyncio.run(self._read(room))
         except (BotoCoreError, ClientError) as error:
-            raise TargetError(
-                f"what the outputs name cannot be read with these credentials ({error}); no test was run"
-            ) from error
+            raise TargetError(f"what the outputs name cannot be read with these credentials ({error})") from error
 
     async def _read(self, room: str) -> None:
         lacks = self.lacks()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import json
 from contextlib import asynccontextmanager
 from http import HTTPStatus
@@ -40,11 +41,16 @@ ANSWERS: dict[str, Callable[[dict[str, Any]], list[str]]] = {
 
 @asynccontextmanager
 async def stage(kind: str) -> AsyncIterator[str]:
-    """Run a stage of one kind: of ``ANSWERS``, or ``hang``, ``refuse``, ``close`` or ``http``; give its URL."""
+    """Run a stage of one kind: of ``ANSWERS``, or ``hang``, ``http``, ``refuse``, ``close`` or ``goes away``.
+
+    Yields:
+        Its URL.
+    """
     if kind in {"hang", "http"}:
         server: Any = await asyncio.start_server(silence if kind == "hang" else plain_http, "127.0.0.1", 0)
     else:
-        server = await serve(handler_of(kind), "127.0.0.1", 0, process_request=refuse if kind == "refuse" else None)
+        process_request = refuse if kind == "refuse" else FirstOnly() if kind == "goes away" else None
+        server = await serve(handler_of(kind), "127.0.0.1", 0, process_request=process_request)
     async with server:
         port = server.sockets[0].getsockname()[1]
         yield f"ws://127.0.0.1:{port}/live"
@@ -59,7 +65,7 @@ def handler_of(kind: str) -> Callable[[ServerConnection], Any]:
                 await connection.close(1011)
                 return
             message = json.loads(data)
-            for answer in ANSWERS[kind](message) if "id" in message else []:
+            for answer in ANSWERS.get(kind, ANSWERS["healthy"])(message) if "id" in message else []:
                 await connection.send(answer)
 
     return handle
@@ -69,6 +75,18 @@ def refuse(connection: ServerConnection, request: Request) -> Response:
     """Answer a handshake as API Gateway answers one to a stage that does not exist."""
     del request
     return connection.respond(HTTPStatus.FORBIDDEN, '{"message":"Forbidden"}')
+
+
+class FirstOnly:
+    """Answers the first handshake, and then as API Gateway answers while it cannot."""
+
+    def __init__(self) -> None:
+        self.handshakes = itertools.count()
+
+    def __call__(self, connection: ServerConnection, request: Request) -> Response | None:
+        """Refuse a handshake, or return None."""
+        del request
+        return connection.respond(HTTPStatus.SERVICE_UNAVAILABLE, "") if next(self.handshakes) else None
 
 
 async def silence(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

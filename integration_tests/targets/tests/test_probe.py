@@ -7,7 +7,7 @@ import os
 import re
 import sys
 import time
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import pytest
 
@@ -17,6 +17,9 @@ from integration_tests.targets.interface import Capability
 from integration_tests.targets.live import Live
 from integration_tests.targets.probe import ANSWERED_WITHIN, HANDSHAKE_WITHIN, ProbeError, probe
 from integration_tests.targets.tests.hostile import stage
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 UNUSABLE = {
     "hang": "did not answer the handshake within",
@@ -118,6 +121,19 @@ async def test_run_against_it_ends_at_once_with_one_sentence_and_status_4(kind: 
     assert "Traceback" not in run.output
     assert "passed" not in run.output
     assert run.seconds < scaled(20)
+
+
+async def test_run_ends_with_its_report_when_the_stage_goes_away(tmp_path: Path) -> None:
+    """Only the probe finds it in order. Each further test would fail as the first ones do, and cost its deadline."""
+    report = tmp_path / "report.xml"
+    async with stage("goes away") as url:
+        run = await pytest_against(url, "integration_tests/routes", f"--junit-xml={report}")
+
+    assert run.status == pytest.ExitCode.TESTS_FAILED
+    assert "the rest of the tests is left out: " in run.output
+    assert f"{url} refused the handshake with status 503" in run.output
+    assert 3 <= len(re.findall("^FAILED", run.output, re.MULTILINE)) <= 10
+    assert "<failure" in report.read_text(encoding="utf-8")
 
 
 async def test_run_in_which_every_test_is_skipped_is_red() -> None:
