@@ -1,21 +1,27 @@
 """Who is in which room: the only module that knows the connections table's keys.
 
-Two kinds of item, with keys chosen so that every access is one GetItem, one Query or one transaction:
+Two kinds of item, and what is left of a join that failed, with keys chosen so that every access is one GetItem, one
+Query or one transaction:
 
 =========== ================================ ================ ====================================================
 item        ``partition_key``                ``sort_key``     attributes
 =========== ================================ ================ ====================================================
 connection  ``connection#<connection id>``   ``connection``   ``rooms`` (room -> shard) and those of a membership
+tombstone   ``connection#<connection id>``   ``connection``   ``connected_at``, ``expires_at``
 membership  ``room#<room>#<shard>``          connection id    ``connected_at``, ``expires_at``, ``protocol``
 =========== ================================ ================ ====================================================
 
 Both are written before the handshake is answered and read with strong consistency, so that nobody who is connected is
 missed. Both carry ``connected_at``, and a deletion names the one it means: ids could be used again.
+
+A join that was given up may still be on its way to the table. It leaves a tombstone in place of the connection, which
+counts as no connection and refuses that join, should it arrive after all, even after ``$disconnect``.
 """
 
 from __future__ import annotations
 
 import binascii
+import os
 import time
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -31,8 +37,15 @@ CONNECTION_LIFETIME_SECONDS = 2 * 60 * 60
 """API Gateway closes every connection after 2 h (https://docs.aws.amazon.com/apigateway/latest/developerguide/limits.html)."""
 
 EXPIRY_MARGIN_SECONDS = 10 * 60
+"""Clocks differ, and an item must not expire before its connection."""
+
 COMPENSATION_SECONDS = 2.0
-"""Kept back from the time for a join, so that one that failed can be undone."""
+"""Kept back from the time for a join, so that one that failed can be undone: enough for a connection that fails and
+another one. Of a short time, half."""
+
+TOMBSTONE_SECONDS = 15 * 60
+"""How long a tombstone stays: AWS refuses a request whose signature is older
+(https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv.html), so nothing can arrive later."""
 
 PAGE_ITEMS = 1000
 """Members read at a time: few enough that memory does not grow with the room."""
@@ -42,6 +55,7 @@ CONNECTIONS_PER_TRANSACTION = 50
 (https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/ServiceQuotas.html)."""
 
 CONDITION_FAILED = "ConditionalCheckFailed"
+NEW_OR_OLDER = "attribute_not_exists(partition_key) OR connected_at < :connected_at"
 
 
 class Connection(NamedTuple):
@@ -88,14 +102,22 @@ class Rooms:
     def join(self, connection_id: str, connected_at: int, room: str, deadline: float) -> None:
         """Make a connection a member of a room: both items or none.
 
-        When the write may or may not have happened, what it may have left is deleted before the error is raised.
+        When the write may or may not have happened, what it may have left is deleted, and what it may still bring is
+        refused, before the error is raised.
         """
         connection = Connection(connection_id, connected_at, room, self._shard_of(connection_id))
-        puts = [{"Put": {"TableName": self._table_name, "Item": item}} for item in _items(connection)]
+        connection_item, membership_item = _items(connection)
+        # What a repeated request of this very join has written is no obstacle; a tombstone is.
+        condition = f"{NEW_OR_OLDER} OR (connected_at = :connected_at AND attribute_exists(rooms))"
+        puts = [
+            self._put(connection_item, condition, connection.connected_at),
+            {"Put": {"TableName": self._table_name, "Item": membership_item}},
+        ]
+        compensation = min(COMPENSATION_SECONDS, (deadline - time.monotonic()) / 2)
         try:
-            self._write(puts, deadline - COMPENSATION_SECONDS)
+            self._write(puts, deadline - compensation, token=os.urandom(16).hex())
         except aws_json.ServiceError:
-            self._delete([connection], deadline)
+            self._bury(connection, deadline)
             raise
 
     def leave(self, connection_id: str, connected_at: int, deadline: float) -> bool:
@@ -120,7 +142,7 @@ class Rooms:
             deadline,
         )
         item = answer.get("Item")
-        return _connection(item) if item else None
+        return _connection(item) if item and "rooms" in item else None
 
     def members(self, room: str, deadline: float) -> Iterator[Recipient]:
         """Everyone in a room, page by page, in no order that means anything."""
@@ -166,6 +188,35 @@ class Rooms:
         for start in range(0, len(connections), CONNECTIONS_PER_TRANSACTION):
             self._delete(connections[start : start + CONNECTIONS_PER_TRANSACTION], deadline)
 
+    def _bury(self, connection: Connection, deadline: float) -> None:
+        """Put a tombstone in place of a connection, and delete its membership, unless a newer one has that id."""
+        connection_key, membership_key = _keys(connection)
+        tombstone = {
+            **connection_key,
+            "connected_at": {"N": str(connection.connected_at)},
+            "expires_at": {"N": str(int(time.time()) + TOMBSTONE_SECONDS)},
+        }
+        condition = f"{NEW_OR_OLDER} OR connected_at = :connected_at"
+        actions = [
+            self._put(tombstone, condition, connection.connected_at),
+            self._deletion(membership_key, connection),
+        ]
+        try:
+            self._write(actions, deadline)
+        except aws_json.ServiceError as error:
+            if CONDITION_FAILED not in aws_json.cancellation_reasons(error):
+                raise
+
+    def _put(self, item: Mapping[str, Any], condition: str, connected_at: int) -> dict[str, Any]:
+        return {
+            "Put": {
+                "TableName": self._table_name,
+                "Item": item,
+                "ConditionExpression": condition,
+                "ExpressionAttributeValues": {":connected_at": {"N": str(connected_at)}},
+            }
+        }
+
     def _delete(self, connections: Sequence[Connection], deadline: float) -> None:
         """Delete the items of connections, but not those that a newer connection of the same id has written."""
         remaining = list(connections)
@@ -195,8 +246,12 @@ class Rooms:
             }
         }
 
-    def _write(self, actions: Sequence[Mapping[str, Any]], deadline: float) -> None:
-        self._database.call("TransactWriteItems", {"TransactItems": actions}, deadline)
+    def _write(self, actions: Sequence[Mapping[str, Any]], deadline: float, token: str = "") -> None:
+        """Carry out all actions or none; a request with a token only once, however often it arrives within 10 min."""
+        parameters: dict[str, Any] = {"TransactItems": actions}
+        if token:
+            parameters["ClientRequestToken"] = token
+        self._database.call("TransactWriteItems", parameters, deadline)
 
     def _shard_of(self, connection_id: str) -> int:
         return binascii.crc32(connection_id.encode()) % self.shards_per_room

@@ -35,6 +35,7 @@ class FakeTable:
         self.calls: list[tuple[str, Mapping[str, Any]]] = []
         self.failing: set[str] = set()
         self.failing_after_write: set[str] = set()
+        self.tokens: set[str] = set()
 
     def call(self, operation: str, parameters: Mapping[str, Any], _deadline: float) -> dict[str, Any]:
         """As ``aws_json.Service.call``."""
@@ -53,13 +54,18 @@ class FakeTable:
             raise aws_json.ServiceError(operation, "the connection broke", {}, transient=True)
         return answer
 
+    def living(self) -> set[tuple[str, str]]:
+        """Keys of all items but tombstones."""
+        return {key for key, item in self.items.items() if "rooms" in item or key[0].startswith("room#")}
+
     def keys(self) -> set[tuple[str, str]]:
         """Keys of all items."""
         return set(self.items)
 
     def halves(self) -> set[str]:
         """Connections that have one of their two items only."""
-        connections = {key.removeprefix("connection#") for key, _ in self.items if key.startswith("connection#")}
+        living = [key for (key, _), item in self.items.items() if key.startswith("connection#") and "rooms" in item]
+        connections = {key.removeprefix("connection#") for key in living}
         members = {member for key, member in self.items if key.startswith("room#")}
         return connections ^ members
 
@@ -97,12 +103,19 @@ class FakeTable:
     def _transact(self, parameters: Mapping[str, Any]) -> dict[str, Any]:
         actions = parameters["TransactItems"]
         assert 1 <= len(actions) <= 100
+        token = parameters.get("ClientRequestToken")
+        if token is not None:
+            assert 1 <= len(token) <= 36
+            if token in self.tokens:
+                return {}
         keys = [_key(action["Put"]["Item"] if "Put" in action else action["Delete"]["Key"]) for action in actions]
         assert len(set(keys)) == len(keys), "DynamoDB takes no two actions on one item"
         reasons = [{"Code": "None" if self._holds(action) else "ConditionalCheckFailed"} for action in actions]
         if {"Code": "ConditionalCheckFailed"} in reasons:
             code = "TransactionCanceledException"
             raise aws_json.ServiceError("TransactWriteItems", code, {"CancellationReasons": reasons}, transient=False)
+        if token is not None:
+            self.tokens.add(token)
         for action in actions:
             if "Put" in action:
                 item = action["Put"]["Item"]

@@ -290,6 +290,6 @@ def test_a_join_that_takes_all_its_time_is_undone(
     end = clock.now + 10
 
     assert connect.handler(handshake("alice=", "lobby"), FakeContext(10_000)) == {"statusCode": 500}
-    assert table.items == {}
+    assert table.living() == set()
     # For the deletion and its answer, tried twice.
     assert end - writes[0] >= 1.5

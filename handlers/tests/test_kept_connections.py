@@ -192,9 +192,12 @@ class DeadSocket:
 class Hasty(HostileServer):
     """Answers a connection instead of a request, the first time."""
 
+    said: threading.Event
+
     def _converse(self, connection: socket.socket, number: int) -> None:
         if number == 0:
             connection.sendall(answer(200, b"wrong"))
+            self.said.set()
         super()._converse(connection, number)
 
 
@@ -241,13 +244,16 @@ class TestAnswersToNothing:
     ) -> None:
         check = aws_http._check_silence
 
-        def check_once_it_has_come(connection: Connection) -> None:
-            with contextlib.suppress(TimeoutError):
-                aws_http._wait(connection, time.monotonic() + 0.2)
+        said = threading.Event()
+
+        def check_once_it_was_said(connection: Connection) -> None:
+            assert said.wait(PATIENCE_SECONDS)
             check(connection)
 
-        monkeypatch.setattr(aws_http, "_check_silence", check_once_it_has_come)
-        with Hasty(lambda _: say(200, b"right"), tls if encrypted else None) as server:
+        monkeypatch.setattr(aws_http, "_check_silence", check_once_it_was_said)
+        server = Hasty(lambda _: say(200, b"right"), tls if encrypted else None)
+        server.said = said
+        with server:
             client = connect(server)
             with contextlib.suppress(TransportError):
                 call(client)

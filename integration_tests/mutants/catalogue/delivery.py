@@ -20,6 +20,7 @@ ENGINE_TESTS = "handlers/tests/test_fanout.py"
 ENTRIES = "handlers/tests/test_queue_entries.py"
 HTTP_TESTS = "handlers/tests/test_aws_http.py"
 KEPT = "handlers/tests/test_kept_connections.py"
+LATE_JOINS = "handlers/tests/test_late_joins.py"
 ROOM_TESTS = "handlers/tests/test_rooms.py"
 ROUTE_TESTS = "handlers/tests/test_routes.py"
 SENDMESSAGE = "handlers/tests/test_sendmessage.py"
@@ -105,8 +106,8 @@ MUTANTS = (
         (
             Edit(
                 ROOMS,
-                "self._write(puts, deadline - COMPENSATION_SECONDS)",
-                "[self._write([put], deadline - COMPENSATION_SECONDS) for put in puts]",
+                "self._write(puts, deadline - compensation, token=os.urandom(16).hex())",
+                "[self._write([put], deadline - compensation) for put in puts]",
             ),
         ),
         units=(f"{CONNECT_TESTS}::test_nobody_ever_sees_half_a_member",),
@@ -124,19 +125,39 @@ MUTANTS = (
     ),
     Mutant(
         "undoes no join",
-        (Edit(ROOMS, "            self._delete([connection], deadline)\n            raise", "            raise"),),
+        (Edit(ROOMS, "            self._bury(connection, deadline)\n            raise", "            raise"),),
         units=(
             f"{CONNECT_TESTS}::test_a_write_whose_answer_is_lost_leaves_nothing_visible",
             "handlers/tests/test_bounds.py::test_a_join_that_takes_all_its_time_is_undone",
         ),
     ),
     Mutant(
+        "undoes a join and leaves no tombstone",
+        (Edit(ROOMS, "self._bury(connection, deadline)", "self._delete([connection], deadline)"),),
+        units=(f"{LATE_JOINS}::TestLateJoins::test_after_the_handler_gave_up",),
+    ),
+    Mutant(
+        "lets a join pass a tombstone",
+        (Edit(ROOMS, "connected_at = :connected_at AND attribute_exists(rooms)", "connected_at = :connected_at"),),
+        units=(f"{LATE_JOINS}::TestLateJoins::test_after_the_handler_gave_up",),
+    ),
+    Mutant(
+        "carries out a repeated join twice",
+        (Edit(ROOMS, ", token=os.urandom(16).hex())", ")"),),
+        units=(f"{LATE_JOINS}::TestLateJoins::test_twice_after_the_client_has_come_and_gone",),
+    ),
+    Mutant(
+        "forgets a tombstone within seconds",
+        (Edit(ROOMS, "TOMBSTONE_SECONDS = 15 * 60", "TOMBSTONE_SECONDS = 15"),),
+        units=(f"{LATE_JOINS}::TestLateJoins::test_a_tombstone_outlives_every_signature_and_goes_by_itself",),
+    ),
+    Mutant(
         "deletes with a condition that is always true",
         (
             Edit(
                 ROOMS,
-                "OR connected_at = :connected_at",
-                "OR attribute_exists(partition_key) OR connected_at = :connected_at",
+                "attribute_not_exists(partition_key) OR connected_at = :connected_at",
+                "attribute_not_exists(partition_key) OR connected_at > :connected_at OR connected_at <= :connected_at",
             ),
         ),
         units=(f"{ROOM_TESTS}::test_many_dead_are_deleted_but_for_those_that_are_someone_else_by_now",),

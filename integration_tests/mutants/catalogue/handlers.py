@@ -151,7 +151,7 @@ MUTANTS = (
             Edit("handlers/roomcast/rooms.py", "import binascii\n", "import binascii\nimport threading\n"),
             Edit(
                 "handlers/roomcast/rooms.py",
-                "self._write(puts, deadline - COMPENSATION_SECONDS)",
+                "self._write(puts, deadline - compensation, token=os.urandom(16).hex())",
                 'threading.Timer(0.5, self._database.call, ("TransactWriteItems", {"TransactItems": puts}, deadline)'
                 ").start()",
             ),
