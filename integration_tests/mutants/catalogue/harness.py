@@ -9,6 +9,8 @@ JUDGEMENT = "integration_tests/report/judgement.py"
 JUDGEMENT_TESTS = "integration_tests/report/tests/test_judgement.py"
 LEDGER = "integration_tests/harness/ledger.py"
 LEDGER_TESTS = "integration_tests/harness/tests/test_ledger.py"
+CROWD = "integration_tests/harness/tests/test_crowd.py"
+EXPECTATIONS = "integration_tests/harness/tests/test_expectations.py"
 VERDICTS = "integration_tests/load/tests/test_verdicts.py"
 PROBE_TESTS = "integration_tests/targets/tests/test_probe.py"
 
@@ -16,7 +18,7 @@ MUTANTS = (
     Mutant(
         "asks no stage whether it can be tested",
         (Edit(CONFTEST, "            target.check()\n", "            pass\n"),),
-        units=(f"{PROBE_TESTS}::test_run_against_it_ends_at_once_with_one_sentence_and_status_4",),
+        units=(f"{PROBE_TESTS}::test_run_against_it_ends_at_once_with_one_sentence_and_status_4[refuse]",),
     ),
     Mutant(
         "takes a run for good that skipped every test",
@@ -108,5 +110,43 @@ MUTANTS = (
         "has no limit for messages without an answer",
         (Edit("integration_tests/report/limits.toml", '"invariants.unanswered" = { at_most = 0 }\n', ""),),
         units=(f"{VERDICTS}::test_stage_breaks_exactly_these_limits[no-receipt --patience 5 --late-after 5]",),
+    ),
+    Mutant(
+        "gives up in silence what does not come about",
+        (
+            Edit(
+                "integration_tests/harness/deadlines.py",
+                'raise AssertionError(f"after',
+                'return print(f"after',
+            ),
+        ),
+        units=(
+            f"{EXPECTATIONS}::test_what_does_not_come_about_is_an_error_that_shows_what_was_seen_instead",
+            f"{EXPECTATIONS}::test_what_is_left_in_the_table_is_an_error",
+        ),
+    ),
+    Mutant(
+        "takes any message for the expected one",
+        (Edit("integration_tests/harness/client.py", "assert message.text == text, ", "assert message.text, "),),
+        units=(
+            f"{EXPECTATIONS}::test_another_message_than_the_expected_one_is_an_error",
+            f"{EXPECTATIONS}::test_one_member_that_hears_something_else_is_an_error",
+        ),
+    ),
+    Mutant(
+        "looks at no message that nobody expected",
+        (Edit("integration_tests/harness/crowd.py", "        assert not unread, ", "        assert True, "),),
+        units=(f"{CROWD}::test_message_that_nobody_expected_is_a_fault_even_if_its_client_has_left",),
+    ),
+    Mutant(
+        "counts the items of one page",
+        (
+            Edit(
+                "integration_tests/harness/table.py",
+                'return sum(page["Count"] for page',
+                'return next(page["Count"] for page',
+            ),
+        ),
+        units=(f"{EXPECTATIONS}::test_every_page_of_every_shard_and_every_batch_is_read_consistently",),
     ),
 )
