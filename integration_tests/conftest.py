@@ -93,7 +93,7 @@ def positive(text: str) -> int:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Name the target, declare the markers, and let SIGTERM end the run as Ctrl-C does: with everything torn down."""
+    """Name the target, declare the markers, and let signals end the run as Ctrl-C does: with everything torn down."""
     for marker, meaning in PLACES.items():
         config.addinivalue_line("markers", f"{marker}: {meaning}")
     config.addinivalue_line("markers", "requires(capability): skipped, with the reason, on a target that lacks it")
@@ -102,7 +102,9 @@ def pytest_configure(config: pytest.Config) -> None:
     config.stash[FAILED_IN_A_ROW] = 0
     config.stash[LEAKS] = []
     config.stash[BEGAN_AT] = time.time()
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(number) != signal.SIG_IGN:  # nohup ignores the second one
+            signal.signal(number, signal.default_int_handler)
     loopback.reach_directly()
     long_waits.show = partial(show_during_test, config)
     try:

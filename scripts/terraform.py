@@ -541,6 +541,9 @@ def main(arguments: Sequence[str]) -> int:
             print(f"{arguments[1]} holds the outputs; `make test-live OUTPUTS={arguments[1]}` tests that stage")
             return 0
         if arguments[:1] == ["check"]:
+            for number in (signal.SIGTERM, signal.SIGHUP):  # as Ctrl-C: no Terraform may go on without this process
+                if signal.getsignal(number) != signal.SIG_IGN:
+                    signal.signal(number, signal.default_int_handler)
             return 0 if check([Path(argument) for argument in arguments[1:]] or configurations()) else 1
         environment = _without_missing_configuration(os.environ)
         if "init" in arguments:

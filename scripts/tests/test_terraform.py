@@ -498,6 +498,29 @@ def test_interrupted_terraform_may_finish_and_is_killed_with_its_providers_when_
     assert not {int(word) for word in process_id.read_text().split()} & process_table.command_lines().keys()
 
 
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_interrupted_check_leaves_no_terraform(tmp_path: Path, number: signal.Signals) -> None:
+    process_id = tmp_path / "process-id"
+    write_tree(tmp_path, {"bin/terraform": STUBBORN_TERRAFORM.format(process_id=process_id), "own.tfrc": ""})
+    (tmp_path / "bin/terraform").chmod(0o755)
+    with subprocess.Popen(
+        [sys.executable, "-m", "scripts.terraform", "check", "terraform/modules/connections-table"],
+        cwd=terraform.REPOSITORY,
+        env={**os.environ, "PATH": str(tmp_path / "bin"), "TF_CLI_CONFIG_FILE": str(tmp_path / "own.tfrc")},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        while not process_id.exists() or not process_id.read_text().endswith("\n"):
+            assert process.poll() is None, process.communicate()
+            time.sleep(0.02)
+        process.send_signal(number)
+        _, error = process.communicate()
+
+    assert (process.returncode, error) == (terraform.INTERRUPTED, "terraform: interrupted\n")
+    assert not {int(word) for word in process_id.read_text().split()} & process_table.command_lines().keys()
+
+
 def test_an_error_in_the_report_stops_terraform(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     process_id = tmp_path / "process-id"
     write_tree(tmp_path, {"bin/terraform": SLOW_TERRAFORM.format(process_id=process_id)})
