@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from roomcast.delivery import Delivery
-from tests.fakes import FakeConnections, FakeTable
+from tests.fakes import PLANTED, FakeConnections, FakeTable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Generator
     from types import ModuleType
 
 os.environ.update(
@@ -21,6 +21,16 @@ os.environ.update(
     ROOMCAST_TABLE_NAME="connections",
     ROOMCAST_MANAGEMENT_ENDPOINT="https://abcde12345.execute-api.eu-west-1.amazonaws.com/live",
 )
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Fail a test that printed what clients keep to themselves; what it has read and checked itself is not here."""
+    report = yield
+    if report.when == "call" and PLANTED in report.capstdout + report.capstderr:
+        report.outcome = "failed"
+        report.longrepr = "the planted secret was printed"
+    return report
 
 
 @pytest.fixture

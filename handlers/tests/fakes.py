@@ -15,6 +15,9 @@ if TYPE_CHECKING:
 
 CONNECTED_AT = int(time.time() * 1000)
 
+PLANTED = "c0rrect-h0rse-battery"
+"""In every handshake, message and answer of a failing table: a test that has it printed fails."""
+
 
 class FakeContext:
     """Lambda's context with a fixed time left, in milliseconds."""
@@ -42,7 +45,7 @@ class FakeTable:
         self.calls.append((operation, json.loads(json.dumps(parameters))))
         assert all(each["TableName"] == "connections" for each in _requests(operation, parameters))
         if operation in self.failing:
-            raise aws_json.ServiceError(operation, "InternalServerError", {}, transient=True)
+            raise aws_json.ServiceError(operation, "InternalServerError", {"message": PLANTED}, transient=True)
         operations: dict[str, Callable[[Mapping[str, Any]], dict[str, Any]]] = {
             "GetItem": self._get,
             "Query": self._query,
@@ -51,7 +54,7 @@ class FakeTable:
         answer = operations[operation](parameters)
         if operation in self.failing_after_write:
             self.failing_after_write.remove(operation)
-            raise aws_json.ServiceError(operation, "the connection broke", {}, transient=True)
+            raise aws_json.ServiceError(operation, "the connection broke", {"message": PLANTED}, transient=True)
         return answer
 
     def living(self) -> set[tuple[str, str]]:
@@ -220,19 +223,22 @@ def event(event_type: str, connection_id: str, *, route_key: str = "", **fields:
 
 def message(connection_id: str, body: object, route_key: str = "sendmessage") -> dict[str, Any]:
     """A ``MESSAGE`` event; a body that is no string is sent as its JSON text."""
+    if isinstance(body, dict):
+        body = {"token": PLANTED, **body}
     text = body if isinstance(body, str) else json.dumps(body)
     return event("MESSAGE", connection_id, route_key=route_key, body=text)
 
 
 def handshake(connection_id: str, *rooms: str) -> dict[str, Any]:
     """A ``CONNECT`` event that asks for rooms."""
-    if not rooms:
-        return event("CONNECT", connection_id)
+    named = {"room": list(rooms)} if rooms else {}
+    query = {"token": [PLANTED], **named}
     return event(
         "CONNECT",
         connection_id,
-        queryStringParameters={"room": rooms[-1]},
-        multiValueQueryStringParameters={"room": list(rooms)},
+        headers={"Authorization": PLANTED},
+        queryStringParameters={name: values[-1] for name, values in query.items()},
+        multiValueQueryStringParameters=query,
     )
 
 

@@ -1,0 +1,28 @@
+"""The secret that every handshake and message carries is found when it is printed."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from tests import conftest
+from tests.fakes import PLANTED, handshake, message
+
+
+def test_it_is_planted() -> None:
+    for event in (handshake("alice="), handshake("alice=", "lobby"), message("alice=", {"action": "whoami"})):
+        assert PLANTED in json.dumps(event)
+
+
+@pytest.mark.parametrize(
+    ("printed", "outcome"), [(f"a line with {PLANTED} in it", "failed"), ("another line", "passed"), ("", "passed")]
+)
+@pytest.mark.parametrize("stream", ["stdout", "stderr"])
+def test_a_test_that_prints_it_fails(stream: str, printed: str, outcome: str) -> None:
+    sections = [(f"Captured {stream} call", printed)]
+    report = pytest.TestReport("test", ("test", 1, "test"), {}, "passed", None, "call", sections)
+    hook = conftest.pytest_runtest_makereport()
+    next(hook)
+    with pytest.raises(StopIteration) as ended:
+        hook.send(report)
+    assert ended.value.value.outcome == outcome
