@@ -24,6 +24,8 @@ PATIENCE = 60.0
 after 29."""
 LATE_AFTER = 5.0
 """Seconds after which a delivery or an answer is late: several times what a cold start and a retried post take."""
+LATE_AFTER_ON_ONE_MACHINE = 30.0
+"""The same where one machine stands for all of AWS, which is as slow as whatever else it does makes it."""
 LOOK_EVERY = 1.0
 """Seconds between two looks for what is still owed, at most; each judges all messages so far."""
 NOT_CONNECTED = "not connected"

@@ -167,6 +167,8 @@ class Jury:
 
 
 JURY = Jury()
+CONCLUSIONS: list[int] = []
+"""How many workers each test of this process had: if there was none, nothing was shown."""
 
 
 def add_options(parser: ArgumentParser) -> None:
@@ -220,10 +222,13 @@ def stop_first(environment: Environment, **_: object) -> None:
     """Let the ledgers speak before Locust decides on its exit status, also where it is told to quit at once."""
     if environment.runner is not None:
         environment.runner.stop()
+    if not isinstance(environment.runner, WorkerRunner) and not CONCLUSIONS:
+        conclude(environment, [])
 
 
 def conclude(environment: Environment, verdicts: list[dict[str, Any] | None]) -> None:
     """Print what all ledgers say together, and let it decide the exit status."""
+    CONCLUSIONS.append(len(verdicts))
     heard = [verdict for verdict in verdicts if verdict is not None]
     total = sum((Tally(**verdict["tally"]) for verdict in heard), Tally())
     deliveries = Durations()

@@ -11,12 +11,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from integration_tests.faults.rules import NO_FAULTS, FaultPlan
-from integration_tests.load.crew import LATE_AFTER, PATIENCE, QUIET
+from integration_tests.load.crew import LATE_AFTER, LATE_AFTER_ON_ONE_MACHINE, PATIENCE, QUIET
 from integration_tests.load.descriptors import allow_sockets
 from integration_tests.load.plan import Plan
 from integration_tests.load.scenarios import REDEPLOY, SCENARIOS
 from integration_tests.report.write import HERE
 from integration_tests.targets.catalogue import TARGETS, create_target
+from integration_tests.targets.live import Live
 from integration_tests.targets.local import Local
 
 if TYPE_CHECKING:
@@ -117,7 +118,7 @@ def add_run(parser: argparse.ArgumentParser) -> None:
         "--late-after",
         type=seconds,
         metavar="SECONDS",
-        help="when a delivery or an answer is late, at most --patience (default: 5)",
+        help="when a delivery or an answer is late, at most --patience (default: 5, on one machine 30)",
     )
     parser.add_argument(
         "--quiet",
@@ -237,7 +238,8 @@ def plan_of(options: argparse.Namespace, default_connections: int) -> Plan:
             f"{connections} clients are too few for {rooms} rooms: each room needs one for each process "
             f"({options.processes}), and at least two, or nothing shows that a message reaches anyone but its sender"
         )
-    late_after = options.late_after or min(LATE_AFTER, options.patience)
+    usual = LATE_AFTER if options.target == Live.name else LATE_AFTER_ON_ONE_MACHINE
+    late_after = options.late_after or min(usual, options.patience)
     if late_after > options.patience:
         raise OptionsError(
             f"what is late after {late_after:g} s cannot be seen in a run that waits for {options.patience:g} s: "

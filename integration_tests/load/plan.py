@@ -92,12 +92,15 @@ class Plan:
     def parameters(self) -> dict[str, str | int | float | bool]:
         """Return what was asked for, which makes runs comparable; the name differs in every run.
 
-        What is as it is by default is left out where earlier runs did not have it, so that they can be compared.
+        What is as it is by default is left out where earlier runs did not have it, so that they can be compared; so is
+        when something is late, which changes no measurement.
         """
-        asked = {name: value for name, value in vars(self).items() if name not in {"run", "faults", *SINCE}}
+        asked = {
+            name: value for name, value in vars(self).items() if name not in {"run", "faults", "late_after", *SINCE}
+        }
         changed = {name: getattr(self, name) for name, default in SINCE.items() if getattr(self, name) != default}
         return {**asked, **changed, **({"faults": str(self.faults)} if self.faults.rules else {})}
 
 
-SINCE = {"patience": PATIENCE, "late_after": LATE_AFTER, "quiet": QUIET, "ordered": False}
+SINCE = {"patience": PATIENCE, "quiet": QUIET, "ordered": False}
 """Parameters that the first reports did not have, with their defaults."""

@@ -195,7 +195,7 @@ class Healthy:
     @contextlib.asynccontextmanager
     async def listening(self) -> AsyncIterator[int]:
         """Listen on a free port of 127.0.0.1, which is given."""
-        async with serve(
+        server = await serve(
             self.serve,
             "127.0.0.1",
             0,
@@ -204,10 +204,16 @@ class Healthy:
             ping_interval=None,
             close_timeout=CLOSE_WITHIN,
             max_size=None,
-        ) as server:
+        )
+        try:
             yield next(iter(server.sockets)).getsockname()[1]
+        finally:
             for task in self._tasks:
                 task.cancel()
+            server.close()
+            # A client whose event loop waits for this thread answers no closing handshake: its task is cancelled then.
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(server.wait_closed(), 2 * CLOSE_WITHIN)
 
 
 def error_of(code: str, message: str) -> dict[str, Any]:

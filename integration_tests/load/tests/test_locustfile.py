@@ -29,7 +29,7 @@ def run_locust(url: str, *options: str) -> subprocess.CompletedProcess[str]:
 
 def counts(output: str) -> dict[str, int]:
     """Return the tally that the ledgers' sum was printed as."""
-    line = re.search(r"roomcast: (attempted .*)", output)
+    line = re.search(r"roomcast: (unsent .*)", output)
     assert line is not None, output
     return {name: int(count.replace(",", "")) for name, count in re.findall(r"(\w+) ([\d,]+)(?:,|$)", line[1])}
 
