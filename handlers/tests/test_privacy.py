@@ -33,7 +33,7 @@ def everything_printed(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFix
 def lobby(load: Callable[[str], Any]) -> None:
     """Three clients in a room."""
     for name in LOBBY:
-        load("connect").handler(handshake(name, "lobby"), FakeContext())
+        load("connect").handler(handshake(name, SECRET), FakeContext())
 
 
 class FailingQueueService:
@@ -123,7 +123,7 @@ def test_a_queued_message(
     table.failing.update(failing)
     worker = load("fanout_worker")
     monkeypatch.setattr(worker, "QUEUE", failing_queue())
-    fan_out = worker.delivery.FanOut("lobby", "alice=", SECRET, "request-1")
+    fan_out = worker.delivery.FanOut(SECRET, "alice=", SECRET, "request-1")
     run(worker, queue.Task(fan_out, 0).to_json())
 
 
