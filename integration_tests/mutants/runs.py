@@ -16,7 +16,7 @@ from integration_tests.harness.deadlines import scaled
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-LONGEST_RUN = 300.0
+LONGEST_RUN = 550.0
 LONGEST_TEST = 60.0
 """Seconds. A mutant may well make a test wait for ever."""
 
