@@ -11,14 +11,15 @@ import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from roomcast import aws_http, aws_json, fanout
+from roomcast import aws_http, aws_json, fanout, queue
 from roomcast.aws_http import Client, Endpoint
+from roomcast.delivery import FanOut
 from roomcast.fanout import Engine, Recipient
 from tests.fakes import CONNECTED_AT, FakeConnections, FakeContext, FakeTable, handshake, message
 from tests.hostile_server import PATIENCE_SECONDS, HostileServer, Request, say
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
 NAT_FORGETS_AFTER = 350.0
 """Seconds that a NAT gateway keeps an idle connection in mind; later packets are lost
@@ -293,3 +294,39 @@ def test_a_join_that_takes_all_its_time_is_undone(
     assert table.living() == set()
     # For the deletion and its answer, tried twice.
     assert end - writes[0] >= 1.5
+
+
+def test_a_worker_has_time_to_hand_over_what_is_left(
+    load: Callable[[str], Any], connections: FakeConnections, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("alice=", "bob=", "carol="):
+        load("connect").handler(handshake(name, "lobby"), FakeContext())
+    worker = load("fanout_worker")
+    clock = Clock(monkeypatch)
+    handed_over: list[float] = []
+    deliver = connections.deliver
+
+    def take_all_the_time(recipients: Iterable[Recipient], *call: Any, deadline: float, **options: Any) -> Any:
+        """Serve the first, and find that time is up."""
+
+        def first() -> Iterator[Recipient]:
+            for recipient in recipients:
+                yield recipient
+                clock.now = max(clock.now, deadline - 0.001)
+
+        return deliver(first(), *call, deadline=deadline, **options)
+
+    def put(_operation: str, parameters: Mapping[str, Any], deadline: float) -> dict[str, Any]:
+        assert parameters["Entries"]
+        handed_over.append(deadline - clock.now)
+        return {"Successful": [], "Failed": []}
+
+    monkeypatch.setattr(connections, "deliver", take_all_the_time)
+    monkeypatch.setattr(worker.QUEUE._service, "call", put)
+    body = queue.Task(FanOut("lobby", "alice=", "hello", "request-1"), 0).to_json()
+    worker.handler({"Records": [{"messageId": "m-1", "body": body, "attributes": {}}]}, FakeContext(30_000))
+
+    assert len(connections.posts) == 1
+    # A call to AWS may be silent for some 3 s and is made again then.
+    assert handed_over
+    assert min(handed_over) >= 3.5

@@ -93,4 +93,9 @@ MUTANTS = (
         (Edit(ROOMS, "CONNECTION_LIFETIME_SECONDS = 2 * 60 * 60", "CONNECTION_LIFETIME_SECONDS = 60 * 60"),),
         units=("scripts/tests/test_agreement.py::test_items_have_the_tables_keys_and_expire_by_its_time_to_live",),
     ),
+    Mutant(
+        "keeps no time to hand over what is left",
+        (Edit("handlers/fanout_worker.py", "HANDOVER_SECONDS = 5.0", "HANDOVER_SECONDS = 0.0"),),
+        units=(f"{BOUNDS}::test_a_worker_has_time_to_hand_over_what_is_left",),
+    ),
 )
