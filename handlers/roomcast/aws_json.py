@@ -105,6 +105,11 @@ class Service:
     def __init__(self, endpoint_url: str, name: str, target: str, region: str) -> None:
         self._client = aws_http.Client(endpoint_url, name, region)
         self._target = target
+        self._made_of = (endpoint_url, name, target, region)
+
+    def another(self) -> Service:
+        """The same service with a connection of its own, for another thread."""
+        return Service(*self._made_of)
 
     def call(self, operation: str, parameters: Mapping[str, Any], deadline: float) -> dict[str, Any]:
         """Call an operation and wait for its answer.

@@ -109,9 +109,9 @@ class Delivery:
             )
         except fanout.DeliveryInterruptedError as error:
             logs.write("ERROR", "the members could not be read", error=str(error.__cause__))
-            _log(fan_out, error.report)
+            _log(fan_out, error.report, stragglers)
             raise
-        _log(fan_out, report)
+        _log(fan_out, report, stragglers)
         return report
 
     def prune(self, fan_out: FanOut, gone: Sequence[fanout.Recipient], deadline: float) -> None:
@@ -135,7 +135,10 @@ class Delivery:
                 return
 
 
-def _log(fan_out: FanOut, report: fanout.Report) -> None:
-    logs.write_metrics("fan-out", report.to_dict(), request_id=fan_out.request_id)
+def _log(fan_out: FanOut, report: fanout.Report, stragglers: fanout.Stragglers) -> None:
+    given_up = report.failed - (0 if stragglers.on_late is None else report.late)
+    logs.write_metrics("fan-out", {**report.to_dict(), "given_up": given_up}, request_id=fan_out.request_id)
+    if given_up:
+        logs.write("WARNING", "members are given up", members=given_up, request_id=fan_out.request_id)
     if report.refused_status:
         logs.write("ERROR", "posts are refused", status=report.refused_status, request_id=fan_out.request_id)

@@ -24,6 +24,7 @@ METRIC_UNITS = {
     "gone": "Count",
     "retried": "Count",
     "failed": "Count",
+    "given_up": "Count",
     "duration_ms": "Milliseconds",
     "cpu_ms": "Milliseconds",
 }

@@ -2,6 +2,10 @@
 
 A message becomes one queue message per shard of its room, so that shards are served side by side. What a worker could
 not finish becomes a queue message of its own: nobody who has been served is served again.
+
+A queue message is JSON: the list ``[fan-out, shard, after, recipients]``, which release 0.1.0 reads and writes, or an
+object with ``v`` and ``kind``, whose unknown fields are ignored. Objects are written for what 0.1.0 does not know. Its
+worker takes one for a fault and leaves it in the queue, where a later worker finds it.
 """
 
 from __future__ import annotations
@@ -27,8 +31,18 @@ MAXIMUM_BATCH_BYTES = 262_144
 MAXIMUM_BATCH_ENTRIES = 10
 """https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/quotas-messages.html"""
 
+MAXIMUM_RECEIVES = 5
+"""After so many receives SQS makes a message a dead letter: ``max_receive_count`` of the module ``fanout-queue``."""
+
 RECIPIENTS_PER_TASK = 1000
 """This many named recipients fit into one queue message beside the largest text."""
+
+VERSION = 1
+"""Version of the objects. It rises when a reader that ignores what it does not know would do something wrong."""
+
+
+class UnknownVersionError(ValueError):
+    """The queue message was written by a later release."""
 
 
 class Task(NamedTuple):
@@ -39,12 +53,18 @@ class Task(NamedTuple):
         shard: Which of the room's partitions to serve.
         after: Serve only members whose connection id sorts after this one; empty for all.
         recipients: Serve these instead of reading the shard; empty to read it.
+        copies: How many copies of the message the recipients may have been sent, without an answer.
+        retries: How often SQS delivered again what this task was made from.
+        hold: Stamp of the item that holds the recipient's messages back in a FIFO queue; 0 for none.
     """
 
     fan_out: FanOut
     shard: int
     after: str = ""
     recipients: Sequence[Recipient] = ()
+    copies: int = 0
+    retries: int = 0
+    hold: int = 0
 
     def to_json(self) -> str:
         """The body of a queue message.
@@ -53,23 +73,113 @@ class Task(NamedTuple):
         """
         data = binascii.b2a_base64(self.fan_out.data.encode(), newline=False).decode()
         fan_out = self.fan_out._replace(data=data)
-        return json.dumps([fan_out, self.shard, self.after, self.recipients], separators=(",", ":"))
+        fields: list[Any] = [fan_out, self.shard, self.after, self.recipients]
+        if not self.copies and not self.retries and not self.hold:
+            return _json(fields)
+        names = ("fan_out", "shard", "after", "recipients", "copies", "retries", "hold")
+        values = (*fields, self.copies, self.retries, self.hold)
+        return _json({"v": VERSION, "kind": "task", **dict(zip(names, values, strict=True))})
+
+    @property
+    def group(self) -> str:
+        """Its message group in a FIFO queue: members of a shard receive the room's messages in order.
+
+        Named recipients have groups of their own, for which the room does not wait. Names of rooms hold no colon.
+        """
+        room = group_of(self.fan_out.room, self.shard)
+        return f"{room}:{_digest(self.recipients[0].connection_id)}" if self.recipients else room
 
 
-def parse(body: str) -> Task:
+class WakeUp(NamedTuple):
+    """Has a worker look at the backlog of a shard; harmless where there is none.
+
+    Attributes:
+        room: Name of the room.
+        shard: Number of the partition.
+    """
+
+    room: str
+    shard: int
+
+    def to_json(self) -> str:
+        """The body of a queue message."""
+        return _json({"v": VERSION, "kind": "wake-up", "room": self.room, "shard": self.shard})
+
+    @property
+    def group(self) -> str:
+        """The message group of the shard."""
+        return group_of(self.room, self.shard)
+
+
+class Unreadable(NamedTuple):
+    """A queue message that blocks its message group for nothing, on its way to the dead letters in one of its own.
+
+    Attributes:
+        body: Its body, unchanged: a later release may read it.
+        message_id: Id that SQS gave it.
+    """
+
+    body: str
+    message_id: str
+
+    def to_json(self) -> str:
+        """The body of a queue message."""
+        return self.body
+
+    @property
+    def group(self) -> str:
+        """A message group of its own."""
+        return f":{_digest(self.message_id)}"
+
+
+def group_of(room: str, shard: int) -> str:
+    """The message group of a room's shard."""
+    return f"{room}.{shard}"
+
+
+def parse(body: str) -> Task | WakeUp:
     """Read the body of a queue message.
 
     Raises:
-        ValueError: It is not one that ``Task.to_json`` has written.
+        UnknownVersionError: A later release has written it.
+        ValueError: It is not one that ``to_json`` has written.
     """
     try:
-        fields, shard, after, recipients = json.loads(body)
-        fan_out = FanOut(*fields)
-        fan_out = fan_out._replace(data=binascii.a2b_base64(fan_out.data).decode())
-        return Task(fan_out, int(shard), str(after), [Recipient(*each) for each in recipients])
-    except (TypeError, ValueError) as error:
+        value = json.loads(body)
+        if not isinstance(value, dict):
+            fan_out, shard, after, recipients, *_ = value
+            return _task(fan_out, shard, after, recipients)
+        return _from_object(value)
+    except UnknownVersionError:
+        raise
+    except (TypeError, ValueError, KeyError, AttributeError, RecursionError) as error:
         # In words that repeat nothing of it: they are logged, and what clients say is not.
         raise ValueError("the queue message holds no task") from error
+
+
+def _from_object(value: dict[str, Any]) -> Task | WakeUp:
+    if value["v"] != VERSION or value["kind"] not in {"task", "wake-up"}:
+        raise UnknownVersionError("the queue message is of an unknown version or kind")
+    if value["kind"] == "wake-up":
+        return WakeUp(str(value["room"]), int(value["shard"]))
+    task = _task(value["fan_out"], value["shard"], value.get("after", ""), value.get("recipients", []))
+    copies, retries, hold = (int(value.get(name, 0)) for name in ("copies", "retries", "hold"))
+    return task._replace(copies=copies, retries=retries, hold=hold)
+
+
+def _task(fan_out: Sequence[str], shard: int | str, after: str, recipients: Sequence[Sequence[Any]]) -> Task:
+    room, sender, data, request_id, *_ = fan_out
+    text = binascii.a2b_base64(data).decode()
+    named = [Recipient(str(connection_id), int(at), int(of)) for connection_id, at, of, *_ in recipients]
+    return Task(FanOut(room, sender, text, request_id), int(shard), str(after), named)
+
+
+def _json(value: object) -> str:
+    return json.dumps(value, separators=(",", ":"))
+
+
+def _digest(text: str) -> str:
+    return f"{binascii.crc32(text.encode()):08x}"
 
 
 class Queue:
@@ -84,27 +194,27 @@ class Queue:
         self._url = settings.queue_url
         self._is_fifo = settings.queue_is_fifo
 
-    def put(self, tasks: Sequence[Task], deadline: float) -> None:
-        """Hand tasks to the workers.
+    def put(self, tasks: Sequence[Task | WakeUp | Unreadable], deadline: float) -> None:
+        """Hand tasks to the workers, in order.
 
         Args:
-            tasks: Tasks of one fan-out.
+            tasks: The tasks.
             deadline: Latest end, in seconds of ``time.monotonic``.
 
         Raises:
             aws_json.ServiceError: Not all tasks were taken by the deadline.
         """
         entries = [self._entry(index, task) for index, task in enumerate(tasks)]
-        largest = max((len(entry["MessageBody"]) for entry in entries), default=1)
+        largest = max((len(entry["MessageBody"].encode()) for entry in entries), default=1)
         size = min(MAXIMUM_BATCH_ENTRIES, max(1, MAXIMUM_BATCH_BYTES // largest))
         for start in range(0, len(entries), size):
             self._put_batch(entries[start : start + size], deadline)
 
-    def _entry(self, index: int, task: Task) -> dict[str, Any]:
+    def _entry(self, index: int, task: Task | WakeUp | Unreadable) -> dict[str, Any]:
         entry = {"Id": str(index), "MessageBody": task.to_json()}
         if self._is_fifo:
-            # One group per shard: its members receive the room's messages in the order in which SQS took them.
-            entry["MessageGroupId"] = f"{task.fan_out.room}.{task.shard}"
+            entry["MessageGroupId"] = task.group
+            # Random, because two equal messages are two messages.
             entry["MessageDeduplicationId"] = os.urandom(16).hex()
         return entry
 

@@ -1,7 +1,7 @@
 """Who is in which room: the only module that knows the connections table's keys.
 
-Two kinds of item, and what is left of a join that failed, with keys chosen so that every access is one GetItem, one
-Query or one transaction:
+Two kinds of item, what is left of a join that failed, and what waits in a FIFO queue's backlog (``backlog.py``), with
+keys chosen so that every access is one GetItem, one Query or one transaction:
 
 =========== ================================ ================ ====================================================
 item        ``partition_key``                ``sort_key``     attributes
@@ -9,10 +9,11 @@ item        ``partition_key``                ``sort_key``     attributes
 connection  ``connection#<connection id>``   ``connection``   ``rooms`` (room -> shard) and those of a membership
 tombstone   ``connection#<connection id>``   ``connection``   ``connected_at``, ``expires_at``
 membership  ``room#<room>#<shard>``          connection id    ``connected_at``, ``expires_at``, ``protocol``
+waiting     ``backlog#<room>#<shard>``       ``Waiting.key``  ``connected_at``, ``expires_at``, ``body``
 =========== ================================ ================ ====================================================
 
-Both are written before the handshake is answered and read with strong consistency, so that nobody who is connected is
-missed. Both carry ``connected_at``, and a deletion names the one it means: ids could be used again.
+Memberships are written before the handshake is answered and read with strong consistency, so that nobody who is
+connected is missed. All carry ``connected_at``, and a deletion names the one it means: ids could be used again.
 
 A join that was given up may still be on its way to the table. It leaves a tombstone in place of the connection, which
 counts as no connection and refuses that join, should it arrive after all, even after ``$disconnect``.
@@ -22,7 +23,9 @@ from __future__ import annotations
 
 import binascii
 import os
+import threading
 import time
+from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from roomcast import aws_json, protocol
@@ -47,8 +50,16 @@ TOMBSTONE_SECONDS = 15 * 60
 """How long a tombstone stays: AWS refuses a request whose signature is older
 (https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv.html), so nothing can arrive later."""
 
+SHARDS_AT_ONCE = 8
+"""Shards of a room that are read at the same time: a hundred take a tenth of the time that they take one by one. Each
+is one more connection, and a page in memory."""
+
 PAGE_ITEMS = 1000
 """Members read at a time: few enough that memory does not grow with the room."""
+
+BACKLOG_PAGE_ITEMS = 50
+"""Waiting items that a worker reads at a time. What becomes of them is written together with its own ten tasks, in one
+transaction of at most 100 actions and 4 MB, which those ten do not fill."""
 
 CONNECTIONS_PER_TRANSACTION = 50
 """Two items each, and a transaction takes 100 actions
@@ -79,6 +90,21 @@ class Connection(NamedTuple):
         return Recipient(self.connection_id, self.connected_at, self.shard)
 
 
+class Waiting(NamedTuple):
+    """An item of a shard's backlog.
+
+    Attributes:
+        key: Its place in the backlog: items are read in the order of their keys.
+        body: What waits; empty for an item that only marks something.
+        stamp: Tells this item from another one of the same key: nanoseconds since 1970. In the table, it takes the
+            place of ``connected_at``.
+    """
+
+    key: str
+    body: str
+    stamp: int
+
+
 class Rooms:
     """The connections table.
 
@@ -95,6 +121,7 @@ class Rooms:
 
     def __init__(self, settings: Settings) -> None:
         self._database = aws_json.Service(settings.dynamodb_endpoint, "dynamodb", "DynamoDB_20120810", settings.region)
+        self._readers: list[aws_json.Service] = []
         self._table_name = settings.table_name
         self.shards_per_room = settings.shards_per_room
         self.shards_read = settings.shards_read
@@ -145,9 +172,40 @@ class Rooms:
         return _connection(item) if item and "rooms" in item else None
 
     def members(self, room: str, deadline: float) -> Iterator[Recipient]:
-        """Everyone in a room, page by page, in no order that means anything."""
-        for shard in range(self.shards_read):
-            yield from self.members_of_shard(room, shard, deadline)
+        """Everyone in a room, page by page, in no order that means anything; shards are read side by side."""
+        if self.shards_read == 1:
+            yield from self.members_of_shard(room, 0, deadline)
+            return
+        answers: SimpleQueue[tuple[int, dict[str, Any] | Exception]] = SimpleQueue()
+        started = 0
+        for done in range(self.shards_read):
+            while started < min(self.shards_read, done + SHARDS_AT_ONCE):
+                read = threading.Thread(
+                    target=self._read_first_page, args=(room, started, deadline, answers), daemon=True
+                )
+                read.start()
+                started += 1
+            shard, answer = answers.get()
+            if isinstance(answer, Exception):
+                raise answer
+            yield from _recipients(answer, shard)
+            if last := answer.get("LastEvaluatedKey"):
+                yield from self.members_of_shard(room, shard, deadline, last["sort_key"]["S"])
+
+    def _read_first_page(
+        self, room: str, shard: int, deadline: float, answers: SimpleQueue[tuple[int, dict[str, Any] | Exception]]
+    ) -> None:
+        """Read a shard in a thread, by a connection of its own that the next thread uses again."""
+        try:
+            try:
+                database = self._readers.pop()
+            except IndexError:
+                database = self._database.another()
+            query = self._query(_room_key(room, shard), "sort_key, connected_at", PAGE_ITEMS)
+            answers.put((shard, database.call("Query", query, deadline)))
+            self._readers.append(database)
+        except Exception as error:  # noqa: BLE001 - whatever it is, it is raised by the reader of the room
+            answers.put((shard, error))
 
     def members_of_shard(self, room: str, shard: int, deadline: float, after: str = "") -> Iterator[Recipient]:
         """Everyone in one partition of a room, ordered by connection id, page by page.
@@ -158,25 +216,12 @@ class Rooms:
             deadline: Latest end.
             after: Leave out connection ids up to this one; empty for none.
         """
-        query = {
-            "TableName": self._table_name,
-            "ConsistentRead": True,
-            "KeyConditionExpression": "partition_key = :room",
-            # Time to live deletes within days: until then an expired item is ignored here.
-            "FilterExpression": "expires_at > :now",
-            "ProjectionExpression": "sort_key, connected_at",
-            "ExpressionAttributeValues": {
-                ":room": {"S": _room_key(room, shard)},
-                ":now": {"N": str(int(time.time()))},
-            },
-            "Limit": PAGE_ITEMS,
-        }
+        query = self._query(_room_key(room, shard), "sort_key, connected_at", PAGE_ITEMS)
         if after:
             query["ExclusiveStartKey"] = _membership_key(room, shard, after)
         while True:
             page = self._database.call("Query", query, deadline)
-            for item in page["Items"]:
-                yield Recipient(item["sort_key"]["S"], int(item["connected_at"]["N"]), shard)
+            yield from _recipients(page, shard)
             # An empty page may still be followed by others.
             if "LastEvaluatedKey" not in page:
                 return
@@ -199,7 +244,7 @@ class Rooms:
         condition = f"{NEW_OR_OLDER} OR connected_at = :connected_at"
         actions = [
             self._put(tombstone, condition, connection.connected_at),
-            self._deletion(membership_key, connection),
+            self._deletion(membership_key, connection.connected_at),
         ]
         try:
             self._write(actions, deadline)
@@ -217,11 +262,55 @@ class Rooms:
             }
         }
 
+    def backlog(self, room: str, shard: int, deadline: float) -> tuple[list[Waiting], bool]:
+        """What waits in the backlog of a shard, in order, and whether that is all of it.
+
+        Args:
+            room: Name of the room.
+            shard: Number of the partition.
+            deadline: Latest end.
+        """
+        query = self._query(_backlog_key(room, shard), "sort_key, connected_at, body", BACKLOG_PAGE_ITEMS)
+        answer = self._database.call("Query", query, deadline)
+        items = [
+            Waiting(item["sort_key"]["S"], item["body"]["S"], int(item["connected_at"]["N"]))
+            for item in answer["Items"]
+        ]
+        return items, "LastEvaluatedKey" not in answer
+
+    def change_backlog(
+        self, room: str, shard: int, puts: Sequence[Waiting], deletions: Sequence[Waiting], deadline: float
+    ) -> bool:
+        """Write and delete items of a shard's backlog: all or none; false when one to delete is another one by now.
+
+        Args:
+            room: Name of the room.
+            shard: Number of the partition.
+            puts: Items to write, in the place of those that have their keys.
+            deletions: Items to delete; together with ``puts`` at most 100.
+            deadline: Latest end.
+        """
+        # As long as the youngest member of that room may be connected: then there is nobody left to serve.
+        expires_at = {"N": str(int(time.time()) + CONNECTION_LIFETIME_SECONDS + EXPIRY_MARGIN_SECONDS)}
+        actions: list[dict[str, Any]] = []
+        for each in puts:
+            fields = {"connected_at": {"N": str(each.stamp)}, "expires_at": expires_at, "body": {"S": each.body}}
+            item = {**_waiting_key(room, shard, each.key), **fields}
+            actions.append({"Put": {"TableName": self._table_name, "Item": item}})
+        actions += [self._deletion(_waiting_key(room, shard, each.key), each.stamp) for each in deletions]
+        try:
+            self._write(actions, deadline)
+        except aws_json.ServiceError as error:
+            if CONDITION_FAILED in aws_json.cancellation_reasons(error):
+                return False
+            raise
+        return True
+
     def _delete(self, connections: Sequence[Connection], deadline: float) -> None:
         """Delete the items of connections, but not those that a newer connection of the same id has written."""
         remaining = list(connections)
         while remaining:
-            actions = [self._deletion(key, each) for each in remaining for key in _keys(each)]
+            actions = [self._deletion(key, each.connected_at) for each in remaining for key in _keys(each)]
             try:
                 self._write(actions, deadline)
             except aws_json.ServiceError as error:
@@ -236,13 +325,25 @@ class Rooms:
             else:
                 return
 
-    def _deletion(self, key: Mapping[str, Any], connection: Connection) -> dict[str, Any]:
+    def _query(self, partition_key: str, attributes: str, limit: int) -> dict[str, Any]:
+        return {
+            "TableName": self._table_name,
+            "ConsistentRead": True,
+            "KeyConditionExpression": "partition_key = :room",
+            # Time to live deletes within days: until then an expired item is ignored here.
+            "FilterExpression": "expires_at > :now",
+            "ProjectionExpression": attributes,
+            "ExpressionAttributeValues": {":room": {"S": partition_key}, ":now": {"N": str(int(time.time()))}},
+            "Limit": limit,
+        }
+
+    def _deletion(self, key: Mapping[str, Any], connected_at: int) -> dict[str, Any]:
         return {
             "Delete": {
                 "TableName": self._table_name,
                 "Key": key,
                 "ConditionExpression": "attribute_not_exists(partition_key) OR connected_at = :connected_at",
-                "ExpressionAttributeValues": {":connected_at": {"N": str(connection.connected_at)}},
+                "ExpressionAttributeValues": {":connected_at": {"N": str(connected_at)}},
             }
         }
 
@@ -255,6 +356,11 @@ class Rooms:
 
     def _shard_of(self, connection_id: str) -> int:
         return binascii.crc32(connection_id.encode()) % self.shards_per_room
+
+
+def _recipients(page: Mapping[str, Any], shard: int) -> Iterator[Recipient]:
+    for item in page["Items"]:
+        yield Recipient(item["sort_key"]["S"], int(item["connected_at"]["N"]), shard)
 
 
 def _items(connection: Connection) -> list[dict[str, Any]]:
@@ -284,6 +390,14 @@ def _membership_key(room: str, shard: int, connection_id: str) -> dict[str, Any]
 
 def _room_key(room: str, shard: int) -> str:
     return f"room#{room}#{shard}"
+
+
+def _backlog_key(room: str, shard: int) -> str:
+    return f"backlog#{room}#{shard}"
+
+
+def _waiting_key(room: str, shard: int, key: str) -> dict[str, Any]:
+    return {"partition_key": {"S": _backlog_key(room, shard)}, "sort_key": {"S": key}}
 
 
 def _connection(item: Mapping[str, Any]) -> Connection:

@@ -54,6 +54,7 @@ def load(table: FakeTable, connections: FakeConnections, monkeypatch: pytest.Mon
         monkeypatch.setattr(module, "CONNECTIONS", connections)
         if hasattr(module, "ROOMS"):
             monkeypatch.setattr(module.ROOMS, "_database", table)
+            monkeypatch.setattr(module.ROOMS, "_readers", [])
         if hasattr(module, "DELIVERY"):
             monkeypatch.setattr(module, "DELIVERY", Delivery(connections, module.ROOMS))  # type: ignore[arg-type]
         return module

@@ -40,6 +40,10 @@ class FakeTable:
         self.failing_after_write: set[str] = set()
         self.tokens: set[str] = set()
 
+    def another(self) -> FakeTable:
+        """As ``aws_json.Service.another``."""
+        return self
+
     def call(self, operation: str, parameters: Mapping[str, Any], _deadline: float) -> dict[str, Any]:
         """As ``aws_json.Service.call``."""
         self.calls.append((operation, json.loads(json.dumps(parameters))))

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-import importlib
+import importlib.util
+import json
 import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from roomcast import aws_json, protocol, queue
 from roomcast.delivery import FanOut
+from roomcast.fanout import Recipient
 from tests.fakes import FakeConnections, FakeContext, FakeTable, error_code, handshake, message
+from tests.sqs_model import SqsModel, WorkerDiedError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -38,7 +41,8 @@ class FakeQueueService:
 
     def tasks(self) -> list[queue.Task]:
         """What workers will find."""
-        return [queue.parse(entry["MessageBody"]) for batch in self.batches for entry in batch]
+        found = [queue.parse(entry["MessageBody"]) for batch in self.batches for entry in batch]
+        return [task for task in found if isinstance(task, queue.Task)]
 
 
 @pytest.fixture
@@ -147,23 +151,12 @@ def test_when_time_is_up_named_recipients_are_handed_over(
 def test_tasks_that_no_time_is_left_for_are_handed_over(
     worker: Any, connections: FakeConnections, service: FakeQueueService, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(worker.Progress, "seconds_left", lambda _: worker.BEGINNING_SECONDS / 2)
+    monkeypatch.setattr(worker.Invocation, "may_begin", lambda invocation: invocation._is_first)
     late = queue.Task(FAN_OUT._replace(data="late"), 0)
 
     assert run(worker, queue.Task(FAN_OUT, 0), late) == []
     assert sorted(connections.posts) == [(name, "hello") for name in LOBBY]
     assert service.tasks() == [late._replace(recipients=[])]
-
-
-def test_in_a_fifo_queue_tasks_that_no_time_is_left_for_keep_their_place(
-    worker: Any, service: FakeQueueService, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(worker, "SETTINGS", worker.SETTINGS._replace(queue_is_fifo=True))
-    monkeypatch.setattr(worker.Progress, "seconds_left", lambda _: worker.BEGINNING_SECONDS / 2)
-    task = queue.Task(FAN_OUT, 0)
-
-    assert run(worker, task, task, task, groups=["lobby.0"] * 3) == ["m-1", "m-2"]
-    assert service.tasks() == []
 
 
 def test_a_table_that_fails_midway_hands_over_the_rest(
@@ -203,18 +196,147 @@ def test_what_is_no_task_goes_to_the_dead_letter_queue_in_the_end(worker: Any, b
     assert run(worker, body, queue.Task(FAN_OUT, 0)) == ["m-0"]
 
 
-def test_an_unserved_task_halts_what_follows_in_its_group_and_nothing_else(
-    worker: Any, connections: FakeConnections
-) -> None:
-    tasks: list[queue.Task | str] = [
-        "not a task",
-        queue.Task(FAN_OUT, 1),
-        queue.Task(FAN_OUT, 0),
-        queue.Task(FAN_OUT, 1),
-    ]
-
-    assert run(worker, *tasks, groups=["lobby.1", "lobby.1", "lobby.0", "lobby.1"]) == ["m-0", "m-1", "m-3"]
+def test_a_task_that_fails_keeps_no_other_from_being_served(worker: Any, connections: FakeConnections) -> None:
+    assert run(worker, "not a task", queue.Task(FAN_OUT, 0)) == ["m-0"]
     assert sorted(connections.posts) == [(name, "hello") for name in LOBBY]
+
+
+def test_named_recipients_are_served_last(worker: Any, connections: FakeConnections) -> None:
+    named = [next(each for each in worker.ROOMS.members("lobby", time.monotonic() + 1) if each[0] == "bob=")]
+    run(worker, queue.Task(FAN_OUT._replace(data="late"), 0, recipients=named), queue.Task(FAN_OUT, 0))
+
+    assert connections.posts[-1] == ("bob=", "late")
+
+
+def test_a_straggler_is_waited_for_once_in_a_batch(
+    worker: Any, connections: FakeConnections, service: FakeQueueService
+) -> None:
+    connections.failing.add("bob=")
+    texts = [f"message {number}" for number in range(10)]
+    assert run(worker, *[queue.Task(FAN_OUT._replace(data=text), 0) for text in texts]) == []
+
+    assert connections.received("alice=") == connections.received("carol=") == texts
+    assert [task.fan_out.data for task in service.tasks()] == texts
+    assert [[each.connection_id for each in task.recipients] for task in service.tasks()] == [["bob="]] * 10
+    waits = [each.patience or 0 for each in connections.stragglers]
+    assert 0 < waits[0] <= 1
+    assert all(wait < waits[0] for wait in waits[1:])
+
+
+def test_stragglers_of_many_tasks_are_waited_for_less_than_a_second(worker: Any, connections: FakeConnections) -> None:
+    for name in LOBBY:
+        connections.failing = {name}
+        run(worker, *[queue.Task(FAN_OUT, 0)] * 10)
+    invocation = worker.Invocation(time.monotonic() + 20)
+    waited = 0.0
+    for number in range(10):
+        # Another one each time.
+        connections.failing = {LOBBY[number % 3]}
+        invocation._apart.clear()
+        invocation.serve(queue.Task(FAN_OUT, 0))
+        waited += connections.stragglers[-1].patience or 0
+    assert 0.3 < waited < 1
+
+
+def test_who_failed_for_good_is_not_handed_over_but_told(
+    worker: Any, connections: FakeConnections, service: FakeQueueService, capsys: pytest.CaptureFixture[str]
+) -> None:
+    connections.refusing.add("bob=")
+    assert run(worker, queue.Task(FAN_OUT, 0)) == []
+
+    assert service.tasks() == []
+    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert [line["members"] for line in lines if line["message"] == "members are given up"] == [1]
+    [fan_out] = [line for line in lines if line["message"] == "fan-out"]
+    assert fan_out["given_up"] == 1
+    metrics = [each["Name"] for each in fan_out["_aws"]["CloudWatchMetrics"][0]["Metrics"]]
+    assert "given_up" in metrics
+
+
+def test_who_is_handed_over_is_not_given_up(
+    worker: Any, connections: FakeConnections, capsys: pytest.CaptureFixture[str]
+) -> None:
+    connections.failing.add("bob=")
+    run(worker, queue.Task(FAN_OUT, 0))
+
+    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert [line["given_up"] for line in lines if line["message"] == "fan-out"] == [0]
+
+
+def test_who_may_have_a_copy_is_sent_one_more_at_most(
+    worker: Any, connections: FakeConnections, service: FakeQueueService
+) -> None:
+    connections.silent.add("bob=")
+    run(worker, queue.Task(FAN_OUT, 0))
+    [task] = service.tasks()
+    assert task.copies == 1
+    run(worker, task)
+
+    assert [each.copies for each in connections.stragglers] == [0, 1]
+
+
+def test_a_task_that_nobody_has_answered_is_not_delivered_again_as_a_whole(
+    worker: Any, connections: FakeConnections, service: FakeQueueService
+) -> None:
+    connections.silent.update(LOBBY)
+
+    assert run(worker, queue.Task(FAN_OUT, 0)) == []
+    [task] = service.tasks()
+    assert (task.copies, len(task.recipients)) == (1, 3)
+
+
+class TestReceives:
+    """How often a task may be tried."""
+
+    def test_the_last_one_is_an_error_and_a_metric(
+        self, worker: Any, connections: FakeConnections, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        connections.failing.update(LOBBY)
+        body = queue.Task(FAN_OUT, 0).to_json()
+        for receives in range(1, queue.MAXIMUM_RECEIVES + 1):
+            record = {"messageId": "m", "body": body, "attributes": {"ApproximateReceiveCount": str(receives)}}
+            assert worker.handler({"Records": [record]}, FakeContext())["batchItemFailures"]
+            lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+            told = [line for line in lines if line["message"] == "a task is given up"]
+            assert [line["level"] for line in told] == ["ERROR"] * (receives == queue.MAXIMUM_RECEIVES)
+            assert sum(line.get("given_up", 0) for line in lines) == len(told)
+
+    @pytest.mark.parametrize("body", ["not a task", '{"v":2,"kind":"task"}'])
+    def test_of_what_nobody_can_read_as_well(self, worker: Any, body: str, capsys: pytest.CaptureFixture[str]) -> None:
+        attributes = {"ApproximateReceiveCount": str(queue.MAXIMUM_RECEIVES)}
+        worker.handler({"Records": [{"messageId": "m", "body": body, "attributes": attributes}]}, FakeContext())
+
+        output = capsys.readouterr().out
+        assert '"a task is given up"' in output
+        assert '"given_up":1' in output
+
+    def test_a_worker_that_always_dies_after_it_has_handed_over_sends_few_copies(
+        self, worker: Any, connections: FakeConnections, make_queue: Callable[..., queue.Queue], monkeypatch: Any
+    ) -> None:
+        sqs = SqsModel(fifo=False)
+        made = make_queue()
+        made._service = sqs  # type: ignore[assignment]
+        monkeypatch.setattr(worker, "QUEUE", made)
+        taken: list[object] = []
+
+        def has_time(progress: object) -> bool:
+            taken.append(progress)
+            return len(taken) == 1  # one recipient in each invocation
+
+        monkeypatch.setattr(worker.Progress, "has_time", has_time)
+
+        def handler(event: Any, context: Any) -> Any:
+            taken.clear()
+            worker.handler(event, context)
+            raise WorkerDiedError
+
+        sqs.put(queue.Task(FAN_OUT, 0).to_json())
+        sqs.drain(handler, batch=1, limit=100_000)
+
+        copies = {name: len(connections.received(name)) for name in LOBBY}
+        assert copies["alice="] == queue.MAXIMUM_RECEIVES
+        # Not 5, 25 and 125, and so on for each part of a room.
+        assert max(copies.values()) <= 35
 
 
 def test_a_dead_member_is_pruned(worker: Any, connections: FakeConnections, table: FakeTable) -> None:
@@ -309,7 +431,91 @@ def test_in_a_fifo_queue_each_shard_of_a_room_is_a_group(
     assert len({entry["MessageDeduplicationId"] for entry in batch}) == 2
 
 
-def test_a_task_survives_the_queue() -> None:
-    task = queue.Task(FAN_OUT._replace(data='"ü\n\U0001f600'), 3, "bob=", [])
+@pytest.mark.parametrize("change", [{}, {"copies": 1}, {"retries": 2}, {"hold": 1_764_000_000_000_000_000}], ids=str)
+def test_a_task_survives_the_queue(change: dict[str, int]) -> None:
+    recipients = [Recipient("bob=", 1_764_000_000_000, 3)]
+    task = queue.Task(FAN_OUT._replace(data='"ü\n\U0001f600'), 3, "bob=", recipients)._replace(**change)  # type: ignore[arg-type]
 
     assert queue.parse(task.to_json()) == task
+
+
+class TestCompatibility:
+    """Queue messages of the last release and of the next one."""
+
+    def test_what_0_1_0_can_know_is_written_as_it_reads_it(self) -> None:
+        body = queue.Task(FAN_OUT, 3, "bob=", [Recipient("carol=", 7, 3)]).to_json()
+
+        assert json.loads(body) == [["lobby", "alice=", "aGVsbG8=", "request-1"], 3, "bob=", [["carol=", 7, 3]]]
+
+    def test_an_object_is_read_and_what_is_unknown_is_ignored(self) -> None:
+        body = {
+            "v": 1,
+            "kind": "task",
+            "fan_out": ["lobby", "alice=", "aGVsbG8=", "request-1", "later"],
+            "shard": 3,
+            "recipients": [["carol=", 7, 3, "later"]],
+            "later": {},
+        }
+        assert queue.parse(json.dumps(body)) == queue.Task(FAN_OUT, 3, "", [Recipient("carol=", 7, 3)])
+
+    def test_a_list_may_be_longer(self) -> None:
+        body = [["lobby", "alice=", "aGVsbG8=", "request-1", "later"], 3, "", [], "later"]
+
+        assert queue.parse(json.dumps(body)) == queue.Task(FAN_OUT, 3, "", [])
+
+    def test_a_wake_up_survives(self) -> None:
+        assert queue.parse(queue.WakeUp("lobby", 3).to_json()) == queue.WakeUp("lobby", 3)
+
+    @pytest.mark.parametrize(
+        "body", ['{"v":2,"kind":"task"}', '{"v":1,"kind":"later"}', '{"v":"1","kind":"task"}', '{"v":null,"kind":[]}']
+    )
+    def test_an_unknown_version_is_delivered_again_and_told(
+        self, worker: Any, body: str, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        assert run(worker, body) == ["m-0"]
+        [line] = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+        assert line["level"] == "ERROR"
+
+    @pytest.mark.parametrize(
+        "body", ["[" * 100_000, '{"v":1}', '{"v":1,"kind":"task"}', '{"kind":"task"}', "{}", "null"]
+    )
+    def test_what_is_no_task_is_a_value_error(self, body: str) -> None:
+        with pytest.raises(ValueError, match="the queue message"):
+            queue.parse(body)
+
+
+def test_the_pace_is_the_workers(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ROOMCAST_PACE", "123")
+    source = importlib.util.find_spec("fanout_worker")
+    assert source is not None
+    assert source.loader is not None
+    module = importlib.util.module_from_spec(source)
+    source.loader.exec_module(module)
+
+    assert module.CONNECTIONS._bucket.pace == 123
+
+
+def test_the_sender_is_never_pruned(worker: Any, connections: FakeConnections, table: FakeTable) -> None:
+    connections.gone.update({"alice=", "bob="})
+    run(worker, queue.Task(FAN_OUT, 0))
+
+    assert ("room#lobby#0", "alice=") in table.items
+    assert ("room#lobby#0", "bob=") not in table.items
+
+
+def test_pruning_waits_until_the_last_task_is_served(
+    worker: Any, connections: FakeConnections, table: FakeTable, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    connections.gone.add("bob=")
+    posts_before: list[int] = []
+    prune = worker.ROOMS.prune
+
+    def note(*arguments: Any) -> None:
+        posts_before.append(len(connections.posts))
+        prune(*arguments)
+
+    monkeypatch.setattr(worker.ROOMS, "prune", note)
+    run(worker, *[queue.Task(FAN_OUT, 0)] * 3)
+
+    assert posts_before == [6]
+    assert ("room#lobby#0", "bob=") not in table.items

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 LOBBY = ("alice=", "bob=", "carol=")
+PATIENCE_SECONDS = 10.0
 
 
 @pytest.fixture
@@ -204,6 +206,74 @@ def test_every_page_of_a_room_is_read(
     send(sendmessage, "alice=", data="hello")
 
     assert sorted(connections.posts) == [(name, "hello") for name in LOBBY]
+
+
+class TestShards:
+    """Rooms whose members are spread over many partitions."""
+
+    SHARDS = 30
+
+    @pytest.fixture
+    def spread(self, load: Callable[[str], Any], monkeypatch: pytest.MonkeyPatch) -> Any:
+        """The handler module, with a hundred members in thirty shards of the lobby."""
+        connect, module = load("connect"), load("sendmessage")
+        monkeypatch.setattr(connect.ROOMS, "shards_per_room", self.SHARDS)
+        monkeypatch.setattr(module.ROOMS, "shards_read", self.SHARDS)
+        for number in range(100):
+            connect.handler(handshake(f"member-{number}=", "lobby"), FakeContext())
+        return module
+
+    @pytest.mark.parametrize("page_items", [1, 1000])
+    def test_all_are_read(
+        self, spread: Any, connections: FakeConnections, monkeypatch: pytest.MonkeyPatch, page_items: int
+    ) -> None:
+        monkeypatch.setattr(rooms, "PAGE_ITEMS", page_items)
+        send(spread, "member-0=", data="hello")
+
+        assert sorted(connections.posts) == sorted((f"member-{number}=", "hello") for number in range(100))
+
+    def test_they_are_read_side_by_side(
+        self, spread: Any, table: FakeTable, connections: FakeConnections, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        query = table._query
+        all_at_work = threading.Barrier(4)
+        arrived: list[int] = []
+        at_work: list[int] = [0, 0]
+        lock = threading.Lock()
+
+        def slow(parameters: Any) -> Any:
+            with lock:
+                at_work[0] += 1
+                at_work[1] = max(at_work)
+                arrived.append(1)
+                is_early = len(arrived) <= 4
+            if is_early:
+                # One after the other, they would wait for each other in vain.
+                all_at_work.wait(PATIENCE_SECONDS)
+            with lock:
+                at_work[0] -= 1
+                return query(parameters)
+
+        monkeypatch.setattr(table, "_query", slow)
+        send(spread, "member-0=", data="hello")
+
+        assert len(connections.posts) == 100
+        assert 4 <= at_work[1] <= rooms.SHARDS_AT_ONCE
+
+    def test_one_that_cannot_be_read_is_told(
+        self, spread: Any, table: FakeTable, connections: FakeConnections, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        query = table._query
+
+        def fail(parameters: Any) -> Any:
+            if parameters["ExpressionAttributeValues"][":room"]["S"] == "room#lobby#17":
+                raise aws_json.ServiceError("Query", "InternalServerError", {}, transient=True)
+            return query(parameters)
+
+        monkeypatch.setattr(table, "_query", fail)
+        send(spread, "member-0=", data="hello")
+
+        assert error_code(connections.received("member-0=")[-1]) == "unavailable"
 
 
 def test_a_sender_that_is_in_no_room_is_told_so(sendmessage: Any, connections: FakeConnections) -> None:

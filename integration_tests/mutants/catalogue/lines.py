@@ -115,7 +115,7 @@ MUTANTS = (
     ),
     Mutant(
         "says what of a queue task was no number",
-        (Edit("handlers/roomcast/queue.py", "except (TypeError, ValueError) as error:", "except TypeError as error:"),),
+        (Edit("handlers/roomcast/queue.py", "(TypeError, ValueError, KeyError,", "(TypeError, KeyError,"),),
         units=(f"{PRIVACY}::test_a_queue_message_that_is_no_task",),
     ),
     Mutant(
@@ -123,8 +123,8 @@ MUTANTS = (
         (
             Edit(
                 "handlers/roomcast/delivery.py",
-                'logs.write_metrics("fan-out", report.to_dict(),',
-                'logs.write_metrics("fan-out", report.to_dict(), text=fan_out.data,',
+                '"given_up": given_up},',
+                '"given_up": given_up}, text=fan_out.data,',
             ),
         ),
         units=(f"{PRIVACY}::test_a_message", f"{PRIVACY}::test_a_queued_message"),

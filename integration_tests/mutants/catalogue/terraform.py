@@ -168,7 +168,13 @@ TOO_WIDE = (
     ),
     Mutant(
         "lets the worker do anything with the table",
-        (Edit(f"{POLICIES}/fanout_worker.json.tftpl", '["dynamodb:Query", "dynamodb:DeleteItem"]', '"dynamodb:*"'),),
+        (
+            Edit(
+                f"{POLICIES}/fanout_worker.json.tftpl",
+                '["dynamodb:Query", "dynamodb:PutItem", "dynamodb:DeleteItem"]',
+                '"dynamodb:*"',
+            ),
+        ),
         terraform=(STANDARD,),
     ),
     Mutant(

@@ -1,0 +1,233 @@
+"""What waits in a FIFO queue's shard of a room: tasks that workers could not finish, in order, kept in the table.
+
+A message group is served by one worker at a time, so each backlog has one writer. A worker that cannot finish its tasks
+writes them into the backlog and sends a wake-up to their group; every worker serves the backlog before its own tasks.
+Keys are the sequence numbers that SQS gave the tasks: what is delivered again, after a worker has died, is found there.
+
+One item more marks each member that the room does not wait for: a straggler. Its messages go through a message group of
+its own until its last one is served, so that it, too, receives them in order.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, NamedTuple, Protocol
+
+from roomcast import logs, queue
+from roomcast.rooms import Waiting
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from roomcast.fanout import Recipient
+    from roomcast.rooms import Rooms
+
+HELD = "held#"
+TASK = "task#"  # sorts after the other one: the first page holds all marks
+
+MAXIMUM_HELD = 20
+"""Stragglers of one shard, for each of which messages take a way of their own. With more, the room waits for them."""
+
+SEQUENCE_DIGITS = 39
+"""A sequence number has 128 bits."""
+
+
+class Job(NamedTuple):
+    """A queue message.
+
+    Attributes:
+        message_id: Id that SQS gave it.
+        group: Its message group; empty in a standard queue.
+        key: Its place among those of its group.
+        receives: How often it has been received, this time included.
+        task: What it holds.
+    """
+
+    message_id: str
+    group: str
+    key: str
+    receives: int
+    task: queue.Task | queue.WakeUp
+
+
+class Outcome(Protocol):
+    """What came of serving a task."""
+
+    @property
+    def stragglers(self) -> Sequence[tuple[Recipient, int]]:
+        """Recipients to be served on their own, and how many copies each may have been sent."""
+
+    @property
+    def is_stuck(self) -> bool:
+        """Whether nobody was reached, so that the task is worth a pause."""
+
+    def remaining(self) -> list[queue.Task]:
+        """Tasks for the other recipients that are left."""
+
+
+class _Entry(NamedTuple):
+    key: str
+    task: queue.Task
+    item: Waiting | None
+
+
+class Backlog:
+    """The backlog of one shard, for the time of one invocation.
+
+    Args:
+        table: The table.
+        room: Name of the room.
+        shard: Number of the partition.
+
+    Attributes:
+        to_send: Queue messages that take up what is left.
+        done: Keys of tasks that were served to the last recipient.
+    """
+
+    def __init__(self, table: Rooms, room: str, shard: int) -> None:
+        self._table = table
+        self._room = room
+        self._shard = shard
+        self._entries: list[_Entry] = []
+        self._held: dict[str, Waiting] = {}
+        self._is_whole = True
+        self._is_kept_only = False
+        self._puts: list[Waiting] = []
+        self._deletions: list[Waiting] = []
+        self.to_send: list[queue.Task | queue.WakeUp | queue.Unreadable] = []
+        self.done: set[str] = set()
+
+    def read(self, jobs: Sequence[Job], deadline: float) -> None:
+        """Read what waits, and put the group's own tasks behind it.
+
+        When one of them is delivered again, all are only kept, and a wake-up takes their place: messages that SQS goes
+        on delivering again would become dead letters, with all that waits behind a task that every worker dies of.
+
+        Args:
+            jobs: Queue messages of the group, in order.
+            deadline: Latest end, in seconds of ``time.monotonic``.
+
+        Raises:
+            aws_json.ServiceError: The table did not answer.
+        """
+        items, self._is_whole = self._table.backlog(self._room, self._shard, deadline)
+        for item in items:
+            if item.key.startswith(HELD):
+                self._held[item.key.removeprefix(HELD)] = item
+            else:
+                self._add(item)
+        waiting = {entry.key.partition(".")[0] for entry in self._entries}
+        for job in jobs:
+            if isinstance(job.task, queue.Task) and job.key not in waiting:
+                self._entries.append(_Entry(job.key, job.task, None))
+        again = [job for job in jobs if job.receives > 1]
+        self._is_kept_only = bool(again)
+        if self._entries and any(self._was_first(job) for job in again):
+            self._count_retry()
+
+    def _was_first(self, job: Job) -> bool:
+        """Whether the worker that a queue message was delivered to before began with the first task."""
+        return isinstance(job.task, queue.WakeUp) or self._entries[0].key.partition(".")[0] == job.key
+
+    def _add(self, item: Waiting) -> None:
+        try:
+            task = queue.parse(item.body)
+        except ValueError as error:
+            logs.write("ERROR", "not a task", error=str(error), room=self._room, shard=self._shard)
+            self._give_up(item.body, item)
+        else:
+            if isinstance(task, queue.Task):
+                self._entries.append(_Entry(item.key, task, item))
+
+    def _count_retry(self) -> None:
+        """Note that a worker may have died of the first task, or reached nobody."""
+        first = self._entries[0]
+        task = first.task._replace(retries=first.task.retries + 1)
+        if task.retries >= queue.MAXIMUM_RECEIVES:
+            logs.write("ERROR", "a task goes to the dead letters", room=self._room, shard=self._shard)
+            self._entries.pop(0)
+            self._give_up(task.to_json(), first.item)
+            puts = []
+        else:
+            puts = [self._waiting(first.key, task)]
+        self._puts = puts
+
+    def _give_up(self, body: str, item: Waiting | None) -> None:
+        """Send a task to the dead letters, by way of a message group of its own."""
+        self.to_send.append(queue.Unreadable(body, str(time.time_ns())))
+        if item is not None:
+            self._deletions.append(item)
+
+    def serve(
+        self,
+        serve: Callable[[queue.Task, Mapping[str, Waiting], int], Outcome],
+        may_begin: Callable[[], bool],
+    ) -> bool:
+        """Serve tasks in order for as long as time allows; false when nobody could be reached any more.
+
+        Args:
+            serve: Serves a task, but not the members given by their ids, and waits for at most so many stragglers.
+            may_begin: Whether there is time for another task.
+        """
+        while self._entries and not self._is_kept_only:
+            entry = self._entries[0]
+            # A task of the queue comes after all that waits, also after what has not been read.
+            if (entry.item is None and not self._is_whole) or not may_begin():
+                return True
+            outcome = serve(entry.task, self._held, MAXIMUM_HELD - len(self._held))
+            if outcome.is_stuck:
+                return False
+            self._entries.pop(0)
+            for recipient, copies in outcome.stragglers:
+                self._set_apart(entry.task, recipient, copies)
+            rest = outcome.remaining()
+            self._entries[:0] = [_Entry(f"{entry.key}.{number:02}", task, None) for number, task in enumerate(rest)]
+            if entry.item is not None:
+                self._deletions.append(entry.item)
+            if not rest:
+                self.done.add(entry.key)
+            # The next one is not begun when it could be taken for the one that workers die of.
+            if rest or entry.task.retries:
+                return True
+        return True
+
+    def _set_apart(self, task: queue.Task, recipient: Recipient, copies: int) -> None:
+        mark = Waiting(f"{HELD}{recipient.connection_id}", "", time.time_ns())
+        self._held[recipient.connection_id] = mark
+        self._puts = [each for each in self._puts if each.key != mark.key] + [mark]
+        self.to_send.append(task._replace(after="", recipients=[recipient], copies=copies, hold=mark.stamp))
+
+    def write(self, deadline: float, *, is_stuck: bool) -> None:
+        """Keep what was not served.
+
+        Args:
+            deadline: Latest end, in seconds of ``time.monotonic``.
+            is_stuck: Whether SQS shall deliver the group's own tasks again, after a pause.
+
+        Raises:
+            aws_json.ServiceError: The table did not answer.
+        """
+        if not is_stuck:
+            written = {each.key for each in self._puts}
+            new = [entry for entry in self._entries if entry.item is None and entry.key not in written]
+            self._puts += [self._waiting(entry.key, entry.task) for entry in new]
+        if self._puts or self._deletions:
+            self._table.change_backlog(self._room, self._shard, self._puts, self._deletions, deadline)
+        if not is_stuck and (self._entries or not self._is_whole):
+            self.to_send.append(queue.WakeUp(self._room, self._shard))
+
+    @staticmethod
+    def _waiting(key: str, task: queue.Task) -> Waiting:
+        return Waiting(key, task.to_json(), time.time_ns())
+
+
+def key_of(sequence_number: str, position: int) -> str:
+    """The key of a queue message in its backlog.
+
+    Args:
+        sequence_number: What SQS gave it, growing within the group; empty where a queue gives none.
+        position: Its place in the batch, which counts then.
+    """
+    if sequence_number:
+        return f"{TASK}{int(sequence_number):0{SEQUENCE_DIGITS}}"
+    return f"{TASK}{time.time_ns() + position:0{SEQUENCE_DIGITS}}"

@@ -1,0 +1,421 @@
+"""Queued delivery by a FIFO queue: what was acknowledged arrives, in order, whatever becomes of workers."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import random
+import time
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from roomcast import backlog, protocol, queue, rooms
+from roomcast.delivery import FanOut
+from tests.fakes import FakeConnections, FakeContext, FakeTable, handshake, message
+from tests.sqs_model import SqsModel, WorkerDiedError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+MEMBERS = [f"member-{number:02}=" for number in range(12)]
+TEXTS = [f"message {number}" for number in range(10)]
+
+
+class Stage:
+    """A room with queued delivery, whose worker takes so many recipients in each invocation."""
+
+    def __init__(self, worker: Any, sendmessage: Any, sqs: SqsModel, connections: FakeConnections) -> None:
+        self.worker = worker
+        self.sendmessage = sendmessage
+        self.sqs = sqs
+        self.connections = connections
+        self.capacity = 1_000
+        self.left = 0
+
+    def say(self, *texts: str) -> None:
+        """One message after the other."""
+        for text in texts:
+            self.sendmessage.handler(message(MEMBERS[0], {"action": "sendmessage", "data": text}), FakeContext())
+
+    def handler(self, event: Any, context: Any) -> Any:
+        """The worker, with its capacity."""
+        self.left = self.capacity
+        return self.worker.handler(event, context)
+
+    def take(self) -> bool:
+        """Whether another recipient may be taken."""
+        self.left -= 1
+        return self.left >= 0
+
+    def received(self) -> dict[str, list[str]]:
+        """What each member has received, in order; of copies, the first."""
+        return {each: list(dict.fromkeys(self.connections.received(each))) for each in MEMBERS}
+
+    def copies(self) -> int:
+        """The largest number of copies of a message that a member was sent."""
+        return max((self.connections.posts.count(each) for each in set(self.connections.posts)), default=0)
+
+
+@pytest.fixture
+def stage(load: Callable[[str], Any], connections: FakeConnections, monkeypatch: pytest.MonkeyPatch) -> Stage:
+    """A stage with twelve members in the lobby."""
+    connect = load("connect")
+    for each in MEMBERS:
+        connect.handler(handshake(each, "lobby"), FakeContext())
+    sqs = SqsModel(fifo=True)
+    worker, sendmessage = load("fanout_worker"), load("sendmessage")
+    settings = worker.SETTINGS._replace(queue_url="https://sqs.eu-west-1.amazonaws.com/1/q.fifo", queue_is_fifo=True)
+    made = queue.Queue(settings)
+    made._service = sqs  # type: ignore[assignment]
+    for module in (worker, sendmessage):
+        monkeypatch.setattr(module, "QUEUE", made)
+    monkeypatch.setattr(worker, "SETTINGS", settings)
+    stage = Stage(worker, sendmessage, sqs, connections)
+    monkeypatch.setattr(worker.Progress, "has_time", lambda _: stage.take())
+    monkeypatch.setattr(worker.Invocation, "may_begin", lambda self: self._is_first or stage.left > 0)
+    return stage
+
+
+def everybody(texts: list[str]) -> dict[str, list[str]]:
+    """What each member has received when nothing is missing."""
+    return dict.fromkeys(MEMBERS, texts)
+
+
+def backlog_of(table: FakeTable) -> list[tuple[str, str]]:
+    """Keys of what waits in the table."""
+    return [key for key in table.items if key[0].startswith("backlog#")]
+
+
+@pytest.mark.parametrize("capacity", [1, 5, 11, 12, 13, 40, 1_000])
+@pytest.mark.parametrize("batch", [1, 3, 10])
+def test_a_burst_larger_than_an_invocation_arrives_in_order_without_a_pause(
+    stage: Stage, table: FakeTable, capacity: int, batch: int
+) -> None:
+    stage.capacity = capacity
+    stage.say(*TEXTS)
+    stage.sqs.drain(stage.handler, batch)
+
+    assert stage.received() == everybody(TEXTS)
+    assert stage.copies() == 1
+    assert (stage.sqs.now, stage.sqs.receives, stage.sqs.dead_letters) == (0.0, 1, [])
+    assert backlog_of(table) == []
+
+
+def test_what_is_said_meanwhile_comes_behind_what_waits(stage: Stage, table: FakeTable) -> None:
+    stage.capacity = 7
+    texts = [f"message {number}" for number in range(60)]
+    saying = iter(texts)
+    stage.say(*itertools.islice(saying, 12))
+    while stage.sqs.invoke(stage.handler):
+        stage.say(*itertools.islice(saying, 1))
+
+    assert stage.received() == everybody(texts)
+    assert stage.copies() == 1
+    assert (stage.sqs.now, stage.sqs.receives, stage.sqs.dead_letters) == (0.0, 1, [])
+    assert backlog_of(table) == []
+
+
+def test_a_backlog_of_many_pages_keeps_the_order(
+    stage: Stage, table: FakeTable, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(rooms, "BACKLOG_PAGE_ITEMS", 4)
+    stage.capacity = 3
+    stage.say(*TEXTS)
+    stage.sqs.invoke(stage.handler)
+    stage.capacity = 1_000
+    stage.say("the last")
+    stage.sqs.drain(stage.handler)
+
+    assert stage.received() == everybody([*TEXTS, "the last"])
+    assert stage.copies() == 1
+    assert backlog_of(table) == []
+
+
+def test_two_equal_messages_both_arrive(stage: Stage) -> None:
+    stage.say("same", "same")
+    stage.sqs.drain(stage.handler)
+
+    assert stage.connections.received(MEMBERS[5]) == ["same", "same"]
+
+
+def test_the_largest_messages_fit(stage: Stage, table: FakeTable) -> None:
+    stage.capacity = 1
+    text = "\u0001" * (protocol.MAXIMUM_DATA_BYTES - 2)
+    texts = [f"{number:02}{text}" for number in range(10)]
+    stage.say(*texts)
+    written: list[int] = []
+    transact = table._transact
+
+    def measure(parameters: Mapping[str, Any]) -> dict[str, Any]:
+        written.append(len(json.dumps(parameters)))
+        written.extend(len(json.dumps(each)) // 10 for each in parameters["TransactItems"])
+        return transact(parameters)
+
+    table._transact = measure  # type: ignore[method-assign]
+    stage.sqs.invoke(stage.handler)
+    assert max(written) < 4_000_000  # what a transaction may hold; and an item a tenth of it
+    stage.capacity = 1_000
+    stage.sqs.drain(stage.handler)
+    assert stage.received() == everybody(texts)
+
+
+class TestStragglers:
+    """Members that the room does not wait for."""
+
+    def test_it_holds_up_nobody_and_gets_its_messages_in_order(self, stage: Stage, table: FakeTable) -> None:
+        slow = MEMBERS[3]
+        stage.connections.failing.add(slow)
+        stage.say(*TEXTS[:4])
+        stage.sqs.invoke(stage.handler, 3)
+        healthy = [each for each in MEMBERS if each != slow]
+        assert {each: stage.received()[each] for each in healthy} == dict.fromkeys(healthy, TEXTS[:3])
+        stage.connections.failing.clear()
+        stage.say(*TEXTS[4:])
+        stage.sqs.drain(stage.handler, 2)
+
+        assert stage.received() == everybody(TEXTS)
+        assert stage.copies() == 1
+        assert (stage.sqs.now, stage.sqs.dead_letters) == (0.0, [])
+        assert backlog_of(table) == []
+
+    def test_it_is_served_by_the_room_again_once_it_has_all(self, stage: Stage) -> None:
+        stage.connections.failing.add(MEMBERS[3])
+        stage.say("one")
+        stage.sqs.invoke(stage.handler)
+        stage.connections.failing.clear()
+        stage.sqs.drain(stage.handler)
+        puts = stage.sqs.puts
+        stage.say("two")
+        stage.sqs.drain(stage.handler)
+
+        assert stage.sqs.puts == puts + 1
+        assert stage.received()[MEMBERS[3]] == ["one", "two"]
+
+    def test_in_a_group_of_its_own_a_refusal_is_for_itself(self, stage: Stage) -> None:
+        stage.connections.failing.add(MEMBERS[3])
+        stage.say("one")
+        stage.sqs.invoke(stage.handler)
+        stage.connections.failing.clear()
+        stage.connections.refusing.add(MEMBERS[3])
+        stage.sqs.drain(stage.handler)
+
+        first, second = stage.connections.stragglers
+        assert (first.presume_alone, second.presume_alone) == (False, True)
+        assert first.patience is not None
+        assert (len(stage.sqs), stage.sqs.dead_letters, stage.sqs.receives) == (0, [], 1)
+
+    def test_what_failed_for_good_is_not_handed_over_but_told(
+        self, stage: Stage, table: FakeTable, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        stage.connections.refusing.add(MEMBERS[3])
+        stage.say(*TEXTS)
+        stage.sqs.drain(stage.handler)
+
+        assert stage.sqs.puts == len(TEXTS)
+        lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+        assert sum(line["message"] == "members are given up" for line in lines) == len(TEXTS)
+        assert sum(line.get("given_up", 0) for line in lines) == len(TEXTS)
+        assert backlog_of(table) == []
+
+    def test_who_may_have_a_copy_gets_one_more_at_most(self, stage: Stage) -> None:
+        stage.connections.silent.add(MEMBERS[3])
+        stage.say("one")
+        stage.sqs.invoke(stage.handler)
+        stage.connections.silent.clear()
+        stage.sqs.drain(stage.handler)
+
+        assert [each.copies for each in stage.connections.stragglers] == [0, 1]
+
+    def test_within_a_batch_it_is_waited_for_once(self, stage: Stage) -> None:
+        stage.connections.failing.add(MEMBERS[3])
+        stage.say(*TEXTS)
+        stage.sqs.invoke(stage.handler)
+
+        assert sum(each == (MEMBERS[4], text) for each in stage.connections.posts for text in TEXTS) == len(TEXTS)
+        patience = [each.patience for each in stage.connections.stragglers]
+        assert sum(each or 0 for each in patience[:1] + patience[2:3]) <= 1.0
+
+    def test_many_are_no_stragglers_but_the_room_waits(self, stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(backlog, "MAXIMUM_HELD", 2)
+        stage.connections.failing.update(MEMBERS[3:])
+        stage.say(*TEXTS[:2])
+        stage.sqs.invoke(stage.handler)
+        stage.connections.failing.clear()
+        stage.sqs.drain(stage.handler)
+
+        assert stage.received() == everybody(TEXTS[:2])
+        assert stage.copies() == 1
+
+
+def test_a_room_that_cannot_be_reached_is_tried_again_after_a_pause(
+    stage: Stage, table: FakeTable, capsys: pytest.CaptureFixture[str]
+) -> None:
+    stage.connections.failing.update(MEMBERS)
+    stage.say(*TEXTS[:3])
+    stage.sqs.invoke(stage.handler)
+    assert not stage.sqs.invoke(stage.handler)
+    stage.connections.failing.clear()
+    stage.sqs.drain(stage.handler)
+
+    assert stage.received() == everybody(TEXTS[:3])
+    assert backlog_of(table) == []
+    assert "given up" not in capsys.readouterr().out
+
+
+def test_a_message_that_is_given_up_is_an_error_a_metric_and_a_dead_letter(
+    stage: Stage, capsys: pytest.CaptureFixture[str]
+) -> None:
+    stage.connections.failing.update(MEMBERS)
+    stage.say("never")
+    stage.sqs.drain(stage.handler)
+
+    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert len(stage.sqs.dead_letters) == 1
+    assert sum(line["level"] == "ERROR" and line["message"] == "a task is given up" for line in lines) == 1
+    assert sum(line.get("given_up", 0) for line in lines if line["message"] == "given up") == 1
+
+
+@pytest.mark.parametrize("body", ["not a task", '{"v":99,"kind":"task"}', '{"v":1,"kind":"later"}'])
+def test_what_nobody_can_read_blocks_nobody(stage: Stage, body: str, capsys: pytest.CaptureFixture[str]) -> None:
+    stage.say("before")
+    stage.sqs.put(body, "lobby.0")
+    stage.say("after")
+    stage.sqs.invoke(stage.handler)
+    assert stage.received() == everybody(["before", "after"])
+    assert stage.sqs.now == 0
+    stage.sqs.drain(stage.handler)
+
+    assert stage.sqs.dead_letters == [body]
+    output = capsys.readouterr().out
+    assert '"a task is given up"' in output
+    assert output.count('"level":"ERROR"') >= 5
+
+
+class TestTroubleWithTableAndQueue:
+    """Whatever fails, nothing that was acknowledged is lost."""
+
+    @pytest.mark.parametrize("operation", ["Query", "TransactWriteItems"])
+    def test_a_table_that_fails(self, stage: Stage, table: FakeTable, operation: str) -> None:
+        stage.capacity = 5
+        stage.say(*TEXTS[:3])
+        table.failing.add(operation)
+        stage.sqs.invoke(stage.handler)
+        assert len(stage.sqs) >= 3
+        table.failing.clear()
+        stage.sqs.drain(stage.handler)
+
+        assert stage.received() == everybody(TEXTS[:3])
+        assert backlog_of(table) == []
+
+    def test_a_queue_that_takes_no_wake_up(self, stage: Stage, table: FakeTable) -> None:
+        stage.capacity = 5
+        stage.say(*TEXTS[:3])
+        stage.sqs.refusing = True
+        stage.sqs.invoke(stage.handler)
+        stage.sqs.refusing = False
+        stage.sqs.drain(stage.handler)
+
+        assert stage.received() == everybody(TEXTS[:3])
+        assert stage.copies() == 1
+        assert backlog_of(table) == []
+
+    def test_a_queue_that_takes_no_straggler(self, stage: Stage) -> None:
+        stage.connections.failing.add(MEMBERS[3])
+        stage.say("one")
+        stage.sqs.refusing = True
+        stage.sqs.invoke(stage.handler)
+        stage.sqs.refusing = False
+        stage.connections.failing.clear()
+        stage.sqs.drain(stage.handler)
+
+        assert stage.received() == everybody(["one"])
+
+    @pytest.mark.parametrize("seed", range(40))
+    def test_workers_that_die_at_any_point(
+        self, stage: Stage, table: FakeTable, seed: int, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        drawn = random.Random(seed)  # noqa: S311 - the same in every run
+        deaths = 3
+        stage.capacity = drawn.choice([3, 8, 20, 50])
+
+        def mortal(call: Callable[..., Any]) -> Callable[..., Any]:
+            def act(*arguments: Any) -> Any:
+                nonlocal deaths
+                dies = deaths > 0 and drawn.random() < 0.1
+                deaths -= dies
+                if dies and drawn.random() < 0.5:
+                    raise WorkerDiedError
+                answer = call(*arguments)
+                if dies:
+                    raise WorkerDiedError
+                return answer
+
+            return act
+
+        stage.say(*TEXTS)
+        monkeypatch.setattr(table, "call", mortal(table.call))
+        monkeypatch.setattr(stage.sqs, "call", mortal(stage.sqs.call))
+        if drawn.random() < 0.5:
+            stage.connections.failing.add(drawn.choice(MEMBERS))
+        for _ in range(drawn.randrange(4)):
+            stage.sqs.invoke(stage.handler, drawn.choice([1, 4, 10]))
+        stage.connections.failing.clear()
+        stage.sqs.drain(stage.handler, drawn.choice([1, 4, 10]))
+
+        assert stage.received() == everybody(TEXTS)
+        assert stage.copies() <= 1 + stage.sqs.died
+        assert (stage.sqs.dead_letters, backlog_of(table)) == ([], [])
+
+    def test_a_task_that_kills_every_worker_is_given_up_and_the_others_arrive(
+        self, stage: Stage, table: FakeTable, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        deliver = stage.connections.deliver
+
+        def kill(recipients: Iterator[Any], data: bytes, **options: Any) -> Any:
+            report = deliver(recipients, data, **options)
+            if data == b"deadly":
+                raise WorkerDiedError
+            return report
+
+        monkeypatch.setattr(stage.connections, "deliver", kill)
+        stage.say("before", "deadly", "after", "later")
+        stage.sqs.drain(stage.handler)
+
+        healthy = {each: [text for text in texts if text != "deadly"] for each, texts in stage.received().items()}
+        assert healthy == everybody(["before", "after", "later"])
+        assert [text for _, text in stage.connections.posts].count("deadly") <= 6 * len(MEMBERS)
+        assert [queue.parse(body).fan_out.data for body in stage.sqs.dead_letters] == ["deadly"]  # type: ignore[union-attr]
+        assert '"a task is given up"' in capsys.readouterr().out
+        assert backlog_of(table) == []
+
+
+def test_records_without_a_sequence_number_keep_the_order_of_the_batch(stage: Stage) -> None:
+    stage.capacity = 5
+    tasks = [queue.Task(FanOut("lobby", "a", text, "r"), 0) for text in TEXTS[:3]]
+    records = [
+        {"messageId": f"m-{number}", "body": task.to_json(), "attributes": {"MessageGroupId": "lobby.0"}}
+        for number, task in enumerate(tasks)
+    ]
+    assert stage.handler({"Records": records}, FakeContext()) == {"batchItemFailures": []}
+    stage.sqs.drain(stage.handler)
+
+    assert stage.received() == everybody(TEXTS[:3])
+
+
+def test_keys_sort_as_sequence_numbers_do() -> None:
+    numbers = [0, 9, 10, 2**64, 18_849_496_460_467_696_128, 2**128 - 1]
+    keys = [backlog.key_of(str(number), 0) for number in numbers]
+
+    assert keys == sorted(keys)
+    assert all(key > backlog.HELD for key in keys)
+    assert backlog.key_of("", 0) < backlog.key_of("", 1_000_000_000) < backlog.key_of(str(10**19), 0)
+
+
+def test_what_waits_expires_when_nobody_is_left_to_serve(stage: Stage, table: FakeTable) -> None:
+    stage.capacity = 1
+    stage.say("one")
+    stage.sqs.invoke(stage.handler)
+
+    [key] = backlog_of(table)
+    left = int(table.items[key]["expires_at"]["N"]) - time.time()
+    assert rooms.CONNECTION_LIFETIME_SECONDS < left < rooms.CONNECTION_LIFETIME_SECONDS + 3_600
