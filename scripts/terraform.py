@@ -30,6 +30,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 import urllib.request
 from concurrent.futures import ThreadPoolExecutor
@@ -361,6 +362,8 @@ class Workspace:
 
 
 _running: set[subprocess.Popen[str]] = set()
+_interrupted = threading.Event()
+"""Set once a check is interrupted: a Terraform that a thread starts just then is killed too."""
 
 
 def _follow(
@@ -382,6 +385,8 @@ def _follow(
     ) as process:
         assert process.stdout is not None
         _running.add(process)
+        if _interrupted.is_set():
+            _kill(process)
         try:
             for line in process.stdout:
                 lines.append(line)
@@ -438,6 +443,7 @@ def check(directories: Sequence[Path]) -> bool:
         Whether all is well.
     """
     executable()
+    _interrupted.clear()
     passed = failed = 0
     GENERATED.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=GENERATED, prefix="check-") as scratch:
@@ -450,6 +456,7 @@ def check(directories: Sequence[Path]) -> bool:
                 failed += result.failed
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
+            _interrupted.set()
             for process in [*_running]:  # tests with mocked providers: nothing has to be finished
                 _kill(process)
             raise
