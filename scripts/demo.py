@@ -1,7 +1,8 @@
 """The main job, to watch: build, start an emulator, apply, connect clients, send, clean up, tear down.
 
-``python -m scripts.demo`` exits with 0 only if every message reached every member of its room once and nobody else, no
-item was left in the table, and nothing was left running; with 2 if it could not be shown at all.
+``python -m scripts.demo`` exits with 0 only if every message reached every member of its room once and nobody else, in
+time and as it was sent, each sender had one true receipt, no item was left in the table, and nothing was left running;
+with 2 if it could not be shown at all.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ import time
 from collections import Counter
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 from rich import box
@@ -36,6 +37,7 @@ from websockets.exceptions import WebSocketException
 from integration_tests.harness.client import Client
 from integration_tests.harness.crowd import settle
 from integration_tests.harness.deadlines import scaled
+from integration_tests.harness.ledger import PROBE
 from integration_tests.harness.table import ConnectionsTable
 from integration_tests.targets import emulator
 from integration_tests.targets.interface import TargetError
@@ -56,8 +58,14 @@ SPEAKERS = 2
 MESSAGES_PER_SPEAKER = 10
 HELLO = "hello world"
 PATIENCE_SECONDS = 30
+LATE_SECONDS = 15
+"""A delivery that takes longer is late; one machine, maybe a busy one, stands for all of AWS here."""
+ITEMS_PER_CLIENT = 2
+"""In the table: one of the connection and one of its membership."""
 TITLE_WIDTH = 40
 WIDEST_TABLE = 120
+LOOK_EVERY = 0.05
+"""Seconds between two looks for what has not arrived."""
 
 UNUSABLE = 2
 
@@ -135,6 +143,8 @@ class Room:
         members: Connected clients.
         received: What each member received, in the order of ``members``.
         sent_at: When each text was sent, in seconds of ``time.monotonic()``.
+        ids: The ``id`` of each text.
+        answers: What each member was answered, in the order of ``members``: receipts and errors, as JSON objects.
         arrived: Messages received so far by all members together.
     """
 
@@ -142,14 +152,20 @@ class Room:
     members: list[Client] = field(default_factory=list)
     received: list[list[Message]] = field(default_factory=list)
     sent_at: dict[str, float] = field(default_factory=dict)
+    ids: dict[str, str] = field(default_factory=dict)
+    answers: list[list[dict[str, Any]]] = field(default_factory=list)
     arrived: int = 0
     _told: dict[str, asyncio.Event] = field(default_factory=dict)
 
     async def join(self, url: str) -> None:
         """Connect one more member."""
         messages: list[Message] = []
+        answers: list[dict[str, Any]] = []
 
         def take(message: Message) -> None:
+            if answer := answer_of(message.text):
+                answers.append(answer)
+                return
             messages.append(message)
             self.arrived += 1
             if told := self._told.get(message.text):
@@ -158,20 +174,24 @@ class Room:
         client = await Client.connect(url, self.name, on_message=take)
         self.members.append(client)
         self.received.append(messages)
+        self.answers.append(answers)
 
-    async def say(self, sender: Client, text: str) -> None:
+    async def say(self, speaker: int, text: str) -> None:
         """Let a member say something, and wait, not for ever, until the first member has received it."""
         self._told[text] = asyncio.Event()
+        self.ids[text] = f"{speaker}-{len(self.sent_at)}"
         self.sent_at[text] = time.monotonic()
-        await sender.say(text)
+        await self.members[speaker].say(text, id=self.ids[text])
         with suppress(TimeoutError):
             await asyncio.wait_for(self._told[text].wait(), scaled(PATIENCE_SECONDS))
 
     async def everything(self) -> None:
-        """Wait, not for ever, until as many messages have arrived as must."""
+        """Wait, not for ever, until all messages have arrived that must, and their receipts."""
         deadline = time.monotonic() + scaled(PATIENCE_SECONDS)
-        while self.arrived < self.due and time.monotonic() < deadline:
-            await settle(self.members)
+        while (self.lost or self.wrong_answers) and time.monotonic() < deadline:
+            await settle(member for member in self.members if member.is_open)
+            await asyncio.sleep(LOOK_EVERY)
+        await settle(member for member in self.members if member.is_open)
 
     @property
     def due(self) -> int:
@@ -194,9 +214,31 @@ class Room:
         return sum(count for texts in self._texts() for text, count in texts.items() if text not in self.sent_at)
 
     @property
+    def late(self) -> int:
+        """Deliveries that took too long."""
+        return sum(each > 1000 * scaled(LATE_SECONDS) for each in self.milliseconds())
+
+    @property
+    def wrong_answers(self) -> int:
+        """Receipts that did not come or are not true, and answers that should not have come."""
+        due: list[list[str]] = [[] for _ in self.members]
+        for message_id in self.ids.values():
+            receipt = {"id": message_id, "delivered": len(self.members), "gone": 0, "failed": 0}
+            due[int(message_id.partition("-")[0])].append(json.dumps({"receipt": receipt}, sort_keys=True))
+        came = [[json.dumps(answer, sort_keys=True) for answer in answers] for answers in self.answers]
+        return sum(
+            ((Counter(a) - Counter(b)) + (Counter(b) - Counter(a))).total() for a, b in zip(due, came, strict=True)
+        )
+
+    @property
+    def broken(self) -> int:
+        """Connections that ended although nobody closed them; asked before anybody does."""
+        return sum(not member.is_open for member in self.members)
+
+    @property
     def faults(self) -> int:
-        """Everything that should not have been."""
-        return self.lost + self.repeated + self.leaked
+        """Everything that should not have been, apart from broken connections."""
+        return self.lost + self.repeated + self.leaked + self.late + self.wrong_answers
 
     def milliseconds(self) -> list[float]:
         """Return how long each delivery took, shortest first."""
@@ -206,6 +248,17 @@ class Room:
     def _texts(self) -> Iterator[Counter[str]]:
         for messages in self.received:
             yield Counter(message.text for message in messages)
+
+
+def answer_of(text: str) -> dict[str, Any]:
+    """Return a receipt or an error of the handlers or of API Gateway; an empty object if a text is something else."""
+    if not text.startswith("{"):
+        return {}
+    try:
+        answer: dict[str, Any] = json.loads(text)
+    except ValueError:
+        return {}
+    return answer if answer.keys() & {"receipt", "error", "connectionId"} else {}
 
 
 def can_print(text: str, encoding: str) -> bool:
@@ -269,11 +322,17 @@ async def perform(stage: Stage, target: Local) -> int:
     stage.say(f"\n[bold]{url}[/]\n")
     rooms = await connect(stage, url)
     await greet(stage, rooms)
-    await converse(stage, rooms)
+    if any(room.faults for room in rooms):
+        stage.say(f"{stage.wrong} Not even one message arrived as it should, so nobody says anything more.")
+    else:
+        await converse(stage, rooms)
+    broken = sum(room.broken for room in rooms)
+    if broken:
+        stage.say(f"{stage.wrong} {broken} connections ended although nobody had closed them.")
     left = await disconnect(stage, rooms, table)
     stage.say()
     stage.show(report(rooms, lines=can_print("─", stage.console.encoding)))
-    return left + sum(room.faults for room in rooms)
+    return broken + left + sum(room.faults for room in rooms)
 
 
 async def connect(stage: Stage, url: str) -> list[Room]:
@@ -296,10 +355,10 @@ async def greet(stage: Stage, rooms: Sequence[Room]) -> None:
     """Do what a person with wscat does, and show what each room hears of it."""
     lobby = rooms[0]
     with stage.step("Say hello in the lobby") as step:
-        await lobby.say(lobby.members[0], HELLO)
+        await lobby.say(0, HELLO)
         await lobby.everything()
-        await settle(client for room in rooms for client in room.members)
-        step.detail = json.dumps({"action": "sendmessage", "data": HELLO})
+        await settle(client for room in rooms for client in room.members if client.is_open)
+        step.detail = json.dumps({"action": "sendmessage", "data": HELLO, "id": lobby.ids[HELLO]})
     for room in rooms:
         times = [messages[0].received_at - lobby.sent_at[HELLO] for messages in room.received if messages]
         share = f"{len(times)} of {len(room.members)} members"
@@ -324,7 +383,7 @@ async def converse(stage: Stage, rooms: Sequence[Room]) -> None:
 async def speak(room: Room, speaker: int) -> None:
     """Let one member say its messages."""
     for number in range(MESSAGES_PER_SPEAKER):
-        await room.say(room.members[speaker], f"{room.name}: message {number} of speaker {speaker}")
+        await room.say(speaker, f"{room.name}: message {number} of speaker {speaker}{PROBE}")
 
 
 async def watch(step: Step, rooms: Sequence[Room], before: int) -> None:
@@ -335,9 +394,10 @@ async def watch(step: Step, rooms: Sequence[Room], before: int) -> None:
 
 
 async def disconnect(stage: Stage, rooms: Sequence[Room], table: ConnectionsTable) -> int:
-    """Let everybody go, half of them without a goodbye; return how many items are left in the table."""
+    """Let everybody go, half of them without a goodbye; return how many items are left in the table, or lacked."""
     clients = [client for room in rooms for client in room.members]
     items = await table.size()
+    lacking = max(0, ITEMS_PER_CLIENT * len(clients) - items)
     with stage.step(f"Close half, cut half of {len(clients)} sockets", items) as step:
         await asyncio.gather(*(leave(client, number) for number, client in enumerate(clients)))
         gone_at = time.monotonic()
@@ -346,7 +406,9 @@ async def disconnect(stage: Stage, rooms: Sequence[Room], table: ConnectionsTabl
             await asyncio.sleep(0.05)
         seconds = time.monotonic() - gone_at
         step.detail = f"{items} items in the table, {left} of them {seconds:.1f} s later"
-    return left
+    if lacking:
+        stage.say(f"{stage.wrong} {lacking} items of connected clients were not in the table.")
+    return left + lacking
 
 
 async def leave(client: Client, number: int) -> None:
@@ -360,14 +422,27 @@ def report(rooms: Sequence[Room], *, lines: bool = True) -> Table:
     head = box.SIMPLE_HEAD if lines else None
     table = Table(title=title, title_justify="left", box=head, collapse_padding=True, pad_edge=False)
     table.add_column("room", no_wrap=True)
-    for heading in ("members", "messages", "deliveries", "lost", "twice", "leaked", "median", "99 %", "max"):
+    for heading in (
+        "members",
+        "messages",
+        "deliveries",
+        "lost",
+        "twice",
+        "leaked",
+        "late",
+        "answers",
+        "median",
+        "99 %",
+        "max",
+    ):
         table.add_column(heading, justify="right", no_wrap=True)
     for room in rooms:
         times = room.milliseconds() or [0.0]
-        late = statistics.quantiles(times, n=100)[98] if len(times) > 1 else times[0]
+        slow = statistics.quantiles(times, n=100)[98] if len(times) > 1 else times[0]
         counts = [str(len(room.members)), str(len(room.sent_at)), f"{room.due:,}"]
-        faults = [f"[red]{number}[/]" if number else "0" for number in (room.lost, room.repeated, room.leaked)]
-        speeds = [f"{value:.0f}" for value in (statistics.median(times), late, times[-1])]
+        found = (room.lost, room.repeated, room.leaked, room.late, room.wrong_answers)
+        faults = [f"[red]{number}[/]" if number else "0" for number in found]
+        speeds = [f"{value:.0f}" for value in (statistics.median(times), slow, times[-1])]
         table.add_row(room.name, *counts, *faults, *speeds)
     return table
 
@@ -390,12 +465,11 @@ def show(stage: Stage) -> int:
     left = leftovers(target)
     seconds = time.monotonic() - started
     if faults or left:
-        stage.say(
-            f"\n{stage.wrong} {faults} deliveries or items were wrong; left behind: {', '.join(left) or 'nothing'}"
-        )
+        stage.say(f"\n{stage.wrong} {faults} deliveries, answers, connections or items were wrong.")
+        stage.say(f"left behind: {', '.join(left) or 'nothing'}")
         stage.say(escape(target.failure_report()))
         return 1
-    verdict = "Every message reached every member of its room once and nobody else; nothing is left."
+    verdict = "Every message reached every member of its room once and nobody else, with a receipt; nothing is left."
     stage.say(f"\n{stage.right} {verdict} ({seconds:.0f} s)")
     return 0
 
@@ -406,8 +480,8 @@ def main() -> int:
     stage = Stage()
     try:
         return show(stage)
-    except (BuildError, TargetError, TerraformError, BotoCoreError, ClientError, WebSocketException) as error:
-        stage.say(f"{stage.wrong} {escape(str(error))}")
+    except (BuildError, TargetError, TerraformError, OSError, BotoCoreError, ClientError, WebSocketException) as error:
+        stage.say(f"{stage.wrong} {escape(str(error) or type(error).__name__)}")
         return UNUSABLE
     except KeyboardInterrupt:
         return command.interrupted("demo")

@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from integration_tests.load import bench
 from integration_tests.load.__main__ import main
+from integration_tests.load.tests.miniatures import miniature
 from integration_tests.load.tests.stages import running_stage
 
 if TYPE_CHECKING:
@@ -49,3 +51,63 @@ def test_lost_messages_are_in_the_result_and_in_the_exit_status(tmp_path: Path) 
     assert status == 1
     assert (room["lost"], room["unsent"], room["messages"]) == (5, 1, 0)
     assert (room["cold_ms"], room["last_ms"], room["deliveries_per_second"]) == (None, None, None)
+
+
+@pytest.mark.parametrize(
+    ("stage", "wrong"),
+    [
+        ("mute", {"unanswered", "lost", "unsent"}),
+        ("error", {"failed", "lost", "unsent"}),
+        ("internal-server-error", {"failed", "lost", "unsent"}),
+        ("half", {"unanswered", "lost", "unsent"}),
+        ("no-receipt", {"unanswered", "unsent"}),
+        ("echo", {"lost", "unsent"}),
+        ("cut", {"altered"}),
+        ("duplicate", {"duplicated"}),
+        ("wrong-receipt", {"receipts_wrong"}),
+        ("receipt-of-failures", {"failed"}),
+        ("second-receipt", {"receipts_repeated"}),
+        ("unknown-receipt", {"receipts_unknown"}),
+        ("error-besides", {"unexpected"}),
+        ("healthy", set()),
+    ],
+)
+def test_benchmark_of_a_stage_says_what_was_wrong_with_it(
+    stage: str, wrong: set[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "result.json"
+
+    with miniature(stage) as url:
+        status = run(url, file, "--sizes", "4", "--messages", "7", "--patience", "2" if "unsent" in wrong else "30")
+
+    [room] = json.loads(file.read_text())["rooms"]
+    printed = capsys.readouterr().out
+    assert {name for name in bench.WRONG if room[name]} == wrong, printed
+    assert status == bool(wrong)
+    assert all(f"{room[name]} {name.replace('_', ' ')}" in printed for name in wrong)
+
+
+def test_receipts_that_do_not_come_are_not_called_messages_that_do_not_come(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "result.json"
+
+    with miniature("no-receipt") as url:
+        assert run(url, file, "--sizes", "4", "--messages", "3", "--patience", "1") == 1
+
+    [room] = json.loads(file.read_text())["rooms"]
+    assert (room["lost"], room["unanswered"], room["unsent"]) == (0, 1, 3)
+    assert "no receipt and no error came" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(("stage", "sentence"), [("refuse", "HTTP 403"), ("hang", "timed out")])
+def test_benchmark_of_a_stage_that_lets_nobody_in_ends_in_a_sentence(
+    stage: str, sentence: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with miniature(stage) as url:
+        status = run(url, tmp_path / "result.json", "--sizes", "4", "--patience", "1")
+
+    error = capsys.readouterr().err
+    assert status == 2
+    assert sentence in error
+    assert len(error.splitlines()) == 1
