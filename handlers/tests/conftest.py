@@ -7,6 +7,7 @@ import os
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from hypothesis import HealthCheck, settings
 from roomcast.delivery import Delivery
 from tests.fakes import PLANTED, FakeConnections, FakeTable
 
@@ -21,6 +22,10 @@ os.environ.update(
     ROOMCAST_TABLE_NAME="connections",
     ROOMCAST_MANAGEMENT_ENDPOINT="https://abcde12345.execute-api.eu-west-1.amazonaws.com/live",
 )
+
+# How long an example takes says something about the machine, which may be busy with something else.
+settings.register_profile("roomcast", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("roomcast")
 
 
 @pytest.hookimpl(wrapper=True)

@@ -13,7 +13,7 @@ import botocore.auth
 import pytest
 import trustme
 from botocore.credentials import Credentials
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from roomcast import aws_http
 from roomcast.aws_http import Client, Endpoint, Response, TransportError, backoff_seconds
@@ -371,7 +371,6 @@ def test_what_is_no_base_url_is_refused(url: str) -> None:
         Endpoint(url)
 
 
-@settings(deadline=None)
 @given(attempt=st.integers(1, 10_000), share=st.floats(0, 1, exclude_max=True))
 def test_a_pause_is_drawn_from_a_range_that_doubles_up_to_its_cap(attempt: int, share: float) -> None:
     pause = backoff_seconds(attempt, base=0.05, cap=1.0, random=lambda: share)

@@ -1135,9 +1135,8 @@ BEHAVIOURS = {
 
 @settings(
     max_examples=60,
-    deadline=None,
     # The patched pauses and the trusted authority may well stay for all examples.
-    suppress_health_check=[HealthCheck.function_scoped_fixture],
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 @given(
     behaviours=st.lists(st.sampled_from(sorted(BEHAVIOURS)), max_size=25),

@@ -176,7 +176,7 @@ lines = st.lists(
 )
 
 
-@settings(deadline=None, max_examples=500)
+@settings(max_examples=500)
 @given(lines=lines, rest=st.just(b"") | st.sampled_from([b"a", b"0\r\n\r\n", USUAL]))
 def test_the_quick_look_never_contradicts_the_parser(lines: list[bytes], rest: bytes) -> None:
     data = b"\r\n".join([b"HTTP/1.1 200 OK", *lines]) + b"\r\n\r\n" + rest
@@ -187,7 +187,6 @@ def test_the_quick_look_never_contradicts_the_parser(lines: list[bytes], rest: b
     assert (answer.status, answer.body, answer.keep_alive) == (200, b"", True)
 
 
-@settings(deadline=None)
 @given(
     st.lists(
         st.sampled_from(

@@ -9,7 +9,7 @@ from unittest import mock
 import botocore.auth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials as BotocoreCredentials
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from roomcast.signing import Credentials, SignedRequests, Signer, quote
 
@@ -45,7 +45,6 @@ def botocore_authorization(  # noqa: PLR0917 - a request has that many parts
     return authorization
 
 
-@settings(deadline=None)
 @given(
     connection_id=ids,
     body=st.binary(max_size=100),
@@ -72,7 +71,6 @@ def test_a_post_is_signed_as_botocore_signs_it(
     )
 
 
-@settings(deadline=None)
 @given(target=header_values, content_type=header_values, region=st.sampled_from(["us-gov-west-1", "cn-north-1"]))
 def test_further_headers_are_signed_as_botocore_signs_them(target: str, content_type: str, region: str) -> None:
     extra = {"x-amz-target": target, "content-type": content_type}
