@@ -191,6 +191,25 @@ def test_the_dead_hold_up_the_sender_for_a_few_seconds_at_most(
     assert 0.5 < given[0] < 5
 
 
+@pytest.mark.parametrize(("full_for", "is_served"), [(0.7, True), (1_000.0, False)])
+def test_a_client_that_does_not_read_for_a_moment_is_waited_for_and_no_longer_than_a_sender_waits(
+    engine: Callable[[HostileServer], Engine], full_for: float, *, is_served: bool
+) -> None:
+    first: list[float] = []
+
+    def script(request: Request) -> Any:
+        first.append(time.monotonic())
+        is_full = request.connection_id == "slow=" and time.monotonic() - first[0] < full_for
+        return say(429 if is_full else 200)
+
+    others = [Recipient(f"member-{number}=", CONNECTED_AT) for number in range(20)]
+    with HostileServer(script) as server:
+        report = deliver(engine(server), *others, Recipient("slow=", CONNECTED_AT))
+    assert report.delivered == len(others) + is_served
+    # Some 3 s on average; a sender hears of the others when its last member is given up.
+    assert report.duration_ms < 9_500
+
+
 @pytest.mark.parametrize(("idle", "connections"), [(60.0, 1), (NAT_FORGETS_AFTER - 10, 2)])
 class TestIdleConnections:
     """Connections between invocations: kept for a minute at least, and never trusted when a NAT has forgotten them."""

@@ -20,7 +20,7 @@ import trustme
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from roomcast import aws_http, fanout
-from roomcast.aws_http import IDLE_LIMIT_SECONDS
+from roomcast.aws_http import IDLE_LIMIT_SECONDS, Endpoint
 from roomcast.fanout import DeliveryInterruptedError, Engine, Recipient, Report
 from tests.hostile_server import (
     HANG_UP,
@@ -43,7 +43,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
     from pathlib import Path
 
-    from roomcast.aws_http import Endpoint, Response
+    from roomcast.aws_http import Response
 
     Connect = Callable[..., Engine]
 
@@ -698,6 +698,25 @@ class TestConnections:
         # The optimum, the square root of 40 * 0.5 s / 0.001 s, is more than there are recipients.
         assert 10 < report.connections_opened <= 40
         assert report.duration_ms < 40 * seconds * 1000 / 3
+
+    def test_no_more_are_opened_than_pay(self) -> None:
+        lines = fanout._Lines(Endpoint("http://localhost/live"), 250)
+        fan_out = fanout._FanOut(
+            lines,
+            fanout._Bucket(0),
+            mock.Mock(),
+            b"hello",
+            members(200),
+            time.monotonic() + PATIENCE_SECONDS,
+            fanout._Outcomes(None, None, fanout.NO_STRAGGLERS),
+            fanout.NO_STRAGGLERS,
+        )
+        fan_out._pull()
+        lines.latency = lines.mean_latency = 0.05
+        while fan_out._opening_pays(time.monotonic()):
+            lines.all.add(mock.Mock())
+        # The optimum is the square root of 200 * 0.05 s / 0.001 s.
+        assert 90 <= len(lines.all) <= 110
 
     def test_however_busy_the_server_was_there_is_one(
         self, tls: ssl.SSLContext, connect: Connect, monkeypatch: pytest.MonkeyPatch
