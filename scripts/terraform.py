@@ -457,8 +457,10 @@ def check(directories: Sequence[Path]) -> bool:
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
             _interrupted.set()
-            for process in [*_running]:  # tests with mocked providers: nothing has to be finished
-                _kill(process)
+            while _running:  # tests with mocked providers: nothing has to be finished
+                for process in [*_running]:
+                    _kill(process)
+                time.sleep(0.05)
             raise
         finally:
             pool.shutdown()
