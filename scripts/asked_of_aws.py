@@ -16,7 +16,7 @@ import base64
 import hashlib
 import json
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -604,13 +604,27 @@ def standard_queue() -> Table:
     }
 
 
-def _with_defaults(all_functions: Mapping[str, Function]) -> Table:
+def keys_without_queue() -> Table:
+    """Return the table of the run ``keys_without_queue``: keys and a boundary are set and nothing else."""
+    return {
+        **_with_defaults(
+            functions("live", SHARED_BY_DEFAULT, {}, TABLE_KEY),
+            replace(BY_DEFAULT, log_key=LOG_KEY, boundary=BOUNDARY),
+            table_key=TABLE_KEY,
+        ),
+        **remembered("false", "0000001", "0000001"),
+    }
+
+
+def _with_defaults(
+    all_functions: Mapping[str, Function], everywhere: Everywhere = BY_DEFAULT, table_key: str | None = None
+) -> Table:
     table = {
         **objects_of_backend(all_functions),
-        **outputs(all_functions, BY_DEFAULT, SHARED_BY_DEFAULT, access_log=None),
-        **members("roomcast-connections", {}, protected=False, restorable=True, key=None),
+        **outputs(all_functions, everywhere, SHARED_BY_DEFAULT, access_log=None),
+        **members("roomcast-connections", {}, protected=False, restorable=True, key=table_key),
         **objects_of_api(
-            BY_DEFAULT,
+            everywhere,
             {
                 key: (f"mocked-{key.removeprefix('$')}", 29000, 1000, 2000)
                 for key in ("$connect", "$default", "$disconnect", "sendmessage", "whoami")
@@ -620,13 +634,14 @@ def _with_defaults(all_functions: Mapping[str, Function]) -> Table:
         ),
     }
     for handler, function in all_functions.items():
-        table |= objects_of_function(handler, function, BY_DEFAULT)
+        table |= objects_of_function(handler, function, everywhere)
     return table
 
 
 TABLES = {
     "everything_on": everything_on,
     "everything_off": everything_off,
+    "keys_without_queue": keys_without_queue,
     "standard_queue": standard_queue,
 }
 

@@ -62,6 +62,16 @@ run "everything_off" {
   state_key = "everything_off"
 }
 
+run "keys_without_queue" {
+  state_key = "keys_without_queue"
+
+  variables {
+    log_kms_key_arn          = "arn:aws-cn:kms:cn-north-1:111122223333:key/logs"
+    permissions_boundary_arn = "arn:aws-cn:iam::111122223333:policy/boundary"
+    table_kms_key_arn        = "arn:aws-cn:kms:cn-north-1:111122223333:key/table"
+  }
+}
+
 # A stack of its own, since the queue's kind may not change under a running one.
 run "standard_queue" {
   state_key = "standard_queue"
