@@ -2,11 +2,21 @@
 
 from __future__ import annotations
 
-from integration_tests.mutants.catalogue import constants, delivery, handlers, harness, lines, scripts, terraform
+from integration_tests.mutants.catalogue import (
+    constants,
+    delivery,
+    handlers,
+    harness,
+    lines,
+    scripts,
+    terraform,
+    worker,
+)
 
 PARTS = {
     "handlers": handlers.MUTANTS,
     "delivery": delivery.MUTANTS,
+    "worker": worker.MUTANTS,
     "constants": constants.MUTANTS,
     "settings and lines": lines.MUTANTS,
     "terraform": terraform.MUTANTS,

@@ -1,0 +1,74 @@
+"""The worker of queued delivery broken on purpose."""
+
+from __future__ import annotations
+
+from integration_tests.mutants.mutant import Edit, Mutant
+
+BACKLOG = "handlers/roomcast/backlog.py"
+WORKER = "handlers/fanout_worker.py"
+FIFO_TESTS = "handlers/tests/test_fanout_fifo.py"
+WORKER_TESTS = "handlers/tests/test_fanout_worker.py"
+
+MUTANTS = (
+    Mutant(
+        "serves new messages before those that wait",
+        (Edit(BACKLOG, "if (entry.item is None and not self._is_whole) or not may_begin():", "if not may_begin():"),),
+        units=(f"{FIFO_TESTS}::test_a_backlog_of_many_pages_keeps_the_order",),
+    ),
+    Mutant(
+        "wakes nobody up for what waits",
+        (
+            Edit(
+                BACKLOG,
+                "            self.to_send.append(queue.WakeUp(self._room, self._shard))\n",
+                "            pass\n",
+            ),
+        ),
+        units=(f"{FIFO_TESTS}::test_a_burst_larger_than_an_invocation_arrives_in_order_without_a_pause",),
+    ),
+    Mutant(
+        "gives up no task that workers die of",
+        (Edit(BACKLOG, "if task.retries >= queue.MAXIMUM_RECEIVES:", "if False:"),),
+        units=(f"{FIFO_TESTS}::test_a_task_that_kills_every_worker_is_given_up_and_the_others_arrive",),
+    ),
+    Mutant(
+        "sends a straggler its messages on two ways",
+        (Edit(BACKLOG, "        self._puts = [each for each in self._puts if each.key != mark.key] + [mark]\n", ""),),
+        units=(f"{FIFO_TESTS}::TestStragglers::test_it_holds_up_nobody_and_gets_its_messages_in_order",),
+    ),
+    Mutant(
+        "sorts what waits as texts of different lengths",
+        (Edit(BACKLOG, "{int(sequence_number):0{SEQUENCE_DIGITS}}", "{int(sequence_number)}"),),
+        units=(f"{FIFO_TESTS}::test_keys_sort_as_sequence_numbers_do",),
+    ),
+    Mutant(
+        "waits for every straggler anew",
+        (Edit(WORKER, "            self._patience /= 2\n", "            pass\n"),),
+        units=(f"{WORKER_TESTS}::test_stragglers_of_many_tasks_are_waited_for_less_than_a_second",),
+    ),
+    Mutant(
+        "does not tell that a message is given up",
+        (
+            Edit(
+                WORKER, '        logs.write_metrics("given up", {"given_up": recipients}, message_id=message_id)\n', ""
+            ),
+        ),
+        units=(f"{FIFO_TESTS}::test_a_message_that_is_given_up_is_an_error_a_metric_and_a_dead_letter",),
+    ),
+    Mutant(
+        "deletes dead members before the living have been served",
+        (
+            Edit(
+                WORKER,
+                "        self._gone.append((task.fan_out, gone))\n",
+                "        DELIVERY.prune(task.fan_out, gone, self.deadline)\n",
+            ),
+        ),
+        units=(f"{WORKER_TESTS}::test_pruning_waits_until_the_last_task_is_served",),
+    ),
+    Mutant(
+        "lets one straggler hold up the room",
+        (Edit(WORKER, "STRAGGLER_SECONDS = 0.5", "STRAGGLER_SECONDS = 20.0"),),
+        units=(f"{WORKER_TESTS}::test_stragglers_of_many_tasks_are_waited_for_less_than_a_second",),
+    ),
+)
