@@ -29,7 +29,9 @@ MUTANTS = (
     Mutant(
         "gives up no task that workers die of",
         (Edit(BACKLOG, "if task.retries >= queue.MAXIMUM_RECEIVES:", "if False:"),),
-        units=(f"{FIFO_TESTS}::test_a_task_that_kills_every_worker_is_given_up_and_the_others_arrive",),
+        units=(
+            f"{FIFO_TESTS}::TestTroubleWithTableAndQueue::test_a_task_that_kills_every_worker_is_given_up_and_the_others_arrive",
+        ),
     ),
     Mutant(
         "sends a straggler its messages on two ways",
