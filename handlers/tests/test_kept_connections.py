@@ -291,7 +291,7 @@ class TestDescriptors:
                 for _ in range(3):
                     call_and_close(server)
             wait_until(lambda: not server._sockets)
-            assert descriptors() == before
+            wait_until(lambda: descriptors() == before)
 
     @pytest.mark.parametrize("encrypted", [False, True])
     def test_a_closed_engine_leaves_none_whatever_happened(self, tls: ssl.SSLContext, *, encrypted: bool) -> None:
@@ -306,7 +306,7 @@ class TestDescriptors:
                 deliver(engine, 50, seconds=0.5)
                 engine.close()
                 wait_until(lambda: not server._sockets)
-                assert descriptors() == before
+                wait_until(lambda: descriptors() == before)
 
     @pytest.mark.usefixtures("tls")
     def test_what_fails_while_connecting_leaves_none(self, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -328,7 +328,7 @@ class TestDescriptors:
             client._endpoint._context = None
             with pytest.raises(TransportError):
                 call(client, seconds=1)
-            assert descriptors() == before
+            wait_until(lambda: descriptors() == before)
 
     def test_an_interrupt_while_connecting_leaves_none(
         self, tls: ssl.SSLContext, connect: Connect, monkeypatch: pytest.MonkeyPatch
@@ -346,7 +346,7 @@ class TestDescriptors:
             with pytest.raises(KeyboardInterrupt):
                 call(client)
             wait_until(lambda: not server._sockets)
-            assert descriptors() == before
+            wait_until(lambda: descriptors() == before)
 
 
 def call_and_close(server: HostileServer) -> None:
