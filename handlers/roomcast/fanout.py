@@ -65,9 +65,6 @@ hundredths of a second, and what is later is lost far more often than late."""
 LAST_ANSWER_SECONDS = 1.5
 """How old a post is at least when it is given up because ``patience`` ended: its copy may be delivered already."""
 
-QUIET_SECONDS = 0.001
-"""A connection that was idle for longer is looked at before it is used: what waits there answers no request."""
-
 STUCK_SECONDS = 0.5
 """A connection that has waited so long for an answer is counted out when it is asked whether another one would pay."""
 
@@ -376,7 +373,8 @@ class _FanOut:
             if bucket.limited and bucket.wait(now):
                 return
             line = idle[-1]
-            if now - line.idle_since > QUIET_SECONDS and not line.usable():
+            # One that has answered at this moment had no time to say anything else.
+            if line.idle_since != now and not line.usable():
                 self._lines.drop(line)
                 continue
             post = self._next_post(now)
