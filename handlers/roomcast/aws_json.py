@@ -100,12 +100,16 @@ class Service:
         name: Name that requests are signed for, for example ``dynamodb``.
         target: Prefix of ``x-amz-target``, for example ``DynamoDB_20120810``.
         region: Region that requests are signed for.
+        attempt_seconds: How long an answer may take before the call is tried again.
     """
 
-    def __init__(self, endpoint_url: str, name: str, target: str, region: str) -> None:
+    def __init__(
+        self, endpoint_url: str, name: str, target: str, region: str, attempt_seconds: float = ATTEMPT_SECONDS
+    ) -> None:
         self._client = aws_http.Client(endpoint_url, name, region)
         self._target = target
-        self._made_of = (endpoint_url, name, target, region)
+        self._attempt_seconds = attempt_seconds
+        self._made_of = (endpoint_url, name, target, region, attempt_seconds)
 
     def another(self) -> Service:
         """The same service with a connection of its own, for another thread."""
@@ -115,7 +119,7 @@ class Service:
         """Call an operation and wait for its answer.
 
         Throttling, server errors, broken connections, damaged answers and those that take longer than
-        ``ATTEMPT_SECONDS`` are tried again with full jitter, up to ``MAXIMUM_ATTEMPTS`` times, not beyond the deadline
+        ``attempt_seconds`` are tried again with full jitter, up to ``MAXIMUM_ATTEMPTS`` times, not beyond the deadline
         (https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Programming.Errors.html).
 
         Args:
@@ -138,7 +142,7 @@ class Service:
 
     def _attempt(self, operation: str, headers: Mapping[str, str], body: bytes, deadline: float) -> dict[str, Any]:
         try:
-            give_up_at = min(deadline, time.monotonic() + ATTEMPT_SECONDS)
+            give_up_at = min(deadline, time.monotonic() + self._attempt_seconds)
             response = self._client.request("POST", "/", headers, body, deadline=give_up_at)
         except aws_http.TransportError as error:
             raise ServiceError(operation, str(error), {}, transient=True) from error

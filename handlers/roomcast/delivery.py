@@ -108,7 +108,9 @@ class Delivery:
                 stragglers=stragglers,
             )
         except fanout.DeliveryInterruptedError as error:
-            logs.write("ERROR", "the members could not be read", error=str(error.__cause__))
+            logs.write(
+                "ERROR", "the members could not be read", error=str(error.__cause__), request_id=fan_out.request_id
+            )
             _log(fan_out, error.report, stragglers)
             raise
         _log(fan_out, report, stragglers)

@@ -34,6 +34,10 @@ MAXIMUM_BATCH_ENTRIES = 10
 MAXIMUM_RECEIVES = 5
 """After so many receives SQS makes a message a dead letter: ``max_receive_count`` of the module ``fanout-queue``."""
 
+PUT_SECONDS = 8.0
+"""How long SQS may take for a put before it is tried again: a standard queue delivers twice what it took twice, and
+within the time of ``sendmessage`` there must be a second try."""
+
 RECIPIENTS_PER_TASK = 1000
 """This many named recipients fit into one queue message beside the largest text."""
 
@@ -190,7 +194,9 @@ class Queue:
     """
 
     def __init__(self, settings: Settings) -> None:
-        self._service = aws_json.Service(settings.sqs_endpoint, "sqs", "AmazonSQS", settings.region)
+        self._service = aws_json.Service(
+            settings.sqs_endpoint, "sqs", "AmazonSQS", settings.region, attempt_seconds=PUT_SECONDS
+        )
         self._url = settings.queue_url
         self._is_fifo = settings.queue_is_fifo
 

@@ -7,7 +7,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from roomcast import queue
+from roomcast import aws_http, aws_json, queue
 from roomcast.delivery import FanOut
 from tests.fakes import FakeConnections, FakeContext, FakeTable, handshake, message
 
@@ -55,6 +55,23 @@ def test_a_message_said_twice_is_queued_twice(service: RecordingService) -> None
     assert len({entry["MessageDeduplicationId"] for entry in service.entries}) == 4
     assert all(1 <= len(entry["MessageDeduplicationId"]) <= 128 for entry in service.entries)
     assert len({entry["MessageGroupId"] for entry in service.entries}) == 1
+
+
+def test_a_slow_queue_is_not_given_the_message_twice_in_a_hurry(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A standard queue would deliver it twice; yet a put that is lost has to be repeated within an invocation."""
+    allowed = []
+
+    def request(*_: object, deadline: float) -> aws_http.Response:
+        allowed.append(deadline - time.monotonic())
+        raise aws_http.TransportError("timed out", sent=True)
+
+    made = queue.Queue(importlib.import_module("connect").SETTINGS._replace(queue_url=URL))
+    monkeypatch.setattr(made._service._client, "request", request)
+    monkeypatch.setattr(aws_json, "pause", lambda *_: False)
+    with pytest.raises(aws_json.ServiceError):
+        made.put([queue.Task(FAN_OUT, 0)], time.monotonic() + 60)
+
+    assert 6 <= allowed[0] <= 12
 
 
 def test_a_standard_queue_is_told_of_no_groups(service: RecordingService) -> None:
