@@ -62,7 +62,7 @@ def _checked(name: str) -> str:
 
 
 class _Condition:
-    """A recursive descent through the tokens; every part is evaluated, whatever the others are."""
+    """A recursive descent through the tokens; every part is evaluated, also where the result is known already."""
 
     def __init__(self, expression: str, values: Mapping[str, Mapping[str, Any]], item: Item) -> None:
         tokens = TOKEN.findall(expression)

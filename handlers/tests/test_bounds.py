@@ -70,7 +70,7 @@ def deliver(engine: Engine, *recipients: Recipient) -> fanout.Report:
 
 
 class TestPauses:
-    """Pauses between tries: there are some, they grow, nobody waits for too long, and no two wait alike."""
+    """Pauses between tries: each is short at first, grows, has an upper end, and is drawn at random."""
 
     @pytest.fixture(params=["engine", "services"])
     def pause(self, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Callable[[int], float]:

@@ -1,4 +1,4 @@
-"""What clients say is printed nowhere, whatever goes wrong: a secret is put wherever a client can put one."""
+"""Functions do not print what clients say: a secret is planted wherever a client can put one, in every failure."""
 
 from __future__ import annotations
 

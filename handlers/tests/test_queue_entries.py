@@ -1,4 +1,4 @@
-"""What is handed to SQS: two messages that say the same are two, and what workers do not hand on is seen by nobody."""
+"""Entries for SQS: their deduplication ids, groups and bodies; and the sender of a queued message is not pruned."""
 
 from __future__ import annotations
 

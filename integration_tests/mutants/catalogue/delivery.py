@@ -48,7 +48,7 @@ MUTANTS = (
         units=(f"{ENGINE_TESTS}::TestTime::test_what_is_left_at_the_deadline_has_failed",),
     ),
     Mutant(
-        "asks everybody although everybody is refused",
+        "posts to all members although all posts are refused",
         (Edit(ENGINE, "REFUSALS_TO_STOP = 150", "REFUSALS_TO_STOP = 150_000"),),
         units=(f"{ENGINE_TESTS}::TestAnswers::test_a_refusal_of_everybody_ends_the_fan_out",),
     ),
@@ -211,7 +211,7 @@ MUTANTS = (
         units=(f"{HTTP_TESTS}::test_credentials_may_change_between_calls",),
     ),
     Mutant(
-        "gives up whoever is refused twice",
+        "gives up a member that is refused twice",
         (Edit(ENGINE, "TRIES_ALONE = 10", "TRIES_ALONE = 2"),),
         units=("handlers/tests/test_bounds.py::test_a_member_that_does_not_read_for_a_moment_gets_its_message",),
     ),

@@ -56,7 +56,7 @@ MUTANTS = (
         units=(f"{JUDGEMENT_TESTS}::test_a_broken_limit_fails_the_run",),
     ),
     Mutant(
-        "exits with 0 whatever the limits say",
+        "exits with 0 although a limit is broken",
         (Edit("integration_tests/report/__main__.py", 'return 0 if document["passed"] else 1', "return 0"),),
         units=("integration_tests/report/tests/test_main.py::test_a_broken_limit_exits_1",),
     ),
@@ -71,7 +71,7 @@ MUTANTS = (
         units=(f"{JUDGEMENT_TESTS}::test_our_own_limits_judge_a_good_and_a_bad_run",),
     ),
     Mutant(
-        "owes nobody a message without a receipt",
+        "counts nothing as missing",
         (Edit(LEDGER, "if absent := owed & ~seen:", "if acknowledged and (absent := owed & ~seen):"),),
         units=(f"{LEDGER_TESTS}::test_an_unanswered_message_is_owed_to_those_who_stayed",),
     ),
@@ -134,7 +134,7 @@ MUTANTS = (
         ),
     ),
     Mutant(
-        "looks at no message that nobody expected",
+        "ignores messages that no test has looked at",
         (Edit("integration_tests/harness/crowd.py", "        assert not unread, ", "        assert True, "),),
         units=(f"{CROWD}::test_message_that_nobody_expected_is_a_fault_even_if_its_client_has_left",),
     ),

@@ -49,7 +49,7 @@ MUTANTS = (
         units=(f"{SETTING_TESTS}::test_a_queue_of_the_standard_kind_keeps_no_order",),
     ),
     Mutant(
-        "reads a variable that nobody sets",
+        "reads a variable that Terraform does not set",
         (Edit(SETTINGS, '"ROOMCAST_SHARDS_PER_ROOM"', '"ROOMCAST_SHARDS"'),),
         units=(
             f"{SETTING_TESTS}::test_the_rest_is_read_too",

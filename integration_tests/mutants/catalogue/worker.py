@@ -16,7 +16,7 @@ MUTANTS = (
         units=(f"{FIFO_TESTS}::test_a_backlog_of_many_pages_keeps_the_order",),
     ),
     Mutant(
-        "wakes nobody up for what waits",
+        "sends no wake-up for the backlog",
         (
             Edit(
                 BACKLOG,
