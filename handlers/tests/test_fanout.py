@@ -333,6 +333,17 @@ class TestAnswers:
         assert not report.complete
         assert len(server.requests) < 500
 
+    def test_retries_come_after_the_first_try_of_every_member(self, connect: Connect) -> None:
+        failing = {each.connection_id for each in members(11)}
+
+        def script(request: Request) -> Reply:
+            return say(503 if request.connection_id in failing and not request.attempt else 200)
+
+        with HostileServer(script) as server:
+            report = deliver(connect(server, max_connections=1), members(100))
+        assert counts(report) == (100, 0, 0)
+        assert [request.attempt for request in server.requests] == [0] * 100 + [1] * 11
+
     def test_a_refusal_of_some_keeps_nobody_else_from_the_message(self, connect: Connect) -> None:
         count = 2 * fanout.REFUSALS_TO_STOP
         refused = fanout.REFUSALS_TO_STOP // 2

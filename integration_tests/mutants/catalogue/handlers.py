@@ -105,7 +105,7 @@ MUTANTS = (
         sockets=(f"{FAULTS}/test_retries.py::test_post_that_is_throttled_is_sent_again",),
     ),
     Mutant(
-        "tries again before everybody has had a try",
+        "tries again before every member has had a try",
         (
             Edit(
                 "handlers/roomcast/fanout.py",
@@ -115,7 +115,7 @@ MUTANTS = (
                 "        if self._fresh and not (self._again and self._again[0][0] <= now):\n",
             ),
         ),
-        units=(f"{ENGINE}::TestConnections::test_those_that_do_not_answer_keep_nobody_from_the_message",),
+        units=(f"{ENGINE}::TestAnswers::test_retries_come_after_the_first_try_of_every_member",),
     ),
     Mutant(
         "does not retry what the table throttles",
