@@ -443,29 +443,46 @@ def check(directories: Sequence[Path]) -> bool:
         Whether all is well.
     """
     executable()
-    _interrupted.clear()
     passed = failed = 0
     GENERATED.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=GENERATED, prefix="check-") as scratch:
-        pool = ThreadPoolExecutor(CHECKS_AT_ONCE)
-        try:
-            results = pool.map(lambda item: _check_one(item[1], Path(scratch, str(item[0]))), enumerate(directories))
-            for result in results:
-                print(result.text, flush=True)
-                passed += result.passed
-                failed += result.failed
-        except BaseException:
-            pool.shutdown(wait=False, cancel_futures=True)
-            _interrupted.set()
-            while _running:  # tests with mocked providers: nothing has to be finished
-                for process in [*_running]:
-                    _kill(process)
-                time.sleep(0.05)
-            raise
-        finally:
-            pool.shutdown()
+    with (
+        _interruptible(),
+        tempfile.TemporaryDirectory(dir=GENERATED, prefix="check-") as scratch,
+        ThreadPoolExecutor(CHECKS_AT_ONCE) as pool,
+    ):
+        for result in pool.map(lambda item: _check_one(item[1], Path(scratch, str(item[0]))), enumerate(directories)):
+            if _interrupted.is_set():
+                continue
+            print(result.text, flush=True)
+            passed += result.passed
+            failed += result.failed
+    if _interrupted.is_set():
+        raise KeyboardInterrupt
     print(f"terraform: {passed} passed, {failed} failed")
     return failed == 0
+
+
+@contextlib.contextmanager
+def _interruptible() -> Iterator[None]:
+    """Have signals end every Terraform at once: with mocked providers nothing has to be finished.
+
+    The handler raises nothing, because an exception could strike while a lock of the pool is held.
+    """
+
+    def interrupt(_number: int, _frame: object) -> None:
+        _interrupted.set()
+        for process in [*_running]:
+            _kill(process)
+
+    _interrupted.clear()
+    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    heeded = [number for number in numbers if signal.getsignal(number) != signal.SIG_IGN]
+    before = {number: signal.signal(number, interrupt) for number in heeded}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 class _Checked(NamedTuple):
@@ -550,9 +567,6 @@ def main(arguments: Sequence[str]) -> int:
             print(f"{arguments[1]} holds the outputs; `make test-live OUTPUTS={arguments[1]}` tests that stage")
             return 0
         if arguments[:1] == ["check"]:
-            for number in (signal.SIGTERM, signal.SIGHUP):  # as Ctrl-C: no Terraform may go on without this process
-                if signal.getsignal(number) != signal.SIG_IGN:
-                    signal.signal(number, signal.default_int_handler)
             return 0 if check([Path(argument) for argument in arguments[1:]] or configurations()) else 1
         environment = _without_missing_configuration(os.environ)
         if "init" in arguments:

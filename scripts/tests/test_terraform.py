@@ -498,7 +498,7 @@ def test_interrupted_terraform_may_finish_and_is_killed_with_its_providers_when_
     assert not {int(word) for word in process_id.read_text().split()} & process_table.command_lines().keys()
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_interrupted_check_leaves_no_terraform(tmp_path: Path, number: signal.Signals) -> None:
     process_id = tmp_path / "process-id"
     write_tree(tmp_path, {"bin/terraform": STUBBORN_TERRAFORM.format(process_id=process_id), "own.tfrc": ""})
