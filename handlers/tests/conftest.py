@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import HealthCheck, settings
+from roomcast import logs
 from roomcast.delivery import Delivery
-from tests.fakes import PLANTED, FakeConnections, FakeTable
+from tests.fakes import PLANTED, FakeConnections, FakeTable, spellings
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator
+    from collections.abc import Callable, Generator, Iterator, Mapping
     from types import ModuleType
 
 os.environ.update(
@@ -36,6 +37,21 @@ def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.Tes
         report.outcome = "failed"
         report.longrepr = "the planted secret was printed"
     return report
+
+
+@pytest.fixture(autouse=True)
+def logged(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Fail a test whose handlers have logged it, be it in Base64 as in queue messages, whoever reads the output."""
+    lines: list[str] = []
+    write = logs._print
+
+    def note(line: Mapping[str, object]) -> None:
+        lines.append(str(line))
+        write(line)
+
+    monkeypatch.setattr(logs, "_print", note)
+    yield
+    assert [line for line in lines if any(each in line for each in spellings(PLANTED))] == []
 
 
 @pytest.fixture

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import re
 import time
@@ -17,6 +18,12 @@ CONNECTED_AT = int(time.time() * 1000)
 
 PLANTED = "c0rrect-h0rse-battery"
 """In every handshake, message and answer of a failing table: a test that has it printed fails."""
+
+
+def spellings(secret: str) -> list[str]:
+    """A secret as it is, and as it is found in the Base64 of any text that holds it."""
+    inner = [base64.b64encode(secret[start : start + (len(secret) - start) // 3 * 3].encode()) for start in range(3)]
+    return [secret, *(each.decode() for each in inner)]
 
 
 class FakeContext:

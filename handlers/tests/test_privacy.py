@@ -5,11 +5,14 @@ from __future__ import annotations
 import base64
 import importlib
 import json
+import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from roomcast import aws_json, queue
+from roomcast import aws_json, fanout, queue
+from roomcast.delivery import Delivery
 from tests.fakes import FakeConnections, FakeContext, FakeTable, event, handshake, message
+from tests.hostile_server import HANG_UP, HostileServer, Reply, say
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -125,6 +128,38 @@ def test_a_queued_message(
     monkeypatch.setattr(worker, "QUEUE", failing_queue())
     fan_out = worker.delivery.FanOut(SECRET, "alice=", SECRET, "request-1")
     run(worker, queue.Task(fan_out, 0).to_json())
+
+
+TROUBLES = {
+    "hangs up": HANG_UP,
+    "resets": Reply(reset=True),
+    "cuts off": Reply([b"HTTP/1.1 200"], close=True),
+    "no HTTP": Reply([f"{SECRET}\r\n\r\n".encode()], close=True),
+    "refuses": say(403, SECRET.encode()),
+    "says why": say(400, json.dumps({"__type": f"x#the text {SECRET}", "message": SECRET}).encode()),
+    "fails": say(500, SECRET.encode(), f"X-Amzn-Errortype: the text {SECRET}"),
+    "says nothing": Reply([]),
+}
+
+
+@pytest.mark.parametrize("trouble", TROUBLES.values(), ids=[*TROUBLES])
+def test_what_is_sent_when_the_other_side_is_in_trouble(
+    trouble: Reply, monkeypatch: pytest.MonkeyPatch, load: Callable[[str], Any]
+) -> None:
+    """What goes over the wire, and what an answer says, is in no error: neither a message nor credentials."""
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", SECRET)
+    monkeypatch.setenv("AWS_SESSION_TOKEN", SECRET)
+    with HostileServer(lambda _: trouble) as server:
+        connect = load("connect")
+        service = aws_json.Service(server.url, "dynamodb", "DynamoDB_20120810", "eu-west-1")
+        monkeypatch.setattr(connect.ROOMS, "_database", service)
+        connect.handler(handshake("alice=", SECRET), FakeContext(1_500))
+        engine = fanout.Engine(server.url, "eu-west-1")
+        fan_out = importlib.import_module("fanout_worker").delivery.FanOut(SECRET, "alice=", SECRET, "request-1")
+        recipients = [fanout.Recipient(name, 0) for name in LOBBY]
+        Delivery(engine, connect.ROOMS).deliver(fan_out, recipients, time.monotonic() + 0.7)
+        engine.close()
+        service._client.close()
 
 
 FIELDS = ["lobby", "alice=", "aGVsbG8=", "request-1"]
