@@ -11,14 +11,15 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from roomcast import backlog, protocol, queue, rooms
 from roomcast.delivery import FanOut
-from tests.fakes import FakeConnections, FakeContext, FakeTable, handshake, message
+from tests.fakes import PLANTED, FakeConnections, FakeContext, FakeTable, handshake, message
 from tests.sqs_model import SqsModel, WorkerDiedError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
 MEMBERS = [f"member-{number:02}=" for number in range(12)]
-TEXTS = [f"message {number}" for number in range(10)]
+TEXTS = [f"message {number} with {PLANTED}" for number in range(10)]
+DEADLY = f"deadly, with {PLANTED}"
 
 
 class Stage:
@@ -159,6 +160,31 @@ def test_the_largest_messages_fit(stage: Stage, table: FakeTable) -> None:
     assert stage.received() == everybody(texts)
 
 
+@pytest.mark.parametrize("unreached", [0, 15, 25, 110])
+def test_what_an_invocation_leaves_fits_into_a_transaction(
+    stage: Stage, table: FakeTable, load: Callable[[str], Any], unreached: int
+) -> None:
+    """The table takes at most 100 actions at a time, however much waits and however many are not reached."""
+    crowd = [f"crowd-{number:03}=" for number in range(110)]
+    for each in crowd:
+        load("connect").handler(handshake(each, "lobby"), FakeContext())
+    texts = [f"message {number}" for number in range(110)]
+    stage.capacity = 1
+    stage.say(*texts)
+    while len(backlog_of(table)) < 105:
+        assert stage.sqs.invoke(stage.handler)
+    stage.capacity = 100_000
+    stage.say("the last")
+    stage.connections.failing.update(crowd[:unreached])
+    stage.sqs.invoke(stage.handler)
+    stage.connections.failing.clear()
+    stage.sqs.drain(stage.handler)
+
+    assert stage.received() == everybody([*texts, "the last"])
+    assert all(stage.connections.received(each) == [*texts, "the last"] for each in crowd)
+    assert (stage.sqs.dead_letters, backlog_of(table)) == ([], [])
+
+
 class TestStragglers:
     """Members that the room does not wait for."""
 
@@ -177,6 +203,34 @@ class TestStragglers:
         assert stage.copies() == 1
         assert (stage.sqs.now, stage.sqs.dead_letters) == (0.0, [])
         assert backlog_of(table) == []
+
+    def test_while_it_cannot_be_reached_all_its_messages_wait_in_order(self, stage: Stage) -> None:
+        stage.connections.failing.add(MEMBERS[3])
+        stage.say(*TEXTS[:4])
+        stage.sqs.invoke(stage.handler)
+        stage.sqs.invoke(stage.handler)
+        assert stage.received()[MEMBERS[3]] == []
+        stage.connections.failing.clear()
+        stage.sqs.drain(stage.handler)
+
+        assert stage.received() == everybody(TEXTS[:4])
+        assert stage.copies() == 1
+
+    @pytest.mark.parametrize("served", [1, 2, 3])
+    def test_it_stays_apart_until_its_last_message_is_served(self, stage: Stage, served: int) -> None:
+        stage.connections.failing.add(MEMBERS[3])
+        stage.say(*TEXTS[:4])
+        stage.sqs.invoke(stage.handler)
+        stage.connections.failing.clear()
+        stage.capacity = served
+        stage.sqs.invoke(stage.handler)
+        assert stage.received()[MEMBERS[3]] == TEXTS[:served]
+        stage.capacity = 1_000
+        stage.say(*TEXTS[4:])
+        stage.sqs.drain(stage.handler)
+
+        assert stage.received() == everybody(TEXTS)
+        assert stage.copies() == 1
 
     def test_it_is_served_by_the_room_again_once_it_has_all(self, stage: Stage) -> None:
         stage.connections.failing.add(MEMBERS[3])
@@ -275,7 +329,7 @@ def test_a_message_that_is_given_up_is_an_error_a_metric_and_a_dead_letter(
     assert sum(line.get("given_up", 0) for line in lines if line["message"] == "given up") == 1
 
 
-@pytest.mark.parametrize("body", ["not a task", '{"v":99,"kind":"task"}', '{"v":1,"kind":"later"}'])
+@pytest.mark.parametrize("body", [f"not a task: {PLANTED}", '{"v":99,"kind":"task"}', '{"v":1,"kind":"later"}'])
 def test_what_nobody_can_read_blocks_nobody(stage: Stage, body: str, capsys: pytest.CaptureFixture[str]) -> None:
     stage.say("before")
     stage.sqs.put(body, "lobby.0")
@@ -289,6 +343,49 @@ def test_what_nobody_can_read_blocks_nobody(stage: Stage, body: str, capsys: pyt
     output = capsys.readouterr().out
     assert '"a task is given up"' in output
     assert output.count('"level":"ERROR"') >= 5
+
+
+def test_a_room_that_takes_all_its_time_leaves_that_of_the_others(
+    stage: Stage, load: Callable[[str], Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    speakers = {"hall": "hall-member=", "attic": "attic-member="}
+    for room, each in speakers.items():
+        load("connect").handler(handshake(each, room), FakeContext())
+    stage.say("in the lobby")
+    for each in speakers.values():
+        stage.sendmessage.handler(message(each, {"action": "sendmessage", "data": "hello"}), FakeContext())
+    now = time.monotonic()
+    given: list[float] = []
+    deliver = stage.connections.deliver
+
+    def take_all_the_time(*call: Any, deadline: float, **options: Any) -> Any:
+        nonlocal now
+        given.append(deadline - now)
+        report = deliver(*call, deadline=deadline, **options)
+        now = deadline - stage.worker.TAKING_RESERVE_SECONDS
+        return report
+
+    monkeypatch.setattr(time, "monotonic", lambda: now)
+    monkeypatch.setattr(stage.connections, "deliver", take_all_the_time)
+    stage.sqs.invoke(stage.handler)
+
+    assert len(given) == 3
+    assert min(given) > max(given) / 2
+
+
+@pytest.mark.parametrize("body", [f"not a task: {PLANTED}", '{"v":99,"kind":"task"}'])
+def test_what_nobody_can_read_in_the_table_blocks_nobody(stage: Stage, table: FakeTable, body: str) -> None:
+    stage.capacity = 5
+    stage.say(*TEXTS[:2])
+    stage.sqs.invoke(stage.handler)
+    first = min(backlog_of(table))
+    table.items[first]["body"] = {"S": body}
+    stage.capacity = 1_000
+    stage.sqs.drain(stage.handler)
+
+    assert {texts[-1] for texts in stage.received().values()} == {TEXTS[1]}
+    assert stage.sqs.dead_letters == [body]
+    assert backlog_of(table) == []
 
 
 class TestTroubleWithTableAndQueue:
@@ -373,18 +470,18 @@ class TestTroubleWithTableAndQueue:
 
         def kill(recipients: Iterator[Any], data: bytes, **options: Any) -> Any:
             report = deliver(recipients, data, **options)
-            if data == b"deadly":
+            if data == DEADLY.encode():
                 raise WorkerDiedError
             return report
 
         monkeypatch.setattr(stage.connections, "deliver", kill)
-        stage.say("before", "deadly", "after", "later")
+        stage.say("before", DEADLY, "after", "later")
         stage.sqs.drain(stage.handler)
 
-        healthy = {each: [text for text in texts if text != "deadly"] for each, texts in stage.received().items()}
+        healthy = {each: [text for text in texts if text != DEADLY] for each, texts in stage.received().items()}
         assert healthy == everybody(["before", "after", "later"])
-        assert [text for _, text in stage.connections.posts].count("deadly") <= 6 * len(MEMBERS)
-        assert [queue.parse(body).fan_out.data for body in stage.sqs.dead_letters] == ["deadly"]  # type: ignore[union-attr]
+        assert [text for _, text in stage.connections.posts].count(DEADLY) <= 6 * len(MEMBERS)
+        assert [queue.parse(body).fan_out.data for body in stage.sqs.dead_letters] == [DEADLY]  # type: ignore[union-attr]
         assert '"a task is given up"' in capsys.readouterr().out
         assert backlog_of(table) == []
 

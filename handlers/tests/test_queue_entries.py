@@ -74,6 +74,40 @@ def test_a_slow_queue_is_not_given_the_message_twice_in_a_hurry(monkeypatch: pyt
     assert 6 <= allowed[0] <= 12
 
 
+@pytest.mark.parametrize("sizes", [[1, 131_072, 1, 131_072], [131_072] * 3, [60_000, 1] * 8, [1] * 25, [1]], ids=str)
+def test_no_batch_is_larger_than_sqs_takes_and_none_is_lost(sizes: list[int]) -> None:
+    batches: list[list[str]] = []
+
+    class Limited(RecordingService):
+        def call(self, operation: str, parameters: Mapping[str, Any], deadline: float) -> dict[str, Any]:
+            bodies = [entry["MessageBody"] for entry in parameters["Entries"]]
+            assert 1 <= len(bodies) <= 10
+            assert sum(len(body.encode()) for body in bodies) <= 262_144
+            batches.append(bodies)
+            return super().call(operation, parameters, deadline)
+
+    tasks = [queue.Task(FAN_OUT._replace(data="x" * size), shard) for shard, size in enumerate(sizes)]
+    make(Limited(), fifo=True).put(tasks, time.monotonic() + 60)
+
+    assert [body for bodies in batches for body in bodies] == [task.to_json() for task in tasks]
+
+
+def test_what_sqs_took_of_a_batch_is_not_given_to_it_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[list[str]] = []
+
+    class Picky(RecordingService):
+        def call(self, operation: str, parameters: Mapping[str, Any], deadline: float) -> dict[str, Any]:
+            answer = super().call(operation, parameters, deadline)
+            asked.append([entry["Id"] for entry in parameters["Entries"]])
+            refused = asked[-1][1::2]
+            return {**answer, "Failed": [{"Id": each, "SenderFault": False, "Code": "Busy"} for each in refused]}
+
+    monkeypatch.setattr(aws_json, "pause", lambda *_: True)
+    make(Picky(), fifo=True).put([queue.Task(FAN_OUT, shard) for shard in range(8)], time.monotonic() + 60)
+
+    assert asked == [list("01234567"), list("1357"), list("37"), list("7")]
+
+
 def test_a_standard_queue_is_told_of_no_groups(service: RecordingService) -> None:
     make(service, fifo=False).put([queue.Task(FAN_OUT, 0)], time.monotonic() + 60)
 
