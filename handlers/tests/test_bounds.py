@@ -288,6 +288,28 @@ class Clock:
         monkeypatch.setattr(time, "monotonic", lambda: self.now)
 
 
+@pytest.mark.parametrize(("seconds", "at_least", "at_most"), [(25.0, 0.3, 1.5), (5.0, 0.3, 1.5), (1.0, 0.05, 0.2)])
+def test_a_fan_out_that_runs_out_of_time_leaves_some_to_its_caller(
+    monkeypatch: pytest.MonkeyPatch, seconds: float, at_least: float, at_most: float
+) -> None:
+    clock = Clock(monkeypatch)
+    engine = Engine("https://example.com/live", "eu-west-1")
+
+    def nothing_happens(timeout: float) -> list[Any]:
+        clock.now += timeout
+        return []
+
+    monkeypatch.setattr(engine._lines, "ready", nothing_happens)
+    monkeypatch.setattr(engine._lines, "open", lambda _deadline: None)
+    deadline = clock.now + seconds
+    report = engine.deliver([Recipient("alice=", CONNECTED_AT)], b"hello", deadline=deadline)
+    engine.close()
+
+    assert (report.failed, report.late) == (1, 1)
+    # To log a line and to end; what is left of a short time is for posts.
+    assert at_least <= deadline - clock.now <= at_most
+
+
 def test_a_join_that_takes_all_its_time_is_undone(
     load: Callable[[str], Any], table: FakeTable, monkeypatch: pytest.MonkeyPatch
 ) -> None:
