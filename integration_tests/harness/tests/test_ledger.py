@@ -6,6 +6,7 @@ import html
 import json
 import pickle
 import tracemalloc
+from dataclasses import fields
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
@@ -428,6 +429,35 @@ def test_the_ledgers_of_two_processes_are_judged_as_one() -> None:
     assert verdict.total == Tally(attempted=2, acknowledged=2, expected=4, delivered=3, lost=1, unexpected=1)
     assert verdict.examples[1] == "lost: message 0 of s2 in room lobby, sent at 2.000 s, acknowledged at 2.020 s: a"
     assert one.latency.total.count == 3
+
+
+def test_whatever_another_process_has_noted_is_kept() -> None:
+    terms = Terms(transit=TRANSIT, late_after=5.0, patience=10.0, ordered=True)
+    one, two = Ledger("run", terms=terms), Ledger("run", terms=terms)
+    a, b = joined(two, "a"), joined(two, "b")
+    sender = two.sender("lobby", "s")
+    for at in (1.0, 2.0):  # the second comes before the first, and the first comes late
+        sender.acknowledge(sender.attempt(at, at).sequence, at + 0.1, Counts(2, 0, 0))
+    first, second = (Stamp(sender.run, "lobby", "s", each, 1_000_000 * (each + 1), 0, 0).text() for each in (0, 1))
+    for text, at in ((second, 2.1), (second, 2.2), (first, 9.0)):
+        two.receive(a, text, at)
+    two.receive(a, first.replace("%41", "A"), 9.1)
+    sender.receipts_repeated[0] += 1
+    sender.receipts_unknown["s.77"] += 1
+    sender.fail(sender.attempt(3.0, 3.0).sequence)
+    two.receive(b, Stamp(sender.run, "lobby", "s", 2, 3_000_000, 0, 0).text(), 3.1)
+    sender.attempt(4.0, 4.0)
+    sender.abandon(sender.attempt(5.0, 5.0).sequence, 5.5)
+    sender.acknowledge(sender.attempt(6.0, 6.0).sequence, 6.1, Counts(9, 9, 9))
+    sender.acknowledge(sender.attempt(7.0, 7.0).sequence, 7.1, queued=True)
+    two.receive(b, "from nowhere", 7.0)
+    two.unsent = 1
+    b.left_at = 20.0  # before a queued message is settled
+    two.ended_at = one.ended_at = 50.0
+    alone = two.verdict()
+    assert [each.name for each in fields(Tally) if not getattr(alone.total, each.name)] == []
+    one.merge(pickle.loads(pickle.dumps(two)))  # noqa: S301 - our own bytes
+    assert one.verdict() == alone
 
 
 def test_ledgers_that_do_not_belong_together_are_refused(ledger: Ledger) -> None:
