@@ -423,7 +423,8 @@ class _FanOut:
         except OSError as error:
             self._lost(line, error)
         else:
-            self._lines.watch(line)
+            if line.interest != line.watched:
+                self._lines.watch(line)
 
     def _wait(self, now: float) -> list[_Line]:
         """Wait until a connection can go on or something else is due, opening connections meanwhile if that pays."""
@@ -525,7 +526,8 @@ class _FanOut:
         except (OSError, ProtocolError) as error:
             self._lost(line, error)
             return
-        self._lines.watch(line)
+        if line.interest != line.watched:
+            self._lines.watch(line)
         if answer is not None:
             self._answered(line, answer)
         elif connecting and line.established:
@@ -901,10 +903,9 @@ class _Lines:
         self.all.add(line)
 
     def watch(self, line: _Line) -> None:
-        """Have the selector look for what the line now waits for."""
-        if line.interest != line.watched:
-            self._selector.modify(line, line.interest, line)
-            line.watched = line.interest
+        """Have the selector look for what the line now waits for, which has changed."""
+        self._selector.modify(line, line.interest, line)
+        line.watched = line.interest
 
     def ready(self, timeout: float) -> list[_Line]:
         """Lines that can go on, waiting for the first at most so many seconds."""
