@@ -310,6 +310,23 @@ def test_a_fan_out_that_runs_out_of_time_leaves_some_to_its_caller(
     assert at_least <= deadline - clock.now <= at_most
 
 
+@pytest.mark.parametrize(("waiting", "is_read_on"), [(1_000, True), (20_000, False)])
+def test_a_room_is_not_read_on_while_thousands_wait_for_another_try(waiting: int, *, is_read_on: bool) -> None:
+    """Each takes some hundred bytes, and the smallest function has 128 MB."""
+    engine = Engine("https://example.com/live", "eu-west-1")
+    room = iter([Recipient("next=", CONNECTED_AT)])
+    outcomes = fanout._Outcomes(None, None, fanout.NO_STRAGGLERS)
+    requests: Any = None
+    fan_out = fanout._FanOut(
+        engine._lines, engine._bucket, requests, b"", room, time.monotonic() + 20, outcomes, fanout.NO_STRAGGLERS
+    )
+    post = fanout._Post(Recipient("refused=", CONNECTED_AT))
+    fan_out._again = [(time.monotonic() + 10, number, post) for number in range(waiting)]
+    fan_out._next_post(time.monotonic())
+
+    assert (next(room, None) is None) == is_read_on
+
+
 def test_a_join_that_takes_all_its_time_is_undone(
     load: Callable[[str], Any], table: FakeTable, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -293,6 +293,26 @@ class TestDescriptors:
             wait_until(lambda: not server._sockets)
             wait_until(lambda: descriptors() == before)
 
+    def test_a_system_that_has_no_room_for_more_leaves_none(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        made: list[socket.socket] = []
+        connect_to = aws_http._connecting_socket
+
+        def note(address: aws_http.Address) -> socket.socket:
+            made.append(connect_to(address))
+            return made[-1]
+
+        def refuse(*_: object) -> None:
+            raise OSError(errno.ENOSPC, "no space left on device")
+
+        monkeypatch.setattr(aws_http, "_connecting_socket", note)
+        with HostileServer(lambda _: say()) as server:
+            engine = Engine(server.url, "eu-west-1")
+            monkeypatch.setattr(engine._lines._selector, "register", refuse)
+            assert deliver(engine, 3, seconds=0.5).failed == 3
+            engine.close()
+        assert made
+        assert {each.fileno() for each in made} == {-1}
+
     @pytest.mark.parametrize("encrypted", [False, True])
     def test_a_closed_engine_leaves_none_whatever_happened(self, tls: ssl.SSLContext, *, encrypted: bool) -> None:
         with HostileServer(lambda _: say(), tls if encrypted else None) as server:

@@ -92,6 +92,26 @@ def test_many_dead_are_deleted_but_for_those_that_are_someone_else_by_now(make: 
     assert table.halves() == set()
 
 
+@pytest.mark.parametrize("missing", [("connection#alice=", "connection"), ("room#lobby#0", "alice=")], ids=str)
+@pytest.mark.parametrize("how", ["prune", "leave"])
+def test_of_a_dead_connection_nothing_is_left_even_if_a_half_is_gone(
+    make: Make, table: FakeTable, missing: tuple[str, str], how: str
+) -> None:
+    """Time to live deletes the two items at different moments."""
+    made = make()
+    fill(made, "alice=", "bob=")
+    dead = list(made.members("lobby", soon()))
+    found = made.find("alice=", soon())
+    del table.items[missing]
+    if how == "prune":
+        made.prune("lobby", dead, soon())
+        assert table.items == {}
+    elif missing[0] != "connection#alice=":
+        assert found is not None
+        made.leave("alice=", found.connected_at, soon())
+        assert {key for key in table.items if "alice=" in "".join(key)} == set()
+
+
 def test_the_dead_of_one_room_leave_another_alone(make: Make, table: FakeTable) -> None:
     made = make()
     fill(made, "alice=")
