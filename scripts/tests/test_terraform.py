@@ -11,6 +11,7 @@ import subprocess
 import sys
 import threading
 import time
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -468,6 +469,23 @@ from scripts import process_table, terraform
 terraform.STOP_SECONDS = 300
 terraform.Workspace(terraform.CONFIGURATION, Path(sys.argv[1]), report=lambda line: print(line, flush=True)).validate()
 """
+
+
+@pytest.mark.parametrize(
+    ("states", "found"),
+    [({"on", "off"}, None), ({"on"}, "off: .* has no run"), (set(), "off: .*\\n.*on: |on: .*\\n.*off: ")],
+)
+def test_a_table_without_a_run_is_no_comparison(
+    monkeypatch: pytest.MonkeyPatch, states: set[str], found: str | None
+) -> None:
+    monkeypatch.setattr(terraform, "TABLES", {"on": {}, "off": {}})
+    monkeypatch.setattr(terraform, "differences", lambda _run, _state: [])
+    compare = partial(terraform._compare_states, {each: {} for each in states})
+    if found is None:
+        assert compare() == 2
+    else:
+        with pytest.raises(TerraformError, match=found):
+            compare()
 
 
 @pytest.mark.parametrize("times", [1, 2])

@@ -59,6 +59,12 @@ async def test_no_message_is_an_error() -> None:
             await crowd.clients[0].expect("hello", within=SOON)
 
 
+async def test_a_connection_that_stays_open_although_it_should_be_closed_is_an_error() -> None:
+    async with greeted(()) as crowd:
+        with pytest.raises(TimeoutError):
+            await crowd.clients[0].closed_by_server(within=SOON)
+
+
 async def test_one_member_that_hears_something_else_is_an_error() -> None:
     async with greeted(("hello",), ("hello",), ("boo",)) as crowd:
         with pytest.raises(AssertionError, match="received 'boo'"):

@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import signal
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
 from integration_tests.harness.deadlines import scaled
+from integration_tests.harness.ledger import Tally
+from integration_tests.load import __main__
 from integration_tests.load.__main__ import main
 from integration_tests.load.tests.stages import REPOSITORY, running_stage
+
+if TYPE_CHECKING:
+    from integration_tests.load.plan import Plan
+    from integration_tests.targets.interface import Target
 
 CONNECTIONS, ROOMS, MESSAGES = 60, 3, 90
 MEMBERS = CONNECTIONS // ROOMS
@@ -26,6 +34,42 @@ def run(url: str, directory: Path, *flags: str, **options: str | float | Path) -
     pairs = [part for name, value in given.items() for part in (f"--{name.replace('_', '-')}", str(value))]
     status = main(["run", "--target", "live", "--websocket-url", url, *pairs, *flags])
     return status, json.loads((directory / f"load-{given['scenario']}-live.json").read_text())
+
+
+@pytest.mark.parametrize(
+    ("total", "is_failed"),
+    [
+        (Tally(attempted=1, acknowledged=1, delivered=1), False),
+        (Tally(attempted=1, acknowledged=1, delivered=1, lost=1), True),
+        (Tally(attempted=1, acknowledged=1), True),
+        (Tally(), True),
+        (None, True),
+    ],
+)
+def test_of_a_run_that_shows_nothing_is_kept_what_helps_to_find_out_why(
+    monkeypatch: pytest.MonkeyPatch, total: Tally | None, *, is_failed: bool
+) -> None:
+    left: list[bool] = []
+
+    class FakeTarget:
+        failed = False
+
+        def __enter__(self) -> FakeTarget:
+            return self
+
+        def __exit__(self, *_: object) -> None:
+            left.append(self.failed)
+
+    async def fake_run(*_: object) -> Any:
+        if total is None:
+            raise OSError("broken")
+        return SimpleNamespace(verdict=SimpleNamespace(total=total), document=dict)
+
+    monkeypatch.setattr(__main__, "run", fake_run)
+    monkeypatch.setattr(__main__, "display_of", lambda _: contextlib.nullcontext())
+    with contextlib.suppress(OSError):
+        __main__.measure(cast("Plan", None), cast("Target", FakeTarget()), "")
+    assert left == [is_failed]
 
 
 def test_on_a_correct_stage_every_message_comes_to_every_member_once(stage_url: str, tmp_path: Path) -> None:
