@@ -60,7 +60,6 @@ destroy: build require-terraform $(HARNESS) ## remove from your AWS account what
 	@$(PYTHON) -m scripts.terraform -chdir=terraform destroy $(ARGS)
 
 outputs: require-terraform ## write what `make apply` made to outputs.json, for test-live
-	@$(PYTHON) -m scripts.terraform -chdir=terraform init > /dev/null
 	@$(PYTHON) -m scripts.terraform outputs $(or $(OUTPUTS),outputs.json)
 
 

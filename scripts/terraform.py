@@ -50,6 +50,7 @@ GENERATED = REPOSITORY / "build" / "terraform"
 INTERRUPTED = 130
 """Exit status, as a shell has it for SIGINT."""
 MINIMUM_VERSION = (1, 9)
+NOTHING_APPLIED = "nothing is applied in terraform/, so there are no outputs: run `make apply` first"
 NO_OPENTOFU = "with which these commands do not work (the modules are validated with it, no more)"
 INSTALL_PAGE = "https://developer.hashicorp.com/terraform/install"
 REGISTRY_DISCOVERY = "https://registry.terraform.io/.well-known/terraform.json"
@@ -536,15 +537,37 @@ def write_outputs(file: Path) -> None:
         TerraformError: Terraform failed, or nothing is applied.
         OSError: The file cannot be written; what was there before is left alone.
     """
-    command = [executable(), f"-chdir={CONFIGURATION}", "output", "-no-color", "-json"]
-    result = subprocess.run(
-        command, env=_without_missing_configuration(os.environ), capture_output=True, encoding="utf-8", check=False
+    if _was_never_initialised():  # `terraform init` would leave .terraform and a lock file behind
+        raise TerraformError(NOTHING_APPLIED)
+    environment = _without_missing_configuration(os.environ)
+    text = ""
+    for options, variables in (
+        (["init", "-input=false"], with_providers(environment)),
+        (["output", "-json"], environment),
+    ):
+        result = subprocess.run(
+            [executable(), f"-chdir={CONFIGURATION}", *options, "-no-color"],
+            env=variables,
+            capture_output=True,
+            encoding="utf-8",
+            check=False,
+        )
+        if result.returncode != 0:
+            raise TerraformError(f"the outputs cannot be read:\n{result.stderr.strip()}")
+        text = result.stdout
+    if not json.loads(text):
+        raise TerraformError(NOTHING_APPLIED)
+    _replace(file, text)
+
+
+def _was_never_initialised() -> bool:
+    """Whether ``terraform/`` was neither initialised nor applied here and keeps its state nowhere else."""
+    if Path(CONFIGURATION, ".terraform").exists() or any(CONFIGURATION.glob("terraform.tfstate*")):
+        return False
+    return not any(
+        re.search(r'(?m)^\s*(backend\s+"|cloud\s*\{)|"(backend|cloud)"\s*:', file.read_text(encoding="utf-8"))
+        for file in (*CONFIGURATION.glob("*.tf"), *CONFIGURATION.glob("*.tf.json"))
     )
-    if result.returncode != 0:
-        raise TerraformError(f"the outputs cannot be read:\n{result.stderr.strip()}")
-    if not json.loads(result.stdout):
-        raise TerraformError("nothing is applied in terraform/, so there are no outputs: run `make apply` first")
-    _replace(file, result.stdout)
 
 
 def _replace(file: Path, text: str) -> None:

@@ -38,8 +38,7 @@ def stage_url(text: str) -> str:
         raise StageUrlError(f"the stage's URL cannot be read; it looks like {EXAMPLE}") from error
     if parts.scheme not in {"ws", "wss"} or not parts.hostname:
         raise StageUrlError(
-            f"{shown(parts)!r} is no WebSocket URL: the output websocket_url holds the stage's, which looks like "
-            f"{EXAMPLE}"
+            f"{shown(parts)!r} is no WebSocket URL of a stage, which looks like {EXAMPLE} (output websocket_url)"
         )
     if "@" in parts.netloc:
         raise StageUrlError(f"the URL of {shown(parts)} carries credentials, which WebSocket APIs do not read")

@@ -146,7 +146,7 @@ def read_outputs(file: Path) -> dict[str, Any]:
         document = json.loads(file.read_text(encoding="utf-8"))
         return {name: output["value"] for name, output in document.items()}
     except OSError as error:
-        raise TargetError(f"the outputs file cannot be read: {error}") from error
+        raise TargetError(f"the outputs file {file} cannot be read: {error.strerror}") from error
     except (ValueError, AttributeError, TypeError, KeyError, RecursionError) as error:
         raise TargetError(f"{file} does not hold what `terraform output -json` prints") from error
 

@@ -27,7 +27,7 @@ TERRAFORM = """\
 #!/bin/sh
 case "$*" in
   version*) echo '{"terraform_version": "1.9.0"}' ;;
-  *output*) cat state ;;
+  *" output "*) cat state ;;
   *) for argument in "$@"; do printf '<%s>' "$argument"; done >> calls; echo >> calls ;;
 esac
 """
@@ -108,7 +108,7 @@ def test_plan_is_about_the_stack_of_make_up_and_takes_options(clone: Path) -> No
 
 def test_outputs_writes_what_terraform_prints(clone: Path) -> None:
     outputs = {"websocket_url": {"value": "wss://x.example/live", "type": "string", "sensitive": False}}
-    write_tree(clone, {"state": json.dumps(outputs)})
+    write_tree(clone, {"state": json.dumps(outputs), "terraform/terraform.tfstate": "{}"})
 
     first, second = make(clone, "outputs"), make(clone, "outputs", "OUTPUTS=build/mine.json")
 
@@ -118,8 +118,35 @@ def test_outputs_writes_what_terraform_prints(clone: Path) -> None:
         assert json.loads((clone / name).read_text()) == outputs
 
 
+def test_outputs_of_nothing_leave_no_trace_of_terraform(clone: Path) -> None:
+    result = make(clone, "outputs")
+
+    assert result.returncode != 0
+    assert "terraform: nothing is applied in terraform/" in result.stderr
+    assert not (clone / "calls").exists()
+
+
+@pytest.mark.parametrize(
+    "file",
+    [
+        {"terraform/backend.tf": 'terraform {\n  backend "s3" {\n    key = "x"\n  }\n}\n'},
+        {"terraform/backend.tf": 'terraform {\n  cloud {\n    organization = "x"\n  }\n}\n'},
+        {"terraform/backend.tf.json": '{"terraform": {"backend": {"s3": {"key": "x"}}}}'},
+    ],
+)
+def test_outputs_of_a_state_that_lies_elsewhere_are_read_in_a_fresh_clone(clone: Path, file: dict[str, str]) -> None:
+    outputs = {"websocket_url": {"value": "wss://x.example/live", "type": "string", "sensitive": False}}
+    write_tree(clone, {"state": json.dumps(outputs), **file})
+
+    result = make(clone, "outputs")
+
+    assert result.returncode == 0, result.stderr
+    assert [call.partition(">")[2] for call in calls(clone)] == ["<init><-input=false><-no-color>"]
+    assert json.loads((clone / "outputs.json").read_text()) == outputs
+
+
 def test_outputs_of_nothing_are_not_written(clone: Path) -> None:
-    write_tree(clone, {"outputs.json": "the last ones"})
+    write_tree(clone, {"outputs.json": "the last ones", "terraform/terraform.tfstate": "{}"})
 
     result = make(clone, "outputs")
 
