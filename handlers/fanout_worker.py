@@ -135,11 +135,7 @@ def serve(job: backlog.Job, invocation: Invocation) -> bool:
             return False
         left = [each._replace(retries=retries) for each in left]
     # A task that was not begun: SQS would deliver it again only minutes later, and give it up after some times.
-    if not hand_over(left, job.message_id, invocation.deadline):
-        return False
-    if task.hold and not left:
-        release(task, invocation.deadline)
-    return True
+    return hand_over(left, job.message_id, invocation.deadline)
 
 
 def serve_group(jobs: Sequence[backlog.Job], invocation: Invocation) -> list[str]:
@@ -149,25 +145,55 @@ def serve_group(jobs: Sequence[backlog.Job], invocation: Invocation) -> list[str
     if jobs[0].group != queue.group_of(room, shard):
         return serve_in_turn(jobs, invocation)
     waiting = backlog.Backlog(ROOMS, room, shard)
-    is_moving = True
+    is_kept = False
     try:
         waiting.read(jobs, invocation.take_until + TAKING_RESERVE_SECONDS)
         is_moving = waiting.serve(invocation.serve, invocation.may_begin)
-        waiting.write(invocation.deadline, is_stuck=not is_moving)
+        waiting.mark(invocation.deadline)
+        if not hand_over(waiting.to_send, jobs[0].message_id, invocation.deadline):
+            return failures(jobs)
+        waiting.to_send.clear()
+        wake_ups = waiting.write(invocation.deadline, is_stuck=not is_moving)
+        is_kept = is_moving and hand_over(wake_ups, jobs[0].message_id, invocation.deadline)
     except aws_json.ServiceError as error:
         logs.write("ERROR", "the backlog cannot be kept", error=str(error), message_id=jobs[0].message_id)
-        is_moving = False
-    if not hand_over(waiting.to_send, jobs[0].message_id, invocation.deadline):
-        return failures(jobs)
-    return [] if is_moving else failures([job for job in jobs if job.key not in waiting.done])
+        if waiting.to_send:
+            return failures(jobs)
+    if is_kept:
+        return []
+    # At least one, in place of the wake-up.
+    return failures([job for job in jobs if job.key not in waiting.done] or jobs)
 
 
 def serve_in_turn(jobs: Sequence[backlog.Job], invocation: Invocation) -> list[str]:
     """Serve the tasks of one straggler; what follows an unserved one waits for it."""
     for number, job in enumerate(jobs):
-        if not serve(job, invocation):
+        if not serve_straggler(job, invocation):
+            for each in jobs[number:]:
+                if each.receives >= queue.MAXIMUM_RECEIVES and isinstance(each.task, queue.Task) and each.task.hold:
+                    release(each.task, invocation.deadline)
             return failures(jobs[number:])
     return []
+
+
+def serve_straggler(job: backlog.Job, invocation: Invocation) -> bool:
+    """Serve a task in its turn; false when SQS must deliver it again: a new one would come behind the next ones."""
+    task = job.task
+    if isinstance(task, queue.WakeUp):
+        return True
+    if task.retries + job.receives > queue.MAXIMUM_RECEIVES:
+        # What it was made from was delivered again, too. SQS takes it to the dead letters.
+        return False
+    if not invocation.may_begin():
+        # It may never have been tried: rather late, and behind others, than never.
+        return job.receives >= queue.MAXIMUM_RECEIVES and hand_over([task], job.message_id, invocation.deadline)
+    # The last worker may have sent a copy.
+    copies = max(task.copies, min(job.receives - 1, fanout.MAXIMUM_COPIES - 1))
+    if invocation.serve(task._replace(copies=copies)).everything_left():
+        return False
+    if task.hold:
+        release(task, invocation.deadline)
+    return True
 
 
 def release(task: queue.Task, deadline: float) -> None:
@@ -197,6 +223,7 @@ class Invocation:
         self._take_until_at_last = self.take_until
         self._patience = STRAGGLER_SECONDS
         self._is_first = True
+        self._has_begun_none = True
         self._apart: set[str] = set()
         self._gone: list[tuple[delivery.FanOut, list[fanout.Recipient]]] = []
         self._dead: set[fanout.Recipient] = set()
@@ -204,12 +231,14 @@ class Invocation:
     def begin_group(self, groups: int) -> None:
         """Give the first of some message groups its share of the time."""
         now = time.monotonic()
-        self.take_until = now + max(0.0, self._take_until_at_last - now) / groups
+        share = max(BEGINNING_SECONDS, (self._take_until_at_last - now) / groups)
+        self.take_until = min(self._take_until_at_last, now + share)
         self._is_first = True
 
     def may_begin(self) -> bool:
-        """Whether there is time for another task; the first one of a group is always begun."""
-        return self._is_first or self.take_until - time.monotonic() >= BEGINNING_SECONDS
+        """Whether there is time for another task; the first one of an invocation is always begun."""
+        needed = BEGINNING_SECONDS / 2 if self._is_first else BEGINNING_SECONDS
+        return self._has_begun_none or self.take_until - time.monotonic() >= needed
 
     def serve(
         self, task: queue.Task, held: Container[str] | None = None, room_for: int = backlog.MAXIMUM_HELD
@@ -222,7 +251,7 @@ class Invocation:
                 not reached.
             room_for: How many further recipients may do so.
         """
-        self._is_first = False
+        self._is_first = self._has_begun_none = False
         progress = Progress(task, self.take_until, self._apart if held is None else held, self._dead, room_for)
         gone: list[fanout.Recipient] = []
         stragglers = fanout.Stragglers(

@@ -31,6 +31,10 @@ MAXIMUM_HELD = 20
 SEQUENCE_DIGITS = 39
 """A sequence number has 128 bits."""
 
+PART_DIGITS = 9
+"""Parts of a task are numbered downwards from the highest number of so many digits: more of them than workers could
+ever make, with keys that do not grow."""
+
 
 class Job(NamedTuple):
     """A queue message.
@@ -80,7 +84,7 @@ class Backlog:
         shard: Number of the partition.
 
     Attributes:
-        to_send: Queue messages that take up what is left.
+        to_send: Queue messages that must be in the queue before what they were made from is deleted.
         done: Keys of tasks that were served to the last recipient.
     """
 
@@ -94,7 +98,7 @@ class Backlog:
         self._is_kept_only = False
         self._puts: list[Waiting] = []
         self._deletions: list[Waiting] = []
-        self.to_send: list[queue.Task | queue.WakeUp | queue.Unreadable] = []
+        self.to_send: list[queue.Task | queue.Unreadable] = []
         self.done: set[str] = set()
 
     def read(self, jobs: Sequence[Job], deadline: float) -> None:
@@ -181,8 +185,9 @@ class Backlog:
             for recipient, copies in outcome.stragglers:
                 self._set_apart(entry.task, recipient, copies)
             rest = outcome.remaining()
-            self._entries[:0] = [_Entry(f"{entry.key}.{number:02}", task, None) for number, task in enumerate(rest)]
-            if entry.item is not None:
+            keys = _keys_of_parts(entry.key, len(rest))
+            self._entries[:0] = [_Entry(key, task, None) for key, task in zip(keys, rest, strict=True)]
+            if entry.item is not None and entry.key not in keys:
                 self._deletions.append(entry.item)
             if not rest:
                 self.done.add(entry.key)
@@ -197,8 +202,21 @@ class Backlog:
         self._puts = [each for each in self._puts if each.key != mark.key] + [mark]
         self.to_send.append(task._replace(after="", recipients=[recipient], copies=copies, hold=mark.stamp))
 
-    def write(self, deadline: float, *, is_stuck: bool) -> None:
-        """Keep what was not served.
+    def mark(self, deadline: float) -> None:
+        """Hold back the messages of stragglers, before ``to_send`` goes to the queue.
+
+        Args:
+            deadline: Latest end, in seconds of ``time.monotonic``.
+
+        Raises:
+            aws_json.ServiceError: The table did not answer.
+        """
+        if self.to_send and self._puts:
+            self._table.change_backlog(self._room, self._shard, self._puts, [], deadline)
+            self._puts = []
+
+    def write(self, deadline: float, *, is_stuck: bool) -> list[queue.WakeUp]:
+        """Keep what was not served, once ``to_send`` is in the queue; gives what has a worker look at it.
 
         Args:
             deadline: Latest end, in seconds of ``time.monotonic``.
@@ -213,12 +231,19 @@ class Backlog:
             self._puts += [self._waiting(entry.key, entry.task) for entry in new]
         if self._puts or self._deletions:
             self._table.change_backlog(self._room, self._shard, self._puts, self._deletions, deadline)
-        if not is_stuck and (self._entries or not self._is_whole):
-            self.to_send.append(queue.WakeUp(self._room, self._shard))
+        is_left = not is_stuck and (bool(self._entries) or not self._is_whole)
+        return [queue.WakeUp(self._room, self._shard)] if is_left else []
 
     @staticmethod
     def _waiting(key: str, task: queue.Task) -> Waiting:
         return Waiting(key, task.to_json(), time.time_ns())
+
+
+def _keys_of_parts(key: str, count: int) -> list[str]:
+    """Keys for what is left of the first task: before those of its other parts, the last one instead of its own."""
+    whole, _, number = key.partition(".")
+    last = int(number) if number else 10**PART_DIGITS - 1
+    return [f"{whole}.{each:0{PART_DIGITS}}" for each in range(last - count + 1, last + 1)]
 
 
 def key_of(sequence_number: str, position: int) -> str:

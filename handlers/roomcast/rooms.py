@@ -271,12 +271,17 @@ class Rooms:
             deadline: Latest end.
         """
         query = self._query(_backlog_key(room, shard), "sort_key, connected_at, body", BACKLOG_PAGE_ITEMS)
-        answer = self._database.call("Query", query, deadline)
-        items = [
-            Waiting(item["sort_key"]["S"], item["body"]["S"], int(item["connected_at"]["N"]))
-            for item in answer["Items"]
-        ]
-        return items, "LastEvaluatedKey" not in answer
+        items: list[Waiting] = []
+        while True:
+            answer = self._database.call("Query", query, deadline)
+            items += [
+                Waiting(item["sort_key"]["S"], item["body"]["S"], int(item["connected_at"]["N"]))
+                for item in answer["Items"]
+            ]
+            # Expired items, which are left out, may fill whole pages, behind which something waits.
+            if "LastEvaluatedKey" not in answer or any(each.body for each in items):
+                return items, "LastEvaluatedKey" not in answer
+            query["ExclusiveStartKey"] = answer["LastEvaluatedKey"]
 
     def change_backlog(
         self, room: str, shard: int, puts: Sequence[Waiting], deletions: Sequence[Waiting], deadline: float

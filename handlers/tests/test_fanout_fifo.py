@@ -32,6 +32,7 @@ class Stage:
         self.connections = connections
         self.capacity = 1_000
         self.left = 0
+        self.may_begin = worker.Invocation.may_begin
 
     def say(self, *texts: str) -> None:
         """One message after the other."""
@@ -483,6 +484,156 @@ class TestTroubleWithTableAndQueue:
         assert [text for _, text in stage.connections.posts].count(DEADLY) <= 6 * len(MEMBERS)
         assert [queue.parse(body).fan_out.data for body in stage.sqs.dead_letters] == [DEADLY]  # type: ignore[union-attr]
         assert '"a task is given up"' in capsys.readouterr().out
+        assert backlog_of(table) == []
+
+
+class TestOrderOfWhatAWorkerDoes:
+    """What waits is deleted once nothing of it can be lost, and nothing waits for ever."""
+
+    def test_a_stragglers_message_is_not_lost_with_a_worker_that_dies_before_it_is_in_the_queue(
+        self, stage: Stage, table: FakeTable, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        stage.capacity = 1
+        stage.say(*TEXTS[:2])
+        stage.sqs.invoke(stage.handler)
+        stage.capacity = 1_000
+        stage.connections.failing.add(MEMBERS[3])
+
+        def die(*_: object) -> None:
+            raise WorkerDiedError
+
+        with monkeypatch.context() as patch:
+            patch.setattr(stage.sqs, "call", die)
+            stage.sqs.invoke(stage.handler)
+        stage.connections.failing.clear()
+        stage.sqs.drain(stage.handler)
+
+        assert {each: list(dict.fromkeys(texts)) for each, texts in stage.received().items()} == everybody(TEXTS[:2])
+        assert backlog_of(table) == []
+
+    def test_nor_is_a_message_that_is_given_up(
+        self, stage: Stage, table: FakeTable, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        deliver = stage.connections.deliver
+
+        def kill(recipients: Iterator[Any], data: bytes, **options: Any) -> Any:
+            if data == b"deadly":
+                raise WorkerDiedError
+            return deliver(recipients, data, **options)
+
+        monkeypatch.setattr(stage.connections, "deliver", kill)
+        put = stage.sqs.call
+        deaths = 0
+
+        def die_once(operation: str, parameters: Mapping[str, Any], deadline: float) -> Any:
+            nonlocal deaths
+            if any('"retries":5' in entry["MessageBody"] for entry in parameters["Entries"]) and not deaths:
+                deaths += 1
+                raise WorkerDiedError
+            return put(operation, parameters, deadline)
+
+        monkeypatch.setattr(stage.sqs, "call", die_once)
+        stage.say("deadly", "after")
+        stage.sqs.drain(stage.handler)
+
+        assert deaths == 1
+        assert [queue.parse(body).fan_out.data for body in stage.sqs.dead_letters] == ["deadly"]  # type: ignore[union-attr]
+        assert stage.received() == everybody(["after"])
+        assert backlog_of(table) == []
+
+    def test_items_that_have_expired_hold_up_nothing(
+        self, stage: Stage, table: FakeTable, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(rooms, "BACKLOG_PAGE_ITEMS", 4)
+        stage.capacity = 5
+        stage.say(*TEXTS)
+        stage.sqs.invoke(stage.handler)
+        for key in backlog_of(table):
+            table.items[key]["expires_at"] = {"N": "1"}
+        expired = len(backlog_of(table))
+        stage.capacity = 1_000
+        stage.say("one", "two")
+        stage.sqs.drain(stage.handler, limit=20)
+
+        assert expired > 2 * rooms.BACKLOG_PAGE_ITEMS
+        assert all(texts[-2:] == ["one", "two"] for texts in stage.received().values())
+
+    def test_the_keys_of_a_task_that_many_workers_serve_do_not_grow(
+        self, stage: Stage, table: FakeTable, load: Callable[[str], Any]
+    ) -> None:
+        connect = load("connect")
+        others = [f"other-{number:03}=" for number in range(30)]
+        for each in others:
+            connect.handler(handshake(each, "lobby"), FakeContext())
+        stage.capacity = 1
+        stage.say("one", "two")
+        longest = 0
+        while stage.sqs.invoke(stage.handler):
+            longest = max([longest, *(len(sort_key) for _, sort_key in backlog_of(table))])
+
+        assert longest <= 64  # and DynamoDB takes 1,024 bytes
+        assert {each: stage.connections.received(each) for each in others} == {each: ["one", "two"] for each in others}
+
+    def test_parts_are_served_in_order_before_what_comes_next(
+        self, stage: Stage, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(backlog, "MAXIMUM_HELD", 0)
+        monkeypatch.setattr(queue, "RECIPIENTS_PER_TASK", 2)
+        stage.capacity = 7
+        stage.connections.failing.update(MEMBERS[1:6])
+        stage.say(*TEXTS[:3])
+        stage.sqs.invoke(stage.handler)
+        stage.connections.failing.clear()
+        stage.capacity = 1
+        stage.sqs.drain(stage.handler)
+
+        assert stage.received() == everybody(TEXTS[:3])
+        assert stage.copies() == 1
+
+    def test_a_silent_straggler_gets_its_second_copy_before_the_next_message(self, stage: Stage) -> None:
+        slow = MEMBERS[3]
+        stage.connections.failing.add(slow)
+        stage.say(*TEXTS[:3])
+        stage.sqs.invoke(stage.handler)
+        stage.connections.failing.clear()
+        stage.connections.silent.add(slow)
+        stage.sqs.invoke(stage.handler, 1)
+        stage.connections.silent.clear()
+        stage.sqs.drain(stage.handler, 1)
+
+        assert stage.connections.received(slow) == TEXTS[:3]
+
+    def test_a_straggler_that_is_given_up_is_served_by_the_room_again(self, stage: Stage, table: FakeTable) -> None:
+        stage.connections.failing.add(MEMBERS[3])
+        stage.say("one")
+        stage.sqs.drain(stage.handler)
+
+        assert len(stage.sqs.dead_letters) == 1
+        assert backlog_of(table) == []
+
+    def test_groups_that_no_time_is_left_for_are_kept_without_a_pause(
+        self, stage: Stage, table: FakeTable, load: Callable[[str], Any], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        load("connect").handler(handshake("elsewhere=", "hall"), FakeContext())
+        stage.say("one")
+        stage.sqs.put(queue.Task(FanOut("hall", "elsewhere=", "two", "r"), 0).to_json(), "hall.0")
+        begin_group = stage.worker.Invocation.begin_group
+
+        def late(invocation: Any, groups: int) -> None:
+            if groups == 1:
+                invocation._take_until_at_last = time.monotonic() - 1
+            begin_group(invocation, groups)
+
+        monkeypatch.setattr(stage.worker.Invocation, "begin_group", late)
+        monkeypatch.setattr(stage.worker.Invocation, "may_begin", stage.may_begin)
+        monkeypatch.setattr(stage.worker.Progress, "has_time", lambda each: each.stop_at > time.monotonic())
+        stage.sqs.invoke(stage.handler)
+        assert stage.connections.received("elsewhere=") == []
+        monkeypatch.setattr(stage.worker.Invocation, "begin_group", begin_group)
+        stage.sqs.drain(stage.handler)
+
+        assert stage.connections.received("elsewhere=") == ["two"]
+        assert (stage.sqs.now, stage.sqs.receives) == (0.0, 1)
         assert backlog_of(table) == []
 
 
