@@ -7,6 +7,7 @@ import importlib
 import inspect
 import random
 import socket
+import threading
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +17,7 @@ from roomcast.aws_http import Client, Endpoint
 from roomcast.delivery import FanOut
 from roomcast.fanout import Engine, Recipient
 from tests.fakes import CONNECTED_AT, FakeConnections, FakeContext, FakeTable, handshake, message
-from tests.hostile_server import PATIENCE_SECONDS, HostileServer, Request, say
+from tests.hostile_server import PATIENCE_SECONDS, HostileServer, Request, say, wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -267,6 +268,42 @@ def test_addresses_are_believed_for_as_long_as_aws_says(
     endpoint.address()
 
     assert len(asked) == look_ups
+
+
+@pytest.mark.parametrize(("after", "look_ups"), [(6.0, 1), (16.0, 2)])
+def test_a_resolver_may_ask_its_second_server_and_is_not_waited_for_much_longer(
+    monkeypatch: pytest.MonkeyPatch, after: float, look_ups: int
+) -> None:
+    """It waits 5 s for the first one (``timeout`` in resolv.conf)."""
+    ended = threading.Event()
+    asked: list[object] = []
+
+    def hang(*_: object, **__: object) -> list[tuple[Any, ...]]:
+        asked.append(1)
+        ended.wait(PATIENCE_SECONDS)
+        return []
+
+    monkeypatch.setattr(socket, "getaddrinfo", hang)
+    endpoint = Endpoint("https://example")
+    with contextlib.suppress(aws_http.UnresolvedError):
+        endpoint.addresses(0)
+    later = time.monotonic() + after
+    monkeypatch.setattr(time, "monotonic", lambda: later)
+    with contextlib.suppress(aws_http.UnresolvedError):
+        endpoint.addresses(0)
+    monkeypatch.undo()
+    wait_until(lambda: len(asked) == look_ups)
+    ended.set()
+    assert len(asked) == look_ups
+
+
+def test_who_may_still_be_connecting_holds_up_the_receipt_for_seconds_only(
+    engine: Callable[[HostileServer], Engine],
+) -> None:
+    with HostileServer(lambda _: say(410)) as server:
+        report = deliver(engine(server), Recipient("young=", int(time.time() * 1000)))
+    assert report.gone == 1
+    assert report.duration_ms < 8_000
 
 
 def test_a_functions_sockets_fit_into_its_files() -> None:

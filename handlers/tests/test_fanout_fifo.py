@@ -233,6 +233,18 @@ class TestStragglers:
         assert stage.received() == everybody(TEXTS)
         assert stage.copies() == 1
 
+    def test_one_of_them_does_not_wait_for_another(self, stage: Stage) -> None:
+        stage.connections.failing.update(MEMBERS[3:5])
+        stage.say(*TEXTS[:2])
+        stage.sqs.invoke(stage.handler)
+        stage.connections.failing.remove(MEMBERS[4])
+        stage.sqs.invoke(stage.handler)
+        assert stage.received() == {**everybody(TEXTS[:2]), MEMBERS[3]: []}
+        stage.connections.failing.clear()
+        stage.sqs.drain(stage.handler)
+
+        assert stage.received() == everybody(TEXTS[:2])
+
     def test_it_is_served_by_the_room_again_once_it_has_all(self, stage: Stage) -> None:
         stage.connections.failing.add(MEMBERS[3])
         stage.say("one")
@@ -315,6 +327,23 @@ def test_a_room_that_cannot_be_reached_is_tried_again_after_a_pause(
     assert stage.received() == everybody(TEXTS[:3])
     assert backlog_of(table) == []
     assert "given up" not in capsys.readouterr().out
+
+
+def test_what_was_served_before_nobody_could_be_reached_is_not_served_again(
+    stage: Stage, table: FakeTable, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    deliver = stage.connections.deliver
+
+    def break_down(recipients: Any, data: bytes, **options: Any) -> Any:
+        stage.connections.failing = set(MEMBERS) if data.decode() == TEXTS[2] and not stage.sqs.now else set()
+        return deliver(recipients, data, **options)
+
+    monkeypatch.setattr(stage.connections, "deliver", break_down)
+    stage.say(*TEXTS[:5])
+    stage.sqs.drain(stage.handler)
+
+    assert stage.received() == everybody(TEXTS[:5])
+    assert (stage.copies(), stage.sqs.dead_letters, backlog_of(table)) == (1, [], [])
 
 
 def test_a_message_that_is_given_up_is_an_error_a_metric_and_a_dead_letter(

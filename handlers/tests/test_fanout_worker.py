@@ -223,6 +223,35 @@ def test_a_straggler_is_waited_for_once_in_a_batch(
     assert all(wait < waits[0] for wait in waits[1:])
 
 
+def test_a_straggler_is_not_tried_by_the_later_tasks_of_a_batch(
+    worker: Any, connections: FakeConnections, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    connections.failing.add("bob=")
+    deliver, recipients = connections.deliver, []
+
+    def count(*call: Any, **options: Any) -> Any:
+        report = deliver(*call, **options)
+        recipients.append(report.recipients)
+        return report
+
+    monkeypatch.setattr(connections, "deliver", count)
+    run(worker, *[queue.Task(FAN_OUT, 0)] * 3)
+
+    assert recipients == [len(LOBBY), len(LOBBY) - 1, len(LOBBY) - 1]
+
+
+@pytest.mark.parametrize(("left", "begins"), [(0.3, False), (3.0, True)])
+def test_no_task_is_begun_that_would_end_at_once(
+    worker: Any, monkeypatch: pytest.MonkeyPatch, left: float, *, begins: bool
+) -> None:
+    now = time.monotonic()
+    invocation = worker.Invocation(now + 20)
+    invocation.serve(queue.Task(FAN_OUT, 0))
+    monkeypatch.setattr(time, "monotonic", lambda: invocation.take_until - left)
+
+    assert invocation.may_begin() == begins
+
+
 def test_stragglers_of_many_tasks_are_waited_for_less_than_a_second(worker: Any, connections: FakeConnections) -> None:
     for name in LOBBY:
         connections.failing = {name}

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from roomcast import aws_json, fanout, queue
-from roomcast.delivery import Delivery
+from roomcast.delivery import Delivery, FanOut
 from tests.fakes import FakeConnections, FakeContext, FakeTable, event, handshake, message
 from tests.hostile_server import HANG_UP, HostileServer, Reply, say
 
@@ -147,19 +147,31 @@ def test_what_is_sent_when_the_other_side_is_in_trouble(
     trouble: Reply, monkeypatch: pytest.MonkeyPatch, load: Callable[[str], Any]
 ) -> None:
     """What goes over the wire, and what an answer says, is in no error: neither a message nor credentials."""
+    with HostileServer(lambda _: trouble) as server:
+        speak_to(server.url, load, monkeypatch)
+
+
+@pytest.mark.parametrize("host", ["http://127.0.0.1:1", "https://127.0.0.1:1", "http://nowhere.invalid"])
+def test_what_is_sent_when_there_is_no_other_side(
+    host: str, monkeypatch: pytest.MonkeyPatch, load: Callable[[str], Any]
+) -> None:
+    speak_to(f"{host}/live", load, monkeypatch)
+
+
+def speak_to(url: str, load: Callable[[str], Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    """A join, and a message to a room, with AWS at that address."""
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", SECRET)
     monkeypatch.setenv("AWS_SESSION_TOKEN", SECRET)
-    with HostileServer(lambda _: trouble) as server:
-        connect = load("connect")
-        service = aws_json.Service(server.url, "dynamodb", "DynamoDB_20120810", "eu-west-1")
-        monkeypatch.setattr(connect.ROOMS, "_database", service)
-        connect.handler(handshake("alice=", SECRET), FakeContext(1_500))
-        engine = fanout.Engine(server.url, "eu-west-1")
-        fan_out = importlib.import_module("fanout_worker").delivery.FanOut(SECRET, "alice=", SECRET, "request-1")
-        recipients = [fanout.Recipient(name, 0) for name in LOBBY]
-        Delivery(engine, connect.ROOMS).deliver(fan_out, recipients, time.monotonic() + 0.7)
-        engine.close()
-        service._client.close()
+    connect = load("connect")
+    service = aws_json.Service(url, "dynamodb", "DynamoDB_20120810", "eu-west-1")
+    monkeypatch.setattr(connect.ROOMS, "_database", service)
+    connect.handler(handshake("alice=", SECRET), FakeContext(1_500))
+    engine = fanout.Engine(url, "eu-west-1")
+    fan_out = FanOut(SECRET, "alice=", SECRET, "request-1")
+    recipients = [fanout.Recipient(name, 0) for name in LOBBY]
+    Delivery(engine, connect.ROOMS).deliver(fan_out, recipients, time.monotonic() + 0.7)
+    engine.close()
+    service._client.close()
 
 
 FIELDS = ["lobby", "alice=", "aGVsbG8=", "request-1"]

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import importlib
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
-from roomcast import rooms
+from roomcast import aws_json, rooms
 from roomcast.fanout import Recipient
 from tests.fakes import CONNECTED_AT, FakeTable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     Make = Callable[..., rooms.Rooms]
 
@@ -110,6 +110,29 @@ def test_of_a_dead_connection_nothing_is_left_even_if_a_half_is_gone(
         assert found is not None
         made.leave("alice=", found.connected_at, soon())
         assert {key for key in table.items if "alice=" in "".join(key)} == set()
+
+
+@pytest.mark.parametrize("room", ["lobby", "kitchen"])
+def test_a_join_that_is_given_up_leaves_a_newer_connection_of_its_id_alone(
+    make: Make, table: FakeTable, monkeypatch: pytest.MonkeyPatch, room: str
+) -> None:
+    made = make()
+    fill(made, "alice=")
+    before = dict(table.items)
+    call, calls = table.call, []
+
+    def fail_first(operation: str, parameters: Mapping[str, Any], deadline: float) -> dict[str, Any]:
+        calls.append(operation)
+        if len(calls) == 1:
+            raise aws_json.ServiceError(operation, "timed out", {}, transient=True)
+        return call(operation, parameters, deadline)
+
+    monkeypatch.setattr(table, "call", fail_first)
+    with pytest.raises(aws_json.ServiceError, match="timed out"):
+        made.join("alice=", CONNECTED_AT - 1_000, room, soon())
+
+    assert len(calls) == 2
+    assert table.items == before
 
 
 def test_the_dead_of_one_room_leave_another_alone(make: Make, table: FakeTable) -> None:
