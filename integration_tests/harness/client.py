@@ -46,7 +46,8 @@ class Message:
     """One received message.
 
     Attributes:
-        text: The payload. API Gateway and every emulator differ in frame type, so a binary frame is decoded too.
+        text: The payload. API Gateway and every emulator differ in frame type, so a binary frame is decoded too;
+            bytes that are no UTF-8 become escapes, which no message holds that was sent.
         received_at: When it arrived, in seconds of ``time.monotonic()``.
     """
 
@@ -105,7 +106,7 @@ class Client:
         offered: list[Subprotocol] | None = [*subprotocols] if subprotocols else None  # type: ignore[list-item]
         address = in_room(url, room)
         with waiting_for(lambda: f"a handshake with {urlsplit(url).hostname}", scaled(within)):
-            connection = await connect(
+            connection = await _Connect(
                 address,
                 subprotocols=offered,
                 compression=None,  # API Gateway negotiates none; it would only cost memory
@@ -123,7 +124,7 @@ class Client:
         take = self.on_message or self.unread.append
         try:
             async for data in self.connection:
-                text = data if isinstance(data, str) else data.decode()
+                text = data if isinstance(data, str) else data.decode(errors="backslashreplace")
                 take(Message(text, time.monotonic()))
                 self._news.set()
         except ConnectionClosed:
@@ -254,6 +255,14 @@ def _address_options(url: str) -> dict[str, Any]:
     if host in {"localhost", "127.0.0.1", "::1"}:
         return {**options, "proxy": None}
     return options
+
+
+class _Connect(connect):
+    """A handshake as browsers do it: they follow no redirect (https://websockets.spec.whatwg.org), so none is."""
+
+    def process_redirect(self, exc: Exception) -> Exception:
+        """Return the refusal that a redirect is."""
+        return exc
 
 
 @lru_cache(maxsize=1)  # a context of its own would cost each connection 15 KB and the reading of all certificates

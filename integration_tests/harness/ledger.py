@@ -17,7 +17,8 @@ missing            owed by a failed or unanswered message, and not delivered
 late               deliveries and answers that took longer than ``late_after`` seconds, and deliveries that had not
                    come at the end although others had taken longer than the run could wait for these
 duplicated         further copies of a delivery
-unexpected         received from another room, or never sent by anybody in this run
+unexpected         received from another room, or never sent by anybody in this run, or received by a member whose
+                   handshake began only when the message was settled
 altered            deliveries whose text is not the text that was sent
 reordered          deliveries that came before one whose message had been acknowledged earlier
 receipts_counted   receipts that say how many members were reached, and so can be checked
@@ -654,7 +655,7 @@ class _Judge:
         self._gone_at, self._gone = _masks(
             (min(member.leaving_at, member.left_at), member.bit) for member in room.members
         )
-        self._asked_at = sorted(member.asked_at for member in room.members)
+        self._asked_at, self._asked = _masks((member.asked_at, member.bit) for member in room.members)
         self._dead_at = sorted(member.left_at + POSTS_TO_THE_DEAD for member in room.members)
         self._reordered = self._find_reordered() if ledger.terms.ordered else {}
 
@@ -666,6 +667,9 @@ class _Judge:
         for sequence, seen in sender.seen.items():
             if sequence < len(sender.sent_at):
                 counts["delivered"] += seen.bit_count()
+                if old := seen & ~self._may_be_members(sender, sequence):
+                    counts["unexpected"] += old.bit_count()
+                    self._example("unexpected", sender, sequence, "delivered to who joined long after it", old)
             else:
                 counts["unexpected"] += seen.bit_count()
                 self._example("unexpected", sender, sequence, "which was never sent", seen)
@@ -759,10 +763,10 @@ class _Judge:
         if min(counts) < 0:
             return "its receipt does not say how many members were reached"
         said = f"its receipt says {counts.delivered} delivered, {counts.gone} gone, {counts.failed} failed"
-        received = sender.seen.get(sequence, 0).bit_count()
+        asked = bisect_right(self._asked_at, answered_at)
+        received = (sender.seen.get(sequence, 0) & self._asked[asked]).bit_count()
         if counts.delivered + counts.failed < received:
             return f"{said}, but {received} received it"
-        asked = bisect_right(self._asked_at, answered_at)
         alive = asked - bisect_left(self._dead_at, sent_at)
         if counts.delivered > alive:
             return f"{said}, but the room had no more than {alive} members"
@@ -772,6 +776,15 @@ class _Judge:
         if counts.gone > absent:
             return f"{said}, but no more than {absent} can have been gone"
         return ""
+
+    def _may_be_members(self, sender: Sender, sequence: int) -> int:
+        """Return the members whose handshakes had begun when a message was settled."""
+        if not sender.acknowledged(sequence):
+            return -1
+        settled_at = sender.answered_at[sequence] + self.terms.transit
+        if sequence in sender.queued:
+            settled_at = max(settled_at, sender.sent_at[sequence] + self.terms.patience) + self.terms.queued_within
+        return self._asked[bisect_right(self._asked_at, settled_at)]
 
     def _surely_members(self, sent_at: float, settled_at: float) -> int:
         joined = self._joined[bisect_right(self._joined_at, sent_at)]

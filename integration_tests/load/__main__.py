@@ -11,6 +11,7 @@ import threading
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from botocore.exceptions import BotoCoreError, ClientError
 from websockets.exceptions import InvalidHandshake
 
 from integration_tests.faults.rules import RuleError
@@ -22,7 +23,7 @@ from integration_tests.load.run import run
 from integration_tests.load.sweep import sweep
 from integration_tests.load.team import NobodyError
 from integration_tests.report.__main__ import summary
-from integration_tests.report.judgement import DocumentError, Limits, LimitsError, judge
+from integration_tests.report.judgement import DocumentError, Limits, LimitsError, judge, load_document
 from integration_tests.report.write import write
 from integration_tests.targets.interface import TargetError
 from integration_tests.targets.live import Live
@@ -37,6 +38,8 @@ if TYPE_CHECKING:
 
 UNUSABLE = (
     OSError,
+    BotoCoreError,
+    ClientError,
     InvalidHandshake,
     options.OptionsError,
     RuleError,
@@ -103,10 +106,11 @@ def leaves(errors: BaseExceptionGroup[BaseException]) -> Iterator[BaseException]
 def load(given: argparse.Namespace) -> int:
     """Carry out one load run and report on it."""
     limits = Limits.load(given.limits)
-    previous = json.loads(given.previous.read_text(encoding="utf-8")) if given.previous else None
+    previous = load_document(given.previous) if given.previous else None
     target = options.target_of(given)
     plan = options.plan_of(given, target.default_connections)
     check_budget(target, budget.usage(plan), accepted=given.i_accept_the_cost)
+    given.report_dir.mkdir(parents=True, exist_ok=True)  # after the run it would be too late to find out
     document = judge(measure(plan, target, given.typed), limits, previous)
     paths = write(document, given.report_dir)
     for sentence in [*summary(document), f"report: {paths['html']}"]:
@@ -119,11 +123,11 @@ def benchmark(given: argparse.Namespace) -> int:
     target = options.target_of(given)
     plans = options.bench_plans_of(given)
     check_budget(target, budget.usage(*plans), accepted=given.i_accept_the_cost)
+    file: Path = given.output or Path("build/bench") / f"fan-out-{target.name}.json"
+    file.parent.mkdir(parents=True, exist_ok=True)  # after the run it would be too late to find out
     with target:
         results = asyncio.run(bench.measure(target.deployment.websocket_url, plans, say))
         document = bench.document(target, plans, results)
-    file: Path = given.output or Path("build/bench") / f"fan-out-{target.name}.json"
-    file.parent.mkdir(parents=True, exist_ok=True)
     file.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
     say(f"result: {file}")
     if all(bench.is_clean(result) for result in results):

@@ -28,6 +28,8 @@ LATE_AFTER_ON_ONE_MACHINE = 30.0
 """The same where one machine stands for all of AWS, which is as slow as whatever else it does makes it."""
 LOOK_EVERY = 1.0
 """Seconds between two looks for what is still owed, at most; each judges all messages so far."""
+MARKS = 50
+"""On the timeline of a process: more could not be told apart, and a stage may invent new errors for ever."""
 NOT_CONNECTED = "not connected"
 QUIET = 2.0
 """Seconds without any message after which nothing is on its way any more."""
@@ -107,8 +109,9 @@ class Notes:
         self.last_message_at = at
 
     def first(self, label: str) -> None:
-        """Mark the timeline where something happens for the first time."""
-        self.events.setdefault(label, Event(time.monotonic(), label))
+        """Mark the timeline where something happens for the first time, unless it has marks enough."""
+        if len(self.events) < MARKS:
+            self.events.setdefault(label, Event(time.monotonic(), label))
 
 
 class Share(NamedTuple):

@@ -24,6 +24,8 @@ GONE_WITHIN = 30.0
 every ``CLIENTS_PER_SECOND`` of them."""
 CLIENTS_PER_SECOND = 5
 ITEMS_PER_CLIENT = 2
+THERE_WITHIN = 5.0
+"""Seconds in which the items of connected clients must be seen: they are written before a handshake is answered."""
 EARLIER = "during the run"
 """The kind of those who left before the end: replaced, cut off, or dropped by the other side."""
 
@@ -36,20 +38,33 @@ class Items:
         table: Where they are.
         rooms: Every room of the run.
         alone: Whether the table holds nothing else.
+        lacking: How many items of connected clients the table did not hold before the departures; None if no client was
+            connected then, or nobody looked.
     """
 
     table: ConnectionsTable
     rooms: Sequence[str]
     alone: bool
+    lacking: int | None = None
     _connection_ids: set[str] = field(default_factory=set)
 
     async def count(self) -> int:
         """Count them: memberships in the run's rooms, and connection items of everyone who was seen as a member."""
         if self.alone:
             return await self.table.size()
+        members = await self.members()
+        return members + len(await self.table.connections(self._connection_ids))
+
+    async def members(self) -> int:
+        """Count the memberships in the run's rooms, and remember the connection ids in them."""
         members = await asyncio.gather(*(self.table.members(room) for room in self.rooms))
         self._connection_ids.update(*members)
-        return sum(map(len, members)) + len(await self.table.connections(self._connection_ids))
+        return sum(map(len, members))
+
+    @property
+    def connection_ids(self) -> list[str]:
+        """The connection ids that were seen so far, sorted."""
+        return sorted(self._connection_ids)
 
 
 async def depart(team: Team, items: Items | None, show: Callable[[str], None]) -> list[Departure]:
@@ -61,8 +76,14 @@ async def depart(team: Team, items: Items | None, show: Callable[[str], None]) -
         show: Told what happens next.
 
     Returns:
-        What became of the items, by the way in which their clients went; those who went earlier come first.
+        What became of the items, by the way in which their clients went; those who went earlier come first. A table
+        that lacks items of connected clients is not watched: what it never held cannot go.
     """
+    if items is not None:
+        items.lacking = await lacking(team, items)
+        if items.lacking:
+            show(f"{items.lacking:,} items of connected clients are not in the table")
+    watched = items if items is not None and not items.lacking else None
     progress = await team.progress()
     present = sorted({*team.plan.seats} - await team.absent())
     third = len(present) // 3
@@ -85,10 +106,27 @@ async def depart(team: Team, items: Items | None, show: Callable[[str], None]) -
             show(f"{leaving:,} clients leave: {kind}")
         began_at = time.monotonic()
         await asyncio.gather(*(team.leave(each, farewell) for farewell, each in seats.items()))
-        if items is not None:
-            await watch(items, departure, staying, began_at)
+        if watched is not None:
+            await watch(watched, departure, staying, began_at)
         departures.append(departure)
     return [departure for departure in departures if departure.connections or departure.items_left]
+
+
+async def lacking(team: Team, items: Items) -> int | None:
+    """Return how many items of connected clients are not in the table, None if no client is connected.
+
+    Args:
+        team: Whose clients.
+        items: Where their items should be.
+    """
+    deadline = time.monotonic() + scaled(THERE_WITHIN)
+    await items.members()
+    while True:
+        present = {*team.plan.seats} - await team.absent()
+        lacks = max(0, ITEMS_PER_CLIENT * len(present) - await items.count())
+        if not lacks or time.monotonic() > deadline:
+            return lacks if present else None
+        await asyncio.sleep(LOOK_EVERY)
 
 
 async def watch(items: Items, departure: Departure, staying: int, began_at: float) -> None:

@@ -7,6 +7,7 @@ import math
 import os
 import re
 import shlex
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -35,6 +36,11 @@ DEFAULT_SIZE = 256
 SOAK_SECONDS = 600.0
 BENCH_RATE = 1.0
 """Messages per second that the benchmark's cost is estimated with; it sends one when the one before has landed."""
+LONGEST_RUN = 30 * 86_400.0
+"""Seconds, as far apart as messages and handshakes may be due: a month, more than any run can mean."""
+LARGEST_SIZE = 128 * 1024
+"""Characters: a message on AWS has at most 128 KB, what stands around its text included
+(https://docs.aws.amazon.com/apigateway/latest/developerguide/apigateway-execution-service-websocket-limits-table.html)."""
 AWS_CONNECT_RATE = 500.0
 """New connections per second that an account may open (https://docs.aws.amazon.com/apigateway/latest/developerguide/limits.html)."""
 
@@ -194,6 +200,8 @@ def add_sweep(parser: argparse.ArgumentParser) -> None:
 def bench_plans_of(options: argparse.Namespace) -> list[Plan]:
     """Return one plan for each size of room, with a message more than is measured."""
     check_sockets(max(options.sizes))
+    check_size(options.size)
+    check_length("--connect-rate", max(options.sizes) / options.connect_rate)
     return [
         Plan(
             scenario="steady",
@@ -232,7 +240,14 @@ def plan_of(options: argparse.Namespace, default_connections: int) -> Plan:
     least = max(CLIENTS_TO_SHOW_ANYTHING, options.processes)
     rooms = options.rooms or max(1, min(max(ROOMS, math.ceil(connections / CLIENTS_PER_ROOM)), connections // least))
     duration = options.duration or (SOAK_SECONDS if options.scenario == "soak" and not options.messages else None)
-    messages = math.ceil(duration * options.rate) if duration else options.messages or DEFAULT_MESSAGES
+    check_length("--duration", duration or 0.0)
+    check_length("--rate", 1 / options.rate)
+    check_length("--connect-rate", connections / options.connect_rate if options.connect_rate else 0.0)
+    messages = (
+        math.ceil(min(duration * options.rate, sys.maxsize)) if duration else options.messages or DEFAULT_MESSAGES
+    )
+    check_length("--rate", messages / options.rate)
+    check_size(options.size)
     if connections < rooms * least:
         raise OptionsError(
             f"{connections} clients are too few for {rooms} rooms: each room needs one for each process "
@@ -262,6 +277,26 @@ def plan_of(options: argparse.Namespace, default_connections: int) -> Plan:
         quiet=options.quiet,
         ordered=options.ordered,
     )
+
+
+def check_length(option: str, seconds: float) -> None:
+    """Make sure that a run ends some day.
+
+    Raises:
+        OptionsError: It would take months.
+    """
+    if seconds > LONGEST_RUN:
+        raise OptionsError(f"with this {option} the run would take more than {LONGEST_RUN / 86_400:g} days")
+
+
+def check_size(size: int) -> None:
+    """Make sure that a message is one that AWS takes.
+
+    Raises:
+        OptionsError: It is too large, so that every stage would be found to lose it.
+    """
+    if size > LARGEST_SIZE:
+        raise OptionsError(f"messages of {size:,} characters are more than the {LARGEST_SIZE:,} that AWS takes")
 
 
 def check_sockets(each: int) -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import enum
 import errno
 import math
+import socket
+import ssl
 import time
 from typing import TYPE_CHECKING
 
@@ -87,6 +89,7 @@ class Participant:
         member.joined_at = self._client.connected_at
         connects.succeeded += 1
         connects.times.record(member.joined_at - due)
+        connects.late += member.joined_at - member.asked_at > self._notes.ledger.terms.late_after
         return None
 
     async def say(self, due: float, size: int) -> asyncio.Future[str | None]:
@@ -162,11 +165,15 @@ class Participant:
 
 
 def reason_of(error: BaseException) -> str:
-    """Say in one word why a handshake failed: an HTTP status, ``timeout``, an error of the socket, or the exception."""
+    """Say in few words why a handshake failed: an HTTP status, ``timeout``, TLS, a socket's error, or the rest."""
     if isinstance(error, InvalidStatus):
         return str(error.response.status_code)
     if isinstance(error, TimeoutError):
         return TIMEOUT
+    if isinstance(error, ssl.SSLError):  # its number is one of OpenSSL's, not of the system's
+        return f"TLS: {getattr(error, 'verify_message', '') or error.reason or 'failed'}"
+    if isinstance(error, socket.gaierror):
+        return "unknown host"
     if isinstance(error, OSError) and error.errno is not None and error.errno in errno.errorcode:
         return errno.errorcode[error.errno]
     return type(error).__name__

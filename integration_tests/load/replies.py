@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 
 RECEIPT_REPEATED = "a receipt came twice"
 SEPARATOR = "."
+LONGEST_PROBLEM = 80
+"""Characters that are repeated of an error."""
 
 
 class Pending(NamedTuple):
@@ -117,7 +119,8 @@ class Replies:
         return Reply(taken=True, event=RECEIPT_REPEATED)
 
     def _note(self, receipt: dict[str, Any], sequence: int, at: float) -> int:
-        queued = receipt.get("queued") is True
+        # A receipt that counts although the message is queued is checked as one that counts.
+        queued = receipt.get("queued") is True and not receipt.keys() & {*Counts._fields}
         counts = None if queued else counts_of(receipt)
         self._sender.acknowledge(sequence, at, counts, queued=queued)
         if counts is not None and counts.failed > 0:
@@ -163,8 +166,16 @@ def counts_of(receipt: dict[str, Any]) -> Counts:
 
 
 def problem_of(answer: dict[str, Any]) -> str | None:
-    """Return the code of an error of ours, the message of one of API Gateway's, or None if it is neither."""
+    """Return the code of an error of ours, the message of one of API Gateway's, or None if it is neither.
+
+    It goes into reports, so it is short and printable, whatever the stage sent.
+    """
     error = answer.get("error")
     if isinstance(error, dict):
-        return str(error.get("code"))
-    return str(answer["message"]) if {"message", "connectionId"} <= answer.keys() else None
+        return printable(str(error.get("code")))
+    return printable(str(answer["message"])) if {"message", "connectionId"} <= answer.keys() else None
+
+
+def printable(text: str) -> str:
+    """Return the beginning of a text, with escapes for what no terminal shows or no file takes."""
+    return "".join(each if each.isprintable() else ascii(each)[1:-1] for each in text[:LONGEST_PROBLEM])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import platform
 import subprocess
 import time
@@ -18,6 +19,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from integration_tests.faults.control import running_proxy
 from integration_tests.faults.detour import detour
 from integration_tests.harness.cloudwatch import Logs
+from integration_tests.harness.deadlines import scaled
 from integration_tests.harness.table import ConnectionsTable
 from integration_tests.load.leftovers import Items, depart
 from integration_tests.load.progress import followed
@@ -27,7 +29,7 @@ from integration_tests.report.model import FunctionLogs, Run
 from integration_tests.targets.interface import Capability, Caveat
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from integration_tests.faults.control import FaultControl
     from integration_tests.harness.ledger import Tally
@@ -39,6 +41,10 @@ if TYPE_CHECKING:
 
 INTERVALS = 300
 """How many points in time the report can tell apart, at most."""
+LOGGED_WITHIN = 60.0
+"""Seconds in which CloudWatch shows a line; some take that long."""
+LOOK_EVERY = 1.0
+"""Seconds between two looks for it."""
 EXAMPLES = 10
 """How many lines of the functions' logs the report shows, at most."""
 
@@ -61,15 +67,19 @@ async def run(plan: Plan, target: Target, display: Display, command: str = "") -
             f"{plan.scenario} on {target.name}: {plan.connections:,} clients in {plan.rooms:,} rooms, {plan.run}"
         )
         started_at, began_at = datetime.now(UTC), time.monotonic()
+        items = items_of(plan, target, stage)
+        if items is not None:
+            await items.count()  # a table that cannot be read is named before the run, not after it
         async with assembled(plan, stage.websocket_url, max(1.0, plan.duration / INTERVALS), display.say) as team:
             async with followed(team, display):
                 await perform(scenario, team)
                 display.say("waiting for the last answers")
                 await team.settle()
-                departures = await depart(team, items_of(plan, target, stage), display.say)
+                departures = await depart(team, items, display.say)
             share = await team.finish()
         counts = faults.replace() if faults else []
-        functions = await logs_of(target, stage, started_at, display)
+        known = items.connection_ids if items is not None else []
+        functions = await logs_of(target, stage, started_at, display, known)
     share.ledger.began_at = began_at
     verdict = share.ledger.verdict()
     return Run(
@@ -85,6 +95,7 @@ async def run(plan: Plan, target: Target, display: Display, command: str = "") -
         latency=share.ledger.latency,
         connects=share.connects,
         departures=departures,
+        items_lacking=items.lacking if items is not None else None,
         faults=counts,
         functions=functions,
         events=share.events,
@@ -154,24 +165,52 @@ def faults_for(plan: Plan, target: Target, stage: Deployment) -> Iterator[FaultC
 
 def items_of(plan: Plan, target: Target, stage: Deployment) -> Items | None:
     """Return the table's view on a run, or None where the table cannot be read."""
-    if target.aws is None:
+    if target.aws is None or Capability.TABLE in target.lacks():
         return None
     table = ConnectionsTable.of_stage(target.aws.dynamodb, stage.outputs)
     return Items(table, plan.room_names, alone=target.owns_table)
 
 
-async def logs_of(target: Target, stage: Deployment, since: datetime, display: Display) -> FunctionLogs | None:
-    """Return what a stage's functions have logged since a moment, or None where their logs cannot be read."""
+async def logs_of(
+    target: Target, stage: Deployment, since: datetime, display: Display, known: Sequence[str] = ()
+) -> FunctionLogs | None:
+    """Return what a stage's functions have logged since a moment, or None where their logs cannot be read.
+
+    Logs without an error count only if they are this stage's, and have come so far: they must name a client of the run.
+
+    Args:
+        target: What may read the logs.
+        stage: Whose outputs name the log groups.
+        since: When the run began.
+        display: Where to say why there are none.
+        known: Connection ids of the run.
+    """
     groups = stage.outputs.get("log_group_names", {}).values()
     if target.aws is None or not groups:
         return None
     logs = Logs(target.aws.logs, [*groups])
     try:
+        named = await names_one(logs, since.timestamp(), known)
         errors, warnings = await logs.errors(since.timestamp()), await logs.warnings(since.timestamp())
     except (BotoCoreError, ClientError) as error:
         display.say(f"the functions' logs cannot be read: {error}")
         return None
+    if not named and not errors:
+        display.say("the functions' logs name no client of this run, so that they hold no error proves nothing")
+        return None
     return FunctionLogs(len(errors), len(warnings), [*errors, *warnings][:EXAMPLES])
+
+
+async def names_one(logs: Logs, since: float, known: Sequence[str]) -> bool:
+    """Wait until the logs name one of the run's clients, which ``$connect`` and ``$disconnect`` write; not for ever."""
+    deadline = time.monotonic() + scaled(LOGGED_WITHIN)
+    while known:
+        if await logs.lines(since, known[-1]):
+            return True
+        if time.monotonic() > deadline:
+            break
+        await asyncio.sleep(LOOK_EVERY)
+    return False
 
 
 def versions() -> dict[str, str]:

@@ -194,6 +194,7 @@ def merge_connects(total: Connects, other: Connects) -> None:
     """Add the handshakes of another process."""
     total.attempted += other.attempted
     total.succeeded += other.succeeded
+    total.late += other.late
     total.times.add(other.times)
     for reason, count in other.refused.items():
         total.refused[reason] = total.refused.get(reason, 0) + count

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from integration_tests.report.judgement import DocumentError, Limits, LimitsError, judge
+from integration_tests.report.judgement import DocumentError, Limits, LimitsError, judge, load_document
 from integration_tests.report.write import HERE, write
 
 if TYPE_CHECKING:
@@ -24,8 +23,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--directory", type=Path, default=Path("build/reports"), help="default: build/reports")
     options = parser.parse_args(arguments)
     try:
-        previous = _load(options.previous) if options.previous else None
-        document = judge(_load(options.run), Limits.load(options.limits), previous)
+        previous = load_document(options.previous) if options.previous else None
+        document = judge(load_document(options.run), Limits.load(options.limits), previous)
     except (OSError, DocumentError, LimitsError) as error:
         sys.stderr.write(f"{error}\n")
         return 2
@@ -75,14 +74,6 @@ def injected(fault: dict[str, Any]) -> str:
     """Return what one rule did."""
     struck = f"struck {fault['struck']:,} of {fault['matched']:,}"
     return f"injected: {fault['rule']} ({fault['fault']} {fault['when']}), {struck}"
-
-
-def _load(path: Path) -> dict[str, Any]:
-    try:
-        document: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise DocumentError(f"{path} is not JSON: {error}") from None
-    return document
 
 
 if __name__ == "__main__":

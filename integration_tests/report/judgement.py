@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import math
 import tomllib
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -32,11 +34,20 @@ class Limit:
         at_most: Its highest good value.
         at_least: Its lowest good value.
         optional: Whether a run that does not measure it may pass all the same.
+
+    Raises:
+        ValueError: It limits nothing, or a value is of the wrong type.
     """
 
     at_most: Number | None = None
     at_least: Number | None = None
     optional: bool = False
+
+    def __post_init__(self) -> None:
+        """Refuse what every run would keep, and what none could be compared with."""
+        bounds = [bound for bound in (self.at_most, self.at_least) if bound is not None]
+        if not bounds or not all(map(is_number, bounds)) or not isinstance(self.optional, bool):
+            raise ValueError("no limit")
 
     def holds(self, value: Number) -> bool:
         """Whether a value keeps to the limit."""
@@ -55,10 +66,23 @@ class Tolerance:
     Attributes:
         share: Allowance as a share of the previous value.
         least: Allowance in the metric's own unit, so that small numbers may differ by chance.
+
+    Raises:
+        ValueError: A value is no number from 0 on.
     """
 
     share: float = 0.0
     least: Number = 0
+
+    def __post_init__(self) -> None:
+        """Refuse what nothing could be compared with."""
+        if not all(is_number(each) and each >= 0 for each in (self.share, self.least)):
+            raise ValueError("no tolerance")
+
+
+def is_number(value: object) -> bool:
+    """Whether a value is a finite number; TOML's booleans are none."""
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
 
 
 WITHOUT_WHICH_NOTHING_IS_SHOWN = {
@@ -83,13 +107,53 @@ class Limits:
             LimitsError: It is not TOML, or an entry is unknown or not of the form that limits.toml shows.
         """
         try:
-            content = tomllib.loads(path.read_text())
-        except tomllib.TOMLDecodeError as error:
+            content = tomllib.loads(path.read_text(encoding="utf-8"))
+        except ValueError as error:  # TOMLDecodeError and UnicodeDecodeError
             raise LimitsError(f"{path.name} is not TOML: {error}") from None
         if unknown := content.keys() - {"limits", "regressions"}:
             raise LimitsError(f"{path.name}: unknown table {', '.join(unknown)}; allowed are limits and regressions")
         limits = {**WITHOUT_WHICH_NOTHING_IS_SHOWN, **_entries(content, "limits", Limit)}
         return Limits(limits, _entries(content, "regressions", Tolerance))
+
+
+FORMS: Mapping[type[Any], str] = {
+    Limit: "at_most, at_least (numbers, at least one of them), optional (true or false)",
+    Tolerance: "share, least (numbers from 0 on)",
+}
+"""What an entry of each kind looks like, for people."""
+
+PARTS = {
+    "run": ("name", "target", "id", "started_at"),
+    "parameters": (),
+    "versions": (),
+    "invariants": ("acknowledged", "attempted", "delivered", "expected"),
+    "departures": ("items_left",),
+    "latency": ("saturated",),
+}
+"""What every report has had since the first, as far as a comparison and the summary read it; metrics may be missing."""
+
+
+def load_document(path: Path) -> Document:
+    """Read the JSON report of a run, judged or not.
+
+    Raises:
+        OSError: The file cannot be read.
+        DocumentError: It holds something else, or a report of another format.
+    """
+    try:
+        document = json.loads(path.read_text(encoding="utf-8"))
+    except (ValueError, RecursionError) as error:
+        raise DocumentError(f"{path} is not JSON: {error}") from None
+    if not isinstance(document, dict):
+        raise DocumentError(f"{path} is not a report of a run")
+    if document.get("format") != FORMAT:
+        found = document.get("format")
+        raise DocumentError(f"{path} is not a report that can be read: expected format {FORMAT}, not {found!r}")
+    for part, keys in PARTS.items():
+        value = document.get(part)
+        if not isinstance(value, dict) or not value.keys() >= {*keys}:
+            raise DocumentError(f"{path} is not a whole report: {part!r} is missing or lacks something")
+    return document
 
 
 def judge(document: Document, limits: Limits, previous: Document | None = None) -> Document:
@@ -197,12 +261,14 @@ def _differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[tupl
 
 def _entries(content: Mapping[str, Any], table: str, kind: type[Any]) -> dict[str, Any]:
     entries = {}
-    for path, wanted in content.get(table, {}).items():
+    lines = content.get(table, {})
+    if not isinstance(lines, dict):
+        raise LimitsError(f"{table} must be a table of metrics, not {lines!r}")
+    for path, wanted in lines.items():
         if path not in METRICS:
             raise LimitsError(f"{table}: unknown metric {path!r}; allowed are {', '.join(METRICS)}")
         try:
             entries[path] = kind(**wanted)
-        except TypeError:
-            names = ", ".join(kind.__dataclass_fields__)
-            raise LimitsError(f"{table}: {path!r} must be a table of {names}, not {wanted!r}") from None
+        except (TypeError, ValueError):
+            raise LimitsError(f"{table}: {path!r} must be a table of {FORMS[kind]}, not {wanted!r}") from None
     return entries

@@ -32,6 +32,7 @@ class Connects:
         refused: The others by what the client saw, for example ``429`` or ``timeout``.
         times: How long the successful ones took, from their intended start.
         per_second: Successful handshakes per second while connecting.
+        late: Of the successful ones, how many took longer, from their real start, than an answer may take.
     """
 
     attempted: int = 0
@@ -39,6 +40,7 @@ class Connects:
     refused: dict[str, int] = field(default_factory=dict)
     times: Durations = field(default_factory=Durations)
     per_second: float = 0.0
+    late: int = 0
 
     def document(self) -> Document:
         """Return this part of the document."""
@@ -48,6 +50,7 @@ class Connects:
             "success_ratio": self.succeeded / self.attempted if self.attempted else None,
             "refused": self.refused,
             "per_second": self.per_second,
+            "late": self.late,
             "time": _percentiles(self.times),
         }
 
@@ -123,6 +126,7 @@ class Run:
         latency: Delivery times and the client's own state.
         connects: Handshakes.
         departures: By kind.
+        items_lacking: Items of connected clients that the table did not hold before the departures; None if unknown.
         faults: What each fault rule did.
         functions: What the functions logged; None where their logs cannot be read.
         events: Marks on the timeline.
@@ -143,6 +147,7 @@ class Run:
     latency: Latency
     connects: Connects = field(default_factory=Connects)
     departures: Sequence[Departure] = ()
+    items_lacking: int | None = None
     faults: Sequence[Count] = ()
     functions: FunctionLogs | None = None
     events: Sequence[Event] = ()
@@ -172,6 +177,7 @@ class Run:
             "connects": self.connects.document(),
             "departures": {
                 "items_left": _total([each.items_left for each in self.departures]),
+                "items_lacking": self.items_lacking,
                 "gone_max_ms": max(
                     (each.gone.percentiles().max_ms for each in self.departures if each.gone.count), default=None
                 ),

@@ -7,6 +7,7 @@ import json
 import os
 import secrets
 import time
+from functools import partial
 from typing import TYPE_CHECKING, Any, Self
 
 import boto3
@@ -100,21 +101,21 @@ class Live(Target):
         """
         room = f"{ROOM_PREFIX}probe-{secrets.token_hex(6)}"
         try:
-            receipt = asyncio.run(probe(self.deployment.websocket_url, room))
+            receipt = asyncio.run(probe(self.deployment.websocket_url, room, partial(self._read, room)))
         except ProbeError as error:
             raise TargetError(f"{self.deployment.websocket_url} {error}") from error
-        self._has_queue = "queued" in receipt
-        try:
-            asyncio.run(self._read(room))
         except (BotoCoreError, ClientError) as error:
             raise TargetError(f"what the outputs name cannot be read with these credentials ({error})") from error
+        self._has_queue = "queued" in receipt
 
     async def _read(self, room: str) -> None:
         lacks = self.lacks()
         if self.aws is None:
             return
         if Capability.TABLE not in lacks:
-            await ConnectionsTable.of_stage(self.aws.dynamodb, self.deployment.outputs).members(room)
+            table = ConnectionsTable.of_stage(self.aws.dynamodb, self.deployment.outputs)
+            if not await table.members(room):
+                raise ProbeError(f"does not write to the table {table.name}: the outputs are those of another stage")
         if Capability.LOGS not in lacks:
             await Logs(self.aws.logs, [*self.deployment.outputs["log_group_names"].values()]).lines(time.time(), room)
 

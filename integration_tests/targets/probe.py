@@ -5,12 +5,15 @@ from __future__ import annotations
 import asyncio
 import json
 import secrets
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus
 
 from integration_tests.harness.client import Client
 from integration_tests.harness.deadlines import scaled
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
 
 HANDSHAKE_WITHIN = 15.0
 """Seconds for the handshake: a function that is started for it takes one or two, and API Gateway waits at most 29."""
@@ -24,12 +27,13 @@ class ProbeError(Exception):
     """The stage cannot be tested; the message goes on after the stage's URL."""
 
 
-async def probe(url: str, room: str) -> dict[str, Any]:
+async def probe(url: str, room: str, look: Callable[[], Awaitable[None]] | None = None) -> dict[str, Any]:
     """Join a room, send one message, and wait until it has come back and been acknowledged.
 
     Args:
         url: The stage's URL.
         room: A room that nobody uses.
+        look: Called while the client is a member of the room; what it raises ends the probe.
 
     Returns:
         The receipt.
@@ -40,7 +44,9 @@ async def probe(url: str, room: str) -> dict[str, Any]:
     client = await handshake(url, room)
     try:
         receipt = await round_trip(client)
-    except ProbeError:
+        if look is not None:
+            await look()
+    except Exception:
         await client.abort()  # such a stage may not answer a closing handshake either
         raise
     await client.close()

@@ -9,6 +9,7 @@ import pytest
 from websockets.asyncio.server import ServerConnection, serve
 from websockets.exceptions import ConnectionClosed
 
+from integration_tests.harness.client import Client, Message
 from integration_tests.harness.cloudwatch import Logs
 from integration_tests.harness.crowd import Crowd, expect_everywhere, expect_in_any_order, settle
 from integration_tests.harness.table import ConnectionsTable
@@ -64,11 +65,23 @@ async def test_end_that_the_test_waited_for_is_fine() -> None:
 
 
 async def test_client_whose_reader_failed_has_not_looked_at_everything() -> None:
-    async with crowd_of(b"\xff") as crowd:
-        client = await crowd.join("room")
+    def fail(message: Message) -> None:
+        raise ValueError(message.text)
+
+    async with crowd_of("hello") as crowd:
+        client = await Client.connect(crowd.url, "room", on_message=fail)
+        crowd.clients.append(client)
         with pytest.raises(AssertionError, match="could not read"):
             await client.receive()
         with pytest.raises(AssertionError, match="could not read"):
+            await crowd.finish()
+
+
+async def test_bytes_that_are_no_text_are_a_message_that_nobody_expected() -> None:
+    async with crowd_of(b"\xff\xfe") as crowd:
+        client = await crowd.join("room")
+        await client.settle()
+        with pytest.raises(AssertionError, match=r"that nobody expected.*xff.*xfe"):
             await crowd.finish()
 
 

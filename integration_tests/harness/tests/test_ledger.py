@@ -166,6 +166,27 @@ def test_at_the_edges_of_a_membership_both_outcomes_are_right(ledger: Ledger, re
     assert ledger.verdict().total.clean
 
 
+@pytest.mark.parametrize(
+    ("asked_at", "queued", "unexpected"),
+    [(1.5, False, 0), (3.0, False, 0), (3.1, False, 1), (3.1, True, 0), (100.0, False, 1)],
+)
+def test_what_was_settled_before_a_handshake_began_is_unexpected(
+    ledger: Ledger, asked_at: float, queued: bool, unexpected: int
+) -> None:
+    a = joined(ledger, "a")
+    sender = ledger.sender("lobby", "a")
+    text = send(sender, 1.0, to=[a], ledger=ledger)  # acknowledged at 1.02 s, with 2 s for what is on its way
+    sender.acknowledge(0, 1.02, None if queued else Counts(1, 0, 0), queued=queued)
+    late = joined(ledger, "late", asked_at + 0.1)
+    late.asked_at = asked_at
+    ledger.receive(late, text, asked_at + 0.2)
+
+    verdict = ledger.verdict()
+
+    assert (verdict.total.unexpected, verdict.total.receipts_wrong) == (unexpected, 0)
+    assert [each.rpartition(": ")[2] for each in verdict.examples] == ["late"] * unexpected
+
+
 def test_a_handshake_that_never_ended_owes_nothing(ledger: Ledger) -> None:
     ledger.member("lobby", "refused")
     send(ledger.sender("lobby", "s"), 10.0, to=[], ledger=ledger)

@@ -18,9 +18,11 @@ import contextlib
 import http
 import itertools
 import json
+import math
 import queue
 import sys
 import threading
+import time
 import unicodedata
 from collections import defaultdict
 from dataclasses import dataclass, field, replace
@@ -743,6 +745,98 @@ class Garbage(Healthy):
         """Deliver, and send something else."""
         await super().post(member, data)
         await self.write(member, '{"receipt": "not an object"}')
+
+
+class NoText(Healthy):
+    """Sends every member bytes that are no UTF-8 with every message."""
+
+    name = "no-text"
+
+    async def post(self, member: Session, data: Any) -> None:
+        """Deliver, and send bytes."""
+        await super().post(member, data)
+        with contextlib.suppress(ConnectionClosed):
+            await member.connection.send(b"\xff\xfe")
+
+
+class QueuedAndCounted(Healthy):
+    """Says in each receipt that the message is only queued, and besides that nobody has it."""
+
+    name = "queued-and-counted"
+
+    def receipt(self, send: Send) -> dict[str, Any]:
+        """Say both."""
+        return {"id": send.message_id, "queued": True, "delivered": 0, "gone": 0, "failed": 0}
+
+
+class UnprintableErrors(Healthy):
+    """Delivers every message, and answers with an error of another long, unprintable code each time."""
+
+    name = "unprintable-error"
+
+    async def acknowledge(self, send: Send) -> None:
+        """Answer with what neither UTF-8 nor XML nor a terminal takes."""
+        code = f"\ud800\x00\x1b[2J\n{send.number}{'x' * 10_000}"
+        await self.tell(send.sender, {"error": error_of(code, "the message could not be sent")})
+
+
+class OldOnJoin(Healthy):
+    """Delivers the first message of a room to whoever joins it more than a second later."""
+
+    name = "old-on-join"
+    old = 1.0
+
+    def __post_init__(self) -> None:
+        """Prepare what it remembers."""
+        self._first: dict[str, tuple[float, Any]] = {}
+
+    async def deliver(self, send: Send) -> None:
+        """Deliver and remember."""
+        self._first.setdefault(send.sender.room, (time.monotonic(), send.data))
+        await super().deliver(send)
+
+    async def welcome(self, session: Session) -> None:
+        """Deliver what is old."""
+        at, data = self._first.get(session.room, (math.inf, ""))
+        if time.monotonic() - at > self.old:
+            await self.post(session, data)
+
+
+class Redirect(Healthy):
+    """Answers the handshake with a redirect to itself, which it would accept; browsers follow none."""
+
+    name = "redirect"
+
+    def admit(self, connection: ServerConnection, request: Request) -> Response | None:
+        """Redirect, once."""
+        if "moved" in request.path:
+            return None
+        response = connection.respond(http.HTTPStatus.TEMPORARY_REDIRECT, "")
+        response.headers["Location"] = f"{PATH}?moved=true"
+        return response
+
+
+class RedirectNowhere(Healthy):
+    """Answers the handshake with a redirect to what is no URL."""
+
+    name = "redirect-nowhere"
+
+    def admit(self, connection: ServerConnection, request: Request) -> Response | None:  # noqa: ARG002
+        """Redirect."""
+        response = connection.respond(http.HTTPStatus.FOUND, "")
+        response.headers["Location"] = "https://["
+        return response
+
+
+class SlowHandshake(Healthy):
+    """Accepts each handshake late."""
+
+    name = "slow-handshake"
+
+    async def admit(self, connection: ServerConnection, request: Request) -> Response | None:  # type: ignore[override]
+        """Accept after the delay."""
+        await asyncio.sleep(self.delay)
+        return super().admit(connection, request)
 
 
 def _all(kind: type[Healthy]) -> Iterator[type[Healthy]]:

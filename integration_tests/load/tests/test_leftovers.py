@@ -34,6 +34,7 @@ class FakeTeam:
     """Clients that are there until they leave; each has two items, of which some stay."""
 
     sticky: int = 0
+    lacking: int = 0
     joined: int = SEATS
     gone: dict[int, str] = field(default_factory=dict)
     plan: FakePlan = field(default_factory=FakePlan)
@@ -48,7 +49,10 @@ class FakeTeam:
         return Progress(joined=self.joined)
 
     async def size(self) -> int:
-        return 2 * (SEATS - len(self.gone)) + (self.sticky if self.gone else 0)
+        return max(0, 2 * (SEATS - len(self.gone)) - self.lacking) + (self.sticky if self.gone else 0)
+
+    async def members(self, room: str) -> set[str]:
+        return {f"{room}/{seat}" for seat in range(SEATS) if seat not in self.gone}
 
 
 @dataclass
@@ -73,6 +77,7 @@ class FakeTable:
 def impatience(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(leftovers, "LOOK_EVERY", 0.01)
     monkeypatch.setattr(leftovers, "GONE_WITHIN", 0.1)
+    monkeypatch.setattr(leftovers, "THERE_WITHIN", 0.1)
     monkeypatch.setattr(leftovers, "CLIENTS_PER_SECOND", 1_000)
 
 
@@ -106,6 +111,26 @@ async def test_those_who_left_earlier_are_a_kind_of_their_own() -> None:
     departures = await leave_all(FakeTeam(joined=SEATS + 5))
 
     assert (departures[0].kind, departures[0].connections, departures[0].items_left) == ("during the run", 5, 0)
+
+
+@pytest.mark.parametrize("lacking", [1, 2 * SEATS])
+async def test_table_that_never_held_the_items_is_not_taken_for_a_clean_one(lacking: int) -> None:
+    team = FakeTeam(lacking=lacking)
+    items = Items(cast("ConnectionsTable", team), [], alone=True)
+
+    departures = await depart(cast("Team", team), items, show=lambda _: None)
+
+    assert items.lacking == lacking
+    assert [each.items_left for each in departures] == [None, None, None]
+
+
+async def test_whether_items_lack_is_not_known_when_no_client_is_connected() -> None:
+    team = FakeTeam(gone=dict.fromkeys(range(SEATS), "closed"))
+    items = Items(cast("ConnectionsTable", team), [], alone=True)
+
+    await depart(cast("Team", team), items, show=lambda _: None)
+
+    assert items.lacking is None
 
 
 async def test_unreadable_table_leaves_the_question_open() -> None:

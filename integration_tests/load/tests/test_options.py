@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import pytest
 
+from integration_tests.load.__main__ import main
 from integration_tests.load.options import without_secrets
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 @pytest.mark.parametrize(
@@ -26,3 +32,50 @@ from integration_tests.load.options import without_secrets
 )
 def test_command_in_the_report_holds_no_secret(arguments: list[str], written: str) -> None:
     assert without_secrets(arguments) == f"python -m integration_tests.load {written}"
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        ("run --duration 1e308", "with this --duration the run would take more than 30 days"),
+        ("run --duration 1e6 --rate 1e306", "messages"),
+        ("run --messages 5 --rate 1e-300", "with this --rate the run would take more than 30 days"),
+        ("run --messages 5 --rate 1e-320", "with this --rate the run would take more than 30 days"),
+        ("run --connect-rate 1e-300", "with this --connect-rate the run would take more than 30 days"),
+        ("bench --connect-rate 1e-300", "with this --connect-rate the run would take more than 30 days"),
+        ("run --size 10000000", "messages of 10,000,000 characters are more than the 131,072 that AWS takes"),
+        ("bench --size 10000000", "messages of 10,000,000 characters are more than the 131,072 that AWS takes"),
+    ],
+)
+def test_what_cannot_be_run_is_refused_in_a_sentence(
+    options: str, sentence: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main([*options.split(), "--target", "live", "--websocket-url", "ws://127.0.0.1:9/live"]) == 2
+    assert sentence in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("previous", [b"no JSON", b"[]", b'{"format": 1}'])
+def test_an_unusable_previous_report_is_refused_before_the_run(
+    previous: bytes, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "previous.json"
+    file.write_bytes(previous)
+
+    status = main(["run", "--target", "live", "--websocket-url", "ws://127.0.0.1:9/live", "--previous", str(file)])
+
+    assert status == 2
+    assert f"{file} is not " in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("command", [["run", "--report-dir"], ["bench", "--output"]])
+def test_a_report_that_cannot_be_written_is_refused_before_the_run(
+    command: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "file").touch()
+
+    status = main([*command, str(tmp_path / "file" / "x"), "--target", "live", "--websocket-url", "ws://127.0.0.1:9/l"])
+
+    output = capsys.readouterr()
+    assert status == 2
+    assert "Not a directory" in output.err or "File exists" in output.err
+    assert "clients in" not in output.out

@@ -69,6 +69,7 @@ def example_run(*, lose: bool = False, slow: float = 1.0, busy: bool = False) ->
             Departure("aborted", 1, 1),
             Departure("seen by nobody", 0),
         ],
+        items_lacking=0,
         faults=[Count("throttled", "status", "before", 30, 3), Count("answer lost", "reset", "after", 30, 1)],
         command="python -m integration_tests.load run --websocket-url wss://stage.example/live",
         host="stage.example",

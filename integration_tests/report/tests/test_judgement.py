@@ -190,8 +190,20 @@ def test_documents_of_another_format_are_refused() -> None:
         ("[limits", "limits.toml is not TOML"),
         ("[limit]", "unknown table limit; allowed are limits and regressions"),
         ('[limits]\n"latency.p98_ms" = { at_most = 1 }', "limits: unknown metric 'latency.p98_ms'; allowed are"),
-        ('[limits]\n"latency.p99_ms" = { max = 1 }', "must be a table of at_most, at_least, optional, not {'max': 1}"),
-        ('[regressions]\n"latency.p99_ms" = 1', "must be a table of share, least, not 1"),
+        ('[limits]\n"latency.p99_ms" = { max = 1 }', "'latency.p99_ms' must be a table of at_most, at_least"),
+        ('[regressions]\n"latency.p99_ms" = 1', "must be a table of share, least (numbers from 0 on), not 1"),
+        ("limits = 5", "limits must be a table of metrics, not 5"),
+        *(
+            (f'[limits]\n"invariants.lost" = {entry}', "limits: 'invariants.lost' must be a table of at_most, at_least")
+            for entry in (
+                *("{}", "{ optional = true }", '{ at_most = "0" }', "{ at_most = true }", "{ at_least = nan }"),
+                *("{ at_most = inf }", "{ at_most = [0] }", '{ at_most = 0, optional = "no" }', "0"),
+            )
+        ),
+        *(
+            (f'[regressions]\n"latency.p99_ms" = {entry}', "regressions: 'latency.p99_ms' must be a table of share")
+            for entry in ('{ share = "x" }', "{ least = nan }", "{ share = -1 }", "{ share = true }")
+        ),
     ],
 )
 def test_a_limits_file_that_makes_no_sense_is_refused(tmp_path: Path, text: str, sentence: str) -> None:
@@ -200,3 +212,10 @@ def test_a_limits_file_that_makes_no_sense_is_refused(tmp_path: Path, text: str,
     with pytest.raises(LimitsError) as caught:
         Limits.load(path)
     assert sentence in str(caught.value)
+
+
+def test_a_limits_file_that_is_no_text_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "limits.toml"
+    path.write_bytes(b"\xff\xfe")
+    with pytest.raises(LimitsError, match=r"limits\.toml is not TOML"):
+        Limits.load(path)

@@ -73,9 +73,7 @@ def test_a_judged_document_can_be_judged_again(tmp_path: Path, limits: str) -> N
     assert main([judged, "--limits", limits, "--previous", judged, "--directory", str(tmp_path)]) == 0
 
 
-@pytest.mark.parametrize(
-    ("content", "sentence"), [("{", "is not JSON"), ('{"format": 7}', "expected a report of format 1, not 7")]
-)
+@pytest.mark.parametrize(("content", "sentence"), [("{", "is not JSON"), ('{"format": 7}', "expected format 1, not 7")])
 def test_an_unusable_file_exits_2(
     tmp_path: Path, limits: str, content: str, sentence: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -84,3 +82,21 @@ def test_an_unusable_file_exits_2(
     assert main([str(path), "--limits", limits, "--directory", str(tmp_path)]) == 2
     assert sentence in capsys.readouterr().err
     assert main([str(tmp_path / "absent.json")]) == 2
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        *(b"no JSON", b"\xff", b"[]", b"5", b"{}", b'{"format": 1}', b"[" * 100_000),
+        *(b'{"format": 1, "run": {}, "parameters": {}, "versions": {}, "latency": {}}', b'{"format": 1, "run": 5}'),
+    ],
+)
+def test_a_file_that_is_no_report_is_refused_in_a_sentence(
+    content: bytes, tmp_path: Path, limits: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run, other = saved(tmp_path / "run.json", example()), tmp_path / "other.json"
+    other.write_bytes(content)
+
+    for arguments in ([str(other)], [run, "--previous", str(other)]):
+        assert main([*arguments, "--limits", limits, "--directory", str(tmp_path)]) == 2
+        assert capsys.readouterr().err.startswith(f"{other} is not ")

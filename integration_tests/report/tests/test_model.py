@@ -63,10 +63,10 @@ def test_a_long_timeline_is_thinned_out_and_keeps_its_peaks() -> None:
 
 
 def test_what_was_not_measured_is_null() -> None:
-    run = replace(example_run(), connects=Connects(), departures=[], latency=Latency(), verdict=Ledger("r").verdict())
-    document = run.document()
+    run = replace(example_run(), connects=Connects(), departures=[], items_lacking=None, latency=Latency())
+    document = replace(run, verdict=Ledger("r").verdict()).document()
     assert document["connects"]["success_ratio"] is document["connects"]["time"] is None
-    assert document["departures"] == {"items_left": None, "gone_max_ms": None, "kinds": []}
+    assert document["departures"] == {"items_left": None, "items_lacking": None, "gone_max_ms": None, "kinds": []}
     assert document["timeline"] == document["latency"]["distribution"] == []
 
 
