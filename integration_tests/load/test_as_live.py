@@ -21,6 +21,8 @@ from integration_tests.load.plan import Plan
 from integration_tests.load.progress import Lines
 from integration_tests.load.run import logs_of, run
 from integration_tests.targets.aws import emulator_environment
+from integration_tests.targets.catalogue import create_target
+from integration_tests.targets.interface import TargetError
 
 if TYPE_CHECKING:
     from integration_tests.harness.table import ConnectionsTable
@@ -78,8 +80,45 @@ def test_load_run_finds_nothing_lost_and_nothing_left(scenario: str, live: list[
         0,
         0,
     ]
+    assert report["departures"]["items_lacking"] == 0
     assert report["functions"]["errors"] == 0, report["functions"]["examples"]
     assert all(kind["gone"]["max_ms"] > 0 for kind in report["departures"]["kinds"])
+
+
+def test_table_and_logs_of_another_stage_are_not_taken_for_clean_ones(
+    live: list[str], target: Target, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("integration_tests.load.run.LOGGED_WITHIN", 1.0)
+    monkeypatch.setattr("integration_tests.load.leftovers.THERE_WITHIN", 1.0)
+    assert target.aws is not None
+    name, group = f"another-{secrets.token_hex(4)}", f"/aws/lambda/another-{secrets.token_hex(4)}"
+    keys: list[Any] = ["partition_key", "sort_key"]
+    target.aws.dynamodb.create_table(
+        TableName=name,
+        BillingMode="PAY_PER_REQUEST",
+        AttributeDefinitions=[{"AttributeName": key, "AttributeType": "S"} for key in keys],
+        KeySchema=[{"AttributeName": keys[0], "KeyType": "HASH"}, {"AttributeName": keys[1], "KeyType": "RANGE"}],
+    )
+    target.aws.logs.create_log_group(logGroupName=group)
+    outputs = tmp_path / "another.json"
+    values = {**target.deployment.outputs, "connections_table_name": name, "log_group_names": {"connect": group}}
+    outputs.write_text(json.dumps({key: {"value": value} for key, value in values.items()}))
+    another = [*live[:-1], str(outputs)]
+
+    size = ["--connections", "6", "--messages", "6", "--late-after", "60", "--report-dir", str(tmp_path)]
+    status = main(["run", *another, *size])
+
+    report = json.loads((tmp_path / "load-steady-live.json").read_text())
+    assert status == 1
+    assert [check["metric"] for check in report["checks"] if check["outcome"] == "failed"] == [
+        "departures.items_lacking"
+    ]
+    assert report["departures"]["items_lacking"] == 12
+    assert report["departures"]["items_left"] is report["functions"] is None
+    with pytest.raises(TargetError, match=r"does not write to the table another-.*: the outputs are those of another"):
+        create_target("live", target.deployment.websocket_url, outputs).check()
+    target.aws.dynamodb.delete_table(TableName=name)
+    target.aws.logs.delete_log_group(logGroupName=group)
 
 
 def test_benchmark_names_the_function_that_delivers_but_neither_account_nor_api(
