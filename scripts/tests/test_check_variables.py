@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from scripts import check_variables
 from scripts.check_variables import CONFIGURATION, REPOSITORY, find_faults
 
 if TYPE_CHECKING:
@@ -75,3 +76,12 @@ def test_each_fault_is_found(repository: Path, file: str, line: str, instead: st
     (repository / file).write_text(text.replace(line, instead, 1))
     found = find_faults(repository)
     assert any(fault in sentence for sentence in found), found
+
+
+def test_the_exit_status_tells_whether_there_are_faults(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for faults, status in ([], 0), (["dropped"], 1):
+        monkeypatch.setattr(check_variables, "find_faults", lambda _, faults=faults: faults)
+        assert check_variables.main() == status
+        assert capsys.readouterr().err.splitlines() == [f"check_variables: {fault}" for fault in faults]

@@ -111,3 +111,11 @@ def test_benchmark_of_a_stage_that_lets_nobody_in_ends_in_a_sentence(
     assert status == 2
     assert sentence in error
     assert len(error.splitlines()) == 1
+
+
+def test_a_room_in_which_nothing_was_measured_is_not_clean() -> None:
+    clean = {**dict.fromkeys(bench.WRONG, 0), "last_ms": {"median": 1.0, "worst": 1.0}}
+    assert bench.is_clean(clean)
+    assert not bench.is_clean({**clean, "last_ms": None})
+    for finding in bench.WRONG:
+        assert not bench.is_clean({**clean, finding: 1})
