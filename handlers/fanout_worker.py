@@ -96,10 +96,16 @@ def tell_if_given_up(message_id: str, receives: int, recipients: int) -> None:
         logs.write_metrics("given up", {"given_up": recipients}, message_id=message_id)
 
 
-def hand_over(tasks: Sequence[queue.Task | queue.WakeUp | queue.Unreadable], message_id: str, deadline: float) -> bool:
-    """Put tasks into the queue; false when it did not take all of them."""
+def hand_over(
+    tasks: Sequence[queue.Task | queue.WakeUp | queue.Unreadable],
+    message_id: str,
+    deadline: float,
+    *,
+    apart: bool = False,
+) -> bool:
+    """Put tasks into the queue, on request one second after the other; false when it did not take all of them."""
     try:
-        QUEUE.put(tasks, deadline)
+        QUEUE.put(tasks, deadline, apart=apart)
     except aws_json.ServiceError as error:
         logs.write("ERROR", "what is left cannot be handed over", error=str(error), message_id=message_id)
         return False
@@ -108,7 +114,25 @@ def hand_over(tasks: Sequence[queue.Task | queue.WakeUp | queue.Unreadable], mes
 
 def serve_each(jobs: Sequence[backlog.Job], invocation: Invocation) -> list[str]:
     """Serve tasks that do not depend on each other; gives the ids of those that must be delivered again."""
-    return failures([job for job in jobs if not serve(job, invocation)])
+    # A worker that died of one of these now could not say so.
+    failed = failures([job for job in jobs if job.receives >= queue.MAXIMUM_RECEIVES])
+    jobs = [job for job in jobs if job.receives < queue.MAXIMUM_RECEIVES]
+    again = [job for job in jobs if job.receives > 1]
+    if len(again) > 1 and spread(again, invocation.deadline):
+        jobs = [job for job in jobs if job not in again]
+    # What a worker may have died of comes last.
+    return failed + failures([job for job in sorted(jobs, key=tries) if not serve(job, invocation)])
+
+
+def tries(job: backlog.Job) -> int:
+    """How often a task, or what it was made from, has been received."""
+    return job.receives + (job.task.retries if isinstance(job.task, queue.Task) else 0)
+
+
+def spread(jobs: Sequence[backlog.Job], deadline: float) -> bool:
+    """Give tasks that came together a worker each: should it die of one, the others are not given up with it."""
+    tasks = [job.task._replace(retries=tries(job) - 1) for job in jobs if isinstance(job.task, queue.Task)]
+    return hand_over(tasks, jobs[0].message_id, deadline, apart=True)
 
 
 def failures(jobs: Sequence[backlog.Job]) -> list[str]:
@@ -123,7 +147,7 @@ def serve(job: backlog.Job, invocation: Invocation) -> bool:
     task = job.task
     if isinstance(task, queue.WakeUp):
         return True
-    retries = task.retries + job.receives - 1
+    retries = tries(job) - 1
     if retries >= queue.MAXIMUM_RECEIVES:
         # What it was made from was delivered again, too. SQS takes it to the dead letters.
         return False
@@ -181,7 +205,7 @@ def serve_straggler(job: backlog.Job, invocation: Invocation) -> bool:
     task = job.task
     if isinstance(task, queue.WakeUp):
         return True
-    if task.retries + job.receives > queue.MAXIMUM_RECEIVES:
+    if tries(job) > queue.MAXIMUM_RECEIVES:
         # What it was made from was delivered again, too. SQS takes it to the dead letters.
         return False
     if not invocation.may_begin():

@@ -200,17 +200,20 @@ class Queue:
         self._url = settings.queue_url
         self._is_fifo = settings.queue_is_fifo
 
-    def put(self, tasks: Sequence[Task | WakeUp | Unreadable], deadline: float) -> None:
+    def put(self, tasks: Sequence[Task | WakeUp | Unreadable], deadline: float, *, apart: bool = False) -> None:
         """Hand tasks to the workers, in order.
 
         Args:
             tasks: The tasks.
             deadline: Latest end, in seconds of ``time.monotonic``.
+            apart: Whether workers get them one second after the other, for which a queue must not be FIFO.
 
         Raises:
             aws_json.ServiceError: Not all tasks were taken by the deadline.
         """
         entries = [self._entry(index, task) for index, task in enumerate(tasks)]
+        if apart:
+            entries = [{**entry, "DelaySeconds": second} for second, entry in enumerate(entries)]
         largest = max((len(entry["MessageBody"].encode()) for entry in entries), default=1)
         size = min(MAXIMUM_BATCH_ENTRIES, max(1, MAXIMUM_BATCH_BYTES // largest))
         for start in range(0, len(entries), size):

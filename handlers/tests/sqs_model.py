@@ -81,13 +81,15 @@ class SqsModel:
             deduplication_id = entry.get("MessageDeduplicationId", str(self.puts))
             if f"{group} {deduplication_id}" not in self._deduplication_ids:
                 self._deduplication_ids.add(f"{group} {deduplication_id}")
-                self.put(entry["MessageBody"], group)
+                self.put(entry["MessageBody"], group, entry.get("DelaySeconds", 0))
         return {"Successful": [], "Failed": []}
 
-    def put(self, body: str, group: str = "") -> None:
-        """Take a message."""
+    def put(self, body: str, group: str = "", delay: int = 0) -> None:
+        """Take a message, which a standard queue may keep invisible for so many seconds."""
+        assert not delay or not self.fifo
         self.puts += 1
         self._messages.append(_Message(next(self._numbers), body, group))
+        self._messages[-1].visible_at = self.now + delay
 
     def __len__(self) -> int:
         """How many messages there are, visible or not."""

@@ -422,23 +422,35 @@ class TestTroubleWithTableAndQueue:
     """Whatever fails, nothing that was acknowledged is lost."""
 
     @pytest.mark.parametrize("operation", ["Query", "TransactWriteItems"])
-    def test_a_table_that_fails(self, stage: Stage, table: FakeTable, operation: str) -> None:
+    def test_a_table_that_fails(
+        self, stage: Stage, table: FakeTable, operation: str, capsys: pytest.CaptureFixture[str]
+    ) -> None:
         stage.capacity = 5
         stage.say(*TEXTS[:3])
         table.failing.add(operation)
         stage.sqs.invoke(stage.handler)
         assert len(stage.sqs) >= 3
+        lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+        [line] = [line for line in lines if line["message"] == "the backlog cannot be kept"]
+        assert (line["level"], line["message_id"]) == ("ERROR", "m-1")
+        assert line["error"] == f"{operation} failed: InternalServerError"
         table.failing.clear()
         stage.sqs.drain(stage.handler)
 
         assert stage.received() == everybody(TEXTS[:3])
         assert backlog_of(table) == []
 
-    def test_a_queue_that_takes_no_wake_up(self, stage: Stage, table: FakeTable) -> None:
+    def test_a_queue_that_takes_no_wake_up(
+        self, stage: Stage, table: FakeTable, capsys: pytest.CaptureFixture[str]
+    ) -> None:
         stage.capacity = 5
         stage.say(*TEXTS[:3])
         stage.sqs.refusing = True
         stage.sqs.invoke(stage.handler)
+        lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+        [line] = [line for line in lines if line["message"] == "what is left cannot be handed over"]
+        assert (line["level"], line["message_id"]) == ("ERROR", "m-1")
+        assert line["error"] == "SendMessageBatch failed: ServiceUnavailable"
         stage.sqs.refusing = False
         stage.sqs.drain(stage.handler)
 

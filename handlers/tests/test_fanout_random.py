@@ -123,7 +123,7 @@ class World:
         patch.setattr(self.worker.DELIVERY, "_connections", self.connections)
         patch.setattr(self.worker.Progress, "has_time", lambda _: self._take())
         patch.setattr(rooms, "BACKLOG_PAGE_ITEMS", drawn.choice([4, 7, 50]))
-        patch.setattr(self.worker.Invocation, "may_begin", lambda each: each._is_first or self.left > 0)
+        patch.setattr(self.worker.Invocation, "may_begin", lambda each: each._has_begun_none or self.left > 0)
         self.connections.before_post = lambda: self.disturb("post")
         self.capacity = drawn.choice([1, 3, 8, 20, 50, 1_000])
         self.batch = drawn.choice([1, 2, 5, 10])

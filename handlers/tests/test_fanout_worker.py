@@ -182,13 +182,17 @@ def test_a_table_that_fails_midway_hands_over_the_rest(
     assert sorted(connections.posts) == [(name, "hello") for name in LOBBY]
 
 
-def test_what_cannot_be_handed_over_is_tried_again(
-    worker: Any, connections: FakeConnections, service: FakeQueueService
+def test_what_cannot_be_handed_over_is_tried_again_and_told(
+    worker: Any, connections: FakeConnections, service: FakeQueueService, capsys: pytest.CaptureFixture[str]
 ) -> None:
     connections.failing.add("bob=")
     service.is_failing = True
 
     assert run(worker, queue.Task(FAN_OUT, 0)) == ["m-0"]
+    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    [line] = [line for line in lines if line["message"] == "what is left cannot be handed over"]
+    assert (line["level"], line["message_id"]) == ("ERROR", "m-0")
+    assert line["error"] == "SendMessageBatch failed: ServiceUnavailable"
 
 
 @pytest.mark.parametrize("body", ["", "{}", "[]", '[["lobby"],0,"",[]]', '[["a","b","c","d"],"x","",[]]', "5"])
@@ -330,6 +334,39 @@ class TestReceives:
             assert [line["level"] for line in told] == ["ERROR"] * (receives == queue.MAXIMUM_RECEIVES)
             assert sum(line.get("given_up", 0) for line in lines) == len(told)
 
+    def test_a_task_that_kills_every_worker_takes_no_other_with_it(
+        self,
+        worker: Any,
+        connections: FakeConnections,
+        make_queue: Callable[..., queue.Queue],
+        monkeypatch: Any,
+        capsys: Any,
+    ) -> None:
+        sqs = SqsModel(fifo=False)
+        made = make_queue()
+        made._service = sqs  # type: ignore[assignment]
+        monkeypatch.setattr(worker, "QUEUE", made)
+        deliver = connections.deliver
+
+        def kill(recipients: Any, data: bytes, **options: Any) -> Any:
+            if data == b"deadly":
+                raise WorkerDiedError
+            return deliver(recipients, data, **options)
+
+        monkeypatch.setattr(connections, "deliver", kill)
+        texts = ["one", "two", "deadly", "three", "four"]
+        for text in texts:
+            sqs.put(queue.Task(FAN_OUT._replace(data=text), 0).to_json())
+        sqs.drain(worker.handler)
+
+        for name in LOBBY:
+            assert sorted(set(connections.received(name))) == sorted(set(texts) - {"deadly"})
+        assert max(connections.posts.count(each) for each in connections.posts) <= 3
+        assert [queue.parse(body).fan_out.data for body in sqs.dead_letters] == ["deadly"]  # type: ignore[union-attr]
+        lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+        assert [line["level"] for line in lines if line["message"] == "a task is given up"] == ["ERROR"]
+        assert sum(line.get("given_up", 0) for line in lines) == 1
+
     @pytest.mark.parametrize("body", ["not a task", '{"v":2,"kind":"task"}'])
     def test_of_what_nobody_can_read_as_well(self, worker: Any, body: str, capsys: pytest.CaptureFixture[str]) -> None:
         attributes = {"ApproximateReceiveCount": str(queue.MAXIMUM_RECEIVES)}
@@ -363,7 +400,7 @@ class TestReceives:
         sqs.drain(handler, batch=1, limit=100_000)
 
         copies = {name: len(connections.received(name)) for name in LOBBY}
-        assert copies["alice="] == queue.MAXIMUM_RECEIVES
+        assert copies["alice="] == queue.MAXIMUM_RECEIVES - 1
         # Not 5, 25 and 125, and so on for each part of a room.
         assert max(copies.values()) <= 35
 

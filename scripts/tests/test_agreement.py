@@ -80,6 +80,28 @@ def test_the_queue_takes_the_largest_batch() -> None:
     assert int(size[1]) >= queue.MAXIMUM_BATCH_BYTES
 
 
+def test_the_queue_gives_up_when_the_worker_says_so() -> None:
+    queue = importlib.import_module("roomcast.queue")
+    [variable] = [
+        block
+        for block in read_blocks(MODULES / "fanout-queue" / "variables.tf")
+        if block.labels == ["max_receive_count"]
+    ]
+    [policy] = re.findall(r"maxReceiveCount += (\S+)", (MODULES / "fanout-queue" / "main.tf").read_text())
+    callers = [
+        block
+        for file in (REPOSITORY / "terraform").rglob("*.tf")
+        if ".terraform" not in file.parts
+        for block in read_blocks(file)
+        if "max_receive_count" in block.attributes
+    ]
+
+    assert policy == "var.max_receive_count"
+    assert int(variable.attributes["default"].value) == queue.MAXIMUM_RECEIVES
+    # Whoever gave another one would have it announced too early or never.
+    assert callers == []
+
+
 @pytest.fixture(scope="module")
 def zips(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[str]]:
     """The names in each zip, by handler."""
