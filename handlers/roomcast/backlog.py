@@ -167,12 +167,13 @@ class Backlog:
         serve: Callable[[queue.Task, Mapping[str, Waiting], int], Outcome],
         may_begin: Callable[[], bool],
     ) -> bool:
-        """Serve tasks in order for as long as time allows; false when nobody could be reached any more.
+        """Serve tasks in order for as long as time allows; false when nobody could be reached.
 
         Args:
             serve: Serves a task, but not the members given by their ids, and waits for at most so many stragglers.
             may_begin: Whether there is time for another task.
         """
+        has_reached = False
         while self._entries and not self._is_kept_only:
             entry = self._entries[0]
             # A task of the queue comes after all that waits, also after what has not been read.
@@ -180,7 +181,9 @@ class Backlog:
                 return True
             outcome = serve(entry.task, self._held, MAXIMUM_HELD - len(self._held))
             if outcome.is_stuck:
-                return False
+                # Time may have been too short for the pace, after others. A next worker begins with it.
+                return has_reached
+            has_reached = True
             self._entries.pop(0)
             for recipient, copies in outcome.stragglers:
                 self._set_apart(entry.task, recipient, copies)

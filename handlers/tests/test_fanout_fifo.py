@@ -346,6 +346,27 @@ def test_what_was_served_before_nobody_could_be_reached_is_not_served_again(
     assert (stage.copies(), stage.sqs.dead_letters, backlog_of(table)) == (1, [], [])
 
 
+def test_a_message_for_which_time_was_too_short_after_another_one_waits_for_no_pause(
+    stage: Stage, table: FakeTable, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    deliver = stage.connections.deliver
+    tries: list[bytes] = []
+
+    def slowly(recipients: Iterator[Any], data: bytes, **options: Any) -> Any:
+        tries.append(data)
+        stage.connections.failing = set(MEMBERS) if tries == [b"one", b"two"] else set()
+        return deliver(recipients, data, **options)
+
+    monkeypatch.setattr(stage.connections, "deliver", slowly)
+    stage.say("one", "two")
+    stage.sqs.drain(stage.handler)
+
+    assert tries == [b"one", b"two", b"two"]
+    assert stage.received() == everybody(["one", "two"])
+    assert (stage.sqs.now, stage.sqs.receives) == (0.0, 1)
+    assert backlog_of(table) == []
+
+
 def test_a_message_that_is_given_up_is_an_error_a_metric_and_a_dead_letter(
     stage: Stage, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -20,11 +20,23 @@ MUTANTS = (
         (
             Edit(
                 BACKLOG,
-                "            self.to_send.append(queue.WakeUp(self._room, self._shard))\n",
-                "            pass\n",
+                "        return [queue.WakeUp(self._room, self._shard)] if is_left else []\n",
+                "        return []\n",
             ),
         ),
         units=(f"{FIFO_TESTS}::test_a_burst_larger_than_an_invocation_arrives_in_order_without_a_pause",),
+    ),
+    Mutant(
+        "deletes what waits before a straggler's task is in the queue",
+        (
+            Edit(
+                "handlers/fanout_worker.py",
+                "        waiting.mark(invocation.deadline)\n",
+                "        waiting.mark(invocation.deadline)\n"
+                "        waiting.write(invocation.deadline, is_stuck=not is_moving)\n",
+            ),
+        ),
+        units=(f"{FIFO_TESTS}::TestOrderOfWhatAWorkerDoes",),
     ),
     Mutant(
         "gives up no task that workers die of",
