@@ -36,7 +36,7 @@ MUTANTS = (
                 "        waiting.write(invocation.deadline, is_stuck=not is_moving)\n",
             ),
         ),
-        units=(f"{FIFO_TESTS}::TestOrderOfWhatAWorkerDoes",),
+        units=(f"{FIFO_TESTS}::TestOrderOfWhatAWorkerDoes::test_nor_is_a_message_that_is_given_up",),
     ),
     Mutant(
         "gives up no task that workers die of",
