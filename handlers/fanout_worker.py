@@ -284,6 +284,7 @@ class Invocation:
             patience=self._patience if room_for > 0 else None,
             presume_alone=0 < len(task.recipients) <= backlog.MAXIMUM_HELD,
             copies=task.copies,
+            on_untried=progress.untried.extend,
         )
         deadline = self.take_until + TAKING_RESERVE_SECONDS
         try:
@@ -317,6 +318,7 @@ class Progress:
     Attributes:
         late: Recipients for which only time was over.
         silent: Recipients that may have been sent a copy, which was not answered.
+        untried: Recipients for whom there was no time: they are not slow themselves.
         report: What became of the others.
     """
 
@@ -334,6 +336,7 @@ class Progress:
         self.pulled = 0
         self.late: list[fanout.Recipient] = []
         self.silent: list[fanout.Recipient] = []
+        self.untried: list[fanout.Recipient] = []
         self.is_complete = False
         self.report = fanout.Report()
         self._apart = () if task.recipients else apart
@@ -366,7 +369,7 @@ class Progress:
     @property
     def is_stuck(self) -> bool:
         """Whether something is left and nobody was reached, nor may have been."""
-        is_left = bool(self.late) or not self.is_complete
+        is_left = bool(self.late or self.untried) or not self.is_complete
         return is_left and not (self.report.delivered or self.report.gone or self.silent or self._left_out)
 
     @property
@@ -384,11 +387,13 @@ class Progress:
     def remaining(self) -> list[queue.Task]:
         """Tasks for those left who are no stragglers: too many not reached, and those not yet taken."""
         tasks = [] if self._are_few() else self._named(self.late, 0) + self._named(self.silent, 1)
-        return tasks + self._untaken()
+        return tasks + self._named(self.untried, 0) + self._untaken()
 
     def everything_left(self) -> list[queue.Task]:
         """Tasks for all that are left, where no order is to be kept."""
-        return self._named([*self._left_out, *self.late], 0) + self._named(self.silent, 1) + self._untaken()
+        return (
+            self._named([*self._left_out, *self.late, *self.untried], 0) + self._named(self.silent, 1) + self._untaken()
+        )
 
     def _named(self, recipients: Sequence[fanout.Recipient], copies: int) -> list[queue.Task]:
         size = queue.RECIPIENTS_PER_TASK

@@ -126,6 +126,7 @@ class Stragglers(NamedTuple):
             wait until the deadline.
         presume_alone: Whether others have been reached before: then a recipient that is refused is so for itself.
         copies: How many copies of the message the recipients may have been sent before.
+        on_untried: Called, instead of ``on_late``, with those for whom the time, or the pace, allowed no post at all.
     """
 
     on_late: Callback | None = None
@@ -133,6 +134,7 @@ class Stragglers(NamedTuple):
     patience: float | None = None
     presume_alone: bool = False
     copies: int = 0
+    on_untried: Callback | None = None
 
 
 NO_STRAGGLERS = Stragglers()
@@ -688,7 +690,8 @@ class _FanOut:
         copies = self._copies if post.trouble is None else post.trouble.copies
         outcomes = self._outcomes
         self._report.late += 1
-        self._fail(post, outcomes.silent if copies > self._copies else outcomes.late)
+        tried = outcomes.silent if copies > self._copies else outcomes.late
+        self._fail(post, outcomes.untried if post.trouble is None else tried)
 
     def _fail(self, post: _Post, batches: _Batches | None = None) -> None:
         self._report.failed += 1
@@ -733,15 +736,16 @@ class _Outcomes:
         self.failed = _Batches(on_failed)
         self.late = self.failed if stragglers.on_late is None else _Batches(stragglers.on_late)
         self.silent = self.late if stragglers.on_silent is None else _Batches(stragglers.on_silent)
+        self.untried = self.late if stragglers.on_untried is None else _Batches(stragglers.on_untried)
 
     def hand_over(self) -> None:
         """Call the callbacks with what they have not been given yet."""
-        for batches in (self.gone, self.failed, self.late, self.silent):
+        for batches in (self.gone, self.failed, self.late, self.silent, self.untried):
             batches.hand_over()
 
     def error(self) -> Exception | None:
         """The first exception that a callback has raised."""
-        for batches in (self.gone, self.failed, self.late, self.silent):
+        for batches in (self.gone, self.failed, self.late, self.silent, self.untried):
             if batches.error is not None:
                 return batches.error
         return None

@@ -652,6 +652,25 @@ class TestOrderOfWhatAWorkerDoes:
         assert stage.received() == everybody(TEXTS[:3])
         assert stage.copies() == 1
 
+    def test_for_whom_there_was_no_time_is_no_straggler(self, stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+        deliver = stage.connections.deliver
+
+        def in_short_time(recipients: Iterator[Any], data: bytes, **options: Any) -> Any:
+            taken = list(recipients)
+            if len(taken) == len(MEMBERS):
+                options["stragglers"].on_untried(taken[-3:])
+                del taken[-3:]
+            return deliver(taken, data, **options)
+
+        monkeypatch.setattr(stage.connections, "deliver", in_short_time)
+        stage.say(*TEXTS[:2])
+        puts = stage.sqs.puts
+        stage.sqs.drain(stage.handler)
+
+        assert stage.received() == everybody(TEXTS[:2])
+        assert stage.sqs.puts - puts <= 4  # wake-ups, and no group for each of them
+        assert (stage.sqs.now, stage.copies()) == (0.0, 1)
+
     def test_a_silent_straggler_gets_its_second_copy_before_the_next_message(self, stage: Stage) -> None:
         slow = MEMBERS[3]
         stage.connections.failing.add(slow)
