@@ -323,6 +323,18 @@ class TestAnswers:
         assert report.duration_ms > 800
         assert min(server.served().values()) > 2 * fanout.TRIES_ALONE
 
+    def test_for_whom_the_pace_left_no_time_is_told_apart(self, connect: Connect) -> None:
+        late: list[Recipient] = []
+        untried: list[Recipient] = []
+        stragglers = fanout.Stragglers(late.extend, on_untried=untried.extend)
+        with HostileServer(lambda _: say(500)) as server:
+            engine = connect(server, pace=1)
+            report = engine.deliver(members(5), b"x", deadline=time.monotonic() + 0.8, stragglers=stragglers)
+        assert (counts(report), report.late) == ((0, 0, 5), 5)
+        assert sorted(late + untried) == members(5)
+        assert set(server.served()) <= {each.connection_id for each in late}
+        assert len(untried) >= 3
+
     @pytest.mark.parametrize("status", [403, 404])
     def test_a_refusal_of_everybody_ends_the_fan_out(self, status: int, connect: Connect) -> None:
         everybody = itertools.chain(members(10_000), endless_room())
