@@ -29,14 +29,13 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, ClassVar
 from urllib.parse import parse_qs, urlsplit
 
-from websockets.asyncio.server import serve
+from websockets.asyncio.server import ServerConnection, serve
 from websockets.exceptions import ConnectionClosed
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator, Sequence
     from contextlib import AbstractAsyncContextManager
 
-    from websockets.asyncio.server import ServerConnection
     from websockets.http11 import Request, Response
 
 PATH = "/live"
@@ -197,10 +196,22 @@ class Healthy:
     @contextlib.asynccontextmanager
     async def listening(self) -> AsyncIterator[int]:
         """Listen on a free port of 127.0.0.1, which is given."""
+        transports: set[asyncio.Transport] = set()
+
+        class Connection(ServerConnection):
+            def connection_made(self, transport: asyncio.BaseTransport) -> None:
+                super().connection_made(transport)
+                transports.add(self.transport)
+
+            def connection_lost(self, exc: Exception | None) -> None:
+                super().connection_lost(exc)
+                transports.discard(self.transport)
+
         server = await serve(
             self.serve,
             "127.0.0.1",
             0,
+            create_connection=Connection,
             process_request=self.admit,
             compression=None,
             ping_interval=None,
@@ -213,9 +224,12 @@ class Healthy:
             for task in self._tasks:
                 task.cancel()
             server.close()
-            # A client whose event loop waits for this thread answers no closing handshake: its task is cancelled then.
+            # A client whose event loop waits for this thread answers no closing handshake: it is cut off then.
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(server.wait_closed(), 2 * CLOSE_WITHIN)
+            for transport in [*transports]:
+                transport.abort()
+            await asyncio.sleep(0)  # lets the transports close their sockets before the event loop ends
 
 
 def error_of(code: str, message: str) -> dict[str, Any]:
@@ -723,7 +737,8 @@ class Hang(Healthy):
         finally:
             server.close()
             for writer in held:
-                writer.close()
+                writer.transport.abort()
+            await asyncio.sleep(0)  # lets the transports close their sockets before the event loop ends
 
 
 class HangAfterHandshake(Healthy):
