@@ -589,19 +589,33 @@ def everything_off() -> Table:
     }
 
 
-def standard_queue() -> Table:
-    """Return the table of the run ``standard_queue``: nothing is set but that messages are queued."""
+def standard_queue(batch_size: int = 10, concurrency: int = 10, memory_size: int = 1769, timeout: int = 30) -> Table:
+    """Return the table of the run ``standard_queue``: nothing is set but that messages are queued.
+
+    Args:
+        batch_size: Messages that a worker takes at a time.
+        concurrency: Workers that run at a time.
+        memory_size: A worker's memory in MB.
+        timeout: A worker's time in seconds.
+    """
     queue = {"ROOMCAST_QUEUE_FIFO": "false", "ROOMCAST_QUEUE_URL": QUEUE_URL}
     all_functions = {
         **functions("live", SHARED_BY_DEFAULT, queue, None),
-        "fanout_worker": worker("live", {**SHARED_BY_DEFAULT, **queue}, None, 1769, 30),
+        "fanout_worker": worker("live", {**SHARED_BY_DEFAULT, **queue}, None, memory_size, timeout),
     }
     return {
         **_with_defaults(all_functions),
         **remembered("true", "0000001", "0000001"),
         "module.backend.terraform_data.queue[0]": {"input": {"fifo": False}},
-        **objects_of_queue(BY_DEFAULT, fifo=False, visibility=180, batch_size=10, concurrency=10),
+        **objects_of_queue(
+            BY_DEFAULT, fifo=False, visibility=6 * timeout, batch_size=batch_size, concurrency=concurrency
+        ),
     }
+
+
+def standard_queue_of_choice() -> Table:
+    """Return the table of the run ``standard_queue_of_choice``: a standard queue without a default number."""
+    return standard_queue(batch_size=7, concurrency=6, memory_size=1024, timeout=45)
 
 
 def keys_without_queue() -> Table:
@@ -643,6 +657,7 @@ TABLES = {
     "everything_off": everything_off,
     "keys_without_queue": keys_without_queue,
     "standard_queue": standard_queue,
+    "standard_queue_of_choice": standard_queue_of_choice,
 }
 
 

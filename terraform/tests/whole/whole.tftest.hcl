@@ -80,3 +80,17 @@ run "standard_queue" {
     queued_delivery = { enabled = true }
   }
 }
+
+run "standard_queue_of_choice" {
+  state_key = "standard_queue_of_choice"
+
+  variables {
+    queued_delivery = {
+      enabled             = true
+      batch_size          = 7
+      maximum_concurrency = 6
+      worker_memory_size  = 1024
+      worker_timeout      = 45
+    }
+  }
+}
