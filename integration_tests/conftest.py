@@ -24,7 +24,7 @@ from integration_tests.load.descriptors import allow_sockets
 from integration_tests.targets.catalogue import TARGETS, create_target
 from integration_tests.targets.emulator import BUILD
 from integration_tests.targets.interface import Capability, Target, TargetError
-from scripts import loopback
+from scripts import command, loopback
 from scripts.terraform import TerraformError
 
 if TYPE_CHECKING:
@@ -105,6 +105,7 @@ def pytest_configure(config: pytest.Config) -> None:
     for number in (signal.SIGTERM, signal.SIGHUP):
         if signal.getsignal(number) != signal.SIG_IGN:  # nohup ignores the second one
             signal.signal(number, signal.default_int_handler)
+    command.let_children_be_interrupted()
     loopback.reach_directly()
     long_waits.show = partial(show_during_test, config)
     try:

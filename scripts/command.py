@@ -54,6 +54,16 @@ def prepare() -> None:
     loopback.reach_directly()
 
 
+def let_children_be_interrupted() -> None:
+    """Have programs that this one starts end by signals that it ignores, as a shell's background jobs ignore SIGINT.
+
+    A signal that is ignored is so in every child, too; one with a handler, which does nothing here, is not.
+    """
+    for number in ENDING:
+        if signal.getsignal(number) == signal.SIG_IGN:
+            signal.signal(number, lambda *_: None)
+
+
 @contextmanager
 def uninterrupted() -> Iterator[None]:
     """Let no signal interrupt the context, which removes what must not be left behind and ends by itself."""

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from scripts import loopback
+from scripts import command, loopback
 
 
 def pytest_configure() -> None:
-    """Reach the servers that tests start on this machine without a proxy."""
+    """Reach the servers that tests start on this machine without a proxy, and let tests interrupt what they start."""
     loopback.reach_directly()
+    command.let_children_be_interrupted()

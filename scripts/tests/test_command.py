@@ -263,3 +263,16 @@ class TestInstallingTox:
         assert install_tox.main(str(tmp_path / "tox")) == 0
 
         assert capsys.readouterr().out == ""
+
+
+def test_children_of_a_background_job_can_be_interrupted() -> None:
+    text = """
+import signal, subprocess, sys
+from scripts import command
+signal.signal(signal.SIGINT, signal.SIG_IGN)
+command.let_children_be_interrupted()
+ask = "import signal; print(signal.getsignal(signal.SIGINT) == signal.default_int_handler)"
+subprocess.run([sys.executable, "-c", ask], check=True)
+signal.raise_signal(signal.SIGINT)
+"""
+    assert ended([sys.executable, "-c", text]) == (0, "True\n", "")
