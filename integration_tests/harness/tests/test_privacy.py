@@ -70,7 +70,9 @@ class LogClient:
 
 
 @pytest.mark.parametrize(
-    ("line", "number"), [("fan-out", 0), (f'{{"body":"{SECRET}"}}', 2), ("in roomcast-test-x", 2), (FAMILIAR_TEXT, 2)]
+    ("line", "number"),
+    [("fan-out", 0), (f'{{"body":"{SECRET}"}}', 2), ("in roomcast-test-x", 2), (FAMILIAR_TEXT, 2)],
+    ids=["a line", "a body", "a room", "a text"],  # the reports name tests by these, and are searched, too
 )
 def test_log_groups_of_functions_and_the_access_log_are_searched(line: str, number: int) -> None:
     class Stage(Live):
