@@ -27,16 +27,16 @@ help: ## print this list
 
 .PHONY: demo up down plan
 demo: build require-terraform $(HARNESS) ## watch it work: emulator, apply, clients, messages, tear-down
-	@$(RUN) scripts.demo
+	@$(RUN) integration_tests.demo
 
 up: build require-terraform $(HARNESS) ## start a stack that stays, and print how to talk to it
-	@$(RUN) scripts.stack up
+	@$(RUN) scripts.local.stack up
 
 down: $(HARNESS) ## remove the stack that `make up` started
-	@$(RUN) scripts.stack down
+	@$(RUN) scripts.local.stack down
 
 plan: build require-terraform $(HARNESS) ## compare the stack of `make up` with terraform/
-	@$(RUN) scripts.stack plan $(ARGS)
+	@$(RUN) scripts.local.stack plan $(ARGS)
 
 
 .PHONY: build apply plan-account destroy outputs
@@ -91,7 +91,7 @@ test-mutants: require-terraform $(TOX) ## code broken on purpose, all of it noti
 	@$(RUN_TOX) run -q -e integration -- integration_tests/mutants
 
 test-long: require-terraform $(TOX) ## what `make test` leaves out: faults, mutants, load scenarios
-	@$(RUN_TOX) run -q -e integration -- -m long integration_tests
+	@$(RUN_TOX) run -q -e integration -- -m long integration_tests scripts/local
 
 format: require-terraform $(TOX) ## format Python and Terraform, fill the module READMEs
 	@$(RUN_TOX) run -q -e format

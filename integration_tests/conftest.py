@@ -16,21 +16,21 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from integration_tests.harness import privacy
 from integration_tests.harness.crowd import Crowd
-from integration_tests.harness.deadlines import eventually, long_waits
 from integration_tests.harness.table import ROOM_PREFIX, ConnectionsTable
-from integration_tests.load.descriptors import allow_sockets
+from integration_tests.targets import privacy
 from integration_tests.targets.catalogue import TARGETS, create_target
-from integration_tests.targets.emulator import BUILD
 from integration_tests.targets.interface import Capability, Target, TargetError
 from scripts import command, loopback
+from scripts.descriptors import allow_sockets
+from scripts.local.emulator import BUILD
 from scripts.terraform import TerraformError
+from scripts.waiting import eventually, long_waits
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Generator, Iterator
 
-    from integration_tests.targets.interface import Deployment
+    from scripts.local.deployment import Deployment
 
 PLACES = {
     "everywhere": "holds on every target, a stage known by its URL alone included",
@@ -119,8 +119,9 @@ def pytest_configure(config: pytest.Config) -> None:
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Check that every test says where it holds, and leave only those that are about a stage to a live one."""
     aside: list[pytest.Item] = []
+    here = Path(__file__).parent
     for item in items:
-        if "tests" in item.path.relative_to(Path(__file__).parent).parts:
+        if not item.path.is_relative_to(here) or "tests" in item.path.relative_to(here).parts:
             item.add_marker("without_target")  # unit tests stand in a folder `tests` beside what they test
         place = only_place(item.nodeid, [marker.name for marker in item.iter_markers()])
         if place == "without_target" and config.stash[TARGET].name == "live":

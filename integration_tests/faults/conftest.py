@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING
 import pytest
 
 from integration_tests.conftest import table_of
-from integration_tests.faults.control import running_proxy
-from integration_tests.faults.detour import detour
 from integration_tests.faults.trial import Site, leftovers
-from integration_tests.harness.deadlines import eventually
+from integration_tests.harness.faults.control import running_proxy
+from integration_tests.harness.faults.through_proxy import routed_through_proxy
+from scripts.waiting import eventually
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator
 
-    from integration_tests.faults.control import FaultControl
+    from integration_tests.harness.faults.control import FaultControl
     from integration_tests.targets.interface import Target
 
 OUTCOMES = pytest.StashKey[dict[str, str]]()
@@ -34,7 +34,7 @@ def faults(target: Target) -> Iterator[FaultControl]:
 async def detoured(target: Target, faults: FaultControl) -> AsyncIterator[None]:
     """The functions of the stage under test reach AWS through the proxy, until everybody has left the table."""
     assert target.aws is not None
-    with detour(target.aws, target.deployment, faults.url):
+    with routed_through_proxy(target.aws, target.deployment, faults.url):
         yield
         await leftovers(table_of(target))
 

@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from integration_tests.faults.rules import Count, Rule, Timeout
 from integration_tests.faults.trial import injected
 from integration_tests.harness.answers import receipt
 from integration_tests.harness.crowd import expect_everywhere
+from integration_tests.harness.faults.rules import Count, Rule, Timeout
 from integration_tests.targets.interface import Capability
 
 if TYPE_CHECKING:

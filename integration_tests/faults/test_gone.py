@@ -8,19 +8,19 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from integration_tests.faults.rules import Rule, Status
 from integration_tests.faults.trial import injected
 from integration_tests.harness.answers import receipt
 from integration_tests.harness.crowd import expect_everywhere
-from integration_tests.harness.deadlines import eventually
+from integration_tests.harness.faults.rules import Rule, Status
+from scripts.waiting import eventually
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from integration_tests.faults.trial import Site
     from integration_tests.harness.crowd import Crowd
-    from integration_tests.targets.aws import Aws
     from integration_tests.targets.interface import Target
+    from scripts.local.aws import Aws
 
 pytestmark = [pytest.mark.emulator_only, pytest.mark.long]
 

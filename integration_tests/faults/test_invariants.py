@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from integration_tests.faults.rules import (
+from integration_tests.faults.trial import trial
+from integration_tests.harness.faults.rules import (
     Fault,
     Latency,
     LimitData,
@@ -18,7 +19,6 @@ from integration_tests.faults.rules import (
     Status,
     Timeout,
 )
-from integration_tests.faults.trial import trial
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence

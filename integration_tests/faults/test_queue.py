@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING
 import pytest
 
 from integration_tests.conftest import table_of
-from integration_tests.faults.detour import detour
-from integration_tests.faults.rules import Latency, LimitData, Reset, Rule, Status
 from integration_tests.faults.trial import CLIENTS, ROOMS, Site, trial
+from integration_tests.harness.faults.rules import Latency, LimitData, Reset, Rule, Status
+from integration_tests.harness.faults.through_proxy import routed_through_proxy
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from integration_tests.faults.control import FaultControl
+    from integration_tests.harness.faults.control import FaultControl
     from integration_tests.targets.interface import Target
 
 pytestmark = [pytest.mark.emulator_only, pytest.mark.long]
@@ -28,7 +28,7 @@ def queued(target: Target, faults: FaultControl) -> Iterator[Site]:
     assert target.aws is not None
     deployment = target.deploy_to_stay("queued", queued_delivery={"enabled": True})
     table = table_of(target, deployment)
-    with detour(target.aws, deployment, faults.url):
+    with routed_through_proxy(target.aws, deployment, faults.url):
         yield Site(deployment.websocket_url, table, faults)
 
 

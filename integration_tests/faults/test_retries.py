@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from integration_tests.faults.rules import Rule, Status
 from integration_tests.faults.trial import injected
 from integration_tests.harness.answers import receipt
+from integration_tests.harness.faults.rules import Rule, Status
 
 if TYPE_CHECKING:
     from collections.abc import Callable

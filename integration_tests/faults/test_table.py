@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 import pytest
 from websockets.exceptions import InvalidStatus
 
-from integration_tests.faults.rules import Rule, Status
 from integration_tests.faults.trial import injected
 from integration_tests.harness.answers import error, receipt
 from integration_tests.harness.crowd import expect_everywhere
-from integration_tests.harness.privacy import SECRET
+from integration_tests.harness.faults.rules import Rule, Status
+from integration_tests.targets.privacy import SECRET
 
 if TYPE_CHECKING:
     from collections.abc import Callable

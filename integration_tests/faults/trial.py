@@ -9,16 +9,16 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from integration_tests.harness.deadlines import eventually
 from integration_tests.load.crew import Arrival, Crew, Schedule
 from integration_tests.load.participant import Farewell
 from integration_tests.load.replies import RECEIPT_REPEATED
+from scripts.waiting import eventually
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from integration_tests.faults.control import FaultControl
-    from integration_tests.faults.rules import Count, Rule
+    from integration_tests.harness.faults.control import FaultControl
+    from integration_tests.harness.faults.rules import Count, Rule
     from integration_tests.harness.ledger import Verdict
     from integration_tests.harness.table import ConnectionsTable
     from integration_tests.report.model import Connects

@@ -13,14 +13,15 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from integration_tests.conftest import show_during_test
-from integration_tests.harness.deadlines import result_of
+from scripts.waiting import result_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from concurrent.futures import Future
 
-    from integration_tests.targets.aws import Aws
-    from integration_tests.targets.interface import Changeable, Deployment, Target
+    from integration_tests.targets.interface import Changeable, Target
+    from scripts.local.aws import Aws
+    from scripts.local.deployment import Deployment
 
 SECOND = f"second-{secrets.token_hex(3)}"
 SECOND_SHARDS = 4

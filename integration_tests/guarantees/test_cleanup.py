@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from integration_tests.harness.answers import receipt
-from integration_tests.harness.deadlines import eventually
 from integration_tests.targets.interface import Capability
+from scripts.waiting import eventually
 
 if TYPE_CHECKING:
     from integration_tests.harness.crowd import Crowd

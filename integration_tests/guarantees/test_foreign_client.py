@@ -14,8 +14,8 @@ from urllib.parse import urlsplit
 import pytest
 from filelock import FileLock
 
-from integration_tests.harness.deadlines import scaled
-from integration_tests.harness.stage_url import in_room
+from scripts.stage_url import in_room
+from scripts.waiting import scaled
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

@@ -18,9 +18,9 @@ from hypothesis.stateful import RuleBasedStateMachine, precondition, rule, run_s
 
 from integration_tests.harness.answers import error
 from integration_tests.harness.client import Client
-from integration_tests.harness.deadlines import eventually, scaled
 from integration_tests.harness.table import ROOM_PREFIX
 from integration_tests.targets.interface import Capability
+from scripts.waiting import eventually, scaled
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine, Sequence

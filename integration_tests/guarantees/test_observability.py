@@ -13,8 +13,8 @@ import pytest
 from integration_tests.harness.answers import receipt
 from integration_tests.harness.cloudwatch import Logs, Metrics, record_of
 from integration_tests.harness.crowd import expect_everywhere
-from integration_tests.harness.deadlines import eventually, scaled
 from integration_tests.targets.interface import Capability
+from scripts.waiting import eventually, scaled
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -13,11 +13,11 @@ from integration_tests.conftest import CLOCKS_DIFFER_BY
 from integration_tests.guarantees.test_cleanup import HOUR_MS, unknown_connection_id
 from integration_tests.harness.client import Client
 from integration_tests.harness.cloudwatch import Logs
-from integration_tests.harness.deadlines import eventually
-from integration_tests.harness.privacy import SECRET, leaks, log_groups
-from integration_tests.harness.stage_url import in_room
 from integration_tests.harness.table import ROOM_PREFIX
 from integration_tests.targets.interface import Capability
+from integration_tests.targets.privacy import SECRET, leaks, log_groups
+from scripts.stage_url import in_room
+from scripts.waiting import eventually
 
 if TYPE_CHECKING:
     from integration_tests.harness.crowd import Crowd

@@ -14,18 +14,19 @@ from integration_tests.guarantees.conftest import QUEUE_SHARDS
 from integration_tests.guarantees.test_cleanup import HOUR_MS, unknown_connection_id
 from integration_tests.harness.answers import receipt
 from integration_tests.harness.crowd import Crowd, expect_everywhere, expect_in_any_order, settle
-from integration_tests.harness.deadlines import eventually, scaled
 from integration_tests.harness.fanout_queue import FanoutQueue
-from integration_tests.harness.privacy import SECRET
 from integration_tests.harness.table import ROOM_PREFIX
 from integration_tests.targets.interface import Capability
+from integration_tests.targets.privacy import SECRET
+from scripts.waiting import eventually, scaled
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterable
 
     from integration_tests.harness.client import Client
     from integration_tests.harness.table import ConnectionsTable
-    from integration_tests.targets.interface import Deployment, Target
+    from integration_tests.targets.interface import Target
+    from scripts.local.deployment import Deployment
 
 pytestmark = pytest.mark.emulator_only
 

@@ -14,7 +14,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from integration_tests.harness.client import Client
-    from integration_tests.targets.interface import Changeable, Deployment
+    from integration_tests.targets.interface import Changeable
+    from scripts.local.deployment import Deployment
 
 UNKNOWN_ACTION = error("unknown_action", "the action names no route of this API")
 

@@ -19,8 +19,8 @@ from urllib.parse import urlsplit
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 
-from integration_tests.harness.deadlines import scaled, waiting_for
-from integration_tests.harness.stage_url import in_room
+from scripts.stage_url import in_room
+from scripts.waiting import scaled, waiting_for
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence

@@ -8,7 +8,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from integration_tests.harness.deadlines import eventually
+from scripts.waiting import eventually
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping

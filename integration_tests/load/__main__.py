@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from botocore.exceptions import BotoCoreError, ClientError
 from websockets.exceptions import InvalidHandshake
 
-from integration_tests.faults.rules import RuleError
+from integration_tests.harness.faults.rules import RuleError
 from integration_tests.harness.table import ConnectionsTable
 from integration_tests.load import bench, budget, options
 from integration_tests.load.progress import display_of

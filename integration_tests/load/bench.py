@@ -22,12 +22,12 @@ from botocore.exceptions import BotoCoreError, ClientError
 from websockets.exceptions import ConnectionClosed
 
 from integration_tests.harness.client import Client
-from integration_tests.harness.deadlines import TIMEOUT_FACTOR
 from integration_tests.harness.latency import SATURATED_CPU
 from integration_tests.harness.ledger import FINDINGS, NO_QUESTION, Ledger
 from integration_tests.load.crew import MOVEMENTS_AT_ONCE, silence
 from integration_tests.load.replies import STRANGE, Replies
 from integration_tests.load.run import versions
+from scripts.waiting import TIMEOUT_FACTOR
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -53,7 +53,7 @@ class Flight:
         sent_at: When sending began.
         arrivals: When it came to a member for the first time, in order.
         answered_at: When the sender's receipt, or an error, came; 0 before.
-        cpu: Share of one core that this process used meanwhile.
+        cpu: ProcessResult of one core that this process used meanwhile.
         landed: Set when it has come to everyone, and the receipt too.
     """
 

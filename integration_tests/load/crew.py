@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import time
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
-from integration_tests.harness.deadlines import TIMEOUT_FACTOR
 from integration_tests.harness.latency import Latency
 from integration_tests.harness.ledger import Ledger, Terms
 from integration_tests.load.participant import Farewell, Participant
-from integration_tests.report.model import Connects, Event
+from integration_tests.load.recorder import ProcessResult, Recorder
+from integration_tests.load.terms import TERMS
+from scripts.waiting import TIMEOUT_FACTOR
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator, Sequence
@@ -19,24 +19,9 @@ if TYPE_CHECKING:
 MOVEMENTS_AT_ONCE = 256
 """Handshakes and closes under way; more would only queue at the server. A handshake that waits for others counts
 as late, because it is timed from when it was due."""
-PATIENCE = 60.0
-"""Seconds that a run waits for a handshake, an answer, a delivery, or a client that could send; an integration ends
-after 29."""
-LATE_AFTER = 5.0
-"""Seconds after which a delivery or an answer is late: several times what a cold start and a retried post take."""
-LATE_AFTER_ON_ONE_MACHINE = 30.0
-"""The same where one machine stands for all of AWS, which is as slow as whatever else it does makes it."""
 LOOK_EVERY = 1.0
 """Seconds between two looks for what is still owed, at most; each judges all messages so far."""
-MARKS = 50
-"""On the timeline of a process: more could not be told apart, and a stage may invent new errors for ever."""
 NOT_CONNECTED = "not connected"
-QUIET = 2.0
-"""Seconds without any message after which nothing is on its way any more."""
-QUEUED_WITHIN = 30.0
-"""Seconds in which a message is delivered whose receipt only says that it is queued."""
-TERMS = Terms(QUIET, QUEUED_WITHIN, LATE_AFTER, PATIENCE)
-"""What a stage is granted unless a run says otherwise."""
 
 
 class Arrival(NamedTuple):
@@ -83,51 +68,6 @@ class Progress(NamedTuple):
     unanswered: int = 0
 
 
-@dataclass
-class Notes:
-    """What the participants of a process write down together.
-
-    Attributes:
-        ledger: Every message and membership.
-        connects: Handshakes.
-        events: The first of each kind of thing that nobody wishes for.
-        messages: Texts of any kind that arrived.
-        last_message_at: When the last one did, monotonic seconds.
-        handshake_within: Seconds that a handshake may take.
-    """
-
-    ledger: Ledger
-    connects: Connects = field(default_factory=Connects)
-    events: dict[str, Event] = field(default_factory=dict)
-    messages: int = 0
-    last_message_at: float = 0.0
-    handshake_within: float = PATIENCE
-
-    def received(self, at: float) -> None:
-        """Note that any message at all came."""
-        self.messages += 1
-        self.last_message_at = at
-
-    def first(self, label: str) -> None:
-        """Mark the timeline where something happens for the first time, unless it has marks enough."""
-        if len(self.events) < MARKS:
-            self.events.setdefault(label, Event(time.monotonic(), label))
-
-
-class Share(NamedTuple):
-    """What one process contributes to the result.
-
-    Attributes:
-        ledger: Every message and membership.
-        connects: Handshakes.
-        events: The first of each kind of thing that nobody wishes for.
-    """
-
-    ledger: Ledger
-    connects: Connects
-    events: list[Event]
-
-
 class Crew:
     """The participants of one process.
 
@@ -142,7 +82,7 @@ class Crew:
         self._url = url
         self._terms = terms.scaled_by(TIMEOUT_FACTOR)
         ledger = Ledger(run, terms=self._terms, latency=Latency(interval))
-        self._notes = Notes(ledger, handshake_within=terms.patience)  # which the client scales
+        self._notes = Recorder(ledger, handshake_within=terms.patience)  # which the client scales
         self._participants: dict[int, Participant] = {}
         self._attempted = 0
         self._arrived = asyncio.Event()
@@ -316,12 +256,12 @@ class Crew:
             unanswered=self._unanswered,
         )
 
-    async def finish(self) -> Share:
+    async def finish(self) -> ProcessResult:
         """Stop measuring and hand over everything."""
         self.absent()
         self._sampling.cancel()
         await asyncio.wait({self._sampling})
-        return Share(self._notes.ledger, self._notes.connects, [*self._notes.events.values()])
+        return ProcessResult(self._notes.ledger, self._notes.connects, [*self._notes.events.values()])
 
     @property
     def _connected(self) -> int:

@@ -7,9 +7,9 @@ import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from integration_tests.harness.deadlines import scaled
 from integration_tests.load.participant import Farewell
 from integration_tests.report.model import Departure
+from scripts.waiting import scaled
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

@@ -26,13 +26,14 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from locust import User, events, task
 from locust.runners import STATE_RUNNING, STATE_SPAWNING, MasterRunner, WorkerRunner
 
-from integration_tests.harness.deadlines import scaled
 from integration_tests.harness.latency import Durations
 from integration_tests.harness.ledger import Tally
 from integration_tests.load.budget import CONNECTIONS_CEILING
-from integration_tests.load.crew import NOT_CONNECTED, PATIENCE, TERMS, Arrival, Crew
+from integration_tests.load.crew import NOT_CONNECTED, Arrival, Crew
 from integration_tests.load.plan import new_run_name
 from integration_tests.load.remote import RemoteCrew
+from integration_tests.load.terms import PATIENCE, TERMS
+from scripts.waiting import scaled
 
 if TYPE_CHECKING:
     from argparse import ArgumentParser
@@ -40,7 +41,7 @@ if TYPE_CHECKING:
     from locust.env import Environment
     from locust.rpc import Message
 
-    from integration_tests.load.crew import Share
+    from integration_tests.load.recorder import ProcessResult
 
 FINISH, VERDICT = "roomcast-finish", "roomcast-verdict"
 
@@ -71,7 +72,7 @@ class Company:
         self.crew.call(Crew.wait_for_what_is_owed).result()
         ended_at = time.monotonic()
         self.crew.call(Crew.leave_all).result()
-        share: Share = self.crew.call(Crew.finish).result()
+        share: ProcessResult = self.crew.call(Crew.finish).result()
         self.crew.stop()
         share.ledger.began_at, share.ledger.ended_at = self._began_at, ended_at
         verdict = share.ledger.verdict()

@@ -11,15 +11,15 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from integration_tests.faults.rules import NO_FAULTS, FaultPlan
-from integration_tests.load.crew import LATE_AFTER, LATE_AFTER_ON_ONE_MACHINE, PATIENCE, QUIET
-from integration_tests.load.descriptors import allow_sockets
+from integration_tests.harness.faults.rules import NO_FAULTS, FaultPlan
 from integration_tests.load.plan import Plan
 from integration_tests.load.scenarios import REDEPLOY, SCENARIOS
+from integration_tests.load.terms import LATE_AFTER, LATE_AFTER_ON_ONE_MACHINE, PATIENCE, QUIET
 from integration_tests.report.write import HERE
 from integration_tests.targets.catalogue import TARGETS, create_target
 from integration_tests.targets.live import Live
 from integration_tests.targets.local import Local
+from scripts.descriptors import allow_sockets
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -230,7 +230,7 @@ def plan_of(options: argparse.Namespace, default_connections: int) -> Plan:
     Raises:
         OptionsError: They ask for something that cannot be.
         OSError: The file of faults cannot be read.
-        integration_tests.faults.rules.RuleError: It holds something else.
+        integration_tests.harness.faults.rules.RuleError: It holds something else.
     """
     if options.faults and options.target != Local.name:
         raise OptionsError(f"faults are injected into an emulator of our own, so not on {options.target}: use local")

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     import asyncio
 
     from integration_tests.harness.ledger import Member, Sender
-    from integration_tests.load.crew import Notes
+    from integration_tests.load.recorder import Recorder
 
 TIMEOUT = "timeout"
 CONNECT_ERRORS = (OSError, InvalidHandshake, ConnectionClosed, EOFError)
@@ -44,7 +44,7 @@ class Participant:
 
     __slots__ = ("_client", "_member", "_notes", "_replies", "_sender", "name", "room")
 
-    def __init__(self, notes: Notes, room: str, name: str) -> None:
+    def __init__(self, notes: Recorder, room: str, name: str) -> None:
         self.room = room
         self.name = name
         self._notes = notes

@@ -6,10 +6,10 @@ import secrets
 import time
 from dataclasses import dataclass, field
 
-from integration_tests.faults.rules import NO_FAULTS, FaultPlan
+from integration_tests.harness.faults.rules import NO_FAULTS, FaultPlan
 from integration_tests.harness.ledger import Terms
 from integration_tests.harness.table import ROOM_PREFIX
-from integration_tests.load.crew import LATE_AFTER, PATIENCE, QUEUED_WITHIN, QUIET
+from integration_tests.load.terms import LATE_AFTER, PATIENCE, QUEUED_WITHIN, QUIET
 
 
 def new_run_name() -> str:

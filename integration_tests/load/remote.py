@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
 from integration_tests.load import calls
-from integration_tests.load.crew import TERMS
+from integration_tests.load.terms import TERMS
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -16,10 +16,9 @@ from urllib.parse import urlsplit
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from integration_tests.faults.control import running_proxy
-from integration_tests.faults.detour import detour
 from integration_tests.harness.cloudwatch import Logs
-from integration_tests.harness.deadlines import scaled
+from integration_tests.harness.faults.control import running_proxy
+from integration_tests.harness.faults.through_proxy import routed_through_proxy
 from integration_tests.harness.table import ConnectionsTable
 from integration_tests.load.leftovers import Items, depart
 from integration_tests.load.progress import followed
@@ -27,17 +26,19 @@ from integration_tests.load.scenarios import REDEPLOY, SCENARIOS, redeploy
 from integration_tests.load.team import NobodyError, assembled
 from integration_tests.report.model import FunctionLogs, Run
 from integration_tests.targets.interface import Capability, Caveat
+from scripts.waiting import scaled
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from integration_tests.faults.control import FaultControl
+    from integration_tests.harness.faults.control import FaultControl
     from integration_tests.harness.ledger import Tally
     from integration_tests.load.plan import Plan
     from integration_tests.load.progress import Display
     from integration_tests.load.scenarios import Scenario
     from integration_tests.load.team import Team
-    from integration_tests.targets.interface import Deployment, Target
+    from integration_tests.targets.interface import Target
+    from scripts.local.deployment import Deployment
 
 INTERVALS = 300
 """How many points in time the report can tell apart, at most."""
@@ -158,7 +159,7 @@ def faults_for(plan: Plan, target: Target, stage: Deployment) -> Iterator[FaultC
         return
     assert target.aws is not None
     assert target.aws.endpoint_url is not None
-    with running_proxy(target.aws.endpoint_url) as faults, detour(target.aws, stage, faults.url):
+    with running_proxy(target.aws.endpoint_url) as faults, routed_through_proxy(target.aws, stage, faults.url):
         faults.replace(plan.faults.rules, plan.faults.seed)
         yield faults
 

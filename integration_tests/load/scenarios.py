@@ -13,7 +13,8 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Collection, Mapping
 
     from integration_tests.load.team import Team
-    from integration_tests.targets.interface import Changeable, Deployment
+    from integration_tests.targets.interface import Changeable
+    from scripts.local.deployment import Deployment
 
 RECONNECTS = 6
 """How often a client that is refused tries again; its pauses double, so AWS's limit of new connections is outlasted."""

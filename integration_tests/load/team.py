@@ -9,18 +9,18 @@ from collections import Counter
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
-from integration_tests.harness.deadlines import scaled
 from integration_tests.load.crew import LOOK_EVERY, Arrival, Crew, Progress, Schedule
 from integration_tests.load.participant import TIMEOUT
 from integration_tests.load.remote import RemoteCrew
 from integration_tests.report.model import Event
+from scripts.waiting import scaled
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Collection, Iterable, Sequence
 
-    from integration_tests.load.crew import Share
     from integration_tests.load.participant import Farewell
     from integration_tests.load.plan import Plan
+    from integration_tests.load.recorder import ProcessResult
     from integration_tests.report.model import Connects
 
 HEAD_START = 0.05
@@ -146,9 +146,9 @@ class Team:
         """Say how far everybody is."""
         return Progress(*map(sum, zip(*await self._ask(Crew.progress), strict=True)))
 
-    async def finish(self) -> Share:
+    async def finish(self) -> ProcessResult:
         """Stop measuring; return what all processes saw as if they had been one."""
-        shares: list[Share] = await self._ask(Crew.finish)
+        shares: list[ProcessResult] = await self._ask(Crew.finish)
         total, *others = shares
         for share in others:
             total.ledger.merge(share.ledger)

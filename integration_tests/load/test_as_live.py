@@ -13,16 +13,16 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from integration_tests.faults.rules import FaultPlan
 from integration_tests.harness.cloudwatch import Logs, Metrics
+from integration_tests.harness.faults.rules import FaultPlan
 from integration_tests.harness.table import ROOM_PREFIX
 from integration_tests.load.__main__ import main
 from integration_tests.load.plan import Plan
 from integration_tests.load.progress import Lines
 from integration_tests.load.run import logs_of, run
-from integration_tests.targets.aws import emulator_environment
 from integration_tests.targets.catalogue import create_target
 from integration_tests.targets.interface import TargetError
+from scripts.local.aws import emulator_environment
 
 if TYPE_CHECKING:
     from integration_tests.harness.table import ConnectionsTable
@@ -208,7 +208,7 @@ def test_run_whose_logs_may_not_be_read_is_reported_all_the_same(
 
 @pytest.mark.long
 def test_nobody_notices_faults_between_the_functions_and_aws(target: Target) -> None:
-    faults = FaultPlan.loads((Path(__file__).parents[1] / "faults" / "mild.json").read_bytes())
+    faults = FaultPlan.loads((Path(__file__).parents[1] / "harness" / "faults" / "mild.json").read_bytes())
     plan = replace(PLAN, connections=40, rooms=4, messages=100, rate=10, faults=faults)
 
     result = asyncio.run(run(plan, target, Lines(plan)))

@@ -19,7 +19,7 @@ from typing import IO
 from integration_tests.harness.ledger import Terms
 from integration_tests.load import calls
 from integration_tests.load.crew import Crew
-from integration_tests.load.descriptors import allow_sockets
+from scripts.descriptors import allow_sockets
 
 OBJECTS_BEFORE_COLLECTION = 500_000
 """A connection is some 100 objects that stay, and Python would look through all of them again and again."""

@@ -11,7 +11,7 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 from xml.etree import ElementTree as ET
 
-from integration_tests.harness.deadlines import scaled
+from scripts.waiting import scaled
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from integration_tests.mutants.catalogue import MUTANTS
-from integration_tests.mutants.laboratory import Laboratory
+from integration_tests.mutants.installer import Installer
 from integration_tests.mutants.mutant import Mutant
 from integration_tests.mutants.patching import REPOSITORY, copy
 from integration_tests.mutants.runs import FAILED, PASSED, run_tests, without_case
@@ -40,11 +40,11 @@ TIMES = 3
 
 
 @pytest.fixture(scope="session")
-def laboratory(target: Target) -> Iterator[Laboratory]:
+def installer(target: Target) -> Iterator[Installer]:
     """An instance of its own."""
     assert target.aws is not None
-    with target.deploy("specimen") as instance:
-        yield Laboratory(target.aws, instance.deployment())
+    with target.deploy("mutant") as instance:
+        yield Installer(target.aws, instance.deployment())
 
 
 @pytest.fixture(scope="session")
@@ -98,9 +98,9 @@ def run_units(tests: Sequence[str], edits: Iterable[Edit] = ()) -> Results:
 def test_mutant_is_caught(mutant: Mutant, tmp_path: Path, request: pytest.FixtureRequest, begun: Begun) -> None:
     results: Results = {}
     if mutant.sockets:
-        laboratory: Laboratory = request.getfixturevalue("laboratory")
+        installer: Installer = request.getfixturevalue("installer")
         handlers = copy(tmp_path, mutant.edits) / "handlers"
-        results |= laboratory.test(handlers, [*mutant.sockets, SOCKET_CONTROL], PATIENCE)
+        results |= installer.test(handlers, [*mutant.sockets, SOCKET_CONTROL], PATIENCE)
     for done in begun[mutant.name]:
         results |= done.result()
 
@@ -122,10 +122,10 @@ def test_code_as_it_is_passes(terraform: TerraformTests) -> None:
 
 
 @pytest.mark.parametrize("time", range(1, TIMES + 1))
-def test_handlers_as_they_are_pass(laboratory: Laboratory, time: int) -> None:
+def test_handlers_as_they_are_pass(installer: Installer, time: int) -> None:
     sockets = sorted({SOCKET_CONTROL, *every(mutant.sockets for mutant in MUTANTS)})
 
-    results = laboratory.test(REPOSITORY / "handlers", sockets)
+    results = installer.test(REPOSITORY / "handlers", sockets)
 
     assert results == dict.fromkeys(map(without_case, sockets), PASSED), f"in run {time} of {TIMES}"
 

@@ -8,11 +8,12 @@ from integration_tests.targets.interface import Target, TargetError
 from integration_tests.targets.live import Live
 from integration_tests.targets.local import Local
 from integration_tests.targets.localstack import LocalStack
+from integration_tests.targets.running import Running
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-TARGETS: dict[str, type[Target]] = {target.name: target for target in (Local, LocalStack, Live)}
+TARGETS: dict[str, type[Target]] = {target.name: target for target in (Local, Running, LocalStack, Live)}
 
 
 def create_target(name: str, websocket_url: str | None = None, outputs_file: Path | None = None) -> Target:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import enum
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol, Self
 
 if TYPE_CHECKING:
@@ -13,7 +12,8 @@ if TYPE_CHECKING:
     from pathlib import Path
     from types import TracebackType
 
-    from integration_tests.targets.aws import Aws
+    from scripts.local.aws import Aws
+    from scripts.local.deployment import Deployment
     from scripts.terraform import Plan
 
 
@@ -43,21 +43,6 @@ class Caveat(enum.Enum):
     RUNTIME = "Lambda's own Python build, processor, memory limit and freezing between invocations"
     EXPIRY = "the pace at which DynamoDB deletes expired items"
     SPEED = "latency and throughput that users will see"
-
-
-@dataclass(frozen=True)
-class Deployment:
-    """One applied root configuration, as it is reached on its target.
-
-    Attributes:
-        websocket_url: Where clients connect, stage included, without a query.
-        management_endpoint: Base URL of ``@connections``; None if unknown.
-        outputs: Terraform's outputs by name; empty if unknown.
-    """
-
-    websocket_url: str
-    management_endpoint: str | None
-    outputs: Mapping[str, Any]
 
 
 class Target(ABC):

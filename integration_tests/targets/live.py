@@ -14,11 +14,12 @@ import boto3
 from botocore.exceptions import BotoCoreError, ClientError
 
 from integration_tests.harness.cloudwatch import Logs
-from integration_tests.harness.stage_url import StageUrlError, stage_url
 from integration_tests.harness.table import ROOM_PREFIX, ConnectionsTable
-from integration_tests.targets.aws import Aws
-from integration_tests.targets.interface import Capability, Caveat, Deployment, Target, TargetError
+from integration_tests.targets.interface import Capability, Caveat, Target, TargetError
 from integration_tests.targets.probe import ProbeError, probe
+from scripts.local.aws import Aws
+from scripts.local.deployment import Deployment
+from scripts.stage_url import StageUrlError, stage_url
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

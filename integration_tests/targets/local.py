@@ -11,19 +11,19 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
-from integration_tests.targets import emulator
-from integration_tests.targets.deployment import STAGE_PATH, Instance, Place, applied
-from integration_tests.targets.emulator import BUILD, REPOSITORY, Emulator
 from integration_tests.targets.interface import Capability, Caveat, Target
 from scripts import process_table
+from scripts.local import emulator, watchdog
+from scripts.local.deployment import AppliedRoot, EmulatorAccess, access_of, applied
+from scripts.local.emulator import BUILD, REPOSITORY, Emulator
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
     from types import TracebackType
 
-    from integration_tests.targets.interface import Deployment
+    from scripts.local.deployment import Deployment
 
-GUARD = Path(__file__).with_name("guard.py")
+WATCHDOG = Path(watchdog.__file__)
 
 
 class Local(Target):
@@ -46,15 +46,15 @@ class Local(Target):
         self.log = BUILD / "logs" / f"ministack-{self.run}.log"
         self.report: Callable[[str], None] | None = None
         self._undo = ExitStack()
-        self._place: Place | None = None
+        self._access: EmulatorAccess | None = None
 
     def __enter__(self) -> Self:
         with ExitStack() as undo:
-            self._place = place_of(undo.enter_context(self._running()))
-            self._place.create_bucket()
+            self._access = access_of(undo.enter_context(self._running()).aws)
+            self._access.create_bucket()
             # The state dies with the emulator, so nothing has to be destroyed.
-            self.deployment = Instance(self._place, self.directory / "terraform", report=self.report).apply()
-            self.aws = self._place.aws
+            self.deployment = AppliedRoot(self._access, self.directory / "terraform", report=self.report).apply()
+            self.aws = self._access.aws
             self._undo = undo.pop_all()
         return self
 
@@ -67,30 +67,30 @@ class Local(Target):
 
     @contextmanager
     def _running(self) -> Iterator[Emulator]:
-        """Run MiniStack under a guard, which ends it and removes its directory when this process is gone."""
-        guards: list[subprocess.Popen[bytes]] = []
+        """Run MiniStack under a watchdog, which ends it and removes its directory when this process is gone."""
+        watchdogs: list[subprocess.Popen[bytes]] = []
 
         def launch(started: Emulator, command: list[str]) -> subprocess.Popen[bytes]:
             temporary = self.directory / "tmp"
             temporary.mkdir(parents=True, exist_ok=True)
             self.log.parent.mkdir(parents=True, exist_ok=True)
-            guard = [sys.executable, str(GUARD), str(self.directory), str(self.log), *command]
-            guards.append(
+            watchdog = [sys.executable, str(WATCHDOG), str(self.directory), str(self.log), *command]
+            watchdogs.append(
                 subprocess.Popen(
-                    guard,
+                    watchdog,
                     stdin=subprocess.PIPE,
                     cwd=REPOSITORY,
                     env=started.environment(temporary),
-                    start_new_session=True,  # Ctrl-C is for us; the guard notices when we are gone
+                    start_new_session=True,  # Ctrl-C is for us; the watchdog notices when we are gone
                 )
             )
-            return guards[-1]
+            return watchdogs[-1]
 
         try:
             yield emulator.start(launch, self.log)
         finally:
-            for guard in guards:
-                guard.communicate()
+            for watchdog in watchdogs:
+                watchdog.communicate()
 
     def lacks(self) -> Mapping[Capability | Caveat, str]:
         """Return what an emulator, even corrected, cannot show."""
@@ -102,16 +102,16 @@ class Local(Target):
         return {**LACKS, Caveat.RUNTIME: note}
 
     @contextmanager
-    def deploy(self, name: str, **variables: Any) -> Iterator[Instance]:  # noqa: ANN401 - any Terraform value
+    def deploy(self, name: str, **variables: Any) -> Iterator[AppliedRoot]:  # noqa: ANN401 - any Terraform value
         """Apply another instance of the root for the length of the context."""
-        assert self._place is not None
-        with applied(Instance(self._place, self.directory / name, {"name": name, **variables})) as instance:
+        assert self._access is not None
+        with applied(AppliedRoot(self._access, self.directory / name, {"name": name, **variables})) as instance:
             yield instance
 
     def deploy_to_stay(self, name: str, **variables: Any) -> Deployment:  # noqa: ANN401 - any Terraform value
         """Apply another instance of the root, which ends with the emulator."""
-        assert self._place is not None
-        return Instance(self._place, self.directory / name, {"name": name, **variables}).apply()
+        assert self._access is not None
+        return AppliedRoot(self._access, self.directory / name, {"name": name, **variables}).apply()
 
     def kill(self, function_name: str) -> int:
         """Kill every process of a function, found by the folder that MiniStack unpacks the code to."""
@@ -128,16 +128,6 @@ class Local(Target):
     def failure_report(self) -> str:
         """Return the end of MiniStack's log."""
         return f"{self.log} ends with:\n{emulator.tail(self.log)}" if self.failed else ""
-
-
-def place_of(running: Emulator) -> Place:
-    """Describe a MiniStack to Terraform and to clients."""
-    websocket_base = f"ws://127.0.0.1:{running.port}"
-
-    def find_websocket_url(api_id: str, stage: str) -> str:
-        return websocket_base + STAGE_PATH.format(api_id=api_id, stage_name=stage)
-
-    return Place(running.aws, running.url, find_websocket_url)
 
 
 LACKS: Mapping[Capability | Caveat, str] = {

@@ -14,16 +14,16 @@ from urllib.parse import urlsplit
 
 from localstack_client.config import get_service_endpoint
 
-from integration_tests.harness.deadlines import scaled
-from integration_tests.targets.aws import Aws
-from integration_tests.targets.deployment import Instance, Place, applied
 from integration_tests.targets.interface import Capability, Caveat, Target, TargetError
+from scripts.local.aws import Aws
+from scripts.local.deployment import AppliedRoot, EmulatorAccess, applied
+from scripts.waiting import scaled
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from types import TracebackType
 
-    from integration_tests.targets.interface import Deployment
+    from scripts.local.deployment import Deployment
 
 LOOPBACK_NAME = "localhost.localstack.cloud"
 """Resolves to 127.0.0.1 everywhere, and to LocalStack itself inside the containers that it runs functions in."""
@@ -38,20 +38,20 @@ class LocalStack(Target):
     def __init__(self) -> None:
         self.run = f"roomcast-{secrets.token_hex(4)}"  # names what is created: somebody else may use this LocalStack
         self._undo = ExitStack()
-        self._place: Place | None = None
+        self._access: EmulatorAccess | None = None
         self._scratch = Path()
 
     def __enter__(self) -> Self:
         endpoint = get_service_endpoint("apigatewayv2")
         check_health(endpoint)
-        self._place = place_of(endpoint, bucket=self.run)
+        self._access = access_of(endpoint, bucket=self.run)
         with ExitStack() as undo:
             self._scratch = Path(undo.enter_context(tempfile.TemporaryDirectory(prefix="roomcast-")))
-            self._place.create_bucket()
-            undo.callback(self._place.delete_bucket)
+            self._access.create_bucket()
+            undo.callback(self._access.delete_bucket)
             instance = undo.enter_context(self.deploy(self.run))
             self.deployment = instance.deployment()
-            self.aws = self._place.aws
+            self.aws = self._access.aws
             self._undo = undo.pop_all()
         return self
 
@@ -65,10 +65,10 @@ class LocalStack(Target):
         return LACKS
 
     @contextmanager
-    def deploy(self, name: str, **variables: Any) -> Iterator[Instance]:  # noqa: ANN401 - any Terraform value
+    def deploy(self, name: str, **variables: Any) -> Iterator[AppliedRoot]:  # noqa: ANN401 - any Terraform value
         """Apply another instance of the root for the length of the context."""
-        assert self._place is not None
-        with applied(Instance(self._place, self._scratch / name, {"name": name, **variables})) as instance:
+        assert self._access is not None
+        with applied(AppliedRoot(self._access, self._scratch / name, {"name": name, **variables})) as instance:
             yield instance
 
     def deploy_to_stay(self, name: str, **variables: Any) -> Deployment:  # noqa: ANN401 - any Terraform value
@@ -92,7 +92,7 @@ def check_health(endpoint_url: str) -> None:
         ) from error
 
 
-def place_of(endpoint_url: str, bucket: str) -> Place:
+def access_of(endpoint_url: str, bucket: str) -> EmulatorAccess:
     """Describe a LocalStack to Terraform, to the functions and to clients.
 
     Where clients connect is read from the API and never built: it may be another port for each API.
@@ -103,7 +103,7 @@ def place_of(endpoint_url: str, bucket: str) -> Place:
         endpoint = aws.apigatewayv2.get_api(ApiId=api_id)["ApiEndpoint"]
         return f"{re.sub('^http', 'ws', endpoint)}/{stage}"  # emulators have been seen to name the scheme http
 
-    return Place(aws, reachable_from_functions(endpoint_url), find_websocket_url, bucket)
+    return EmulatorAccess(aws, reachable_from_functions(endpoint_url), find_websocket_url, bucket)
 
 
 def reachable_from_functions(endpoint_url: str) -> str:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from integration_tests.targets import live, local, localstack
+from integration_tests.targets import live, local, localstack, running
 from integration_tests.targets.interface import Capability, Caveat
 
 README = Path(__file__).resolve().parents[1] / "README.md"
@@ -16,6 +16,7 @@ BEGIN = "<!-- matrix: written by `python -m integration_tests.targets.matrix` --
 END = "<!-- end of matrix -->\n"
 COLUMNS = {
     "local": local.LACKS,
+    "running": running.LACKS,
     "localstack": localstack.LACKS,
     "live, by its URL": live.LACKS_WITH_URL_ALONE,
     "live, with a queue": live.LACKS_WITH_QUEUE,

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus
 
 from integration_tests.harness.client import Client
-from integration_tests.harness.deadlines import scaled
+from scripts.waiting import scaled
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable

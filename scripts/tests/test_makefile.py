@@ -103,7 +103,7 @@ def test_plan_is_about_the_stack_of_make_up_and_takes_options(clone: Path) -> No
     result = make(clone, "plan", "ARGS=-var pace=500")
 
     assert result.returncode == 0, result.stderr
-    assert calls(clone) == ["harness -m scripts.command scripts.stack plan -var pace=500"]
+    assert calls(clone) == ["harness -m scripts.command scripts.local.stack plan -var pace=500"]
 
 
 def test_outputs_writes_what_terraform_prints(clone: Path) -> None:

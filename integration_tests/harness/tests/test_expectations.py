@@ -10,8 +10,8 @@ import pytest
 from websockets.asyncio.server import ServerConnection, serve
 
 from integration_tests.harness.crowd import Crowd, expect_everywhere, expect_in_any_order
-from integration_tests.harness.deadlines import eventually
 from integration_tests.harness.table import ConnectionsTable
+from scripts.waiting import eventually
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator, Mapping

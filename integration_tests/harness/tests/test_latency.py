@@ -8,8 +8,8 @@ import time
 
 import pytest
 
-from integration_tests.harness.deadlines import eventually
 from integration_tests.harness.latency import Durations, Latency
+from scripts.waiting import eventually
 
 
 def durations(*seconds: float) -> Durations:

@@ -23,7 +23,7 @@ from collections import defaultdict
 from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import parse_qs, urlsplit
 
-from integration_tests.load.descriptors import allow_sockets
+from scripts.descriptors import allow_sockets
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -12,9 +12,9 @@ import pytest
 from rich.console import Console
 from websockets.exceptions import WebSocketException
 
+from integration_tests import demo
 from integration_tests.harness.table import ConnectionsTable
 from integration_tests.load.tests.miniatures import miniature
-from scripts import demo
 
 if TYPE_CHECKING:
     from integration_tests.targets.local import Local

@@ -9,8 +9,8 @@ import sys
 
 import pytest
 
-from integration_tests.harness.deadlines import scaled
 from integration_tests.load.tests.stages import REPOSITORY, running_stage
+from scripts.waiting import scaled
 
 if importlib.util.find_spec("locust") is None:
     pytest.skip("Locust is not installed here: it has an environment of its own", allow_module_level=True)

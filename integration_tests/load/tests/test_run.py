@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
-from integration_tests.harness.deadlines import scaled
 from integration_tests.harness.ledger import Tally
 from integration_tests.load import __main__
 from integration_tests.load.__main__ import main
 from integration_tests.load.tests.stages import REPOSITORY, running_stage
+from scripts.waiting import scaled
 
 if TYPE_CHECKING:
     from integration_tests.load.plan import Plan

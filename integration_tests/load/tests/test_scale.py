@@ -8,8 +8,8 @@ import sys
 from typing import Any
 
 from integration_tests.harness.client import ASYNCIO_READ_BUFFER, TLS_READ_BUFFER
-from integration_tests.harness.deadlines import scaled
 from integration_tests.load.tests.stages import REPOSITORY
+from scripts.waiting import scaled
 
 CONNECTIONS = 1_000
 ATTEMPTS = 3

@@ -40,14 +40,14 @@ MUTANTS = (
         "looks into no log for what clients said",
         (
             Edit(
-                "integration_tests/harness/privacy.py",
+                "integration_tests/targets/privacy.py",
                 "        if phrase in line\n",
                 "        if phrase in line and False\n",
             ),
         ),
         units=(
-            "integration_tests/harness/tests/test_privacy.py::test_run_is_red_where_something_is_written_that_clients_said",
-            "integration_tests/harness/tests/test_privacy.py::test_files_are_searched_whatever_they_hold",
+            "integration_tests/targets/tests/test_privacy.py::test_run_is_red_where_something_is_written_that_clients_said",
+            "integration_tests/targets/tests/test_privacy.py::test_files_are_searched_whatever_they_hold",
         ),
     ),
     Mutant(
@@ -115,7 +115,7 @@ MUTANTS = (
         "gives up in silence what does not come about",
         (
             Edit(
-                "integration_tests/harness/deadlines.py",
+                "scripts/waiting.py",
                 'raise AssertionError(f"after',
                 'return print(f"after',
             ),

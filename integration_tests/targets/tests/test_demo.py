@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING
 import pytest
 from rich.console import Console
 
+from integration_tests.demo import Room, Stage, can_print, report
 from integration_tests.harness.client import Message
-from integration_tests.harness.deadlines import scaled
-from integration_tests.targets.emulator import BUILD, REPOSITORY
 from scripts import command
-from scripts.demo import Room, Stage, can_print, report
+from scripts.local.emulator import BUILD, REPOSITORY
 from scripts.process_table import command_lines
+from scripts.waiting import scaled
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -52,7 +52,7 @@ def test_narrow_terminal_of_any_encoding_shows_every_figure(encoding: str) -> No
 def test_interrupted_demo_leaves_nothing(signals: int) -> None:
     before = {*runs()}
     with subprocess.Popen(
-        [sys.executable, "-m", "scripts.command", "scripts.demo"],
+        [sys.executable, "-m", "scripts.command", "integration_tests.demo"],
         cwd=REPOSITORY,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -64,7 +64,7 @@ def test_interrupted_demo_leaves_nothing(signals: int) -> None:
         _, error = process.communicate()
 
     assert (process.returncode, error) == (command.INTERRUPTED, "demo: interrupted\n")
-    deadline = time.monotonic() + scaled(20)  # a second signal leaves the cleaning up to the guard
+    deadline = time.monotonic() + scaled(20)  # a second signal leaves the cleaning up to the watchdog
     while any(run in line for run in ours for line in command_lines().values()) or ours & {*runs()}:
         assert time.monotonic() < deadline
         time.sleep(0.1)

@@ -98,7 +98,7 @@ def test_unknown_profile_is_named(outputs: Path, monkeypatch: pytest.MonkeyPatch
 
 
 def test_unknown_target_is_refused_with_the_names_of_those_there_are() -> None:
-    with pytest.raises(TargetError, match="'mars'; there are live, local, localstack"):
+    with pytest.raises(TargetError, match="'mars'; there are live, local, localstack, running"):
         create_target("mars")
 
 

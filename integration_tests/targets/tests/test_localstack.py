@@ -10,9 +10,9 @@ import pytest
 from botocore.stub import Stubber
 
 from integration_tests.targets import localstack
-from integration_tests.targets.deployment import Instance
 from integration_tests.targets.interface import TargetError
-from integration_tests.targets.localstack import LocalStack, check_health, place_of, reachable_from_functions
+from integration_tests.targets.localstack import LocalStack, access_of, check_health, reachable_from_functions
+from scripts.local.deployment import AppliedRoot
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -51,7 +51,7 @@ def endpoint() -> Iterator[str]:
     ],
 )
 def test_websocket_url_is_read_from_the_api_and_never_built(api_endpoint: str, websocket_url: str) -> None:
-    place = place_of("http://localhost:4566", "bucket")
+    place = access_of("http://localhost:4566", "bucket")
 
     with Stubber(place.aws.apigatewayv2) as api:
         api.add_response("get_api", {"ApiEndpoint": api_endpoint}, {"ApiId": "a1b2c3d4"})
@@ -60,7 +60,7 @@ def test_websocket_url_is_read_from_the_api_and_never_built(api_endpoint: str, w
 
 
 def test_functions_are_given_a_name_that_means_localstack_in_their_container_too(tmp_path: Path) -> None:
-    workspace = Instance(place_of("http://localhost:4566", "bucket"), tmp_path).workspace
+    workspace = AppliedRoot(access_of("http://localhost:4566", "bucket"), tmp_path).workspace
 
     assert workspace.variables == {
         "handlers_bucket": "bucket",
@@ -88,7 +88,7 @@ def test_terraform_sees_the_emulator_and_nothing_of_a_real_account(
     monkeypatch.setenv("AWS_PROFILE", "production")
     monkeypatch.setenv("AWS_SESSION_TOKEN", "secret")
 
-    environment = Instance(place_of("http://localhost:4566", "bucket"), tmp_path).workspace.environment
+    environment = AppliedRoot(access_of("http://localhost:4566", "bucket"), tmp_path).workspace.environment
 
     assert environment is not None
     assert {name: value for name, value in environment.items() if name.startswith("AWS_")} == {
@@ -103,7 +103,7 @@ def test_terraform_sees_the_emulator_and_nothing_of_a_real_account(
 def test_profiles_of_the_caller_do_not_matter(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_PROFILE", "does-not-exist")
 
-    assert place_of("http://localhost:4566", "bucket").aws.dynamodb.meta.endpoint_url == "http://localhost:4566"
+    assert access_of("http://localhost:4566", "bucket").aws.dynamodb.meta.endpoint_url == "http://localhost:4566"
 
 
 def test_running_localstack_is_recognised(endpoint: str) -> None:

@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import pytest
 
-from integration_tests.harness.deadlines import TOLD_AFTER, scaled
-from integration_tests.targets.emulator import REPOSITORY
 from integration_tests.targets.interface import Capability
 from integration_tests.targets.live import Live
 from integration_tests.targets.probe import ANSWERED_WITHIN, HANDSHAKE_WITHIN, ProbeError, probe
 from integration_tests.targets.tests.hostile import stage
+from scripts.local.emulator import REPOSITORY
+from scripts.waiting import TOLD_AFTER, scaled
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -39,8 +39,8 @@ UNUSABLE = {
 }
 PYTEST = """
 import sys, pytest
-from integration_tests.harness import deadlines
-deadlines.TOLD_AFTER = float(sys.argv[1])
+from scripts import waiting
+waiting.TOLD_AFTER = float(sys.argv[1])
 sys.exit(pytest.main(sys.argv[2:]))
 """
 IN_A_HURRY = 0.1

@@ -1,0 +1,1 @@
+"""Faults injected between the handlers and AWS's endpoints, by rule and rate."""

@@ -1,0 +1,72 @@
+"""A fault proxy in a process of its own, and its control endpoint as Python calls.
+
+A process of its own, so that a busy test client does not slow down what stands between handlers and emulator.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.error import HTTPError
+from urllib.request import Request, urlopen
+
+from integration_tests.harness.faults.rules import Count, FaultPlan, RuleError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from integration_tests.harness.faults.rules import Rule
+
+ROOT = Path(__file__).resolve().parents[3]
+ANSWER_WITHIN = 10.0
+
+
+class FaultControl:
+    """Switches faults on and off while sockets talk.
+
+    Args:
+        url: Base URL of the proxy, which is what handlers are given instead of the emulator's.
+    """
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+
+    @property
+    def counts(self) -> list[Count]:
+        """What each rule did since it came into force."""
+        return self._call("GET")
+
+    def replace(self, rules: Sequence[Rule] = (), seed: int = 0) -> list[Count]:
+        """Put other rules in force and return what the old ones did.
+
+        Raises:
+            RuleError: Two rules have the same name.
+        """
+        return self._call("PUT", FaultPlan(tuple(rules), seed).dumps())
+
+    def _call(self, method: str, content: str | None = None) -> list[Count]:
+        body = None if content is None else content.encode()
+        try:
+            with urlopen(Request(f"{self.url}/_faults", body, method=method), timeout=ANSWER_WITHIN) as answer:
+                return [Count(**count) for count in json.load(answer)["counts"]]
+        except HTTPError as error:
+            with error:
+                raise RuleError(json.load(error)["message"]) from None
+
+
+@contextmanager
+def running_proxy(upstream: str) -> Iterator[FaultControl]:
+    """Run a proxy to an emulator's base URL in a process of its own."""
+    command = [sys.executable, "-m", "integration_tests.harness.faults.proxy", "--upstream", upstream]
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        try:
+            url = process.stdout.readline().strip()
+            assert url, "the fault proxy ended before it listened; its error stands above"
+            yield FaultControl(url)
+        finally:
+            process.terminate()

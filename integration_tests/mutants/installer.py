@@ -1,0 +1,84 @@
+"""An instance whose functions are exchanged for a mutant's within a second, and the tests run against it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING
+
+from integration_tests.harness.faults.through_proxy import wait_until_updated
+from integration_tests.mutants.patching import REPOSITORY
+from integration_tests.mutants.runs import Results, run_tests
+from integration_tests.targets.running import DEPLOYMENT, Running
+from scripts.build_handlers import render
+from scripts.local.deployment import describe_deployment
+from scripts.waiting import scaled
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from scripts.local.aws import Aws
+    from scripts.local.deployment import Deployment
+
+PLUGIN = "integration_tests.mutants.first_failure"
+CONNECTIONS = "12"
+"""Sockets that a test opens at once: enough to see a member left out."""
+
+
+class Installer:
+    """Exchanges the functions of an instance and runs tests against it.
+
+    Args:
+        aws: Access to the emulated account.
+        deployment: The instance, used by nobody else.
+    """
+
+    def __init__(self, aws: Aws, deployment: Deployment) -> None:
+        self._aws = aws
+        self._deployment = deployment
+        self._installed: dict[str, bytes] = {}
+
+    def test(self, handlers: Path, tests: Sequence[str], patience: float = 1.0) -> Results:
+        """Install other handlers, and run integration tests against them.
+
+        Args:
+            handlers: Folder of their sources.
+            tests: Node ids.
+            patience: Multiplies every deadline.
+        """
+        self._install(handlers)
+        self._empty_table()
+        assert self._aws.endpoint_url is not None
+        with TemporaryDirectory() as directory:
+            file = Path(directory) / "deployment.json"
+            file.write_text(describe_deployment(self._aws.endpoint_url, self._deployment), encoding="utf-8")
+            return run_tests(
+                REPOSITORY,
+                tests,
+                [
+                    "-p",
+                    PLUGIN,
+                    "--target",
+                    Running.name,
+                    "--connections",
+                    CONNECTIONS,
+                ],
+                {DEPLOYMENT: str(file), "TIMEOUT_FACTOR": str(scaled(patience))},
+            )
+
+    def _install(self, handlers: Path) -> None:
+        built = {f"{file.removesuffix('.zip')}_function_arn": content for file, content in render(handlers).items()}
+        wanted = {self._deployment.outputs[name]: built[name] for name in built.keys() & self._deployment.outputs}
+        changed = [arn for arn, content in wanted.items() if self._installed.get(arn) != content]
+        for arn in changed:
+            self._aws.functions.update_function_code(FunctionName=arn, ZipFile=wanted[arn])
+        wait_until_updated(self._aws, changed)
+        self._installed = wanted
+
+    def _empty_table(self) -> None:
+        """Remove what an earlier mutant may have left."""
+        table = self._deployment.outputs["connections_table_name"]
+        pages = self._aws.dynamodb.get_paginator("scan").paginate(TableName=table, ConsistentRead=True)
+        for item in [item for page in pages for item in page["Items"]]:
+            key = {name: item[name] for name in ("partition_key", "sort_key")}
+            self._aws.dynamodb.delete_item(TableName=table, Key=key)

@@ -1,0 +1,1 @@
+"""The commands that people run, from beginning to end."""

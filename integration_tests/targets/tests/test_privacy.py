@@ -1,0 +1,84 @@
+"""A run that wrote down what clients said is red, although each of its tests has passed."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from integration_tests.load.tests.stages import running_stage
+from integration_tests.targets.live import Live
+from integration_tests.targets.privacy import FAMILIAR_TEXT, SECRET, leaks, leaks_in_files
+from scripts.local.deployment import Deployment
+from scripts.local.emulator import REPOSITORY
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+@pytest.mark.parametrize(("place", "status"), [("", 0), ("log", 1), ("reports/run.html", 1)])
+def test_run_is_red_where_something_is_written_that_clients_said(tmp_path: Path, place: str, status: int) -> None:
+    (tmp_path / "reports").mkdir()
+    plugin = ["-p", "integration_tests.targets.tests.leaky", "-p", "no:cacheprovider", "--target", "leaky"]
+    with running_stage() as url:
+        run = subprocess.run(
+            [sys.executable, "-m", "pytest", *plugin, "integration_tests/routes/test_whoami.py", "-m", "everywhere"],
+            cwd=REPOSITORY,
+            env={**os.environ, "LEAKY_DIRECTORY": str(tmp_path), "LEAKY_URL": url, "LEAKY_PLACE": place},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+
+    assert " 2 passed" in run.stdout, run.stdout
+    assert run.returncode == status
+    assert ("what clients said was written down" in run.stdout) is bool(status)
+    assert (f"{tmp_path / place}: " in run.stdout) is bool(status)
+
+
+def test_files_are_searched_whatever_they_hold(tmp_path: Path) -> None:
+    file = tmp_path / "log"
+    file.write_bytes(b"\xff fine\n" + b"x" * 1000 + f"{SECRET}\n{FAMILIAR_TEXT}\n".encode())
+
+    (found,) = leaks_in_files([tmp_path / "nowhere", tmp_path, file])
+
+    assert SECRET in found
+    assert len(found) < 300
+
+
+class LogClient:
+    """Log groups that hold one line each.
+
+    Args:
+        line: The line.
+    """
+
+    def __init__(self, line: str) -> None:
+        self.line = line
+
+    def get_paginator(self, operation: str) -> LogClient:
+        """Return what pages through an operation."""
+        assert operation == "filter_log_events"
+        return self
+
+    def paginate(self, **request: Any) -> list[dict[str, Any]]:
+        """Return the one page."""
+        return [{"events": [{"message": f"{request['logGroupName']} {self.line}"}]}]
+
+
+@pytest.mark.parametrize(
+    ("line", "number"),
+    [("fan-out", 0), (f'{{"body":"{SECRET}"}}', 2), ("in roomcast-test-x", 2), (FAMILIAR_TEXT, 2)],
+    ids=["a line", "a body", "a room", "a text"],  # the reports name tests by these, and are searched, too
+)
+def test_log_groups_of_functions_and_the_access_log_are_searched(line: str, number: int) -> None:
+    class Stage(Live):
+        deployment = Deployment("wss://x", None, {"log_group_names": {"connect": "a"}, "access_log_group_name": "b"})
+
+        def __init__(self) -> None:
+            self.aws = type("Aws", (), {"logs": LogClient(line)})()
+
+    assert len(leaks(Stage(), 0)) == number

@@ -1,0 +1,247 @@
+"""A MiniStack process of our own: its Python environment, its start, its end."""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import http.client
+import os
+import secrets
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from botocore.exceptions import BotoCoreError, ClientError
+from botocore.parsers import ResponseParserError
+from filelock import FileLock, Timeout
+
+from scripts.descriptors import KEPT, allow_sockets
+from scripts.local.aws import Aws
+from scripts.waiting import scaled
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+BUILD = REPOSITORY / "build"
+REQUIREMENTS = Path(__file__).with_name("ministack-requirements.txt")
+LAMBDA_PYTHON = (3, 13)
+"""The Python of the functions' runtime. MiniStack runs every function with its own interpreter."""
+PORT_ATTEMPTS = 5
+"""A port that was free a moment ago may be taken: MiniStack then ends at once and is started on another one."""
+START_SECONDS = 30
+ENVIRONMENT_MEGABYTES = 100
+"""What MiniStack's environment takes, 75 MB, with something to spare."""
+SOCKETS = 900
+"""The tests open 200 at a time, MiniStack holds the other ends and three pipes for each process of a function."""
+
+
+class EmulatorError(Exception):
+    """The emulator cannot be installed, started or stopped; the message says why and what to do."""
+
+
+@dataclass(frozen=True)
+class Emulator:
+    """A running MiniStack.
+
+    Attributes:
+        port: TCP port on 127.0.0.1.
+        account: The 12-digit account id it was started with, drawn anew for each process: whoever answers with it
+            is the process meant, not a neighbour that took the port.
+    """
+
+    port: int
+    account: str
+
+    @property
+    def url(self) -> str:
+        """Endpoint of every emulated service."""
+        return f"http://127.0.0.1:{self.port}"
+
+    @property
+    def aws(self) -> Aws:
+        """Access to the emulated account."""
+        return Aws.of_emulator(self.url)
+
+    def is_running(self) -> bool:
+        """Whether this very process answers."""
+        try:
+            return answers(self.url) and self.aws.account() == self.account
+        except (BotoCoreError, ClientError, ResponseParserError, KeyError):  # another program has taken the port
+            return False
+
+    def environment(self, temporary: Path) -> dict[str, str]:
+        """Return the whole environment of the process; a function sees all of it, so nothing of ours is passed on.
+
+        Args:
+            temporary: The process's own temporary directory, where it unpacks functions and leaves them.
+        """
+        return {
+            "PATH": os.environ.get("PATH", os.defpath),
+            "TMPDIR": str(temporary),
+            "PYTHONUTF8": "1",
+            "GATEWAY_PORT": str(self.port),
+            "BIND_HOST": "127.0.0.1",
+            "MINISTACK_ACCOUNT_ID": self.account,
+            "AUTH": "true",
+            "IOT_MTLS_ENABLED": "0",
+            "SFTP_ENABLED": "0",
+            "LOG_LEVEL": "INFO",
+        }
+
+
+def start(launch: Callable[[Emulator, list[str]], subprocess.Popen[bytes]], log: Path) -> Emulator:
+    """Start MiniStack on a free port and wait until it answers.
+
+    Args:
+        launch: Starts the given command for the given emulator and returns the process that stands for it.
+        log: Where ``launch`` sends the output, for the error sentence.
+
+    Raises:
+        EmulatorError: It did not come up; the message ends with its last words.
+    """
+    if (sockets := allow_sockets()) < SOCKETS:
+        raise EmulatorError(
+            f"a process may open {sockets + KEPT} files at once here, and {SOCKETS + KEPT} are needed: "
+            "raise the hard limit on open files (`ulimit -Hn`)"
+        )
+    command = [str(ministack_python()), "-m", "scripts.local.ministack"]
+    for _ in range(PORT_ATTEMPTS):
+        emulator = Emulator(free_port(), f"{secrets.randbelow(9 * 10**11) + 10**11}")
+        process = launch(emulator, command)
+        deadline = time.monotonic() + scaled(START_SECONDS)
+        while process.poll() is None:
+            if emulator.is_running():
+                return emulator
+            if time.monotonic() > deadline:
+                raise EmulatorError(
+                    f"MiniStack (process {process.pid}) runs, but {emulator.url} has not answered for "
+                    f"{scaled(START_SECONDS):g} s; the end of {log}:\n{tail(log)}"
+                )
+            time.sleep(0.05)
+    raise EmulatorError(f"MiniStack did not start; the end of {log}:\n{tail(log)}")
+
+
+def answers(url: str) -> bool:
+    """Whether a MiniStack, whosever it is, answers at a URL."""
+    try:
+        with urllib.request.urlopen(f"{url}/_ministack/ready", timeout=scaled(5)):
+            return True
+    except (OSError, http.client.HTTPException):
+        return False
+
+
+def free_port() -> int:
+    """Return a TCP port that is free on 127.0.0.1 now; whoever uses it must cope with its being taken meanwhile."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def tail(log: Path, lines: int = 30) -> str:
+    """Return the last lines of a log file, or nothing if there is none."""
+    if not log.exists():
+        return ""
+    return "\n".join(log.read_text(encoding="utf-8", errors="replace").splitlines()[-lines:])
+
+
+def ministack_python() -> Path:
+    """Return the interpreter of an environment that holds exactly the pinned MiniStack, making it if necessary.
+
+    The environment is named after what is in it, so a changed pin never disturbs a process that uses the old one,
+    and a lock lets one of several processes make it while the others wait.
+
+    Raises:
+        EmulatorError: The packages cannot be installed.
+    """
+    base = lambda_python()
+    content = REQUIREMENTS.read_bytes() + str(base).encode()
+    directory = BUILD / "ministack" / hashlib.sha256(content).hexdigest()[:12]
+    python = directory / "bin" / "python"
+    complete = directory / "complete"
+    directory.parent.mkdir(parents=True, exist_ok=True)
+    with in_turn(directory.with_suffix(".lock"), "MiniStack is being installed by another process"):
+        if not complete.exists():
+            shutil.rmtree(directory, ignore_errors=True)
+            try:
+                run([str(base), "-m", "venv", str(directory)])
+                run([str(python), "-m", "pip", "install", "--quiet", "--no-deps", "--requirement", str(REQUIREMENTS)])
+                complete.touch()
+            except BaseException:  # a full disk, no network, Ctrl-C: a part of it is of no use
+                shutil.rmtree(directory, ignore_errors=True)
+                raise
+    return python
+
+
+@contextmanager
+def in_turn(lock: Path, situation: str) -> Iterator[None]:
+    """Hold a lock; say what there is to wait for if another process holds it.
+
+    The system gives the lock back when its holder ends, however that happens: a lock file left lying is never a lock.
+
+    Args:
+        lock: Its file.
+        situation: What it means that another process holds the lock.
+    """
+    held = FileLock(lock)
+    try:
+        held.acquire(timeout=0)
+    except Timeout:
+        print(f"{situation}: waiting for it to finish (it holds {lock})", file=sys.stderr, flush=True)
+        held.acquire()
+    try:
+        yield
+    finally:
+        held.release()
+
+
+def run(command: list[str]) -> None:
+    """Run a step of the installation, quietly unless it fails."""
+    result = subprocess.run(command, capture_output=True, text=True, check=False)
+    if result.returncode != 0:
+        free = shutil.disk_usage(BUILD).free // 2**20
+        note = f" ({free} MB of disk space are left in {BUILD})" if free < ENVIRONMENT_MEGABYTES else ""
+        raise EmulatorError(f"`{' '.join(command)}` failed{note}:\n{result.stderr.strip()}")
+
+
+@functools.cache
+def lambda_python() -> Path:
+    """Return an interpreter of Lambda's Python version if this machine has one, else the running interpreter."""
+    for candidate in python_candidates():
+        if version_of(candidate) == LAMBDA_PYTHON and can_make_environments(candidate):
+            return candidate
+    return Path(sys.executable)
+
+
+def can_make_environments(python: Path) -> bool:
+    """Whether an interpreter has what an environment takes; Debian's have not, until ``python3-venv`` is installed."""
+    command = [str(python), "-c", "import ensurepip, venv"]
+    return subprocess.run(command, capture_output=True, check=False, timeout=scaled(30)).returncode == 0
+
+
+def python_candidates() -> Iterator[Path]:
+    """Yield the running interpreter, the one on PATH, and those that pyenv keeps off PATH."""
+    yield Path(sys.executable)
+    name = ".".join(map(str, LAMBDA_PYTHON))
+    if on_path := shutil.which(f"python{name}"):
+        yield Path(on_path)
+    pyenv = Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv"))
+    yield from sorted(pyenv.glob(f"versions/{name}.*/bin/python{name}"), reverse=True)
+
+
+def version_of(python: Path) -> tuple[int, int] | None:
+    """Return major and minor version of an interpreter; None if it does not run (pyenv's shims may not)."""
+    command = [str(python), "-c", "import sys; print(*sys.version_info[:2])"]
+    try:
+        answer = subprocess.run(command, capture_output=True, text=True, check=True, timeout=scaled(30)).stdout.split()
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return int(answer[0]), int(answer[1])

@@ -1,0 +1,118 @@
+"""How a route's integration is run: as Invoke runs a function, concurrently, and failing as on API Gateway."""
+# ruff: noqa: ANN401, SLF001 - MiniStack is untyped and has no other place to take hold of
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import re
+from collections import defaultdict
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from ministack.core import lambda_runtime
+from ministack.services import apigateway, lambda_svc
+
+from scripts.local.ministack import events, permissions, settings
+from scripts.local.ministack.sessions import current
+from scripts.local.ministack.stages import route_arn
+from scripts.local.ministack.wrapping import wrap
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+logger = logging.getLogger(__name__)
+
+INTEGRATION_TIMEOUT = 29_000
+"""Milliseconds, unless the integration says less (MiniStack's own default is 30,000)."""
+
+_slots: defaultdict[str, asyncio.Semaphore] = defaultdict(lambda: asyncio.Semaphore(settings.CONCURRENCY))
+
+
+class Failure(Exception):  # noqa: N818 - what the client sees is an answer, not an error of this program
+    """API Gateway answers in the integration's place.
+
+    Args:
+        message: Text for the client.
+        status: HTTP status, where the answer is one to the handshake.
+    """
+
+    def __init__(self, message: str = "Internal server error", status: int = 502) -> None:
+        super().__init__(message)
+        self.message = message
+        self.status = status
+
+
+def install() -> None:
+    """Run functions of WebSocket routes the way Invoke does."""
+    lambda_runtime.get_or_create_worker = Function
+    wrap(apigateway, "_invoke_ws_lambda", run_integration)
+
+
+async def run_integration(
+    original: Callable[..., Awaitable[Any]],
+    api_id: str,
+    account_id: str,
+    region: str,
+    route: dict[str, Any],
+    *arguments: Any,
+    **keywords: Any,
+) -> dict[str, Any]:
+    """Run one integration within its time-out and return the proxy response.
+
+    Raises:
+        Failure: no integration, not permitted, an exception, a malformed response, or the integration's time-out.
+    """
+    integration = apigateway._integrations.get(api_id, {}).get(route.get("target", "").rpartition("/")[2], {})
+    slot = _slots[integration.get("integrationUri", "")]
+    await slot.acquire()
+    run = asyncio.ensure_future(original(api_id, account_id, region, route, *arguments, **keywords))
+    run.add_done_callback(lambda _: slot.release())  # a function outlives its integration's time-out
+    milliseconds = min(integration.get("timeoutInMillis", INTEGRATION_TIMEOUT), INTEGRATION_TIMEOUT)
+    try:
+        answer = await asyncio.wait_for(asyncio.shield(run), milliseconds / 1000)
+    except TimeoutError:
+        run.add_done_callback(lambda late: late.cancelled() or late.exception())  # nobody asks for it any more
+        raise Failure("Endpoint request timed out", 504) from None
+    if not isinstance(answer, dict) or not is_status(answer.get("statusCode")):
+        raise Failure
+    return answer
+
+
+def is_status(value: object) -> bool:
+    """Whether a proxy response may have this ``statusCode``."""
+    return isinstance(value, int | str) and re.fullmatch("[2-5][0-9]{2}", str(value)) is not None
+
+
+@dataclass
+class Function:
+    """Stands in for MiniStack's worker of one function, which would run one invocation at a time."""
+
+    name: str
+    config: dict[str, Any]
+    code_zip: bytes
+    qualifier: str
+
+    def invoke(self, event: dict[str, Any], request_id: str) -> dict[str, Any]:
+        """Invoke the function with reserved concurrency, output in its log group and a process of its own.
+
+        Raises:
+            Failure: the API may not invoke it, it did not answer, or it or the API was deleted a moment ago.
+        """
+        del request_id  # Lambda's request id is not API Gateway's
+        context = event["requestContext"]
+        stored = lambda_svc._functions.get(self.name)
+        source_arn = route_arn(context["apiId"], context["stage"], context["routeKey"])
+        if stored is None or source_arn is None:
+            raise Failure(status=500)
+        record = {**stored, "config": self.config, "code_zip": self.code_zip}
+        qualifier = None if self.qualifier == "$LATEST" else self.qualifier
+        function_arn = lambda_svc._policy_resource_arn(self.name, qualifier)
+        if not permissions.permits(record["policy"], function_arn, source_arn):
+            logger.warning("%s has no permission to invoke %s", source_arn, function_arn)
+            raise Failure(status=500)
+        result = lambda_svc._execute_function(record, events.shaped(event, current.get()))
+        if result.get("error"):
+            logger.warning("%s failed on route %s: %s", self.name, context["routeKey"], result["body"])
+            raise Failure
+        return {"status": "ok", "result": result["body"]}

@@ -1,0 +1,62 @@
+"""Which route serves an event: ``$default`` serves messages only, and a message that nothing serves is refused.
+
+Nothing serves a message either whose stage or API has been deleted since its connection was made.
+"""
+# ruff: noqa: ANN401 - MiniStack is untyped and has no other place to take hold of
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from ministack.services import apigateway
+
+from scripts.local.ministack.integrations import Failure
+from scripts.local.ministack.sessions import current
+from scripts.local.ministack.stages import stages
+from scripts.local.ministack.wrapping import wrap
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    Route = dict[str, Any]
+
+UNROUTABLE: Route = {}
+
+
+def install() -> None:
+    """Correct the choice of the route."""
+    wrap(apigateway, "_evaluate_route_selection", select_route)
+    wrap(apigateway, "_match_ws_route", match_route)
+    wrap(apigateway, "_invoke_ws_lambda", run_integration)
+
+
+def select_route(original: Callable[[str, str], str], expression: str, body: str) -> str:
+    """Return the route key that a message names; ``$default`` for a body that cannot be read as JSON.
+
+    Nesting beyond Python's limit of recursion, and numbers beyond its limit of digits, end MiniStack's connection.
+    """
+    try:
+        return original(expression, body)
+    except (RecursionError, ValueError):
+        return "$default"
+
+
+def match_route(original: Callable[[str, str], Route | None], api_id: str, route_key: str) -> Route | None:
+    """Return the route of the key; for a message also ``$default``, and ``UNROUTABLE`` when there is neither."""
+    route = original(api_id, route_key)
+    session = current.get()
+    if session.is_open and not session.is_closed:
+        return UNROUTABLE if route is None else route
+    return route if route is not None and route["routeKey"] == route_key else None
+
+
+async def run_integration(original: Callable[..., Awaitable[Any]], *arguments: Any, **keywords: Any) -> Any:
+    """Refuse to run what has no route, or no stage any more.
+
+    Raises:
+        Failure: the message matches no route and there is no ``$default``, or the connection's stage was deleted.
+    """
+    api_id, route, stage = arguments[0], arguments[3], arguments[4]
+    if route is UNROUTABLE or stage not in stages(api_id):
+        raise Failure("Forbidden", 403)
+    return await original(*arguments, **keywords)

@@ -1,0 +1,64 @@
+"""The IAM actions that SQS's batch forms need."""
+
+from __future__ import annotations
+
+import json
+import secrets
+from typing import TYPE_CHECKING, Any
+
+import boto3
+import pytest
+from botocore.exceptions import ClientError
+
+from scripts.local.aws import REGION
+from scripts.local.ministack.tests.apis import client, create_role
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+CALLS: dict[str, Callable[..., Any]] = {
+    "sqs:SendMessage": lambda sqs, url: sqs.send_message_batch(
+        QueueUrl=url, Entries=[{"Id": "1", "MessageBody": "hello"}]
+    ),
+    "sqs:ChangeMessageVisibility": lambda sqs, url: sqs.change_message_visibility_batch(
+        QueueUrl=url, Entries=[{"Id": "1", "ReceiptHandle": "unknown", "VisibilityTimeout": 0}]
+    ),
+    "sqs:DeleteMessage": lambda sqs, url: sqs.delete_message_batch(
+        QueueUrl=url, Entries=[{"Id": "1", "ReceiptHandle": "unknown"}]
+    ),
+}
+
+
+def is_allowed(endpoint: str, allowed: str, call: Callable[..., Any]) -> bool:
+    """Return whether someone who may do nothing else on a new queue may make a call."""
+    name = f"probe-{secrets.token_hex(4)}"
+    url = client("sqs", endpoint).create_queue(QueueName=name)["QueueUrl"]
+    role = create_role(endpoint, name)
+    policy = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": allowed, "Resource": "*"}]}
+    client("iam", endpoint).put_role_policy(RoleName=name, PolicyName="probe", PolicyDocument=json.dumps(policy))
+    session = client("sts", endpoint).assume_role(RoleArn=role, RoleSessionName="probe")["Credentials"]
+    caller = boto3.client(
+        "sqs",
+        endpoint_url=endpoint,
+        region_name=REGION,
+        aws_access_key_id=session["AccessKeyId"],
+        aws_secret_access_key=session["SecretAccessKey"],
+        aws_session_token=session["SessionToken"],
+    )
+    try:
+        call(caller, url)
+    except ClientError as error:
+        if error.response["ResponseMetadata"]["HTTPStatusCode"] == 403:
+            return False
+        raise
+    return True
+
+
+@pytest.mark.parametrize("action", CALLS)
+def test_a_batch_needs_the_action_of_the_single_form(corrected: str, plain: str, action: str) -> None:
+    assert is_allowed(corrected, action, CALLS[action])
+    assert not is_allowed(plain, action, CALLS[action])
+
+
+def test_a_batch_needs_no_less(corrected: str) -> None:
+    assert not is_allowed(corrected, "sqs:ReceiveMessage", CALLS["sqs:SendMessage"])

@@ -1,0 +1,85 @@
+"""Stage and route throttling: a token bucket for each route of a stage."""
+# ruff: noqa: ANN401 - MiniStack is untyped and has no other place to take hold of
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from ministack.services import apigateway
+
+from scripts.local.ministack.integrations import Failure
+from scripts.local.ministack.stages import stages
+from scripts.local.ministack.wrapping import wrap
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+
+@dataclass
+class Bucket:
+    """Tokens of one route.
+
+    Attributes:
+        rate: Tokens added per second.
+        burst: Tokens it holds at most, and at first.
+    """
+
+    rate: float
+    burst: int
+    tokens: float = field(init=False)
+    filled_at: float = field(init=False, default_factory=time.monotonic)
+
+    def __post_init__(self) -> None:
+        self.tokens = self.burst
+
+    def take(self) -> bool:
+        """Take a token, or return that there is none."""
+        now = time.monotonic()
+        self.tokens = min(self.burst, self.tokens + (now - self.filled_at) * self.rate)
+        self.filled_at = now
+        if self.tokens < 1:
+            return False
+        self.tokens -= 1
+        return True
+
+
+_buckets: dict[tuple[str, str, str], Bucket] = {}
+
+
+def install() -> None:
+    """Throttle what invokes an integration."""
+    wrap(apigateway, "_invoke_ws_lambda", run_integration)
+
+
+async def run_integration(original: Callable[..., Awaitable[Any]], *arguments: Any, **keywords: Any) -> Any:
+    """Run the integration if its route has a token; ``$disconnect`` needs none, for nobody could be told.
+
+    Raises:
+        Failure: too many requests.
+    """
+    api_id, route, stage, event_type = arguments[0], arguments[3], arguments[4], arguments[6]
+    if event_type != "DISCONNECT" and not admits(api_id, stage, route["routeKey"]):
+        raise Failure("Too Many Requests", 429)
+    return await original(*arguments, **keywords)
+
+
+def admits(api_id: str, stage: str, route_key: str) -> bool:
+    """Take a token of the route's bucket, a new one when its settings have changed.
+
+    A route's own settings inherit nothing from the stage's default, and an absent limit is no limit; Terraform writes
+    an unset one as 0, which blocks everything.
+    """
+    stage_settings = stages(api_id).get(stage)
+    if stage_settings is None:
+        return True  # deleted a moment ago; integrations.py answers
+    settings = stage_settings["routeSettings"].get(route_key, stage_settings["defaultRouteSettings"])
+    rate, burst = settings.get("throttlingRateLimit"), settings.get("throttlingBurstLimit")
+    if rate is None or burst is None:
+        return True
+    key = (api_id, stage, route_key)
+    bucket = _buckets.get(key)
+    if bucket is None or (bucket.rate, bucket.burst) != (rate, burst):
+        bucket = _buckets[key] = Bucket(rate, burst)
+    return bucket.take()

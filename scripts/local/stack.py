@@ -1,0 +1,300 @@
+"""A stack that stays: an emulator in the background with Roomcast applied to it.
+
+``python -m scripts.local.stack up`` starts it, or brings a running one up to date; ``plan [OPTION ...]`` compares it
+with ``terraform/``, given options of ``terraform plan``, and exits with 0 only if nothing would change (2 if something
+would); ``status`` tells what there is (3 if nothing runs); ``down`` removes it without a trace. Everything it keeps is
+in ``build/stack/``; others read
+
+- ``outputs.json``: what ``terraform output -json`` prints;
+- ``deployment.json``: the stage as the target ``running`` of the integration tests reaches it;
+- ``env``: ``export`` lines that make boto3, the AWS CLI and Terraform talk to the stack, and its two URLs as they are
+  reached here, where Terraform's outputs name AWS's.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import shlex
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from contextlib import suppress
+from dataclasses import asdict, dataclass
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from scripts import build_handlers, command, loopback, process_table
+from scripts.build_handlers import BuildError
+from scripts.local import emulator
+from scripts.local.aws import emulator_environment
+from scripts.local.deployment import AppliedRoot, access_of, describe_deployment
+from scripts.local.emulator import BUILD, REPOSITORY, Emulator, EmulatorError
+from scripts.stage_url import in_room
+from scripts.terraform import TerraformError
+from scripts.waiting import scaled
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+FOLDER = BUILD / "stack"
+DEPLOYMENT_FILE = FOLDER / "deployment.json"
+NOTHING_RUNS = "no stack is running; `make up` starts one"
+PLANNED = (
+    "comparing terraform/ and handlers/ with the stack of `make up`, an emulator on this machine; "
+    "`make plan-account` compares them with your AWS account"
+)
+CHANGES = 2
+NOT_RUNNING = 3
+
+
+@dataclass(frozen=True)
+class Background:
+    """The emulator's process, as one command tells the next.
+
+    Attributes:
+        pid: Its process id.
+        port: TCP port on 127.0.0.1.
+        account: Account id by which it is known again.
+    """
+
+    pid: int
+    port: int
+    account: str
+
+    @property
+    def emulator(self) -> Emulator:
+        """The emulator as a target sees it."""
+        return Emulator(self.port, self.account)
+
+
+@dataclass(frozen=True)
+class Stack:
+    """The commands, each of which returns its exit status.
+
+    Attributes:
+        folder: Where everything is kept that must outlive a command.
+    """
+
+    folder: Path = FOLDER
+
+    def up(self) -> int:
+        """Start the emulator if necessary, apply what has changed, and tell how to talk to it."""
+        print("building the zips, starting the emulator if it does not run, applying terraform/ ...", flush=True)
+        build_handlers.build()
+        if background := self._running():
+            self._apply(background)
+        else:
+            self._remove()
+            try:
+                background = self._start()
+                self._apply(background)
+            except BaseException:
+                with command.uninterrupted():
+                    self._remove()
+                raise
+        print(self._description(background))
+        return 0
+
+    def plan(self, *options: str) -> int:
+        """Tell whether an apply would change anything in this stack, given further options of ``terraform plan``."""
+        print(PLANNED, flush=True)
+        background = self._running()
+        if background is None:
+            print(NOTHING_RUNS, file=sys.stderr)
+            return NOT_RUNNING
+        workspace = self._instance(background).workspace
+        workspace.init()
+        found = workspace.plan(*options)
+        print(found.text if found.changes else "No changes: the stack is what terraform/ and handlers/ describe.")
+        return CHANGES if found.changes else 0
+
+    def status(self) -> int:
+        """Tell what is running and how to talk to it."""
+        background = self._running()
+        print(self._description(background) if background else NOTHING_RUNS)
+        return 0 if background else NOT_RUNNING
+
+    def down(self) -> int:
+        """Stop the emulator and remove all that belongs to it."""
+        existed = self.folder.exists()
+        with command.uninterrupted():
+            self._remove()
+        print("The stack is gone." if existed else "No stack was running.")
+        return 0
+
+    @property
+    def _process_file(self) -> Path:
+        return self.folder / "process.json"
+
+    @property
+    def _log(self) -> Path:
+        return self.folder / "ministack.log"
+
+    @property
+    def _environment_file(self) -> Path:
+        return self.folder / "env"
+
+    @property
+    def _mark(self) -> str:
+        """What the emulator's command line says whose it is: a process id alone may be given to another process."""
+        return f"roomcast_stack={self.folder}"
+
+    def _processes(self) -> list[int]:
+        """Return the process ids of the emulator and of the functions that it runs, which may outlive it."""
+        marks = (f" {self._mark} ", f" {self.folder / 'tmp' / 'ministack-lambda-'}")
+        return [pid for pid, line in process_table.command_lines().items() if any(mark in line for mark in marks)]
+
+    def _remembered(self) -> Background | None:
+        """Return the emulator that an earlier command started, running or not; None if no readable note tells."""
+        try:
+            return Background(**json.loads(self._process_file.read_text(encoding="utf-8")))
+        except (FileNotFoundError, ValueError, TypeError):
+            return None
+
+    def _running(self) -> Background | None:
+        background = self._remembered()
+        return background if background and background.emulator.is_running() else None
+
+    def _instance(self, background: Background) -> AppliedRoot:
+        return AppliedRoot(access_of(background.emulator.aws), self.folder / "terraform")
+
+    def _start(self) -> Background:
+        """Start an emulator that outlives this process."""
+        background: Background | None = None
+
+        def launch(started: Emulator, program: list[str]) -> subprocess.Popen[bytes]:
+            nonlocal background
+            temporary = self.folder / "tmp"
+            temporary.mkdir(parents=True, exist_ok=True)
+            with self._log.open("ab") as log:
+                process = subprocess.Popen(
+                    [program[0], "-X", self._mark, *program[1:]],
+                    cwd=REPOSITORY,
+                    env=started.environment(temporary),
+                    stdin=subprocess.DEVNULL,
+                    stdout=log,
+                    stderr=subprocess.STDOUT,
+                    start_new_session=True,
+                )
+            background = Background(process.pid, started.port, started.account)
+            write(self._process_file, json.dumps(asdict(background)))
+            return process
+
+        emulator.start(launch, self._log)
+        assert background is not None
+        self._instance(background).access.create_bucket()
+        return background
+
+    def _apply(self, background: Background) -> None:
+        """Apply the root and write down what others need in order to use it."""
+        instance = self._instance(background)
+        deployment = instance.apply()
+        write(self.folder / "outputs.json", json.dumps(instance.workspace.output(), indent=2))
+        write(self.folder / DEPLOYMENT_FILE.name, describe_deployment(background.emulator.url, deployment))
+        variables = {
+            **emulator_environment(background.emulator.url),
+            **loopback.without_proxy(os.environ),
+            "ROOMCAST_WEBSOCKET_URL": deployment.websocket_url,
+            "ROOMCAST_MANAGEMENT_ENDPOINT": str(deployment.management_endpoint),
+        }
+        lines = [f"export {name}={shlex.quote(value)}" for name, value in variables.items()]
+        write(self._environment_file, "\n".join(lines))
+
+    def _remove(self) -> None:
+        self._end_processes()
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def _end_processes(self) -> None:
+        """End the emulator and its functions: first asked, then killed.
+
+        Raises:
+            EmulatorError: They do not end.
+        """
+        for number in (signal.SIGTERM, signal.SIGKILL):
+            deadline = time.monotonic() + scaled(5)
+            while time.monotonic() < deadline:
+                remaining = self._processes()
+                for pid in remaining:
+                    with suppress(ProcessLookupError):
+                        os.kill(pid, number)
+                if not remaining:
+                    return
+                time.sleep(0.1)
+        raise EmulatorError(f"the emulator does not end; its processes: {', '.join(map(str, self._processes()))}")
+
+    def _description(self, background: Background) -> str:
+        url = self._instance(background).deployment().websocket_url
+        return (
+            f"Roomcast is up, on an emulator in the background (process {background.pid}).\n\n"
+            f"  WebSocket URL    {url}\n"
+            f"  two consoles     {console(in_room(url, 'lobby'))}\n"
+            '  type in one      {"action":"sendmessage","data":"hello world"}\n'
+            f"  AWS tools        source {shown(self._environment_file)}\n"
+            f"  log              {shown(self._log)}\n\n"
+            "`make plan` compares it with terraform/, `make up` brings it up to date, `make down` removes it."
+        )
+
+
+def write(file: Path, text: str) -> None:
+    """Write a text file in one step: a reader sees the old or the new one, and a failure leaves the old one alone."""
+    temporary = file.with_suffix(f".{os.getpid()}")
+    try:
+        temporary.write_text(f"{text}\n", encoding="utf-8")
+        temporary.replace(file)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+
+
+def console(url: str) -> str:
+    """Return the command of a client that is there already: wscat if npm's npx is, else that of this environment."""
+    if shutil.which("npx"):
+        return f"npx wscat -c '{url}'"
+    # `websockets` asks the proxy for 127.0.0.1 too, wscat does not.
+    direct = "no_proxy=127.0.0.1 " if loopback.uses_proxy(os.environ) else ""
+    return f"{direct}{shlex.quote(str(shown(Path(sys.executable))))} -m websockets '{url}'"
+
+
+def shown(path: Path) -> Path:
+    """Return a path as a person in the repository would write it."""
+    return path.relative_to(REPOSITORY) if path.is_relative_to(REPOSITORY) else path
+
+
+def main(arguments: Sequence[str] | None = None, stack: Stack | None = None) -> int:
+    """Run the command line; return its exit status.
+
+    Args:
+        arguments: The command line; this process's own by default.
+        stack: The stack that it is about; the one of ``make up`` by default.
+    """
+    stack = stack or Stack()
+    commands = {"up": stack.up, "down": stack.down, "plan": stack.plan, "status": stack.status}
+    parser = argparse.ArgumentParser(prog="python -m scripts.local.stack", description="A stack that stays.")
+    parser.add_argument("command", choices=commands)
+    parser.add_argument("options", nargs=argparse.REMAINDER, help="with plan: further options of `terraform plan`")
+    given = parser.parse_args(arguments)
+    if given.options and given.command != "plan":
+        parser.error(f"{given.command} takes no options")
+    chosen = partial(commands[given.command], *given.options)
+    command.prepare()
+    stack.folder.parent.mkdir(parents=True, exist_ok=True)
+    lock = stack.folder.with_suffix(".lock")
+    try:
+        with emulator.in_turn(lock, "another `make up`, `make plan` or `make down` is at work in this clone"):
+            return chosen()
+    except (BuildError, EmulatorError, TerraformError, BotoCoreError, ClientError) as error:
+        print(f"stack: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        return command.interrupted("stack")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

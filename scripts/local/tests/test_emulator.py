@@ -1,0 +1,124 @@
+"""MiniStack that cannot be installed, started or reached: a sentence, and nothing left."""
+
+from __future__ import annotations
+
+import resource
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from scripts.local import emulator
+from scripts.local.emulator import EmulatorError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from scripts.local.emulator import Emulator
+
+MUTE = [sys.executable, "-c", "print('last words', flush=True); input()"]
+
+
+@pytest.fixture
+def installed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A MiniStack that is installed already, as far as starting it is concerned."""
+    monkeypatch.setattr(emulator, "ministack_python", lambda: Path(sys.executable))
+
+
+@pytest.fixture
+def mute() -> Iterator[list[subprocess.Popen[bytes]]]:
+    """Processes that answer nothing, and end with the test."""
+    processes: list[subprocess.Popen[bytes]] = []
+    yield processes
+    for process in processes:
+        process.communicate()
+
+
+@pytest.mark.usefixtures("installed")
+def test_process_that_does_not_answer_is_given_up_once_and_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, mute: list[subprocess.Popen[bytes]]
+) -> None:
+    monkeypatch.setattr(emulator, "START_SECONDS", 0.5)
+    log = tmp_path / "log"
+
+    def launch(_: Emulator, __: list[str]) -> subprocess.Popen[bytes]:
+        with log.open("wb") as output:
+            mute.append(subprocess.Popen(MUTE, stdin=subprocess.PIPE, stdout=output))
+        return mute[-1]
+
+    with pytest.raises(
+        EmulatorError, match=r"MiniStack \(process \d+\) runs, but http://127\.0\.0\.1:\d+ has not answer"
+    ):
+        emulator.start(launch, log)
+
+    assert len(mute) == 1
+
+
+@pytest.mark.usefixtures("installed")
+def test_process_that_ends_at_once_is_started_on_other_ports_and_its_last_words_are_shown(tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    ports = []
+
+    def launch(started: Emulator, _: list[str]) -> subprocess.Popen[bytes]:
+        ports.append(started.port)
+        log.write_text("the port is taken\n")
+        ended = subprocess.Popen(["true"])
+        ended.wait()
+        return ended
+
+    with pytest.raises(EmulatorError, match=r"did not start; the end of .*:\nthe port is taken"):
+        emulator.start(launch, log)
+
+    assert len(ports) == emulator.PORT_ATTEMPTS
+
+
+@pytest.mark.usefixtures("installed")
+def test_too_few_open_files_are_a_sentence_before_anything_starts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(resource, "getrlimit", lambda _: (64, 256))
+    monkeypatch.setattr(resource, "setrlimit", lambda *_: None)
+
+    with pytest.raises(
+        EmulatorError, match=r"may open 256 files at once here, and 1000 are needed: raise the hard limit"
+    ):
+        emulator.start(lambda *_: pytest.fail("it was started"), tmp_path / "log")
+
+
+@pytest.mark.parametrize("error", [EmulatorError("no network"), KeyboardInterrupt()])
+def test_environment_that_cannot_be_completed_is_removed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: BaseException
+) -> None:
+    def half(command: list[str]) -> None:
+        if "venv" not in command:
+            raise error
+        Path(command[-1]).mkdir()
+
+    monkeypatch.setattr(emulator, "BUILD", tmp_path)
+    monkeypatch.setattr(emulator, "run", half)
+
+    with pytest.raises(type(error)):
+        emulator.ministack_python()
+
+    assert [file.suffix for file in (tmp_path / "ministack").iterdir()] in ([], [".lock"])
+
+
+def test_failed_step_on_a_full_disk_says_how_full_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(emulator, "ENVIRONMENT_MEGABYTES", 2**40)
+    monkeypatch.setattr(emulator, "BUILD", tmp_path)
+
+    with pytest.raises(EmulatorError, match=r"^`false` failed \(\d+ MB of disk space are left in .*\):"):
+        emulator.run(["false"])
+
+
+def test_python_without_ensurepip_is_passed_over(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    debian = tmp_path / "python3"
+    debian.write_text('#!/bin/sh\ncase "$2" in *ensurepip*) exit 1 ;; *) echo 3 13 ;; esac\n')
+    debian.chmod(0o755)
+    monkeypatch.setattr(emulator, "LAMBDA_PYTHON", (3, 13))
+    monkeypatch.setattr(emulator, "python_candidates", lambda: iter([debian]))
+
+    assert emulator.version_of(debian) == (3, 13)
+    assert emulator.lambda_python.__wrapped__() == Path(sys.executable)

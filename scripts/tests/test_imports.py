@@ -1,0 +1,101 @@
+"""Imports go one way: what proves Roomcast imports what people run, which imports what runs in Lambda."""
+
+from __future__ import annotations
+
+import ast
+from graphlib import CycleError, TopologicalSorter
+from typing import TYPE_CHECKING
+
+import pytest
+
+from scripts.build_handlers import REPOSITORY
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+LAYERS = (
+    "handlers",
+    "scripts",
+    "integration_tests.harness",
+    "integration_tests.targets",
+    "integration_tests.report",
+    "integration_tests.load",
+    "integration_tests",
+)
+"""From the bottom up: a module imports from its own layer and the layers below."""
+
+
+def modules() -> dict[str, Path]:
+    """Return every Python file of the repository by the name that it is imported by."""
+    found = {}
+    for folder, start in (
+        ("handlers", REPOSITORY / "handlers"),
+        ("scripts", REPOSITORY),
+        ("integration_tests", REPOSITORY),
+    ):
+        for path in sorted((REPOSITORY / folder).rglob("*.py")):
+            found[".".join(path.relative_to(start).with_suffix("").parts).removesuffix(".__init__")] = path
+    return found
+
+
+def imported(source: str, known: set[str]) -> set[str]:
+    """Return the modules that a source imports, for type checkers only too."""
+    names = set()
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            inner = {f"{node.module}.{alias.name}" for alias in node.names}
+            names |= inner & known or {node.module}
+    return names & known
+
+
+def is_test(name: str, path: Path) -> bool:
+    """Whether a module holds tests or serves them alone; those may import anything."""
+    return "tests" in name.split(".") or path.name.startswith(("test_", "conftest"))
+
+
+def layer(name: str, path: Path) -> int:
+    """Return the number of a module's layer."""
+    if path.is_relative_to(REPOSITORY / "handlers"):
+        return 0
+    return next(number for number, prefix in enumerate(LAYERS) if f"{name}.".startswith(f"{prefix}."))
+
+
+FILES = modules()
+IMPORTS = {name: imported(path.read_text("utf-8"), set(FILES)) - {name} for name, path in FILES.items()}
+
+
+def upward(imports: dict[str, set[str]]) -> list[str]:
+    """Return the imports of a module from a layer above its own."""
+    return [
+        f"{name} imports {other}"
+        for name, others in imports.items()
+        for other in others
+        if layer(name, FILES[name]) < layer(other, FILES[other]) and not is_test(name, FILES[name])
+    ]
+
+
+def test_no_module_imports_from_a_layer_above_its_own() -> None:
+    assert upward(IMPORTS) == []
+
+
+def test_no_scripts_test_imports_the_harness() -> None:
+    tests = {name: others for name, others in IMPORTS.items() if name.startswith("scripts.")}
+
+    assert [name for name, others in tests.items() if any("integration_tests" in other for other in others)] == []
+
+
+def test_no_files_import_each_other_in_a_circle() -> None:
+    TopologicalSorter(IMPORTS).prepare()
+
+
+def test_circle_and_upward_import_would_be_seen() -> None:
+    imports = {name: set(others) for name, others in IMPORTS.items()}
+    imports["scripts.terraform"].add("integration_tests.harness.client")
+
+    assert upward(imports) == ["scripts.terraform imports integration_tests.harness.client"]
+
+    imports["scripts.waiting"].add("scripts.terraform")
+    with pytest.raises(CycleError):
+        TopologicalSorter(imports).prepare()
