@@ -113,7 +113,7 @@ def test_mutant_is_caught(mutant: Mutant, tmp_path: Path, request: pytest.Fixtur
 
 
 def test_code_as_it_is_passes(terraform: TerraformTests) -> None:
-    units = sorted({UNIT_CONTROL, *every(mutant.units for mutant in MUTANTS)})
+    units = sorted({UNIT_CONTROL, HARNESS_CONTROL, *every(mutant.units for mutant in MUTANTS)})
     runs = sorted(set(every(mutant.terraform for mutant in MUTANTS)))
 
     results = run_units(units) | terraform.run(runs)
