@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+pytestmark = pytest.mark.without_target
+
 PROGRAM = """
 import pathlib, sys
 from scripts.local.stack import Stack, main
