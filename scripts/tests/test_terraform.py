@@ -17,8 +17,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from scripts import process_table, terraform
-from scripts.terraform import Plan, TerraformError, Workspace, with_providers
+from scripts import command, process_table
+from scripts.terraform import Plan, TerraformError, Workspace, checking, common, executable, providers
+from scripts.terraform.providers import with_providers
 from scripts.tests.trees import write_tree
 
 if TYPE_CHECKING:
@@ -30,17 +31,17 @@ OWN_INSTALLATION = 'provider_installation {\n  network_mirror {\n    url = "http
 
 def forget() -> None:
     """Let the next question be asked anew."""
-    terraform.executable.cache_clear()
-    terraform.registry_answers.cache_clear()
+    executable.executable.cache_clear()
+    providers.registry_answers.cache_clear()
 
 
 @pytest.fixture(autouse=True)
 def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """A machine whose home is empty, where nothing is installed system-wide and no registry answers."""
-    monkeypatch.setattr(terraform, "GENERATED", tmp_path / "build")
-    monkeypatch.setattr(terraform, "SYSTEM_MIRRORS", (tmp_path / "usr-local", tmp_path / "usr"))
-    monkeypatch.setattr(terraform, "ADD_ON_SOFTWARE", tmp_path / "opt")
-    monkeypatch.setattr(terraform, "REGISTRY_DISCOVERY", "http://127.0.0.1:1/")
+    monkeypatch.setattr(common, "GENERATED", tmp_path / "build")
+    monkeypatch.setattr(providers, "SYSTEM_MIRRORS", (tmp_path / "usr-local", tmp_path / "usr"))
+    monkeypatch.setattr(providers, "ADD_ON_SOFTWARE", tmp_path / "opt")
+    monkeypatch.setattr(providers, "REGISTRY_DISCOVERY", "http://127.0.0.1:1/")
     forget()
     yield
     forget()
@@ -68,7 +69,7 @@ def registry(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     with http.server.HTTPServer(("127.0.0.1", 0), Discovery) as server:
         thread = threading.Thread(target=server.serve_forever, args=[0.01])
         thread.start()
-        monkeypatch.setattr(terraform, "REGISTRY_DISCOVERY", f"http://127.0.0.1:{server.server_port}/")
+        monkeypatch.setattr(providers, "REGISTRY_DISCOVERY", f"http://127.0.0.1:{server.server_port}/")
         yield
         server.shutdown()
         thread.join()
@@ -161,7 +162,7 @@ class TestWhereProvidersComeFrom:
         prepared = with_providers(environment | {"TF_PROVIDER_MIRROR": str(tmp_path / 'usr"quoted')})
 
         result = subprocess.run(
-            [terraform.executable(), "version"], env=prepared, check=True, capture_output=True, text=True
+            [executable.executable(), "version"], env=prepared, check=True, capture_output=True, text=True
         )
 
         assert result.stderr == ""
@@ -187,26 +188,26 @@ class TestWhichTerraform:
     def test_new_enough(self, install: Callable[[str], Path], version: str) -> None:
         fake = install(json.dumps({"terraform_version": version, "platform": "linux_amd64"}))
 
-        assert terraform.executable() == str(fake)
+        assert executable.executable() == str(fake)
 
     @pytest.mark.parametrize("version", ["1.8.5", "0.15.0"])
     def test_too_old(self, install: Callable[[str], Path], version: str) -> None:
         install(json.dumps({"terraform_version": version}))
 
         with pytest.raises(TerraformError, match=rf"is Terraform {version}: Roomcast needs Terraform >= 1\.9; get it"):
-            terraform.executable()
+            executable.executable()
 
     def test_an_answer_without_version(self, install: Callable[[str], Path]) -> None:
         install("something else")
 
         with pytest.raises(TerraformError, match="of unknown version"):
-            terraform.executable()
+            executable.executable()
 
     def test_missing(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("PATH", str(tmp_path))
 
         with pytest.raises(TerraformError, match=r"not on PATH: Roomcast needs Terraform >= 1\.9; get it from https"):
-            terraform.executable()
+            executable.executable()
 
     def test_opentofu_alone_is_named_as_not_supported(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         tofu = write_tree(tmp_path, {"bin/tofu": "#!/bin/sh\n"}) / "bin" / "tofu"
@@ -214,7 +215,7 @@ class TestWhichTerraform:
         monkeypatch.setenv("PATH", str(tofu.parent))
 
         with pytest.raises(TerraformError, match=rf"{tofu} is OpenTofu, .* do not work .*: Roomcast needs Terraform"):
-            terraform.executable()
+            executable.executable()
 
     def test_opentofu_under_terraforms_name_is_named_too(self, install: Callable[[str], Path]) -> None:
         fake = install(json.dumps({"terraform_version": "1.10.0"}))
@@ -222,24 +223,24 @@ class TestWhichTerraform:
         fake.symlink_to(tofu)
 
         with pytest.raises(TerraformError, match=rf"{fake} is OpenTofu, with which these commands do not work"):
-            terraform.executable()
+            executable.executable()
 
     def test_opentofu_beside_terraform_is_no_matter(self, install: Callable[[str], Path]) -> None:
         fake = install(json.dumps({"terraform_version": "1.10.0"}))
         shutil.copy(fake, fake.with_name("tofu"))
 
-        assert terraform.executable() == str(fake)
+        assert executable.executable() == str(fake)
 
     def test_a_program_for_another_machine(self, install: Callable[[str], Path]) -> None:
         install("").write_bytes(b"\x7fELF of another machine")
 
         with pytest.raises(TerraformError, match=r"terraform cannot be run \(Exec format error\): Roomcast needs"):
-            terraform.executable()
+            executable.executable()
 
     def test_the_command_says_so_and_fails(self, tmp_path: Path) -> None:
         result = subprocess.run(
             [sys.executable, "-m", "scripts.terraform", "version"],
-            cwd=terraform.REPOSITORY,
+            cwd=common.REPOSITORY,
             env={"PATH": str(tmp_path)},
             check=False,
             capture_output=True,
@@ -304,8 +305,8 @@ class TestWorkspace:
                 "no-providers.tfrc": "",
             },
         )
-        monkeypatch.setattr(terraform, "REPOSITORY", root)
-        monkeypatch.setattr(terraform, "CONFIGURATION", root / "terraform")
+        monkeypatch.setattr(common, "REPOSITORY", root)
+        monkeypatch.setattr(common, "CONFIGURATION", root / "terraform")
         monkeypatch.setenv("TF_CLI_CONFIG_FILE", str(root / "no-providers.tfrc"))
         return root
 
@@ -409,7 +410,7 @@ class TestWorkspace:
     ) -> None:
         write_tree(repository, {"terraform/modules/other/main.tf": 'output "it" {\n  value = 1\n}\n'})
 
-        assert terraform.check(terraform.configurations())
+        assert checking.check(checking.configurations())
 
         first, second, last = capsys.readouterr().out.splitlines()
         assert first.startswith("ok      terraform  ")
@@ -421,7 +422,7 @@ class TestWorkspace:
     def test_check_shows_the_output_of_what_fails(self, repository: Path, capsys: pytest.CaptureFixture[str]) -> None:
         write_tree(repository, {"terraform/tests/it.tftest.hcl": TEST % "terraform_data.it.input == null"})
 
-        assert not terraform.check(terraform.configurations())
+        assert not checking.check(checking.configurations())
 
         printed = capsys.readouterr().out
         assert printed.startswith("FAILED  terraform\n")
@@ -433,7 +434,7 @@ class TestWorkspace:
     ) -> None:
         write_tree(repository, {"terraform/main.tf": "resource {\n}\n"})
 
-        assert not terraform.check(terraform.configurations())
+        assert not checking.check(checking.configurations())
 
         assert "terraform: 0 passed, 1 failed" in capsys.readouterr().out
 
@@ -465,9 +466,9 @@ fi
 INTERRUPTED_RUN = """
 import sys
 from pathlib import Path
-from scripts import process_table, terraform
-terraform.STOP_SECONDS = 300
-terraform.Workspace(terraform.CONFIGURATION, Path(sys.argv[1]), report=lambda line: print(line, flush=True)).validate()
+from scripts.terraform import CONFIGURATION, Workspace, processes
+processes.STOP_SECONDS = 300
+Workspace(CONFIGURATION, Path(sys.argv[1]), report=lambda line: print(line, flush=True)).validate()
 """
 
 
@@ -478,9 +479,9 @@ terraform.Workspace(terraform.CONFIGURATION, Path(sys.argv[1]), report=lambda li
 def test_a_table_without_a_run_is_no_comparison(
     monkeypatch: pytest.MonkeyPatch, states: set[str], found: str | None
 ) -> None:
-    monkeypatch.setattr(terraform, "TABLES", {"on": {}, "off": {}})
-    monkeypatch.setattr(terraform, "differences", lambda _run, _state: [])
-    compare = partial(terraform._compare_states, {each: {} for each in states})
+    monkeypatch.setattr(checking, "TABLES", {"on": {}, "off": {}})
+    monkeypatch.setattr(checking, "differences", lambda _run, _state: [])
+    compare = partial(checking._compare_states, {each: {} for each in states})
     if found is None:
         assert compare() == 2
     else:
@@ -498,7 +499,7 @@ def test_interrupted_terraform_may_finish_and_is_killed_with_its_providers_when_
     (tmp_path / "bin/terraform").chmod(0o755)
     with subprocess.Popen(
         [sys.executable, "-c", INTERRUPTED_RUN, str(tmp_path)],
-        cwd=terraform.REPOSITORY,
+        cwd=common.REPOSITORY,
         env={**os.environ, "PATH": str(tmp_path / "bin")},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -523,7 +524,7 @@ def test_interrupted_check_leaves_no_terraform(tmp_path: Path, number: signal.Si
     (tmp_path / "bin/terraform").chmod(0o755)
     with subprocess.Popen(
         [sys.executable, "-m", "scripts.terraform", "check", "terraform/modules/connections-table"],
-        cwd=terraform.REPOSITORY,
+        cwd=common.REPOSITORY,
         env={**os.environ, "PATH": str(tmp_path / "bin"), "TF_CLI_CONFIG_FILE": str(tmp_path / "own.tfrc")},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -535,7 +536,7 @@ def test_interrupted_check_leaves_no_terraform(tmp_path: Path, number: signal.Si
         process.send_signal(number)
         _, error = process.communicate()
 
-    assert (process.returncode, error) == (terraform.INTERRUPTED, "terraform: interrupted\n")
+    assert (process.returncode, error) == (command.INTERRUPTED, "terraform: interrupted\n")
     assert not {int(word) for word in process_id.read_text().split()} & process_table.command_lines().keys()
 
 
@@ -549,7 +550,7 @@ def test_an_error_in_the_report_stops_terraform(tmp_path: Path, monkeypatch: pyt
         raise ValueError(line)
 
     with pytest.raises(ValueError, match="working"):
-        Workspace(terraform.CONFIGURATION, tmp_path, report=refuse).validate()
+        Workspace(common.CONFIGURATION, tmp_path, report=refuse).validate()
 
     with pytest.raises(ProcessLookupError):
         os.kill(int(process_id.read_text()), 0)

@@ -1,0 +1,28 @@
+"""Directories and the error that all parts of this package share."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+CONFIGURATION = REPOSITORY / "terraform"
+GENERATED = REPOSITORY / "build" / "terraform"
+WHOLE = "tests/whole"
+"""Tests of the root whose complete result is compared with a table."""
+
+
+class TerraformError(Exception):
+    """Terraform cannot run or has failed; the message is for the person who started it."""
+
+
+def replace_file(file: Path, text: str) -> None:
+    """Write a file in one step: readers see the old or the new text, and a failure leaves the old file alone."""
+    with tempfile.NamedTemporaryFile("w", dir=file.parent, delete=False, encoding="utf-8") as temporary:
+        try:
+            temporary.write(text)
+            temporary.close()
+            Path(temporary.name).replace(file)
+        except BaseException:
+            Path(temporary.name).unlink(missing_ok=True)
+            raise

@@ -1,0 +1,45 @@
+"""Find Terraform on PATH and refuse an unsuitable one."""
+
+from __future__ import annotations
+
+import functools
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+from scripts.terraform.common import TerraformError
+
+MINIMUM_VERSION = (1, 9)
+INSTALL_PAGE = "https://developer.hashicorp.com/terraform/install"
+WANTED = f"Roomcast needs Terraform >= {'.'.join(map(str, MINIMUM_VERSION))}; get it from {INSTALL_PAGE}"
+NO_OPENTOFU = "with which these commands do not work (the modules are validated with it, no more)"
+
+
+@functools.cache
+def executable() -> str:
+    """Return the path of Terraform.
+
+    Raises:
+        TerraformError: Terraform is missing, too old, or OpenTofu.
+    """
+    path = shutil.which("terraform")
+    tofu = shutil.which("tofu") if path is None else path if Path(path).resolve().name == "tofu" else None
+    if tofu is not None:
+        raise TerraformError(f"{tofu} is OpenTofu, {NO_OPENTOFU}: {WANTED}")
+    if path is None:
+        raise TerraformError(f"terraform is not on PATH: {WANTED}")
+    try:
+        answer = subprocess.run([path, "version", "-json"], capture_output=True, text=True, check=False)
+    except OSError as error:
+        raise TerraformError(f"{path} cannot be run ({error.strerror}): {WANTED}") from error
+    version = parse_version(answer.stdout)
+    if version < MINIMUM_VERSION:
+        raise TerraformError(f"{path} is Terraform {'.'.join(map(str, version)) or 'of unknown version'}: {WANTED}")
+    return path
+
+
+def parse_version(text: str) -> tuple[int, ...]:
+    """Return the version in the output of ``terraform version -json``, or an empty tuple."""
+    found = re.search(r'"terraform_version": *"(\d+)\.(\d+)\.(\d+)', text)
+    return tuple(int(part) for part in found.groups()) if found else ()

@@ -1,0 +1,107 @@
+"""Run Terraform as a child process and end it safely when this process is interrupted."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import subprocess
+import threading
+from typing import TYPE_CHECKING
+
+from scripts.waiting import scaled
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+
+STOP_SECONDS = 20
+"""How long Terraform may take to stop: an emulator answers a request under way within that time."""
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+INTERRUPTED = threading.Event()
+"""Set once a check is interrupted; a Terraform that a thread starts just then is killed too."""
+_running: set[subprocess.Popen[str]] = set()
+
+
+def follow(
+    arguments: Sequence[str], environment: Mapping[str, str], report: Callable[[str], None] | None
+) -> tuple[str, int]:
+    """Run a command and return its output and exit status.
+
+    Args:
+        arguments: The program and its arguments.
+        environment: The whole environment of the command.
+        report: Called with each line as it comes.
+    """
+    lines = []
+    with subprocess.Popen(
+        arguments,
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        encoding="utf-8",
+        errors="replace",
+        # Ctrl-C reaches this process alone, which tells Terraform once: a second signal would make it drop its state.
+        start_new_session=True,
+    ) as process:
+        assert process.stdout is not None
+        _running.add(process)
+        if INTERRUPTED.is_set():
+            _kill(process)
+        try:
+            for line in process.stdout:
+                lines.append(line)
+                if report is not None:
+                    report(line.rstrip("\n"))
+        except BaseException:
+            _stop(process)
+            raise
+        finally:
+            _running.discard(process)
+    return "".join(lines), process.returncode
+
+
+@contextlib.contextmanager
+def killed_by_signals() -> Iterator[None]:
+    """Kill every running Terraform when a signal arrives; with mocked providers nothing has to be finished.
+
+    The signal handler sets ``INTERRUPTED`` and raises nothing, because an exception could strike while a thread pool
+    holds a lock.
+    """
+
+    def interrupt(_number: int, _frame: object) -> None:
+        INTERRUPTED.set()
+        for process in [*_running]:
+            _kill(process)
+
+    INTERRUPTED.clear()
+    heeded = [number for number in SIGNALS if signal.getsignal(number) != signal.SIG_IGN]
+    before = {number: signal.signal(number, interrupt) for number in heeded}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _stop(process: subprocess.Popen[str]) -> None:
+    """Let Terraform finish the request under way and write its state; kill it after a while or a second signal."""
+    try:
+        process.send_signal(signal.SIGINT)
+        process.communicate(timeout=scaled(STOP_SECONDS))
+    except subprocess.TimeoutExpired:
+        pass
+    finally:
+        # Further signals wait until every child process is gone.
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
+        _kill(process)
+        process.wait()
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def _kill(process: subprocess.Popen[str]) -> None:
+    """Kill Terraform and its providers, which are processes of their own."""
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
