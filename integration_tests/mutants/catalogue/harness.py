@@ -7,7 +7,8 @@ from integration_tests.mutants.mutant import Edit, Mutant
 CONFTEST = "integration_tests/conftest.py"
 JUDGEMENT = "integration_tests/report/judgement.py"
 JUDGEMENT_TESTS = "integration_tests/report/tests/test_judgement.py"
-LEDGER = "integration_tests/harness/ledger.py"
+JUDGE = "integration_tests/harness/ledger/judge.py"
+LEDGER = "integration_tests/harness/ledger/ledger.py"
 LEDGER_TESTS = "integration_tests/harness/tests/test_ledger.py"
 CROWD = "integration_tests/harness/tests/test_crowd.py"
 EXPECTATIONS = "integration_tests/harness/tests/test_expectations.py"
@@ -72,23 +73,23 @@ MUTANTS = (
     ),
     Mutant(
         "counts nothing as missing",
-        (Edit(LEDGER, "if absent := owed & ~seen:", "if acknowledged and (absent := owed & ~seen):"),),
+        (Edit(JUDGE, "if absent := owed & ~seen:", "if sender.acknowledged(sequence) and (absent := owed & ~seen):"),),
         units=(f"{LEDGER_TESTS}::test_an_unanswered_message_is_owed_to_those_who_stayed",),
     ),
     Mutant(
         "owes nothing to those who leave in the end",
         (
             Edit(
-                LEDGER,
-                "self._surely_members(sent_at, min(settled_at, self.ended_at))",
-                "self._surely_members(sent_at, settled_at)",
+                JUDGE,
+                "self.members.throughout(sent_at, min(settled_at, self.ended_at))",
+                "self.members.throughout(sent_at, settled_at)",
             ),
         ),
         units=(f"{LEDGER_TESTS}::test_clients_that_depart_after_the_run_stopped_waiting_were_owed_every_message",),
     ),
     Mutant(
         "believes every receipt",
-        (Edit(LEDGER, "if untruth := self._untruth(sender, sequence):", 'if untruth := "":'),),
+        (Edit(JUDGE, "if untruth := self._untruth(sender, sequence):", 'if untruth := "":'),),
         units=(f"{LEDGER_TESTS}::test_counts_of_a_receipt_are_compared_with_what_took_place",),
     ),
     Mutant(

@@ -1,0 +1,110 @@
+"""The outcome of a run: counts, and sentences about every kind of fault."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, fields
+
+EXAMPLES = 10
+"""Sentences for each kind of finding."""
+
+
+@dataclass(frozen=True)
+class Tally:
+    """Counts of messages (unsent to recovered), deliveries (expected to reordered) and receipts: see the package."""
+
+    unsent: int = 0
+    attempted: int = 0
+    acknowledged: int = 0
+    failed: int = 0
+    unanswered: int = 0
+    abandoned: int = 0
+    recovered: int = 0
+    expected: int = 0
+    delivered: int = 0
+    lost: int = 0
+    missing: int = 0
+    late: int = 0
+    duplicated: int = 0
+    unexpected: int = 0
+    altered: int = 0
+    reordered: int = 0
+    receipts_counted: int = 0
+    receipts_wrong: int = 0
+    receipts_repeated: int = 0
+    receipts_unknown: int = 0
+
+    def __add__(self, other: Tally) -> Tally:
+        return Tally(*(getattr(self, each.name) + getattr(other, each.name) for each in fields(self)))
+
+    @property
+    def clean(self) -> bool:
+        """Whether the run has no fault; :attr:`empty` says whether it shows anything."""
+        return not any(getattr(self, finding) for finding in FINDINGS)
+
+    @property
+    def outstanding(self) -> int:
+        """Deliveries that are owed and have not come."""
+        return self.lost + self.missing
+
+    @property
+    def empty(self) -> bool:
+        """Whether no message was acknowledged or none was delivered, so that the run shows nothing."""
+        return not (self.acknowledged and self.delivered)
+
+
+FINDINGS = (
+    *("unsent", "failed", "unanswered", "lost", "missing", "late", "duplicated", "unexpected", "altered", "reordered"),
+    *("receipts_wrong", "receipts_repeated", "receipts_unknown"),
+)
+"""The counts that are 0 in a run without a fault."""
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """The outcome of a run.
+
+    Attributes:
+        total: All rooms together.
+        rooms: By the room whose members were concerned: a leak counts where it arrived.
+        senders: By ``room|sender``: a leak counts where it came from.
+        members: Connections that were, or tried to become, a member of a room.
+        broken: Connections that ended although the client had not closed them.
+        examples: Sentences about faults, up to 10 of each kind; their times count from the run's start.
+        ordered: Whether the order was checked.
+    """
+
+    total: Tally
+    rooms: dict[str, Tally]
+    senders: dict[str, Tally]
+    members: int
+    broken: int
+    examples: list[str]
+    ordered: bool = False
+
+
+class Examples:
+    """Sentences about faults, a few of each kind.
+
+    Args:
+        began_at: When the run began, monotonic seconds.
+    """
+
+    def __init__(self, began_at: float) -> None:
+        self.sentences: list[str] = []
+        self._began_at = began_at
+        self._counts: Counter[str] = Counter()
+
+    def wanted(self, finding: str) -> bool:
+        """Whether one more of this kind would be kept."""
+        return self._counts[finding] < EXAMPLES
+
+    def add(self, finding: str, sentence: str) -> None:
+        """Keep a sentence about a finding, unless there are enough."""
+        if self.wanted(finding):
+            self._counts[finding] += 1
+            self.sentences.append(f"{finding.replace('_', ' ')}: {sentence}")
+
+    def clock(self, at: float) -> str:
+        """Write a monotonic time as one since the start of the run."""
+        return f"at {at - self._began_at:.3f} s"
