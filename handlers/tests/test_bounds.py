@@ -192,6 +192,29 @@ def test_the_dead_hold_up_the_sender_for_a_few_seconds_at_most(
     assert 0.5 < given[0] < 5
 
 
+def test_however_many_are_dead_a_slow_table_holds_up_the_sender_for_a_few_seconds_at_most(
+    load: Callable[[str], Any], connections: FakeConnections, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dead = [f"dead-{number:04}=" for number in range(1_000)]
+    for name in ("alice=", *dead):
+        load("connect").handler(handshake(name, "lobby"), FakeContext())
+    connections.gone.update(dead)
+    sendmessage = load("sendmessage")
+    began_at = now = time.monotonic()
+
+    def prune(_room: str, _gone: object, deadline: float) -> None:
+        nonlocal now
+        now = min(now + 1.5, deadline)
+        if now == deadline:
+            raise aws_json.ServiceError("TransactWriteItems", "timed out", {}, transient=True)
+
+    monkeypatch.setattr(time, "monotonic", lambda: now)
+    monkeypatch.setattr(sendmessage.ROOMS, "prune", prune)
+    sendmessage.handler(message("alice=", {"data": "hello"}), FakeContext(29_000))
+
+    assert 0.5 < now - began_at < 5
+
+
 @pytest.mark.parametrize(("full_for", "is_served"), [(0.7, True), (1_000.0, False)])
 def test_a_client_that_does_not_read_for_a_moment_is_waited_for_and_no_longer_than_a_sender_waits(
     engine: Callable[[HostileServer], Engine], full_for: float, *, is_served: bool

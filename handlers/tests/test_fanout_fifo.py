@@ -6,10 +6,10 @@ import itertools
 import json
 import random
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pytest
-from roomcast import backlog, protocol, queue, rooms
+from roomcast import backlog, fanout, protocol, queue, rooms
 from roomcast.delivery import FanOut
 from tests.fakes import PLANTED, FakeConnections, FakeContext, FakeTable, handshake, message
 from tests.sqs_model import SqsModel, WorkerDiedError
@@ -186,6 +186,38 @@ def test_what_an_invocation_leaves_fits_into_a_transaction(
     assert (stage.sqs.dead_letters, backlog_of(table)) == ([], [])
 
 
+def test_what_an_invocation_leaves_of_a_whole_page_fits_into_a_transaction(
+    table: FakeTable, load: Callable[[str], Any]
+) -> None:
+    """It ends in the last task of the page, with ten tasks of its own that it has not begun."""
+    kept = load("fanout_worker").ROOMS
+    task = queue.Task(FanOut("lobby", MEMBERS[0], "hello", "request-1"), 0)
+    jobs = [
+        backlog.Job(f"m-{number}", "lobby.0", backlog.key_of(str(1_000 + number), 0), 1, task) for number in range(10)
+    ]
+    items = [rooms.Waiting(backlog.key_of(str(number), 0), task.to_json(), number) for number in range(1, 101)]
+    later = time.monotonic() + 60
+    kept.change_backlog("lobby", 0, items, [], later)
+    waiting = backlog.Backlog(kept, "lobby", 0)
+    waiting.read(jobs, later)
+    outcomes = iter([Left([])] * (rooms.BACKLOG_PAGE_ITEMS - 1) + [Left([task] * 3)])
+    waiting.serve(lambda *_: next(outcomes), lambda: True)
+
+    assert waiting.write(later, is_stuck=False) == [queue.WakeUp("lobby", 0)]
+    assert len(backlog_of(table)) == 100 - rooms.BACKLOG_PAGE_ITEMS + 3 + len(jobs)
+
+
+class Left(NamedTuple):
+    """What is left of a task: for three reasons, a task each."""
+
+    tasks: list[queue.Task]
+    stragglers: tuple[()] = ()
+    is_stuck: bool = False
+
+    def remaining(self) -> list[queue.Task]:
+        return self.tasks
+
+
 class TestStragglers:
     """Members that the room does not wait for."""
 
@@ -292,6 +324,23 @@ class TestStragglers:
         stage.sqs.drain(stage.handler)
 
         assert [each.copies for each in stage.connections.stragglers] == [0, 1]
+
+    def test_a_worker_that_died_may_have_sent_a_copy(self, stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+        stage.connections.failing.add(MEMBERS[3])
+        stage.say("one")
+        stage.sqs.invoke(stage.handler)
+        told: list[int] = []
+
+        def kill(*_: Any, stragglers: Any, **__: Any) -> Any:
+            told.append(stragglers.copies)
+            raise WorkerDiedError
+
+        monkeypatch.setattr(stage.connections, "deliver", kill)
+        stage.sqs.drain(stage.handler)
+
+        assert len(told) > 2
+        # One post is left to each worker, which is not repeated where it is not answered.
+        assert told == [0] + [fanout.MAXIMUM_COPIES - 1] * (len(told) - 1)
 
     def test_within_a_batch_it_is_waited_for_once(self, stage: Stage) -> None:
         stage.connections.failing.add(MEMBERS[3])
@@ -572,6 +621,26 @@ class TestOrderOfWhatAWorkerDoes:
 
         assert {each: list(dict.fromkeys(texts)) for each, texts in stage.received().items()} == everybody(TEXTS[:2])
         assert backlog_of(table) == []
+
+    def test_a_straggler_that_another_worker_serves_at_once_is_not_held_apart_afterwards(
+        self, stage: Stage, table: FakeTable, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        put = stage.sqs.call
+
+        def put_and_serve(*call: Any) -> Any:
+            answer = put(*call)
+            monkeypatch.setattr(stage.sqs, "call", put)
+            stage.connections.failing.clear()
+            assert stage.sqs.invoke(stage.handler)
+            return answer
+
+        stage.say("one")
+        stage.connections.failing.add(MEMBERS[3])
+        monkeypatch.setattr(stage.sqs, "call", put_and_serve)
+        stage.sqs.invoke(stage.handler)
+
+        assert stage.received() == everybody(["one"])
+        assert (len(stage.sqs), backlog_of(table)) == (0, [])
 
     def test_nor_is_a_message_that_is_given_up(
         self, stage: Stage, table: FakeTable, monkeypatch: pytest.MonkeyPatch
