@@ -1,1 +1,1 @@
-"""What Roomcast promises, each promise proven over sockets: no loss, no duplicate, no leak, nothing left behind."""
+"""The guarantees of Roomcast, proven over sockets: no loss, no duplicate, no leak, no item left behind."""

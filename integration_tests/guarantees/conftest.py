@@ -1,7 +1,7 @@
-"""Further instances of the root, each applied once, because that takes the longest of all.
+"""Further instances of the root, each applied once per session: applying is the slowest step of the suite.
 
-A second one, which tests may change; and two with queued delivery. With each of those, Terraform waits three times for
-25 s and does nothing: they are applied while the other tests run, and their own tests come last.
+One instance may be changed by tests; two have queued delivery. For each queue Terraform pauses three times for 25 s.
+These two are therefore applied in the background, and their tests run last.
 """
 
 from __future__ import annotations
@@ -35,18 +35,18 @@ WITH_QUEUE: Mapping[str, Mapping[str, Any]] = {
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Let the tests of queued delivery come last."""
+    """Sort the tests of queued delivery to the end."""
     items.sort(key=lambda item: bool(queues_of(item)))
 
 
 def queues_of(item: pytest.Item) -> set[str]:
-    """Return the instances with queued delivery that a test needs."""
+    """Return the fixtures with queued delivery that a test uses."""
     return WITH_QUEUE.keys() & set(getattr(item, "fixturenames", []))
 
 
 @pytest.fixture(scope="session", autouse=True)
 def being_deployed(request: pytest.FixtureRequest) -> Iterator[Mapping[str, Future[Deployment]]]:
-    """Those instances with queued delivery that tests will need, applied from the first test on."""
+    """The instances with queued delivery that the selected tests use; applied in threads from the first test on."""
     tests = [item for item in request.session.items if not item.get_closest_marker("skip")]
     needed = sorted({name for item in tests for name in queues_of(item)})
     if not needed:
@@ -74,7 +74,7 @@ def with_fifo_queue(being_deployed: Mapping[str, Future[Deployment]]) -> Deploym
 
 @pytest.fixture(scope="session")
 def second(target: Target, request: pytest.FixtureRequest) -> Iterator[Changeable]:
-    """Another instance beside the one under test, with a stage name and a number of shards of its own."""
+    """A second instance beside the one under test, with another stage name and number of shards."""
     assert target.aws is not None
     show_during_test(request.config, "applying a second instance, which takes most of a minute")
     with target.deploy(SECOND, shards_per_room=SECOND_SHARDS, stage_name="other") as instance:
@@ -83,7 +83,7 @@ def second(target: Target, request: pytest.FixtureRequest) -> Iterator[Changeabl
 
 
 def names_of_second(aws: Aws) -> list[str]:
-    """Return the names of the second instance's tables, APIs and functions that exist."""
+    """Return the names of the second instance's tables, APIs and functions."""
     tables = aws.dynamodb.list_tables()["TableNames"]
     apis = [api["Name"] for api in aws.apigatewayv2.get_apis()["Items"]]
     functions = [function["FunctionName"] for function in aws.functions.list_functions()["Functions"]]

@@ -1,4 +1,4 @@
-"""However a client goes, its items go; nobody else's do."""
+"""However a client disconnects, its items are deleted, and no other client's."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ async def test_long_dead_member_goes_with_the_next_message_and_the_sender_stays(
 @pytest.mark.needs_table
 @pytest.mark.requires(Capability.COUNTED_RECEIPTS)
 async def test_member_that_may_still_be_connecting_is_kept(crowd: Crowd, room: str, table: ConnectionsTable) -> None:
-    """API Gateway answers 410 also for a connection whose ``$connect`` has not finished."""
+    """API Gateway answers 410 for a connection until its ``$connect`` has finished."""
     sender = await crowd.join(room)
     sender_id = await sender.whoami()
     young_id = unknown_connection_id()
@@ -115,7 +115,7 @@ async def test_late_disconnect_leaves_a_newer_connection_of_the_same_id_alone(
 
     await first.close()
 
-    await second.close()  # once its items are gone, the earlier disconnect has had its time, too
+    await second.close()  # once its items are gone, the earlier disconnect has been processed, too
     await eventually(lambda: table.connections([second_id]), nothing, within=20)
     assert await table.members(room) == {reused_id}
     assert await table.connections([reused_id]) == {reused_id}
@@ -125,7 +125,7 @@ async def test_late_disconnect_leaves_a_newer_connection_of_the_same_id_alone(
 @pytest.mark.needs_table
 @pytest.mark.requires(Capability.COUNTED_RECEIPTS)
 async def test_member_whose_item_has_expired_receives_nothing(crowd: Crowd, room: str, table: ConnectionsTable) -> None:
-    """DynamoDB deletes expired items within days; until then readers must pass over them."""
+    """DynamoDB may take days to delete an expired item; readers skip it until then."""
     sender, expired = await crowd.join(room), await crowd.join(room)
     await table.expire_member(room, await expired.whoami())
 

@@ -1,4 +1,4 @@
-"""A message is delivered once to every member of its room, and to nobody else."""
+"""A message is delivered once to every member of its room, and to no other client."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ async def test_every_member_receives_a_message_once_and_nobody_elsewhere_anythin
 
     await expect_everywhere(members, "hello world")
     assert await members[0].receive_json() == receipt("1", delivered=connections)
-    await settle([*members, *strangers])  # what was posted up to the receipt has arrived now
+    await settle([*members, *strangers])  # all posts made before the receipt have arrived now
     assert not [client for client in [*members, *strangers] if client.unread]
 
 
@@ -95,6 +95,6 @@ async def test_thousand_sockets_in_one_room(crowd: Crowd, room: str, connections
 
 
 async def speak(client: Client, texts: list[str]) -> None:
-    """Say one text after the other without waiting for any answer."""
+    """Send one text after the other without waiting for answers."""
     for text in texts:
         await client.say(text)

@@ -1,4 +1,4 @@
-"""A client that knows nothing of us, wscat from npm, does what the README tells a person to do."""
+"""wscat from npm, a client independent of this repository, follows the README's instructions."""
 
 from __future__ import annotations
 
@@ -58,11 +58,11 @@ async def test_two_consoles_both_print_hello_world(target: Target, room: str, ws
 
 
 class Console:
-    """A terminal in which wscat runs, with its keyboard and its screen in our hands.
+    """A pseudo-terminal in which wscat runs.
 
     Args:
-        terminal: File descriptor of our side of the pseudo-terminal.
-        screen: What appears on it.
+        terminal: File descriptor of this test's side.
+        screen: The output of wscat.
     """
 
     def __init__(self, terminal: int, screen: asyncio.StreamReader) -> None:
@@ -85,7 +85,7 @@ class Console:
             await console.expect("Connected")
             yield console
         finally:
-            transport.close()  # first: what a terminal says at its end is an error of the reader
+            transport.close()  # first: a read from a terminal without a process raises an error
             process.terminate()
             await process.wait()
 
@@ -97,7 +97,7 @@ class Console:
         """Wait until ``text`` appears on the screen.
 
         Raises:
-            AssertionError: It did not appear in time; the message shows what did.
+            AssertionError: The text did not appear in time; the message shows the screen.
         """
         shown = ""
         with contextlib.suppress(TimeoutError):

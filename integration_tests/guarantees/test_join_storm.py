@@ -1,6 +1,6 @@
 """From the end of its handshake a client misses no message, however many others join at the same moment.
 
-This is where deleting members that are answered with 410 without asking how young they are loses live clients.
+An engine that deletes members on 410 without regard to their age loses live clients here.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ async def test_every_joiner_receives_an_unbroken_suffix(crowd: Crowd, room: str,
 
 
 async def speak_without_pause(sender: Client, all_joined: asyncio.Event) -> list[float]:
-    """Send 0, 1, 2 ..., each as soon as the one before has come back, and a few more once everyone has joined.
+    """Send 0, 1, 2 ..., each when the one before has come back, until ``LAST_MESSAGES`` after the last join.
 
     Returns:
         When each number was sent, in seconds of ``time.monotonic()``.
@@ -56,7 +56,7 @@ async def speak_without_pause(sender: Client, all_joined: asyncio.Event) -> list
 
 
 async def numbers_up_to(client: Client, last: int) -> list[int]:
-    """Take messages until ``last`` has come and no other is on its way."""
+    """Take messages until ``last`` has come."""
     numbers: list[int] = []
     while last not in numbers:
         numbers.append(int((await client.receive(within=60)).text))

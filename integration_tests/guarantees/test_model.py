@@ -1,6 +1,6 @@
-"""Clients do what they like, in any order and at the same time; a model says who must receive what, and who may.
+"""Clients act at random and at the same time; a model states which messages each client must and may receive.
 
-Hypothesis makes up the stories. Where one contradicts the model, it looks for the shortest that does.
+Hypothesis generates the stories. When one contradicts the model, Hypothesis searches the shortest that does.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from integration_tests.targets.interface import Target
 
 STEPS = 12
-"""Steps of a story; in each, up to ``AT_ONCE`` things happen at the same time."""
+"""Steps of a story; in each, up to ``AT_ONCE`` clients act at the same time."""
 AT_ONCE = 4
 ROOMS = 2
 NOTHING: dict[str, Counter[str]] = {}
@@ -37,12 +37,12 @@ UNKNOWN_RECIPIENT = error("unknown_recipient", "to must be the connection id of 
 
 
 class Act(NamedTuple):
-    """What one client does.
+    """One act of one client.
 
     Attributes:
         kind: ``join``, ``say``, ``whisper``, ``close``, ``abort`` or ``return`` (close, and join again).
-        who: Number of the client, counted round among those that are connected; of the room, if it joins.
-        whom: Number of the client that is whispered to, counted round among all there ever were.
+        who: Number of the acting client, modulo the connected ones; for ``join``, number of the room.
+        whom: Number of the recipient of a whisper, modulo all clients of the story, connected or not.
     """
 
     kind: str
@@ -56,15 +56,15 @@ OTHERS = st.builds(Act, st.sampled_from(["say", "whisper", "close", "abort", "re
 
 
 class Player:
-    """A client, and what the model knows of it.
+    """A client and its expected messages.
 
     Attributes:
         room: Its room.
         connection_id: Its id.
-        must: Texts it has to receive.
-        may: Texts it may receive besides.
-        received: Texts it did receive.
-        answers: Receipts and errors that it was sent.
+        must: Texts it must receive.
+        may: Further texts it may receive.
+        received: Texts it has received.
+        answers: Receipts and errors it has received.
         is_present: Whether it has not left.
     """
 
@@ -102,7 +102,7 @@ class Player:
 
 
 class Stage:
-    """Everybody in one story.
+    """The clients of one story.
 
     Args:
         url: The stage's WebSocket URL.
@@ -116,11 +116,11 @@ class Stage:
 
     @property
     def present(self) -> list[Player]:
-        """Who is connected."""
+        """The connected clients."""
         return [player for player in self.players if player.is_present]
 
     async def play(self, acts: Sequence[Act]) -> None:
-        """Let several things happen at once, one for each client, and compare the outcome with the model."""
+        """Let several clients act at once, each one time, and compare the outcome with the model."""
         present, everybody = self.present, [*self.players]
         joining = [Player(self.rooms[act.who % ROOMS]) for act in acts if act.kind == "join"]
         doing: dict[Player, Act] = {}
@@ -165,7 +165,7 @@ class Stage:
         receipt = (await player.answer())["receipt"]
         assert receipt["id"] == text
         assert receipt["failed"] == 0
-        # Whoever comes or goes meanwhile may be reached; whoever has gone may not have been missed yet.
+        # Clients that join or leave during the fan-out may count. So may clients that have left, until AWS answers 410.
         assert len(members) <= receipt["delivered"] <= len(here), f"{receipt} for {members} of {here}"
 
     async def _whisper(self, player: Player, to: Player) -> None:
@@ -189,10 +189,10 @@ class Stage:
         return f"message {self.texts}"
 
     async def compare(self) -> None:
-        """Compare what everybody received with the model.
+        """Compare the received messages with the model.
 
         Raises:
-            AssertionError: Somebody missed a message, or received what it should not have, or twice.
+            AssertionError: A client misses a message, or received one twice or against the model.
         """
         await eventually(self._missing, NOTHING, within=20)
         await asyncio.gather(*(player.client.settle() for player in self.present))
@@ -211,10 +211,10 @@ class Stage:
 
 
 class Story(RuleBasedStateMachine):
-    """A story, step by step; told in a thread of its own, while everything happens in the event loop of the tests.
+    """The state machine that Hypothesis drives. It runs in a thread; the clients run in the tests' event loop.
 
     Args:
-        stage: Everybody in it.
+        stage: The clients.
         loop: The event loop.
     """
 
@@ -225,22 +225,22 @@ class Story(RuleBasedStateMachine):
 
     @rule(act=JOINS)
     def one_joins(self, act: Act) -> None:
-        """Somebody joins."""
+        """One client joins."""
         self._wait_for(self.stage.play([act]))
 
     @precondition(lambda self: self.stage.present)
     @rule(act=OTHERS)
     def one_acts(self, act: Act) -> None:
-        """Somebody does something."""
+        """One client acts."""
         self._wait_for(self.stage.play([act]))
 
     @rule(acts=st.lists(JOINS | OTHERS, min_size=2, max_size=AT_ONCE))
     def some_act_at_once(self, acts: list[Act]) -> None:
-        """Several do something at the same time."""
+        """Several clients act at the same time."""
         self._wait_for(self.stage.play(acts))
 
     def teardown(self) -> None:
-        """Everybody leaves."""
+        """Close all connections."""
         self._wait_for(self.stage.leave())
 
     def _wait_for(self, happening: Coroutine[Any, Any, None]) -> None:

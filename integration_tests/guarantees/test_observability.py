@@ -1,4 +1,4 @@
-"""What operators see of a message afterwards: one structured line, metrics, access logs; and never what it said."""
+"""A message leaves one structured log line, metrics and access logs, and never its text."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from integration_tests.targets.interface import Target
 
 MEMBERS = 13
-"""An unusual number, by which this fan-out is told from others on a stage in use."""
+"""An unusual number, which tells this fan-out from others on a stage in use."""
 COUNTS = ("recipients", "delivered", "gone", "failed")
 LINES_WITHIN = 120.0
 """Seconds in which CloudWatch is to show a line."""
@@ -42,7 +42,7 @@ def logs(target: Target) -> Logs:
 
 
 async def talk(crowd: Crowd, room: str) -> tuple[Sequence[Client], str, float]:
-    """Have a room hear one message; return its members, the text, and a moment before all that."""
+    """Send one message to a room; return its members, the text, and a time before the first step."""
     began_at = time.time() - CLOCKS_DIFFER_BY
     text = f"private-{secrets.token_hex(16)}"
     members = await crowd.join_many(room, MEMBERS)
@@ -62,7 +62,7 @@ async def test_fan_out_is_one_structured_line_that_does_not_say_what_was_said(
     _, text, began_at = await talk(crowd, room)
 
     async def fan_outs() -> list[tuple[int, int, int]]:
-        """Sum up delivered, gone and failed for each request: with queued delivery there is a line for each shard."""
+        """Sum delivered, gone and failed per request; queued delivery logs one line per shard."""
         requests: dict[str, Counter[str]] = {}
         for record in await logs.records(began_at, "fan-out"):
             requests.setdefault(record["request_id"], Counter()).update({name: record[name] for name in COUNTS})

@@ -1,4 +1,4 @@
-"""A room that does not fit into one page of the table's answers is reached as a whole."""
+"""A message reaches a whole room even where the membership query takes several pages."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from integration_tests.harness.table import ConnectionsTable
 
 PADDING = 300_000
-"""Characters that make a membership item so heavy that a page, at most 1 MB, holds three."""
+"""Characters added to a membership item so that a page, at most 1 MB, holds three."""
 
 
 @pytest.mark.needs_table
@@ -38,7 +38,7 @@ async def test_members_on_every_page_receive_the_message(crowd: Crowd, room: str
 async def test_pages_without_anyone_to_reach_do_not_end_the_room(
     crowd: Crowd, room: str, table: ConnectionsTable
 ) -> None:
-    """Expired members are filtered out after a page is cut: a page may be empty and yet not be the last."""
+    """DynamoDB filters after it cuts a page: a page of expired members is empty and yet not the last."""
     first, last = sorted([await crowd.join(room) for _ in range(2)], key=lambda client: client.connected_at)
     expired = [f"{number:015d}=" for number in range(8)]
     for each in expired:

@@ -1,4 +1,4 @@
-"""Nothing that clients say is written down: neither what is delivered, nor what is refused, nor what fails."""
+"""No log holds the text of a message, whether the message is delivered, refused or fails."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ REFUSED = (
     rf'{{"action":"sendmessage","data":"{SECRET} \ud800"}}',
     f'{{"action":"sendmessage","data":"{SECRET}","deep":{"[" * 10_000}',
 )
-"""Messages that are answered with an error, for every reason there is."""
+"""Messages that are answered with an error, for each reason."""
 LINES_WITHIN = 120.0
 """Seconds in which CloudWatch is to show a line."""
 
@@ -75,8 +75,8 @@ async def test_nothing_that_clients_say_is_in_the_logs(crowd: Crowd, target: Tar
 
 
 async def number_of_fan_outs(logs: Logs, since: float) -> int:
-    """Return how many messages of this test the logs know, so that they are its stage's logs and have been written.
+    """Return how many messages of this test the logs show. This proves that the right logs are read, and late enough.
 
-    Others may be there on a stage in use, so two is as many as are counted.
+    The count stops at two, because a stage in use logs other messages, too.
     """
     return min(2, len({record["request_id"] for record in await logs.records(since, "fan-out")}))

@@ -1,4 +1,4 @@
-"""Queued delivery: a message that was acknowledged reaches every member once, whatever becomes of a worker."""
+"""Queued delivery: an acknowledged message reaches every member once, even if its worker fails."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.emulator_only
 
 RECEIPT_WITHIN = 1.0
-"""Seconds until the sender knows that its message is safe."""
+"""Seconds from sending to the receipt."""
 ROOMS = 3
 ROOM_SIZE = 10
 MESSAGES_PER_SENDER = 3
@@ -51,10 +51,10 @@ def table(target: Target, with_queue: Deployment) -> ConnectionsTable:
 
 @pytest.fixture(scope="session")
 async def warm(target: Target, with_queue: Deployment) -> None:
-    """Let a burst have started the processes that later bursts are served by.
+    """Start the function processes with a burst before the tests measure or count.
 
-    A machine that is busy with starting them may answer `sendmessage` so late that it puts its task into the queue
-    again, which a standard queue delivers twice: that is allowed, and not what the tests here are about.
+    On a machine busy with starting them, a send to the queue may time out and be repeated, and a standard queue then
+    delivers the task twice. The guarantees allow this copy; these tests examine other causes.
     """
     queue, crowd = queue_of(target, with_queue), Crowd(with_queue.websocket_url)
     members = await crowd.join_many(f"{ROOM_PREFIX}warm-{secrets.token_hex(6)}", ROOM_SIZE)
@@ -66,7 +66,7 @@ async def warm(target: Target, with_queue: Deployment) -> None:
 
 @pytest.fixture
 async def crowd(with_queue: Deployment, queue: FanoutQueue, warm: None) -> AsyncIterator[Crowd]:  # noqa: ARG001 - done
-    """Opens clients of that instance; once no task is left, none may have received what the test did not take."""
+    """Clients of that instance. After each test the queue must drain and no client may hold an unread message."""
     crowd = Crowd(with_queue.websocket_url)
     yield crowd
     await finish(crowd, queue)
@@ -82,7 +82,7 @@ async def test_every_member_receives_a_message_once_and_nobody_elsewhere_anythin
     members = await crowd.join_many(room, connections)
     strangers = await crowd.join_many(f"{room}-2", 5)
     assert all(await table.members_by_shard(room)), "a shard is empty"
-    await strangers[0].say("hello next door")  # whose functions need not be started any more when it is measured
+    await strangers[0].say("hello next door")  # starts the functions, so that the measurement excludes it
     await expect_everywhere(strangers, "hello next door")
     said_at = time.monotonic()
 
@@ -137,7 +137,7 @@ async def test_long_dead_member_goes_with_the_next_message(crowd: Crowd, room: s
 async def test_what_a_worker_cannot_finish_in_its_time_others_finish(
     crowd: Crowd, room: str, queue: FanoutQueue
 ) -> None:
-    """Of 8 seconds a worker has 2 for posts: for fewer members than there are in the largest shard."""
+    """Of its 8 seconds a worker posts for 2, too short for the largest shard at this pace."""
     members = await crowd.join_many(room, 5 * QUEUE_SHARDS)
 
     with queue.slow_worker(pace=1, timeout=8):
@@ -184,7 +184,7 @@ async def test_what_is_no_task_is_given_up_and_delays_nothing(crowd: Crowd, room
 
 
 async def test_fifo_queue_keeps_the_order(target: Target, with_fifo_queue: Deployment, room: str) -> None:
-    """What is said after a receipt comes later, to everybody; and a shard hears all senders in the same order."""
+    """Every member receives a sender's messages in order; members of one shard receive all senders' in one order."""
     queue, table = queue_of(target, with_fifo_queue), table_of(target, with_fifo_queue)
     crowd = Crowd(with_fifo_queue.websocket_url)
     members = await crowd.join_many(room, 20)
@@ -208,13 +208,13 @@ def queue_of(target: Target, deployment: Deployment) -> FanoutQueue:
 
 
 async def finish(crowd: Crowd, queue: FanoutQueue) -> None:
-    """Wait until every task is done; then nobody may have received what nobody expected."""
+    """Wait until the queue is empty; then check that no client holds an unexpected message."""
     await eventually(queue.size, 0, within=30)
     await crowd.finish()
 
 
 async def acknowledged(sender: Client, message_id: str) -> float:
-    """Take the one receipt of a message, whatever came before it, and return when it came."""
+    """Take the one receipt of a message out of the unread messages, and return its time of arrival."""
     text = f'{{"receipt":{{"id":"{message_id}","queued":true}}}}'
 
     async def number_of_receipts() -> int:
@@ -227,14 +227,14 @@ async def acknowledged(sender: Client, message_id: str) -> float:
 
 
 async def speak(sender: Client, speech: Iterable[str]) -> None:
-    """Say one text after the other, each once the one before is in the queue."""
+    """Send one text after the other, each after the receipt of the one before."""
     for text in speech:
         await sender.say(text, id=text)
         await acknowledged(sender, text)
 
 
 async def take(client: Client, number: int) -> list[str]:
-    """Take so many messages and return them in the order in which they came."""
+    """Take a number of messages, in order of arrival."""
     return [(await client.receive()).text for _ in range(number)]
 
 

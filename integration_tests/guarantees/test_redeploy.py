@@ -1,4 +1,4 @@
-"""Changes are deployed while clients talk: they stay connected, miss nothing, and find a route or find it gone."""
+"""Clients stay connected and miss no message while a deployment adds a route, and while another removes it."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ async def test_route_comes_and_goes_and_nobody_who_is_connected_notices(second: 
 
 
 async def deploy_while_they_talk(instance: Changeable, members: Sequence[Client], **variables: Any) -> None:  # noqa: ANN401 - any Terraform value
-    """Apply changed variables while the first member speaks, and check that every other one hears all of it."""
+    """Apply changed variables while the first member sends, and check that the others receive every message."""
     speaker, *listeners = members
     deployed = asyncio.Event()
     speech = asyncio.create_task(speak_until(speaker, deployed))
@@ -55,7 +55,7 @@ async def deploy_while_they_talk(instance: Changeable, members: Sequence[Client]
 
 
 async def speak_until(client: Client, end: asyncio.Event) -> list[str]:
-    """Send numbers, each once the one before has come back, until told to stop; return what was sent."""
+    """Send numbers, each when the one before has come back, until ``end`` is set; return the numbers sent."""
     said: list[str] = []
     while not end.is_set():
         said.append(str(len(said)))
@@ -65,7 +65,7 @@ async def speak_until(client: Client, end: asyncio.Event) -> list[str]:
 
 
 def whoami_again(deployment: Deployment) -> dict[str, str]:
-    """Return a route of another name that the function behind ``whoami`` serves."""
+    """Return a route that invokes the function behind ``whoami`` under another name."""
     arn = deployment.outputs["whoami_function_arn"]
     region = arn.split(":")[3]
     invocation = f"arn:aws:apigateway:{region}:lambda:path/2015-03-31/functions/{arn}/invocations"

@@ -1,4 +1,4 @@
-"""Two instances in one account do not see each other."""
+"""Two instances in one account are isolated from each other."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ async def test_same_room_in_another_instance_is_another_room(
     table = table_of(target, deployment)
     here = await crowd.join(room)
     other_crowd = Crowd(deployment.websocket_url)
-    others = await other_crowd.join_many(room, 12)  # so many that hardly a shard stays empty
+    others = await other_crowd.join_many(room, 12)  # enough to fill almost every shard
 
     await others[0].say("over there", id="1")
 

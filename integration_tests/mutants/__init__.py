@@ -1,1 +1,1 @@
-"""The test of the tests: code broken on purpose, each time in one way, which the suite must notice."""
+"""Mutation tests: each mutant breaks the code in one way, and named tests must fail on it."""

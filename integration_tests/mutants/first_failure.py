@@ -1,4 +1,7 @@
-"""A plugin of pytest (``-p integration_tests.mutants.first_failure``): Hypothesis stops at a mutant's first failure."""
+"""Plugin of pytest (``-p integration_tests.mutants.first_failure``): Hypothesis stops at the first failure.
+
+It neither shrinks the example nor stores it, because a mutant's failure needs no explanation.
+"""
 
 from __future__ import annotations
 

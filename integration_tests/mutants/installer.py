@@ -1,4 +1,4 @@
-"""An instance whose functions are exchanged for a mutant's within a second, and the tests run against it."""
+"""Installs a mutant's handlers into a deployed instance, within a second, and runs tests against it."""
 
 from __future__ import annotations
 
@@ -22,15 +22,15 @@ if TYPE_CHECKING:
 
 PLUGIN = "integration_tests.mutants.first_failure"
 CONNECTIONS = "12"
-"""Sockets that a test opens at once: enough to see a member left out."""
+"""Sockets that a test opens at once: enough to notice an omitted member."""
 
 
 class Installer:
-    """Exchanges the functions of an instance and runs tests against it.
+    """Replaces the code of an instance's functions and runs tests against it.
 
     Args:
         aws: Access to the emulated account.
-        deployment: The instance, used by nobody else.
+        deployment: The instance, for this installer alone.
     """
 
     def __init__(self, aws: Aws, deployment: Deployment) -> None:
@@ -39,12 +39,12 @@ class Installer:
         self._installed: dict[str, bytes] = {}
 
     def test(self, handlers: Path, tests: Sequence[str], patience: float = 1.0) -> Results:
-        """Install other handlers, and run integration tests against them.
+        """Install handlers and run integration tests against them.
 
         Args:
-            handlers: Folder of their sources.
+            handlers: Folder of the handlers' sources.
             tests: Node ids.
-            patience: Multiplies every deadline.
+            patience: Factor for every deadline.
         """
         self._install(handlers)
         self._empty_table()
@@ -76,7 +76,7 @@ class Installer:
         self._installed = wanted
 
     def _empty_table(self) -> None:
-        """Remove what an earlier mutant may have left."""
+        """Delete items that an earlier mutant may have left."""
         table = self._deployment.outputs["connections_table_name"]
         pages = self._aws.dynamodb.get_paginator("scan").paginate(TableName=table, ConsistentRead=True)
         for item in [item for page in pages for item in page["Items"]]:

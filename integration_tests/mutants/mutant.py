@@ -1,4 +1,4 @@
-"""What a mutant is: a change that makes the code wrong in one small way, and the tests that must fail because of it."""
+"""A mutant: a change that breaks the code in one small way, and the tests that must fail on it."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ class Edit(NamedTuple):
     """One change of a file.
 
     Attributes:
-        file: Below the repository's root.
-        old: A text that occurs there once; where the code has changed so that it does not, applying fails.
-        new: What is written in its place.
+        file: Path relative to the repository's root.
+        old: A text that occurs exactly once in the file; applying the edit fails otherwise.
+        new: The replacement.
     """
 
     file: str
@@ -20,13 +20,13 @@ class Edit(NamedTuple):
 
 
 class Mutant(NamedTuple):
-    """One way to be wrong.
+    """One deliberate fault.
 
     Attributes:
-        name: What the broken code does.
-        edits: The changes that make it do so.
-        units: Tests of pytest that must fail, run in a copy of the repository with the changes in it.
-        sockets: Integration tests that must fail, run against an instance with the changed handlers.
+        name: Wrong behaviour of the mutant, as the end of a sentence "a mutant that ...".
+        edits: The changes that cause it.
+        units: Tests of pytest that must fail, run in a copy of the repository with the edits.
+        sockets: Integration tests that must fail, run against an instance with the edited handlers.
         terraform: Runs of ``terraform test`` that must fail, each as ``<file>::<name of the run>``.
     """
 

@@ -1,4 +1,4 @@
-"""Copies of the repository with a mutant's changes made in them."""
+"""Copies of the repository with a mutant's edits."""
 
 from __future__ import annotations
 
@@ -19,21 +19,21 @@ FOLDERS = ("handlers", "integration_tests", "scripts", "terraform")
 
 
 class PatchError(Exception):
-    """The code is not what an edit was written for; the message names file and text."""
+    """The text that an edit replaces does not occur exactly once; the message names file and text."""
 
 
 def copy(folder: Path, edits: Iterable[Edit] = ()) -> Path:
-    """Copy the repository, and make some changes.
+    """Copy the repository and apply edits to the copy.
 
     Args:
-        folder: Where the copy is made.
-        edits: The changes.
+        folder: Root of the copy.
+        edits: The edits.
 
     Returns:
         The folder.
 
     Raises:
-        PatchError: The text to be replaced is not there, or more than once.
+        PatchError: A text to be replaced does not occur exactly once.
     """
     ignored = shutil.ignore_patterns("__pycache__", *PERSONAL_FILES)
     for name in FOLDERS:
@@ -47,10 +47,10 @@ def copy(folder: Path, edits: Iterable[Edit] = ()) -> Path:
 
 
 def apply(folder: Path, edit: Edit) -> None:
-    """Make one change in a copy.
+    """Apply one edit to a copy.
 
     Raises:
-        PatchError: The text to be replaced is not there, or more than once.
+        PatchError: The text to be replaced does not occur exactly once.
     """
     file = folder / edit.file
     text = file.read_text(encoding="utf-8")
@@ -61,10 +61,10 @@ def apply(folder: Path, edit: Edit) -> None:
 
 @contextmanager
 def applied(folder: Path, edits: Iterable[Edit]) -> Iterator[None]:
-    """Make some changes in a copy, and take them back when the context ends.
+    """Apply edits to a copy, and restore the files when the context ends.
 
     Raises:
-        PatchError: The text to be replaced is not there, or more than once.
+        PatchError: A text to be replaced does not occur exactly once.
     """
     edits = tuple(edits)
     before = {file: file.read_bytes() for file in {folder / edit.file for edit in edits}}

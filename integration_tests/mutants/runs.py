@@ -1,4 +1,4 @@
-"""Runs of pytest in processes of their own, and what became of each test."""
+"""Runs pytest in a subprocess and reads the outcome of each test."""
 
 from __future__ import annotations
 
@@ -18,34 +18,34 @@ if TYPE_CHECKING:
 
 LONGEST_RUN = 550.0
 LONGEST_TEST = 60.0
-"""Seconds. A mutant may well make a test wait for ever."""
+"""Seconds. A mutant may make a test wait for ever."""
 
 SEED = 1
-"""Of Hypothesis: a mutant meets the same examples in every run, so that none survives by chance."""
+"""Seed of Hypothesis: a mutant meets the same examples in every run, so that none survives by chance."""
 
 PASSED, FAILED, NOT_RUN = "passed", "failed", "not run"
 
 Results = dict[str, str]
-"""``passed``, ``failed`` or ``not run`` by node id, the cases of a parametrized test taken together."""
+"""``passed``, ``failed`` or ``not run`` by node id; one entry for all cases of a parametrized test."""
 
 
 class RunError(Exception):
-    """A run of pytest told nothing; the message is its output."""
+    """pytest wrote no report; the message is its output."""
 
 
 def run_tests(
     folder: Path, tests: Sequence[str], options: Sequence[str] = (), environment: Mapping[str, str] | None = None
 ) -> Results:
-    """Run some tests and return what became of them.
+    """Run tests and return their outcomes.
 
     Args:
-        folder: Working directory; below it stand the tests.
+        folder: Working directory, which holds the tests.
         tests: Node ids.
         options: Further options of pytest.
-        environment: Further environment variables. Those of AWS are not passed on.
+        environment: Further environment variables. Variables of AWS and pytest are not inherited.
 
     Raises:
-        RunError: pytest did not come as far as to write its report.
+        RunError: pytest wrote no report.
     """
     inherited = {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "PYTEST_"))}
     with TemporaryDirectory() as directory:
@@ -70,7 +70,7 @@ def run_tests(
 def read_results(report: Path) -> Results:
     """Read a JUnit report.
 
-    A test has failed if one of its cases has; what goes wrong before a test begins says nothing about it.
+    A test has failed if one of its cases has. An error during set-up counts as ``not run``.
     """
     cases: defaultdict[str, list[str]] = defaultdict(list)
     for case in ET.parse(report).iter("testcase"):  # noqa: S314 - pytest has written it
@@ -82,7 +82,7 @@ def read_results(report: Path) -> Results:
 
 
 def outcome(case: ET.Element) -> str:
-    """Return what became of one case."""
+    """Return the outcome of one case; an error on teardown is a failure."""
     failed_in_the_end = any(error.attrib["message"].startswith("failed on teardown") for error in case.iter("error"))
     if case.find("failure") is not None or failed_in_the_end:
         return FAILED

@@ -1,4 +1,4 @@
-"""Runs of ``terraform test`` with a mutant's changes, and what became of each."""
+"""Runs ``terraform test`` with a mutant's edits and reads the outcome of each run."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ BLOCK = re.compile(r'^run "(\w+)" \{\n.*?^\}\n', re.MULTILINE | re.DOTALL)
 FILE = re.compile(r"^(tests/\S+)\.\.\. in progress$", re.MULTILINE)
 RESULT = re.compile(r'^  run "(\w+)"\.\.\. (\w+)$', re.MULTILINE)
 WRONG = re.compile(r"^(?:\S+ )?Error: (?:Test assertion failed|Missing expected failure)$", re.MULTILINE)
-"""What a run that failed says when it noticed something; a configuration that is no configuration says otherwise."""
+"""Errors by which a run notices a mutant. Any other error, as of syntax, means that the run proves nothing."""
 
 
 class TerraformTests:
-    """Runs tests of Terraform modules in copies that are initialised once. One run at a time.
+    """Runs tests of Terraform modules, one at a time, in copies that are initialised once.
 
     Args:
-        folder: Where the copies are made.
+        folder: Folder for the copies.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -41,11 +41,11 @@ class TerraformTests:
         self._lock = Lock()
 
     def run(self, tests: Sequence[str], edits: Sequence[Edit] = ()) -> Results:
-        """Run some runs of tests and return what became of them.
+        """Run tests and return their outcomes.
 
         Args:
             tests: Runs, as ``<file>::<name of the run>``.
-            edits: Changes to make before.
+            edits: Edits to apply first.
         """
         by_folder: defaultdict[Path, defaultdict[Path, set[str]]] = defaultdict(lambda: defaultdict(set))
         for test in tests:
@@ -89,23 +89,23 @@ class TerraformTests:
 
 
 def compared(workspace: Workspace) -> Iterator[tuple[str, str]]:
-    """Yield name and outcome of each run whose whole result is compared with a table.
+    """Yield name and outcome of each run that is compared as a whole with a table.
 
     Raises:
-        TerraformError: There is no result.
+        TerraformError: A run left no state.
     """
     for name, state in workspace.states(WHOLE).items():
         yield name, FAILED if differences(name, state) else PASSED
 
 
 def only(names: Iterable[str], text: str) -> str:
-    """Leave out of a file of tests all runs but some."""
+    """Return the text of a test file with only the named runs."""
     kept = set(names)
     return BLOCK.sub(lambda block: block[0] if block[1] in kept else "", text)
 
 
 def read_results(output: str) -> Iterator[tuple[str, str, str]]:
-    """Yield file, name and outcome of each run that ``terraform test`` has printed."""
+    """Yield file, name and outcome of each run in the output of ``terraform test``."""
     parts = FILE.split(output)
     for file, text in zip(parts[1::2], parts[2::2], strict=True):
         runs = RESULT.split(text)
@@ -117,5 +117,5 @@ def read_results(output: str) -> Iterator[tuple[str, str, str]]:
 
 
 def names_in(text: str) -> set[str]:
-    """Return the names of the runs in a file of tests."""
+    """Return the names of the runs in a test file."""
     return {block[1] for block in BLOCK.finditer(text)}

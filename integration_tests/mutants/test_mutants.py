@@ -1,4 +1,4 @@
-"""Every mutant is caught by the tests that are named for it; the code as it is passes them all."""
+"""Every mutant fails the tests named for it; the unchanged code passes them all."""
 
 from __future__ import annotations
 
@@ -26,22 +26,22 @@ if TYPE_CHECKING:
     from integration_tests.targets.interface import Target
 
     Begun = Mapping[str, Sequence[Future[Results]]]
-    """What will be known of a mutant, by its name."""
+    """Pending results by the mutant's name."""
 
 pytestmark = [pytest.mark.emulator_only, pytest.mark.long]
 
 UNIT_CONTROL = "handlers/tests/test_default.py::test_the_answer_says_what_was_wrong"
 HARNESS_CONTROL = "integration_tests/harness/tests/test_latency.py::test_nothing_recorded_is_zero"
 SOCKET_CONTROL = "integration_tests/routes/test_default.py::test_answer_repeats_nothing_of_the_message"
-"""Tests that no mutant fails: it is broken in one way, not altogether."""
+"""Tests that every mutant must pass, because a mutant breaks one behaviour and no other."""
 PATIENCE = 0.5
-"""Most mutants are noticed because something does not come."""
+"""Factor for deadlines, below 1 because most mutants are noticed when an expected message does not come."""
 TIMES = 3
 
 
 @pytest.fixture(scope="session")
 def installer(target: Target) -> Iterator[Installer]:
-    """An instance of its own."""
+    """An installer with an instance of its own."""
     assert target.aws is not None
     with target.deploy("mutant") as instance:
         yield Installer(target.aws, instance.deployment())
@@ -49,13 +49,13 @@ def installer(target: Target) -> Iterator[Installer]:
 
 @pytest.fixture(scope="session")
 def terraform(tmp_path_factory: pytest.TempPathFactory) -> TerraformTests:
-    """Copies of the modules."""
+    """Runs tests in copies of the modules."""
     return TerraformTests(tmp_path_factory.mktemp("terraform"))
 
 
 @pytest.fixture(scope="session")
 def begun(request: pytest.FixtureRequest, terraform: TerraformTests) -> Iterator[Begun]:
-    """What needs no emulator, under way while other mutants are tested against the emulator."""
+    """Runs that need no emulator, begun in threads while other mutants are tested against the emulator."""
     mutants = list(chosen(request.session))
     with ExitStack() as stack:
         units, modules = ThreadPoolExecutor(1), ThreadPoolExecutor(1)
@@ -71,7 +71,7 @@ def begun(request: pytest.FixtureRequest, terraform: TerraformTests) -> Iterator
 
 
 def chosen(session: pytest.Session) -> Iterator[Mutant]:
-    """Yield the mutants that this run is about."""
+    """Yield the mutants that pytest selected."""
     for item in session.items:
         if isinstance(item, pytest.Function) and item.originalname == test_mutant_is_caught.__name__:
             mutant = item.callspec.params["mutant"]
@@ -80,13 +80,13 @@ def chosen(session: pytest.Session) -> Iterator[Mutant]:
 
 
 def run_units(tests: Sequence[str], edits: Iterable[Edit] = ()) -> Results:
-    """Run tests of pytest, and one that no mutant fails, in a copy of the repository with some changes."""
+    """Run tests of pytest, and a control that every mutant passes, in a copy of the repository with edits."""
     if not tests:
         return {}
     results: Results = {}
     with TemporaryDirectory() as folder:
         root = copy(Path(folder), edits)
-        # Each of them has fixtures and options for itself alone.
+        # Separate runs, because each group has a conftest with options of its own.
         of_harness = [test for test in tests if test.startswith("integration_tests/")]
         for group in (of_harness, [test for test in tests if test not in of_harness]):
             if group:
@@ -131,6 +131,6 @@ def test_handlers_as_they_are_pass(installer: Installer, time: int) -> None:
 
 
 def every(groups: Iterable[Iterable[str]]) -> Iterator[str]:
-    """Yield what is in any group."""
+    """Yield the elements of all groups."""
     for group in groups:
         yield from group

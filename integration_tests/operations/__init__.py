@@ -1,1 +1,1 @@
-"""The commands that people run, from beginning to end."""
+"""End-to-end tests of the commands that users run."""

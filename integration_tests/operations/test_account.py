@@ -1,4 +1,4 @@
-"""Before an account is changed it is named, or it is said that it cannot be."""
+"""`scripts.account` names the account before Terraform changes it, or says why it cannot."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ DENIED = b"<ErrorResponse><Error><Code>ExpiredToken</Code><Message>it has expire
 
 @pytest.fixture(autouse=True)
 def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
-    """A machine with credentials and a Region in its environment, and nothing else about AWS."""
+    """An environment with credentials and a Region, and no other AWS setting."""
     environment = {
         "AWS_ACCESS_KEY_ID": "key",
         "AWS_SECRET_ACCESS_KEY": "secret",
@@ -44,7 +44,7 @@ def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
 
 @pytest.fixture(params=[(200, IDENTITY)])
 def sts(request: pytest.FixtureRequest, machine: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
-    """An STS on this machine, to which the environment leads."""
+    """A fake STS on this machine; the environment's endpoint URL names it."""
     status, body = request.param
 
     class Sts(http.server.BaseHTTPRequestHandler):

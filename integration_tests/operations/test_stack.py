@@ -1,4 +1,4 @@
-"""`make up`, `make plan`, `make down`: a stack that stays until it is told to go."""
+"""`make up`, `make plan`, `make down`: a local stack that keeps running until `make down`."""
 
 from __future__ import annotations
 
@@ -93,7 +93,7 @@ def test_interrupted_start_leaves_nothing(tmp_path: Path, number: signal.Signals
         until((folder / "process.json").exists)
         until(lambda: len(processes_of(folder)) == 1)
         process.send_signal(number)
-        process.send_signal(number)  # the second one does not keep it from cleaning up
+        process.send_signal(number)  # a second signal must not interrupt the cleanup
         _, error = process.communicate()
 
     assert (process.returncode, error) == (command_line.INTERRUPTED, "stack: interrupted\n")
@@ -126,10 +126,10 @@ def test_process_that_was_given_the_emulators_number_is_left_alone(tmp_path: Pat
 
 
 class Stranger(http.server.BaseHTTPRequestHandler):
-    """A web server that answers whatever it is asked."""
+    """A web server that answers every request with the same page."""
 
     def do_GET(self) -> None:
-        """Answer with a page."""
+        """Answer with the page."""
         self.send_response(200)
         self.end_headers()
         self.wfile.write(b"<html>welcome</html>")
@@ -144,7 +144,7 @@ class NoServer(socketserver.StreamRequestHandler):
     """A server that does not speak HTTP."""
 
     def handle(self) -> None:
-        """Say something else."""
+        """Send a greeting that is not HTTP."""
         self.wfile.write(b"220 ready\r\n")
 
 
@@ -185,7 +185,7 @@ def test_without_npx_the_client_of_the_harness_is_offered(monkeypatch: pytest.Mo
 def command(
     folder: Path, name: str, expected: int | None = None, **environment: str
 ) -> subprocess.CompletedProcess[str]:
-    """Run one of the commands in a process of its own, as `make` does, on another folder than `make`'s."""
+    """Run one of the commands in a subprocess, as `make` does, but on the given folder."""
     result = run(PROGRAM, folder, name, **environment)
     assert expected in {None, result.returncode}, result.stdout + result.stderr
     return result
@@ -199,7 +199,7 @@ def run(program: str, *arguments: str | Path, **environment: str) -> subprocess.
 
 
 def start(program: str, *arguments: str | Path, **environment: str) -> subprocess.Popen[str]:
-    """Start a program whose input, output and errors are pipes."""
+    """Start a program with pipes for its input, output and errors."""
     inherited = {name: value for name, value in os.environ.items() if not (environment and is_about_proxies(name))}
     return subprocess.Popen(
         [sys.executable, "-c", program, *map(str, arguments)],
@@ -218,7 +218,7 @@ def is_about_proxies(name: str) -> bool:
 
 
 def processes_of(folder: Path) -> list[str]:
-    """Return the command lines of the emulator in a folder and of its functions."""
+    """Return the command lines of a folder's emulator and of its functions."""
     return [line for line in command_lines().values() if f"{folder}" in line and "ministack" in line]
 
 

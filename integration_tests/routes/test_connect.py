@@ -1,4 +1,4 @@
-"""`$connect` makes a client a member of its room before the handshake ends, or refuses the handshake."""
+"""`$connect` adds a client to its room before the handshake ends, or refuses the handshake."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ BAD_ROOMS = {
 
 @pytest.mark.everywhere
 async def test_without_a_room_a_client_is_in_the_default_room(crowd: Crowd) -> None:
-    client = await Client.connect(crowd.url)  # not of the crowd: on a stage in use, users may be talking in that room
+    client = await Client.connect(crowd.url)  # not in the crowd: on a stage in use, users may talk in the default room
 
     try:
         await client.send("whoami")

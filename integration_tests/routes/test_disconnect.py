@@ -1,4 +1,4 @@
-"""`$disconnect` removes what a client had in the table, however the connection ended."""
+"""`$disconnect` deletes both items of a client, however the connection ended."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`whoami` tells a client its connection id and its room, and nobody else anything."""
+"""`whoami` answers only its caller, with the caller's connection id and room."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""All mutants, by the part of the repository that they break."""
+"""All mutants, by the part of the repository they break."""
 
 from __future__ import annotations
 

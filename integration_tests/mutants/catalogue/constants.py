@@ -1,4 +1,4 @@
-"""Constants that are wrong by far, and the tests of their reasons."""
+"""Constants with grossly wrong values, and the tests of the reasons for the right ones."""
 
 from __future__ import annotations
 

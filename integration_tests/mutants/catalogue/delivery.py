@@ -1,4 +1,4 @@
-"""The way of a message broken on purpose: protocol, engine, transport, queue."""
+"""Delivery broken on purpose: protocol, engine, transport, queue."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Handlers broken on purpose, and the tests that must fail because of it."""
+"""Handlers broken on purpose."""
 
 from __future__ import annotations
 
@@ -210,7 +210,7 @@ MUTANTS = (
                 "if connection is None:",
             ),
         ),
-        # Not by sockets: no test can see there that the late disconnect has been served, for it leaves no trace.
+        # No test over sockets: a late disconnect leaves no trace there to wait for.
         units=(f"{DISCONNECT}::test_a_newer_connection_of_the_same_id_stays",),
     ),
     Mutant(

@@ -1,4 +1,4 @@
-"""What functions read of their environment and print: settings, log lines, metrics, and secrets among them."""
+"""Settings, log lines and metrics of the functions broken on purpose, and secrets leaked into them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Scripts broken on purpose: what is built and checked before anything is applied."""
+"""Build and checks broken on purpose: the scripts that run before an apply."""
 
 from __future__ import annotations
 

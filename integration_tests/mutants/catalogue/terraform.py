@@ -1,4 +1,4 @@
-"""Terraform broken on purpose: settings that do not arrive, rights that are too wide, orders that AWS would refuse."""
+"""Terraform broken on purpose: settings that get lost, permissions that are too wide, orders that AWS refuses."""
 
 from __future__ import annotations
 

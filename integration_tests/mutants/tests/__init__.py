@@ -1,1 +1,1 @@
-"""Tests of the mutants themselves, which need no target."""
+"""Tests of the mutants' machinery; they need no target."""

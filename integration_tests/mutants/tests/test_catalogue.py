@@ -1,4 +1,4 @@
-"""Every mutant still fits the code, and the tests that are named for it exist."""
+"""Every mutant still applies to the code, and the tests it names exist."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ Failure! 1 passed, 2 failed, 1 skipped.
 
 
 def copy_of(file: str, folder: Path) -> Path:
-    """Return a copy of one file of the repository."""
+    """Copy one file of the repository and return the copy."""
     copy = folder / file
     copy.parent.mkdir(parents=True, exist_ok=True)
     copy.write_bytes((REPOSITORY / file).read_bytes())
