@@ -1,1 +1,1 @@
-"""What a message costs: the fan-out engine beside others, in one run on one machine (``python -m scripts.bench``)."""
+"""Benchmark of the fan-out engine beside other clients, on one machine (``python -m scripts.bench``)."""

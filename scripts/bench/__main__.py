@@ -1,7 +1,7 @@
-"""Measure the fan-out engine beside others: ``python -m scripts.bench [--quick]``.
+"""Measure the fan-out engine beside other clients: ``python -m scripts.bench [--quick]``.
 
-Every run has a new process for the contender and one for the TLS sink; contenders take turns, and medians count. Writes
-``build/bench/fanout.json`` and ``fanout.svg``, prints the table of the README.
+Every run starts a new process for the contender and one for the TLS sink. Contenders take turns; the report holds
+medians. Writes ``build/bench/fanout.json`` and ``fanout.svg``, and prints the README's table.
 """
 
 from __future__ import annotations
@@ -33,9 +33,9 @@ class Bench:
 
     Args:
         sizes: Numbers of recipients.
-        reference: Number of recipients that single figures are for.
-        runs: How often everything is measured.
-        contenders: Names of those who take part.
+        reference: Number of recipients for the single figures.
+        runs: Number of repetitions.
+        contenders: Names of the contenders to measure.
     """
 
     def __init__(self, sizes: Sequence[int], reference: int, runs: int, contenders: Sequence[str]) -> None:
@@ -46,7 +46,7 @@ class Bench:
         self.series: dict[str, dict[int, list[processes.Run]]] = {name: {} for name in contenders}
 
     def measure_series(self) -> None:
-        """Every contender at every size, taking turns."""
+        """Measure every contender at every size, in turns."""
         for size in self.sizes:
             failed: set[str] = set()
             for number in range(self.runs):
@@ -66,7 +66,7 @@ class Bench:
         return True
 
     def figures(self, handlers: Sequence[str]) -> dict[str, Any]:
-        """Everything else, and all of it as JSON."""
+        """Measure the single figures; return all figures for JSON."""
         invocation = [self._invocation(self.reference) for _ in range(self.runs)]
         distant = [self._distant() for _ in range(self.runs)]
         faults = self._faults()
@@ -123,7 +123,7 @@ class Bench:
 
 
 def start_up(modules: Sequence[str], runs: int) -> dict[str, dict[str, float]]:
-    """Median CPU time and size of the import of each module, taking turns."""
+    """Measure CPU time and peak size of importing each module, in turns; return medians."""
     measured: dict[str, list[tuple[float, float]]] = {name: [] for name in modules}
     for _ in range(runs):
         for name in modules:
@@ -141,19 +141,19 @@ def start_up(modules: Sequence[str], runs: int) -> dict[str, dict[str, float]]:
 
 
 def say(text: str) -> None:
-    """Tell how it goes."""
+    """Print progress to stderr, because stdout carries the table."""
     print(text, file=sys.stderr, flush=True)
 
 
 def main() -> None:
     """Run the benchmark."""
     parser = argparse.ArgumentParser(prog="python -m scripts.bench", description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="small numbers, to see that it works")
+    parser.add_argument("--quick", action="store_true", help="small numbers, for a quick check")
     parser.add_argument("--sizes", type=int, nargs="+", help="numbers of recipients (100 1000 10000 100000)")
-    parser.add_argument("--runs", type=int, default=3, help="how often everything is measured (3)")
-    parser.add_argument("--only", nargs="+", choices=CONTENDERS, default=CONTENDERS, help="who takes part")
+    parser.add_argument("--runs", type=int, default=3, help="number of repetitions (3)")
+    parser.add_argument("--only", nargs="+", choices=CONTENDERS, default=CONTENDERS, help="contenders to measure")
     options = parser.parse_args()
-    # As after Ctrl-C, the processes that run are ended.
+    # SIGTERM unwinds the stack as Ctrl-C does, so that the subprocesses end, too.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
 
     processes.prepare()

@@ -1,4 +1,4 @@
-"""The processes of a benchmark: servers with a certificate of their own, and contenders one after the other."""
+"""Processes of a benchmark: servers with their own certificate, and contenders one after the other."""
 
 from __future__ import annotations
 
@@ -30,20 +30,20 @@ NODE_PACKAGE_RANGE = "^3.900.0"
 H2LOAD_CONNECTIONS = 8
 TIMEOUT_SECONDS = 1800
 
-# As long as those of a Lambda function: every signed request carries it.
+# As long as a Lambda function's token, because every signed request carries it.
 SESSION_TOKEN = "IQoJb3JpZ2luX2Vj" * 56
 
 
 class Run(NamedTuple):
-    """What one contender's run came to.
+    """Result of one contender's run.
 
     Attributes:
-        delivered: Messages delivered; the contender failed if these are fewer than the recipients.
+        delivered: Delivered messages; the run failed if they are fewer than the recipients.
         cpu_s: CPU time of the sending, in seconds; for h2load that of the process.
         wall_s: Wall time of the sending, in seconds.
-        peak_rss_mb: The largest the process has been; None where it cannot be known.
-        connections: Connections that the sink has seen.
-        requests: Requests that the sink has seen.
+        peak_rss_mb: Peak size of the process, or None if unknown.
+        connections: Connections that the sink accepted.
+        requests: Requests that the sink received.
     """
 
     delivered: int
@@ -55,7 +55,7 @@ class Run(NamedTuple):
 
 
 def prepare() -> None:
-    """Make a certificate that only the benchmark's processes trust."""
+    """Make a certificate for the benchmark's servers, which only its processes trust."""
     WORK.mkdir(parents=True, exist_ok=True)
     authority = trustme.CA()
     authority.cert_pem.write_to_path(str(AUTHORITY))
@@ -84,7 +84,7 @@ def environment(**more: str) -> dict[str, str]:
 
 @contextlib.contextmanager
 def server(module: str, *arguments: str) -> Iterator[tuple[int, dict[str, Any]]]:
-    """Run a server; gives its port and, once it has been stopped, what it says in the end."""
+    """Run a server; yield its port and a dict, which receives the server's final figures when it has stopped."""
     command = [sys.executable, "-m", f"scripts.bench.{module}", "--certificate", str(CERTIFICATE), *arguments]
     process = subprocess.Popen(command, cwd=REPOSITORY, env=environment(), stdout=subprocess.PIPE, text=True)
     last_words: dict[str, Any] = {}
@@ -99,7 +99,7 @@ def server(module: str, *arguments: str) -> Iterator[tuple[int, dict[str, Any]]]
 
 
 def contend(name: str, recipients: int, *sink_options: str, **more: str) -> tuple[Run, dict[str, Any]]:
-    """Have a contender send to a number of recipients, on a sink of its own; also gives what the sink has seen.
+    """Run a contender against a new sink; return the run and the sink's figures.
 
     Raises:
         subprocess.CalledProcessError: The contender failed.
@@ -122,7 +122,7 @@ def output(name: str, url: str, recipients: int, more: dict[str, str]) -> str:
 
 
 def run_process(command: Sequence[str], more: dict[str, str]) -> str:
-    """Run a command in a function's environment and give what it prints; complaints are shown only if it fails."""
+    """Run a command in a function's environment and return its output; show its stderr only if it fails."""
     finished = subprocess.run(
         command,
         cwd=REPOSITORY,
@@ -139,7 +139,7 @@ def run_process(command: Sequence[str], more: dict[str, str]) -> str:
 
 
 def h2load(url: str, recipients: int) -> dict[str, Any]:
-    """Send as many requests of the same size with h2load: in C, without signing, all to one connection id."""
+    """Send as many requests of the same size with h2load: in C, unsigned, all to one connection id."""
     message = WORK / "message.txt"
     message.write_text(measure.MESSAGE)
     headers = {
@@ -165,7 +165,7 @@ def h2load(url: str, recipients: int) -> dict[str, Any]:
 
 
 def unpack_handlers() -> list[str]:
-    """Build the zips and lay out what is in them, as Lambda does; gives the names of the handlers."""
+    """Build the zips and unpack them, as Lambda does; return the handlers' names."""
     run_process([sys.executable, "scripts/build_handlers.py"], {})
     shutil.rmtree(HANDLERS, ignore_errors=True)
     zips = sorted((REPOSITORY / "build" / "handlers").glob("*.zip"))
@@ -176,9 +176,9 @@ def unpack_handlers() -> list[str]:
 
 
 def start_up(module: str) -> tuple[float, float]:
-    """Import a handler in a new process; gives CPU seconds of the import and the peak size of the process in MB.
+    """Import a handler in a new process; return the import's CPU seconds and the process's peak size in MB.
 
-    Like on Lambda, the handlers' own bytecode is not cached, that of the standard library and of boto3 is.
+    As on Lambda, bytecode is cached for the standard library and boto3, and not for the handlers.
     """
     code = f"import time; t = time.process_time(); import {module}; print(time.process_time() - t)"
     code += "; from scripts.bench.contenders import measure; print(measure.peak_rss_mb())"
@@ -187,7 +187,7 @@ def start_up(module: str) -> tuple[float, float]:
 
 
 def missing(name: str) -> str:
-    """Why a contender cannot take part; empty if it can."""
+    """Return the reason why a contender cannot run; empty if it can."""
     if name == "h2load":
         return "" if shutil.which("h2load") else "h2load is not installed"
     if name != "node_sdk3" or (WORK / "node_modules" / NODE_PACKAGE).exists():

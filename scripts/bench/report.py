@@ -1,4 +1,4 @@
-"""Figures of a benchmark as JSON, as a table and as a plot."""
+"""Reports a benchmark as JSON, as a table and as a plot."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ JSON_NAMES = {"boto3_threads": "boto3"}
 
 
 def medians(runs: Sequence[Run]) -> dict[str, float | int | None]:
-    """The median of each figure over several runs."""
+    """Return the median of each figure over several runs."""
     sizes = [run.peak_rss_mb for run in runs if run.peak_rss_mb is not None]
     return {
         "runs": len(runs),
@@ -37,12 +37,12 @@ def medians(runs: Sequence[Run]) -> dict[str, float | int | None]:
 
 
 def cpu_us(runs: Sequence[Run], recipients: int) -> float:
-    """CPU time for each message, in microseconds: the median over several runs."""
+    """Return the CPU time per message, in microseconds: the median over several runs."""
     return round(statistics.median(run.cpu_s for run in runs) / recipients * 1e6, 1)
 
 
 def series_figures(series: Series) -> dict[str, Any]:
-    """All medians: contender, then number of recipients."""
+    """Return all medians by contender, then by number of recipients."""
     return {
         JSON_NAMES.get(name, name): {
             str(size): {**medians(runs), "cpu_us_per_message": cpu_us(runs, size)} for size, runs in sizes.items()
@@ -52,7 +52,7 @@ def series_figures(series: Series) -> dict[str, Any]:
 
 
 def table(series: Series) -> str:
-    """CPU time for each message, peak size and connections, as Markdown."""
+    """Return a Markdown table of CPU time per message, peak size and connections."""
     sizes = sorted({size for runs in series.values() for size in runs})
     lines = [
         "| CPU per message (peak memory, connections) | " + " | ".join(f"{size:,}" for size in sizes) + " |",
@@ -71,7 +71,7 @@ def _cell(runs: Sequence[Run], size: int) -> str:
 
 
 def plot(series: Series, path: Path) -> None:
-    """Draw CPU time for each message over the number of recipients."""
+    """Plot the CPU time per message over the number of recipients."""
     importlib.import_module("matplotlib").use("Agg")
     pyplot = importlib.import_module("matplotlib.pyplot")
     figure, axes = pyplot.subplots(figsize=(7, 4.5), layout="constrained")

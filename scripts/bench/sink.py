@@ -1,7 +1,7 @@
-"""A TLS server that stands in for ``@connections`` and costs little itself: one event loop over bare sockets.
+"""A cheap TLS server in place of ``@connections``: one event loop over plain sockets.
 
-``python -m scripts.bench.sink --certificate FILE`` prints its port, serves until SIGTERM, and then prints what it has
-seen, as JSON.
+``python -m scripts.bench.sink --certificate FILE`` prints its port, serves until SIGTERM, and then prints its counts as
+JSON.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ READ_BYTES = 65_536
 
 
 class Line:
-    """One connection and what of a request has arrived on it."""
+    """One connection and the part of a request that has arrived on it."""
 
     __slots__ = ("data", "established", "socket")
 
@@ -42,10 +42,10 @@ class Sink:
 
     Args:
         certificate: File with private key and certificate chain.
-        delay: Seconds between a request and its answer, to stand for the network and API Gateway.
-        throttled: Share of the requests that are answered with 429.
-        dropped: Share of the requests whose connection is closed instead of an answer.
-        track: Whether to count the accepted posts of each connection id.
+        delay: Seconds between a request and its answer, as an estimate of the network and API Gateway.
+        throttled: Share of requests to answer with 429.
+        dropped: Share of requests on which the connection is closed without an answer.
+        track: Whether to count the accepted posts per connection id.
     """
 
     def __init__(self, certificate: str, delay: float, throttled: float, dropped: float, *, track: bool) -> None:
@@ -150,7 +150,7 @@ def _body_length(data: bytes) -> int:
 
 
 def main() -> None:
-    """Serve as the command line says."""
+    """Run the command line."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--certificate", required=True, help="file with private key and certificate chain")
     parser.add_argument("--delay", type=float, default=0.0, help="seconds until an answer")

@@ -1,4 +1,4 @@
-"""A server that stands in for DynamoDB: it knows one room, as large as asked for, and one page of it at a time.
+"""A server in place of DynamoDB, with one room of a given size. It makes up each page of the room when asked.
 
 ``python -m scripts.bench.table --certificate FILE --members N`` prints its port and serves until SIGTERM.
 """
@@ -16,12 +16,12 @@ ROOM = "lobby"
 
 
 def member_id(number: int) -> str:
-    """Connection id of a member; ids are like those of API Gateway, in ascending order."""
+    """Return a member's connection id. Ids look like API Gateway's and ascend."""
     return f"BFHPhf{number:07}AM="
 
 
 def items(first: int, count: int) -> list[dict[str, Any]]:
-    """Membership items of the members from a number on."""
+    """Return the membership items of consecutive members."""
     return [
         {"sort_key": {"S": member_id(number)}, "connected_at": {"N": "0"}} for number in range(first, first + count)
     ]
@@ -69,11 +69,11 @@ class Handler(BaseHTTPRequestHandler):
         return page
 
     def log_message(self, *_: object) -> None:
-        """Say nothing."""
+        """Log nothing."""
 
 
 def main() -> None:
-    """Serve as the command line says."""
+    """Run the command line."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--certificate", required=True, help="file with private key and certificate chain")
     parser.add_argument("--members", type=int, required=True, help="size of the room")

@@ -1,1 +1,1 @@
-"""Each sends one message to a number of recipients in a process of its own and prints what that cost it."""
+"""Contenders: each is a process that sends one message to a number of recipients and prints its cost."""

@@ -1,4 +1,4 @@
-"""A handler that does nothing, as boto3's documentation begins one: a client made at import."""
+"""A handler that only makes a boto3 client at import, as in boto3's documentation."""
 
 from __future__ import annotations
 

@@ -13,7 +13,7 @@ THREADS = 32
 
 
 def main() -> None:
-    """Send."""
+    """Send the message and print its cost."""
     options = measure.arguments()
     client = boto3.client(
         "apigatewaymanagementapi",

@@ -1,4 +1,4 @@
-"""One whole invocation of the sendmessage handler, the room's members read from the table included."""
+"""One whole invocation of the sendmessage handler, including the membership query."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from scripts.bench.contenders import measure
 
 
 class Context:
-    """Lambda's context object, with time enough."""
+    """A Lambda context object with ample time."""
 
     def get_remaining_time_in_millis(self) -> int:
         """Milliseconds left."""
@@ -21,7 +21,7 @@ class Context:
 
 
 def main() -> None:
-    """Send."""
+    """Send the message and print its cost."""
     options = measure.arguments()
     os.environ["ROOMCAST_MANAGEMENT_ENDPOINT"] = options.url
     handler = importlib.import_module("sendmessage").handler

@@ -1,4 +1,4 @@
-"""What a piece of work costs the process that does it."""
+"""Measures the cost of work in this process."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ MESSAGE = "hello world"
 
 
 def arguments() -> argparse.Namespace:
-    """What every contender is told: ``url`` (callback base URL) and ``recipients`` (how many)."""
+    """Parse a contender's command line: ``url`` (callback base URL) and ``recipients`` (their number)."""
     parser = argparse.ArgumentParser()
     parser.add_argument("url")
     parser.add_argument("recipients", type=int)
@@ -26,7 +26,7 @@ def arguments() -> argparse.Namespace:
 
 
 def run(work: Callable[[], int]) -> None:
-    """Do the work, which gives the number of messages delivered, and print its cost as JSON."""
+    """Do the work, which returns the number of delivered messages, and print its cost as JSON."""
     cpu, wall = time.process_time(), time.monotonic()
     delivered = work()
     cost = {
@@ -39,9 +39,9 @@ def run(work: Callable[[], int]) -> None:
 
 
 def peak_rss_mb() -> float:
-    """The largest this process has been, in MB.
+    """Peak size of this process, in MB.
 
-    On Linux ``ru_maxrss`` does not do: it begins with the size of the process that started this one.
+    On Linux ``ru_maxrss`` is no measure: it starts at the parent's size.
     """
     status = Path("/proc/self/status")
     if status.exists():

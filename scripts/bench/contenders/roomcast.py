@@ -14,11 +14,11 @@ if TYPE_CHECKING:
 
 
 def main() -> None:
-    """Send."""
+    """Send the message and print its cost."""
     options = measure.arguments()
 
     def room() -> Iterator[Recipient]:
-        # As from the table: one by one, and nobody knows how many will come.
+        # A generator, as from the table: the engine does not know the number in advance.
         for number in range(options.recipients):
             yield Recipient(f"BFHPhf{number:07}AM=", 0)
 

@@ -1,4 +1,4 @@
-"""Corrects MiniStack inside this process, then runs it. See the package's docstring for how to call it."""
+"""Corrects MiniStack inside this process, then runs it. The package's docstring tells how to start it."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ MODULES = (
     "actions",
     "sessions",
 )
-"""In the order of installation: of two that wrap the same function, the later one is the outer one."""
+"""In order of installation: of two modules that wrap the same function, the later one is the outer wrapper."""
 
 
 def check_version() -> None:
-    """Refuse a MiniStack whose inside nobody has compared with these corrections.
+    """Refuse any MiniStack but the pinned version, because the corrections depend on its internals.
 
     Raises:
-        SystemExit: another version is installed, or none.
+        SystemExit: Another version is installed, or none.
     """
     try:
         installed = metadata.version("ministack")

@@ -1,5 +1,5 @@
-"""Which IAM action a request needs: SQS has none of their own for the batch forms."""
-# ruff: noqa: ANN401 - MiniStack is untyped and has no other place to take hold of
+"""The IAM action that a request needs: SQS has no separate actions for its batch calls."""
+# ruff: noqa: ANN401 - MiniStack is untyped and has no other hook
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ OF_BATCH = {
 
 
 def install() -> None:
-    """Correct what is asked of a policy."""
+    """Correct the action that is looked up in policies."""
     wrap(iam_actions, "extract_iam_action", extract_iam_action)
 
 
 def extract_iam_action(original: Callable[..., str | None], *request: Any) -> str | None:
-    """Return the action that the caller must be allowed, or None if the request needs none."""
+    """Return the action that the request needs, or None if it needs none."""
     action = original(*request)
     return action if action is None else OF_BATCH.get(action, action)

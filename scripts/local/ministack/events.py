@@ -1,5 +1,5 @@
-"""The event a function receives, field by field as API Gateway fills it."""
-# ruff: noqa: ANN401 - MiniStack is untyped and has no other place to take hold of
+"""The event that a function receives, with the fields that API Gateway sends."""
+# ruff: noqa: ANN401 - MiniStack is untyped and has no other hook
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ if TYPE_CHECKING:
     Event = dict[str, Any]
 
 CLOSE_REASONS = {1000: "Connection Closed Normally", 1005: "Client-side close frame status not set"}
-"""What API Gateway says where the client said nothing."""
+"""API Gateway's reasons for a client that gives none, by close code."""
 
 
 def install() -> None:
-    """Correct the part of the event that authorizers get as well."""
+    """Correct the request context, which authorizers receive, too."""
     wrap(apigateway, "_ws_request_context", request_context)
 
 
 def request_context(original: Callable[..., Event], *arguments: Any) -> Event:
-    """Return MiniStack's ``requestContext`` with the connection's own time and one request id."""
+    """Return MiniStack's ``requestContext`` with the connection's time and one request id."""
     context = original(*arguments)
     session = current.get()
     context["connectedAt"] = session.connected_at
@@ -43,7 +43,7 @@ def shaped(event: Event, session: Session) -> Event:
     """Return the event of a route integration with exactly the keys that AWS sends for its type.
 
     Args:
-        event: As MiniStack made it.
+        event: MiniStack's event.
         session: The connection.
     """
     context = event["requestContext"]

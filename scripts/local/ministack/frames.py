@@ -1,5 +1,5 @@
-"""What the client may send: frames of 32 KB, messages of 128 KB, text only; and with which code it closed."""
-# ruff: noqa: ANN401 - MiniStack is untyped and has no other place to take hold of
+"""Limits on clients (frames of 32 KB, messages of 128 KB, text only), and the client's close code."""
+# ruff: noqa: ANN401 - MiniStack is untyped and has no other hook
 # mypy: disable-error-code="misc"
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ MESSAGE_TOO_BIG = 1009
 
 
 def install() -> None:
-    """Let Hypercorn use this stream for WebSocket connections."""
+    """Make Hypercorn use this stream for WebSocket connections."""
     hypercorn.protocol.h11.WSStream = Stream
 
 
@@ -36,12 +36,12 @@ class Stream(WSStream):
         self.close: tuple[int, str] | None = None
 
     async def _accept(self, message: Any) -> None:
-        """Accept without compression, which API Gateway does not negotiate: a frame's size is its payload's."""
+        """Accept without compression, which API Gateway does not negotiate; so a frame's size is its payload's."""
         self.handshake.extensions = None
         await super()._accept(message)
 
     async def handle(self, event: Any) -> None:
-        """Tell the application with which code and reason the connection ended."""
+        """Pass the connection's close code and reason to the application."""
         if isinstance(event, StreamClosed) and not self.closed and self.app_put is not None:
             self.closed = True
             code, reason = self.close or (NO_CLOSE_FRAME, "")
@@ -62,7 +62,7 @@ class Stream(WSStream):
                 await self.send(StreamClosed(stream_id=self.stream_id))
 
     async def _handle_data(self, event: TextMessage | BytesMessage) -> None:
-        """Pass a message on once it is complete; close at the first byte that is too much."""
+        """Pass on a complete message; close the connection at the first byte over a limit."""
         if self.close:
             return
         if code := self._refusal(event):
@@ -78,7 +78,7 @@ class Stream(WSStream):
             self.buffer.clear()
 
     def _refusal(self, event: TextMessage | BytesMessage) -> int | None:
-        """Count the bytes of a part of a frame and return the close code if it may not be sent."""
+        """Count the bytes of a part of a frame; return a close code if it violates a limit."""
         if isinstance(event, BytesMessage):
             return UNSUPPORTED_DATA
         size = len(event.data.encode())

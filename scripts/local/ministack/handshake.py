@@ -1,5 +1,5 @@
-"""The answer to a handshake: the function's own status and subprotocol, and only for a deployed stage."""
-# ruff: noqa: ANN401 - MiniStack is untyped and has no other place to take hold of
+"""The answer to a handshake: the function's status and subprotocol, and 403 unless the stage is deployed."""
+# ruff: noqa: ANN401 - MiniStack is untyped and has no other hook
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def install() -> None:
 
 
 async def run_integration(original: Callable[..., Awaitable[Any]], *arguments: Any, **keywords: Any) -> Any:
-    """Note what the ``$connect`` integration decides; MiniStack keeps of it only whether it refuses."""
+    """Record the status and subprotocol from ``$connect``; MiniStack keeps only whether it refuses."""
     event_type = arguments[6]
     if event_type != "CONNECT":
         return await original(*arguments, **keywords)
@@ -51,12 +51,12 @@ async def handle_websocket(
     *,
     path_override: str,
 ) -> None:
-    """Run the connection with an answer to its handshake that tells the client what was decided."""
+    """Run the connection; answer its handshake with the recorded status and subprotocol."""
     session = current.get()
 
     async def send_answer(message: Message) -> None:
         if message["type"] == "websocket.accept" and session.subprotocol is not None:
-            # Written so, Hypercorn lets it pass even if the client offered something else, as API Gateway does.
+            # Set as a header, Hypercorn accepts a subprotocol that the client did not offer, as API Gateway does.
             header = (b"Sec-WebSocket-Protocol", session.subprotocol.encode())
             message = {**message, "headers": [*message.get("headers", []), header]}
         if message["type"] == "websocket.close" and not session.is_open:
@@ -78,7 +78,7 @@ def is_deployed(api_id: str, stage: str) -> bool:
 
 
 async def refuse(session: Session, send: Send) -> None:
-    """Answer the handshake with the status and message that were decided."""
+    """Answer the handshake with the session's refusal."""
     status, text = session.refusal
     body = json.dumps({"message": text, "connectionId": session.connection_id}).encode() if text else b""
     headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]

@@ -1,5 +1,5 @@
-"""The handshake's headers in the client's own spelling, and those that API Gateway adds."""
-# ruff: noqa: ANN401 - MiniStack is untyped and has no other place to take hold of
+"""Handshake headers with the client's spelling, and the headers that API Gateway adds."""
+# ruff: noqa: ANN401 - MiniStack is untyped and has no other hook
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ ABSENT_FROM_CONNECT = {"connection", "upgrade"}
 
 
 def install() -> None:
-    """Let Hypercorn keep the spelling, and put the headers so into the ``$connect`` event."""
+    """Keep the spelling in Hypercorn, and put these headers into the ``$connect`` event."""
     wrap(hypercorn.asyncio, "serve", serve)
     wrap(apigateway, "_ws_connect_fields", connect_fields)
 
@@ -28,7 +28,7 @@ def install() -> None:
 async def serve(
     original: Callable[..., Awaitable[None]], application: Callable[..., Awaitable[None]], config: Any
 ) -> None:
-    """Serve with the headers as sent kept beside the lower-case ones that MiniStack looks up."""
+    """Serve with the original headers beside the lower-case ones, which MiniStack reads."""
     config.h11_pass_raw_headers = True
 
     async def with_both_spellings(scope: dict[str, Any], receive: object, send: object) -> None:
@@ -52,13 +52,13 @@ def connect_fields(original: Callable[..., dict[str, Any]], headers: dict[str, s
 
 
 def headers_as_sent() -> list[tuple[str, str]]:
-    """Return the client's headers, without the two that API Gateway keeps to itself."""
+    """Return the client's headers without ``Connection`` and ``Upgrade``, which API Gateway removes."""
     sent = [(name.decode("latin-1"), value.decode("latin-1")) for name, value in current.get().scope["headers_as_sent"]]
     return [(name, value) for name, value in sent if name.lower() not in ABSENT_FROM_CONNECT]
 
 
 def added_headers() -> list[tuple[str, str]]:
-    """Return what API Gateway adds; port and protocol are those of this listener."""
+    """Return the headers that API Gateway adds, with this listener's port and protocol."""
     scope = current.get().scope
     return [
         ("X-Amzn-Trace-Id", f"Root=1-{int(time.time()):08x}-{secrets.token_hex(12)}"),

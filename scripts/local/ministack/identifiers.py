@@ -1,4 +1,4 @@
-"""Connection ids of the form API Gateway gives them, so that mistakes in encoding and signing them show."""
+"""Connection ids in API Gateway's form, so that errors in encoding and signing them show."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ if TYPE_CHECKING:
 
 
 def install() -> None:
-    """Draw the id of a connection here instead of cutting a UUID."""
+    """Replace the shortened UUID, MiniStack's connection id."""
     wrap(apigateway, "new_uuid", new_uuid)
 
 
 def new_uuid(original: Callable[[], str]) -> str:
-    """Return a connection id where MiniStack draws one, which is the first UUID of each connection."""
+    """Return a connection id for the first UUID of each connection, which MiniStack takes as the id."""
     session = current.get(None)
     if session is None or session.connection_id:
         return original()

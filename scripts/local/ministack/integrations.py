@@ -1,5 +1,5 @@
-"""How a route's integration is run: as Invoke runs a function, concurrently, and failing as on API Gateway."""
-# ruff: noqa: ANN401, SLF001 - MiniStack is untyped and has no other place to take hold of
+"""Runs a route's integration as Invoke does: concurrently, and with API Gateway's errors."""
+# ruff: noqa: ANN401, SLF001 - MiniStack is untyped and has no other hook
 
 from __future__ import annotations
 
@@ -24,17 +24,17 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 INTEGRATION_TIMEOUT = 29_000
-"""Milliseconds, unless the integration says less (MiniStack's own default is 30,000)."""
+"""Milliseconds, unless the integration's own time-out is shorter (MiniStack's default is 30,000)."""
 
 _slots: defaultdict[str, asyncio.Semaphore] = defaultdict(lambda: asyncio.Semaphore(settings.CONCURRENCY))
 
 
-class Failure(Exception):  # noqa: N818 - what the client sees is an answer, not an error of this program
-    """API Gateway answers in the integration's place.
+class Failure(Exception):  # noqa: N818 - an answer for the client, not an error of this program
+    """API Gateway answers instead of the integration.
 
     Args:
         message: Text for the client.
-        status: HTTP status, where the answer is one to the handshake.
+        status: HTTP status for a handshake.
     """
 
     def __init__(self, message: str = "Internal server error", status: int = 502) -> None:
@@ -61,7 +61,7 @@ async def run_integration(
     """Run one integration within its time-out and return the proxy response.
 
     Raises:
-        Failure: no integration, not permitted, an exception, a malformed response, or the integration's time-out.
+        Failure: No integration, no permission, an exception, a malformed response, or the integration's time-out.
     """
     integration = apigateway._integrations.get(api_id, {}).get(route.get("target", "").rpartition("/")[2], {})
     slot = _slots[integration.get("integrationUri", "")]
@@ -72,7 +72,8 @@ async def run_integration(
     try:
         answer = await asyncio.wait_for(asyncio.shield(run), milliseconds / 1000)
     except TimeoutError:
-        run.add_done_callback(lambda late: late.cancelled() or late.exception())  # nobody asks for it any more
+        # asyncio logs an exception that nothing retrieves.
+        run.add_done_callback(lambda late: late.cancelled() or late.exception())
         raise Failure("Endpoint request timed out", 504) from None
     if not isinstance(answer, dict) or not is_status(answer.get("statusCode")):
         raise Failure
@@ -86,7 +87,7 @@ def is_status(value: object) -> bool:
 
 @dataclass
 class Function:
-    """Stands in for MiniStack's worker of one function, which would run one invocation at a time."""
+    """Replaces MiniStack's worker of a function, which runs one invocation at a time."""
 
     name: str
     config: dict[str, Any]
@@ -94,10 +95,10 @@ class Function:
     qualifier: str
 
     def invoke(self, event: dict[str, Any], request_id: str) -> dict[str, Any]:
-        """Invoke the function with reserved concurrency, output in its log group and a process of its own.
+        """Invoke the function in its own process, within its reserved concurrency, with output in its log group.
 
         Raises:
-            Failure: the API may not invoke it, it did not answer, or it or the API was deleted a moment ago.
+            Failure: The API has no permission, the function did not answer, or one of them has just been deleted.
         """
         del request_id  # Lambda's request id is not API Gateway's
         context = event["requestContext"]

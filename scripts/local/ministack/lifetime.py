@@ -1,5 +1,5 @@
-"""The end of a connection after 10 idle minutes, or 2 hours in any case."""
-# ruff: noqa: ANN401 - MiniStack is untyped and has no other place to take hold of
+"""Closes a connection after 10 idle minutes, and after 2 hours at the latest."""
+# ruff: noqa: ANN401 - MiniStack is untyped and has no other hook
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ LIFETIME_SECONDS = 7200 * LIMITS_FACTOR
 
 
 def install() -> None:
-    """Set the two timers of every connection."""
+    """Give every connection its timers."""
     wrap(apigateway, "handle_websocket", handle_websocket)
 
 
@@ -36,11 +36,11 @@ class Timers:
         self.next = self.loop.call_later(min(IDLE_SECONDS, LIFETIME_SECONDS), self.check)
 
     def touch(self) -> None:
-        """Note that data went in either direction."""
+        """Restart the idle timer, because data was sent or received."""
         self.active_at = self.loop.time()
 
     def check(self) -> None:
-        """Close the connection if its time is over, else look again when it may be."""
+        """Close the connection if a limit is reached, else schedule the next check."""
         end = min(self.active_at + IDLE_SECONDS, self.started_at + LIFETIME_SECONDS)
         if self.loop.time() >= end:
             self.session.end(1001, "Going away")
@@ -48,7 +48,7 @@ class Timers:
             self.next = self.loop.call_at(end, self.check)
 
     def cancel(self) -> None:
-        """Forget the connection."""
+        """Cancel the next check."""
         self.next.cancel()
 
 

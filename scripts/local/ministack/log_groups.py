@@ -1,5 +1,5 @@
-"""A function's log group: Lambda makes it with the rights of the function's role, or not at all."""
-# ruff: noqa: ANN401, SLF001 - MiniStack is untyped and has no other place to take hold of
+"""A function's log group: Lambda creates it only if the function's role permits it."""
+# ruff: noqa: ANN401, SLF001 - MiniStack is untyped and has no other hook
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ if TYPE_CHECKING:
 
 
 def install() -> None:
-    """Look at the role before a log group is made."""
+    """Check the role before a log group is created."""
     wrap(lambda_svc, "_emit_lambda_logs", emit_logs)
 
 
 def emit_logs(original: Callable[..., None], function: dict[str, Any], *arguments: Any, **keywords: Any) -> None:
-    """Write an invocation's lines to its log group; where there is none and the role may make none, they are lost."""
+    """Write an invocation's lines to its log group. If it is missing and the role may not create it, they are lost."""
     config = function.get("config") or function
     group = (config.get("LoggingConfig") or {}).get("LogGroup") or f"/aws/lambda/{config['FunctionName']}"
     if group in cloudwatch_logs._log_groups or may_create(config, group):

@@ -1,5 +1,5 @@
-"""The ``@connections`` API: which posts are refused, and the form of its answers."""
-# ruff: noqa: ANN401, SLF001 - MiniStack is untyped and has no other place to take hold of
+"""The ``@connections`` API: refused requests, and the form of its answers."""
+# ruff: noqa: ANN401, SLF001 - MiniStack is untyped and has no other hook
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ if TYPE_CHECKING:
 
 PAYLOAD_BYTES = 128 * 1024
 UNSENT_BYTES = 1024 * 1024
-"""How much waits for a slow reader before more is refused. AWS does not say; it is the same here for everybody."""
+"""Bytes buffered for a slow reader before further posts are refused. AWS documents no size."""
 CONNECTION_ID = re.compile(r"[A-Za-z0-9_-]{15}=")
 
 
 def install() -> None:
-    """Correct the ``@connections`` API, and what answers beside it on the same host."""
+    """Correct the ``@connections`` API and the other answers of the same host."""
     wrap(apigateway, "handle_connections_api", handle_connections_api)
     wrap(apigateway, "handle_execute", handle_execute)
 
@@ -34,7 +34,7 @@ def install() -> None:
 async def handle_connections_api(
     original: Callable[..., Awaitable[Response]], method: str, api_id: str, *request: Any
 ) -> Response:
-    """Answer one request, refusing what API Gateway refuses before MiniStack sees it."""
+    """Refuse a request as API Gateway does, or pass it to MiniStack and correct the answer."""
     stage, connection_id, body, _ = request
     if refusal := refused_address(api_id, stage, connection_id) or (
         method == "POST" and refused_post(connection_id, body)
@@ -49,7 +49,7 @@ async def handle_connections_api(
 
 
 def refused_address(api_id: str, stage: str, connection_id: str) -> Response | None:
-    """Return the refusal of a request whose URL is wrong, or None."""
+    """Return the refusal of a wrong URL, or None."""
     if stage not in stages(api_id):
         return error(403, "ForbiddenException", "Forbidden")
     if not CONNECTION_ID.fullmatch(connection_id):
@@ -60,7 +60,7 @@ def refused_address(api_id: str, stage: str, connection_id: str) -> Response | N
 
 
 def refused_post(connection_id: str, body: bytes) -> Response | None:
-    """Return the refusal of a post that is too much, for anybody or for this client now, or None."""
+    """Return the refusal of a post that is too large or exceeds this client's buffer, or None."""
     if len(body) > PAYLOAD_BYTES:
         return error(413, "PayloadTooLargeException", "Message too long")
     if connection_id in sessions and sessions[connection_id].unsent + len(body) > UNSENT_BYTES:
@@ -71,20 +71,20 @@ def refused_post(connection_id: str, body: bytes) -> Response | None:
 async def handle_execute(
     original: Callable[..., Awaitable[Response]], api_id: str, *arguments: Any, **keywords: Any
 ) -> Response:
-    """Refuse plain HTTP requests to a WebSocket API: a post without the stage in its URL ends here."""
+    """Refuse plain HTTP requests to a WebSocket API, such as a post without the stage in its URL."""
     if apigateway._api_protocol(api_id) == "WEBSOCKET":
         return error(403, "ForbiddenException", "Forbidden")
     return await original(api_id, *arguments, **keywords)
 
 
 def error(status: int, name: str, message: str) -> Response:
-    """Return an error in the form that the SDKs read."""
+    """Return an error in the form that SDKs parse."""
     headers = {"Content-Type": "application/json", "x-amzn-ErrorType": name}
     return status, headers, json.dumps({"message": message}).encode()
 
 
 def description(connection: dict[str, Any]) -> bytes:
-    """Return what GetConnection tells, with the key names and times of the API's model."""
+    """Return GetConnection's answer with the key names and time format of the API's model."""
     answer = {
         "connectedAt": datetime.fromtimestamp(connection["ConnectedAt"], UTC).isoformat(),
         "identity": connection["Identity"],

@@ -1,4 +1,4 @@
-"""Whether a function's resource policy lets this API's route invoke it."""
+"""Evaluates a function's resource policy for an invocation by an API's route."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ ACTIONS = {"lambda:InvokeFunction", "lambda:*", "*"}
 
 
 def permits(policy: dict[str, Any], function_arn: str, source_arn: str) -> bool:
-    """Return whether a statement allows API Gateway to invoke the function on behalf of the route.
+    """Whether a statement allows API Gateway to invoke the function for the route.
 
     Args:
         policy: Resource policy of the function.
@@ -21,7 +21,7 @@ def permits(policy: dict[str, Any], function_arn: str, source_arn: str) -> bool:
 
 
 def matches(statement: dict[str, Any], function_arn: str, source_arn: str) -> bool:
-    """Return whether one statement applies, all of its conditions included."""
+    """Whether a statement applies, including all of its conditions."""
     principal = statement["Principal"]
     service = principal.get("Service") if isinstance(principal, dict) else principal
     return (
@@ -38,7 +38,7 @@ def matches(statement: dict[str, Any], function_arn: str, source_arn: str) -> bo
 
 
 def holds(key: str, pattern: str, source_arn: str) -> bool:
-    """Return whether one condition holds; one that API Gateway gives no value for does not."""
+    """Whether a condition holds; a key for which API Gateway sends no value does not."""
     values = {"aws:sourcearn": source_arn, "aws:sourceaccount": source_arn.split(":")[4]}
     expression = "".join({"*": ".*", "?": "."}.get(character, re.escape(character)) for character in pattern)
     return re.fullmatch(expression, values.get(key.lower(), "")) is not None

@@ -1,5 +1,5 @@
-"""What the client gets for a message: a route response or API Gateway's own error frame, else nothing."""
-# ruff: noqa: ANN401, SLF001 - MiniStack is untyped and has no other place to take hold of
+"""Answers a message with a route response or API Gateway's error frame, else with nothing."""
+# ruff: noqa: ANN401, SLF001 - MiniStack is untyped and has no other hook
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ _running: set[asyncio.Task[None]] = set()
 
 
 def install() -> None:
-    """Answer messages as API Gateway does, each on its own."""
+    """Answer messages as API Gateway does, each independently."""
     wrap(apigateway, "_invoke_ws_lambda", run_integration)
 
 
 async def run_integration(original: Callable[..., Awaitable[Any]], *arguments: Any, **keywords: Any) -> Any:
-    """Let MiniStack go on to the connection's next message while this one is served; ignore what became of the last."""
+    """Serve each message in a task, so that MiniStack reads the next one; ignore failures of ``$disconnect``."""
     event_type = arguments[6]
     if event_type == "CONNECT":
         return await original(*arguments, **keywords)
@@ -43,7 +43,7 @@ async def run_integration(original: Callable[..., Awaitable[Any]], *arguments: A
 
 
 async def serve(original: Callable[..., Awaitable[Any]], *arguments: Any, **keywords: Any) -> None:
-    """Serve one message and deliver what the client is to see of the result."""
+    """Serve one message and deliver its answer, if the client is to receive one."""
     api_id, route, request_id = arguments[0], arguments[3], arguments[7]
     session = current.get()
     try:
@@ -58,7 +58,7 @@ async def serve(original: Callable[..., Awaitable[Any]], *arguments: Any, **keyw
 
 
 def has_route_response(api_id: str, route: Route) -> bool:
-    """Whether the route answers at all: it takes the selection expression and a route response of that key."""
+    """Whether the route answers: it needs the selection expression and a route response with that key."""
     responses = apigateway._route_responses.get(api_id, {}).get(route["routeId"], {}).values()
     return route.get("routeResponseSelectionExpression") == "$default" and any(
         response.get("routeResponseKey") == "$default" for response in responses

@@ -1,5 +1,5 @@
 """DeleteRouteSettings, for which MiniStack deletes the whole stage."""
-# ruff: noqa: ANN401, SLF001 - MiniStack is untyped and has no other place to take hold of
+# ruff: noqa: ANN401, SLF001 - MiniStack is untyped and has no other hook
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ ADDRESS = re.compile(r"/v2/apis/(?P<api>[^/]+)/stages/(?P<stage>[^/]+)/routesett
 
 
 def install() -> None:
-    """Take the operation out of MiniStack's hands."""
+    """Replace MiniStack's DeleteRouteSettings."""
     wrap(apigateway, "handle_request", handle_request)
 
 
 async def handle_request(
     original: Callable[..., Awaitable[Response]], method: str, path: str, *request: Any
 ) -> Response:
-    """Delete the settings of one route of a stage; leave everything else to MiniStack."""
+    """Delete the settings of one route of a stage; pass other requests to MiniStack."""
     address = ADDRESS.fullmatch(path)
     if method != "DELETE" or address is None:
         return await original(method, path, *request)

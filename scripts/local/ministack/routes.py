@@ -1,6 +1,6 @@
-"""Which route serves an event: ``$default`` serves messages only, and a message that nothing serves is refused.
+"""Selects the route for an event: ``$default`` serves only messages, and a message without a route is refused.
 
-Nothing serves a message either whose stage or API has been deleted since its connection was made.
+A message is also refused if its stage or API has been deleted since the connection was made.
 """
 # ruff: noqa: ANN401 - MiniStack is untyped and has no other place to take hold of
 
@@ -31,9 +31,10 @@ def install() -> None:
 
 
 def select_route(original: Callable[[str, str], str], expression: str, body: str) -> str:
-    """Return the route key that a message names; ``$default`` for a body that cannot be read as JSON.
+    """Return the route key that a message names; ``$default`` for a body that is not JSON.
 
-    Nesting beyond Python's limit of recursion, and numbers beyond its limit of digits, end MiniStack's connection.
+    In a plain MiniStack, nesting beyond Python's recursion limit, and a number beyond its digit limit, end the
+    connection.
     """
     try:
         return original(expression, body)
@@ -42,7 +43,7 @@ def select_route(original: Callable[[str, str], str], expression: str, body: str
 
 
 def match_route(original: Callable[[str, str], Route | None], api_id: str, route_key: str) -> Route | None:
-    """Return the route of the key; for a message also ``$default``, and ``UNROUTABLE`` when there is neither."""
+    """Return the route of the key; for a message else ``$default``, else ``UNROUTABLE``."""
     route = original(api_id, route_key)
     session = current.get()
     if session.is_open and not session.is_closed:
@@ -51,10 +52,10 @@ def match_route(original: Callable[[str, str], Route | None], api_id: str, route
 
 
 async def run_integration(original: Callable[..., Awaitable[Any]], *arguments: Any, **keywords: Any) -> Any:
-    """Refuse to run what has no route, or no stage any more.
+    """Run the integration, or refuse the message.
 
     Raises:
-        Failure: the message matches no route and there is no ``$default``, or the connection's stage was deleted.
+        Failure: The message matches no route and there is no ``$default``, or the connection's stage was deleted.
     """
     api_id, route, stage = arguments[0], arguments[3], arguments[4]
     if route is UNROUTABLE or stage not in stages(api_id):

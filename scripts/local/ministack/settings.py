@@ -1,4 +1,4 @@
-"""What the environment may change. Each variable is removed once read: Lambda functions inherit the environment."""
+"""Settings from the environment. Each variable is removed once read, because functions inherit the environment."""
 
 from __future__ import annotations
 

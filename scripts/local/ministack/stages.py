@@ -1,5 +1,5 @@
-"""Looks into MiniStack's API Gateway from places where it does not say whose API is meant."""
-# ruff: noqa: SLF001 - MiniStack is untyped and has no other place to take hold of
+"""Finds a WebSocket API in MiniStack's state without knowing its account and Region."""
+# ruff: noqa: SLF001 - MiniStack is untyped and has no other hook
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from ministack.services import apigateway
 
 
 def stages(api_id: str) -> dict[str, dict[str, Any]]:
-    """Return the stages of a WebSocket API by name; none if there is no such API."""
+    """Return the stages of a WebSocket API by name; none without such an API."""
     owner = apigateway._api_owner(api_id)
     if owner is None or owner[0] != "WEBSOCKET":
         return {}
@@ -19,7 +19,7 @@ def stages(api_id: str) -> dict[str, dict[str, Any]]:
 
 
 def route_arn(api_id: str, stage: str, route_key: str) -> str | None:
-    """Return the ARN that API Gateway names as its source when a route invokes a function; None without an API."""
+    """Return the source ARN for invocations by a route; None without such an API."""
     owner = apigateway._api_owner(api_id)
     if owner is None:
         return None

@@ -1,5 +1,5 @@
-"""Tags that were changed later: GetApi and GetStage tell them as GetTags does."""
-# ruff: noqa: ANN401, SLF001 - MiniStack is untyped and has no other place to take hold of
+"""Changed tags: GetApi and GetStage return them as GetTags does."""
+# ruff: noqa: ANN401, SLF001 - MiniStack is untyped and has no other hook
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ if TYPE_CHECKING:
 
 
 def install() -> None:
-    """Write changed tags to the API or stage that they belong to."""
+    """Write changed tags to their API or stage, too."""
     wrap(apigateway, "_tag_resource", change_tags)
     wrap(apigateway, "_untag_resource", change_tags)
 
 
 def change_tags(original: Callable[..., Response], resource_arn: str, change: Any) -> Response:
-    """Change tags in the one place where MiniStack does, and in the other."""
+    """Change tags where MiniStack does, and in the API or stage."""
     response = original(resource_arn, change)
     if response[0] < 300:
         canonical_arn, _ = apigateway._validate_tag_resource_arn(resource_arn)

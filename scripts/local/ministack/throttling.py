@@ -1,5 +1,5 @@
-"""Stage and route throttling: a token bucket for each route of a stage."""
-# ruff: noqa: ANN401 - MiniStack is untyped and has no other place to take hold of
+"""Stage and route throttling: one token bucket per route of a stage."""
+# ruff: noqa: ANN401 - MiniStack is untyped and has no other hook
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class Bucket:
 
     Attributes:
         rate: Tokens added per second.
-        burst: Tokens it holds at most, and at first.
+        burst: Capacity, and tokens at the start.
     """
 
     rate: float
@@ -35,7 +35,7 @@ class Bucket:
         self.tokens = self.burst
 
     def take(self) -> bool:
-        """Take a token, or return that there is none."""
+        """Take a token; return whether there was one."""
         now = time.monotonic()
         self.tokens = min(self.burst, self.tokens + (now - self.filled_at) * self.rate)
         self.filled_at = now
@@ -49,15 +49,15 @@ _buckets: dict[tuple[str, str, str], Bucket] = {}
 
 
 def install() -> None:
-    """Throttle what invokes an integration."""
+    """Throttle invocations of integrations."""
     wrap(apigateway, "_invoke_ws_lambda", run_integration)
 
 
 async def run_integration(original: Callable[..., Awaitable[Any]], *arguments: Any, **keywords: Any) -> Any:
-    """Run the integration if its route has a token; ``$disconnect`` needs none, for nobody could be told.
+    """Run the integration if its route has a token. ``$disconnect`` needs none, because its client is gone.
 
     Raises:
-        Failure: too many requests.
+        Failure: Too many requests.
     """
     api_id, route, stage, event_type = arguments[0], arguments[3], arguments[4], arguments[6]
     if event_type != "DISCONNECT" and not admits(api_id, stage, route["routeKey"]):
@@ -66,14 +66,14 @@ async def run_integration(original: Callable[..., Awaitable[Any]], *arguments: A
 
 
 def admits(api_id: str, stage: str, route_key: str) -> bool:
-    """Take a token of the route's bucket, a new one when its settings have changed.
+    """Take a token from the route's bucket; a changed setting starts a new bucket.
 
-    A route's own settings inherit nothing from the stage's default, and an absent limit is no limit; Terraform writes
-    an unset one as 0, which blocks everything.
+    A route's settings inherit nothing from the stage's default. A missing limit is no limit, but Terraform writes an
+    unset one as 0, which blocks all requests.
     """
     stage_settings = stages(api_id).get(stage)
     if stage_settings is None:
-        return True  # deleted a moment ago; integrations.py answers
+        return True  # just deleted; integrations.py answers
     settings = stage_settings["routeSettings"].get(route_key, stage_settings["defaultRouteSettings"])
     rate, burst = settings.get("throttlingRateLimit"), settings.get("throttlingBurstLimit")
     if rate is None or burst is None:

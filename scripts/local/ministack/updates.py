@@ -1,5 +1,5 @@
-"""What becomes of an invocation while its function is updated or deleted: it runs to its end."""
-# ruff: noqa: ANN401, SLF001 - MiniStack is untyped and has no other place to take hold of
+"""A running invocation survives an update or deletion of its function."""
+# ruff: noqa: ANN401, SLF001 - MiniStack is untyped and has no other hook
 
 from __future__ import annotations
 
@@ -15,20 +15,20 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
 _invoking: set[Any] = set()
-"""Workers in the middle of an invocation; guarded by MiniStack's lock of its pools."""
+"""Busy workers; guarded by MiniStack's lock of its pools."""
 _here = threading.local()
-"""Whether this thread is taking a function's workers out of their pools."""
+"""Whether this thread is removing a function's workers from their pools."""
 
 
 def install() -> None:
-    """Let workers that are at work end with their invocation."""
+    """Let a busy worker finish its invocation."""
     wrap(lambda_runtime.Worker, "invoke", invoke)
     wrap(lambda_runtime, "kill_workers", kill_workers)
     wrap(lambda_svc, "invalidate_worker", invalidate)
 
 
 def invoke(original: Callable[..., Any], worker: Any, *arguments: Any, **keywords: Any) -> Any:
-    """Run an invocation, and end the process afterwards if it has been taken out of its pool meanwhile."""
+    """Run an invocation; then end the process if it was removed from its pool meanwhile."""
     with lambda_runtime._lock:
         _invoking.add(worker)
     try:
@@ -42,7 +42,7 @@ def invoke(original: Callable[..., Any], worker: Any, *arguments: Any, **keyword
 
 
 def invalidate(original: Callable[..., None], *arguments: Any, **keywords: Any) -> None:
-    """Take a function's workers out of their pools: no later invocation runs old code or settings."""
+    """Remove a function's workers from their pools, so that no later invocation runs old code or settings."""
     _here.is_invalidating = True
     try:
         original(*arguments, **keywords)
@@ -51,7 +51,7 @@ def invalidate(original: Callable[..., None], *arguments: Any, **keywords: Any) 
 
 
 def kill_workers(original: Callable[..., None], workers: Iterable[Any]) -> None:
-    """End processes; those at work are left to :func:`invoke` if their function has only changed."""
+    """End processes; while workers are being invalidated, leave busy ones to :func:`invoke`."""
     doomed = [*workers]
     if getattr(_here, "is_invalidating", False):
         with lambda_runtime._lock:

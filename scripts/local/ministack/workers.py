@@ -1,5 +1,5 @@
-"""The processes that run Python functions: nothing in them but the function, and no guess when its output ends."""
-# ruff: noqa: ANN401, SLF001 - MiniStack is untyped and has no other place to take hold of
+"""Processes of Python functions: without botocore, and with an explicit mark at the end of an invocation's output."""
+# ruff: noqa: ANN401, SLF001 - MiniStack is untyped and has no other hook
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ if TYPE_CHECKING:
 
 END_OF_OUTPUT = "\N{END OF TRANSMISSION BLOCK}"
 PATIENCE = 5.0
-"""Seconds until the end of output is taken for granted: more than a busy machine takes to hand on a line."""
+"""Seconds to wait for the mark: more than a busy machine needs to pass on a line."""
 PATIENCE_WITH_THE_DEAD = 0.25
-"""The same for a process that has died or was ended, which does not tell the end of its output."""
+"""The same for a process that has died or was ended, which writes no mark."""
 LINEAGE = "    _ms_install_invoke_depth()\n"
-"""Where MiniStack's program for the process imports botocore, to notice functions that invoke themselves."""
+"""The line of MiniStack's program for the process that imports botocore, to detect recursive invocations."""
 ANSWER = "        _real_stdout.flush()\n\nrun()\n"
-"""Where it sends a handler's result."""
+"""The place where the program sends a handler's result."""
 
 
 def install() -> None:
-    """Start Python processes without botocore, and have them say when an invocation's output is complete."""
+    """Start Python processes without botocore, and let them print the mark after each invocation."""
     program = lambda_runtime._PYTHON_WORKER_SCRIPT
     if LINEAGE not in program or ANSWER not in program:
         raise SystemExit("MiniStack's program for Lambda processes has changed: compare it with workers.py")
@@ -35,7 +35,7 @@ def install() -> None:
 
 
 def output(original: Callable[[Any], str], worker: Any) -> str:
-    """Return what an invocation wrote: up to the mark for Python, MiniStack's guess for other runtimes."""
+    """Return an invocation's output: up to the mark for Python, MiniStack's guess for other runtimes."""
     if not worker.config["Runtime"].startswith("python"):
         return original(worker)
     lines: list[str] = []

@@ -1,5 +1,5 @@
-"""The one way in which a function of MiniStack is replaced."""
-# ruff: noqa: ANN401 - MiniStack is untyped and has no other place to take hold of
+"""Replaces functions of MiniStack."""
+# ruff: noqa: ANN401 - MiniStack is untyped and has no other hook
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ if TYPE_CHECKING:
 
 
 def wrap(owner: Any, name: str, wrapper: Callable[..., Any]) -> None:
-    """Put ``wrapper`` in the place of ``owner.name``; it receives what was there as its first argument.
+    """Replace ``owner.name`` with ``wrapper``, which receives the original as its first argument.
 
     Args:
-        owner: Module or class. That it has the attribute is checked here, so a rename in MiniStack stops the start.
+        owner: Module or class. It must have the attribute, so that a rename in MiniStack fails at the start.
         name: Attribute of ``owner``.
         wrapper: Called as ``wrapper(original, *arguments)``; a coroutine function if the original is one.
     """

@@ -1,1 +1,1 @@
-"""Every correction against a running MiniStack, and the same probe against a MiniStack left as it is."""
+"""Tests of every correction against a corrected MiniStack, with the same probe against a plain one."""

@@ -1,4 +1,4 @@
-"""Small WebSocket APIs to probe an emulator with: one function behind every route."""
+"""Small WebSocket APIs for probes of an emulator, with one function behind every route."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def record(value):
     file.write_text(json.dumps(value))
     file.rename(file.with_suffix(".json"))
 """
-"""Put before a handler: ``record(value)`` shows the test a value."""
+"""Source to put before a handler: ``record(value)`` passes a value to the test."""
 RECORD_EVENTS = f"""{RECORD}
 def handler(event, context):
     record(event)
@@ -50,7 +50,7 @@ class Api:
     Attributes:
         endpoint: URL of the emulator.
         function: Name of the function behind all routes.
-        records: Directory in which the function leaves what it records.
+        records: Directory for the function's records.
         api_id: Id of the API.
         route_ids: Route ids by route key.
     """
@@ -71,21 +71,21 @@ class Api:
         return client("apigatewaymanagementapi", f"{self.endpoint}/_aws/execute-api/{self.api_id}{stage}")
 
     def recorded(self) -> list[Any]:
-        """Return what the function has recorded so far, in no order."""
+        """Return the function's records so far, in no order."""
         return [json.loads(path.read_text()) for path in self.records.glob("*.json")]
 
     def events(self, event_type: str | None = None) -> list[dict[str, Any]]:
-        """Return the recorded events of one type, or all."""
+        """Return the recorded events, all or of one type."""
         return [event for event in self.recorded() if event_type in {None, event["requestContext"]["eventType"]}]
 
     async def number_recorded(self) -> int:
-        """Return how much is recorded so far."""
+        """Return the number of records so far."""
         return len(self.recorded())
 
 
 @cache
 def client(service: str, endpoint: str) -> Any:
-    """Return a boto3 client that tries once, so that each answer is seen."""
+    """Return a boto3 client without retries, so that a test sees every answer."""
     return boto3.client(
         service,  # type: ignore[call-overload] # any service
         endpoint_url=endpoint,
@@ -113,15 +113,15 @@ def deploy(
 
     Args:
         endpoint: URL of the emulator.
-        directory: Where to make the one for what the function records.
+        directory: Parent of the directory for the function's records.
         handler: Source text that defines ``handler(event, context)``.
         routes: Route keys.
         two_way: Whether routes other than ``$connect`` and ``$disconnect`` have a route response.
         timeout: The function's, in seconds.
-        permission: Source ARN of the invoke permission, after ``{api}``'s place is taken; None for no permission.
+        permission: Source ARN of the invoke permission, in which ``{api}`` is replaced; None for no permission.
         integration: Further parameters of CreateIntegration.
         stage: Further parameters of CreateStage.
-        allowed: The one action that the function's role allows; None for none.
+        allowed: The only action that the function's role permits; None for none.
     """
     functions, gateway = client("lambda", endpoint), client("apigatewayv2", endpoint)
     name = f"probe-{secrets.token_hex(4)}"
@@ -164,7 +164,7 @@ def deploy(
 
 
 def create_role(endpoint: str, name: str, allowed: str | None = None) -> str:
-    """Create a role that Lambda may take and that permits one action, or nothing, and return its ARN."""
+    """Create a role for Lambda that permits one action or none; return its ARN."""
     iam = client("iam", endpoint)
     trust = {"Effect": "Allow", "Principal": {"Service": "lambda.amazonaws.com"}, "Action": "sts:AssumeRole"}
     arn: str = iam.create_role(RoleName=name, AssumeRolePolicyDocument=policy(trust))["Role"]["Arn"]
@@ -180,7 +180,7 @@ def policy(statement: Mapping[str, Any]) -> str:
 
 
 def create_route(gateway: Any, api_id: str, integration_id: str, key: str, *, two_way: bool) -> str:
-    """Create one route, with a route response if it is to answer, and return its id."""
+    """Create one route, with a route response if ``two_way``; return its id."""
     response = {"RouteResponseSelectionExpression": "$default"} if two_way else {}
     target = f"integrations/{integration_id}"
     route_id: str = gateway.create_route(ApiId=api_id, RouteKey=key, Target=target, **response)["RouteId"]

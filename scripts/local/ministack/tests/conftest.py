@@ -1,4 +1,4 @@
-"""The two emulators under comparison, and APIs on them."""
+"""The corrected and the plain emulator, and APIs on them."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ PLAIN = "ministack"
 
 @contextmanager
 def running(module: str, directory: Path, **environment: str) -> Iterator[str]:
-    """Run an emulator and give its URL.
+    """Run an emulator and yield its URL.
 
     Args:
-        module: What ``python -m`` starts.
+        module: The module to start with ``python -m``.
         directory: For temporary files and the log.
         environment: Further variables.
     """
@@ -58,7 +58,7 @@ def running(module: str, directory: Path, **environment: str) -> Iterator[str]:
 
 @pytest.fixture(scope="session")
 def log_of_corrected(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """What the corrected MiniStack prints."""
+    """The corrected MiniStack's log file."""
     return tmp_path_factory.mktemp("corrected") / "log"
 
 
@@ -71,18 +71,18 @@ def corrected(log_of_corrected: Path) -> Iterator[str]:
 
 @pytest.fixture(scope="session")
 def plain(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """URL of a MiniStack as it is."""
+    """URL of a plain MiniStack."""
     with running(PLAIN, tmp_path_factory.mktemp("plain")) as url:
         yield url
 
 
 @pytest.fixture
 def on_corrected(corrected: str, tmp_path: Path) -> Callable[..., Api]:
-    """Deploys an API on the corrected MiniStack; takes what ``apis.deploy`` takes."""
+    """Deploys an API on the corrected MiniStack; for the parameters see ``apis.deploy``."""
     return partial(deploy, corrected, tmp_path)
 
 
 @pytest.fixture
 def on_plain(plain: str, tmp_path: Path) -> Callable[..., Api]:
-    """Deploys an API on the MiniStack as it is; takes what ``apis.deploy`` takes."""
+    """Deploys an API on the plain MiniStack; for the parameters see ``apis.deploy``."""
     return partial(deploy, plain, tmp_path)

@@ -1,4 +1,4 @@
-"""The IAM actions that SQS's batch forms need."""
+"""The IAM actions for SQS's batch calls."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ CALLS: dict[str, Callable[..., Any]] = {
 
 
 def is_allowed(endpoint: str, allowed: str, call: Callable[..., Any]) -> bool:
-    """Return whether someone who may do nothing else on a new queue may make a call."""
+    """Whether a policy that allows one action on a new queue permits a call."""
     name = f"probe-{secrets.token_hex(4)}"
     url = client("sqs", endpoint).create_queue(QueueName=name)["QueueUrl"]
     role = create_role(endpoint, name)

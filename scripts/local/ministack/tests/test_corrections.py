@@ -1,4 +1,4 @@
-"""The table, and the start."""
+"""The table of corrections, and the emulator's start."""
 
 from __future__ import annotations
 

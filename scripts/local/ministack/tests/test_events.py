@@ -1,4 +1,4 @@
-"""The events functions receive."""
+"""The events that functions receive."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ CONTEXT = {
 
 
 async def leave(socket: ClientConnection) -> None:
-    """Close as clients do."""
+    """Close with the default code."""
     await socket.close()
 
 
@@ -118,7 +118,7 @@ async def test_stage_variables_are_in_every_event(
 
 
 async def with_code_and_reason(socket: ClientConnection) -> None:
-    """Close saying why."""
+    """Close with a code and a reason."""
     await socket.close(4001, "bye")
 
 

@@ -1,4 +1,4 @@
-"""What a client may send, and what is told of how it closed."""
+"""Limits on frames and messages."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ TAKEN: dict[str, Any] = {
 
 
 async def close_code_after(api: Api, data: str | bytes | Iterable[str]) -> int:
-    """Send data and return the code with which the server then closes."""
+    """Send data and return the server's close code."""
     async with api.connect() as socket:
         await socket.send(data)
         with pytest.raises(ConnectionClosed) as closed:
@@ -55,7 +55,7 @@ async def test_the_most_that_is_allowed_arrives(on_corrected: Callable[..., Api]
 
 
 @pytest.mark.parametrize(("data", "code"), REFUSED.values(), ids=REFUSED.keys())
-async def test_plain_ministack_takes_it(on_plain: Callable[..., Api], data: Any, code: int) -> None:  # noqa: ARG001 - whatever a client sends
+async def test_plain_ministack_takes_it(on_plain: Callable[..., Api], data: Any, code: int) -> None:  # noqa: ARG001 - parametrized
     api = on_plain(RECORD_EVENTS, routes=["$default"])
     async with api.connect() as socket:
         await socket.send(data)

@@ -1,4 +1,4 @@
-"""How functions behind routes are run: at the same time, with Invoke's logs and limits, and only if permitted."""
+"""Functions behind routes run at the same time, with Invoke's logs and limits, and only if permitted."""
 
 from __future__ import annotations
 
@@ -122,7 +122,7 @@ async def test_a_silent_function_is_not_waited_for(
 
 
 async def fastest_answer(api: Api, trials: int, until_below: float) -> float:
-    """Return the seconds of the fastest round trip, for other load can only make one slower; stop at a fast one."""
+    """Return the seconds of the fastest round trip, because other load only adds time; stop at a fast one."""
     loop = asyncio.get_running_loop()
     fastest = math.inf
     async with api.connect() as socket:
@@ -185,12 +185,12 @@ def log_groups(api: Api) -> list[str]:
 
 
 def update_code(api: Api) -> None:
-    """Give the function other code."""
+    """Update the function's code."""
     client("lambda", api.endpoint).update_function_code(FunctionName=api.function, ZipFile=zipped(ANSWER_OK))
 
 
 def update_configuration(api: Api) -> None:
-    """Give the function another time-out."""
+    """Change the function's time-out."""
     client("lambda", api.endpoint).update_function_configuration(FunctionName=api.function, Timeout=20)
 
 
@@ -249,7 +249,7 @@ def is_alive(process: int) -> bool:
 
 
 async def printed(api: Api) -> list[str]:
-    """Return what the function has printed so far, sorted."""
+    """Return the function's output so far, sorted."""
     logs = client("logs", api.endpoint)
     try:
         events = logs.filter_log_events(logGroupName=f"/aws/lambda/{api.function}")["events"]

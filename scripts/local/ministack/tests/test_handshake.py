@@ -1,4 +1,4 @@
-"""What a client sees of its handshake."""
+"""The answer to a handshake."""
 
 from __future__ import annotations
 

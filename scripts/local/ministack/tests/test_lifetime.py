@@ -35,7 +35,7 @@ def impatient(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 
 async def closed(socket: ClientConnection, within: float) -> tuple[int, str]:
-    """Return the code and reason with which the server closes."""
+    """Return the server's close code and reason."""
     with pytest.raises(ConnectionClosed) as closed:
         await asyncio.wait_for(socket.recv(), within)
     assert closed.value.rcvd is not None
@@ -58,7 +58,7 @@ async def test_a_connection_in_use_lives_on_to_its_lifetime(impatient: str, tmp_
         lived, longest_silence = await lifetime_of_a_talker(deploy(impatient, tmp_path, RECORD_EVENTS))
         if lived >= LIFETIME:
             return
-        # A busy machine may have kept the talker from talking; then its end was the right one.
+        # On a busy machine the client may have been silent too long; then the idle time-out is right.
         assert longest_silence > IDLE / 2, (
             f"closed after {lived:g} s, never silent for longer than {longest_silence:g} s"
         )
@@ -66,7 +66,7 @@ async def test_a_connection_in_use_lives_on_to_its_lifetime(impatient: str, tmp_
 
 
 async def lifetime_of_a_talker(api: Api) -> tuple[float, float]:
-    """Keep a connection in use until the server closes it; return how long it lived, and its longest silence."""
+    """Keep a connection in use until the server closes it; return its lifetime and its longest silence, in seconds."""
     loop = asyncio.get_running_loop()
     async with api.connect() as socket:
         spoke_at = [loop.time()]
@@ -81,13 +81,13 @@ async def lifetime_of_a_talker(api: Api) -> tuple[float, float]:
 
 
 async def talk(api: Api, socket: ClientConnection, connection_id: str, spoke_at: list[float]) -> None:
-    """Keep a connection in use: in one direction for the first half of its life, in the other from then on.
+    """Keep a connection in use, in one direction for the first half of its lifetime, then in the other.
 
     Args:
         api: The API.
         socket: The connection.
         connection_id: Its id.
-        spoke_at: Given the times at which data had been sent, in seconds of the event loop.
+        spoke_at: Receives the times of sending, in seconds of the event loop.
     """
     management = api.management()
     loop = asyncio.get_running_loop()

@@ -28,7 +28,7 @@ POSTS = 100
 
 @asynccontextmanager
 async def connected(api: Api, **options: Any) -> AsyncIterator[tuple[ClientConnection, str]]:
-    """Open a connection and give its socket and id."""
+    """Open a connection; yield its socket and id."""
     async with api.connect(**options) as socket:
         (event,) = api.events("CONNECT")
         yield socket, event["requestContext"]["connectionId"]
@@ -110,7 +110,7 @@ async def test_plain_ministack_takes_posts_without_end(on_plain: Callable[..., A
 
 
 async def fill(api: Api, connection_id: str) -> int:
-    """Post 100 KB up to ``POSTS`` times to a client that does not read; return how many posts a 429 did not refuse."""
+    """Post 100 KB up to ``POSTS`` times to a client that does not read; return the number of posts before a 429."""
     management = api.management()
     for number in range(POSTS):
         status = await asyncio.to_thread(
@@ -123,7 +123,7 @@ async def fill(api: Api, connection_id: str) -> int:
 
 
 def small_buffered(api: Api) -> sockets.socket:
-    """Return a TCP connection whose kernel buffer holds little."""
+    """Return a TCP connection with a small receive buffer."""
     connection = sockets.socket()
     connection.setsockopt(sockets.SOL_SOCKET, sockets.SO_RCVBUF, 4096)
     connection.connect(("127.0.0.1", int(api.endpoint.rpartition(":")[2])))

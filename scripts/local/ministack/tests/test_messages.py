@@ -1,4 +1,4 @@
-"""Which route serves a message, and what the client gets for it."""
+"""The route that serves a message, and the client's answer."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ async def received(socket: ClientConnection) -> str:
 
 
 async def error_frame(socket: ClientConnection) -> str:
-    """Return the text of API Gateway's error frame, having checked its form."""
+    """Check the form of API Gateway's error frame and return its text."""
     frame: dict[str, Any] = json.loads(await received(socket))
     assert frame.keys() == {"message", "connectionId", "requestId"}
     return str(frame["message"])
@@ -144,7 +144,7 @@ async def test_plain_ministack_ignores_an_unroutable_message(on_plain: Callable[
 
 
 def text_of(log: Path) -> str:
-    """Return what a log holds."""
+    """Return the content of a log."""
     return log.read_text(encoding="utf-8")
 
 
@@ -170,7 +170,7 @@ async def test_clients_of_a_deleted_stage_are_answered(
             await socket.send("hello")
             assert await error_frame(socket) == "Forbidden"
         await other.close()
-    async with on_corrected(ANSWER_OK).connect():  # whose end comes after that of the others
+    async with on_corrected(ANSWER_OK).connect():  # ends after the others
         pass
     assert event_types(api) == ["CONNECT", "CONNECT"]
     assert "Traceback" not in text_of(log_of_corrected).removeprefix(written)

@@ -1,4 +1,4 @@
-"""Which statements of a resource policy let a route invoke its function."""
+"""Statements of a resource policy that permit a route to invoke its function."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ STATEMENT = {
 
 
 def source(pattern: str) -> dict[str, Any]:
-    """Return the condition that AddPermission makes of a source ARN."""
+    """Return the condition that AddPermission creates for a source ARN."""
     return {"Condition": {"ArnLike": {"AWS:SourceArn": pattern}}}
 
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def tags(api: Api) -> tuple[dict[str, str], dict[str, str]]:
-    """Return the tags that GetApi and GetStage tell."""
+    """Return the tags from GetApi and GetStage."""
     gateway = client("apigatewayv2", api.endpoint)
     found, stage = gateway.get_api(ApiId=api.api_id), gateway.get_stage(ApiId=api.api_id, StageName=STAGE)
     return found.get("Tags", {}), stage.get("Tags", {})
