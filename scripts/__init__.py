@@ -1,1 +1,1 @@
-"""Commands around Roomcast, each runnable as ``python -m scripts.<name>`` from the repository's root."""
+"""Commands around Roomcast; run each as ``python -m scripts.<name>`` from the repository's root."""

@@ -1,8 +1,8 @@
-"""Say which account, Region and endpoint Terraform is about to talk to, as far as the environment tells.
+"""Print the account, Region and endpoint that Terraform is about to change.
 
-``python -m scripts.account`` reads the settings that Terraform's AWS provider reads: environment variables and the
-profile in the shared configuration files. It changes nothing and exits with 0 even if it cannot find out: Terraform
-says what is missing.
+``python -m scripts.account`` reads the settings of Terraform's AWS provider: environment variables and the profile in
+the shared configuration files. It changes nothing. It exits with 0 even if a setting is missing, because Terraform
+then fails with its own message.
 """
 
 from __future__ import annotations
@@ -24,16 +24,16 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 PATIENCE_SECONDS = 5
-"""A sentence before the real work is not worth more; AWS answers within one second."""
+"""Short, because these lines only inform; AWS answers within one second."""
 
 
 def describe(environment: Mapping[str, str]) -> list[str]:
-    """Return the lines that say what is about to be changed.
+    """Return lines that name the account, Region and endpoint.
 
     Args:
-        environment: This process's environment variables, of which boto3 knows all but ``AWS_REGION``.
+        environment: This process's environment variables.
     """
-    # Terraform's order; boto3 does not read the first of them.
+    # Terraform's order; boto3 does not read AWS_REGION.
     region = environment.get("AWS_REGION") or environment.get("AWS_DEFAULT_REGION")
     try:
         session = boto3.Session(region_name=region)
@@ -41,7 +41,7 @@ def describe(environment: Mapping[str, str]) -> list[str]:
         settings = Config(
             connect_timeout=PATIENCE_SECONDS, read_timeout=PATIENCE_SECONDS, retries={"total_max_attempts": 1}
         )
-        # Any Region's STS knows the caller; without a Region Terraform asks for one, or refuses.
+        # STS of any Region identifies the caller. Without a Region Terraform fails or asks for one.
         sts = session.client("sts", region_name=region or "us-east-1", config=settings)
         endpoint = sts.meta.endpoint_url
     except (BotoCoreError, ValueError) as error:
@@ -60,13 +60,13 @@ def describe(environment: Mapping[str, str]) -> list[str]:
 
 
 def place(endpoint: str) -> str:
-    """Return a remark on an endpoint on this machine."""
+    """Return a remark if an endpoint is on this machine, else an empty text."""
     host = urlsplit(endpoint).hostname or ""
     return " (on this machine: an emulator, no AWS account)" if host in LOOPBACK else ""
 
 
 def is_of_one_service(name: str) -> bool:
-    """Whether an environment variable gives one service an endpoint of its own."""
+    """Whether an environment variable sets the endpoint of one service other than STS."""
     return name.startswith("AWS_ENDPOINT_URL_") and name != "AWS_ENDPOINT_URL_STS"
 
 

@@ -1,9 +1,8 @@
-"""Run a command while no other one of this clone holds the same lock.
+"""Run a command while holding a lock file: ``python scripts/alone.py LOCK COMMAND [ARGUMENT ...]``.
 
-``python scripts/alone.py LOCK COMMAND [ARGUMENT ...]``: two runs of tox in one clone would make, use and remove the
-same environments and reports at the same time, so the second one waits for the first and says so. The lock belongs to
-the process that becomes the command; the system releases it when that process ends, however that happens, so a lock
-file alone locks nothing.
+Two runs of tox in one clone would change the same environments and reports, so the second one prints a line and waits
+for the first. The system releases the lock when the command's process ends for any reason. A lock file left behind
+does not block.
 
 This file needs the standard library only.
 """
@@ -16,11 +15,11 @@ import sys
 from pathlib import Path
 
 INTERRUPTED = 130
-"""Exit status, as a shell has it for SIGINT."""
+"""Exit status: a shell's for SIGINT."""
 
 
 def main(lock: str, command: list[str]) -> int:
-    """Wait for the lock and become the command; return an exit status if that is not possible."""
+    """Take the lock and replace this process with the command; on failure return an exit status."""
     try:
         Path(lock).parent.mkdir(parents=True, exist_ok=True)
         descriptor = os.open(lock, os.O_RDWR | os.O_CREAT, 0o666)
@@ -40,7 +39,7 @@ def main(lock: str, command: list[str]) -> int:
 
 
 def become(command: list[str]) -> int:
-    """Become a command; return an exit status if that is not possible."""
+    """Replace this process with a command; on failure return an exit status."""
     try:
         os.execvp(command[0], command)  # noqa: S606 - no shell is wanted
     except OSError as error:

@@ -1,4 +1,4 @@
-"""What holds for all tests of the scripts."""
+"""Set-up for all tests of the scripts."""
 
 from __future__ import annotations
 
@@ -6,6 +6,6 @@ from scripts import command, loopback
 
 
 def pytest_configure() -> None:
-    """Reach the servers that tests start on this machine without a proxy, and let tests interrupt what they start."""
+    """Reach local servers without a proxy, and let tests interrupt the programs they start."""
     loopback.reach_directly()
     command.let_children_be_interrupted()

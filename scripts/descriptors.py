@@ -1,19 +1,19 @@
-"""How many sockets this process may hold."""
+"""The number of sockets that this process may open."""
 
 from __future__ import annotations
 
 import resource
 
 KEPT = 100
-"""Descriptors that the process needs besides its sockets: logs, pipes, the event loop's own."""
+"""Descriptors for other uses: logs, pipes, the event loop."""
 
 
 UNLIMITED = 10_240
-"""Descriptors taken where the hard limit is infinite: macOS then refuses more than this (``OPEN_MAX``)."""
+"""Soft limit where the hard limit is infinite, because macOS refuses more than this (``OPEN_MAX``)."""
 
 
 def allow_sockets() -> int:
-    """Raise the soft limit on open files to the hard one; return how many sockets fit now."""
+    """Raise the soft limit on open files to the hard one; return the number of sockets it allows."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = max(soft, UNLIMITED) if hard == resource.RLIM_INFINITY else hard
     resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))

@@ -1,7 +1,7 @@
-"""Read Terraform files for the scripts: blocks and attributes with the text and the line they were written in.
+"""Reads Terraform files: blocks and attributes with their source text and line.
 
-python-hcl2 alone would hand out values only; the table of routes needs lines, and the module READMEs show types and
-defaults the way their author wrote them.
+python-hcl2 alone returns only values. The table of routes needs lines, and the modules' READMEs show types and defaults
+as written.
 """
 
 from __future__ import annotations
@@ -24,15 +24,15 @@ class Expression(NamedTuple):
     """The right-hand side of an attribute, or of one element of an object."""
 
     text: str
-    """As written, lines after the first moved left so that the last one is not indented."""
+    """Source text; all lines but the first are moved left until the last one is not indented."""
     line: int
-    """Where it begins, counted from 1."""
+    """First line, counted from 1."""
     elements: dict[str, Expression]
-    """What it holds when it is a literal object, by key without quotes; empty for everything else."""
+    """Elements of a literal object by key without quotes; empty for any other expression."""
 
     @property
     def value(self) -> Any:  # noqa: ANN401 - an expression may be of any type
-        """Its value as Python: a string without quotes and escapes, a number, a list, None ..."""
+        """The Python value: a string without quotes and escapes, a number, a list, None ..."""
         if self.text.startswith("<<"):
             return textwrap.dedent("".join(self.text.splitlines(keepends=True)[1:-1]))
         value = hcl2.loads(f"value = {self.text}\n", serialization_options=_WITHOUT_QUOTES)["value"]
@@ -47,16 +47,16 @@ class Block(NamedTuple):
     line: int
     attributes: dict[str, Expression]
     blocks: list[Block]
-    """Those inside it."""
+    """Nested blocks."""
     text: str
-    """All of it, as written."""
+    """Source text of the whole block."""
 
 
 def read_blocks(file: Path) -> list[Block]:
-    """Return the top-level blocks of a Terraform file in the order in which they stand there.
+    """Return the top-level blocks of a Terraform file in order.
 
     Raises:
-        ValueError: the file is not valid HCL.
+        ValueError: The file is not valid HCL.
     """
     try:
         return list(_blocks_of(file.read_text(encoding="utf-8")))
@@ -66,7 +66,7 @@ def read_blocks(file: Path) -> list[Block]:
 
 @functools.cache
 def _blocks_of(text: str) -> tuple[Block, ...]:
-    """Parse a text, each once for every process: it takes longer than all that a check does with it."""
+    """Parse a text; cached, because parsing takes longer than the checks themselves."""
     document = hcl2.parses_to_tree(text if text.endswith("\n") else f"{text}\n")
     (body,) = _subtrees(document, "body")
     return tuple(_read_block(block, text) for block in _subtrees(body, "block"))

@@ -1,6 +1,7 @@
-"""Install tox into an environment of its own: ``python scripts/install_tox.py DIRECTORY``.
+"""Install tox into its own virtual environment: ``python scripts/install_tox.py DIRECTORY``.
 
-This file needs the standard library only, as far as it is there: Debian's ``python3`` comes without ``ensurepip``.
+This file needs only the standard library. Without ``ensurepip``, as in Debian's ``python3``, it names the package to
+install.
 """
 
 from __future__ import annotations
@@ -12,12 +13,12 @@ from pathlib import Path
 
 TOX = "tox>=4.25,<5"
 INTERRUPTED = 130
-"""Exit status, as a shell has it for SIGINT."""
+"""Exit status: a shell's for SIGINT."""
 
 
 def main(directory: str) -> int:
-    """Install tox if it is not there; return an exit status."""
-    if Path(directory, "bin", "tox").exists():  # another make has installed it while this one waited
+    """Install tox unless it is installed; return an exit status."""
+    if Path(directory, "bin", "tox").exists():  # another make installed it while this one waited
         return 0
     if missing := [name for name in ("venv", "ensurepip") if importlib.util.find_spec(name) is None]:
         print(

@@ -1,10 +1,10 @@
-"""Programs reach what runs on this machine directly, whatever proxy the environment names.
+"""Lets programs reach servers on this machine without a proxy.
 
-The variables ``HTTP_PROXY``, ``HTTPS_PROXY``, ``ALL_PROXY`` and ``WS_PROXY``, in any case, send boto3, urllib,
-``websockets``, pip and most other clients to a proxy, for 127.0.0.1 too unless ``NO_PROXY`` says otherwise. A proxy is
-there for the world outside: an emulator on this machine cannot be reached through one.
+boto3, urllib, ``websockets``, pip and most other clients use the proxy in ``HTTP_PROXY``, ``HTTPS_PROXY``,
+``ALL_PROXY`` and ``WS_PROXY`` (in either case) even for 127.0.0.1, unless ``NO_PROXY`` excludes it. A proxy on another
+machine cannot reach an emulator on this one.
 
-This file needs the standard library only.
+This file needs only the standard library.
 """
 
 from __future__ import annotations
@@ -16,18 +16,18 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 LOOPBACK = ("127.0.0.1", "localhost", "::1", "[::1]", "localhost.localstack.cloud")
-"""Clients differ in whether an IPv6 address has brackets; the last one is LocalStack's name for 127.0.0.1. A name
-stands for all names below it too."""
+"""Some clients expect brackets around an IPv6 address, others none. The last name is LocalStack's for 127.0.0.1. A name
+includes all names below it."""
 
 
 def without_proxy(environment: Mapping[str, str]) -> dict[str, str]:
-    """Return the variables that keep clients from using a proxy towards this machine.
+    """Return the variables that exclude this machine from proxies.
 
     Args:
-        environment: the environment that these variables are to be added to; exceptions in it stay in force.
+        environment: The environment to extend; its own exclusions stay in force.
     """
     named = {name: value for name, value in environment.items() if name.lower() == "no_proxy"}
-    # As urllib has it, and boto3 and websockets with it: the name in lower case comes first.
+    # The lower-case name takes precedence, as in urllib, boto3 and websockets.
     given = named.get("no_proxy", next(iter(named.values()), ""))
     if given.strip() == "*":
         return {"NO_PROXY": "*", "no_proxy": "*"}
@@ -37,8 +37,8 @@ def without_proxy(environment: Mapping[str, str]) -> dict[str, str]:
 
 
 def reach_directly() -> None:
-    """Let this process, and those that it starts, reach this machine without a proxy; call it first in a program."""
-    if uses_proxy(os.environ):  # on macOS, a NO_PROXY alone would hide the system's own proxy settings from Python
+    """Exclude this machine from proxies, for this process and its children; call it first in a program."""
+    if uses_proxy(os.environ):  # on macOS, NO_PROXY alone hides the system's proxy settings from Python
         os.environ.update(without_proxy(os.environ))
 
 

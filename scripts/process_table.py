@@ -1,6 +1,6 @@
-"""The processes of this machine and their command lines, without ``ps``, which slim images lack.
+"""Lists the processes of this machine with their command lines, without ``ps``, which slim images lack.
 
-This file needs the standard library only.
+This file needs only the standard library.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ PROC = Path("/proc")
 def command_lines() -> dict[int, str]:
     """Return the command line of every running process by process id, each argument followed by a space.
 
-    Linux answers from ``/proc``; other systems, macOS among them, have ``ps``. A process that has ended but that its
-    parent has not waited for (a zombie) is left out.
+    Linux provides ``/proc``; other systems, such as macOS, have ``ps``. Zombies (ended processes for which their parent
+    has not waited) are left out.
 
     Raises:
         OSError: There is neither ``/proc`` nor ``ps``.

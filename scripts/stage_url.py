@@ -1,4 +1,4 @@
-"""The URL of a stage: which ones are accepted, and how a room is added. Nothing else builds or judges such URLs."""
+"""The URL of a stage: validation, and adding a room. No other module builds or validates such URLs."""
 
 from __future__ import annotations
 
@@ -9,24 +9,24 @@ from urllib.parse import SplitResult, quote, urlsplit
 EXAMPLE = "wss://abc123.execute-api.eu-central-1.amazonaws.com/live"
 API_GATEWAY_HOST = re.compile(r"[a-z0-9-]+\.execute-api\.[a-z0-9-]+\.[a-z.]+")
 LOCAL_NAMES = ("localhost", "localhost.localstack.cloud")
-"""Names that, with all names below them, lead to this machine."""
+"""Names of this machine, including all names below them."""
 
 
 class StageUrlError(ValueError):
-    """This is not the URL of a stage; the message says why, and repeats nothing that could be a secret."""
+    """The text is not the URL of a stage; the message gives the reason and repeats no possible secret."""
 
 
 def stage_url(text: str) -> str:
     """Return a stage's WebSocket URL without surrounding white space and trailing slashes.
 
-    A query is refused, a fragment and credentials too: the harness would have to keep an authorizer's token out of
-    every report and log, and clients that were sent there without their room would talk to users in the room `default`.
+    A query, a fragment and credentials are refused. A query could hold an authorizer's token, which must not reach a
+    report or log; and a query that hides the room would put the harness's clients among users in the room `default`.
 
     Args:
-        text: What somebody typed, or an output of Terraform.
+        text: The user's input, or an output of Terraform.
 
     Raises:
-        StageUrlError: It is no such URL. Credentials, query and fragment are not repeated.
+        StageUrlError: The text is no such URL. The message omits credentials, query and fragment.
     """
     url = text.strip()
     if re.search(r"[\s\x00-\x1f\x7f]", url):
@@ -58,11 +58,11 @@ def in_room(url: str, room: str | None) -> str:
     """Return the URL with which a client joins a room.
 
     Args:
-        url: The stage's URL, as :func:`stage_url` returns it.
-        room: Name of the room, of any characters; None to ask for none.
+        url: The stage's URL, from :func:`stage_url`.
+        room: Name of the room, any characters; None for no room in the query.
 
     Raises:
-        ValueError: The URL has a query already, which would swallow the room.
+        ValueError: The URL already has a query.
     """
     if room is None:
         return url
@@ -72,16 +72,16 @@ def in_room(url: str, room: str | None) -> str:
 
 
 def shown(parts: SplitResult) -> str:
-    """Return a URL without what may be secret in it: credentials, query and fragment."""
+    """Return a URL without credentials, query and fragment, which may hold secrets."""
     return parts._replace(netloc=parts.netloc.rpartition("@")[2], query="", fragment="").geturl()
 
 
 def is_local(host: str) -> bool:
-    """Whether a host is this machine, or a neighbour that only its own network reaches."""
+    """Whether a host is this machine or one in its private network."""
     name = host.rstrip(".").lower()
     if any(name == local or name.endswith(f".{local}") for local in LOCAL_NAMES):
         return True
     try:
         return ipaddress.ip_address(name.partition("%")[0]).is_private
     except ValueError:
-        return "." not in name  # a container or a machine next door; the Internet's names have a dot
+        return "." not in name  # a container or a machine nearby; names on the Internet have a dot

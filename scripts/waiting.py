@@ -1,4 +1,4 @@
-"""Deadlines, all scaled by one environment variable so that a slow machine needs no edit, and what is waited for."""
+"""Waits with deadlines, which one environment variable scales for slow machines, and progress lines of long waits."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 TOLD_AFTER = 10.0
-"""Seconds of silence before a wait is told of; a person doubts a terminal that shows nothing for longer."""
+"""Seconds before the first line about a wait: a terminal that is silent for longer looks stuck."""
 TOLD_EVERY = 30.0
-"""Seconds between two lines about the same wait: some 20 in the longest, ten minutes for CloudWatch's metrics."""
+"""Seconds between lines about a wait: some 20 lines for the longest, ten minutes for CloudWatch's metrics."""
 LONGEST_OBSERVATION = 120
-"""Characters of an observation that a line shows."""
+"""Maximum characters of an observation in a line."""
 
 
 def factor_of(text: str) -> float:
-    """Return the factor that ``TIMEOUT_FACTOR`` holds.
+    """Parse the value of ``TIMEOUT_FACTOR``.
 
     Raises:
-        SystemExit: It is not a positive number.
+        SystemExit: The text is not a positive number.
     """
     try:
         factor = float(text)
@@ -48,13 +48,13 @@ def scaled(seconds: float) -> float:
 
 
 class LongWaits:
-    """Tells on the terminal what is being waited for, once it takes long.
+    """Prints lines about waits that take long.
 
-    Hundreds of clients wait at the same time, mostly for the same: a line tells of the oldest wait and counts the
-    others.
+    Hundreds of clients may wait at the same time, mostly for the same event. A line names the oldest wait and counts
+    the others.
 
     Attributes:
-        show: Given each line; None where no person looks on.
+        show: Prints a line; None without a terminal.
     """
 
     def __init__(self) -> None:
@@ -65,11 +65,11 @@ class LongWaits:
 
     @contextmanager
     def of(self, what: Callable[[], str], within: float) -> Iterator[None]:
-        """Tell of a wait if it takes long.
+        """Print lines while the context lasts, if it takes long.
 
         Args:
-            what: Called for the words that follow "waiting for" when a line is written.
-            within: Seconds after which it is given up.
+            what: Returns the words after "waiting for"; called once per line.
+            within: Deadline of the wait, in seconds.
         """
         if self.show is None:
             yield
@@ -89,7 +89,7 @@ class LongWaits:
     def _tell(self) -> None:
         began_at, within, what = next(iter(self._waits.values()))
         loop, waited = asyncio.get_running_loop(), time.monotonic() - began_at
-        if waited < TOLD_AFTER:  # the wait that the timer was set for is over, and this one is younger
+        if waited < TOLD_AFTER:  # the timer was set for an older wait, which is over
             self._timer = loop.call_later(TOLD_AFTER - waited, self._tell)
             return
         others = f", and {len(self._waits) - 1} more waits" if len(self._waits) > 1 else ""
@@ -103,11 +103,11 @@ waiting_for = long_waits.of
 
 
 def result_of(future: Future[T], what: str) -> T:
-    """Wait for what another thread does, telling of it while it lasts; return its result or raise its error.
+    """Wait for a future with progress lines; return its result or raise its exception.
 
     Args:
-        future: Stands for what the other thread does.
-        what: The words that follow "waiting for".
+        future: Work of another thread.
+        what: The words after "waiting for".
     """
     began_at = time.monotonic()
     while True:
@@ -123,14 +123,14 @@ def result_of(future: Future[T], what: str) -> T:
 async def eventually(
     observe: Callable[[], Awaitable[T]], expected: T, *, within: float, every: float = 0.1, what: str = "a condition"
 ) -> None:
-    """Observe again and again until the observation equals what is expected.
+    """Repeat an observation until it equals the expected value.
 
     Args:
         observe: Asynchronous observation without side effects, for example a table read.
         expected: The value that ends the wait.
-        within: Seconds before giving up; scaled by ``TIMEOUT_FACTOR``.
+        within: Deadline in seconds; scaled by ``TIMEOUT_FACTOR``.
         every: Seconds between two observations.
-        what: What is waited for, for the line that tells of a long wait.
+        what: The words after "waiting for" in progress lines.
 
     Raises:
         AssertionError: The deadline passed; the message shows the last observation.
@@ -150,6 +150,6 @@ async def eventually(
 
 
 def shortened(value: object) -> str:
-    """Return a value as code, cut where it would fill the terminal."""
+    """Return the ``repr`` of a value, cut to ``LONGEST_OBSERVATION`` characters."""
     text = repr(value)
     return text if len(text) <= LONGEST_OBSERVATION else f"{text[:LONGEST_OBSERVATION]}..."

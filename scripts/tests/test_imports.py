@@ -1,4 +1,4 @@
-"""Imports go one way: what proves Roomcast imports what people run, which imports what runs in Lambda."""
+"""Imports go one way: integration tests import scripts, scripts import handlers."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ LAYERS = (
     "integration_tests.load",
     "integration_tests",
 )
-"""From the bottom up: a module imports from its own layer and the layers below."""
+"""From the bottom up: a module may import from its own layer and the layers below."""
 
 
 def modules() -> dict[str, Path]:
-    """Return every Python file of the repository by the name that it is imported by."""
+    """Return every Python file of the repository by its module name."""
     found = {}
     for folder, start in (
         ("handlers", REPOSITORY / "handlers"),
@@ -39,7 +39,7 @@ def modules() -> dict[str, Path]:
 
 
 def imported(source: str, known: set[str]) -> set[str]:
-    """Return the modules that a source imports, for type checkers only too."""
+    """Return the modules that a source imports, including those for type checkers only."""
     names = set()
     for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.Import):
@@ -51,7 +51,7 @@ def imported(source: str, known: set[str]) -> set[str]:
 
 
 def is_test(name: str, path: Path) -> bool:
-    """Whether a module holds tests or serves them alone; those may import anything."""
+    """Whether a module holds or only supports tests; such a module may import any other."""
     return "tests" in name.split(".") or path.name.startswith(("test_", "conftest"))
 
 

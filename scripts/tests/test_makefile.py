@@ -1,4 +1,4 @@
-"""What the Makefile runs, with Terraform and the harness replaced by programs that note how they were called."""
+"""The commands of the Makefile, with Terraform and the harness replaced by programs that record their arguments."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ exec {python} -c 'import sys; sys.version_info = (3, 9, 2); exec(sys.argv[1])' "
 
 @pytest.fixture
 def clone(tmp_path: Path) -> Path:
-    """A clone in which everything is installed, and nothing real."""
+    """A clone with recording programs installed in place of the real ones."""
     clone = tmp_path / "clone"
     shutil.copytree(REPOSITORY / "scripts", clone / "scripts", ignore=shutil.ignore_patterns("__pycache__", "tests"))
     for name in ("Makefile", "pyproject.toml", "tox.ini"):
@@ -64,7 +64,7 @@ def clone(tmp_path: Path) -> Path:
 
 
 def make(clone: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    """Run make in the clone, with the programs there before all others."""
+    """Run make in the clone, with its programs first on PATH."""
     environment = {name: value for name, value in os.environ.items() if not name.startswith(("MAKE", "TF_", "TARGET"))}
     return subprocess.run(
         ["make", f"PYTHON={sys.executable}", *arguments],
@@ -81,7 +81,7 @@ def make(clone: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
 
 
 def calls(clone: Path) -> list[str]:
-    """Return how the programs were called; Terraform's working directory is left out."""
+    """Return the recorded command lines, without Terraform's working directory."""
     return [line.removeprefix("<-chdir=terraform>") for line in (clone / "calls").read_text().splitlines()]
 
 

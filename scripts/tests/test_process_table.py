@@ -1,4 +1,4 @@
-"""The process table is read without ``ps`` where the system has one of its own, and tells the dead from the living."""
+"""The process table is read without ``ps`` where ``/proc`` exists, and omits zombies."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ SLEEP = [sys.executable, "-X", "roomcast_mark=a name with spaces", "-c", "print(
 
 @pytest.fixture(params=["proc", "ps"])
 def source(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> str:
-    """Each of the two places that command lines are read from, with the other one out of reach."""
+    """Each of the two sources of command lines, with the other one unavailable."""
     if request.param == "proc":
         if not (process_table.PROC / "self" / "cmdline").exists():
             pytest.skip("this system has no /proc")
@@ -34,7 +34,7 @@ def source(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, tmp_
 
 @pytest.fixture
 def process() -> Iterator[subprocess.Popen[bytes]]:
-    """A process that has begun, and waits until its standard input ends."""
+    """A process that runs until its standard input ends."""
     with subprocess.Popen(SLEEP, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as started:
         assert started.stdout is not None
         started.stdout.readline()
@@ -57,7 +57,7 @@ def test_process_is_listed_with_its_arguments_until_it_ends(process: subprocess.
 def test_zombie_is_no_running_process(process: subprocess.Popen[bytes]) -> None:
     assert process.stdout is not None
     process.kill()
-    # End of file comes when the system has ended the process, and nobody has waited for it.
+    # End of file means that the process has ended; it stays a zombie until this test waits for it.
     assert process.stdout.read() == b""
 
     assert not process_table.is_running(process.pid)

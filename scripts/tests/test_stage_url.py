@@ -1,4 +1,4 @@
-"""Which URLs name a stage, and how a room is added."""
+"""The URL of a stage is validated, and a room is added to it."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""Patterns that Terraform's variables are validated by: what they take and what they refuse, value by value.
+"""Patterns in validations of Terraform variables: accepted and refused values.
 
-One `terraform test` run for each value would take minutes; the runs in `terraform/` show that the patterns apply.
+A run of `terraform test` per value would take minutes. The runs in `terraform/` prove only that the patterns are used.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ FUNCTION = "arn:aws:lambda:eu-central-1:111122223333:function:"
 
 @cache
 def pattern(module: str, variable: str, expression: str) -> re.Pattern[str]:
-    """Return the pattern that a variable's validation matches an expression against."""
+    """Return the pattern for an expression in a variable's validation."""
     text = (REPOSITORY / VARIABLES[module]).read_text(encoding="utf-8")
     block = text.partition(f'variable "{variable}" {{')[2].partition("\n}\n")[0]
     (found,) = re.findall(rf'can\(regex\("([^"]+)", {re.escape(expression)}', block)
@@ -61,16 +61,16 @@ def pattern(module: str, variable: str, expression: str) -> re.Pattern[str]:
     ],
 )
 def test_base_path_is_sent_as_it_is_signed(module: str, path: str, taken: bool) -> None:
-    """What a client or proxy might normalise or encode once more is no base path."""
+    """A path that a client or proxy may normalise or encode again is refused."""
     expression = 'replace(replace(var.management_endpoint, "{api_id}"'
     wanted = pattern(module, "management_endpoint", expression)
-    # Terraform's `$` is the end of the text, Python's may stand before a line's end.
+    # Terraform's `$` matches only at the end of the text; Python's also matches before a final newline.
     assert (wanted.fullmatch(f"https://ws.example.com:8443{path}") is not None) == taken
 
 
 @pytest.mark.parametrize("url", ["ws.example.com", "ftp://ws.example.com", "https://", "https://user@ws.example.com"])
 def test_endpoint_is_a_url_of_a_host(url: str) -> None:
-    """Neither another scheme nor a user is taken."""
+    """Another scheme and a user name are refused."""
     expression = 'replace(replace(var.management_endpoint, "{api_id}"'
     assert pattern("backend", "management_endpoint", expression).fullmatch(url) is None
 
@@ -96,7 +96,7 @@ def test_endpoint_is_a_url_of_a_host(url: str) -> None:
     ],
 )
 def test_route_key_is_no_pattern_in_an_arn(module: str, variable: str, key: str, taken: bool) -> None:
-    """A key that stands for other keys would open the function to their routes."""
+    """A key with a wildcard would permit other routes to invoke the function."""
     assert (pattern(module, variable, "key)").fullmatch(key) is not None) == taken
 
 
@@ -116,5 +116,5 @@ def test_route_key_is_no_pattern_in_an_arn(module: str, variable: str, key: str,
     ],
 )
 def test_invoke_arn_is_a_functions(invoke_arn: str, taken: bool) -> None:
-    """Of a function, a version or an alias; Lambda takes no permission for $LATEST by name."""
+    """A function, a version or an alias; Lambda accepts no permission for $LATEST by name."""
     assert (pattern("backend", "additional_routes", "route.invoke_arn").fullmatch(invoke_arn) is not None) == taken

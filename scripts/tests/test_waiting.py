@@ -1,4 +1,4 @@
-"""Long waits are told of, short ones are not, and a factor that is none ends in a sentence."""
+"""Long waits print lines, short ones do not, and an invalid factor ends with a sentence."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from scripts.waiting import LongWaits, eventually, factor_of
 
 @pytest.fixture
 def told(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """What is told of long waits; a wait is long after 0.05 s, and told of again every 0.05 s."""
+    """The lines about long waits, with the first after 0.05 s and another every 0.05 s."""
     lines: list[str] = []
     waits = LongWaits()
     waits.show = lines.append
@@ -83,6 +83,6 @@ def raise_time_out() -> None:
 
 
 def sleep_and_return(result: str) -> str:
-    """Take some time."""
+    """Return the result after some time."""
     time.sleep(0.2)
     return result

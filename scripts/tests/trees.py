@@ -1,4 +1,4 @@
-"""Small trees of files that stand for a repository."""
+"""Small trees of files in place of a repository."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 
 def write_tree(root: Path, files: Mapping[str, str]) -> Path:
-    """Write files, given as text by relative path, exactly as they are, and return the root."""
+    """Write files, given as text by relative path, without changing line ends; return the root."""
     for path, text in files.items():
         (root / path).parent.mkdir(parents=True, exist_ok=True)
         (root / path).write_bytes(text.encode())
