@@ -1,16 +1,16 @@
-# Every task of Roomcast. `make` alone prints the list; what a task needs is installed below build/ and .tox/.
+# Every task of Roomcast. `make` alone prints the list. Tasks install their tools below build/ and .tox/.
 
 PYTHON ?= python3
 TARGET ?= local
 export TARGET
 
 TOX := build/tox/bin/tox
-# Two runs of tox in one clone take turns.
+# A lock, because two runs of tox in one clone would change the same environments.
 RUN_TOX = $(PYTHON) scripts/alone.py build/tox.lock $(TOX)
 HARNESS := .tox/harness/bin/python
 RUN = $(HARNESS) -m scripts.command
 
-# tox looks for interpreters on PATH only; pyenv keeps the other versions off it.
+# tox searches interpreters only on PATH, where pyenv puts only one version.
 comma := ,
 empty :=
 PYENV_ROOT ?= $(HOME)/.pyenv
@@ -29,7 +29,7 @@ help: ## print this list
 demo: build require-terraform $(HARNESS) ## watch it work: emulator, apply, clients, messages, tear-down
 	@$(RUN) integration_tests.demo
 
-up: build require-terraform $(HARNESS) ## start a stack that stays, and print how to talk to it
+up: build require-terraform $(HARNESS) ## start a stack that keeps running, and print how to connect
 	@$(RUN) scripts.local.stack up
 
 down: $(HARNESS) ## remove the stack that `make up` started
@@ -43,29 +43,29 @@ plan: build require-terraform $(HARNESS) ## compare the stack of `make up` with 
 build: require-python ## build one zip per handler into build/handlers/
 	@$(PYTHON) scripts/build_handlers.py
 
-# Terraform itself asks before it changes anything, unless ARGS has -auto-approve.
+# Terraform asks before it changes anything, unless ARGS has -auto-approve.
 apply: build require-terraform $(HARNESS) ## apply terraform/ to your AWS account: ARGS='-var pace=500'
 	@$(RUN) scripts.account
 	@$(PYTHON) -m scripts.terraform -chdir=terraform init
 	@$(PYTHON) -m scripts.terraform -chdir=terraform apply $(ARGS)
 
-plan-account: build require-terraform $(HARNESS) ## what `make apply` would change in your AWS account
+plan-account: build require-terraform $(HARNESS) ## print the changes that `make apply` would make
 	@$(RUN) scripts.account
 	@$(PYTHON) -m scripts.terraform -chdir=terraform init
 	@$(PYTHON) -m scripts.terraform -chdir=terraform plan $(ARGS)
 
-destroy: build require-terraform $(HARNESS) ## remove from your AWS account what `make apply` created
+destroy: build require-terraform $(HARNESS) ## destroy the stack of `make apply` in your AWS account
 	@$(RUN) scripts.account
 	@$(PYTHON) -m scripts.terraform -chdir=terraform init
 	@$(PYTHON) -m scripts.terraform -chdir=terraform destroy $(ARGS)
 
-outputs: require-terraform ## write what `make apply` made to outputs.json, for test-live
+outputs: require-terraform ## write the outputs of `make apply` to outputs.json
 	@$(PYTHON) -m scripts.terraform outputs $(or $(OUTPUTS),outputs.json)
 
 
-# Those of tox: each in an environment of its own.
+# Tests and checks: tox runs each in its own environment.
 .PHONY: test lint types unit terraform integration test-faults test-mutants test-long format
-test: require-terraform $(TOX) ## run all that needs no AWS: the five parts below
+test: require-terraform $(TOX) ## run every test that needs no AWS: the five parts below
 	@$(RUN_TOX) run-parallel -q -p 2 -e lint,types,py311,py312,py313,terraform
 	@$(RUN_TOX) run -q -e integration
 
@@ -87,10 +87,10 @@ integration: require-terraform $(TOX) ## real WebSocket connections against TARG
 test-faults: require-terraform $(TOX) ## faults between the functions and AWS; takes minutes
 	@$(RUN_TOX) run -q -e integration -- integration_tests/faults
 
-test-mutants: require-terraform $(TOX) ## code broken on purpose, all of it noticed; takes minutes
+test-mutants: require-terraform $(TOX) ## break the code on purpose: tests must fail; takes minutes
 	@$(RUN_TOX) run -q -e integration -- integration_tests/mutants
 
-test-long: require-terraform $(TOX) ## what `make test` leaves out: faults, mutants, load scenarios
+test-long: require-terraform $(TOX) ## the tests that `make test` leaves out: faults, mutants, load
 	@$(RUN_TOX) run -q -e integration -- -m long integration_tests scripts/local
 
 format: require-terraform $(TOX) ## format Python and Terraform, fill the module READMEs
@@ -98,28 +98,28 @@ format: require-terraform $(TOX) ## format Python and Terraform, fill the module
 
 
 .PHONY: bench load
-bench: $(TOX) ## what a message costs, beside AWS's SDKs; takes minutes
+bench: $(TOX) ## CPU time per message, beside AWS's SDKs; takes minutes
 	@$(RUN_TOX) run -q -e bench
 
 load: build require-terraform $(HARNESS) ## thousands of clients, every message accounted for
 	@$(RUN) integration_tests.load run $(STAGE) $(ARGS)
 
 
-# A deployed stage is given by its URL, or by Terraform's outputs, with which the table can be looked at too.
+# A deployed stage is given by its URL, or by Terraform's outputs, which also give access to the table.
 STAGE = $(if $(URL),--websocket-url '$(URL)') $(if $(OUTPUTS),--outputs '$(OUTPUTS)')
 
 .PHONY: test-live bench-live nightly require-stage
 test-live: require-stage $(TOX) ## test a deployed stage: URL=wss://... or OUTPUTS=<file>
 	@$(RUN_TOX) run -q -e integration -- -m 'not long' integration_tests --target live $(STAGE)
 
-bench-live: require-stage $(HARNESS) ## how long a message takes in a room of that stage
+bench-live: require-stage $(HARNESS) ## latency of a message in a room of that stage
 	@$(RUN) integration_tests.load bench --target live $(STAGE) $(ARGS)
 
 nightly: test-live $(HARNESS) ## test-live, then a load run on that stage
 	@$(RUN) integration_tests.load run --target live $(STAGE) $(ARGS)
 
 require-stage:
-	@test -n '$(URL)$(OUTPUTS)' || { echo 'make: which stage? URL=wss://..., or OUTPUTS=outputs.json, which `make outputs` writes' >&2; exit 2; }
+	@test -n '$(URL)$(OUTPUTS)' || { echo 'make: name the stage: URL=wss://..., or OUTPUTS=outputs.json, which `make outputs` writes' >&2; exit 2; }
 
 
 .PHONY: clean
@@ -129,7 +129,7 @@ clean: ## remove the stack of `make up`, and everything generated
 	find . -name __pycache__ -prune -exec rm -rf {} +
 
 
-GET_PYTHON = Roomcast needs Python >= 3.11: get it from https://www.python.org/downloads/, or name another one: \
+GET_PYTHON = Roomcast needs Python >= 3.11: get it from https://www.python.org/downloads/, or name an interpreter: \
 make PYTHON=python3.13 ...
 
 .PHONY: require-python require-terraform
@@ -144,9 +144,9 @@ require-terraform: require-python
 $(TOX): | require-python
 	@$(PYTHON) scripts/alone.py build/tox.lock $(PYTHON) scripts/install_tox.py build/tox
 
-# The stamp lies inside the environment, so that tox takes it away when it makes the environment anew.
+# The stamp lies inside the environment, so that tox deletes it when it recreates the environment.
 $(HARNESS): .tox/harness/up-to-date
 .tox/harness/up-to-date: pyproject.toml tox.ini | $(TOX)
-	@echo 'installing what the harness needs into .tox/harness'
+	@echo 'installing the harness into .tox/harness'
 	@$(RUN_TOX) run -qq -e harness --notest
 	@touch $@

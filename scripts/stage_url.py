@@ -41,16 +41,16 @@ def stage_url(text: str) -> str:
             f"{shown(parts)!r} is no WebSocket URL of a stage, which looks like {EXAMPLE} (output websocket_url)"
         )
     if "@" in parts.netloc:
-        raise StageUrlError(f"the URL of {shown(parts)} carries credentials, which WebSocket APIs do not read")
+        raise StageUrlError(f"the URL of {shown(parts)} carries credentials, which WebSocket APIs ignore: remove them")
     if "?" in url or "#" in url:
         raise StageUrlError(
-            f"the URL of {shown(parts)} goes on after the stage, with a query or a fragment: give it without, for the "
-            "harness adds `?room=` itself, and tokens in URLs are not supported"
+            f"the URL of {shown(parts)} has a query or a fragment after the stage: remove it, because the harness adds "
+            "`?room=` itself; tokens in URLs are not supported"
         )
     if parts.scheme == "ws" and not is_local(parts.hostname):
         raise StageUrlError(f"{shown(parts)} is not encrypted: only a stage on this machine or network may be ws://")
     if API_GATEWAY_HOST.fullmatch(parts.hostname) and not parts.path.strip("/"):
-        raise StageUrlError(f"{shown(parts)} names no stage: API Gateway's own URLs end in one, as in {EXAMPLE}")
+        raise StageUrlError(f"{shown(parts)} names no stage: API Gateway's URLs end with the stage, as in {EXAMPLE}")
     return parts._replace(path=parts.path.rstrip("/")).geturl()
 
 

@@ -162,7 +162,7 @@ def test_a_missing_stage_is_asked_for(clone: Path, task: str) -> None:
     result = make(clone, task)
 
     assert result.returncode != 0
-    assert "which stage? URL=wss://..., or OUTPUTS=outputs.json, which `make outputs` writes" in result.stderr
+    assert "name the stage: URL=wss://..., or OUTPUTS=outputs.json, which `make outputs` writes" in result.stderr
 
 
 @pytest.mark.parametrize("task", ["test", "build", "up"])
