@@ -1,6 +1,6 @@
 variable "access_log_enabled" {
   type        = bool
-  description = "Whether the stage writes one line a request to a log group of its own. The account needs API Gateway's logging role for the Region."
+  description = "Whether the stage writes one line per request to its own log group. The account needs API Gateway's logging role in the Region."
   default     = false
   nullable    = false
 }
@@ -13,7 +13,7 @@ variable "additional_routes" {
     throttling_rate_limit  = optional(number)
     timeout_milliseconds   = optional(number, 29000)
   }))
-  description = "Routes of your own by key, each served by your function; the permission to invoke it for exactly that route is created here. With the `invoke_arn` of an alias or a version, the permission is the alias's or the version's."
+  description = "Your own routes by key, each served by your function. This module creates the permission to invoke it for exactly that route. With the `invoke_arn` of an alias or a version, the permission belongs to the alias or the version."
   default     = {}
   nullable    = false
 
@@ -25,7 +25,7 @@ variable "additional_routes" {
   # The key ends the ARN that the permission is for, where `*` and `?` match anything.
   validation {
     condition     = alltrue([for key in keys(var.additional_routes) : can(regex("^[A-Za-z0-9_./:@+=~-]{1,128}$", key))])
-    error_message = "additional_routes must have keys of 1 to 128 letters, digits and the characters _ . / : @ + = ~ -, since a key is part of the ARN that is permitted: \"*\" or \"?\" in it would stand for other routes."
+    error_message = "additional_routes must have keys of 1 to 128 letters, digits and the characters _ . / : @ + = ~ -, because the invoke permission's ARN ends with the key: a \"*\" or \"?\" would match other routes."
   }
 
   validation {
@@ -40,7 +40,7 @@ variable "additional_routes" {
 
   validation {
     condition     = alltrue([for route in values(var.additional_routes) : try(regex(":function:([a-zA-Z0-9_-]+)", route.invoke_arn)[0] == route.function_name, true)])
-    error_message = "additional_routes must each have the invoke_arn of the function that function_name names: that is the one which may be invoked."
+    error_message = "additional_routes must each have the invoke_arn of the function that function_name names, because the permission is for that function."
   }
 
   validation {
@@ -73,7 +73,7 @@ variable "architecture" {
 
 variable "authorization_type" {
   type        = string
-  description = "How the handshake is authorized: `NONE`, which takes any client, or `AWS_IAM`, which takes a signed URL of a principal with `execute-api:Invoke` on the stage."
+  description = "Authorization of the handshake: `NONE` accepts any client, `AWS_IAM` a URL signed by a principal with `execute-api:Invoke` on the stage."
   default     = "NONE"
   nullable    = false
 
@@ -85,7 +85,7 @@ variable "authorization_type" {
 
 variable "handler_sources_directory" {
   type        = string
-  description = "Folder of the sources that the zips must have been built from. Null means the `handlers` folder of the repository that holds this module."
+  description = "Folder of the sources from which the zips must have been built. Null means `handlers` of the repository that holds this module."
   default     = null
 
   validation {
@@ -96,7 +96,7 @@ variable "handler_sources_directory" {
 
 variable "handlers_bucket" {
   type        = string
-  description = "Existing S3 bucket that the zips are uploaded to and deployed from. Null means that each zip goes to Lambda directly. Give the name itself: it has to be known at plan."
+  description = "Existing S3 bucket for the zips, from which Lambda deploys them. Null uploads each zip to Lambda directly. The name must be known at plan."
   default     = null
 
   validation {
@@ -107,7 +107,7 @@ variable "handlers_bucket" {
 
 variable "handlers_directory" {
   type        = string
-  description = "Folder of the zips and their manifest. Null means `build/handlers` of the repository that holds this module, where `make build` writes them. Give a path relative to the root module, like `\"$${path.root}/handlers\"`: Lambda's `filename` is part of the state, and an absolute path of another machine changes every function."
+  description = "Folder of the zips and their manifest. Null means `build/handlers` of the repository that holds this module, where `make build` writes them. Give a path relative to the root module, like `\"$${path.root}/handlers\"`: Lambda's `filename` is part of the state, so the absolute path of another machine changes every function."
   default     = null
 
   validation {
@@ -118,7 +118,7 @@ variable "handlers_directory" {
 
 variable "log_kms_key_arn" {
   type        = string
-  description = "ARN of the KMS key that encrypts the log groups; its key policy has to allow CloudWatch Logs. Null means CloudWatch's own encryption."
+  description = "ARN of the KMS key that encrypts the log groups; its key policy must allow CloudWatch Logs. Null means CloudWatch's own encryption."
   default     = null
 
   validation {
@@ -153,7 +153,7 @@ variable "log_retention_days" {
 
 variable "management_endpoint" {
   type        = string
-  description = "Base URL of the `@connections` calls; `{api_id}` and `{stage_name}` in it are replaced. Null means the API's own endpoint. Set it behind a custom domain or on an emulator."
+  description = "Base URL of the `@connections` calls, in which `{api_id}` and `{stage_name}` are replaced. Null means the API's own endpoint. Set it behind a custom domain or on an emulator."
   default     = null
 
   validation {
@@ -164,7 +164,7 @@ variable "management_endpoint" {
 
 variable "name" {
   type        = string
-  description = "Begins the names of everything the backend creates; two backends in one account need two names."
+  description = "Prefix of the names of all resources. Two backends in one account need two names."
   default     = "roomcast"
   nullable    = false
 
@@ -176,7 +176,7 @@ variable "name" {
 
 variable "pace" {
   type        = number
-  description = "Messages per second that one invocation sends at most, since `@connections` shares the account's request quota. 0 means no limit."
+  description = "Maximum messages per second that one invocation sends, because `@connections` calls count against the account's request quota. 0 means no limit."
   default     = 0
   nullable    = false
 
@@ -213,7 +213,7 @@ variable "queued_delivery" {
     worker_memory_size  = optional(number, 1769)
     worker_timeout      = optional(number, 30)
   })
-  description = "Whether messages go through a queue to workers, which survives a worker that dies; whether it keeps the order per room (`fifo`); how many messages a worker takes and how many workers run at a time; their memory in MB and timeout in seconds. What a dead worker held is tried again after six timeouts. After it is turned off, one apply has senders deliver themselves again while the workers empty the queue, and the next removes both."
+  description = "Whether messages pass through a queue to workers, so that no message is lost with a worker (`enabled`); whether the queue keeps the order per room (`fifo`); the maximum of messages per invocation (`batch_size`) and of workers at a time; a worker's memory in MB and timeout in seconds. The messages of a failed worker are retried after six timeouts. Turning it off takes two applies: in the first, `sendmessage` delivers by itself and the workers empty the queue; the second removes queue and workers."
   default     = {}
   nullable    = false
 
@@ -240,7 +240,7 @@ variable "queued_delivery" {
 
 variable "shards_per_room" {
   type        = number
-  description = "Partitions that a room's members are spread over. One serves 1,000 joins per second. More than `shards_read` was when it was last applied are refused: raise that first."
+  description = "Number of partitions that hold a room's members. Each serves 1,000 joins per second. A number above the `shards_read` of the last apply is refused: raise `shards_read` first."
   default     = 1
   nullable    = false
 
@@ -252,7 +252,7 @@ variable "shards_per_room" {
 
 variable "shards_read" {
   type        = number
-  description = "Partitions of a room that senders look for members in: at least `shards_per_room`. Null means `shards_per_room`. Raise it in an apply before the one that raises `shards_per_room`, and do not lower it within two hours after that."
+  description = "Number of a room's partitions in which senders look for members, at least `shards_per_room`. Null means `shards_per_room`. Raise it one apply before `shards_per_room`; lower it two hours after `shards_per_room`."
   default     = null
 
   validation {
@@ -275,14 +275,14 @@ variable "stage_name" {
 
 variable "table_deletion_protection" {
   type        = bool
-  description = "Whether DynamoDB refuses to delete the connections table. Turn it off in an apply of its own before destroying."
+  description = "Whether DynamoDB refuses to delete the connections table. Turn it off in a separate apply before you destroy the table."
   default     = false
   nullable    = false
 }
 
 variable "table_kms_key_arn" {
   type        = string
-  description = "ARN of the KMS key that encrypts the connections table; the functions get the right to use it. Null means the account's AWS managed key `aws/dynamodb`."
+  description = "ARN of the KMS key that encrypts the connections table; the functions get permission to use it. Null means the account's AWS managed key `aws/dynamodb`."
   default     = null
 
   validation {
@@ -298,13 +298,13 @@ variable "table_name" {
 
   validation {
     condition     = var.table_name == null || can(regex("^[a-zA-Z0-9_.-]{3,255}$", var.table_name))
-    error_message = "table_name must be null or what DynamoDB allows as a table name: 3 to 255 letters, digits, underscores, dots or hyphens."
+    error_message = "table_name must be null or a valid DynamoDB table name: 3 to 255 letters, digits, underscores, dots or hyphens."
   }
 }
 
 variable "tags" {
   type        = map(string)
-  description = "Tags of everything that can have tags."
+  description = "Tags of all resources that support tags."
   default     = {}
   nullable    = false
 
@@ -316,7 +316,7 @@ variable "tags" {
 
 variable "throttling_burst_limit" {
   type        = number
-  description = "Requests that a route takes at once before its rate limit counts. The default fits every Region's quota."
+  description = "Requests that a route accepts at once before its rate limit applies. The default fits every Region's quota."
   default     = 1000
   nullable    = false
 
@@ -328,7 +328,7 @@ variable "throttling_burst_limit" {
 
 variable "throttling_rate_limit" {
   type        = number
-  description = "Requests per second that a route takes. The default fits every Region's quota."
+  description = "Requests per second that a route accepts. The default fits every Region's quota."
   default     = 2000
   nullable    = false
 

@@ -1,6 +1,6 @@
 variable "deletion_protection" {
   type        = bool
-  description = "Whether DynamoDB refuses to delete the table. Turn it off in an apply of its own before destroying."
+  description = "Whether DynamoDB refuses to delete the table. Turn it off in a separate apply before you destroy the table."
   default     = false
   nullable    = false
 }
@@ -23,7 +23,7 @@ variable "name" {
 
   validation {
     condition     = can(regex("^[a-zA-Z0-9_.-]{3,255}$", var.name))
-    error_message = "name must be what DynamoDB allows as a table name: 3 to 255 letters, digits, underscores, dots or hyphens."
+    error_message = "name must be a valid DynamoDB table name: 3 to 255 letters, digits, underscores, dots or hyphens."
   }
 }
 

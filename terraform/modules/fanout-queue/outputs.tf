@@ -1,10 +1,10 @@
 output "dead_letter_queue_arn" {
-  description = "ARN of the queue for dead letters."
+  description = "ARN of the dead-letter queue."
   value       = aws_sqs_queue.dead_letters.arn
 }
 
 output "dead_letter_queue_url" {
-  description = "URL of the queue for dead letters."
+  description = "URL of the dead-letter queue."
   value       = aws_sqs_queue.dead_letters.url
 }
 
@@ -14,6 +14,6 @@ output "queue_arn" {
 }
 
 output "queue_url" {
-  description = "URL of the queue: where messages are sent to."
+  description = "URL of the queue, for senders."
   value       = aws_sqs_queue.messages.url
 }

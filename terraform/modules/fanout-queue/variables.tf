@@ -1,6 +1,6 @@
 variable "batch_size" {
   type        = number
-  description = "Messages that one invocation of the function gets at most."
+  description = "Maximum messages per invocation of the function."
   default     = 10
   nullable    = false
 
@@ -12,7 +12,7 @@ variable "batch_size" {
 
 variable "dead_letter_retention_seconds" {
   type        = number
-  description = "Seconds that SQS keeps a message after it was given up. They count from when it was first sent, so they must be more than `message_retention_seconds`."
+  description = "Seconds that SQS keeps a dead letter. They count from the first sending, so they must exceed `message_retention_seconds`."
   default     = 1209600
   nullable    = false
 
@@ -29,14 +29,14 @@ variable "dead_letter_retention_seconds" {
 
 variable "fifo" {
   type        = bool
-  description = "Whether the queue is FIFO: messages of one group are served in the order in which they were sent, one batch at a time. The sender gives a group and a deduplication id with each message."
+  description = "Whether the queue is FIFO: the messages of a group are served in order, one batch at a time. The sender sets a group id and a deduplication id for each message."
   default     = false
   nullable    = false
 }
 
 variable "function_arn" {
   type        = string
-  description = "ARN of the function that serves the messages and reports those it could not (`batchItemFailures`). Its role may receive and delete messages and read the queue's attributes."
+  description = "ARN of the function that serves the messages and reports failures (`batchItemFailures`). Its role needs permission to receive and delete messages and to read the queue's attributes."
   nullable    = false
 
   validation {
@@ -47,7 +47,7 @@ variable "function_arn" {
 
 variable "function_timeout" {
   type        = number
-  description = "Timeout of the function in seconds. A message that an invocation did not finish is served again after six times as long."
+  description = "Timeout of the function in seconds. An unfinished message is served again after six times as long."
   nullable    = false
 
   validation {
@@ -58,7 +58,7 @@ variable "function_timeout" {
 
 variable "max_receive_count" {
   type        = number
-  description = "Times that a message is served before it is given up and becomes a dead letter. A throttled invocation counts too."
+  description = "Number of times that a message is served before it becomes a dead letter. A throttled invocation counts, too."
   default     = 5
   nullable    = false
 
@@ -70,7 +70,7 @@ variable "max_receive_count" {
 
 variable "maximum_concurrency" {
   type        = number
-  description = "Invocations of the function that the queue starts at a time at most."
+  description = "Maximum invocations of the function at a time."
   default     = 10
   nullable    = false
 
@@ -82,7 +82,7 @@ variable "maximum_concurrency" {
 
 variable "message_retention_seconds" {
   type        = number
-  description = "Seconds after which a message that nobody has served is dropped."
+  description = "Seconds after which SQS drops a message that was not served."
   default     = 86400
   nullable    = false
 
@@ -94,7 +94,7 @@ variable "message_retention_seconds" {
 
 variable "name" {
   type        = string
-  description = "Name of the queue; the one for dead letters is named after it, and `.fifo` is added to both where it applies."
+  description = "Name of the queue. The dead-letter queue adds `-dead-letters`; both end with `.fifo` if they are FIFO."
   nullable    = false
 
   validation {

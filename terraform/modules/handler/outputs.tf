@@ -13,7 +13,7 @@ output "function_name" {
 }
 
 output "invoke_arn" {
-  description = "ARN by which API Gateway invokes the function: the `integration_uri` of a route."
+  description = "ARN for invocations by API Gateway: the `integration_uri` of a route."
   value       = aws_lambda_function.this.invoke_arn
   depends_on  = [aws_iam_role_policy.logs, aws_iam_role_policy.task, aws_lambda_permission.this]
 }

@@ -12,7 +12,7 @@ variable "architecture" {
 
 variable "description" {
   type        = string
-  description = "What the function is for, as shown in the console."
+  description = "Description of the function, shown in the console."
   default     = null
 
   validation {
@@ -57,13 +57,13 @@ variable "handler" {
 
 variable "invoke_permissions" {
   type        = map(string)
-  description = "Which API Gateway sources may invoke the function: prefix of the statement id => source ARN."
+  description = "API Gateway sources with permission to invoke the function: prefix of the statement id => source ARN."
   default     = {}
   nullable    = false
 
   validation {
     condition     = alltrue([for prefix in keys(var.invoke_permissions) : can(regex("^[a-zA-Z0-9_-]{1,70}$", prefix))])
-    error_message = "invoke_permissions must have keys of 1 to 70 letters, digits, hyphens or underscores: they begin statement ids."
+    error_message = "invoke_permissions must have keys of 1 to 70 letters, digits, hyphens or underscores: they are prefixes of statement ids."
   }
 
   validation {
@@ -74,7 +74,7 @@ variable "invoke_permissions" {
 
 variable "log_kms_key_arn" {
   type        = string
-  description = "ARN of the KMS key that encrypts the log group; its key policy has to allow CloudWatch Logs. Null means CloudWatch's own encryption."
+  description = "ARN of the KMS key that encrypts the log group; its key policy must allow CloudWatch Logs. Null means CloudWatch's own encryption."
   default     = null
 
   validation {
@@ -97,7 +97,7 @@ variable "log_retention_days" {
 
 variable "memory_size" {
   type        = number
-  description = "Memory of the function in MB. Lambda gives CPU in proportion: 1,769 MB are one vCPU."
+  description = "Memory of the function in MB. Lambda assigns CPU in proportion: 1,769 MB are one vCPU."
   default     = 256
   nullable    = false
 
@@ -109,12 +109,12 @@ variable "memory_size" {
 
 variable "name" {
   type        = string
-  description = "Name of the function; the log group and the role are named after it."
+  description = "Name of the function. The names of its log group and role derive from it."
   nullable    = false
 
   validation {
     condition     = can(regex("^[a-zA-Z0-9_-]{1,64}$", var.name))
-    error_message = "name must be what Lambda allows as a function name: 1 to 64 letters, digits, hyphens or underscores."
+    error_message = "name must be a valid Lambda function name: 1 to 64 letters, digits, hyphens or underscores."
   }
 }
 
@@ -131,7 +131,7 @@ variable "permissions_boundary_arn" {
 
 variable "policy" {
   type        = string
-  description = "IAM policy of the function as JSON: what it may do besides writing its own logs."
+  description = "IAM policy of the function as JSON: its permissions besides writing its own logs."
   nullable    = false
 
   validation {
@@ -142,7 +142,7 @@ variable "policy" {
 
 variable "reserved_concurrency" {
   type        = number
-  description = "Invocations at a time that are set aside for the function, and its limit. Null means the account's shared pool."
+  description = "Invocations at a time that are reserved for the function, and its maximum. Null means the account's shared pool."
   default     = null
 
   validation {
@@ -176,7 +176,7 @@ variable "s3_bucket" {
 
 variable "s3_key" {
   type        = string
-  description = "Key of the zip in `s3_bucket`. A key that names the content makes a change of the code visible to Terraform."
+  description = "Key of the zip in `s3_bucket`. Put a hash of the content into the key, so that Terraform notices a change of the code."
   default     = null
 
   validation {
@@ -187,12 +187,12 @@ variable "s3_key" {
 
 variable "source_code_hash" {
   type        = string
-  description = "Base64 of the zip's SHA-256, as `filebase64sha256` gives it; a change deploys the code anew."
+  description = "Base64 of the zip's SHA-256, as `filebase64sha256` returns it. A change deploys the code again."
   default     = null
 
   validation {
     condition     = var.source_code_hash == null || can(regex("^[A-Za-z0-9+/]{43}=$", var.source_code_hash))
-    error_message = "source_code_hash must be null or the base64 of a SHA-256: 44 characters, as filebase64sha256 gives it."
+    error_message = "source_code_hash must be null or the base64 of a SHA-256: 44 characters, as filebase64sha256 returns it."
   }
 }
 
@@ -210,7 +210,7 @@ variable "tags" {
 
 variable "timeout" {
   type        = number
-  description = "Seconds that one invocation may take. More than 29 are of no use to a WebSocket route."
+  description = "Maximum seconds of one invocation. API Gateway waits at most 29 s for a WebSocket route."
   default     = 10
   nullable    = false
 
