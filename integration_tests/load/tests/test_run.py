@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import json
 import signal
 import subprocess
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, cast
@@ -16,11 +18,15 @@ import pytest
 from integration_tests.harness.ledger import Tally
 from integration_tests.load import __main__
 from integration_tests.load.__main__ import main
+from integration_tests.load.run import logs_of
 from integration_tests.load.tests.stages import REPOSITORY, running_stage
+from integration_tests.report.model import FunctionLogs
+from scripts.local.deployment import Deployment
 from scripts.waiting import scaled
 
 if TYPE_CHECKING:
     from integration_tests.load.plan import Plan
+    from integration_tests.load.progress import Display
     from integration_tests.targets.interface import Target
 
 CONNECTIONS, ROOMS, MESSAGES = 60, 3, 90
@@ -70,6 +76,34 @@ def test_of_a_run_that_shows_nothing_is_kept_what_helps_to_find_out_why(
     with contextlib.suppress(OSError):
         __main__.measure(cast("Plan", None), cast("Target", FakeTarget()), "")
     assert left == [is_failed]
+
+
+@pytest.mark.parametrize("known", [[], ["a="]])
+@pytest.mark.parametrize("errors", [[], ["5cb8 Task timed out after 29.00 seconds"]])
+def test_logs_that_name_no_client_prove_nothing_but_an_error_in_them_is_one(
+    known: list[str], errors: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class FakeLogs:
+        def __init__(self, *_: object) -> None:
+            self.lines = self.warnings = self._nothing
+
+        async def _nothing(self, *_: object) -> list[str]:
+            return []
+
+        async def errors(self, *_: object) -> list[str]:
+            return errors
+
+    said: list[str] = []
+    monkeypatch.setattr("integration_tests.load.run.Logs", FakeLogs)
+    monkeypatch.setattr("integration_tests.load.run.LOGGED_WITHIN", 0.0)
+    target = cast("Target", SimpleNamespace(aws=SimpleNamespace(logs=None)))
+    stage = Deployment("wss://stage.example/live", None, {"log_group_names": {"connect": "group"}})
+    display = cast("Display", SimpleNamespace(say=said.append))
+
+    found = asyncio.run(logs_of(target, stage, datetime.now(UTC), display, known))
+
+    assert found == (FunctionLogs(1, 0, errors) if errors else None)
+    assert bool(said) is not bool(errors)
 
 
 def test_on_a_correct_stage_every_message_comes_to_every_member_once(stage_url: str, tmp_path: Path) -> None:

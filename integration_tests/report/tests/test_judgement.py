@@ -59,6 +59,19 @@ def test_our_own_limits_judge_a_good_and_a_bad_run() -> None:
     assert failed == {"connects.success_ratio", "departures.items_left"}
 
 
+COUNTED = {path: limit for path, limit in Limits.load(OUR_LIMITS).limits.items() if path != "comparison.regressions"}
+
+
+@pytest.mark.parametrize("path", COUNTED)
+def test_a_saturated_client_excuses_nothing_that_our_own_limits_are_about(path: str) -> None:
+    limit, (part, name) = COUNTED[path], path.split(".")
+    document = example(busy=True)
+    document[part][name] = limit.at_least - 1 if limit.at_most is None and limit.at_least is not None else 1_000
+
+    [check] = judge(document, Limits({path: limit}))["checks"]
+    assert (check["outcome"], document["latency"]["saturated"]) == ("failed", True)
+
+
 @pytest.mark.parametrize(
     ("slow", "outcome", "sentence"),
     [
