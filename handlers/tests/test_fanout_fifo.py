@@ -689,6 +689,23 @@ class TestOrderOfWhatAWorkerDoes:
         assert expired > 2 * rooms.BACKLOG_PAGE_ITEMS
         assert all(texts[-2:] == ["one", "two"] for texts in stage.received().values())
 
+    def test_nor_does_a_page_of_them_behind_the_mark_of_a_straggler(
+        self, stage: Stage, table: FakeTable, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(rooms, "BACKLOG_PAGE_ITEMS", 4)
+        stage.capacity = 5
+        stage.say(*TEXTS)
+        stage.sqs.invoke(stage.handler)
+        for key in backlog_of(table):
+            table.items[key]["expires_at"] = {"N": "1"}
+        mark = rooms.Waiting(f"{backlog.HELD}{MEMBERS[3]}", "", 1)
+        stage.worker.ROOMS.change_backlog("lobby", 0, [mark], [], time.monotonic() + 1)
+        stage.capacity = 1_000
+        stage.say("one", "two")
+        stage.sqs.drain(stage.handler, limit=20)
+
+        assert all(texts[-2:] == ["one", "two"] for texts in stage.received().values())
+
     def test_the_keys_of_a_task_that_many_workers_serve_do_not_grow(
         self, stage: Stage, table: FakeTable, load: Callable[[str], Any]
     ) -> None:

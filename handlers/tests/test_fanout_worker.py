@@ -205,6 +205,25 @@ def test_a_task_that_fails_keeps_no_other_from_being_served(worker: Any, connect
     assert sorted(connections.posts) == [(name, "hello") for name in LOBBY]
 
 
+def test_who_was_late_with_another_message_is_tried_with_one_of_its_own(
+    worker: Any, connections: FakeConnections, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Handed over untried, its message would go round for as long as the room talks."""
+    named = [each for each in worker.ROOMS.members("lobby", time.monotonic() + 1) if each.connection_id == "bob="]
+    connections.failing.add("bob=")
+    deliver = connections.deliver
+
+    def fail_once(*call: Any, **options: Any) -> Any:
+        report = deliver(*call, **options)
+        connections.failing.clear()
+        return report
+
+    monkeypatch.setattr(connections, "deliver", fail_once)
+    run(worker, queue.Task(FAN_OUT, 0), queue.Task(FAN_OUT._replace(data="late"), 0, recipients=named))
+
+    assert connections.received("bob=") == ["late"]
+
+
 def test_named_recipients_are_served_last(worker: Any, connections: FakeConnections) -> None:
     named = [next(each for each in worker.ROOMS.members("lobby", time.monotonic() + 1) if each[0] == "bob=")]
     run(worker, queue.Task(FAN_OUT._replace(data="late"), 0, recipients=named), queue.Task(FAN_OUT, 0))
