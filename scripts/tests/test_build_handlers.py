@@ -1,4 +1,4 @@
-"""The zips: what is in them, that they are the same everywhere, and that nothing is touched without need."""
+"""The zips: their content, their identity on every machine, and no write without need."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ LAMBDA_ENVIRONMENT = {
 }
 FIRST_OF_1970, SOME_DAY_IN_2033 = 0, 2_000_000_000
 GOLDEN = "5f8781ab59ed4b926208faf2c5022cc4ff80cfd510fc5bda1920cb9b1081b5b5"
-"""SHA-256 of the zip that the fixture `sources` gives for its handler `connect`, wherever and whenever it is built."""
+"""SHA-256 of the zip of `connect` from the fixture `sources`, on every machine and at every time."""
 
 
 @pytest.fixture
@@ -63,12 +63,12 @@ def sources(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def output(tmp_path: Path) -> Path:
-    """Where the zips go."""
+    """The folder for the zips."""
     return tmp_path / "output"
 
 
 def names(archive: Path) -> list[str]:
-    """Return what a zip holds."""
+    """Return the names of the files in a zip."""
     with zipfile.ZipFile(archive) as opened:
         return opened.namelist()
 
@@ -79,7 +79,7 @@ def digests(folder: Path) -> dict[str, str]:
 
 
 def run_script(*arguments: str | Path, umask: int = 0o022, cwd: Path | None = None, **environment: str) -> str:
-    """Run the script as a user does; return what it printed."""
+    """Run the script as a user does; return its output."""
     command = [sys.executable, SCRIPT, *arguments]
     return subprocess.run(
         command, umask=umask, cwd=cwd, env={**os.environ, **environment}, check=True, capture_output=True, text=True
@@ -204,7 +204,7 @@ def test_a_full_disk_ends_the_command_with_a_sentence(sources: Path, output: Pat
 
 @pytest.mark.skipif(shutil.which("git") is None, reason="git is not on PATH")
 def test_a_checkout_with_windows_line_ends_builds_the_same_zips_and_keeps_makes_files_usable(tmp_path: Path) -> None:
-    """With ``core.autocrlf``, Git's default on Windows, only ``.gitattributes`` keeps the line ends as they are."""
+    """With ``core.autocrlf``, Git's default on Windows, only ``.gitattributes`` preserves line ends."""
     original = tmp_path / "original"
     shutil.copytree(build_handlers.SOURCES, original / "handlers", ignore=shutil.ignore_patterns("__pycache__"))
     for name in (".gitattributes", "Makefile", ".ci/run", "scripts/build_handlers.py"):
@@ -227,7 +227,7 @@ def test_a_checkout_with_windows_line_ends_builds_the_same_zips_and_keeps_makes_
 
 
 def git(*arguments: str, cwd: Path) -> None:
-    """Run git as somebody without a configuration of their own."""
+    """Run git without the user's configuration."""
     settings = ("-c", "user.name=Somebody", "-c", "user.email=somebody@example.com", "-c", "commit.gpgsign=false")
     environment = {"PATH": os.environ["PATH"], "HOME": str(cwd), "GIT_CONFIG_NOSYSTEM": "1"}
     subprocess.run(["git", *settings, *arguments], cwd=cwd, env=environment, check=True)
@@ -353,7 +353,7 @@ def test_a_shipped_zip_imports_alone_and_has_its_entry_point(shipped: Path, hand
         f"import sys; sys.path.insert(0, {str(shipped / handler)!r} + '.zip'); import {handler}; {handler}.handler"
     )
 
-    # Isolated and without site-packages: the zip and the standard library have to be enough.
+    # Isolated and without site-packages, so that only the zip and the standard library can be imported.
     command = [sys.executable, "-I", "-S", "-W", "error", "-c", program]
     result = subprocess.run(command, env=LAMBDA_ENVIRONMENT, check=False, capture_output=True, text=True)
 

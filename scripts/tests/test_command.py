@@ -1,4 +1,4 @@
-"""Whatever happens to a command, it ends with a sentence and the right status."""
+"""A command ends with one sentence and the right exit status, also on signals and failing output."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ needs_full_disk = pytest.mark.skipif(not FULL.exists(), reason="this system has 
 
 @pytest.fixture
 def program(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], list[str]]:
-    """Return the command line that runs a program, given as text, as make runs a module."""
+    """Return a function that gives the command line to run a program's text as make runs a module."""
     monkeypatch.setenv("PYTHONPATH", f"{REPOSITORY}{os.pathsep}{tmp_path}")
 
     def write(text: str) -> list[str]:
@@ -141,7 +141,7 @@ def test_characters_that_a_terminal_lacks_are_replaced(
 
 
 class TestProxies:
-    """What keeps clients from asking a proxy for this machine."""
+    """The variables that exclude this machine from proxies."""
 
     @pytest.mark.parametrize("name", ["HTTP_PROXY", "https_proxy", "All_Proxy", "ws_proxy"])
     def test_every_name_of_a_proxy_counts(self, name: str) -> None:
@@ -202,7 +202,7 @@ class TestTakingTurns:
 
     @pytest.fixture
     def line(self, tmp_path: Path) -> list[str]:
-        """A command that says when it begins and waits for its input to end."""
+        """A command that prints a line when it begins, and runs until its input ends."""
         program = "print('begun', flush=True); input()"
         return [sys.executable, "-m", "scripts.alone", str(tmp_path / "build" / "lock"), sys.executable, "-c", program]
 
@@ -243,7 +243,7 @@ class TestTakingTurns:
 
 
 class TestInstallingTox:
-    """An environment for tox, or a sentence."""
+    """Installs tox, or prints the reason why it cannot."""
 
     def test_python_without_ensurepip_is_told_what_to_install(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]

@@ -49,7 +49,7 @@ OUTPUTS = 'output "url" {\n  description = "Where it is."\n  value       = "http
 
 @pytest.fixture
 def module(tmp_path: Path) -> Path:
-    """A module with three variables, one output and a README whose tables are still empty."""
+    """A module with three variables, one output and a README with empty tables."""
     return write_tree(tmp_path, {"README.md": README, "variables.tf": VARIABLES, "outputs.tf": OUTPUTS})
 
 

@@ -1,4 +1,4 @@
-"""The Terraform wrapper: where providers come from, which Terraform is good enough, workspaces that leave no trace."""
+"""The Terraform wrapper: source of providers, Terraform's version, workspaces that leave no trace."""
 
 from __future__ import annotations
 
@@ -30,14 +30,14 @@ OWN_INSTALLATION = 'provider_installation {\n  network_mirror {\n    url = "http
 
 
 def forget() -> None:
-    """Let the next question be asked anew."""
+    """Clear the cached answers."""
     executable.executable.cache_clear()
     providers.registry_answers.cache_clear()
 
 
 @pytest.fixture(autouse=True)
 def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """A machine whose home is empty, where nothing is installed system-wide and no registry answers."""
+    """A machine with an empty home, no system-wide installation and no reachable registry."""
     monkeypatch.setattr(common, "GENERATED", tmp_path / "build")
     monkeypatch.setattr(providers, "SYSTEM_MIRRORS", (tmp_path / "usr-local", tmp_path / "usr"))
     monkeypatch.setattr(providers, "ADD_ON_SOFTWARE", tmp_path / "opt")
@@ -49,7 +49,7 @@ def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 @pytest.fixture
 def environment(tmp_path: Path) -> dict[str, str]:
-    """The environment of somebody with an empty home."""
+    """The environment of a user with an empty home."""
     (tmp_path / "home").mkdir()
     return {"HOME": str(tmp_path / "home"), "PATH": "/nowhere"}
 
@@ -88,7 +88,7 @@ def mirror_in(prepared: dict[str, str]) -> str:
 
 
 class TestWhereProvidersComeFrom:
-    """The first of four sources that applies."""
+    """The first of four sources that applies is used."""
 
     def test_own_configuration_file_is_left_alone(self, environment: dict[str, str], tmp_path: Path) -> None:
         own = write_tree(tmp_path, {"own.tfrc": ""}) / "own.tfrc"
@@ -170,11 +170,11 @@ class TestWhereProvidersComeFrom:
 
 
 class TestWhichTerraform:
-    """One that is there and new enough."""
+    """Terraform must be on PATH and new enough."""
 
     @pytest.fixture
     def install(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], Path]:
-        """Make the only ``terraform`` on PATH one that prints what it is given."""
+        """Put a ``terraform`` on PATH that prints its arguments, and no other."""
 
         def install(answer: str) -> Path:
             fake = write_tree(tmp_path, {"bin/terraform": f"#!/bin/sh\necho '{answer}'\n"}) / "bin" / "terraform"
@@ -286,11 +286,11 @@ run "plans" {
 
 @pytest.mark.skipif(shutil.which("terraform") is None, reason="terraform is not on PATH")
 class TestWorkspace:
-    """A configuration with a state of its own."""
+    """A copy of a configuration with its own state."""
 
     @pytest.fixture(autouse=True)
     def repository(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-        """A repository whose configuration needs no provider, with a user's own files in it."""
+        """A repository with a configuration that needs no provider, and with files of a user's apply."""
         root = write_tree(
             tmp_path / "repository",
             {
@@ -509,7 +509,7 @@ def test_interrupted_terraform_may_finish_and_is_killed_with_its_providers_when_
         assert process.stdout.readline() == "working\n"
         process.send_signal(signal.SIGINT)
         while times == 2 and process.poll() is None:
-            time.sleep(0.1)  # two signals that come at once may count as one
+            time.sleep(0.1)  # the system may merge two signals that arrive at once
             process.send_signal(signal.SIGINT)
         _, error = process.communicate()
 

@@ -1,4 +1,4 @@
-# The root calls the backend and nothing else; what the backend does is tested there.
+# The root only calls the backend module, which has tests of its own.
 
 mock_provider "aws" {}
 

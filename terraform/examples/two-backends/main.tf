@@ -1,4 +1,4 @@
-# Emulators have no host for each bucket; AWS serves both forms.
+# Path style, because emulators have no host name per bucket. AWS serves both forms.
 provider "aws" {
   s3_use_path_style = true
 }
@@ -28,8 +28,8 @@ module "alerts" {
   }
 }
 
-# A route of another team: a function of its own, with rights of its own, in its own hands. Its code is that of whoami
-# here, so that the example needs no zip but those of `make build`.
+# Another team's route, with a function and a policy under that team's control. Its code is whoami's, so that the example
+# needs only the zips of `make build`.
 module "me" {
   source = "../../modules/handler"
 

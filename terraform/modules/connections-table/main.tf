@@ -20,7 +20,7 @@ resource "aws_dynamodb_table" "this" {
     enabled = var.point_in_time_recovery
   }
 
-  # DynamoDB always encrypts at rest; without a key of the caller's, `true` asks for the account's own `aws/dynamodb`.
+  # DynamoDB always encrypts at rest. Without a key, `true` selects the account's managed key `aws/dynamodb`.
   server_side_encryption {
     enabled     = true
     kms_key_arn = var.kms_key_arn

@@ -1,4 +1,4 @@
-# Whoever uses the function finds it ready: its rights and the permission to invoke it are in place by then.
+# Callers wait until the function's policies and invoke permissions are in place.
 
 output "arn" {
   description = "ARN of the function."
