@@ -9,21 +9,21 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from roomcast import aws_json, events, fanout, logs, protocol, rooms, routes, settings
+from roomcast import aws_json, events, fanout, logs, protocol, rooms, serving, settings
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
 SETTINGS = settings.from_environment()
 ROOMS = rooms.Rooms(SETTINGS)
-CONNECTIONS = fanout.Engine(SETTINGS.management_endpoint, SETTINGS.region)
+ENGINE = fanout.Engine(SETTINGS.management_endpoint, SETTINGS.region)
 
 
 def handler(event: Mapping[str, Any], context: events.Context) -> dict[str, int]:
     """Lambda's entry point."""
     handshake = events.parse(event)
     if handshake.type != "CONNECT":
-        return routes.refuse_message(event, context, CONNECTIONS)
+        return serving.refuse_message(event, context, ENGINE)
     status = join(handshake, events.deadline(context))
     logs.write("INFO", "connect", status=status, connection_id=handshake.connection_id, request_id=handshake.request_id)
     return {"statusCode": status}

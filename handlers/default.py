@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from roomcast import events, fanout, protocol, routes, settings
+from roomcast import events, fanout, protocol, serving, settings
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
 SETTINGS = settings.from_environment()
-CONNECTIONS = fanout.Engine(SETTINGS.management_endpoint, SETTINGS.region)
+ENGINE = fanout.Engine(SETTINGS.management_endpoint, SETTINGS.region)
 
 
 def handler(event: Mapping[str, Any], context: events.Context) -> dict[str, int]:
     """Lambda's entry point."""
-    return routes.serve_message(event, context, CONNECTIONS, refuse)
+    return serving.serve_message(event, context, ENGINE, refuse)
 
 
 def refuse(message: events.Event, _deadline: float) -> None:

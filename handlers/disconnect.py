@@ -9,21 +9,21 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from roomcast import events, fanout, logs, rooms, routes, settings
+from roomcast import events, fanout, logs, rooms, serving, settings
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
 SETTINGS = settings.from_environment()
 ROOMS = rooms.Rooms(SETTINGS)
-CONNECTIONS = fanout.Engine(SETTINGS.management_endpoint, SETTINGS.region)
+ENGINE = fanout.Engine(SETTINGS.management_endpoint, SETTINGS.region)
 
 
 def handler(event: Mapping[str, Any], context: events.Context) -> dict[str, int]:
     """Lambda's entry point; a table that cannot be reached is an error of the invocation, seen in its metric."""
     goodbye = events.parse(event)
     if goodbye.type != "DISCONNECT":
-        return routes.refuse_message(event, context, CONNECTIONS)
+        return serving.refuse_message(event, context, ENGINE)
     left = ROOMS.leave(goodbye.connection_id, goodbye.connected_at, events.deadline(context))
     logs.write("INFO", "disconnect", left=left, connection_id=goodbye.connection_id, request_id=goodbye.request_id)
-    return routes.OK
+    return serving.OK

@@ -14,16 +14,16 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Any
 
-from roomcast import aws_json, backlog, delivery, events, fanout, logs, queue, rooms, settings
+from roomcast import aws_json, backlog, delivery, events, fanout, logs, rooms, settings, tasks
 
 if TYPE_CHECKING:
     from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 
 SETTINGS = settings.from_environment()
 ROOMS = rooms.Rooms(SETTINGS)
-CONNECTIONS = fanout.Engine(SETTINGS.management_endpoint, SETTINGS.region, pace=SETTINGS.pace)
-DELIVERY = delivery.Delivery(CONNECTIONS, ROOMS)
-QUEUE = queue.Queue(SETTINGS)
+ENGINE = fanout.Engine(SETTINGS.management_endpoint, SETTINGS.region, pace=SETTINGS.pace)
+DELIVERY = delivery.Delivery(ENGINE, ROOMS)
+QUEUE = tasks.Queue(SETTINGS)
 
 HANDOVER_SECONDS = 5.0
 """Kept back from the time for posts, to prune and to hand over what is left: a call to AWS may take 3 s."""
@@ -58,7 +58,7 @@ def handler(event: Mapping[str, Any], context: events.Context) -> dict[str, list
 
 def is_named(job: backlog.Job) -> bool:
     """Whether a task is for named recipients, who have made others wait before."""
-    return isinstance(job.task, queue.Task) and bool(job.task.recipients)
+    return isinstance(job.task, tasks.Task) and bool(job.task.recipients)
 
 
 def read(records: Sequence[Mapping[str, Any]], deadline: float) -> tuple[list[backlog.Job], list[str]]:
@@ -70,7 +70,7 @@ def read(records: Sequence[Mapping[str, Any]], deadline: float) -> tuple[list[ba
         receives = int(attributes.get("ApproximateReceiveCount", 1))
         group = attributes.get("MessageGroupId", "") if SETTINGS.queue_is_fifo else ""
         try:
-            task = queue.parse(record["body"])
+            task = tasks.parse(record["body"])
         except ValueError as error:
             logs.write("ERROR", "not a task", error=str(error), message_id=record["messageId"])
             if not move_apart(record, group, deadline):
@@ -84,20 +84,20 @@ def read(records: Sequence[Mapping[str, Any]], deadline: float) -> tuple[list[ba
 
 def move_apart(record: Mapping[str, Any], group: str, deadline: float) -> bool:
     """Give a message that nobody can read a group of its own, so that nobody waits behind it until it is given up."""
-    unreadable = queue.Unreadable(record["body"], record["messageId"])
+    unreadable = tasks.Unreadable(record["body"], record["messageId"])
     # In its own group it fails until it is a dead letter.
     return bool(group) and not group.startswith(":") and hand_over([unreadable], record["messageId"], deadline)
 
 
 def tell_if_given_up(message_id: str, receives: int, recipients: int) -> None:
     """Say so when SQS will not deliver a message again but make it a dead letter."""
-    if receives >= queue.MAXIMUM_RECEIVES:
+    if receives >= tasks.MAXIMUM_RECEIVES:
         logs.write("ERROR", "a task is given up", message_id=message_id, receives=receives)
         logs.write_metrics("given up", {"given_up": recipients}, message_id=message_id)
 
 
 def hand_over(
-    tasks: Sequence[queue.Task | queue.WakeUp | queue.Unreadable],
+    entries: Sequence[tasks.Task | tasks.WakeUp | tasks.Unreadable],
     message_id: str,
     deadline: float,
     *,
@@ -105,7 +105,7 @@ def hand_over(
 ) -> bool:
     """Put tasks into the queue, on request one second after the other; false when it did not take all of them."""
     try:
-        QUEUE.put(tasks, deadline, apart=apart)
+        QUEUE.put(entries, deadline, apart=apart)
     except aws_json.ServiceError as error:
         logs.write("ERROR", "what is left cannot be handed over", error=str(error), message_id=message_id)
         return False
@@ -115,8 +115,8 @@ def hand_over(
 def serve_each(jobs: Sequence[backlog.Job], invocation: Invocation) -> list[str]:
     """Serve tasks that do not depend on each other; gives the ids of those that must be delivered again."""
     # A worker that died of one of these now could not say so.
-    failed = failures([job for job in jobs if job.receives >= queue.MAXIMUM_RECEIVES])
-    jobs = [job for job in jobs if job.receives < queue.MAXIMUM_RECEIVES]
+    failed = failures([job for job in jobs if job.receives >= tasks.MAXIMUM_RECEIVES])
+    jobs = [job for job in jobs if job.receives < tasks.MAXIMUM_RECEIVES]
     again = [job for job in jobs if job.receives > 1]
     if len(again) > 1 and spread(again, invocation.deadline):
         jobs = [job for job in jobs if job not in again]
@@ -126,13 +126,13 @@ def serve_each(jobs: Sequence[backlog.Job], invocation: Invocation) -> list[str]
 
 def tries(job: backlog.Job) -> int:
     """How often a task, or what it was made from, has been received."""
-    return job.receives + (job.task.retries if isinstance(job.task, queue.Task) else 0)
+    return job.receives + (job.task.retries if isinstance(job.task, tasks.Task) else 0)
 
 
 def spread(jobs: Sequence[backlog.Job], deadline: float) -> bool:
     """Give tasks that came together a worker each: should it die of one, the others are not given up with it."""
-    tasks = [job.task._replace(retries=tries(job) - 1) for job in jobs if isinstance(job.task, queue.Task)]
-    return hand_over(tasks, jobs[0].message_id, deadline, apart=True)
+    shares = [job.task._replace(retries=tries(job) - 1) for job in jobs if isinstance(job.task, tasks.Task)]
+    return hand_over(shares, jobs[0].message_id, deadline, apart=True)
 
 
 def failures(jobs: Sequence[backlog.Job]) -> list[str]:
@@ -145,10 +145,10 @@ def failures(jobs: Sequence[backlog.Job]) -> list[str]:
 def serve(job: backlog.Job, invocation: Invocation) -> bool:
     """Serve a task on its own; false when it must be delivered again as a whole."""
     task = job.task
-    if isinstance(task, queue.WakeUp):
+    if isinstance(task, tasks.WakeUp):
         return True
     retries = tries(job) - 1
-    if retries >= queue.MAXIMUM_RECEIVES:
+    if retries >= tasks.MAXIMUM_RECEIVES:
         # What it was made from was delivered again, too. SQS takes it to the dead letters.
         return False
     left = [task]
@@ -165,8 +165,8 @@ def serve(job: backlog.Job, invocation: Invocation) -> bool:
 def serve_group(jobs: Sequence[backlog.Job], invocation: Invocation) -> list[str]:
     """Serve a message group of a FIFO queue; gives the ids of the messages that must be delivered again."""
     first = jobs[0].task
-    room, shard = (first.room, first.shard) if isinstance(first, queue.WakeUp) else (first.fan_out.room, first.shard)
-    if jobs[0].group != queue.group_of(room, shard):
+    room, shard = (first.room, first.shard) if isinstance(first, tasks.WakeUp) else (first.message.room, first.shard)
+    if jobs[0].group != tasks.group_of(room, shard):
         return serve_in_turn(jobs, invocation)
     waiting = backlog.Backlog(ROOMS, room, shard)
     is_kept = False
@@ -194,7 +194,7 @@ def serve_in_turn(jobs: Sequence[backlog.Job], invocation: Invocation) -> list[s
     for number, job in enumerate(jobs):
         if not serve_straggler(job, invocation):
             for each in jobs[number:]:
-                if each.receives >= queue.MAXIMUM_RECEIVES and isinstance(each.task, queue.Task) and each.task.hold:
+                if each.receives >= tasks.MAXIMUM_RECEIVES and isinstance(each.task, tasks.Task) and each.task.hold:
                     release(each.task, invocation.deadline)
             return failures(jobs[number:])
     return []
@@ -203,14 +203,14 @@ def serve_in_turn(jobs: Sequence[backlog.Job], invocation: Invocation) -> list[s
 def serve_straggler(job: backlog.Job, invocation: Invocation) -> bool:
     """Serve a task in its turn; false when SQS must deliver it again: a new one would come behind the next ones."""
     task = job.task
-    if isinstance(task, queue.WakeUp):
+    if isinstance(task, tasks.WakeUp):
         return True
-    if tries(job) > queue.MAXIMUM_RECEIVES:
+    if tries(job) > tasks.MAXIMUM_RECEIVES:
         # What it was made from was delivered again, too. SQS takes it to the dead letters.
         return False
     if not invocation.may_begin():
         # It may never have been tried: rather late, and behind others, than never.
-        return job.receives >= queue.MAXIMUM_RECEIVES and hand_over([task], job.message_id, invocation.deadline)
+        return job.receives >= tasks.MAXIMUM_RECEIVES and hand_over([task], job.message_id, invocation.deadline)
     # The last worker may have sent a copy.
     copies = max(task.copies, min(job.receives - 1, fanout.MAXIMUM_COPIES - 1))
     if invocation.serve(task._replace(copies=copies)).everything_left():
@@ -220,11 +220,11 @@ def serve_straggler(job: backlog.Job, invocation: Invocation) -> bool:
     return True
 
 
-def release(task: queue.Task, deadline: float) -> None:
+def release(task: tasks.Task, deadline: float) -> None:
     """Let the room's worker serve a straggler again, unless further messages for it are on their way."""
     mark = rooms.Waiting(backlog.HELD + task.recipients[0].connection_id, "", task.hold)
     try:
-        ROOMS.change_backlog(task.fan_out.room, task.shard, [], [mark], deadline)
+        ROOMS.change_backlog(task.message.room, task.shard, [], [mark], deadline)
     except aws_json.ServiceError as error:
         # Its messages go on taking a way of their own.
         logs.write("WARNING", "a straggler stays apart", error=str(error))
@@ -249,7 +249,7 @@ class Invocation:
         self._is_first = True
         self._has_begun_none = True
         self._apart: set[str] = set()
-        self._gone: list[tuple[delivery.FanOut, list[fanout.Recipient]]] = []
+        self._gone: list[tuple[delivery.RoomMessage, list[fanout.Recipient]]] = []
         self._dead: set[fanout.Recipient] = set()
 
     def begin_group(self, groups: int) -> None:
@@ -265,7 +265,7 @@ class Invocation:
         return self._has_begun_none or self.take_until - time.monotonic() >= needed
 
     def serve(
-        self, task: queue.Task, held: Container[str] | None = None, room_for: int = backlog.MAXIMUM_HELD
+        self, task: tasks.Task, held: Container[str] | None = None, room_for: int = backlog.MAXIMUM_HELD
     ) -> Progress:
         """Post to the task's recipients for as long as time, and the table, allow.
 
@@ -288,21 +288,21 @@ class Invocation:
         )
         deadline = self.take_until + TAKING_RESERVE_SECONDS
         try:
-            progress.report = DELIVERY.post(task.fan_out, progress, deadline, gone.extend, None, stragglers)
+            progress.report = DELIVERY.post(task.message, progress, deadline, gone.extend, None, stragglers)
         except fanout.DeliveryInterruptedError as error:
             progress.report = error.report
         if progress.late or progress.silent:
             self._patience /= 2
         self._apart.update(each.connection_id for each in (*progress.late, *progress.silent))
         self._dead.update(gone)
-        self._gone.append((task.fan_out, gone))
+        self._gone.append((task.message, gone))
         return progress
 
     def prune(self) -> None:
         """Delete dead members, now that nobody waits."""
         until = min(self.deadline, time.monotonic() + delivery.PRUNE_SECONDS)
-        for fan_out, gone in self._gone:
-            DELIVERY.prune(fan_out, gone, until)
+        for message, gone in self._gone:
+            DELIVERY.prune(message, gone, until)
 
 
 class Progress:
@@ -324,7 +324,7 @@ class Progress:
 
     def __init__(
         self,
-        task: queue.Task,
+        task: tasks.Task,
         stop_at: float,
         apart: Container[str] = (),
         dead: Container[fanout.Recipient] = (),
@@ -364,7 +364,7 @@ class Progress:
     def _recipients(self) -> Iterable[fanout.Recipient]:
         if self.task.recipients:
             return self.task.recipients
-        return ROOMS.members_of_shard(self.task.fan_out.room, self.task.shard, self.stop_at, self.after)
+        return ROOMS.members_of_shard(self.task.message.room, self.task.shard, self.stop_at, self.after)
 
     @property
     def is_stuck(self) -> bool:
@@ -384,23 +384,23 @@ class Progress:
     def _are_few(self) -> bool:
         return len(self.late) + len(self.silent) <= self._room_for
 
-    def remaining(self) -> list[queue.Task]:
+    def remaining(self) -> list[tasks.Task]:
         """Tasks for those left who are no stragglers: too many not reached, and those not yet taken."""
-        tasks = [] if self._are_few() else self._named(self.late, 0) + self._named(self.silent, 1)
-        return tasks + self._named(self.untried, 0) + self._untaken()
+        late = [] if self._are_few() else self._named(self.late, 0) + self._named(self.silent, 1)
+        return late + self._named(self.untried, 0) + self._untaken()
 
-    def everything_left(self) -> list[queue.Task]:
+    def everything_left(self) -> list[tasks.Task]:
         """Tasks for all that are left, where no order is to be kept."""
         return (
             self._named([*self._left_out, *self.late, *self.untried], 0) + self._named(self.silent, 1) + self._untaken()
         )
 
-    def _named(self, recipients: Sequence[fanout.Recipient], copies: int) -> list[queue.Task]:
-        size = queue.RECIPIENTS_PER_TASK
+    def _named(self, recipients: Sequence[fanout.Recipient], copies: int) -> list[tasks.Task]:
+        size = tasks.RECIPIENTS_PER_TASK
         parts = [recipients[start : start + size] for start in range(0, len(recipients), size)]
         return [self.task._replace(after="", recipients=part, copies=self.task.copies + copies) for part in parts]
 
-    def _untaken(self) -> list[queue.Task]:
+    def _untaken(self) -> list[tasks.Task]:
         if self.is_complete:
             return []
         if self.task.recipients:

@@ -13,7 +13,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
-from roomcast import logs, queue
+from roomcast import logs, tasks
 from roomcast.rooms import Waiting
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ class Job(NamedTuple):
     group: str
     key: str
     receives: int
-    task: queue.Task | queue.WakeUp
+    task: tasks.Task | tasks.WakeUp
 
 
 class Outcome(Protocol):
@@ -65,13 +65,13 @@ class Outcome(Protocol):
     def is_stuck(self) -> bool:
         """Whether nobody was reached, so that the task is worth a pause."""
 
-    def remaining(self) -> list[queue.Task]:
+    def remaining(self) -> list[tasks.Task]:
         """Tasks for the other recipients that are left."""
 
 
 class _Entry(NamedTuple):
     key: str
-    task: queue.Task
+    task: tasks.Task
     item: Waiting | None
 
 
@@ -98,7 +98,7 @@ class Backlog:
         self._is_kept_only = False
         self._puts: list[Waiting] = []
         self._deletions: list[Waiting] = []
-        self.to_send: list[queue.Task | queue.Unreadable] = []
+        self.to_send: list[tasks.Task | tasks.Unreadable] = []
         self.done: set[str] = set()
 
     def read(self, jobs: Sequence[Job], deadline: float) -> None:
@@ -122,7 +122,7 @@ class Backlog:
                 self._add(item)
         waiting = {entry.key.partition(".")[0] for entry in self._entries}
         for job in jobs:
-            if isinstance(job.task, queue.Task) and job.key not in waiting:
+            if isinstance(job.task, tasks.Task) and job.key not in waiting:
                 self._entries.append(_Entry(job.key, job.task, None))
         again = [job for job in jobs if job.receives > 1]
         self._is_kept_only = bool(again)
@@ -131,23 +131,23 @@ class Backlog:
 
     def _was_first(self, job: Job) -> bool:
         """Whether the worker that a queue message was delivered to before began with the first task."""
-        return isinstance(job.task, queue.WakeUp) or self._entries[0].key.partition(".")[0] == job.key
+        return isinstance(job.task, tasks.WakeUp) or self._entries[0].key.partition(".")[0] == job.key
 
     def _add(self, item: Waiting) -> None:
         try:
-            task = queue.parse(item.body)
+            task = tasks.parse(item.body)
         except ValueError as error:
             logs.write("ERROR", "not a task", error=str(error), room=self._room, shard=self._shard)
             self._give_up(item.body, item)
         else:
-            if isinstance(task, queue.Task):
+            if isinstance(task, tasks.Task):
                 self._entries.append(_Entry(item.key, task, item))
 
     def _count_retry(self) -> None:
         """Note that a worker may have died of the first task, or reached nobody."""
         first = self._entries[0]
         task = first.task._replace(retries=first.task.retries + 1)
-        if task.retries >= queue.MAXIMUM_RECEIVES:
+        if task.retries >= tasks.MAXIMUM_RECEIVES:
             logs.write("ERROR", "a task goes to the dead letters", room=self._room, shard=self._shard)
             self._entries.pop(0)
             self._give_up(task.to_json(), first.item)
@@ -158,13 +158,13 @@ class Backlog:
 
     def _give_up(self, body: str, item: Waiting | None) -> None:
         """Send a task to the dead letters, by way of a message group of its own."""
-        self.to_send.append(queue.Unreadable(body, str(time.time_ns())))
+        self.to_send.append(tasks.Unreadable(body, str(time.time_ns())))
         if item is not None:
             self._deletions.append(item)
 
     def serve(
         self,
-        serve: Callable[[queue.Task, Mapping[str, Waiting], int], Outcome],
+        serve: Callable[[tasks.Task, Mapping[str, Waiting], int], Outcome],
         may_begin: Callable[[], bool],
     ) -> bool:
         """Serve tasks in order for as long as time allows; false when nobody could be reached.
@@ -199,7 +199,7 @@ class Backlog:
                 return True
         return True
 
-    def _set_apart(self, task: queue.Task, recipient: Recipient, copies: int) -> None:
+    def _set_apart(self, task: tasks.Task, recipient: Recipient, copies: int) -> None:
         mark = Waiting(f"{HELD}{recipient.connection_id}", "", time.time_ns())
         self._held[recipient.connection_id] = mark
         self._puts = [each for each in self._puts if each.key != mark.key] + [mark]
@@ -218,7 +218,7 @@ class Backlog:
             self._table.change_backlog(self._room, self._shard, self._puts, [], deadline)
             self._puts = []
 
-    def write(self, deadline: float, *, is_stuck: bool) -> list[queue.WakeUp]:
+    def write(self, deadline: float, *, is_stuck: bool) -> list[tasks.WakeUp]:
         """Keep what was not served, once ``to_send`` is in the queue; gives what has a worker look at it.
 
         Args:
@@ -235,10 +235,10 @@ class Backlog:
         if self._puts or self._deletions:
             self._table.change_backlog(self._room, self._shard, self._puts, self._deletions, deadline)
         is_left = not is_stuck and (bool(self._entries) or not self._is_whole)
-        return [queue.WakeUp(self._room, self._shard)] if is_left else []
+        return [tasks.WakeUp(self._room, self._shard)] if is_left else []
 
     @staticmethod
-    def _waiting(key: str, task: queue.Task) -> Waiting:
+    def _waiting(key: str, task: tasks.Task) -> Waiting:
         return Waiting(key, task.to_json(), time.time_ns())
 
 

@@ -22,7 +22,7 @@ PRUNE_BATCH = fanout.BATCH
 """Members deleted by one transaction. Several senders prune at once: small batches seldom conflict for long."""
 
 
-class FanOut(NamedTuple):
+class RoomMessage(NamedTuple):
     """A message on its way to the members of a room.
 
     Attributes:
@@ -42,17 +42,17 @@ class Delivery:
     """Delivers messages.
 
     Args:
-        connections: The engine that posts.
+        engine: The engine that posts.
         table: The table that dead members are deleted from.
     """
 
-    def __init__(self, connections: fanout.Engine, table: Rooms) -> None:
-        self._connections = connections
+    def __init__(self, engine: fanout.Engine, table: Rooms) -> None:
+        self._engine = engine
         self._table = table
 
     def deliver(
         self,
-        fan_out: FanOut,
+        message: RoomMessage,
         recipients: Iterable[fanout.Recipient],
         deadline: float,
         on_failed: Callback | None = None,
@@ -61,7 +61,7 @@ class Delivery:
         """Post a message to each recipient, then prune those that are dead.
 
         Args:
-            fan_out: The message.
+            message: The message.
             recipients: Members of its room, pulled as they are posted to.
             deadline: Latest end, in seconds of ``time.monotonic``.
             on_failed: Called with batches of recipients that could not be reached.
@@ -72,13 +72,13 @@ class Delivery:
         """
         gone: list[fanout.Recipient] = []
         try:
-            return self.post(fan_out, recipients, deadline, gone.extend, on_failed, stragglers)
+            return self.post(message, recipients, deadline, gone.extend, on_failed, stragglers)
         finally:
-            self.prune(fan_out, gone, deadline)
+            self.prune(message, gone, deadline)
 
     def post(  # noqa: PLR0913, PLR0917 - what one delivery needs
         self,
-        fan_out: FanOut,
+        message: RoomMessage,
         recipients: Iterable[fanout.Recipient],
         deadline: float,
         on_gone: Callback,
@@ -88,7 +88,7 @@ class Delivery:
         """Post a message to each recipient, as ``deliver`` does, without pruning.
 
         Args:
-            fan_out: The message.
+            message: The message.
             recipients: Members of its room, pulled as they are posted to.
             deadline: Latest end, in seconds of ``time.monotonic``.
             on_gone: Called with batches of recipients that are dead, for ``prune``.
@@ -99,9 +99,9 @@ class Delivery:
             fanout.DeliveryInterruptedError: Reading ``recipients`` failed; those before have been served.
         """
         try:
-            report = self._connections.deliver(
+            report = self._engine.deliver(
                 recipients,
-                fan_out.data.encode(),
+                message.data.encode(),
                 deadline=deadline,
                 on_gone=on_gone,
                 on_failed=on_failed,
@@ -109,38 +109,38 @@ class Delivery:
             )
         except fanout.DeliveryInterruptedError as error:
             logs.write(
-                "ERROR", "the members could not be read", error=str(error.__cause__), request_id=fan_out.request_id
+                "ERROR", "the members could not be read", error=str(error.__cause__), request_id=message.request_id
             )
-            _log(fan_out, error.report, stragglers)
+            _log(message, error.report, stragglers)
             raise
-        _log(fan_out, report, stragglers)
+        _log(message, report, stragglers)
         return report
 
-    def prune(self, fan_out: FanOut, gone: Sequence[fanout.Recipient], deadline: float) -> None:
+    def prune(self, message: RoomMessage, gone: Sequence[fanout.Recipient], deadline: float) -> None:
         """Delete dead members from the table for up to ``PRUNE_SECONDS``; the next send finds those that stay.
 
         Args:
-            fan_out: The message that they were found dead with.
+            message: The message that they were found dead with.
             gone: The dead members.
             deadline: Latest end, in seconds of ``time.monotonic``.
         """
         # The sender has just spoken: whatever the answer to its post was, it is not dead.
-        dead = [recipient for recipient in gone if recipient.connection_id != fan_out.sender]
+        dead = [recipient for recipient in gone if recipient.connection_id != message.sender]
         # Several senders find the same dead members at once. In an order of its own, each conflicts less.
         random.shuffle(dead)
         until = min(deadline, time.monotonic() + PRUNE_SECONDS)
         for start in range(0, len(dead), PRUNE_BATCH):
             try:
-                self._table.prune(fan_out.room, dead[start : start + PRUNE_BATCH], until)
+                self._table.prune(message.room, dead[start : start + PRUNE_BATCH], until)
             except aws_json.ServiceError as error:
                 logs.write("WARNING", "dead members stay for now", error=str(error), members=len(dead) - start)
                 return
 
 
-def _log(fan_out: FanOut, report: fanout.Report, stragglers: fanout.Stragglers) -> None:
+def _log(message: RoomMessage, report: fanout.Report, stragglers: fanout.Stragglers) -> None:
     given_up = report.failed - (0 if stragglers.on_late is None else report.late)
-    logs.write_metrics("fan-out", {**report.to_dict(), "given_up": given_up}, request_id=fan_out.request_id)
+    logs.write_metrics("fan-out", {**report.to_dict(), "given_up": given_up}, request_id=message.request_id)
     if given_up:
-        logs.write("WARNING", "members are given up", members=given_up, request_id=fan_out.request_id)
+        logs.write("WARNING", "members are given up", members=given_up, request_id=message.request_id)
     if report.refused_status:
-        logs.write("ERROR", "posts are refused", status=report.refused_status, request_id=fan_out.request_id)
+        logs.write("ERROR", "posts are refused", status=report.refused_status, request_id=message.request_id)

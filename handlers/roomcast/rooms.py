@@ -69,7 +69,7 @@ CONDITION_FAILED = "ConditionalCheckFailed"
 NEW_OR_OLDER = "attribute_not_exists(partition_key) OR connected_at < :connected_at"
 
 
-class Connection(NamedTuple):
+class Membership(NamedTuple):
     """A connection that is in a room.
 
     Attributes:
@@ -132,19 +132,19 @@ class Rooms:
         When the write may or may not have happened, what it may have left is deleted, and what it may still bring is
         refused, before the error is raised.
         """
-        connection = Connection(connection_id, connected_at, room, self._shard_of(connection_id))
-        connection_item, membership_item = _items(connection)
+        membership = Membership(connection_id, connected_at, room, self._shard_of(connection_id))
+        connection_item, membership_item = _items(membership)
         # What a repeated request of this very join has written is no obstacle; a tombstone is.
         condition = f"{NEW_OR_OLDER} OR (connected_at = :connected_at AND attribute_exists(rooms))"
         puts = [
-            self._put(connection_item, condition, connection.connected_at),
+            self._put(connection_item, condition, connected_at),
             {"Put": {"TableName": self._table_name, "Item": membership_item}},
         ]
         compensation = min(COMPENSATION_SECONDS, (deadline - time.monotonic()) / 2)
         try:
             self._write(puts, deadline - compensation, token=os.urandom(16).hex())
         except aws_json.ServiceError:
-            self._bury(connection, deadline)
+            self._bury(membership, deadline)
             raise
 
     def leave(self, connection_id: str, connected_at: int, deadline: float) -> bool:
@@ -155,13 +155,13 @@ class Rooms:
             connected_at: When it was made, epoch milliseconds; items of a newer connection of that id stay.
             deadline: Latest end.
         """
-        connection = self.find(connection_id, deadline)
-        if connection is None or connection.connected_at > connected_at:
+        membership = self.find(connection_id, deadline)
+        if membership is None or membership.connected_at > connected_at:
             return False
-        self._delete([connection], deadline)
+        self._delete([membership], deadline)
         return True
 
-    def find(self, connection_id: str, deadline: float) -> Connection | None:
+    def find(self, connection_id: str, deadline: float) -> Membership | None:
         """The connection of that id, expired or not, or ``None``."""
         answer = self._database.call(
             "GetItem",
@@ -169,7 +169,7 @@ class Rooms:
             deadline,
         )
         item = answer.get("Item")
-        return _connection(item) if item and "rooms" in item else None
+        return _membership(item) if item and "rooms" in item else None
 
     def members(self, room: str, deadline: float) -> Iterator[Recipient]:
         """Everyone in a room, page by page, in no order that means anything; shards are read side by side."""
@@ -229,22 +229,22 @@ class Rooms:
 
     def prune(self, room: str, gone: Sequence[Recipient], deadline: float) -> None:
         """Delete what connections that are certainly dead have left in the table."""
-        connections = [Connection(each.connection_id, each.connected_at, room, each.shard) for each in gone]
-        for start in range(0, len(connections), CONNECTIONS_PER_TRANSACTION):
-            self._delete(connections[start : start + CONNECTIONS_PER_TRANSACTION], deadline)
+        memberships = [Membership(each.connection_id, each.connected_at, room, each.shard) for each in gone]
+        for start in range(0, len(memberships), CONNECTIONS_PER_TRANSACTION):
+            self._delete(memberships[start : start + CONNECTIONS_PER_TRANSACTION], deadline)
 
-    def _bury(self, connection: Connection, deadline: float) -> None:
+    def _bury(self, membership: Membership, deadline: float) -> None:
         """Put a tombstone in place of a connection, and delete its membership, unless a newer one has that id."""
-        connection_key, membership_key = _keys(connection)
+        connection_key, membership_key = _keys(membership)
         tombstone = {
             **connection_key,
-            "connected_at": {"N": str(connection.connected_at)},
+            "connected_at": {"N": str(membership.connected_at)},
             "expires_at": {"N": str(int(time.time()) + TOMBSTONE_SECONDS)},
         }
         condition = f"{NEW_OR_OLDER} OR connected_at = :connected_at"
         actions = [
-            self._put(tombstone, condition, connection.connected_at),
-            self._deletion(membership_key, connection.connected_at),
+            self._put(tombstone, condition, membership.connected_at),
+            self._deletion(membership_key, membership.connected_at),
         ]
         try:
             self._write(actions, deadline)
@@ -311,9 +311,9 @@ class Rooms:
             raise
         return True
 
-    def _delete(self, connections: Sequence[Connection], deadline: float) -> None:
+    def _delete(self, memberships: Sequence[Membership], deadline: float) -> None:
         """Delete the items of connections, but not those that a newer connection of the same id has written."""
-        remaining = list(connections)
+        remaining = list(memberships)
         while remaining:
             actions = [self._deletion(key, each.connected_at) for each in remaining for key in _keys(each)]
             try:
@@ -368,21 +368,21 @@ def _recipients(page: Mapping[str, Any], shard: int) -> Iterator[Recipient]:
         yield Recipient(item["sort_key"]["S"], int(item["connected_at"]["N"]), shard)
 
 
-def _items(connection: Connection) -> list[dict[str, Any]]:
-    connection_key, membership_key = _keys(connection)
-    expires_at = connection.connected_at // 1000 + CONNECTION_LIFETIME_SECONDS + EXPIRY_MARGIN_SECONDS
+def _items(membership: Membership) -> list[dict[str, Any]]:
+    connection_key, membership_key = _keys(membership)
+    expires_at = membership.connected_at // 1000 + CONNECTION_LIFETIME_SECONDS + EXPIRY_MARGIN_SECONDS
     shared = {
-        "connected_at": {"N": str(connection.connected_at)},
+        "connected_at": {"N": str(membership.connected_at)},
         "expires_at": {"N": str(expires_at)},
         "protocol": {"S": protocol.NAME},
     }
-    rooms = {"M": {connection.room: {"N": str(connection.shard)}}}
+    rooms = {"M": {membership.room: {"N": str(membership.shard)}}}
     return [{**connection_key, **shared, "rooms": rooms}, {**membership_key, **shared}]
 
 
-def _keys(connection: Connection) -> tuple[dict[str, Any], dict[str, Any]]:
-    membership = _membership_key(connection.room, connection.shard, connection.connection_id)
-    return _connection_key(connection.connection_id), membership
+def _keys(membership: Membership) -> tuple[dict[str, Any], dict[str, Any]]:
+    connection_id = membership.connection_id
+    return _connection_key(connection_id), _membership_key(membership.room, membership.shard, connection_id)
 
 
 def _connection_key(connection_id: str) -> dict[str, Any]:
@@ -405,7 +405,7 @@ def _waiting_key(room: str, shard: int, key: str) -> dict[str, Any]:
     return {"partition_key": {"S": _backlog_key(room, shard)}, "sort_key": {"S": key}}
 
 
-def _connection(item: Mapping[str, Any]) -> Connection:
+def _membership(item: Mapping[str, Any]) -> Membership:
     [(room, shard)] = item["rooms"]["M"].items()
     connection_id = item["partition_key"]["S"].removeprefix("connection#")
-    return Connection(connection_id, int(item["connected_at"]["N"]), room, int(shard["N"]))
+    return Membership(connection_id, int(item["connected_at"]["N"]), room, int(shard["N"]))

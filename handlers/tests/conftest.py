@@ -72,7 +72,7 @@ def load(table: FakeTable, connections: FakeConnections, monkeypatch: pytest.Mon
 
     def load_handler(name: str) -> ModuleType:
         module = importlib.import_module(name)
-        monkeypatch.setattr(module, "CONNECTIONS", connections)
+        monkeypatch.setattr(module, "ENGINE", connections)
         if hasattr(module, "ROOMS"):
             monkeypatch.setattr(module.ROOMS, "_database", table)
             monkeypatch.setattr(module.ROOMS, "_readers", [])

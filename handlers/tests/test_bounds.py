@@ -12,9 +12,9 @@ import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from roomcast import aws_http, aws_json, fanout, queue
+from roomcast import aws_http, aws_json, fanout, tasks
 from roomcast.aws_http import Client, Endpoint
-from roomcast.delivery import FanOut
+from roomcast.delivery import RoomMessage
 from roomcast.fanout import Engine, Recipient
 from tests.fakes import CONNECTED_AT, FakeConnections, FakeContext, FakeTable, handshake, message
 from tests.hostile_server import PATIENCE_SECONDS, HostileServer, Request, say, wait_until
@@ -441,7 +441,7 @@ def test_a_worker_has_time_to_hand_over_what_is_left(
 
     monkeypatch.setattr(connections, "deliver", take_all_the_time)
     monkeypatch.setattr(worker.QUEUE._service, "call", put)
-    body = queue.Task(FanOut("lobby", "alice=", "hello", "request-1"), 0).to_json()
+    body = tasks.Task(RoomMessage("lobby", "alice=", "hello", "request-1"), 0).to_json()
     worker.handler({"Records": [{"messageId": "m-1", "body": body, "attributes": {}}]}, FakeContext(30_000))
 
     assert len(connections.posts) == 1

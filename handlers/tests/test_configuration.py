@@ -48,7 +48,7 @@ def start(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], Any]:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_every_function_answers_over_the_stages_connections(start: Callable[[str], Any], name: str) -> None:
-    engine: Engine = start(name).CONNECTIONS
+    engine: Engine = start(name).ENGINE
     signer = engine._signer
 
     assert engine._endpoint.host == "a1b2c3d4e5.execute-api.cn-north-1.amazonaws.com.cn"
@@ -61,8 +61,8 @@ def test_every_function_answers_over_the_stages_connections(start: Callable[[str
 def test_messages_are_sent_at_the_given_pace(start: Callable[[str], Any], name: str) -> None:
     module = start(name)
 
-    assert module.CONNECTIONS._bucket.pace == 2.5
-    assert module.DELIVERY._connections is module.CONNECTIONS
+    assert module.ENGINE._bucket.pace == 2.5
+    assert module.DELIVERY._engine is module.ENGINE
 
 
 @pytest.mark.parametrize("name", [name for name in NAMES if name != "default"])

@@ -9,8 +9,8 @@ import time
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pytest
-from roomcast import backlog, fanout, protocol, queue, rooms
-from roomcast.delivery import FanOut
+from roomcast import backlog, fanout, protocol, rooms, tasks
+from roomcast.delivery import RoomMessage
 from tests.fakes import PLANTED, FakeConnections, FakeContext, FakeTable, handshake, message
 from tests.sqs_model import SqsModel, WorkerDiedError
 
@@ -67,7 +67,7 @@ def stage(load: Callable[[str], Any], connections: FakeConnections, monkeypatch:
     sqs = SqsModel(fifo=True)
     worker, sendmessage = load("fanout_worker"), load("sendmessage")
     settings = worker.SETTINGS._replace(queue_url="https://sqs.eu-west-1.amazonaws.com/1/q.fifo", queue_is_fifo=True)
-    made = queue.Queue(settings)
+    made = tasks.Queue(settings)
     made._service = sqs  # type: ignore[assignment]
     for module in (worker, sendmessage):
         monkeypatch.setattr(module, "QUEUE", made)
@@ -191,7 +191,7 @@ def test_what_an_invocation_leaves_of_a_whole_page_fits_into_a_transaction(
 ) -> None:
     """It ends in the last task of the page, with ten tasks of its own that it has not begun."""
     kept = load("fanout_worker").ROOMS
-    task = queue.Task(FanOut("lobby", MEMBERS[0], "hello", "request-1"), 0)
+    task = tasks.Task(RoomMessage("lobby", MEMBERS[0], "hello", "request-1"), 0)
     jobs = [
         backlog.Job(f"m-{number}", "lobby.0", backlog.key_of(str(1_000 + number), 0), 1, task) for number in range(10)
     ]
@@ -203,19 +203,19 @@ def test_what_an_invocation_leaves_of_a_whole_page_fits_into_a_transaction(
     outcomes = iter([Left([])] * (rooms.BACKLOG_PAGE_ITEMS - 1) + [Left([task] * 3)])
     waiting.serve(lambda *_: next(outcomes), lambda: True)
 
-    assert waiting.write(later, is_stuck=False) == [queue.WakeUp("lobby", 0)]
+    assert waiting.write(later, is_stuck=False) == [tasks.WakeUp("lobby", 0)]
     assert len(backlog_of(table)) == 100 - rooms.BACKLOG_PAGE_ITEMS + 3 + len(jobs)
 
 
 class Left(NamedTuple):
     """What is left of a task: for three reasons, a task each."""
 
-    tasks: list[queue.Task]
+    left: list[tasks.Task]
     stragglers: tuple[()] = ()
     is_stuck: bool = False
 
-    def remaining(self) -> list[queue.Task]:
-        return self.tasks
+    def remaining(self) -> list[tasks.Task]:
+        return self.left
 
 
 class TestStragglers:
@@ -593,7 +593,7 @@ class TestTroubleWithTableAndQueue:
         healthy = {each: [text for text in texts if text != DEADLY] for each, texts in stage.received().items()}
         assert healthy == everybody(["before", "after", "later"])
         assert [text for _, text in stage.connections.posts].count(DEADLY) <= 6 * len(MEMBERS)
-        assert [queue.parse(body).fan_out.data for body in stage.sqs.dead_letters] == [DEADLY]  # type: ignore[union-attr]
+        assert [tasks.parse(body).message.data for body in stage.sqs.dead_letters] == [DEADLY]  # type: ignore[union-attr]
         assert '"a task is given up"' in capsys.readouterr().out
         assert backlog_of(table) == []
 
@@ -668,7 +668,7 @@ class TestOrderOfWhatAWorkerDoes:
         stage.sqs.drain(stage.handler)
 
         assert deaths == 1
-        assert [queue.parse(body).fan_out.data for body in stage.sqs.dead_letters] == ["deadly"]  # type: ignore[union-attr]
+        assert [tasks.parse(body).message.data for body in stage.sqs.dead_letters] == ["deadly"]  # type: ignore[union-attr]
         assert stage.received() == everybody(["after"])
         assert backlog_of(table) == []
 
@@ -726,7 +726,7 @@ class TestOrderOfWhatAWorkerDoes:
         self, stage: Stage, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr(backlog, "MAXIMUM_HELD", 0)
-        monkeypatch.setattr(queue, "RECIPIENTS_PER_TASK", 2)
+        monkeypatch.setattr(tasks, "RECIPIENTS_PER_TASK", 2)
         stage.capacity = 7
         stage.connections.failing.update(MEMBERS[1:6])
         stage.say(*TEXTS[:3])
@@ -783,7 +783,7 @@ class TestOrderOfWhatAWorkerDoes:
     ) -> None:
         load("connect").handler(handshake("elsewhere=", "hall"), FakeContext())
         stage.say("one")
-        stage.sqs.put(queue.Task(FanOut("hall", "elsewhere=", "two", "r"), 0).to_json(), "hall.0")
+        stage.sqs.put(tasks.Task(RoomMessage("hall", "elsewhere=", "two", "r"), 0).to_json(), "hall.0")
         begin_group = stage.worker.Invocation.begin_group
 
         def late(invocation: Any, groups: int) -> None:
@@ -806,10 +806,10 @@ class TestOrderOfWhatAWorkerDoes:
 
 def test_records_without_a_sequence_number_keep_the_order_of_the_batch(stage: Stage) -> None:
     stage.capacity = 5
-    tasks = [queue.Task(FanOut("lobby", "a", text, "r"), 0) for text in TEXTS[:3]]
+    queued = [tasks.Task(RoomMessage("lobby", "a", text, "r"), 0) for text in TEXTS[:3]]
     records = [
         {"messageId": f"m-{number}", "body": task.to_json(), "attributes": {"MessageGroupId": "lobby.0"}}
-        for number, task in enumerate(tasks)
+        for number, task in enumerate(queued)
     ]
     assert stage.handler({"Records": records}, FakeContext()) == {"batchItemFailures": []}
     stage.sqs.drain(stage.handler)

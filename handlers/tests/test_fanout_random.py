@@ -13,7 +13,7 @@ from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from roomcast import aws_json, fanout, queue, rooms
+from roomcast import aws_json, fanout, rooms, tasks
 from tests.fakes import FakeConnections, FakeContext, FakeTable, handshake, message
 from tests.sqs_model import SqsModel, WorkerDiedError
 
@@ -111,7 +111,7 @@ class World:
         self.trouble = drawn.randrange(MAXIMUM_TROUBLE)
         self.rate = drawn.choice([0.01, 0.05, 0.2])
         settings = self.worker.SETTINGS._replace(queue_url="https://sqs.example/q.fifo", queue_is_fifo=True)
-        made = queue.Queue(settings)
+        made = tasks.Queue(settings)
         made._service = Troubled(self, self.sqs)  # type: ignore[assignment]
         for module in (self.worker, self.sendmessage, connect):
             patch.setattr(module.ROOMS, "shards_per_room", self.shards)
@@ -120,7 +120,7 @@ class World:
         patch.setattr(self.worker, "QUEUE", made)
         patch.setattr(self.sendmessage, "QUEUE", made)
         patch.setattr(self.worker, "SETTINGS", settings)
-        patch.setattr(self.worker.DELIVERY, "_connections", self.connections)
+        patch.setattr(self.worker.DELIVERY, "_engine", self.connections)
         patch.setattr(self.worker.Progress, "has_time", lambda _: self._take())
         patch.setattr(rooms, "BACKLOG_PAGE_ITEMS", drawn.choice([4, 7, 50]))
         patch.setattr(self.worker.Invocation, "may_begin", lambda each: each._has_begun_none or self.left > 0)

@@ -8,8 +8,8 @@ import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from roomcast import aws_json, protocol, queue
-from roomcast.delivery import FanOut
+from roomcast import aws_json, protocol, tasks
+from roomcast.delivery import RoomMessage
 from roomcast.fanout import Recipient
 from tests.fakes import FakeConnections, FakeContext, FakeTable, error_code, handshake, message
 from tests.sqs_model import SqsModel, WorkerDiedError
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
 LOBBY = ("alice=", "bob=", "carol=")
-FAN_OUT = FanOut("lobby", "alice=", "hello", "request-1")
+ROOM_MESSAGE = RoomMessage("lobby", "alice=", "hello", "request-1")
 
 
 class FakeQueueService:
@@ -39,10 +39,10 @@ class FakeQueueService:
         failed, self.refusals = self.refusals, []
         return {"Successful": [], "Failed": failed}
 
-    def tasks(self) -> list[queue.Task]:
+    def tasks(self) -> list[tasks.Task]:
         """What workers will find."""
-        found = [queue.parse(entry["MessageBody"]) for batch in self.batches for entry in batch]
-        return [task for task in found if isinstance(task, queue.Task)]
+        found = [tasks.parse(entry["MessageBody"]) for batch in self.batches for entry in batch]
+        return [task for task in found if isinstance(task, tasks.Task)]
 
 
 @pytest.fixture
@@ -51,12 +51,12 @@ def service() -> FakeQueueService:
 
 
 @pytest.fixture
-def make_queue(service: FakeQueueService) -> Callable[..., queue.Queue]:
-    def make(*, fifo: bool = False) -> queue.Queue:
+def make_queue(service: FakeQueueService) -> Callable[..., tasks.Queue]:
+    def make(*, fifo: bool = False) -> tasks.Queue:
         settings = importlib.import_module("connect").SETTINGS._replace(
             queue_url="https://sqs.eu-west-1.amazonaws.com/123456789012/fan-out", queue_is_fifo=fifo
         )
-        made = queue.Queue(settings)
+        made = tasks.Queue(settings)
         made._service = service  # type: ignore[assignment]
         return made
 
@@ -64,7 +64,7 @@ def make_queue(service: FakeQueueService) -> Callable[..., queue.Queue]:
 
 
 @pytest.fixture
-def worker(load: Callable[[str], Any], make_queue: Callable[..., queue.Queue], monkeypatch: pytest.MonkeyPatch) -> Any:
+def worker(load: Callable[[str], Any], make_queue: Callable[..., tasks.Queue], monkeypatch: pytest.MonkeyPatch) -> Any:
     """The handler module, with three clients in the lobby."""
     connect = load("connect")
     for name in LOBBY:
@@ -74,9 +74,9 @@ def worker(load: Callable[[str], Any], make_queue: Callable[..., queue.Queue], m
     return module
 
 
-def run(worker: Any, *tasks: queue.Task | str, groups: Sequence[str] = ()) -> list[str]:
+def run(worker: Any, *given: tasks.Task | str, groups: Sequence[str] = ()) -> list[str]:
     """Hand tasks, in a FIFO queue with their groups, to the worker; gives the ids of those that SQS will try again."""
-    bodies = [task if isinstance(task, str) else task.to_json() for task in tasks]
+    bodies = [task if isinstance(task, str) else task.to_json() for task in given]
     attributes = [{"MessageGroupId": group} for group in groups] or [{}] * len(bodies)
     records = [
         {"messageId": f"m-{index}", "body": body, "attributes": attributes[index]} for index, body in enumerate(bodies)
@@ -87,13 +87,13 @@ def run(worker: Any, *tasks: queue.Task | str, groups: Sequence[str] = ()) -> li
 
 
 def test_a_task_serves_its_shard(worker: Any, connections: FakeConnections, service: FakeQueueService) -> None:
-    assert run(worker, queue.Task(FAN_OUT, 0)) == []
+    assert run(worker, tasks.Task(ROOM_MESSAGE, 0)) == []
     assert sorted(connections.posts) == [(name, "hello") for name in LOBBY]
     assert service.tasks() == []
 
 
 def test_a_task_can_begin_after_a_member(worker: Any, connections: FakeConnections) -> None:
-    run(worker, queue.Task(FAN_OUT, 0, after="alice="))
+    run(worker, tasks.Task(ROOM_MESSAGE, 0, after="alice="))
 
     assert sorted(connections.posts) == [("bob=", "hello"), ("carol=", "hello")]
 
@@ -103,7 +103,7 @@ def test_who_was_not_reached_is_a_task_of_its_own(
 ) -> None:
     connections.failing.add("bob=")
 
-    assert run(worker, queue.Task(FAN_OUT, 0)) == []
+    assert run(worker, tasks.Task(ROOM_MESSAGE, 0)) == []
     [task] = service.tasks()
     assert [recipient.connection_id for recipient in task.recipients] == ["bob="]
 
@@ -117,7 +117,7 @@ def test_a_task_that_served_nobody_is_tried_again_as_it_is(
 ) -> None:
     connections.failing.update(LOBBY)
 
-    assert run(worker, queue.Task(FAN_OUT, 0)) == ["m-0"]
+    assert run(worker, tasks.Task(ROOM_MESSAGE, 0)) == ["m-0"]
     assert service.tasks() == []
 
 
@@ -126,7 +126,7 @@ def test_when_time_is_up_the_rest_is_handed_over(
 ) -> None:
     clock = iter([True, True, False])
     monkeypatch.setattr(worker.Progress, "has_time", lambda _: next(clock))
-    run(worker, queue.Task(FAN_OUT, 0))
+    run(worker, tasks.Task(ROOM_MESSAGE, 0))
 
     [task] = service.tasks()
     assert (task.after, task.recipients) == ("bob=", [])
@@ -141,7 +141,7 @@ def test_when_time_is_up_named_recipients_are_handed_over(
     named = list(worker.ROOMS.members("lobby", time.monotonic() + 1))
     clock = iter([True, False])
     monkeypatch.setattr(worker.Progress, "has_time", lambda _: next(clock))
-    run(worker, queue.Task(FAN_OUT, 0, recipients=named))
+    run(worker, tasks.Task(ROOM_MESSAGE, 0, recipients=named))
 
     [task] = service.tasks()
     assert [recipient.connection_id for recipient in task.recipients] == ["bob=", "carol="]
@@ -152,9 +152,9 @@ def test_tasks_that_no_time_is_left_for_are_handed_over(
     worker: Any, connections: FakeConnections, service: FakeQueueService, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(worker.Invocation, "may_begin", lambda invocation: invocation._is_first)
-    late = queue.Task(FAN_OUT._replace(data="late"), 0)
+    late = tasks.Task(ROOM_MESSAGE._replace(data="late"), 0)
 
-    assert run(worker, queue.Task(FAN_OUT, 0), late) == []
+    assert run(worker, tasks.Task(ROOM_MESSAGE, 0), late) == []
     assert sorted(connections.posts) == [(name, "hello") for name in LOBBY]
     assert service.tasks() == [late._replace(recipients=[])]
 
@@ -175,7 +175,7 @@ def test_a_table_that_fails_midway_hands_over_the_rest(
         return query(parameters)
 
     monkeypatch.setattr(table, "_query", fail_on_second_page)
-    assert run(worker, queue.Task(FAN_OUT, 0)) == []
+    assert run(worker, tasks.Task(ROOM_MESSAGE, 0)) == []
 
     monkeypatch.setattr(table, "_query", query)
     run(worker, *service.tasks())
@@ -188,7 +188,7 @@ def test_what_cannot_be_handed_over_is_tried_again_and_told(
     connections.failing.add("bob=")
     service.is_failing = True
 
-    assert run(worker, queue.Task(FAN_OUT, 0)) == ["m-0"]
+    assert run(worker, tasks.Task(ROOM_MESSAGE, 0)) == ["m-0"]
     lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     [line] = [line for line in lines if line["message"] == "what is left cannot be handed over"]
     assert (line["level"], line["message_id"]) == ("ERROR", "m-0")
@@ -197,11 +197,11 @@ def test_what_cannot_be_handed_over_is_tried_again_and_told(
 
 @pytest.mark.parametrize("body", ["", "{}", "[]", '[["lobby"],0,"",[]]', '[["a","b","c","d"],"x","",[]]', "5"])
 def test_what_is_no_task_goes_to_the_dead_letter_queue_in_the_end(worker: Any, body: str) -> None:
-    assert run(worker, body, queue.Task(FAN_OUT, 0)) == ["m-0"]
+    assert run(worker, body, tasks.Task(ROOM_MESSAGE, 0)) == ["m-0"]
 
 
 def test_a_task_that_fails_keeps_no_other_from_being_served(worker: Any, connections: FakeConnections) -> None:
-    assert run(worker, "not a task", queue.Task(FAN_OUT, 0)) == ["m-0"]
+    assert run(worker, "not a task", tasks.Task(ROOM_MESSAGE, 0)) == ["m-0"]
     assert sorted(connections.posts) == [(name, "hello") for name in LOBBY]
 
 
@@ -226,7 +226,7 @@ def test_who_was_late_with_another_message_is_tried_with_one_of_its_own(
 
 def test_named_recipients_are_served_last(worker: Any, connections: FakeConnections) -> None:
     named = [next(each for each in worker.ROOMS.members("lobby", time.monotonic() + 1) if each[0] == "bob=")]
-    run(worker, queue.Task(FAN_OUT._replace(data="late"), 0, recipients=named), queue.Task(FAN_OUT, 0))
+    run(worker, tasks.Task(ROOM_MESSAGE._replace(data="late"), 0, recipients=named), tasks.Task(ROOM_MESSAGE, 0))
 
     assert connections.posts[-1] == ("bob=", "late")
 
@@ -236,10 +236,10 @@ def test_a_straggler_is_waited_for_once_in_a_batch(
 ) -> None:
     connections.failing.add("bob=")
     texts = [f"message {number}" for number in range(10)]
-    assert run(worker, *[queue.Task(FAN_OUT._replace(data=text), 0) for text in texts]) == []
+    assert run(worker, *[tasks.Task(ROOM_MESSAGE._replace(data=text), 0) for text in texts]) == []
 
     assert connections.received("alice=") == connections.received("carol=") == texts
-    assert [task.fan_out.data for task in service.tasks()] == texts
+    assert [task.message.data for task in service.tasks()] == texts
     assert [[each.connection_id for each in task.recipients] for task in service.tasks()] == [["bob="]] * 10
     waits = [each.patience or 0 for each in connections.stragglers]
     assert 0 < waits[0] <= 1
@@ -258,7 +258,7 @@ def test_a_straggler_is_not_tried_by_the_later_tasks_of_a_batch(
         return report
 
     monkeypatch.setattr(connections, "deliver", count)
-    run(worker, *[queue.Task(FAN_OUT, 0)] * 3)
+    run(worker, *[tasks.Task(ROOM_MESSAGE, 0)] * 3)
 
     assert recipients == [len(LOBBY), len(LOBBY) - 1, len(LOBBY) - 1]
 
@@ -269,7 +269,7 @@ def test_no_task_is_begun_that_would_end_at_once(
 ) -> None:
     now = time.monotonic()
     invocation = worker.Invocation(now + 20)
-    invocation.serve(queue.Task(FAN_OUT, 0))
+    invocation.serve(tasks.Task(ROOM_MESSAGE, 0))
     monkeypatch.setattr(time, "monotonic", lambda: invocation.take_until - left)
 
     assert invocation.may_begin() == begins
@@ -278,14 +278,14 @@ def test_no_task_is_begun_that_would_end_at_once(
 def test_stragglers_of_many_tasks_are_waited_for_less_than_a_second(worker: Any, connections: FakeConnections) -> None:
     for name in LOBBY:
         connections.failing = {name}
-        run(worker, *[queue.Task(FAN_OUT, 0)] * 10)
+        run(worker, *[tasks.Task(ROOM_MESSAGE, 0)] * 10)
     invocation = worker.Invocation(time.monotonic() + 20)
     waited = 0.0
     for number in range(10):
         # Another one each time.
         connections.failing = {LOBBY[number % 3]}
         invocation._apart.clear()
-        invocation.serve(queue.Task(FAN_OUT, 0))
+        invocation.serve(tasks.Task(ROOM_MESSAGE, 0))
         waited += connections.stragglers[-1].patience or 0
     assert 0.3 < waited < 1
 
@@ -294,7 +294,7 @@ def test_who_failed_for_good_is_not_handed_over_but_told(
     worker: Any, connections: FakeConnections, service: FakeQueueService, capsys: pytest.CaptureFixture[str]
 ) -> None:
     connections.refusing.add("bob=")
-    assert run(worker, queue.Task(FAN_OUT, 0)) == []
+    assert run(worker, tasks.Task(ROOM_MESSAGE, 0)) == []
 
     assert service.tasks() == []
     lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
@@ -309,7 +309,7 @@ def test_who_is_handed_over_is_not_given_up(
     worker: Any, connections: FakeConnections, capsys: pytest.CaptureFixture[str]
 ) -> None:
     connections.failing.add("bob=")
-    run(worker, queue.Task(FAN_OUT, 0))
+    run(worker, tasks.Task(ROOM_MESSAGE, 0))
 
     lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     assert [line["given_up"] for line in lines if line["message"] == "fan-out"] == [0]
@@ -319,7 +319,7 @@ def test_who_may_have_a_copy_is_sent_one_more_at_most(
     worker: Any, connections: FakeConnections, service: FakeQueueService
 ) -> None:
     connections.silent.add("bob=")
-    run(worker, queue.Task(FAN_OUT, 0))
+    run(worker, tasks.Task(ROOM_MESSAGE, 0))
     [task] = service.tasks()
     assert task.copies == 1
     run(worker, task)
@@ -332,7 +332,7 @@ def test_a_task_that_nobody_has_answered_is_not_delivered_again_as_a_whole(
 ) -> None:
     connections.silent.update(LOBBY)
 
-    assert run(worker, queue.Task(FAN_OUT, 0)) == []
+    assert run(worker, tasks.Task(ROOM_MESSAGE, 0)) == []
     [task] = service.tasks()
     assert (task.copies, len(task.recipients)) == (1, 3)
 
@@ -344,20 +344,20 @@ class TestReceives:
         self, worker: Any, connections: FakeConnections, capsys: pytest.CaptureFixture[str]
     ) -> None:
         connections.failing.update(LOBBY)
-        body = queue.Task(FAN_OUT, 0).to_json()
-        for receives in range(1, queue.MAXIMUM_RECEIVES + 1):
+        body = tasks.Task(ROOM_MESSAGE, 0).to_json()
+        for receives in range(1, tasks.MAXIMUM_RECEIVES + 1):
             record = {"messageId": "m", "body": body, "attributes": {"ApproximateReceiveCount": str(receives)}}
             assert worker.handler({"Records": [record]}, FakeContext())["batchItemFailures"]
             lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
             told = [line for line in lines if line["message"] == "a task is given up"]
-            assert [line["level"] for line in told] == ["ERROR"] * (receives == queue.MAXIMUM_RECEIVES)
+            assert [line["level"] for line in told] == ["ERROR"] * (receives == tasks.MAXIMUM_RECEIVES)
             assert sum(line.get("given_up", 0) for line in lines) == len(told)
 
     def test_a_task_that_kills_every_worker_takes_no_other_with_it(
         self,
         worker: Any,
         connections: FakeConnections,
-        make_queue: Callable[..., queue.Queue],
+        make_queue: Callable[..., tasks.Queue],
         monkeypatch: Any,
         capsys: Any,
     ) -> None:
@@ -375,20 +375,20 @@ class TestReceives:
         monkeypatch.setattr(connections, "deliver", kill)
         texts = ["one", "two", "deadly", "three", "four"]
         for text in texts:
-            sqs.put(queue.Task(FAN_OUT._replace(data=text), 0).to_json())
+            sqs.put(tasks.Task(ROOM_MESSAGE._replace(data=text), 0).to_json())
         sqs.drain(worker.handler)
 
         for name in LOBBY:
             assert sorted(set(connections.received(name))) == sorted(set(texts) - {"deadly"})
         assert max(connections.posts.count(each) for each in connections.posts) <= 3
-        assert [queue.parse(body).fan_out.data for body in sqs.dead_letters] == ["deadly"]  # type: ignore[union-attr]
+        assert [tasks.parse(body).message.data for body in sqs.dead_letters] == ["deadly"]  # type: ignore[union-attr]
         lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
         assert [line["level"] for line in lines if line["message"] == "a task is given up"] == ["ERROR"]
         assert sum(line.get("given_up", 0) for line in lines) == 1
 
     @pytest.mark.parametrize("body", ["not a task", '{"v":2,"kind":"task"}'])
     def test_of_what_nobody_can_read_as_well(self, worker: Any, body: str, capsys: pytest.CaptureFixture[str]) -> None:
-        attributes = {"ApproximateReceiveCount": str(queue.MAXIMUM_RECEIVES)}
+        attributes = {"ApproximateReceiveCount": str(tasks.MAXIMUM_RECEIVES)}
         worker.handler({"Records": [{"messageId": "m", "body": body, "attributes": attributes}]}, FakeContext())
 
         output = capsys.readouterr().out
@@ -396,7 +396,7 @@ class TestReceives:
         assert '"given_up":1' in output
 
     def test_a_worker_that_always_dies_after_it_has_handed_over_sends_few_copies(
-        self, worker: Any, connections: FakeConnections, make_queue: Callable[..., queue.Queue], monkeypatch: Any
+        self, worker: Any, connections: FakeConnections, make_queue: Callable[..., tasks.Queue], monkeypatch: Any
     ) -> None:
         sqs = SqsModel(fifo=False)
         made = make_queue()
@@ -415,18 +415,18 @@ class TestReceives:
             worker.handler(event, context)
             raise WorkerDiedError
 
-        sqs.put(queue.Task(FAN_OUT, 0).to_json())
+        sqs.put(tasks.Task(ROOM_MESSAGE, 0).to_json())
         sqs.drain(handler, batch=1, limit=100_000)
 
         copies = {name: len(connections.received(name)) for name in LOBBY}
-        assert copies["alice="] == queue.MAXIMUM_RECEIVES - 1
+        assert copies["alice="] == tasks.MAXIMUM_RECEIVES - 1
         # Not 5, 25 and 125, and so on for each part of a room.
         assert max(copies.values()) <= 35
 
 
 def test_a_dead_member_is_pruned(worker: Any, connections: FakeConnections, table: FakeTable) -> None:
     connections.gone.add("bob=")
-    run(worker, queue.Task(FAN_OUT, 0))
+    run(worker, tasks.Task(ROOM_MESSAGE, 0))
 
     assert ("room#lobby#0", "bob=") not in table.items
 
@@ -446,7 +446,7 @@ def test_sendmessage_queues_one_task_per_shard_and_acknowledges(
     body = {"action": "sendmessage", "data": "hello", "id": "i-1"}
     sendmessage.handler(message("alice=", body), FakeContext())
 
-    assert service.tasks() == [queue.Task(FAN_OUT, 0, "", []), queue.Task(FAN_OUT, 1, "", [])]
+    assert service.tasks() == [tasks.Task(ROOM_MESSAGE, 0, "", []), tasks.Task(ROOM_MESSAGE, 1, "", [])]
     assert connections.posts == [("alice=", protocol.queued_receipt("i-1"))]
 
 
@@ -470,46 +470,46 @@ def test_a_named_member_is_served_without_the_queue(
 
 
 def test_entries_that_were_not_taken_are_sent_again(
-    make_queue: Callable[..., queue.Queue], service: FakeQueueService
+    make_queue: Callable[..., tasks.Queue], service: FakeQueueService
 ) -> None:
     service.refusals = [{"Id": "1", "Code": "InternalError", "SenderFault": False}]
-    make_queue().put([queue.Task(FAN_OUT, shard) for shard in range(3)], time.monotonic() + 60)
+    make_queue().put([tasks.Task(ROOM_MESSAGE, shard) for shard in range(3)], time.monotonic() + 60)
 
     assert [[entry["Id"] for entry in batch] for batch in service.batches] == [["0", "1", "2"], ["1"]]
 
 
 def test_entries_that_can_never_be_taken_are_an_error(
-    make_queue: Callable[..., queue.Queue], service: FakeQueueService
+    make_queue: Callable[..., tasks.Queue], service: FakeQueueService
 ) -> None:
     service.refusals = [{"Id": "0", "Code": "InvalidMessageContents", "SenderFault": True}]
 
     with pytest.raises(aws_json.ServiceError, match="InvalidMessageContents"):
-        make_queue().put([queue.Task(FAN_OUT, 0)], time.monotonic() + 60)
+        make_queue().put([tasks.Task(ROOM_MESSAGE, 0)], time.monotonic() + 60)
 
 
-def test_batches_fit_into_what_sqs_takes(make_queue: Callable[..., queue.Queue], service: FakeQueueService) -> None:
-    worst = FAN_OUT._replace(data="\u0001" * protocol.MAXIMUM_DATA_BYTES)
-    make_queue().put([queue.Task(worst, shard) for shard in range(3)], time.monotonic() + 60)
-    make_queue().put([queue.Task(FAN_OUT, shard) for shard in range(12)], time.monotonic() + 60)
+def test_batches_fit_into_what_sqs_takes(make_queue: Callable[..., tasks.Queue], service: FakeQueueService) -> None:
+    worst = ROOM_MESSAGE._replace(data="\u0001" * protocol.MAXIMUM_DATA_BYTES)
+    make_queue().put([tasks.Task(worst, shard) for shard in range(3)], time.monotonic() + 60)
+    make_queue().put([tasks.Task(ROOM_MESSAGE, shard) for shard in range(12)], time.monotonic() + 60)
 
     assert [len(batch) for batch in service.batches] == [1, 1, 1, 10, 2]
     for batch in service.batches:
-        assert sum(len(entry["MessageBody"]) for entry in batch) <= queue.MAXIMUM_BATCH_BYTES
+        assert sum(len(entry["MessageBody"]) for entry in batch) <= tasks.MAXIMUM_BATCH_BYTES
         assert all(entry["MessageBody"].isascii() and entry["MessageBody"].isprintable() for entry in batch)
 
 
 def test_the_largest_task_fits_into_one_queue_message(worker: Any) -> None:
-    worst = FAN_OUT._replace(data="\u0001" * protocol.MAXIMUM_DATA_BYTES)
+    worst = ROOM_MESSAGE._replace(data="\u0001" * protocol.MAXIMUM_DATA_BYTES)
     [alice] = [each for each in worker.ROOMS.members("lobby", time.monotonic() + 1) if each.connection_id == "alice="]
-    recipients = [alice._replace(connection_id="BFHPhfCWIAMCKlQ=")] * queue.RECIPIENTS_PER_TASK
+    recipients = [alice._replace(connection_id="BFHPhfCWIAMCKlQ=")] * tasks.RECIPIENTS_PER_TASK
 
-    assert len(queue.Task(worst, 0, recipients=recipients).to_json()) <= queue.MAXIMUM_BATCH_BYTES
+    assert len(tasks.Task(worst, 0, recipients=recipients).to_json()) <= tasks.MAXIMUM_BATCH_BYTES
 
 
 def test_in_a_fifo_queue_each_shard_of_a_room_is_a_group(
-    make_queue: Callable[..., queue.Queue], service: FakeQueueService
+    make_queue: Callable[..., tasks.Queue], service: FakeQueueService
 ) -> None:
-    make_queue(fifo=True).put([queue.Task(FAN_OUT, shard) for shard in range(2)], time.monotonic() + 60)
+    make_queue(fifo=True).put([tasks.Task(ROOM_MESSAGE, shard) for shard in range(2)], time.monotonic() + 60)
 
     [batch] = service.batches
     assert [entry["MessageGroupId"] for entry in batch] == ["lobby.0", "lobby.1"]
@@ -519,16 +519,16 @@ def test_in_a_fifo_queue_each_shard_of_a_room_is_a_group(
 @pytest.mark.parametrize("change", [{}, {"copies": 1}, {"retries": 2}, {"hold": 1_764_000_000_000_000_000}], ids=str)
 def test_a_task_survives_the_queue(change: dict[str, int]) -> None:
     recipients = [Recipient("bob=", 1_764_000_000_000, 3)]
-    task = queue.Task(FAN_OUT._replace(data='"ü\n\U0001f600'), 3, "bob=", recipients)._replace(**change)  # type: ignore[arg-type]
+    task = tasks.Task(ROOM_MESSAGE._replace(data='"ü\n\U0001f600'), 3, "bob=", recipients)._replace(**change)  # type: ignore[arg-type]
 
-    assert queue.parse(task.to_json()) == task
+    assert tasks.parse(task.to_json()) == task
 
 
 class TestCompatibility:
     """Queue messages of the last release and of the next one."""
 
     def test_what_0_1_0_can_know_is_written_as_it_reads_it(self) -> None:
-        body = queue.Task(FAN_OUT, 3, "bob=", [Recipient("carol=", 7, 3)]).to_json()
+        body = tasks.Task(ROOM_MESSAGE, 3, "bob=", [Recipient("carol=", 7, 3)]).to_json()
 
         assert json.loads(body) == [["lobby", "alice=", "aGVsbG8=", "request-1"], 3, "bob=", [["carol=", 7, 3]]]
 
@@ -541,15 +541,15 @@ class TestCompatibility:
             "recipients": [["carol=", 7, 3, "later"]],
             "later": {},
         }
-        assert queue.parse(json.dumps(body)) == queue.Task(FAN_OUT, 3, "", [Recipient("carol=", 7, 3)])
+        assert tasks.parse(json.dumps(body)) == tasks.Task(ROOM_MESSAGE, 3, "", [Recipient("carol=", 7, 3)])
 
     def test_a_list_may_be_longer(self) -> None:
         body = [["lobby", "alice=", "aGVsbG8=", "request-1", "later"], 3, "", [], "later"]
 
-        assert queue.parse(json.dumps(body)) == queue.Task(FAN_OUT, 3, "", [])
+        assert tasks.parse(json.dumps(body)) == tasks.Task(ROOM_MESSAGE, 3, "", [])
 
     def test_a_wake_up_survives(self) -> None:
-        assert queue.parse(queue.WakeUp("lobby", 3).to_json()) == queue.WakeUp("lobby", 3)
+        assert tasks.parse(tasks.WakeUp("lobby", 3).to_json()) == tasks.WakeUp("lobby", 3)
 
     @pytest.mark.parametrize(
         "body", ['{"v":2,"kind":"task"}', '{"v":1,"kind":"later"}', '{"v":"1","kind":"task"}', '{"v":null,"kind":[]}']
@@ -566,7 +566,7 @@ class TestCompatibility:
     )
     def test_what_is_no_task_is_a_value_error(self, body: str) -> None:
         with pytest.raises(ValueError, match="the queue message"):
-            queue.parse(body)
+            tasks.parse(body)
 
 
 def test_the_pace_is_the_workers(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -577,12 +577,12 @@ def test_the_pace_is_the_workers(monkeypatch: pytest.MonkeyPatch) -> None:
     module = importlib.util.module_from_spec(source)
     source.loader.exec_module(module)
 
-    assert module.CONNECTIONS._bucket.pace == 123
+    assert module.ENGINE._bucket.pace == 123
 
 
 def test_the_sender_is_never_pruned(worker: Any, connections: FakeConnections, table: FakeTable) -> None:
     connections.gone.update({"alice=", "bob="})
-    run(worker, queue.Task(FAN_OUT, 0))
+    run(worker, tasks.Task(ROOM_MESSAGE, 0))
 
     assert ("room#lobby#0", "alice=") in table.items
     assert ("room#lobby#0", "bob=") not in table.items
@@ -600,7 +600,7 @@ def test_pruning_waits_until_the_last_task_is_served(
         prune(*arguments)
 
     monkeypatch.setattr(worker.ROOMS, "prune", note)
-    run(worker, *[queue.Task(FAN_OUT, 0)] * 3)
+    run(worker, *[tasks.Task(ROOM_MESSAGE, 0)] * 3)
 
     assert posts_before == [6]
     assert ("room#lobby#0", "bob=") not in table.items

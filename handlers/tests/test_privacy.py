@@ -9,8 +9,8 @@ import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from roomcast import aws_json, fanout, queue
-from roomcast.delivery import Delivery, FanOut
+from roomcast import aws_json, fanout, tasks
+from roomcast.delivery import Delivery, RoomMessage
 from tests.fakes import FakeConnections, FakeContext, FakeTable, event, handshake, message
 from tests.hostile_server import HANG_UP, HostileServer, Reply, say
 
@@ -47,9 +47,9 @@ class FailingQueueService:
         raise aws_json.ServiceError(operation, "ServiceUnavailable", {}, transient=True)
 
 
-def failing_queue() -> queue.Queue:
+def failing_queue() -> tasks.Queue:
     settings = importlib.import_module("connect").SETTINGS._replace(queue_url="https://sqs/queue")
-    made = queue.Queue(settings)
+    made = tasks.Queue(settings)
     made._service = FailingQueueService()  # type: ignore[assignment]
     return made
 
@@ -126,8 +126,8 @@ def test_a_queued_message(
     table.failing.update(failing)
     worker = load("fanout_worker")
     monkeypatch.setattr(worker, "QUEUE", failing_queue())
-    fan_out = worker.delivery.FanOut(SECRET, "alice=", SECRET, "request-1")
-    run(worker, queue.Task(fan_out, 0).to_json())
+    message = worker.delivery.RoomMessage(SECRET, "alice=", SECRET, "request-1")
+    run(worker, tasks.Task(message, 0).to_json())
 
 
 TROUBLES = {
@@ -167,9 +167,9 @@ def speak_to(url: str, load: Callable[[str], Any], monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(connect.ROOMS, "_database", service)
     connect.handler(handshake("alice=", SECRET), FakeContext(1_500))
     engine = fanout.Engine(url, "eu-west-1")
-    fan_out = FanOut(SECRET, "alice=", SECRET, "request-1")
+    message = RoomMessage(SECRET, "alice=", SECRET, "request-1")
     recipients = [fanout.Recipient(name, 0) for name in LOBBY]
-    Delivery(engine, connect.ROOMS).deliver(fan_out, recipients, time.monotonic() + 0.7)
+    Delivery(engine, connect.ROOMS).deliver(message, recipients, time.monotonic() + 0.7)
     engine.close()
     service._client.close()
 

@@ -7,15 +7,15 @@ import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from roomcast import aws_http, aws_json, queue
-from roomcast.delivery import FanOut
+from roomcast import aws_http, aws_json, tasks
+from roomcast.delivery import RoomMessage
 from tests.fakes import FakeConnections, FakeContext, FakeTable, handshake, message
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
 URL = "https://sqs.eu-west-1.amazonaws.com/123456789012/fan-out.fifo"
-FAN_OUT = FanOut("lobby", "alice=", "hello", "request-1")
+ROOM_MESSAGE = RoomMessage("lobby", "alice=", "hello", "request-1")
 
 
 class RecordingService:
@@ -39,10 +39,10 @@ def service() -> RecordingService:
     return RecordingService()
 
 
-def make(service: RecordingService, *, fifo: bool) -> queue.Queue:
+def make(service: RecordingService, *, fifo: bool) -> tasks.Queue:
     """A queue of one kind or the other."""
     settings = importlib.import_module("connect").SETTINGS._replace(queue_url=URL, queue_is_fifo=fifo)
-    made = queue.Queue(settings)
+    made = tasks.Queue(settings)
     made._service = service  # type: ignore[assignment]
     return made
 
@@ -50,7 +50,7 @@ def make(service: RecordingService, *, fifo: bool) -> queue.Queue:
 def test_a_message_said_twice_is_queued_twice(service: RecordingService) -> None:
     fifo = make(service, fifo=True)
     for _ in range(2):
-        fifo.put([queue.Task(FAN_OUT, 0), queue.Task(FAN_OUT, 0)], time.monotonic() + 60)
+        fifo.put([tasks.Task(ROOM_MESSAGE, 0), tasks.Task(ROOM_MESSAGE, 0)], time.monotonic() + 60)
 
     assert len({entry["MessageDeduplicationId"] for entry in service.entries}) == 4
     assert all(1 <= len(entry["MessageDeduplicationId"]) <= 128 for entry in service.entries)
@@ -65,11 +65,11 @@ def test_a_slow_queue_is_not_given_the_message_twice_in_a_hurry(monkeypatch: pyt
         allowed.append(deadline - time.monotonic())
         raise aws_http.TransportError("timed out", sent=True)
 
-    made = queue.Queue(importlib.import_module("connect").SETTINGS._replace(queue_url=URL))
+    made = tasks.Queue(importlib.import_module("connect").SETTINGS._replace(queue_url=URL))
     monkeypatch.setattr(made._service._client, "request", request)
     monkeypatch.setattr(aws_json, "pause", lambda *_: False)
     with pytest.raises(aws_json.ServiceError):
-        made.put([queue.Task(FAN_OUT, 0)], time.monotonic() + 60)
+        made.put([tasks.Task(ROOM_MESSAGE, 0)], time.monotonic() + 60)
 
     assert 6 <= allowed[0] <= 12
 
@@ -86,10 +86,10 @@ def test_no_batch_is_larger_than_sqs_takes_and_none_is_lost(sizes: list[int]) ->
             batches.append(bodies)
             return super().call(operation, parameters, deadline)
 
-    tasks = [queue.Task(FAN_OUT._replace(data="x" * size), shard) for shard, size in enumerate(sizes)]
-    make(Limited(), fifo=True).put(tasks, time.monotonic() + 60)
+    queued = [tasks.Task(ROOM_MESSAGE._replace(data="x" * size), shard) for shard, size in enumerate(sizes)]
+    make(Limited(), fifo=True).put(queued, time.monotonic() + 60)
 
-    assert [body for bodies in batches for body in bodies] == [task.to_json() for task in tasks]
+    assert [body for bodies in batches for body in bodies] == [task.to_json() for task in queued]
 
 
 def test_what_sqs_took_of_a_batch_is_not_given_to_it_again(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -103,13 +103,13 @@ def test_what_sqs_took_of_a_batch_is_not_given_to_it_again(monkeypatch: pytest.M
             return {**answer, "Failed": [{"Id": each, "SenderFault": False, "Code": "Busy"} for each in refused]}
 
     monkeypatch.setattr(aws_json, "pause", lambda *_: True)
-    make(Picky(), fifo=True).put([queue.Task(FAN_OUT, shard) for shard in range(8)], time.monotonic() + 60)
+    make(Picky(), fifo=True).put([tasks.Task(ROOM_MESSAGE, shard) for shard in range(8)], time.monotonic() + 60)
 
     assert asked == [list("01234567"), list("1357"), list("37"), list("7")]
 
 
 def test_a_standard_queue_is_told_of_no_groups(service: RecordingService) -> None:
-    make(service, fifo=False).put([queue.Task(FAN_OUT, 0)], time.monotonic() + 60)
+    make(service, fifo=False).put([tasks.Task(ROOM_MESSAGE, 0)], time.monotonic() + 60)
 
     assert [set(entry) for entry in service.entries] == [{"Id", "MessageBody"}]
 
@@ -122,7 +122,7 @@ def test_a_message_keeps_room_sender_text_and_request(
     monkeypatch.setattr(sendmessage, "QUEUE", make(service, fifo=False))
     sendmessage.handler(message("alice=", {"action": "sendmessage", "data": "hello"}), FakeContext())
 
-    assert [queue.parse(entry["MessageBody"]) for entry in service.entries] == [queue.Task(FAN_OUT, 0, "", [])]
+    assert [tasks.parse(entry["MessageBody"]) for entry in service.entries] == [tasks.Task(ROOM_MESSAGE, 0, "", [])]
 
 
 def test_the_sender_of_a_queued_message_is_never_pruned(
@@ -137,7 +137,7 @@ def test_the_sender_of_a_queued_message_is_never_pruned(
     connections.gone.update({"alice=", "bob="})
     worker = load("fanout_worker")
     monkeypatch.setattr(worker, "QUEUE", make(service, fifo=False))
-    record = {"messageId": "m-1", "body": queue.Task(FAN_OUT, 0).to_json(), "attributes": {}}
+    record = {"messageId": "m-1", "body": tasks.Task(ROOM_MESSAGE, 0).to_json(), "attributes": {}}
 
     assert worker.handler({"Records": [record]}, FakeContext()) == {"batchItemFailures": []}
     assert table.keys() == {("connection#alice=", "connection"), ("room#lobby#0", "alice=")}

@@ -63,7 +63,7 @@ def test_items_have_the_tables_keys_and_expire_by_its_time_to_live(rooms: Any) -
     assert time_to_live is not None
     now = int(time.time())
 
-    items = rooms._items(rooms.Connection("alice=", now * 1000, "lobby", 0))
+    items = rooms._items(rooms.Membership("alice=", now * 1000, "lobby", 0))
 
     assert len(items) == 2
     for item in items:
@@ -73,15 +73,15 @@ def test_items_have_the_tables_keys_and_expire_by_its_time_to_live(rooms: Any) -
 
 
 def test_the_queue_takes_the_largest_batch() -> None:
-    queue = importlib.import_module("roomcast.queue")
+    tasks = importlib.import_module("roomcast.tasks")
     size = re.search(r"max_message_size += (\d+)", (MODULES / "fanout-queue" / "main.tf").read_text())
 
     assert size is not None
-    assert int(size[1]) >= queue.MAXIMUM_BATCH_BYTES
+    assert int(size[1]) >= tasks.MAXIMUM_BATCH_BYTES
 
 
 def test_the_queue_gives_up_when_the_worker_says_so() -> None:
-    queue = importlib.import_module("roomcast.queue")
+    tasks = importlib.import_module("roomcast.tasks")
     [variable] = [
         block
         for block in read_blocks(MODULES / "fanout-queue" / "variables.tf")
@@ -97,7 +97,7 @@ def test_the_queue_gives_up_when_the_worker_says_so() -> None:
     ]
 
     assert policy == "var.max_receive_count"
-    assert int(variable.attributes["default"].value) == queue.MAXIMUM_RECEIVES
+    assert int(variable.attributes["default"].value) == tasks.MAXIMUM_RECEIVES
     # Whoever gave another one would have it announced too early or never.
     assert callers == []
 

@@ -9,9 +9,9 @@ ENGINE = "handlers/roomcast/fanout.py"
 HTTP = "handlers/roomcast/aws_http.py"
 PARSER = "handlers/roomcast/http_parser.py"
 PROTOCOL = "handlers/roomcast/protocol.py"
-QUEUE = "handlers/roomcast/queue.py"
+TASKS = "handlers/roomcast/tasks.py"
 ROOMS = "handlers/roomcast/rooms.py"
-ROUTES = "handlers/roomcast/routes.py"
+SERVING = "handlers/roomcast/serving.py"
 SIGNING = "handlers/roomcast/signing.py"
 
 CONFIGURATION = "handlers/tests/test_configuration.py"
@@ -22,15 +22,15 @@ HTTP_TESTS = "handlers/tests/test_aws_http.py"
 KEPT = "handlers/tests/test_kept_connections.py"
 LATE_JOINS = "handlers/tests/test_late_joins.py"
 ROOM_TESTS = "handlers/tests/test_rooms.py"
-ROUTE_TESTS = "handlers/tests/test_routes.py"
+SERVING_TESTS = "handlers/tests/test_serving.py"
 SENDMESSAGE = "handlers/tests/test_sendmessage.py"
 SIGNING_TESTS = "handlers/tests/test_signing.py"
 
 MUTANTS = (
     Mutant(
         "keeps no time for the answer",
-        (Edit(ROUTES, "ANSWER_SECONDS = 2.0", "ANSWER_SECONDS = 0.0"),),
-        units=(f"{ROUTE_TESTS}::test_a_table_that_hangs_leaves_time_for_the_answer",),
+        (Edit(SERVING, "ANSWER_SECONDS = 2.0", "ANSWER_SECONDS = 0.0"),),
+        units=(f"{SERVING_TESTS}::test_a_table_that_hangs_leaves_time_for_the_answer",),
     ),
     Mutant(
         "sends a message again and again that is not answered",
@@ -85,12 +85,12 @@ MUTANTS = (
     ),
     Mutant(
         "takes two messages that are alike for one",
-        (Edit(QUEUE, "os.urandom(16).hex()", "f\"{binascii.crc32(entry['MessageBody'].encode()):08x}\""),),
+        (Edit(TASKS, "os.urandom(16).hex()", "f\"{binascii.crc32(entry['MessageBody'].encode()):08x}\""),),
         units=(f"{ENTRIES}::test_a_message_said_twice_is_queued_twice",),
     ),
     Mutant(
         "takes what SQS refused for taken",
-        (Edit(QUEUE, 'for failure in answer.get("Failed", [])}', 'for failure in answer.get("Failed", [])[:0]}'),),
+        (Edit(TASKS, 'for failure in answer.get("Failed", [])}', 'for failure in answer.get("Failed", [])[:0]}'),),
         units=(
             "handlers/tests/test_fanout_worker.py::test_entries_that_were_not_taken_are_sent_again",
             "handlers/tests/test_fanout_worker.py::test_entries_that_can_never_be_taken_are_an_error",
@@ -98,7 +98,7 @@ MUTANTS = (
     ),
     Mutant(
         "sends SQS more than it takes at once",
-        (Edit(QUEUE, "MAXIMUM_BATCH_ENTRIES = 10", "MAXIMUM_BATCH_ENTRIES = 12"),),
+        (Edit(TASKS, "MAXIMUM_BATCH_ENTRIES = 10", "MAXIMUM_BATCH_ENTRIES = 12"),),
         units=("handlers/tests/test_fanout_worker.py::test_batches_fit_into_what_sqs_takes",),
     ),
     Mutant(
@@ -125,7 +125,7 @@ MUTANTS = (
     ),
     Mutant(
         "undoes no join",
-        (Edit(ROOMS, "            self._bury(connection, deadline)\n            raise", "            raise"),),
+        (Edit(ROOMS, "            self._bury(membership, deadline)\n            raise", "            raise"),),
         units=(
             f"{CONNECT_TESTS}::test_a_write_whose_answer_is_lost_leaves_nothing_visible",
             "handlers/tests/test_bounds.py::test_a_join_that_takes_all_its_time_is_undone",
@@ -133,7 +133,7 @@ MUTANTS = (
     ),
     Mutant(
         "undoes a join and leaves no tombstone",
-        (Edit(ROOMS, "self._bury(connection, deadline)", "self._delete([connection], deadline)"),),
+        (Edit(ROOMS, "self._bury(membership, deadline)", "self._delete([membership], deadline)"),),
         units=(f"{LATE_JOINS}::TestLateJoins::test_after_the_handler_gave_up",),
     ),
     Mutant(

@@ -23,7 +23,7 @@ MUTANTS = (
         (
             Edit(
                 "handlers/roomcast/delivery.py",
-                "[recipient for recipient in gone if recipient.connection_id != fan_out.sender]",
+                "[recipient for recipient in gone if recipient.connection_id != message.sender]",
                 "list(gone)",
             ),
         ),
@@ -134,8 +134,8 @@ MUTANTS = (
         (
             Edit(
                 "handlers/sendmessage.py",
-                "    return answer(message, report)\n",
-                "    return answer(message, report)\n\n\nWARM = {}\n",
+                "    return answer(command, report)\n",
+                "    return answer(command, report)\n\n\nWARM = {}\n",
             ),
             Edit(
                 "handlers/sendmessage.py",
@@ -177,8 +177,8 @@ MUTANTS = (
         (
             Edit(
                 "handlers/roomcast/delivery.py",
-                "                recipients,\n                fan_out",
-                "                [each for each in recipients for _ in range(2)],\n                fan_out",
+                "                recipients,\n                message",
+                "                [each for each in recipients for _ in range(2)],\n                message",
             ),
         ),
         units=(f"{SENDMESSAGE}::test_every_member_receives_it_once_and_nobody_else",),
@@ -206,8 +206,8 @@ MUTANTS = (
         (
             Edit(
                 "handlers/roomcast/rooms.py",
-                "if connection is None or connection.connected_at > connected_at:",
-                "if connection is None:",
+                "if membership is None or membership.connected_at > connected_at:",
+                "if membership is None:",
             ),
         ),
         # No test over sockets: a late disconnect leaves no trace there to wait for.
@@ -237,7 +237,7 @@ MUTANTS = (
         (
             Edit(
                 "handlers/sendmessage.py",
-                "        QUEUE.put([queue.Task(fan_out, shard) for shard in range(ROOMS.shards_read)], deadline)\n",
+                "        QUEUE.put([tasks.Task(message, shard) for shard in range(ROOMS.shards_read)], deadline)\n",
                 "",
             ),
         ),

@@ -85,7 +85,7 @@ MUTANTS = (
         "logs the body when the table fails",
         (
             Edit(
-                "handlers/roomcast/routes.py",
+                "handlers/roomcast/serving.py",
                 'logs.write("ERROR", "the table or the queue failed", error=str(error)',
                 'logs.write("ERROR", "the table or the queue failed", body=event.body, error=str(error)',
             ),
@@ -115,7 +115,7 @@ MUTANTS = (
     ),
     Mutant(
         "says what of a queue task was no number",
-        (Edit("handlers/roomcast/queue.py", "(TypeError, ValueError, KeyError,", "(TypeError, KeyError,"),),
+        (Edit("handlers/roomcast/tasks.py", "(TypeError, ValueError, KeyError,", "(TypeError, KeyError,"),),
         units=(f"{PRIVACY}::test_a_queue_message_that_is_no_task",),
     ),
     Mutant(
@@ -124,7 +124,7 @@ MUTANTS = (
             Edit(
                 "handlers/roomcast/delivery.py",
                 '"given_up": given_up},',
-                '"given_up": given_up}, text=fan_out.data,',
+                '"given_up": given_up}, text=message.data,',
             ),
         ),
         units=(f"{PRIVACY}::test_a_message", f"{PRIVACY}::test_a_queued_message"),
@@ -133,7 +133,7 @@ MUTANTS = (
         "prints no line for a message",
         (
             Edit(
-                "handlers/roomcast/routes.py",
+                "handlers/roomcast/serving.py",
                 '    logs.write(\n        "INFO",\n        "message",',
                 '    logs.write(\n        "DEBUG",\n        "message",',
             ),

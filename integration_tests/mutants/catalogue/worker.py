@@ -20,7 +20,7 @@ MUTANTS = (
         (
             Edit(
                 BACKLOG,
-                "        return [queue.WakeUp(self._room, self._shard)] if is_left else []\n",
+                "        return [tasks.WakeUp(self._room, self._shard)] if is_left else []\n",
                 "        return []\n",
             ),
         ),
@@ -40,7 +40,7 @@ MUTANTS = (
     ),
     Mutant(
         "gives up no task that workers die of",
-        (Edit(BACKLOG, "if task.retries >= queue.MAXIMUM_RECEIVES:", "if False:"),),
+        (Edit(BACKLOG, "if task.retries >= tasks.MAXIMUM_RECEIVES:", "if False:"),),
         units=(
             f"{FIFO_TESTS}::TestTroubleWithTableAndQueue::test_a_task_that_kills_every_worker_is_given_up_and_the_others_arrive",
         ),
@@ -74,8 +74,8 @@ MUTANTS = (
         (
             Edit(
                 WORKER,
-                "        self._gone.append((task.fan_out, gone))\n",
-                "        DELIVERY.prune(task.fan_out, gone, self.deadline)\n",
+                "        self._gone.append((task.message, gone))\n",
+                "        DELIVERY.prune(task.message, gone, self.deadline)\n",
             ),
         ),
         units=(f"{WORKER_TESTS}::test_pruning_waits_until_the_last_task_is_served",),

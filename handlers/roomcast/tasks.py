@@ -17,7 +17,7 @@ import os
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from roomcast import aws_json
-from roomcast.delivery import FanOut
+from roomcast.delivery import RoomMessage
 from roomcast.fanout import Recipient
 
 if TYPE_CHECKING:
@@ -53,7 +53,7 @@ class Task(NamedTuple):
     """A worker's share of a fan-out.
 
     Attributes:
-        fan_out: The message.
+        message: The message.
         shard: Which of the room's partitions to serve.
         after: Serve only members whose connection id sorts after this one; empty for all.
         recipients: Serve these instead of reading the shard; empty to read it.
@@ -62,7 +62,7 @@ class Task(NamedTuple):
         hold: Stamp of the item that holds the recipient's messages back in a FIFO queue; 0 for none.
     """
 
-    fan_out: FanOut
+    message: RoomMessage
     shard: int
     after: str = ""
     recipients: Sequence[Recipient] = ()
@@ -75,9 +75,9 @@ class Task(NamedTuple):
 
         The text goes as Base64: SQS does not take every character, and escapes could make it six times as long.
         """
-        data = binascii.b2a_base64(self.fan_out.data.encode(), newline=False).decode()
-        fan_out = self.fan_out._replace(data=data)
-        fields: list[Any] = [fan_out, self.shard, self.after, self.recipients]
+        data = binascii.b2a_base64(self.message.data.encode(), newline=False).decode()
+        message = self.message._replace(data=data)
+        fields: list[Any] = [message, self.shard, self.after, self.recipients]
         if not self.copies and not self.retries and not self.hold:
             return _json(fields)
         names = ("fan_out", "shard", "after", "recipients", "copies", "retries", "hold")
@@ -90,7 +90,7 @@ class Task(NamedTuple):
 
         Named recipients have groups of their own, for which the room does not wait. Names of rooms hold no colon.
         """
-        room = group_of(self.fan_out.room, self.shard)
+        room = group_of(self.message.room, self.shard)
         return f"{room}:{_digest(self.recipients[0].connection_id)}" if self.recipients else room
 
 
@@ -151,8 +151,8 @@ def parse(body: str) -> Task | WakeUp:
     try:
         value = json.loads(body)
         if not isinstance(value, dict):
-            fan_out, shard, after, recipients, *_ = value
-            return _task(fan_out, shard, after, recipients)
+            message, shard, after, recipients, *_ = value
+            return _task(message, shard, after, recipients)
         return _from_object(value)
     except UnknownVersionError:
         raise
@@ -171,11 +171,11 @@ def _from_object(value: dict[str, Any]) -> Task | WakeUp:
     return task._replace(copies=copies, retries=retries, hold=hold)
 
 
-def _task(fan_out: Sequence[str], shard: int | str, after: str, recipients: Sequence[Sequence[Any]]) -> Task:
-    room, sender, data, request_id, *_ = fan_out
+def _task(message: Sequence[str], shard: int | str, after: str, recipients: Sequence[Sequence[Any]]) -> Task:
+    room, sender, data, request_id, *_ = message
     text = binascii.a2b_base64(data).decode()
     named = [Recipient(str(connection_id), int(at), int(of)) for connection_id, at, of, *_ in recipients]
-    return Task(FanOut(room, sender, text, request_id), int(shard), str(after), named)
+    return Task(RoomMessage(room, sender, text, request_id), int(shard), str(after), named)
 
 
 def _json(value: object) -> str:

@@ -25,14 +25,14 @@ used up theirs: enough for a connection that fails and another one. Of a short t
 
 
 def serve_message(
-    raw_event: Mapping[str, Any], context: events.Context, connections: fanout.Engine, serve: Serve
+    raw_event: Mapping[str, Any], context: events.Context, engine: fanout.Engine, serve: Serve
 ) -> dict[str, int]:
     """Serve a message and send the caller its answer, be it an error.
 
     Args:
         raw_event: What Lambda was invoked with.
         context: Lambda's context object.
-        connections: Engine that reaches the caller.
+        engine: Engine that reaches the caller.
         serve: What is particular to the route; raises ``protocol.Refusal`` for a message that cannot be served.
     """
     event = events.parse(raw_event)
@@ -48,7 +48,7 @@ def serve_message(
         answer = protocol.error(outcome, event.request_id)
         logs.write("ERROR", "the table or the queue failed", error=str(error), request_id=event.request_id)
     if answer is not None:
-        reply(connections, event, answer, answer_by)
+        reply(engine, event, answer, answer_by)
     logs.write(
         "INFO",
         "message",
@@ -60,27 +60,27 @@ def serve_message(
     return OK
 
 
-def refuse_message(raw_event: Mapping[str, Any], context: events.Context, connections: fanout.Engine) -> dict[str, int]:
+def refuse_message(raw_event: Mapping[str, Any], context: events.Context, engine: fanout.Engine) -> dict[str, int]:
     """Answer a client whose message named a route that is not for messages, such as ``$connect``."""
 
     def serve(_event: events.Event, _deadline: float) -> None:
         raise protocol.Refusal("unknown_action")
 
-    return serve_message(raw_event, context, connections, serve)
+    return serve_message(raw_event, context, engine, serve)
 
 
-def reply(connections: fanout.Engine, event: events.Event, text: str, deadline: float) -> None:
+def reply(engine: fanout.Engine, event: events.Event, text: str, deadline: float) -> None:
     """Post a text to the connection that an event came from.
 
     Args:
-        connections: Engine that reaches the caller.
+        engine: Engine that reaches the caller.
         event: The caller's.
         text: What it receives.
         deadline: Latest end, in seconds of ``time.monotonic``.
     """
     # Who has sent a message is connected: a 410 means that it has left since, so there is nothing to wait for.
     caller = fanout.Recipient(event.connection_id, connected_at=0)
-    report = connections.deliver([caller], text.encode(), deadline=deadline)
+    report = engine.deliver([caller], text.encode(), deadline=deadline)
     if not report.delivered and not report.gone:
         logs.write(
             "ERROR",

@@ -7,7 +7,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from roomcast import aws_json, fanout, queue, routes
+from roomcast import aws_json, fanout, serving, tasks
 from tests.fakes import FakeConnections, FakeContext, FakeTable, error_code, handshake, message
 
 if TYPE_CHECKING:
@@ -91,7 +91,7 @@ def test_a_queue_that_hangs_leaves_time_for_the_answer(
 ) -> None:
     load("connect").handler(handshake("alice=", "lobby"), FakeContext())
     module = load("sendmessage")
-    made = queue.Queue(module.SETTINGS._replace(queue_url="https://sqs.eu-west-1.amazonaws.com/123456789012/fan-out"))
+    made = tasks.Queue(module.SETTINGS._replace(queue_url="https://sqs.eu-west-1.amazonaws.com/123456789012/fan-out"))
     service = HangingService(None, "SendMessageBatch", monkeypatch)
     made._service = service  # type: ignore[assignment]
     monkeypatch.setattr(module, "QUEUE", made)
@@ -110,7 +110,7 @@ def test_time_is_kept_back_on_every_message_route() -> None:
         return "answer"
 
     connections = Deadlines()
-    routes.serve_message(message("alice=", {}), FakeContext(8_000), connections, serve)  # type: ignore[arg-type]
+    serving.serve_message(message("alice=", {}), FakeContext(8_000), connections, serve)  # type: ignore[arg-type]
     assert connections.left[0] - given[0] >= 1.5
     assert given[0] >= 4
 
@@ -149,7 +149,7 @@ def test_an_answer_that_did_not_go_out_is_an_error_in_the_logs(
     is_error: bool,
 ) -> None:
     module = load("default")
-    monkeypatch.setattr(module, "CONNECTIONS", Unanswering(outcome))
+    monkeypatch.setattr(module, "ENGINE", Unanswering(outcome))
     module.handler(message("alice=", "hello"), FakeContext())
 
     errors = [line for line in map(json.loads, capsys.readouterr().out.splitlines()) if line["level"] == "ERROR"]
