@@ -1,7 +1,7 @@
-"""What two or more handlers need, one module a concern, imported in one direction.
+"""The library of the handlers, one module per concern; imports go in one direction.
 
-``connect.py ...`` -> ``serving`` -> ``rooms``, ``fanout``, ``protocol`` -> ``aws_json`` -> ``aws_http`` -> the standard
-library.
-Only ``rooms`` knows the table's keys, only ``fanout`` knows ``@connections``, only ``protocol`` knows what goes over
-the wire, only ``events`` knows what API Gateway hands to Lambda.
+``connect.py ...`` -> ``serving`` -> ``delivery``, ``tasks``, ``rooms`` -> ``fanout`` (the engine), ``aws_json`` ->
+``connection``, ``signing`` -> the standard library.
+Only ``rooms`` knows the table's keys, only the engine knows ``@connections``, only ``protocol`` knows the wire format,
+only ``events`` knows the events that API Gateway hands to Lambda.
 """

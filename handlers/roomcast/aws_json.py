@@ -15,9 +15,13 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from roomcast import aws_http
+from roomcast.addresses import TransportError
+from roomcast.backoff import backoff_seconds
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from roomcast.http_parser import Response
 
 CONTENT_TYPE = "application/x-amz-json-1.0"
 MAXIMUM_ATTEMPTS = 10
@@ -144,7 +148,7 @@ class Service:
         try:
             give_up_at = min(deadline, time.monotonic() + self._attempt_seconds)
             response = self._client.request("POST", "/", headers, body, deadline=give_up_at)
-        except aws_http.TransportError as error:
+        except TransportError as error:
             raise ServiceError(operation, str(error), {}, transient=True) from error
         checksum = response.headers.get("x-amz-crc32")
         if checksum is not None and checksum != str(binascii.crc32(response.body)):
@@ -164,9 +168,7 @@ def pause(attempt: int, deadline: float) -> bool:
         attempt: How many tries have failed, from 1.
         deadline: Latest end, in seconds of ``time.monotonic``.
     """
-    seconds = aws_http.backoff_seconds(
-        attempt, base=BACKOFF_BASE_SECONDS, cap=BACKOFF_CAP_SECONDS, random=random.random
-    )
+    seconds = backoff_seconds(attempt, base=BACKOFF_BASE_SECONDS, cap=BACKOFF_CAP_SECONDS, random=random.random)
     if time.monotonic() + seconds >= deadline:
         return False
     time.sleep(seconds)
@@ -190,7 +192,7 @@ def _parsed(body: bytes) -> dict[str, Any] | None:
     return value if isinstance(value, dict) else None
 
 
-def _error(operation: str, response: aws_http.Response, details: Mapping[str, Any]) -> ServiceError:
+def _error(operation: str, response: Response, details: Mapping[str, Any]) -> ServiceError:
     codes = _codes(response, details)
     transient = (
         response.status >= 500 or response.status in TRANSIENT_STATUSES or not TRANSIENT_ERRORS.isdisjoint(codes)
@@ -202,7 +204,7 @@ def _error(operation: str, response: aws_http.Response, details: Mapping[str, An
     return error
 
 
-def _codes(response: aws_http.Response, details: Mapping[str, Any]) -> list[str]:
+def _codes(response: Response, details: Mapping[str, Any]) -> list[str]:
     """The error's codes, wherever services put them: ``namespace#Code:address`` is one, too.
 
     https://smithy.io/2.0/aws/protocols/aws-json-1_0-protocol.html#operation-error-serialization

@@ -9,10 +9,13 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from roomcast import aws_json, fanout
+from roomcast.outcomes import Outcomes
 from tests.expressions import attributes, holds
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+
+    from roomcast.outcomes import Returns
 
 CONNECTED_AT = int(time.time() * 1000)
 
@@ -178,7 +181,7 @@ class FakeConnections:
         """As ``fanout.Engine.deliver``."""
         assert deadline > time.monotonic()
         self.stragglers.append(stragglers)
-        outcomes = fanout._Outcomes(None, on_failed, stragglers)
+        outcomes = Outcomes(None, on_failed, stragglers)
         report = fanout.Report()
         for recipient in self._read(recipients, report):
             report.recipients += 1
@@ -186,17 +189,17 @@ class FakeConnections:
                 report.gone += 1
                 if on_gone is not None:
                     on_gone([recipient])
-            elif (batches := self._failure(recipient.connection_id, outcomes)) is not None:
+            elif (returns := self._failure(recipient.connection_id, outcomes)) is not None:
                 report.failed += 1
-                report.late += batches is not outcomes.failed or stragglers.on_late is None
-                batches.add(recipient)
+                report.late += returns is not outcomes.failed or stragglers.on_late is None
+                returns.add(recipient)
             else:
                 report.delivered += 1
                 self.posts.append((recipient.connection_id, data.decode()))
-        outcomes.hand_over()
+        outcomes.hand_back()
         return report
 
-    def _failure(self, connection_id: str, outcomes: fanout._Outcomes) -> fanout._Batches | None:
+    def _failure(self, connection_id: str, outcomes: Outcomes) -> Returns | None:
         if connection_id in self.failing:
             return outcomes.late
         if connection_id in self.silent:

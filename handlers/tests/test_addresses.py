@@ -11,8 +11,10 @@ import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from roomcast import aws_http, aws_json
-from roomcast.aws_http import Client, Connection, Endpoint, TransportError, UnresolvedError
+from roomcast import addresses, aws_http, aws_json
+from roomcast.addresses import Endpoint, TransportError, UnresolvedError
+from roomcast.aws_http import Client
+from roomcast.connection import Connection
 from roomcast.fanout import Engine, Recipient, Report
 from tests.hostile_server import PATIENCE_SECONDS, HostileServer, authority, say, server_tls, trusted_tls, wait_until
 
@@ -150,7 +152,7 @@ def test_one_kind_of_bad_address_among_several_stops_nothing(
     position: int,
     kind: str,
 ) -> None:
-    monkeypatch.setattr(aws_http, "NEXT_ADDRESS_SECONDS", 0.2)
+    monkeypatch.setattr(addresses, "NEXT_ADDRESS_SECONDS", 0.2)
     resolver.addresses = [bad_addresses[kind]] * 3
     resolver.addresses[position] = at(healthy)
     with contextlib.closing(Client(f"https://{HOST}", "dynamodb", "eu-west-1")) as client:
@@ -208,8 +210,8 @@ def test_when_the_last_address_fails_all_are_looked_up_anew(
     *,
     kind: str,
 ) -> None:
-    monkeypatch.setattr(aws_http, "CONNECT_SECONDS", 0.2)
-    monkeypatch.setattr(aws_http, "NEXT_ADDRESS_SECONDS", 0.2)
+    monkeypatch.setattr(addresses, "CONNECT_SECONDS", 0.2)
+    monkeypatch.setattr(addresses, "NEXT_ADDRESS_SECONDS", 0.2)
     resolver.addresses, resolver.moves_to = [bad_addresses[kind]], [at(healthy)]
     service = aws_json.Service(f"https://{HOST}", "dynamodb", "DynamoDB_20120810", "eu-west-1")
     assert service.call("GetItem", {}, time.monotonic() + PATIENCE_SECONDS) == {}
@@ -280,7 +282,7 @@ def test_a_bad_address_is_left_out_of_later_look_ups_for_a_while(
     bad, good = ((socket.AF_INET, ("127.0.0.1", port)) for port in (1, 2))
     resolver.addresses = [bad, good]
     endpoint = Endpoint("https://example")
-    endpoint.avoid(aws_http.Address(*bad) if endpoint.addresses() else endpoint.address())
+    endpoint.avoid(addresses.Address(*bad) if endpoint.addresses() else endpoint.address())
     for _ in range(5):
         clock.pass_by(6)
         assert {endpoint.address() for _ in range(4)} == {good}
@@ -358,7 +360,7 @@ def test_a_late_answer_of_the_resolver_is_used(resolver: Resolver, client: Clien
 
 
 def test_a_look_up_that_takes_too_long_is_begun_again(resolver: Resolver, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(aws_http, "LOOK_UP_SECONDS", 0.05)
+    monkeypatch.setattr(addresses, "LOOK_UP_SECONDS", 0.05)
     endpoint = Endpoint("https://example")
     resolver.hangs = True
     with pytest.raises(UnresolvedError):
@@ -374,11 +376,11 @@ def test_members_in_reach_are_served_while_the_resolver_hangs(
 ) -> None:
     resolver.addresses = [at(healthy)]
     assert deliver(engine, 1).delivered == 1
-    engine._lines.endpoint._addresses.clear()
+    engine._pool.endpoint._addresses.clear()
     resolver.hangs = True
     healthy.script = lambda _: say()._replace(delay=0.01)
     assert deliver(engine, 50).delivered == 50
-    assert len(engine._lines.all) == 1
+    assert len(engine._pool.all) == 1
     assert len(resolver.look_ups) == 2
 
 
@@ -401,8 +403,8 @@ def test_a_dead_address_leaves_time_for_the_next_within_one_attempt(
 
     monkeypatch.setattr(aws_http, "_wait", wait)
     client = Client(f"https://{HOST}", "dynamodb", "eu-west-1")
-    for addresses in ([at(silent), NO_TCP], [at(silent)]):
-        resolver.addresses = addresses
+    for found in ([at(silent), NO_TCP], [at(silent)]):
+        resolver.addresses = found
         client._endpoint._addresses.clear()
         with pytest.raises(TransportError):
             call(client, seconds=60)

@@ -16,7 +16,9 @@ from botocore.credentials import Credentials
 from hypothesis import given
 from hypothesis import strategies as st
 from roomcast import aws_http
-from roomcast.aws_http import Client, Endpoint, Response, TransportError, backoff_seconds
+from roomcast.addresses import Endpoint, TransportError
+from roomcast.aws_http import Client
+from roomcast.backoff import backoff_seconds
 from tests.hostile_server import (
     HANG_UP,
     PATIENCE_SECONDS,
@@ -37,6 +39,8 @@ if TYPE_CHECKING:
     import ssl
     from collections.abc import Callable, Iterator
     from pathlib import Path
+
+    from roomcast.http_parser import Response
 
 HEADERS = {"content-type": "application/x-amz-json-1.0", "x-amz-target": "DynamoDB_20120810.Query"}
 

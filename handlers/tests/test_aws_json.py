@@ -13,7 +13,7 @@ import botocore.parsers
 import botocore.session
 import pytest
 from botocore.retries import standard
-from roomcast import aws_http, aws_json
+from roomcast import addresses, aws_json, http_parser
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -22,14 +22,14 @@ if TYPE_CHECKING:
 class ScriptedClient:
     """Answers requests from a script; an exception in the script is raised."""
 
-    def __init__(self, *script: aws_http.Response | Exception) -> None:
+    def __init__(self, *script: http_parser.Response | Exception) -> None:
         self.script = list(script)
         self.requests: list[tuple[str, str, Mapping[str, str], bytes]] = []
         self.waits: list[float] = []
 
     def request(
         self, method: str, path: str, headers: Mapping[str, str], body: bytes, *, deadline: float
-    ) -> aws_http.Response:
+    ) -> http_parser.Response:
         """As ``aws_http.Client.request``."""
         self.waits.append(deadline - time.monotonic())
         self.requests.append((method, path, headers, body))
@@ -39,15 +39,15 @@ class ScriptedClient:
         return answer
 
 
-def answer(status: int, body: object, **headers: str) -> aws_http.Response:
-    return aws_http.Response(status, headers, json.dumps(body).encode())
+def answer(status: int, body: object, **headers: str) -> http_parser.Response:
+    return http_parser.Response(status, headers, json.dumps(body).encode())
 
 
-def failure(code: str, status: int = 400, **details: object) -> aws_http.Response:
+def failure(code: str, status: int = 400, **details: object) -> http_parser.Response:
     return answer(status, {"__type": f"com.amazonaws.dynamodb.v20120810#{code}", **details})
 
 
-def cancelled(*reasons: str) -> aws_http.Response:
+def cancelled(*reasons: str) -> http_parser.Response:
     return failure("TransactionCanceledException", CancellationReasons=[{"Code": reason} for reason in reasons])
 
 
@@ -63,7 +63,7 @@ def pauses(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     return taken
 
 
-def call(*script: aws_http.Response | Exception, seconds: float = 60) -> tuple[dict[str, Any], ScriptedClient]:
+def call(*script: http_parser.Response | Exception, seconds: float = 60) -> tuple[dict[str, Any], ScriptedClient]:
     service = aws_json.Service("https://dynamodb.eu-west-1.amazonaws.com", "dynamodb", "DynamoDB_20120810", "eu-west-1")
     client = ScriptedClient(*script)
     service._client = client  # type: ignore[assignment]
@@ -128,7 +128,7 @@ def test_botocore_has_told_its_rules() -> None:
 @pytest.mark.parametrize("status", [408, 429, 500, 502, 503, 504, 509])
 @pytest.mark.parametrize("body", [b"", b"<html>", b"null", b"[]", b"{}", b'{"__type": 5}', b"[" * 200_000])
 def test_a_status_that_says_come_again_needs_no_body(status: int, body: bytes) -> None:
-    result, client = call(aws_http.Response(status, {}, body), OK)
+    result, client = call(http_parser.Response(status, {}, body), OK)
 
     assert result == {"Item": {}}
     assert len(client.requests) == 2
@@ -153,20 +153,20 @@ def test_a_code_is_read_as_botocore_reads_it(namespace: str, address: str) -> No
         text = json.dumps(body).encode()
         parsed = parser.parse({"headers": headers, "status_code": 400, "body": text}, None)
         with pytest.raises(aws_json.ServiceError) as raised:
-            call(aws_http.Response(400, headers, text))
+            call(http_parser.Response(400, headers, text))
         assert raised.value.code == parsed["Error"]["Code"] == "ValidationException"
 
 
 def test_a_code_of_the_old_query_protocol_counts_too() -> None:
     headers = {"x-amzn-query-error": "KMS.ThrottlingException;Sender"}
-    result, _ = call(aws_http.Response(400, headers, b'{"__type": "com.amazonaws.sqs#Unheard.Of"}'), OK)
+    result, _ = call(http_parser.Response(400, headers, b'{"__type": "com.amazonaws.sqs#Unheard.Of"}'), OK)
 
     assert result == {"Item": {}}
 
 
 @pytest.mark.parametrize("body", [b"[]", b"null", b"5", b"", b"[" * 200_000, b"\xff", b'{"a": ' + b"9" * 5000 + b"}"])
 def test_an_answer_that_is_no_object_is_asked_for_again(body: bytes) -> None:
-    result, client = call(aws_http.Response(200, {}, body), OK)
+    result, client = call(http_parser.Response(200, {}, body), OK)
 
     assert result == {"Item": {}}
     assert len(client.requests) == 2
@@ -218,7 +218,7 @@ def test_what_a_service_says_is_not_repeated() -> None:
 @pytest.mark.parametrize(
     "passing",
     [
-        aws_http.TransportError("reset", sent=True),
+        addresses.TransportError("reset", sent=True),
         answer(500, {}),
         answer(503, "not an object"),
         failure("InternalServerError", 500),
@@ -228,10 +228,10 @@ def test_what_a_service_says_is_not_repeated() -> None:
         cancelled("None", "TransactionConflict"),
         answer(200, {}, **{"x-amz-crc32": "1"}),
         answer(200, {}, **{"x-amz-crc32": "?"}),
-        aws_http.Response(200, {}, b'{"Item":'),
+        http_parser.Response(200, {}, b'{"Item":'),
     ],
 )
-def test_what_may_pass_is_tried_again(passing: aws_http.Response | Exception, pauses: list[float]) -> None:
+def test_what_may_pass_is_tried_again(passing: http_parser.Response | Exception, pauses: list[float]) -> None:
     result, client = call(passing, passing, OK)
 
     assert result == {"Item": {}}
@@ -249,7 +249,7 @@ def test_what_may_pass_is_tried_again(passing: aws_http.Response | Exception, pa
         (answer(400, {"__type": 5}), "status 400"),
     ],
 )
-def test_what_cannot_pass_is_raised_at_once(final: aws_http.Response, code: str, pauses: list[float]) -> None:
+def test_what_cannot_pass_is_raised_at_once(final: http_parser.Response, code: str, pauses: list[float]) -> None:
     with pytest.raises(aws_json.ServiceError) as raised:
         call(final)
 
@@ -287,6 +287,6 @@ def test_a_silent_service_is_waited_for_neither_beyond_an_attempts_time_nor_the_
 
 def test_a_checksum_that_matches_is_accepted() -> None:
     body = OK.body
-    result, _ = call(aws_http.Response(200, {"x-amz-crc32": str(binascii.crc32(body))}, body))
+    result, _ = call(http_parser.Response(200, {"x-amz-crc32": str(binascii.crc32(body))}, body))
 
     assert result == {"Item": {}}

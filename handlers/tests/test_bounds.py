@@ -12,10 +12,11 @@ import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from roomcast import aws_http, aws_json, fanout, tasks
-from roomcast.aws_http import Client, Endpoint
+from roomcast import addresses, aws_json, judge, pacing, posts, tasks
+from roomcast.addresses import Endpoint
+from roomcast.aws_http import Client
 from roomcast.delivery import RoomMessage
-from roomcast.fanout import Engine, Recipient
+from roomcast.fanout import Engine, Recipient, Report
 from tests.fakes import CONNECTED_AT, FakeConnections, FakeContext, FakeTable, handshake, message
 from tests.hostile_server import PATIENCE_SECONDS, HostileServer, Request, say, wait_until
 
@@ -65,7 +66,7 @@ def call(client: Client) -> None:
     client.request("POST", "/", {}, b"{}", deadline=time.monotonic() + PATIENCE_SECONDS)
 
 
-def deliver(engine: Engine, *recipients: Recipient) -> fanout.Report:
+def deliver(engine: Engine, *recipients: Recipient) -> Report:
     """One fan-out."""
     return engine.deliver(recipients, b"hello", deadline=time.monotonic() + PATIENCE_SECONDS)
 
@@ -77,7 +78,7 @@ class TestPauses:
     def pause(self, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Callable[[int], float]:
         """The pause after so many failures, of the engine or of calls to AWS services."""
         if request.param == "engine":
-            return fanout._pause
+            return pacing.pause
         taken: list[float] = []
         monkeypatch.setattr(time, "sleep", taken.append)
 
@@ -116,7 +117,7 @@ def test_a_service_that_fails_is_asked_again_after_a_pause(monkeypatch: pytest.M
 
         def request(self, *_: object, deadline: float) -> None:
             waits.append(deadline - time.monotonic())
-            raise aws_http.TransportError("timed out", sent=True)
+            raise addresses.TransportError("timed out", sent=True)
 
     service._client = Failing()  # type: ignore[assignment]
     with pytest.raises(aws_json.ServiceError):
@@ -308,11 +309,11 @@ def test_a_resolver_may_ask_its_second_server_and_is_not_waited_for_much_longer(
 
     monkeypatch.setattr(socket, "getaddrinfo", hang)
     endpoint = Endpoint("https://example")
-    with contextlib.suppress(aws_http.UnresolvedError):
+    with contextlib.suppress(addresses.UnresolvedError):
         endpoint.addresses(0)
     later = time.monotonic() + after
     monkeypatch.setattr(time, "monotonic", lambda: later)
-    with contextlib.suppress(aws_http.UnresolvedError):
+    with contextlib.suppress(addresses.UnresolvedError):
         endpoint.addresses(0)
     monkeypatch.undo()
     wait_until(lambda: len(asked) == look_ups)
@@ -336,7 +337,7 @@ def test_a_functions_sockets_fit_into_its_files() -> None:
         engines = [each for each in vars(module).values() if isinstance(each, Engine)]
         assert engines
         # Besides them: DynamoDB, SQS, the runtime's own, and what is being opened while others are being closed.
-        assert all(100 <= each._lines.limit <= LAMBDA_FILES // 2 for each in engines)
+        assert all(100 <= each._pool.limit <= LAMBDA_FILES // 2 for each in engines)
     assert 100 <= default <= LAMBDA_FILES // 2
 
 
@@ -359,8 +360,11 @@ def test_a_fan_out_that_runs_out_of_time_leaves_some_to_its_caller(
         clock.now += timeout
         return []
 
-    monkeypatch.setattr(engine._lines, "ready", nothing_happens)
-    monkeypatch.setattr(engine._lines, "open", lambda _deadline: None)
+    def begin_to_open(_deadline: float) -> None:
+        engine._pool.connecting += 1
+
+    monkeypatch.setattr(engine._pool, "ready", nothing_happens)
+    monkeypatch.setattr(engine._pool, "open", begin_to_open)
     deadline = clock.now + seconds
     report = engine.deliver([Recipient("alice=", CONNECTED_AT)], b"hello", deadline=deadline)
     engine.close()
@@ -373,16 +377,11 @@ def test_a_fan_out_that_runs_out_of_time_leaves_some_to_its_caller(
 @pytest.mark.parametrize(("waiting", "is_read_on"), [(1_000, True), (20_000, False)])
 def test_a_room_is_not_read_on_while_thousands_wait_for_another_try(waiting: int, *, is_read_on: bool) -> None:
     """Each takes some hundred bytes, and the smallest function has 128 MB."""
-    engine = Engine("https://example.com/live", "eu-west-1")
     room = iter([Recipient("next=", CONNECTED_AT)])
-    outcomes = fanout._Outcomes(None, None, fanout.NO_STRAGGLERS)
-    requests: Any = None
-    fan_out = fanout._FanOut(
-        engine._lines, engine._bucket, requests, b"", room, time.monotonic() + 20, outcomes, fanout.NO_STRAGGLERS
-    )
-    post = fanout._Post(Recipient("refused=", CONNECTED_AT))
-    fan_out._again = [(time.monotonic() + 10, number, post) for number in range(waiting)]
-    fan_out._next_post(time.monotonic())
+    waiting_posts = posts.Posts(room)
+    post = judge.Post(Recipient("refused=", CONNECTED_AT))
+    waiting_posts.again = [(time.monotonic() + 10, number, post) for number in range(waiting)]
+    waiting_posts.next(time.monotonic())
 
     assert (next(room, None) is None) == is_read_on
 

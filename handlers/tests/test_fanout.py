@@ -19,9 +19,11 @@ import pytest
 import trustme
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
-from roomcast import aws_http, fanout
-from roomcast.aws_http import IDLE_LIMIT_SECONDS, Endpoint
+from roomcast import addresses, fanout, pacing, pool, posts, run, verdicts
+from roomcast.addresses import Endpoint
+from roomcast.connection import IDLE_LIMIT_SECONDS
 from roomcast.fanout import DeliveryInterruptedError, Engine, Recipient, Report
+from roomcast.outcomes import Outcomes
 from tests.hostile_server import (
     HANG_UP,
     PATIENCE_SECONDS,
@@ -43,7 +45,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
     from pathlib import Path
 
-    from roomcast.aws_http import Response
+    from roomcast.http_parser import Response
 
     Connect = Callable[..., Engine]
 
@@ -72,8 +74,8 @@ def connect() -> Iterator[Connect]:
 @pytest.fixture(autouse=True)
 def brief_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
     """Retries follow quickly."""
-    monkeypatch.setattr(fanout, "BACKOFF_BASE_SECONDS", 0.001)
-    monkeypatch.setattr(fanout, "BACKOFF_CAP_SECONDS", 0.02)
+    monkeypatch.setattr(pacing, "BACKOFF_BASE_SECONDS", 0.001)
+    monkeypatch.setattr(pacing, "BACKOFF_CAP_SECONDS", 0.02)
 
 
 def members(count: int, connected_at: int = LONG_AGO) -> list[Recipient]:
@@ -213,14 +215,14 @@ class TestAnswers:
         assert counts(report) == (99, 0, 1)
         assert failed == [slow]
         # A try counts half while nothing was seen of the others.
-        assert fanout.TRIES_ALONE <= server.answers - 99 <= 2 * fanout.TRIES_ALONE
+        assert verdicts.TRIES_ALONE <= server.answers - 99 <= 2 * verdicts.TRIES_ALONE
         assert report.duration_ms < PATIENCE_SECONDS * 500
 
     def test_who_waits_for_a_turn_behind_a_whole_room_keeps_all_its_tries(
         self, tls: ssl.SSLContext, connect: Connect
     ) -> None:
         def script(request: Request) -> Reply:
-            throttled = request.connection_id == "BFHPhf000000AM=" and request.attempt < fanout.TRIES_ALONE - 1
+            throttled = request.connection_id == "BFHPhf000000AM=" and request.attempt < verdicts.TRIES_ALONE - 1
             return say(429 if throttled else 200)
 
         with HostileServer(script, tls) as server:
@@ -232,8 +234,8 @@ class TestAnswers:
         self, tls: ssl.SSLContext, connect: Connect, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         # All tries of one connection take longer than it takes to see that throttling is general.
-        monkeypatch.setattr(fanout, "BACKOFF_BASE_SECONDS", 0.05)
-        monkeypatch.setattr(fanout, "BACKOFF_CAP_SECONDS", 0.2)
+        monkeypatch.setattr(pacing, "BACKOFF_BASE_SECONDS", 0.05)
+        monkeypatch.setattr(pacing, "BACKOFF_CAP_SECONDS", 0.2)
         first: list[float] = []
 
         def script(_request: Request) -> Reply:
@@ -246,7 +248,7 @@ class TestAnswers:
     @pytest.mark.parametrize("size", [1, 2, 5])
     def test_throttling_of_a_whole_room_is_waited_out_in_small_rooms_too(self, size: int, connect: Connect) -> None:
         # So many tries that each recipient would have been given up several times.
-        tries = size * 3 * fanout.TRIES_ALONE
+        tries = size * 3 * verdicts.TRIES_ALONE
         with HostileServer(lambda _: say(429 if len(server.requests) <= tries else 200)) as server:
             assert counts(deliver(connect(server), members(size))) == (size, 0, 0)
         assert len(server.requests) > tries
@@ -256,8 +258,8 @@ class TestAnswers:
         self, rate: float, burst: float, size: int, connect: Connect, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         # The pauses, and the rates of a token bucket like API Gateway's, scaled alike.
-        monkeypatch.setattr(fanout, "BACKOFF_BASE_SECONDS", 0.01)
-        monkeypatch.setattr(fanout, "BACKOFF_CAP_SECONDS", 0.2)
+        monkeypatch.setattr(pacing, "BACKOFF_BASE_SECONDS", 0.01)
+        monkeypatch.setattr(pacing, "BACKOFF_CAP_SECONDS", 0.2)
         bucket, filled = [burst], [time.monotonic()]
 
         def script(_request: Request) -> Reply:
@@ -280,15 +282,15 @@ class TestAnswers:
         with HostileServer(script) as server:
             report = deliver(connect(server), members(300))
         assert counts(report) == (299, 0, 1)
-        assert server.served()["BFHPhf000042AM="] <= 3 * fanout.TRIES_ALONE
+        assert server.served()["BFHPhf000042AM="] <= 3 * verdicts.TRIES_ALONE
         assert report.late == 0
 
     @pytest.mark.parametrize(
         "reasons",
         [
-            [HANG_UP] * (fanout.TRIES_ALONE - 1) + [say(429)],
-            [say(410)] * 2 * fanout.TRIES_ALONE + [say(429), HANG_UP, say(500)],
-            [say(429)] * (fanout.TRIES_ALONE - 1) + [say(500)] * (fanout.TRIES_ALONE - 1) + [say(410)],
+            [HANG_UP] * (verdicts.TRIES_ALONE - 1) + [say(429)],
+            [say(410)] * 2 * verdicts.TRIES_ALONE + [say(429), HANG_UP, say(500)],
+            [say(429)] * (verdicts.TRIES_ALONE - 1) + [say(500)] * (verdicts.TRIES_ALONE - 1) + [say(410)],
         ],
         ids=["broken, then throttled", "not open, then throttled", "throttled, then failing, then not open"],
     )
@@ -309,7 +311,7 @@ class TestAnswers:
         assert counts(report) == (19, 0, 1)
         assert failed == [members(20)[3]]
         assert report.late == 0
-        assert server.served()[failed[0].connection_id] <= 2 * fanout.TRIES_ALONE + 1
+        assert server.served()[failed[0].connection_id] <= 2 * verdicts.TRIES_ALONE + 1
 
     def test_a_server_that_fails_for_everybody_is_tried_until_the_end(self, connect: Connect) -> None:
         late: list[Recipient] = []
@@ -321,7 +323,7 @@ class TestAnswers:
         assert report.late == 5
         assert sorted(late) == members(5)
         assert report.duration_ms > 800
-        assert min(server.served().values()) > 2 * fanout.TRIES_ALONE
+        assert min(server.served().values()) > 2 * verdicts.TRIES_ALONE
 
     def test_for_whom_the_pace_left_no_time_is_told_apart(self, connect: Connect) -> None:
         late: list[Recipient] = []
@@ -357,8 +359,8 @@ class TestAnswers:
         assert [request.attempt for request in server.requests] == [0] * 100 + [1] * 11
 
     def test_a_refusal_of_some_keeps_nobody_else_from_the_message(self, connect: Connect) -> None:
-        count = 2 * fanout.REFUSALS_TO_STOP
-        refused = fanout.REFUSALS_TO_STOP // 2
+        count = 2 * run.REFUSALS_TO_STOP
+        refused = run.REFUSALS_TO_STOP // 2
         with HostileServer(lambda each: say(403 if int(each.connection_id[6:12]) < refused else 200)) as server:
             report = deliver(connect(server), members(count))
         assert counts(report) == (count - refused, 0, refused)
@@ -403,7 +405,7 @@ class TestAnswers:
     def test_a_young_connection_is_never_handed_over_as_dead(
         self, tls: ssl.SSLContext, connect: Connect, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(fanout, "NOT_OPEN_RETRY_SECONDS", 0.05)
+        monkeypatch.setattr(verdicts, "NOT_OPEN_RETRY_SECONDS", 0.05)
         gone: list[Recipient] = []
         young = Recipient("young", now_ms() - 29_000)
         old = Recipient("old", now_ms() - 36_000)
@@ -528,7 +530,7 @@ class TestConnections:
     def test_one_that_speaks_unasked_meanwhile_is_given_up(
         self, tls: ssl.SSLContext, connect: Connect, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(fanout, "CONNECTION_COST_SECONDS", 0.0)
+        monkeypatch.setattr(pool, "CONNECTION_COST_SECONDS", 0.0)
 
         def script(request: Request) -> Reply:
             return say()._replace(delay=0.1) if request.connection else Reply([answer(200), answer(408)])
@@ -550,9 +552,9 @@ class TestConnections:
                     connection.sendall(answer())
                 super()._converse(connection, number)
 
-        opened: list[fanout._Line] = []
+        opened: list[pool.Line] = []
 
-        class Late(fanout._Line):
+        class Late(pool.Line):
             """The first one is not used before the greeting has come."""
 
             def establish(self) -> None:
@@ -561,7 +563,7 @@ class TestConnections:
                 if opened[0] is self:
                     select.select([self], [], [], PATIENCE_SECONDS)
 
-        monkeypatch.setattr(fanout, "_Line", Late)
+        monkeypatch.setattr(pool, "Line", Late)
         with Greeting(lambda _: say(410)) as server:
             assert counts(deliver(connect(server, max_connections=1), members(3))) == (0, 3, 0)
         assert len(opened) == 2
@@ -589,8 +591,8 @@ class TestConnections:
         with HostileServer(lambda request: HANG_UP if request.turn == 1 else say(), tls) as server:
             engine = connect(server)
             deliver(engine, members(1))
-            monkeypatch.setattr(fanout, "BACKOFF_BASE_SECONDS", 1000.0)
-            monkeypatch.setattr(fanout, "BACKOFF_CAP_SECONDS", 1000.0)
+            monkeypatch.setattr(pacing, "BACKOFF_BASE_SECONDS", 1000.0)
+            monkeypatch.setattr(pacing, "BACKOFF_CAP_SECONDS", 1000.0)
             report = deliver(engine, members(1))
         assert counts(report) == (1, 0, 0)
         assert report.retried == 1
@@ -608,7 +610,7 @@ class TestConnections:
     def test_one_that_does_not_answer_is_given_up(
         self, tls: ssl.SSLContext, connect: Connect, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(fanout, "REQUEST_SECONDS", 1.0)  # the second try has no more: a busy machine needs as long
+        monkeypatch.setattr(pool, "REQUEST_SECONDS", 1.0)  # the second try has no more: a busy machine needs as long
         never = threading.Event()
         with HostileServer(lambda request: say() if request.attempt else Reply(after=never), tls) as server:
             report = deliver(connect(server), members(3))
@@ -617,7 +619,7 @@ class TestConnections:
         assert report.transport_error == "timed out"
 
     def test_a_post_without_an_answer_is_repeated_once(self, connect: Connect, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(fanout, "REQUEST_SECONDS", 0.05)
+        monkeypatch.setattr(pool, "REQUEST_SECONDS", 0.05)
         failed: list[Recipient] = []
         never = threading.Event()
         with HostileServer(lambda _: Reply(after=never)) as server:
@@ -630,7 +632,7 @@ class TestConnections:
         assert (report.late, sorted(failed)) == (0, members(3))
 
     def test_copies_sent_before_count(self, connect: Connect, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(fanout, "REQUEST_SECONDS", 0.05)
+        monkeypatch.setattr(pool, "REQUEST_SECONDS", 0.05)
         never = threading.Event()
         with HostileServer(lambda _: Reply(after=never)) as server:
             stragglers = fanout.Stragglers(copies=1)
@@ -653,8 +655,8 @@ class TestConnections:
         connect: Connect,
         monkeypatch: pytest.MonkeyPatch,
     ) -> None:
-        monkeypatch.setattr(fanout, "REQUEST_SECONDS", request_seconds)
-        monkeypatch.setattr(fanout, "STUCK_SECONDS", stuck_seconds)
+        monkeypatch.setattr(pool, "REQUEST_SECONDS", request_seconds)
+        monkeypatch.setattr(run, "STUCK_SECONDS", stuck_seconds)
         everybody = members(40)
         silent = {each.connection_id for each in everybody[:20]}
         never = threading.Event()
@@ -667,10 +669,10 @@ class TestConnections:
         self, tls: ssl.SSLContext, connect: Connect, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         patience = PATIENCE_SECONDS / 20
-        monkeypatch.setattr(fanout, "REQUEST_SECONDS", patience)
-        monkeypatch.setattr(fanout, "CHECK_SECONDS", 0.0)
-        monkeypatch.setattr(fanout, "BATCH", 1)
-        monkeypatch.setattr(fanout, "CONNECTION_COST_SECONDS", 0.0)
+        monkeypatch.setattr(pool, "REQUEST_SECONDS", patience)
+        monkeypatch.setattr(run, "CHECK_SECONDS", 0.0)
+        monkeypatch.setattr(posts, "LOOK_AHEAD", 1)
+        monkeypatch.setattr(pool, "CONNECTION_COST_SECONDS", 0.0)
         second_is_there, caller_is_busy = threading.Event(), threading.Event()
 
         def script(request: Request) -> Reply:
@@ -681,17 +683,20 @@ class TestConnections:
 
         with HostileServer(script, tls) as server:
 
-            def linger(_: Sequence[Recipient]) -> None:
+            def room() -> Iterator[Recipient]:
+                yield from members(6)[:2]
+                # The first two posts are under way now, and are answered while the caller reads the rest of the room.
                 caller_is_busy.set()
                 free_again = time.monotonic() + 1.5 * patience
                 wait_until(lambda: server.answers == 2 and time.monotonic() > free_again)
+                yield from members(6)[2:]
 
-            report = deliver(connect(server, max_connections=2), members(6), on_gone=linger)
+            report = deliver(connect(server, max_connections=2), room())
         assert counts(report) == (5, 1, 0)
         assert report.retried == 0
 
     def test_one_that_does_not_finish_its_handshake_is_given_up(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(aws_http, "CONNECT_SECONDS", 0.05)
+        monkeypatch.setattr(addresses, "CONNECT_SECONDS", 0.05)
         # A server without TLS goes on waiting for a request line.
         with HostileServer(lambda _: say()) as server:
             engine = Engine(server.url.replace("http:", "https:"), "eu-west-1")
@@ -701,7 +706,7 @@ class TestConnections:
         assert not server.requests
 
     def test_those_that_break_at_their_first_post_are_replaced(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(fanout, "_Line", BrittleLine)
+        monkeypatch.setattr(pool, "Line", BrittleLine)
         monkeypatch.setattr(BrittleLine, "breaks", 5)
         engine = Engine("http://localhost/live", "eu-west-1", max_connections=3)
         report = deliver(engine, members(20))
@@ -720,20 +725,20 @@ class TestConnections:
         assert report.duration_ms < 40 * seconds * 1000 / 3
 
     def test_no_more_are_opened_than_pay(self) -> None:
-        lines = fanout._Lines(Endpoint("http://localhost/live"), 250)
-        fan_out = fanout._FanOut(
+        lines = pool.Pool(Endpoint("http://localhost/live"), 250)
+        loop = run.Run(
             lines,
-            fanout._Bucket(0),
+            pacing.Bucket(0),
             mock.Mock(),
             b"hello",
-            members(200),
+            posts.Posts(members(200)),
             time.monotonic() + PATIENCE_SECONDS,
-            fanout._Outcomes(None, None, fanout.NO_STRAGGLERS),
+            Outcomes(None, None, fanout.NO_STRAGGLERS),
             fanout.NO_STRAGGLERS,
         )
-        fan_out._pull()
+        loop._posts.pull()
         lines.latency = lines.mean_latency = 0.05
-        while fan_out._opening_pays(time.monotonic()):
+        while loop._opening_pays(time.monotonic()):
             lines.all.add(mock.Mock())
         # The optimum is the square root of 200 * 0.05 s / 0.001 s.
         assert 90 <= len(lines.all) <= 110
@@ -741,10 +746,10 @@ class TestConnections:
     def test_however_busy_the_server_was_there_is_one(
         self, tls: ssl.SSLContext, connect: Connect, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(fanout, "BUSY_FACTOR", 0)
+        monkeypatch.setattr(pool, "BUSY_FACTOR", 0)
         with HostileServer(lambda _: say(), tls) as server:
             engine = connect(server)
-            engine._lines.mean_latency = 1.0
+            engine._pool.mean_latency = 1.0
             assert deliver(engine, members(100)).connections_opened == 1
             server.drop_connections()
             assert deliver(engine, members(100)).connections_opened == 1
@@ -842,7 +847,7 @@ class TestTime:
         assert report.duration_ms >= 300
 
     def test_a_burst_may_use_what_the_last_second_left(self) -> None:
-        bucket = fanout._Bucket(10)
+        bucket = pacing.Bucket(10)
         now = time.monotonic() + 100
         assert take_all(bucket, now) == 10
         assert bucket.wait(now) == pytest.approx(0.1)
@@ -850,7 +855,7 @@ class TestTime:
         assert take_all(bucket, now + 100) == 10
 
     def test_without_a_pace_nothing_is_counted(self) -> None:
-        bucket = fanout._Bucket(0)
+        bucket = pacing.Bucket(0)
         assert not bucket.limited
         assert bucket.wait(0) == 0
 
@@ -880,17 +885,17 @@ class TestTime:
 
     @pytest.mark.parametrize("pace", [0.25, 0.9, 1.0, 2.5])
     def test_a_pace_may_be_less_than_one_a_second(self, pace: float) -> None:
-        bucket = fanout._Bucket(pace)
+        bucket = pacing.Bucket(pace)
         now = time.monotonic()
-        fanout._Throttle(bucket, now)
+        pacing.Throttle(bucket, now)
         sent = [at for at in range(60_000) if take_one(bucket, now + at / 1_000)]
         assert sent[0] == 0
         assert pace * 60 <= len(sent) <= pace * 60 + max(2.0, pace + 1)
 
     def test_the_next_fan_out_starts_at_full_pace(self) -> None:
-        bucket = fanout._Bucket(2_000)
+        bucket = pacing.Bucket(2_000)
         bucket.set_rate(20, time.monotonic())
-        fanout._Throttle(bucket, time.monotonic())
+        pacing.Throttle(bucket, time.monotonic())
         assert bucket.rate == 2_000
 
 
@@ -901,8 +906,8 @@ class TestStragglers:
     @pytest.fixture
     def long_pauses(self, monkeypatch: pytest.MonkeyPatch) -> None:
         """Retries take longer than anybody is waited for."""
-        monkeypatch.setattr(fanout, "BACKOFF_BASE_SECONDS", PATIENCE_SECONDS)
-        monkeypatch.setattr(fanout, "BACKOFF_CAP_SECONDS", PATIENCE_SECONDS)
+        monkeypatch.setattr(pacing, "BACKOFF_BASE_SECONDS", PATIENCE_SECONDS)
+        monkeypatch.setattr(pacing, "BACKOFF_CAP_SECONDS", PATIENCE_SECONDS)
         monkeypatch.setattr(random, "random", lambda: 0.9)
 
     @pytest.mark.parametrize("status", [429, 500, 410])
@@ -919,7 +924,7 @@ class TestStragglers:
         assert report.duration_ms < PATIENCE_SECONDS * 200
 
     def test_who_may_have_a_copy_is_told_apart(self, connect: Connect, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(fanout, "LAST_ANSWER_SECONDS", 0.3)
+        monkeypatch.setattr(run, "LAST_ANSWER_SECONDS", 0.3)
         late: list[Recipient] = []
         silent: list[Recipient] = []
         never = threading.Event()
@@ -950,7 +955,7 @@ class TestStragglers:
     def test_who_was_refused_while_others_got_through_is_given_up_when_alone(
         self, connect: Connect, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(fanout, "BACKOFF_CAP_SECONDS", 0.001)
+        monkeypatch.setattr(pacing, "BACKOFF_CAP_SECONDS", 0.001)
         failed: list[Recipient] = []
         deadline = time.monotonic() + 10 * PATIENCE_SECONDS
         with HostileServer(lambda _: say(429)) as server:
@@ -962,7 +967,7 @@ class TestStragglers:
                 stragglers=fanout.Stragglers(presume_alone=True),
             )
         assert (failed, report.late) == (members(1), 0)
-        assert len(server.requests) == fanout.TRIES_ALONE
+        assert len(server.requests) == verdicts.TRIES_ALONE
 
 
 def endless_room() -> Iterator[Recipient]:
@@ -970,7 +975,7 @@ def endless_room() -> Iterator[Recipient]:
     return (Recipient(f"id-{number}", LONG_AGO) for number in itertools.count())
 
 
-def take_all(bucket: fanout._Bucket, now: float) -> int:
+def take_all(bucket: pacing.Bucket, now: float) -> int:
     """How many tokens there are."""
     taken = 0
     while bucket.wait(now) == 0:
@@ -984,7 +989,7 @@ def chance(*of: object) -> float:
     return binascii.crc32(repr(of).encode()) / 2**32
 
 
-def take_one(bucket: fanout._Bucket, now: float) -> bool:
+def take_one(bucket: pacing.Bucket, now: float) -> bool:
     """Whether a post may be sent now."""
     is_free = not bucket.wait(now)
     if is_free:
@@ -995,8 +1000,8 @@ def take_one(bucket: fanout._Bucket, now: float) -> bool:
 def simulate(pace: float, refuse: Callable[[float], bool], seconds: int = 5) -> list[float]:
     """The rates of a fan-out that could send 5,000 posts a second, looked at every 100 ms."""
     start = time.monotonic()
-    bucket = fanout._Bucket(pace)
-    throttle = fanout._Throttle(bucket, start)
+    bucket = pacing.Bucket(pace)
+    throttle = pacing.Throttle(bucket, start)
     delivered = throttled = 0
     rates = []
     for tick in range(5_000 * seconds):
@@ -1018,7 +1023,7 @@ class TestCallers:
     def test_recipients_are_pulled_only_as_they_are_needed(
         self, tls: ssl.SSLContext, connect: Connect, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(fanout, "LOOK_AHEAD", 10)
+        monkeypatch.setattr(posts, "LOOK_AHEAD", 10)
         with HostileServer(lambda _: say(), tls) as server:
 
             def room() -> Iterator[Recipient]:
@@ -1029,7 +1034,7 @@ class TestCallers:
             assert counts(deliver(connect(server, max_connections=8), room())) == (1000, 0, 0)
 
     def test_memory_does_not_grow_with_the_room(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(fanout, "_Line", InstantLine)
+        monkeypatch.setattr(pool, "Line", InstantLine)
         peaks = []
         for size in (3_000, 15_000):
             engine = Engine("http://localhost/live", "eu-west-1", max_connections=4)
@@ -1044,9 +1049,9 @@ class TestCallers:
     def test_those_who_wait_for_a_retry_hold_up_pulling(
         self, tls: ssl.SSLContext, connect: Connect, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(fanout, "LOOK_AHEAD", 10)
-        monkeypatch.setattr(fanout, "MAXIMUM_WAITING", 20)
-        monkeypatch.setattr(fanout._Throttle, "GENERAL", 1.0)  # two in three are throttled, and shall slow nothing down
+        monkeypatch.setattr(posts, "LOOK_AHEAD", 10)
+        monkeypatch.setattr(posts, "MAXIMUM_WAITING", 20)
+        monkeypatch.setattr(pacing.Throttle, "GENERAL", 1.0)  # two in three are throttled, and shall slow nothing down
         done: set[str] = set()
 
         def script(request: Request) -> Reply:
@@ -1101,7 +1106,7 @@ class TestCallers:
 
     def test_an_interrupt_leaves_the_engine_usable(self, tls: ssl.SSLContext, connect: Connect) -> None:
         def room() -> Iterator[Recipient]:
-            yield from members(fanout.LOOK_AHEAD)
+            yield from members(posts.LOOK_AHEAD)
             raise KeyboardInterrupt
 
         with HostileServer(lambda _: say(), tls) as server:
@@ -1118,7 +1123,7 @@ class TestCallers:
         assert set(values) == set(Report.__slots__)
 
 
-class InstantLine(fanout._Line):
+class InstantLine(pool.Line):
     """A connection that takes every request and has the answer ready at once."""
 
     def __init__(self, endpoint: Endpoint, deadline: float) -> None:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from roomcast import aws_json, fanout, rooms, tasks
+from roomcast.outcomes import Outcomes
 from tests.fakes import FakeConnections, FakeContext, FakeTable, handshake, message
 from tests.sqs_model import SqsModel, WorkerDiedError
 
@@ -42,16 +43,16 @@ class Members(FakeConnections):
     def deliver(self, recipients: Iterable[fanout.Recipient], data: bytes, **options: Any) -> fanout.Report:
         """As ``fanout.Engine.deliver``."""
         stragglers: fanout.Stragglers = options.get("stragglers", fanout.NO_STRAGGLERS)
-        outcomes = fanout._Outcomes(options.get("on_gone"), options.get("on_failed"), stragglers)
+        outcomes = Outcomes(options.get("on_gone"), options.get("on_failed"), stragglers)
         report = fanout.Report()
         try:
             for recipient in recipients:
                 self.before_post()
                 self._post(recipient, data.decode(), stragglers, outcomes, report)
         except aws_json.ServiceError as error:
-            outcomes.hand_over()
+            outcomes.hand_back()
             raise fanout.DeliveryInterruptedError(report) from error
-        outcomes.hand_over()
+        outcomes.hand_back()
         return report
 
     def _post(
@@ -59,7 +60,7 @@ class Members(FakeConnections):
         recipient: fanout.Recipient,
         text: str,
         stragglers: fanout.Stragglers,
-        outcomes: fanout._Outcomes,
+        outcomes: Outcomes,
         report: fanout.Report,
     ) -> None:
         name = recipient.connection_id

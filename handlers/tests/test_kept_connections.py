@@ -13,8 +13,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from roomcast import aws_http
-from roomcast.aws_http import Client, Connection, TransportError
+from roomcast import addresses, aws_http, connection, http_parser
+from roomcast.addresses import TransportError
+from roomcast.aws_http import Client
 from roomcast.fanout import Engine, Recipient, Report
 from tests.hostile_server import (
     HANG_UP,
@@ -31,6 +32,8 @@ from tests.hostile_server import (
 if TYPE_CHECKING:
     import ssl
     from collections.abc import Callable, Iterator
+
+    from roomcast.connection import Connection
 
     Connect = Callable[[HostileServer], Client]
 
@@ -64,7 +67,7 @@ def silence() -> Iterator[Reply]:
     ended.set()
 
 
-def call(client: Client, body: bytes = b"{}", seconds: float = 3 * PATIENCE_SECONDS) -> aws_http.Response:
+def call(client: Client, body: bytes = b"{}", seconds: float = 3 * PATIENCE_SECONDS) -> http_parser.Response:
     return client.request("POST", "/", {}, body, deadline=time.monotonic() + seconds)
 
 
@@ -233,7 +236,7 @@ class TestAnswersToNothing:
         ):
             deliver(engine)
             wait_until(lambda: server.answers == 1)
-            for line in engine._lines.all:
+            for line in engine._pool.all:
                 aws_http._wait(line, time.monotonic() + PATIENCE_SECONDS)
             report = deliver(engine)
         assert (report.delivered, report.gone) == (1, 0)
@@ -297,19 +300,19 @@ class TestDescriptors:
 
     def test_a_system_that_has_no_room_for_more_leaves_none(self, monkeypatch: pytest.MonkeyPatch) -> None:
         made: list[socket.socket] = []
-        connect_to = aws_http._connecting_socket
+        connect_to = connection._connecting_socket
 
-        def note(address: aws_http.Address) -> socket.socket:
+        def note(address: addresses.Address) -> socket.socket:
             made.append(connect_to(address))
             return made[-1]
 
         def refuse(*_: object) -> None:
             raise OSError(errno.ENOSPC, "no space left on device")
 
-        monkeypatch.setattr(aws_http, "_connecting_socket", note)
+        monkeypatch.setattr(connection, "_connecting_socket", note)
         with HostileServer(lambda _: say()) as server:
             engine = Engine(server.url, "eu-west-1")
-            monkeypatch.setattr(engine._lines._selector, "register", refuse)
+            monkeypatch.setattr(engine._pool._selector, "register", refuse)
             assert deliver(engine, 3, seconds=0.5).failed == 3
             engine.close()
         assert made
@@ -332,8 +335,8 @@ class TestDescriptors:
 
     @pytest.mark.usefixtures("tls")
     def test_what_fails_while_connecting_leaves_none(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(aws_http, "CONNECT_SECONDS", 0.05)
-        monkeypatch.setattr(aws_http, "NEXT_ADDRESS_SECONDS", 0.05)
+        monkeypatch.setattr(addresses, "CONNECT_SECONDS", 0.05)
+        monkeypatch.setattr(addresses, "NEXT_ADDRESS_SECONDS", 0.05)
         with socket.create_server(("127.0.0.1", 0), backlog=100) as silent:
             url = f"https://localhost:{silent.getsockname()[1]}"
             client, engine = Client(url, "dynamodb", "eu-west-1"), Engine(url, "eu-west-1")

@@ -7,7 +7,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from roomcast import aws_http, aws_json, tasks
+from roomcast import addresses, aws_json, http_parser, tasks
 from roomcast.delivery import RoomMessage
 from tests.fakes import FakeConnections, FakeContext, FakeTable, handshake, message
 
@@ -61,9 +61,9 @@ def test_a_slow_queue_is_not_given_the_message_twice_in_a_hurry(monkeypatch: pyt
     """A standard queue would deliver it twice; yet a put that is lost has to be repeated within an invocation."""
     allowed = []
 
-    def request(*_: object, deadline: float) -> aws_http.Response:
+    def request(*_: object, deadline: float) -> http_parser.Response:
         allowed.append(deadline - time.monotonic())
-        raise aws_http.TransportError("timed out", sent=True)
+        raise addresses.TransportError("timed out", sent=True)
 
     made = tasks.Queue(importlib.import_module("connect").SETTINGS._replace(queue_url=URL))
     monkeypatch.setattr(made._service._client, "request", request)

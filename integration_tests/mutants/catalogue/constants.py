@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from integration_tests.mutants.mutant import Edit, Mutant
 
-HTTP = "handlers/roomcast/aws_http.py"
+ADDRESS = "handlers/roomcast/addresses.py"
+BACKOFF = "handlers/roomcast/backoff.py"
+CONNECTION = "handlers/roomcast/connection.py"
 JSON = "handlers/roomcast/aws_json.py"
 ENGINE = "handlers/roomcast/fanout.py"
+PACING = "handlers/roomcast/pacing.py"
 ROOMS = "handlers/roomcast/rooms.py"
+VERDICTS = "handlers/roomcast/verdicts.py"
 BOUNDS = "handlers/tests/test_bounds.py"
 ADDRESSES = f"{BOUNDS}::test_addresses_are_believed_for_as_long_as_aws_says"
 JITTER = f"{BOUNDS}::TestPauses::test_many_who_were_refused_together_do_not_come_back_together"
@@ -21,7 +25,7 @@ MUTANTS = (
     ),
     Mutant(
         "does not pause before it posts again",
-        (Edit(ENGINE, "BACKOFF_BASE_SECONDS = 0.05", "BACKOFF_BASE_SECONDS = 0.0"),),
+        (Edit(PACING, "BACKOFF_BASE_SECONDS = 0.05", "BACKOFF_BASE_SECONDS = 0.0"),),
         units=(
             f"{BOUNDS}::test_a_member_that_fails_is_posted_to_again_after_a_pause",
             f"{BOUNDS}::TestPauses::test_they_grow_and_give_a_throttled_service_some_seconds",
@@ -29,12 +33,12 @@ MUTANTS = (
     ),
     Mutant(
         "lets all who were refused come back together",
-        (Edit(HTTP, "return random() * min(", "return min("),),
+        (Edit(BACKOFF, "return random() * min(", "return min("),),
         units=(JITTER,),
     ),
     Mutant(
         "pauses for up to a minute between posts",
-        (Edit(ENGINE, "BACKOFF_CAP_SECONDS = 1.0", "BACKOFF_CAP_SECONDS = 60.0"),),
+        (Edit(PACING, "BACKOFF_CAP_SECONDS = 1.0", "BACKOFF_CAP_SECONDS = 60.0"),),
         units=(LONGEST,),
     ),
     Mutant(
@@ -44,12 +48,12 @@ MUTANTS = (
     ),
     Mutant(
         "tries young members for a third of a second",
-        (Edit(ENGINE, "NOT_OPEN_RETRY_SECONDS = 3.0", "NOT_OPEN_RETRY_SECONDS = 0.3"),),
+        (Edit(VERDICTS, "NOT_OPEN_RETRY_SECONDS = 3.0", "NOT_OPEN_RETRY_SECONDS = 0.3"),),
         units=(f"{BOUNDS}::test_a_member_whose_handshake_is_about_to_end_is_waited_for",),
     ),
     Mutant(
         "trusts connections that a NAT gateway has forgotten",
-        (Edit(HTTP, "IDLE_LIMIT_SECONDS = 300", "IDLE_LIMIT_SECONDS = 900"),),
+        (Edit(CONNECTION, "IDLE_LIMIT_SECONDS = 300", "IDLE_LIMIT_SECONDS = 900"),),
         units=(
             f"{BOUNDS}::TestIdleConnections::test_of_a_client",
             f"{BOUNDS}::TestIdleConnections::test_of_the_engine",
@@ -57,7 +61,7 @@ MUTANTS = (
     ),
     Mutant(
         "makes a new connection after every second of idleness",
-        (Edit(HTTP, "IDLE_LIMIT_SECONDS = 300", "IDLE_LIMIT_SECONDS = 1"),),
+        (Edit(CONNECTION, "IDLE_LIMIT_SECONDS = 300", "IDLE_LIMIT_SECONDS = 1"),),
         units=(
             f"{BOUNDS}::TestIdleConnections::test_of_a_client",
             f"{BOUNDS}::TestIdleConnections::test_of_the_engine",
@@ -65,12 +69,12 @@ MUTANTS = (
     ),
     Mutant(
         "believes addresses for a day",
-        (Edit(HTTP, "ADDRESS_LIFETIME_SECONDS = 5", "ADDRESS_LIFETIME_SECONDS = 86_400"),),
+        (Edit(ADDRESS, "ADDRESS_LIFETIME_SECONDS = 5", "ADDRESS_LIFETIME_SECONDS = 86_400"),),
         units=(ADDRESSES,),
     ),
     Mutant(
         "believes no address",
-        (Edit(HTTP, "ADDRESS_LIFETIME_SECONDS = 5", "ADDRESS_LIFETIME_SECONDS = 0"),),
+        (Edit(ADDRESS, "ADDRESS_LIFETIME_SECONDS = 5", "ADDRESS_LIFETIME_SECONDS = 0"),),
         units=(ADDRESSES,),
     ),
     Mutant(

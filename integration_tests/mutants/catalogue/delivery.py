@@ -5,14 +5,16 @@ from __future__ import annotations
 from integration_tests.mutants.mutant import Edit, Mutant
 
 DELIVERY = "handlers/roomcast/delivery.py"
-ENGINE = "handlers/roomcast/fanout.py"
 HTTP = "handlers/roomcast/aws_http.py"
+OUTCOMES = "handlers/roomcast/outcomes.py"
 PARSER = "handlers/roomcast/http_parser.py"
 PROTOCOL = "handlers/roomcast/protocol.py"
-TASKS = "handlers/roomcast/tasks.py"
 ROOMS = "handlers/roomcast/rooms.py"
+RUN = "handlers/roomcast/run.py"
 SERVING = "handlers/roomcast/serving.py"
 SIGNING = "handlers/roomcast/signing.py"
+TASKS = "handlers/roomcast/tasks.py"
+VERDICTS = "handlers/roomcast/verdicts.py"
 
 CONFIGURATION = "handlers/tests/test_configuration.py"
 CONNECT_TESTS = "handlers/tests/test_connect.py"
@@ -34,22 +36,22 @@ MUTANTS = (
     ),
     Mutant(
         "sends a message again and again that is not answered",
-        (Edit(ENGINE, "MAXIMUM_COPIES = 2", "MAXIMUM_COPIES = 20"),),
+        (Edit(VERDICTS, "MAXIMUM_COPIES = 2", "MAXIMUM_COPIES = 20"),),
         units=(f"{ENGINE_TESTS}::TestConnections::test_a_post_without_an_answer_is_repeated_once",),
     ),
     Mutant(
         "does not wait for as long as it is asked to",
-        (Edit(ENGINE, "pause = max(at_least, _pause(attempt))", "pause = _pause(attempt)"),),
+        (Edit(VERDICTS, "return max(case.asked, pause(case.tries))", "return pause(case.tries)"),),
         units=(f"{ENGINE_TESTS}::TestAnswers::test_the_server_may_ask_for_a_pause",),
     ),
     Mutant(
         "works on beyond the deadline",
-        (Edit(ENGINE, "self._stop_at = deadline - self._reserve", "self._stop_at = deadline + 20"),),
+        (Edit(RUN, "self._stop_at = deadline - self._reserve", "self._stop_at = deadline + 20"),),
         units=(f"{ENGINE_TESTS}::TestTime::test_what_is_left_at_the_deadline_has_failed",),
     ),
     Mutant(
         "posts to all members although all posts are refused",
-        (Edit(ENGINE, "REFUSALS_TO_STOP = 150", "REFUSALS_TO_STOP = 150_000"),),
+        (Edit(RUN, "REFUSALS_TO_STOP = 150", "REFUSALS_TO_STOP = 150_000"),),
         units=(f"{ENGINE_TESTS}::TestAnswers::test_a_refusal_of_everybody_ends_the_fan_out",),
     ),
     Mutant(
@@ -66,7 +68,7 @@ MUTANTS = (
         "hands over one dead member at most",
         (
             Edit(
-                ENGINE,
+                OUTCOMES,
                 "recipients, self._recipients = self._recipients, []",
                 "recipients, self._recipients = self._recipients[:1], []",
             ),
@@ -212,12 +214,12 @@ MUTANTS = (
     ),
     Mutant(
         "gives up a member that is refused twice",
-        (Edit(ENGINE, "TRIES_ALONE = 10", "TRIES_ALONE = 2"),),
+        (Edit(VERDICTS, "TRIES_ALONE = 10", "TRIES_ALONE = 2"),),
         units=("handlers/tests/test_bounds.py::test_a_member_that_does_not_read_for_a_moment_gets_its_message",),
     ),
     Mutant(
         "never gives up a member that does not read",
-        (Edit(ENGINE, "TRIES_ALONE = 10", "TRIES_ALONE = 1_000"),),
+        (Edit(VERDICTS, "TRIES_ALONE = 10", "TRIES_ALONE = 1_000"),),
         units=("handlers/tests/test_bounds.py::test_a_member_that_never_reads_holds_up_the_receipt_for_seconds_only",),
     ),
     Mutant(

@@ -32,7 +32,7 @@ MUTANTS = (
     ),
     Mutant(
         "prunes young members",
-        (Edit("handlers/roomcast/fanout.py", "MINIMUM_AGE_TO_PRUNE = 35.0", "MINIMUM_AGE_TO_PRUNE = 0.0"),),
+        (Edit("handlers/roomcast/verdicts.py", "MINIMUM_AGE_TO_PRUNE = 35.0", "MINIMUM_AGE_TO_PRUNE = 0.0"),),
         units=(
             f"{ENGINE}::TestAnswers::test_a_young_connection_that_is_not_open_yet_is_tried_again",
             f"{ENGINE}::TestAnswers::test_a_young_connection_is_never_handed_over_as_dead",
@@ -96,9 +96,9 @@ MUTANTS = (
         "does not retry 429",
         (
             Edit(
-                "handlers/roomcast/fanout.py",
-                "self._refusal(post, trouble.throttled, self._throttled, now, _retry_after(answer))",
-                "self._fail(post)",
+                "handlers/roomcast/verdicts.py",
+                "Row(Answer.THROTTLED, always, Outcome.AGAIN, backoff_or_asked)",
+                "Row(Answer.THROTTLED, always, Outcome.FAILED)",
             ),
         ),
         units=(f"{ENGINE}::TestAnswers::test_what_may_pass_is_tried_again",),
@@ -108,11 +108,9 @@ MUTANTS = (
         "tries again before every member has had a try",
         (
             Edit(
-                "handlers/roomcast/fanout.py",
-                "        if not self._fresh:\n            self._pull()\n        if self._fresh:\n",
-                "        if not self._fresh:\n"
-                "            self._pull()\n"
-                "        if self._fresh and not (self._again and self._again[0][0] <= now):\n",
+                "handlers/roomcast/posts.py",
+                "        if self.fresh:\n            return Post(",
+                "        if self.fresh and not (self.again and self.again[0][0] <= now):\n            return Post(",
             ),
         ),
         units=(f"{ENGINE}::TestAnswers::test_retries_come_after_the_first_try_of_every_member",),
@@ -163,11 +161,13 @@ MUTANTS = (
         "does not wait for the last posts",
         (
             Edit(
-                "handlers/roomcast/fanout.py",
-                "if not self._busy and not self._fresh and not self._again:",
-                "if self._exhausted and not self._fresh and not self._again:",
+                "handlers/roomcast/run.py",
+                "if not posts.fresh and not posts.again and not pool.busy:",
+                "if posts.exhausted and not posts.fresh and not posts.again:",
             ),
-            Edit("handlers/roomcast/fanout.py", "self._give_up_unanswered(line.post)", "self._report.delivered += 1"),
+            Edit(
+                "handlers/roomcast/run.py", "self._decide(line.post, Answer.SILENT, now)", "self._report.delivered += 1"
+            ),
         ),
         units=(f"{ENGINE}::TestAnswers::test_a_refusal_is_reported_and_not_tried_again",),
         sockets=(f"{FAULTS}/test_retries.py::test_post_that_is_throttled_is_sent_again",),
@@ -186,7 +186,13 @@ MUTANTS = (
     ),
     Mutant(
         "counts failures as deliveries",
-        (Edit("handlers/roomcast/fanout.py", "self._report.failed += 1", "self._report.delivered += 1"),),
+        (
+            Edit(
+                "handlers/roomcast/outcomes.py",
+                "            report.failed += 1\n            self.failed.add",
+                "            report.delivered += 1\n            self.failed.add",
+            ),
+        ),
         units=(f"{ENGINE}::TestAnswers::test_a_refusal_is_reported_and_not_tried_again",),
     ),
     Mutant(

@@ -1,0 +1,243 @@
+"""Endpoints: where requests go. A base URL, the addresses behind its host, and TLS settings."""
+
+from __future__ import annotations
+
+import functools
+import os
+import re
+import socket
+import ssl
+import threading
+import time
+from typing import NamedTuple
+
+ADDRESS_LIFETIME_SECONDS = 5
+"""How long the addresses of a host are believed: AWS answers with a time to live of 5 s, and moves addresses."""
+
+AVOID_SECONDS = 60
+"""How long an address that accepted no connection is left out while the host has others: it costs each try a second."""
+
+LOOK_UP_SECONDS = 10.0
+"""A look-up that has taken longer is given up and another one begun. The system's resolver waits 5 s for each server:
+this leaves time for the second one's answer."""
+
+CONNECT_SECONDS = 3.0
+"""How long the last address of a host may take to accept a connection, TLS included. A lost packet is sent again after
+1 s: this leaves time for one, and not for the rest of a handler's time."""
+
+NEXT_ADDRESS_SECONDS = 1.0
+"""The same for an address while there are others to try: in one Region, an answer takes hundredths of a second."""
+
+_URL = re.compile(r"(https?)://(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9][A-Za-z0-9._-]*)(?::([0-9]{1,5}))?(/[^?#\s]*)?", re.ASCII)
+_PATH = re.compile(r"(/(?!\.{1,2}(/|$))[A-Za-z0-9._~-]+)*/?", re.ASCII)
+_ADDRESS = re.compile(r"[0-9.]+|.*:.*", re.ASCII)
+
+
+class TransportError(Exception):
+    """No answer: the connection could not be made, broke, timed out or carried something that is not HTTP.
+
+    Args:
+        message: What happened.
+        sent: Whether the server may have received the request.
+    """
+
+    def __init__(self, message: str, *, sent: bool) -> None:
+        super().__init__(message)
+        self.sent = sent
+
+
+class UnresolvedError(TransportError):
+    """The resolver has not answered yet; the look-up goes on, and a later try finds its result."""
+
+    def __init__(self, host: str) -> None:
+        super().__init__(f"cannot resolve {host}: the resolver does not answer", sent=False)
+
+
+def tls_context() -> ssl.SSLContext:
+    """The process's TLS settings: certificate and host name verified, always.
+
+    ``AWS_CA_BUNDLE`` (as in AWS SDKs) or else ``SSL_CERT_FILE`` (as in OpenSSL) names another file of certificate
+    authorities. Reading them takes some 20 ms of CPU, hence once and only when the first connection is opened.
+    """
+    return _tls_context(os.environ.get("AWS_CA_BUNDLE"), os.environ.get("SSL_CERT_FILE"))
+
+
+@functools.lru_cache(maxsize=1)
+def _tls_context(bundle: str | None, _ssl_cert_file: str | None) -> ssl.SSLContext:
+    context = ssl.create_default_context(cafile=bundle or None)
+    context.options |= ssl.OP_NO_RENEGOTIATION
+    context.set_alpn_protocols(["http/1.1"])
+    return context
+
+
+class Address(NamedTuple):
+    """Where a socket connects to: a family and what that family calls an address."""
+
+    family: int
+    socket_address: tuple[object, ...]
+
+
+class Endpoint:
+    """Where requests go: a base URL, the addresses behind it, and the TLS session to resume.
+
+    Args:
+        url: Base URL, ``https://`` or, for emulators, ``http://``; its path goes before that of every request. The path
+            must match ``(/[A-Za-z0-9._~-]+)*/?`` and hold no segment ``.`` or ``..``: what is on its way normalised,
+            percent-encoded or decoded is not what was signed.
+
+    Raises:
+        ValueError: The URL is not one of these.
+    """
+
+    def __init__(self, url: str) -> None:
+        match = _URL.fullmatch(url)
+        if match is None:
+            raise ValueError(f"not a base URL of the form https://host[:port][/path]: {url!r}")
+        scheme, host, port, path = match.groups()
+        if not _PATH.fullmatch(path or ""):
+            raise ValueError(
+                "not a base URL whose path can be signed; between single slashes it may hold the characters "
+                f"A-Z a-z 0-9 . _ ~ - but not '.' or '..' alone: {url!r}"
+            )
+        default_port = 443 if scheme == "https" else 80
+        self.tls = scheme == "https"
+        self.host = host.strip("[]")
+        self.port = int(port or default_port)
+        self.path = (path or "").rstrip("/")
+        self.host_header = host if self.port == default_port else f"{host}:{self.port}"
+        self._context: ssl.SSLContext | None = None
+        self.session: ssl.SSLSession | None = None
+        self._addresses: list[Address] = []
+        self._resolved_at: _Moment = _LONG_AGO
+        self._look_up: _LookUp | None = None
+        self._avoided: dict[Address, _Moment] = {}
+        self._next = 0
+
+    def wrap(self, connected: socket.socket) -> ssl.SSLSocket:
+        """Put TLS on a connected socket, resuming the last session; the handshake is still to be done."""
+        # A session can be resumed only under the settings that it was made with.
+        self._context = self._context or tls_context()
+        return self._context.wrap_socket(
+            connected, server_hostname=self.host, do_handshake_on_connect=False, session=self.session
+        )
+
+    def addresses(self, deadline: float = float("inf")) -> int:
+        """How many addresses the host has that may be tried, looked up anew every ``ADDRESS_LIFETIME_SECONDS``.
+
+        Args:
+            deadline: Latest end, in seconds of ``time.monotonic``.
+
+        Raises:
+            UnresolvedError: The resolver did not answer by the deadline.
+            TransportError: The host name does not resolve.
+        """
+        if not self._addresses or self._resolved_at.seconds_ago() >= ADDRESS_LIFETIME_SECONDS:
+            found = self._looked_up(deadline)
+            self._avoided = {
+                address: moment for address, moment in self._avoided.items() if moment.seconds_ago() < AVOID_SECONDS
+            }
+            self._addresses = [address for address in found if address not in self._avoided] or found
+        return len(self._addresses)
+
+    def address(self, deadline: float = float("inf")) -> Address:
+        """The address for the next connection: the host's addresses in turn; raises as ``addresses`` does."""
+        index = self._next % self.addresses(deadline)
+        self._next = index + 1
+        return self._addresses[index]
+
+    @property
+    def alternatives(self) -> bool:
+        """Whether there is an address left that is not known to accept no connection."""
+        return bool(self._addresses)
+
+    @property
+    def connect_seconds(self) -> float:
+        """How long an address may take to accept a connection, TLS included."""
+        return NEXT_ADDRESS_SECONDS if len(self._addresses) > 1 else CONNECT_SECONDS
+
+    def avoid(self, address: Address) -> None:
+        """Note that an address accepts no connection: others are tried. After the last one, all are looked up anew."""
+        if address in self._addresses:
+            self._next -= self._addresses.index(address) < self._next
+            self._addresses.remove(address)
+            self._avoided[address] = _Moment()
+            if not self._addresses:
+                self._avoided.clear()
+
+    def _looked_up(self, deadline: float) -> list[Address]:
+        look_up = self._look_up
+        if look_up is None or look_up.is_spent():
+            look_up = self._look_up = _LookUp(self.host, self.port)
+        if not look_up.wait(deadline):
+            raise UnresolvedError(self.host)
+        self._look_up = None
+        if look_up.error is not None:
+            raise TransportError(f"cannot resolve {self.host}: {look_up.error}", sent=False) from look_up.error
+        self._resolved_at = look_up.ended_at or _LONG_AGO
+        return look_up.found
+
+
+class _Moment:
+    """A moment to measure from, by two clocks: while Lambda freezes a process, one of them may stand still."""
+
+    __slots__ = ("_monotonic", "_wall")
+
+    def __init__(self) -> None:
+        self._monotonic = time.monotonic()
+        self._wall = time.time()
+
+    def seconds_ago(self) -> float:
+        """How long ago it was."""
+        return max(time.monotonic() - self._monotonic, time.time() - self._wall)
+
+
+class _LongAgo(_Moment):
+    def seconds_ago(self) -> float:
+        return float("inf")
+
+
+_LONG_AGO = _LongAgo()
+
+
+class _LookUp:
+    """One look-up of a host's addresses, in a thread of its own, for the system's resolver takes no deadline.
+
+    Attributes:
+        found: The addresses.
+        error: Why there are none.
+        ended_at: When the resolver answered, if it has.
+    """
+
+    def __init__(self, host: str, port: int) -> None:
+        self.found: list[Address] = []
+        self.error: Exception | None = None
+        self.ended_at: _Moment | None = None
+        self._began_at = _Moment()
+        self._ended = threading.Event()
+        if _ADDRESS.fullmatch(host):
+            self._run(host, port)  # an address is no name: there is nothing to wait for
+        else:
+            threading.Thread(target=self._run, args=(host, port), daemon=True).start()
+
+    def _run(self, host: str, port: int) -> None:
+        try:
+            answers = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+            self.found = list(dict.fromkeys(Address(family, address) for family, _, _, _, address in answers))
+            if not answers:
+                self.error = OSError("it has no address")
+        except (OSError, UnicodeError) as error:
+            self.error = error
+        finally:
+            self.ended_at = _Moment()
+            self._ended.set()
+
+    def is_spent(self) -> bool:
+        """Whether it has taken too long, or ended too long ago, to wait for it any more."""
+        if self.ended_at is not None:
+            return self.ended_at.seconds_ago() >= ADDRESS_LIFETIME_SECONDS
+        return self._began_at.seconds_ago() >= LOOK_UP_SECONDS
+
+    def wait(self, deadline: float) -> bool:
+        """Wait for the resolver, until a deadline in seconds of ``time.monotonic``; whether it has answered."""
+        left = LOOK_UP_SECONDS - self._began_at.seconds_ago()
+        return self._ended.wait(max(0.0, min(left, deadline - time.monotonic())))

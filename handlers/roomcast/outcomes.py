@@ -1,0 +1,96 @@
+"""Counts the outcomes of a fan-out, and hands recipients that were not reached back to the caller."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from roomcast.recipients import Report
+from roomcast.verdicts import Outcome
+
+if TYPE_CHECKING:
+    from roomcast.judge import Post
+    from roomcast.recipients import Callback, Recipient, Stragglers
+
+BATCH = 50
+"""Recipients per call of a callback: each has two items, and a DynamoDB transaction takes 100."""
+
+MAXIMUM_MALFORMED = 50
+"""Ids handed back that API Gateway takes for none: few enough to be wrong about the message without harm."""
+
+
+class Returns:
+    """Recipients to be handed back through one of the caller's callbacks, once the fan-out has ended."""
+
+    def __init__(self, callback: Callback | None) -> None:
+        self._callback = callback
+        self._recipients: list[Recipient] = []
+
+    def add(self, recipient: Recipient) -> None:
+        """Keep a recipient, unless there is no callback for it."""
+        if self._callback is not None:
+            self._recipients.append(recipient)
+
+    def hand_back(self) -> Exception | None:
+        """Call the callback, ``BATCH`` recipients at a time, until it fails; gives its exception."""
+        recipients, self._recipients = self._recipients, []
+        if self._callback is not None:
+            for start in range(0, len(recipients), BATCH):
+                try:
+                    self._callback(recipients[start : start + BATCH])
+                except Exception as error:  # noqa: BLE001 - the engine raises it when the other callbacks have run
+                    return error
+        return None
+
+
+class Outcomes:
+    """The report of a fan-out, and the recipients that were not reached, by reason.
+
+    Args:
+        on_gone: As of ``Engine.deliver``.
+        on_failed: As of ``Engine.deliver``.
+        stragglers: As of ``Engine.deliver``.
+
+    Attributes:
+        report: The report.
+    """
+
+    def __init__(self, on_gone: Callback | None, on_failed: Callback | None, stragglers: Stragglers) -> None:
+        self.report = Report()
+        self.gone = Returns(on_gone)
+        self.failed = Returns(on_failed)
+        self.late = self.failed if stragglers.on_late is None else Returns(stragglers.on_late)
+        self.silent = self.late if stragglers.on_silent is None else Returns(stragglers.on_silent)
+        self.untried = self.late if stragglers.on_untried is None else Returns(stragglers.on_untried)
+        self._copies = stragglers.copies
+        self._malformed: list[Recipient] = []
+
+    def count(self, post: Post, outcome: Outcome) -> None:
+        """Count the outcome for a recipient that was not reached."""
+        report = self.report
+        if outcome is Outcome.LATE:
+            report.failed += 1
+            report.late += 1
+            self._late(post).add(post.recipient)
+        elif outcome is Outcome.FAILED or outcome is Outcome.REFUSED:
+            report.failed += 1
+            self.failed.add(post.recipient)
+        else:
+            report.gone += 1
+            if outcome is Outcome.DEAD:
+                self.gone.add(post.recipient)
+            elif outcome is Outcome.MALFORMED and len(self._malformed) < MAXIMUM_MALFORMED:
+                self._malformed.append(post.recipient)
+
+    def _late(self, post: Post) -> Returns:
+        if post.history is None:
+            return self.untried
+        return self.silent if post.history.copies > self._copies else self.late
+
+    def hand_back(self) -> Exception | None:
+        """Call all callbacks; gives the first exception that one raised."""
+        if self.report.delivered:
+            for recipient in self._malformed:
+                self.gone.add(recipient)
+        all_returns = (self.gone, self.failed, self.late, self.silent, self.untried)
+        errors = [returns.hand_back() for returns in all_returns]
+        return next((error for error in errors if error is not None), None)

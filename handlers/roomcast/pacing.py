@@ -1,0 +1,109 @@
+"""How fast a fan-out posts: pauses between tries, the caller's pace, and a slower rate while throttling is general."""
+
+from __future__ import annotations
+
+import random
+import time
+
+from roomcast.backoff import backoff_seconds
+
+BACKOFF_BASE_SECONDS = 0.05
+"""Upper end of the first pause: a few times as long as an answer takes."""
+
+BACKOFF_CAP_SECONDS = 1.0
+"""Upper end of every pause: with longer ones, a recipient would have only a few tries in an invocation of 29 s."""
+
+
+def pause(attempt: int) -> float:
+    """Seconds before the next try, with full jitter, after so many failed ones (from 1)."""
+    return backoff_seconds(attempt, base=BACKOFF_BASE_SECONDS, cap=BACKOFF_CAP_SECONDS, random=random.random)
+
+
+class Bucket:
+    """Token bucket: how many posts per second may be sent.
+
+    Args:
+        pace: Tokens per second, 0 for no limit.
+    """
+
+    def __init__(self, pace: float) -> None:
+        self.pace = pace or float("inf")
+        self.rate = self.pace
+        self.limited = bool(pace)
+        self._tokens = max(1.0, pace)
+        self._filled_at = time.monotonic()
+
+    def set_rate(self, rate: float, now: float) -> None:
+        """Allow so many tokens per second from now on; infinitely many for no limit."""
+        if not self.limited:
+            # An unlimited bucket was not counted: it starts empty, and allows no burst on top of what was just sent.
+            self._tokens, self._filled_at = 0.0, now
+        self.rate = rate
+        self.limited = rate != float("inf")
+
+    def wait(self, now: float) -> float:
+        """Seconds until there is a token; 0 if there is one."""
+        if not self.limited:
+            return 0.0
+        # At least one token fits, also at a pace below one per second.
+        self._tokens = min(max(1.0, self.rate), self._tokens + (now - self._filled_at) * self.rate)
+        self._filled_at = now
+        return max(0.0, (1.0 - self._tokens) / self.rate)
+
+    def take(self) -> None:
+        """Use a token that ``wait`` has found."""
+        self._tokens -= 1.0
+
+
+class Throttle:
+    """Slows a fan-out down while throttling is general: additive increase, multiplicative decrease of the rate.
+
+    A tenth of the posts refused at random is no reason to slow down: those are sent again. With more than a third
+    refused, a higher rate only means more refusals.
+
+    Args:
+        bucket: The bucket whose rate is set; a new fan-out starts at its full pace.
+        now: The time, in seconds of ``time.monotonic``.
+
+    Attributes:
+        general: Whether more than ``GENERAL`` of the last answers were refusals.
+    """
+
+    SAMPLE = 50  # answers: fewer say nothing about a share
+    GENERAL = 1 / 3
+    DECREASE = 0.7
+    INCREASE = 500.0  # posts per second, every second
+    SLOWEST = 20.0  # posts per second: a sample every few seconds notices when throttling ends
+    MEMORY = 2.0  # seconds
+
+    def __init__(self, bucket: Bucket, now: float) -> None:
+        self._bucket = bucket
+        self._since = now
+        self._delivered = 0
+        self._throttled = 0
+        self.general = False
+        bucket.set_rate(bucket.pace, now)
+
+    def adapt(self, delivered: int, throttled: int, now: float) -> None:
+        """Set the rate by the answers since the last call.
+
+        Args:
+            delivered: Deliveries of the fan-out so far.
+            throttled: Answers with 429 so far.
+            now: The time, in seconds of ``time.monotonic``.
+        """
+        refused = throttled - self._throttled
+        answers = delivered - self._delivered + refused
+        if answers < self.SAMPLE:
+            # An observation of long ago says nothing about now.
+            self.general = self.general and now - self._since < self.MEMORY
+            return
+        bucket = self._bucket
+        self.general = refused > answers * self.GENERAL
+        if self.general:
+            achieved = answers / (now - self._since)
+            slower = max(self.SLOWEST, min(bucket.rate, achieved) * self.DECREASE)
+            bucket.set_rate(min(bucket.pace, slower), now)
+        elif bucket.rate < bucket.pace:
+            bucket.set_rate(min(bucket.pace, bucket.rate + self.INCREASE * (now - self._since)), now)
+        self._since, self._delivered, self._throttled = now, delivered, throttled

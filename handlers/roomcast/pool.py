@@ -1,0 +1,227 @@
+"""The engine's connections to ``@connections``: those of one fan-out serve the next one, too."""
+
+from __future__ import annotations
+
+import selectors
+import ssl
+import time
+from typing import TYPE_CHECKING
+
+from roomcast.connection import IDLE_LIMIT_SECONDS, Connection
+from roomcast.pacing import pause
+from roomcast.verdicts import Answer
+
+if TYPE_CHECKING:
+    from roomcast.addresses import Endpoint
+    from roomcast.judge import Post
+
+REQUEST_SECONDS = 5.0
+"""How long an answer may take before the connection is given up and the post tried again: API Gateway answers within
+hundredths of a second, and a later answer is lost far more often than late."""
+
+FIRST_REQUEST_SECONDS = 2.0
+"""As ``REQUEST_SECONDS``, on a connection that was unused for so long that it may have gone silent."""
+
+CONNECTION_COST_SECONDS = 0.001
+"""CPU time of a new TLS connection: as much as that of some 40 messages."""
+
+BUSY_FACTOR = 10
+"""When answers take this many times as long as the quickest one, more connections would only wait for each other."""
+
+LOOK_UP_CHECK_SECONDS = 0.005
+"""Pause between checks for the resolver's answer while there is other work."""
+
+
+class Line(Connection):
+    """A connection and the post that is under way on it."""
+
+    __slots__ = ("idle_since", "post", "sent_at", "watched")
+
+    def __init__(self, endpoint: Endpoint, deadline: float) -> None:
+        self.idle_since = float("inf")
+        self.post: Post | None = None
+        super().__init__(endpoint, deadline)
+        self.sent_at = time.monotonic()
+        self.watched = self.interest
+
+    def is_overdue(self, now: float, connect_seconds: float) -> bool:
+        """Whether connecting, or an answer, has taken too long."""
+        waited = now - self.sent_at
+        if not self.established:
+            return waited > connect_seconds
+        if self.post is None:
+            return False
+        return waited > REQUEST_SECONDS or (waited > FIRST_REQUEST_SECONDS and self.idled(self.sent_at))
+
+    def kind_of_end(self, error: Exception) -> Answer:
+        """The kind of answer that the loss of this connection stands for."""
+        if isinstance(error, TimeoutError):
+            return Answer.SILENT
+        # The server may close a kept connection at any moment, also when a request is on its way.
+        return Answer.CLOSED if self.answers > 0 and not self.answering else Answer.BROKEN
+
+
+class Pool:
+    """Connections to one endpoint.
+
+    Args:
+        endpoint: Where to connect.
+        limit: Upper limit of connections.
+
+    Attributes:
+        all: All connections.
+        idle: Those that can take a post.
+        connecting: How many are not established yet.
+        stuck: How many have waited for an answer for so long that they do not count as working.
+        latency: Seconds that the quickest answer of this fan-out took.
+        mean_latency: A moving mean of the same.
+        open_not_before: When another connection may be opened, in seconds of ``time.monotonic``.
+    """
+
+    def __init__(self, endpoint: Endpoint, limit: int) -> None:
+        self.endpoint = endpoint
+        self.limit = limit
+        self.all: set[Line] = set()
+        self.idle: list[Line] = []
+        self.connecting = 0
+        self.stuck = 0
+        self.latency = 0.0
+        self.mean_latency = 0.0
+        self.open_not_before = 0.0
+        self._failures = 0
+        self._certificate_failures = 0
+        self._latency_is_guessed = True
+        self._selector: selectors.BaseSelector = selectors.DefaultSelector()
+        self._is_closed = False
+
+    def begin(self) -> None:
+        """Start a fan-out: close connections that the server has closed, or that have been idle for too long."""
+        self.connecting = self.stuck = self._failures = self._certificate_failures = 0
+        self.open_not_before = 0.0
+        self._latency_is_guessed = True
+        if self._is_closed:
+            self._selector, self._is_closed = selectors.DefaultSelector(), False
+        readable = self.ready(0)
+        oldest = time.time() - IDLE_LIMIT_SECONDS
+        for line in list(self.all):
+            if line.used_at < oldest or (line in readable and not line.usable()):
+                self.drop(line)
+
+    @property
+    def busy(self) -> int:
+        """How many connections carry a post."""
+        return len(self.all) - len(self.idle) - self.connecting
+
+    def another_pays(self, posts: int) -> bool:
+        """Whether another connection saves more time than it costs.
+
+        With n connections, b posts to send and answers that take l seconds, the fan-out takes about b * l / n: one more
+        saves b * l / (n * (n + 1)).
+
+        Args:
+            posts: Posts still to be sent.
+        """
+        count = max(0, len(self.all) - self.stuck)
+        if not count:
+            return True
+        is_busy = self.mean_latency > BUSY_FACTOR * self.latency
+        return not is_busy and posts * self.latency >= CONNECTION_COST_SECONDS * count * (count + 1)
+
+    def open(self, deadline: float) -> None:
+        """Begin to open a connection.
+
+        Args:
+            deadline: How long the resolver may take, in seconds of ``time.monotonic``.
+
+        Raises:
+            OSError: It was refused at once.
+            UnresolvedError: The resolver has not answered by the deadline.
+            TransportError: The host name does not resolve.
+        """
+        line = Line(self.endpoint, deadline)
+        try:
+            self._selector.register(line, line.interest, line)
+        except BaseException:
+            line.close()
+            raise
+        self.all.add(line)
+        self.connecting += 1
+
+    def established(self, line: Line, now: float) -> bool:
+        """Take an established connection into use; false when it is useless, because something has come already."""
+        self.connecting -= 1
+        if not line.usable():
+            self.drop(line)
+            return False
+        self._failures = 0
+        if not self.latency:
+            # Until there is an answer: it will take at least as long as it took to connect.
+            self.latency = now - line.sent_at
+        self.idle.append(line)
+        return True
+
+    def not_opened(self, error: Exception, now: float) -> bool:
+        """Note that a connection could not be made; false when no other one can be, because certificates are wrong."""
+        self._failures += 1
+        has_alternatives = self.endpoint.alternatives
+        if self._failures > 1 and not has_alternatives:
+            self.open_not_before = now + pause(self._failures)
+        if isinstance(error, ssl.SSLCertVerificationError) and not has_alternatives:
+            # A new look-up may find other addresses; another one after that would find the same certificates.
+            self._certificate_failures += 1
+            return self._certificate_failures < 2 or bool(self.busy or self.idle)
+        return True
+
+    def watch(self, line: Line) -> None:
+        """Tell the selector that a connection now waits for something else."""
+        self._selector.modify(line, line.interest, line)
+        line.watched = line.interest
+
+    def ready(self, timeout: float) -> list[Line]:
+        """Connections that can go on; waits at most so many seconds for the first."""
+        return [key.data for key, _ in self._selector.select(timeout)]
+
+    def overdue(self, now: float) -> list[Line]:
+        """Connections that have been connecting, or waiting for an answer, for too long."""
+        connect_seconds = self.endpoint.connect_seconds
+        late = [line for line in self.all if line.is_overdue(now, connect_seconds)]
+        # It may be this process that was late: the caller's code runs within the fan-out, and Lambda shares CPUs.
+        ready = self.ready(0) if late else []
+        return [line for line in late if line not in ready]
+
+    def waiting_since(self, moment: float) -> int:
+        """How many connections have been waiting for an answer since before a moment."""
+        return sum(line.post is not None and line.sent_at < moment for line in self.all)
+
+    def waiting_for_less_than(self, seconds: float, now: float) -> bool:
+        """Whether a connection carries a post that was sent less than so many seconds ago."""
+        return any(line.post is not None and now - line.sent_at < seconds for line in self.all)
+
+    def observe(self, latency: float) -> None:
+        """Note how many seconds an answer took: the shortest counts, the others may have waited for this process."""
+        if latency < self.latency or self._latency_is_guessed:
+            self.latency = latency
+            self._latency_is_guessed = False
+        self.mean_latency += (latency - self.mean_latency) / 16
+
+    def drop(self, line: Line) -> None:
+        """Close a connection."""
+        self.all.remove(line)
+        if line in self.idle:
+            self.idle.remove(line)
+        if not line.established:
+            self.connecting -= 1
+        self._selector.unregister(line)
+        line.close()
+
+    def drop_unfinished(self) -> None:
+        """Close connections that still wait for something, because the fan-out has ended."""
+        for line in self.all.difference(self.idle):
+            self.drop(line)
+
+    def close(self) -> None:
+        """Close all connections; the next fan-out may open new ones."""
+        for line in list(self.all):
+            self.drop(line)
+        self._selector.close()
+        self._is_closed = True

@@ -1,0 +1,340 @@
+"""The event loop of a fan-out, from its first recipient to its last answer."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+from roomcast.addresses import TransportError, UnresolvedError
+from roomcast.http_parser import ProtocolError, Response, empty_success
+from roomcast.judge import Judge, Post
+from roomcast.pacing import Throttle
+from roomcast.pool import LOOK_UP_CHECK_SECONDS
+from roomcast.recipients import DeliveryInterruptedError, Report
+from roomcast.verdicts import Answer, Outcome, answer_of, retry_after
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from roomcast.outcomes import Outcomes
+    from roomcast.pacing import Bucket
+    from roomcast.pool import Line, Pool
+    from roomcast.posts import Posts
+    from roomcast.recipients import Stragglers
+    from roomcast.signing import SignedRequests
+
+REFUSALS_TO_STOP = 150
+"""After so many refusals that no retry can change, such as 403, and nothing else, the others would be refused too."""
+
+LAST_ANSWER_SECONDS = 1.5
+"""Minimum age of a post that is given up because ``patience`` ended: its copy may be delivered already."""
+
+STUCK_SECONDS = 0.5
+"""A connection that has waited so long for an answer does not count when the pool asks whether another one pays."""
+
+RESERVE_SECONDS = 0.5
+"""Time left until the deadline when the last posts are given up, so that the caller can say so; at most a tenth."""
+
+CHECK_SECONDS = 0.1
+"""Pause between checks for time-outs, stragglers and the share of throttled posts."""
+
+
+class Run:
+    """One fan-out, from its first recipient to its last answer."""
+
+    def __init__(  # noqa: PLR0913, PLR0917 - what one fan-out needs
+        self,
+        pool: Pool,
+        bucket: Bucket,
+        requests: SignedRequests,
+        data: bytes,
+        posts: Posts,
+        deadline: float,
+        outcomes: Outcomes,
+        stragglers: Stragglers,
+    ) -> None:
+        self._started = time.monotonic()
+        self._reserve = min(RESERVE_SECONDS, (deadline - self._started) / 10)
+        self._stop_at = deadline - self._reserve
+        self._next_check = min(self._started + CHECK_SECONDS, self._stop_at)
+        self._report = outcomes.report
+        self._pool = pool
+        self._bucket = bucket
+        self._throttle = Throttle(bucket, self._started)
+        self._requests = requests
+        self._data = data
+        self._posts = posts
+        self._judge = Judge(stragglers.copies, presume_alone=stragglers.presume_alone)
+        self._outcomes = outcomes
+        self._refused = 0
+        self._patience = stragglers.patience
+        self._patience_ends = 0.0
+        self._is_ending = False
+
+    def run(self) -> Report:
+        """Serve all recipients; see ``Engine.deliver``."""
+        cpu = time.process_time()
+        report, posts = self._report, self._posts
+        try:
+            self._pool.begin()
+            self._loop()
+            self._give_up()
+        finally:
+            self._pool.drop_unfinished()
+        callback_error = self._outcomes.hand_back()
+        report.recipients = posts.read
+        report.retried = posts.retried
+        report.complete = posts.complete and posts.exhausted
+        report.duration_ms = round((time.monotonic() - self._started) * 1000, 3)
+        report.cpu_ms = round((time.process_time() - cpu) * 1000, 3)
+        error = posts.error or callback_error
+        if error is not None:
+            raise DeliveryInterruptedError(report) from error
+        return report
+
+    # The loop: give work to idle connections, open more if that pays, wait, take the answers.
+
+    def _loop(self) -> None:
+        pool, posts = self._pool, self._posts
+        now = time.monotonic()
+        while now < self._stop_at:
+            if pool.idle:
+                self._dispatch(now)
+            if not posts.fresh:
+                posts.pull()
+                if not posts.fresh and not posts.again and not pool.busy:
+                    return
+            ready = self._wait(now)
+            if pool.idle:
+                # Before one of them is given a post, for which this would be taken as the answer.
+                self._drop_talkative(ready)
+            for line in ready:
+                # Work on one line may have given another one a post, and found it broken.
+                if line in pool.all:
+                    self._advance(line)
+            now = time.monotonic()
+            if now >= self._next_check:
+                self._check(now)
+
+    def _dispatch(self, now: float) -> None:
+        """Send posts over idle connections for as long as there are both."""
+        idle = self._pool.idle
+        bucket = self._bucket
+        while idle:
+            if bucket.limited and bucket.wait(now):
+                return
+            line = idle[-1]
+            # One that has answered at this moment had no time to say anything else.
+            if line.idle_since != now and not line.usable():
+                self._pool.drop(line)
+                continue
+            post = self._posts.next(now)
+            if post is None:
+                return
+            if bucket.limited:
+                bucket.take()
+            self._send(idle.pop(), post)
+
+    def _send(self, line: Line, post: Post) -> None:
+        line.post = post
+        line.sent_at = time.monotonic()
+        try:
+            line.send(self._requests.head(post.recipient.connection_id) + self._data)
+        except OSError as error:
+            self._lost(line, error)
+        else:
+            if line.interest != line.watched:
+                self._pool.watch(line)
+
+    def _drop_talkative(self, ready: Sequence[Line]) -> None:
+        """Drop idle connections on which something has come: it is no answer to any request."""
+        for line in ready:
+            if line.post is None and line.established:
+                self._lost(line, ProtocolError("an answer to nothing"))
+
+    def _wait(self, now: float) -> list[Line]:
+        """Wait until a connection can go on or something else is due, opening connections meanwhile if that pays."""
+        if self._opening_pays(now):
+            ready = self._pool.ready(0)
+            if not ready:
+                self._open(now)
+            return ready
+        until = self._next_check
+        again, open_not_before = self._posts.again, self._pool.open_not_before
+        # A post that has been due already waits for a connection.
+        if again and now < again[0][0] < until:
+            until = again[0][0]
+        if now < open_not_before < until:
+            until = open_not_before
+        if self._bucket.limited:
+            until = min(until, now + (self._bucket.wait(now) or CHECK_SECONDS))
+        return self._pool.ready(until - now)
+
+    def _opening_pays(self, now: float) -> bool:
+        pool = self._pool
+        if pool.idle or len(pool.all) >= pool.limit or not pool.another_pays(self._posts.left()):
+            return False
+        return (
+            self._posts.sendable(now) > pool.connecting and now >= pool.open_not_before and not self._bucket.wait(now)
+        )
+
+    def _open(self, now: float) -> None:
+        pool = self._pool
+        # With nothing else to do it can wait for the resolver.
+        wait_until = now if pool.busy or pool.connecting else self._stop_at
+        try:
+            pool.open(wait_until)
+        except UnresolvedError as error:
+            if wait_until > now:
+                self._note(error)
+            pool.open_not_before = now + LOOK_UP_CHECK_SECONDS
+        except (OSError, TransportError) as error:
+            self._not_opened(error, now)
+
+    def _check(self, now: float) -> None:
+        """Give up what has taken too long, and adapt the rate."""
+        self._next_check = min(now + CHECK_SECONDS, self._stop_at)
+        self._throttle.adapt(self._report.delivered, self._report.throttled, now)
+        for line in self._pool.overdue(now):
+            self._lost(line, TimeoutError("timed out"))
+        self._pool.stuck = self._pool.waiting_since(now - STUCK_SECONDS)
+        if self._patience is not None and not self._is_ending:
+            self._be_patient(self._patience, now)
+        if self._is_ending and not self._pool.waiting_for_less_than(LAST_ANSWER_SECONDS, now):
+            self._stop(now)
+
+    def _be_patient(self, patience: float, now: float) -> None:
+        """Stop trying again once only stragglers have been left for long enough."""
+        report, posts = self._report, self._posts
+        left = self._pool.busy + len(posts.again)
+        few = left <= report.delivered + report.gone and not self._throttle.general
+        if not posts.exhausted or posts.fresh or not few:
+            self._patience_ends = 0.0
+        elif not self._patience_ends:
+            self._patience_ends = now + patience
+        elif now >= self._patience_ends:
+            self._is_ending = True
+            while posts.again:
+                self._conclude(posts.again.pop()[2], Outcome.LATE)
+
+    def _stop(self, now: float) -> None:
+        self._stop_at = self._next_check = now
+
+    # Events of one connection.
+
+    def _advance(self, line: Line) -> None:
+        """Take the steps that a connection is ready for."""
+        connecting = not line.established
+        response = None
+        try:
+            if connecting:
+                line.establish()
+            else:
+                response = line.receive(empty_success)
+                if response is None:
+                    line.flush()
+        except (OSError, ProtocolError) as error:
+            self._lost(line, error)
+            return
+        if line.interest != line.watched:
+            self._pool.watch(line)
+        if response is not None:
+            self._answered(line, response)
+        elif connecting and line.established:
+            self._established(line)
+
+    def _established(self, line: Line) -> None:
+        now = time.monotonic()
+        self._report.connections_opened += 1
+        if self._pool.established(line, now):
+            self._dispatch(now)
+        else:
+            self._not_opened(ProtocolError("an answer to nothing"), now)
+
+    def _answered(self, line: Line, response: Response) -> None:
+        post = line.post
+        if post is None:
+            self._lost(line, ProtocolError("an answer to nothing"))
+            return
+        now = time.monotonic()
+        line.post = None
+        if response.keep_alive:
+            line.idle_since = now
+            self._pool.idle.append(line)
+        else:
+            self._pool.drop(line)
+        if 200 <= response.status < 300:
+            self._report.delivered += 1
+            self._pool.observe(now - line.sent_at)
+            if post.history is not None:
+                self._judge.settle(post)
+        else:
+            self._not_delivered(post, response, now)
+        self._dispatch(now)
+
+    def _lost(self, line: Line, error: Exception) -> None:
+        """Drop a broken connection and reschedule the post that it carried."""
+        now = time.monotonic()
+        post, line.post = line.post, None
+        self._pool.drop(line)
+        if post is not None:
+            self._note(error)
+            self._decide(post, line.kind_of_end(error), now)
+        elif not line.established:
+            self._pool.endpoint.avoid(line.address)
+            self._not_opened(error, now)
+
+    def _not_opened(self, error: Exception, now: float) -> None:
+        self._note(error)
+        if not self._pool.not_opened(error, now):
+            self._stop(now)
+
+    def _note(self, error: Exception) -> None:
+        self._report.transport_error = self._report.transport_error or str(error)
+
+    # Verdicts.
+
+    def _not_delivered(self, post: Post, response: Response, now: float) -> None:
+        answer = answer_of(response.status)
+        if answer is Answer.THROTTLED:
+            self._report.throttled += 1
+        elif answer is Answer.REFUSED:
+            self._report.refused_status = self._report.refused_status or response.status
+        self._decide(post, answer, now, retry_after(response.headers))
+
+    def _decide(self, post: Post, answer: Answer, now: float, asked: float = 0.0) -> None:
+        """Carry out the verdict on an answer."""
+        row, pause = self._judge.judge(post, answer, self._report.delivered, now, asked)
+        outcome = row.outcome
+        if outcome is Outcome.AGAIN:
+            if now + pause >= self._stop_at:
+                outcome = row.out_of_time
+            elif self._is_ending:
+                outcome = Outcome.LATE
+            else:
+                self._posts.retry(post, now + pause)
+                return
+        self._conclude(post, outcome)
+        if outcome is Outcome.REFUSED:
+            self._refused += 1
+            if self._refused >= REFUSALS_TO_STOP and not self._report.delivered + self._report.gone:
+                self._posts.stop()
+                self._stop(now)
+
+    def _conclude(self, post: Post, outcome: Outcome) -> None:
+        self._judge.settle(post)
+        self._outcomes.count(post, outcome)
+
+    def _give_up(self) -> None:
+        """Count the recipients that are left as failed: time is over, or no connection can be made."""
+        posts = self._posts
+        now = time.monotonic()
+        for line in self._pool.all:
+            if line.post is not None:
+                self._decide(line.post, Answer.SILENT, now)
+        while posts.again:
+            self._conclude(posts.again.pop()[2], Outcome.LATE)
+        while posts.fresh or (not posts.exhausted and time.monotonic() < self._stop_at + self._reserve / 2):
+            posts.pull()
+            while posts.fresh:
+                self._conclude(Post(posts.fresh.popleft()), Outcome.LATE)
