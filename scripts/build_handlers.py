@@ -21,6 +21,7 @@ import hashlib
 import io
 import json
 import os
+import re
 import sys
 import zipfile
 from pathlib import Path
@@ -36,6 +37,8 @@ MANIFEST = "manifest.json"
 MANIFEST_FORMAT = 1
 TESTS = "tests"
 """Folder beside the handlers that no zip holds."""
+HANDLER_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,22}")
+"""A function is named after its backend and its handler: 40 characters, a hyphen and these are Lambda's 64."""
 
 INTERRUPTED = 130
 """Exit status, as a shell has it for SIGINT."""
@@ -167,11 +170,8 @@ def render(sources: Path) -> dict[str, bytes]:
     files: dict[str, bytes] = {}
     entries: dict[str, Any] = {}
     for handler in handlers:
-        if handler in sys.stdlib_module_names:
-            raise BuildError(
-                f"{_shown(sources)}/{handler}.py would hide the standard library's module {handler} in Lambda; "
-                "name the route differently"
-            )
+        if reason := _unfit_name(handler, sources):
+            raise BuildError(f"{_shown(sources)}/{handler}.py {reason}; name the route differently")
         contents = find_sources(handler, sources)
         archive = zip_bytes(contents)
         digests = {path: hashlib.sha256(content).hexdigest() for path, content in contents.items()}
@@ -185,6 +185,17 @@ def render(sources: Path) -> dict[str, bytes]:
     manifest = {"format": MANIFEST_FORMAT, "handlers": entries}
     files[MANIFEST] = (json.dumps(manifest, indent=2) + "\n").encode()
     return files
+
+
+def _unfit_name(handler: str, sources: Path) -> str | None:
+    """Return why Lambda could not run a handler of this name, or None if it can."""
+    if handler in sys.stdlib_module_names:
+        return f"would hide the standard library's module {handler} in Lambda"
+    if (sources / handler).is_dir():
+        return f"would be hidden in Lambda by the folder {handler} beside it"
+    if not HANDLER_NAME.fullmatch(handler):
+        return "is not named by a letter and at most 22 more letters, digits, underscores or hyphens"
+    return None
 
 
 def differences(files: Mapping[str, bytes], output: Path) -> list[str]:

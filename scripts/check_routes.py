@@ -9,10 +9,10 @@ handled   a function ``handler`` in ``handlers/<route>.py``
 tested    a test in ``integration_tests/routes/test_<route>.py``
 ========= ===========================================================================================
 
-A function that serves no route (a queue worker, for example) is declared by a ``module`` block of its own name in any
-file of ``terraform/modules/backend/``, permitted and handled like a route, and tested in ``handlers/tests/``.
+A function that serves no route (a queue worker, for example) is declared by a row of ``local.workers`` in
+``functions.tf`` beside it, permitted and handled like a route, and tested in ``handlers/tests/``.
 
-A policy, handler or test that belongs to neither is a gap as well.
+A policy, handler or test that belongs to neither is a gap as well, and so is a handler that ``make build`` refuses.
 """
 
 from __future__ import annotations
@@ -22,6 +22,8 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
+from scripts import build_handlers
+from scripts.build_handlers import BuildError
 from scripts.hcl import read_blocks
 
 if TYPE_CHECKING:
@@ -66,18 +68,23 @@ def find_routes(repository: Path) -> Routes:
         repository: the root of a checkout.
 
     Raises:
-        ValueError: the route table, or a Python or Terraform file beside it, cannot be read.
+        ValueError: the table of routes or of workers, or the file that holds it, cannot be read.
     """
     rows: list[Row] = []
-    gaps: list[str] = []
-    declarations = [*_declared_routes(repository), *_declared_functions(repository)]
+    gaps = [*_refused_by_the_build(repository)]
+    declarations = [
+        *_declared(repository, "routes.tf", "routes"),
+        *_declared(repository, "functions.tf", "workers", NO_ROUTE),
+    ]
+    names = [name for _, name, _ in declarations]
+    gaps += [f"{name} is declared more than once" for name in sorted({each for each in names if names.count(each) > 1})]
     for key, name, declared in declarations:
-        tests = HANDLER_TESTS if key == NO_ROUTE else ROUTE_TESTS
+        tests = HANDLER_TESTS if key.endswith(NO_ROUTE) else ROUTE_TESTS
         permitted = POLICIES / f"{name}{POLICY_SUFFIX}"
         handled = HANDLERS / f"{name}.py"
         tested = tests / f"test_{name}.py"
         row = Row(
-            key if key != NO_ROUTE else f"{name} {NO_ROUTE}",
+            key,
             declared,
             f"{permitted}:1" if (repository / permitted).is_file() else None,
             _first_function(repository, handled, lambda function: function == "handler"),
@@ -90,34 +97,47 @@ def find_routes(repository: Path) -> Routes:
             (row.tested, f"{tested} must hold a test"),
         ]
         gaps += [f"{row.key} is declared in {declared}: {sentence}" for place, sentence in wanted if place is None]
-    gaps += _orphans(repository, {name for _, name, _ in declarations})
+    gaps += _orphans(repository, set(names))
     return Routes(rows, gaps)
 
 
-def _declared_routes(repository: Path) -> Iterator[tuple[str, str, str]]:
-    """Yield (route key, name, place) of each row of the route table."""
-    file = BACKEND / "routes.tf"
-    tables = [block.attributes["routes"] for block in read_blocks(repository / file) if "routes" in block.attributes]
-    if len(tables) != 1 or not tables[0].elements:
-        raise ValueError(f"{file} must hold the route table: one `locals` block with a literal map `routes`")
+def _refused_by_the_build(repository: Path) -> Iterator[str]:
+    """Yield what ``make build`` would say of the handlers, if it refuses them."""
+    try:
+        build_handlers.render(repository / HANDLERS)
+    except BuildError as error:
+        yield str(error)
+
+
+def _declared(repository: Path, file: str, table: str, remark: str = "") -> Iterator[tuple[str, str, str]]:
+    """Yield (key, name, place) of each row of a table.
+
+    Args:
+        repository: the root of a checkout.
+        file: Terraform file of the backend.
+        table: name of the local value that is the table.
+        remark: follows each key.
+
+    Raises:
+        ValueError: the file holds no such table.
+    """
+    place = BACKEND / file
+    tables = [block.attributes[table] for block in read_blocks(repository / place) if table in block.attributes]
+    if len(tables) != 1 or not tables[0].text.startswith("{"):
+        raise ValueError(f"{place} must hold the table of {table}: one `locals` block with a literal map `{table}`")
     for key, row in tables[0].elements.items():
-        yield key, key.removeprefix("$"), f"{file}:{row.line}"
-
-
-def _declared_functions(repository: Path) -> Iterator[tuple[str, str, str]]:
-    """Yield (NO_ROUTE, name, place) of each module block that is named like a handler."""
-    handlers = {file.stem for file in (repository / HANDLERS).glob("*.py")}
-    for file in sorted((repository / BACKEND).glob("*.tf")):
-        for block in read_blocks(file):
-            if block.kind == "module" and block.labels[0] in handlers:
-                yield NO_ROUTE, block.labels[0], f"{file.relative_to(repository)}:{block.line}"
+        yield f"{key} {remark}".rstrip(), key.removeprefix("$"), f"{place}:{row.line}"
 
 
 def _first_function(repository: Path, file: Path, wanted: Callable[[str], bool]) -> str | None:
     """Return ``file:line`` of the first of a module's functions whose name is wanted."""
     if not (repository / file).is_file():
         return None
-    for node in ast.parse((repository / file).read_bytes(), str(file)).body:
+    try:
+        body = ast.parse((repository / file).read_bytes(), str(file)).body
+    except SyntaxError:
+        return None
+    for node in body:
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and wanted(node.name):
             return f"{file}:{node.lineno}"
     return None
@@ -148,7 +168,7 @@ def main() -> int:
     """Print the table and the gaps; return the exit status."""
     try:
         routes = find_routes(REPOSITORY)
-    except (OSError, ValueError, SyntaxError) as error:
+    except (OSError, ValueError) as error:
         print(f"check_routes: {error}", file=sys.stderr)
         return 1
     print(render(routes.rows))

@@ -38,12 +38,6 @@ MADE_OF: Mapping[tuple[str, str], set[str]] = {
     ("connections_table", "name"): {"name", "table_name"},
     ("fanout_queue", "fifo"): set(),
     ("fanout_queue", "function_timeout"): {"worker_timeout"},
-    ("fanout_worker", "description"): set(),
-    ("fanout_worker", "filename"): {"handlers_bucket"},
-    ("fanout_worker", "memory_size"): {"worker_memory_size"},
-    ("fanout_worker", "s3_bucket"): {"handlers_bucket"},
-    ("fanout_worker", "s3_key"): {"handlers_bucket"},
-    ("fanout_worker", "timeout"): {"worker_timeout"},
     ("handler", "description"): {"description"},
     ("handler", "filename"): {"handlers_bucket"},
     ("handler", "invoke_permissions"): {"route_key"},
@@ -54,7 +48,6 @@ MADE_OF: Mapping[tuple[str, str], set[str]] = {
     ("websocket_api", "description"): {"name"},
     ("websocket_api", "routes"): {
         "additional_routes",
-        "handler",
         "invoke_arn",
         "throttling_burst_limit",
         "throttling_rate_limit",
@@ -63,7 +56,7 @@ MADE_OF: Mapping[tuple[str, str], set[str]] = {
 }
 ROUTES = [
     # What a route of the backend is made of, then one of somebody else's.
-    ("integration_uri", {"handler"}),
+    ("integration_uri", set()),
     ("throttling_burst_limit", {"throttling_burst_limit"}),
     ("throttling_rate_limit", {"throttling_rate_limit"}),
     ("integration_uri", {"invoke_arn"}),

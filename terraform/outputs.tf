@@ -48,6 +48,11 @@ output "fanout_worker_function_arn" {
   value       = module.backend.fanout_worker_function_arn
 }
 
+output "function_arns" {
+  description = "ARNs of all functions by handler."
+  value       = module.backend.function_arns
+}
+
 output "log_group_names" {
   description = "Names of the functions' log groups by handler."
   value       = module.backend.log_group_names

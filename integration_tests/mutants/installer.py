@@ -67,8 +67,9 @@ class Installer:
             )
 
     def _install(self, handlers: Path) -> None:
-        built = {f"{file.removesuffix('.zip')}_function_arn": content for file, content in render(handlers).items()}
-        wanted = {self._deployment.outputs[name]: built[name] for name in built.keys() & self._deployment.outputs}
+        built = render(handlers)
+        arns = self._deployment.outputs["function_arns"]
+        wanted = {arn: built[f"{handler}.zip"] for handler, arn in arns.items()}
         changed = [arn for arn, content in wanted.items() if self._installed.get(arn) != content]
         for arn in changed:
             self._aws.functions.update_function_code(FunctionName=arn, ZipFile=wanted[arn])

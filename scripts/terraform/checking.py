@@ -93,7 +93,7 @@ def _compare_states(states: Mapping[str, Mapping[str, Any]]) -> int:
     found = [line for run, state in sorted(states.items()) for line in differences(run, state)]
     found += [f"{run}: terraform/{WHOLE} has no run of this name" for run in TABLES.keys() - states.keys()]
     if found:
-        raise TerraformError("Terraform asks AWS for something else than scripts/asked_of_aws.py:\n" + "\n".join(found))
+        raise TerraformError("Terraform asks AWS for something else than scripts/asked_of_aws:\n" + "\n".join(found))
     return len(states)
 
 

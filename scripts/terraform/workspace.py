@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from scripts.asked_of_aws import mocks
 from scripts.terraform import common
 from scripts.terraform.common import TerraformError
 from scripts.terraform.executable import executable
@@ -109,6 +110,7 @@ class Workspace:
         Raises:
             TerraformError: A test failed.
         """
+        mocks.write(self._working_directory / tests / "mocks" / "functions.tfmock.hcl")
         options = ("-json", "-verbose", f"-test-directory={tests}")
         text, status = self._run_any("test", *options, accepted=(0, 1))
         messages = [json.loads(line) for line in text.splitlines() if line.startswith("{")]
@@ -125,6 +127,20 @@ class Workspace:
         """
         text, status = self._run_any("plan", "-detailed-exitcode", *self._variable_options(), *options, accepted=(0, 2))
         return Plan(changes=status == 2, text=text)
+
+    def changes(self, *options: str) -> list[Mapping[str, Any]]:
+        """Return the planned change of each object: ``resource_changes`` of ``terraform show -json``.
+
+        Args:
+            *options: Further options of ``terraform plan``.
+
+        Raises:
+            TerraformError: Terraform failed.
+        """
+        file = self.scratch.resolve() / "plan"
+        self.plan(f"-out={file}", *options)
+        changes: list[Mapping[str, Any]] = json.loads(self._run("show", "-json", str(file)))["resource_changes"]
+        return changes
 
     def apply(self) -> None:
         """Create or change everything that the configuration describes; raises TerraformError."""

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from scripts import asked_of_aws
-from scripts.asked_of_aws import OUTPUTS, differences
+from scripts.asked_of_aws import differences, functions, runs
+from scripts.asked_of_aws.comparison import OUTPUTS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -30,7 +30,7 @@ TABLE = {
 @pytest.fixture(autouse=True)
 def table(monkeypatch: pytest.MonkeyPatch) -> None:
     """A small table."""
-    monkeypatch.setattr(asked_of_aws, "TABLES", {"run": lambda: copy.deepcopy(TABLE)})
+    monkeypatch.setattr(runs, "TABLES", {"run": lambda _more: copy.deepcopy(TABLE)})
 
 
 def state() -> State:
@@ -106,4 +106,46 @@ def test_each_difference_is_told(change: Callable[[State], object], place: str) 
 
 def test_run_without_a_table_is_told() -> None:
     """A run that nothing would be compared with does not pass."""
-    assert differences("another", state()) == ["another: scripts/asked_of_aws.py has no table of this name"]
+    assert differences("another", state()) == ["another: scripts/asked_of_aws/runs.py has no table of this name"]
+
+
+def function(rights: object) -> dict[str, Any]:
+    """Return what Terraform makes of a function that the table does not name, by address."""
+    module = 'module.backend.module.handler["search"]'
+    return {
+        f"{module}.aws_lambda_function.this": {"description": "Searches.", "memory_size": 512, "timeout": 20},
+        f"{module}.aws_iam_role_policy.task": {"policy": json.dumps({"Statement": rights})},
+        f'{module}.aws_lambda_permission.this["search"]': {},
+        functions.STAGE: {
+            "route_settings": [{"route_key": "search", "throttling_burst_limit": 5, "throttling_rate_limit": 2.5}]
+        },
+    }
+
+
+def test_a_function_that_the_table_does_not_name_is_taken_as_its_row_and_policy_say() -> None:
+    rights = [functions.allow("Read", "dynamodb:GetItem", functions.TABLE_ARN)]
+
+    found = functions.added(function(rights))
+
+    assert found == {"search": functions.Function("Searches.", 512, 20, {}, rights, "search", (5, 2.5))}
+    assert list(functions.too_wide(found)) == []
+
+
+@pytest.mark.parametrize(
+    ("action", "resource", "sentence"),
+    [
+        ("dynamodb:*", functions.TABLE_ARN, "by pattern: dynamodb:*"),
+        (["sqs:SendMessage", "sqs:*"], functions.QUEUE_ARN, "by pattern: sqs:SendMessage, sqs:*"),
+        ("dynamodb:GetItem", "*", "rights to *,"),
+        ("dynamodb:GetItem", f"{functions.TABLE_ARN}/*", "rights to "),
+        ("execute-api:ManageConnections", f"{functions.EXECUTION}/*", "rights to "),
+        ("execute-api:ManageConnections", f"{functions.EXECUTION}/live/*/@connections/*", "rights to "),
+        ("s3:GetObject", "arn:aws-cn:s3:::secrets", "rights to "),
+    ],
+)
+def test_its_rights_stay_within_those_of_the_others(action: Any, resource: str, sentence: str) -> None:
+    found = functions.added(function([functions.allow("Any", action, resource)]))
+
+    [told] = functions.too_wide(found)
+    assert told.startswith("search has ")
+    assert sentence in told

@@ -138,6 +138,22 @@ def test_a_handler_that_would_hide_a_standard_module_is_refused(sources: Path, o
         build(sources, output)
 
 
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [
+        ("shared", "would be hidden in Lambda by the folder shared beside it"),
+        ("two.parts", "is not named by a letter and"),
+        ("_private", "is not named by a letter and"),
+        ("n" * 24, "is not named by a letter and"),
+    ],
+)
+def test_a_handler_that_lambda_could_not_run_is_refused(sources: Path, output: Path, name: str, reason: str) -> None:
+    write_tree(sources, {f"{name}.py": ""})
+
+    with pytest.raises(BuildError, match=reason):
+        build(sources, output)
+
+
 def test_a_syntax_error_is_named_with_its_place(sources: Path, output: Path) -> None:
     write_tree(sources, {"default.py": "\ndef handler(:\n"})
 

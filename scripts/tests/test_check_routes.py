@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from scripts import check_routes
+from scripts.build_handlers import BuildError, build
 from scripts.check_routes import find_routes, render
 from scripts.tests.trees import write_tree
 
@@ -15,10 +16,11 @@ if TYPE_CHECKING:
 
 BACKEND = "terraform/modules/backend"
 ROUTES = f"{BACKEND}/routes.tf"
+WORKERS = f"{BACKEND}/functions.tf"
 HANDLER = "import json\n\n\ndef handler(event, context):\n    return None\n"
 COMPLETE = {
     ROUTES: 'locals {\n  routes = {\n    "$connect" = { memory_size = 256 }\n    sendmessage = {\n    }\n  }\n}\n',
-    f"{BACKEND}/queue.tf": '\nmodule "worker" {\n  source = "../handler"\n}\n\nmodule "table" {\n  source = "."\n}\n',
+    WORKERS: "locals {\n  workers = {\n    worker = {\n      exists = local.queue_exists\n    }\n  }\n}\n",
     f"{BACKEND}/policies/connect.json.tftpl": "{}",
     f"{BACKEND}/policies/sendmessage.json.tftpl": "{}",
     f"{BACKEND}/policies/worker.json.tftpl": "{}",
@@ -61,7 +63,7 @@ def test_a_complete_repository_has_no_gaps_and_every_place_has_its_line(reposito
         ),
         (
             "worker (no route)",
-            f"{BACKEND}/queue.tf:2",
+            f"{WORKERS}:3",
             f"{BACKEND}/policies/worker.json.tftpl:1",
             "handlers/worker.py:4",
             "handlers/tests/test_worker.py:1",
@@ -136,19 +138,57 @@ def test_a_route_that_is_no_longer_declared_leaves_three_gaps(repository: Path) 
     assert len(find_routes(repository).gaps) == 3
 
 
+@pytest.mark.parametrize("file", [ROUTES, WORKERS])
 @pytest.mark.parametrize(
     ("text", "sentence"),
     [
-        ("locals {\n}\n", "must hold the route table"),
-        ("locals {\n  routes = merge({}, {})\n}\n", "must hold the route table"),
+        ("locals {\n}\n", "must hold the table of"),
+        ("locals {\n  routes = merge({}, {})\n  workers = merge({}, {})\n}\n", "must hold the table of"),
         ("locals {\n", "is not valid HCL"),
     ],
 )
-def test_a_table_that_cannot_be_read_is_an_error(repository: Path, text: str, sentence: str) -> None:
-    write_tree(repository, {ROUTES: text})
+def test_a_table_that_cannot_be_read_is_an_error(repository: Path, file: str, text: str, sentence: str) -> None:
+    write_tree(repository, {file: text})
 
     with pytest.raises(ValueError, match=sentence):
         find_routes(repository)
+
+
+def test_a_backend_may_have_no_worker(repository: Path) -> None:
+    write_tree(repository, {WORKERS: "locals {\n  workers = {}\n}\n"})
+    for file in (f"{BACKEND}/policies/worker.json.tftpl", "handlers/worker.py", "handlers/tests/test_worker.py"):
+        (repository / file).unlink()
+
+    assert find_routes(repository).gaps == []
+
+
+def test_one_name_is_one_function(repository: Path) -> None:
+    write_tree(repository, {ROUTES: COMPLETE[ROUTES].replace('"$connect"', '"worker" = {}\n    "$connect"')})
+    write_tree(repository, {"integration_tests/routes/test_worker.py": "def test_it() -> None: ...\n"})
+
+    assert find_routes(repository).gaps == ["worker is declared more than once"]
+
+
+@pytest.mark.parametrize(
+    ("file", "text"),
+    [
+        ("handlers/json.py", HANDLER),
+        ("handlers/shared.py", HANDLER),
+        ("handlers/__init__.py", ""),
+        ("handlers/two.parts.py", HANDLER),
+        ("handlers/name_that_is_too_long___.py", HANDLER),
+        ("handlers/connect.py", "import boto3\n" + HANDLER),
+        ("handlers/connect.py", "from tests import fakes\n" + HANDLER),
+        ("handlers/connect.py", HANDLER + ")"),
+    ],
+)
+def test_what_the_build_refuses_is_a_gap_in_the_same_words(repository: Path, file: str, text: str) -> None:
+    write_tree(repository, {file: text})
+
+    with pytest.raises(BuildError) as refused:
+        build(repository / "handlers", repository / "build")
+
+    assert str(refused.value) in find_routes(repository).gaps
 
 
 @pytest.mark.parametrize(("missing", "status"), [(None, 0), ("handlers/connect.py", 1), (ROUTES, 1)])

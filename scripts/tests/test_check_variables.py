@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 ROOT = "terraform/main.tf"
 BACKEND = "terraform/modules/backend/main.tf"
+FUNCTIONS = "terraform/modules/backend/functions.tf"
 QUEUE = "terraform/modules/backend/queue.tf"
 HANDLER = "terraform/modules/handler/main.tf"
 API = "terraform/modules/websocket-api/main.tf"
@@ -43,16 +44,20 @@ def test_nothing_is_dropped_or_swapped() -> None:
         (ROOT, "= var.log_retention_days", "= 30", "log_retention_days is made of no variable"),
         (ROOT, "= var.tags", "= merge(var.tags, {})", "tags is merge(var.tags, {})"),
         (ROOT, "= var.throttling_burst_limit", "= var.throttling_rate_limit", "made of throttling_rate_limit"),
-        (BACKEND, "  permissions_boundary_arn = var.permissions_boundary_arn\n", "", "permissions_boundary_arn is not"),
-        (BACKEND, "= each.value.memory_size", "= each.value.timeout", "memory_size is made of timeout"),
-        (BACKEND, "  memory_size              = each.value.memory_size\n", "", "memory_size is not handed on"),
+        (
+            FUNCTIONS,
+            "  permissions_boundary_arn = var.permissions_boundary_arn\n",
+            "",
+            "permissions_boundary_arn is not",
+        ),
+        (FUNCTIONS, "= each.value.memory_size", "= each.value.timeout", "memory_size is made of timeout"),
+        (FUNCTIONS, "  memory_size              = each.value.memory_size\n", "", "memory_size is not handed on"),
         (BACKEND, "= var.table_deletion_protection", "= var.point_in_time_recovery", "deletion_protection is made of"),
         (BACKEND, "= var.table_kms_key_arn\n  point", "= var.log_kms_key_arn\n  point", "kms_key_arn is made of"),
         (BACKEND, "= try(route.throttling_burst_limit, null)", "= null", "routes hands on"),
         (BACKEND, "= route.throttling_rate_limit\n", "= route.throttling_burst_limit\n", "routes hands on"),
         (BACKEND, "        timeout_milliseconds   = route.timeout_milliseconds\n", "", "routes is made of"),
-        (QUEUE, "  permissions_boundary_arn = var.permissions_boundary_arn\n", "", "permissions_boundary_arn is not"),
-        (QUEUE, "= var.queued_delivery.worker_timeout\n}", "= 30\n}", "timeout is made of no variable"),
+        (QUEUE, "= var.queued_delivery.worker_timeout", "= 30", "function_timeout is made of no variable"),
         (QUEUE, "= var.queued_delivery.batch_size", "= var.queued_delivery.maximum_concurrency", "batch_size is made"),
         (HANDLER, "= var.memory_size", "= 256", "memory_size is used by nothing"),
         (API, "    create_before_destroy = true\n", "", "create_before_destroy = true is gone"),

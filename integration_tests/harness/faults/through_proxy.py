@@ -12,8 +12,6 @@ if TYPE_CHECKING:
     from scripts.local.aws import Aws
     from scripts.local.deployment import Deployment
 
-FUNCTION_OUTPUT = "_function_arn"
-"""How the names of those Terraform outputs end that tell a function's ARN."""
 MANAGEMENT_ENDPOINT = "ROOMCAST_MANAGEMENT_ENDPOINT"
 
 
@@ -39,8 +37,8 @@ def routed_through_proxy(aws: Aws, deployment: Deployment, proxy_url: str) -> It
 
 
 def function_arns(deployment: Deployment) -> list[str]:
-    """Return the ARN of every function that a stage tells of."""
-    return [value for name, value in deployment.outputs.items() if name.endswith(FUNCTION_OUTPUT) and value]
+    """Return the ARNs of all functions of a stage."""
+    return [*deployment.outputs["function_arns"].values()]
 
 
 def configure(aws: Aws, arn: str, variables: Mapping[str, str]) -> None:

@@ -9,6 +9,7 @@ BACKEND = "terraform/modules/backend/main.tf"
 BUILD = "terraform/modules/backend/build.tf"
 BUILD_TESTS = "terraform/modules/backend/tests/build.tftest.hcl"
 POLICIES = "terraform/modules/backend/policies"
+FUNCTIONS = "terraform/modules/backend/functions.tf"
 QUEUE = "terraform/modules/backend/queue.tf"
 ROWS = "terraform/modules/backend/routes.tf"
 API = "terraform/modules/websocket-api/main.tf"
@@ -60,7 +61,7 @@ BETWEEN_MODULES = (
     ),
     Mutant(
         "drops the architecture of the functions",
-        (Edit(BACKEND, "  architecture             = var.architecture\n", ""),),
+        (Edit(FUNCTIONS, "  architecture             = var.architecture\n", ""),),
         units=(HANDED_ON,),
     ),
     Mutant(
@@ -85,14 +86,39 @@ BETWEEN_MODULES = (
         units=(HANDED_ON,),
     ),
     Mutant(
-        "drops the worker's timeout",
-        (Edit(QUEUE, "  timeout                  = var.queued_delivery.worker_timeout\n", ""),),
-        units=(HANDED_ON,),
+        "gives the worker the timeout of the queue's default",
+        (Edit(FUNCTIONS, "= var.queued_delivery.worker_timeout", "= 30"),),
+        terraform=(ON,),
     ),
     Mutant(
-        "drops the worker's boundary",
-        (Edit(QUEUE, "  permissions_boundary_arn = var.permissions_boundary_arn\n", ""),),
+        "drops the functions' boundary",
+        (Edit(FUNCTIONS, "  permissions_boundary_arn = var.permissions_boundary_arn\n", ""),),
         units=(HANDED_ON,),
+        terraform=(ON,),
+    ),
+    Mutant(
+        "gives the worker the right to be invoked by the API",
+        (
+            Edit(
+                FUNCTIONS,
+                "each.value.route_key == null ? {} : {\n    (each.key) = "
+                '"${module.websocket_api.stage_execution_arn}/${each.value.route_key}"',
+                "{\n    (each.key) = "
+                '"${module.websocket_api.stage_execution_arn}/${coalesce(each.value.route_key, each.key)}"',
+            ),
+        ),
+        terraform=(STANDARD,),
+    ),
+    Mutant(
+        "leaves the worker out of the outputs",
+        (
+            Edit(
+                "terraform/modules/backend/outputs.tf",
+                "instance in module.handler : handler => instance.arn }",
+                "instance in module.handler : handler => instance.arn if contains(keys(local.routes), handler) }",
+            ),
+        ),
+        terraform=(STANDARD,),
     ),
     Mutant(
         "lets as many workers run as a batch has messages",
@@ -111,24 +137,18 @@ BETWEEN_MODULES = (
     ),
     Mutant(
         "tells the functions of another level",
-        (Edit(BACKEND, "ROOMCAST_LOG_LEVEL           = var.log_level", 'ROOMCAST_LOG_LEVEL           = "INFO"'),),
+        (Edit(FUNCTIONS, "ROOMCAST_LOG_LEVEL           = var.log_level", 'ROOMCAST_LOG_LEVEL           = "INFO"'),),
         units=(HANDED_ON,),
     ),
     Mutant(
         "names the pace as no function reads it",
-        (Edit(BACKEND, "ROOMCAST_PACE ", "ROOMCAST_RATE "),),
+        (Edit(FUNCTIONS, "ROOMCAST_PACE ", "ROOMCAST_RATE "),),
         units=("scripts/tests/test_agreement.py::test_functions_are_given_no_variable_that_they_do_not_read",),
         terraform=(OFF,),
     ),
     Mutant(
         "gives the sender no queue",
-        (
-            Edit(
-                BACKEND,
-                'each.key == "sendmessage" ? merge(local.environment, local.sender_environment) : local',
-                "local",
-            ),
-        ),
+        (Edit(FUNCTIONS, "    sendmessage   = local.sender_environment\n", ""),),
         terraform=(ON, STANDARD),
     ),
     Mutant(
@@ -245,13 +265,8 @@ WORK = (
     ),
     Mutant(
         "does not see that the code has changed",
-        (Edit(BACKEND, "  source_code_hash         = local.zips[each.key].hash\n", ""),),
+        (Edit(FUNCTIONS, "  source_code_hash         = local.zips[each.key].hash\n", ""),),
         terraform=(OFF,),
-    ),
-    Mutant(
-        "does not see that the worker's code has changed",
-        (Edit(QUEUE, '= local.zips["fanout_worker"].hash', '= local.zips["sendmessage"].hash'),),
-        terraform=(STANDARD,),
     ),
     Mutant(
         "never looks at the sources",

@@ -10,7 +10,7 @@ locals {
   manifest_entries = { for handler, entry in try(local.manifest.handlers, {}) : handler => entry if local.manifest_format == 1 }
 
   zip_paths = {
-    for handler in local.handler_names :
+    for handler in keys(local.functions) :
     handler => "${local.handlers_directory}/${try(local.manifest_entries[handler].zip, "${handler}.zip")}"
   }
 

@@ -45,15 +45,17 @@ output "fanout_queue_url" {
 
 output "fanout_worker_function_arn" {
   description = "ARN of the function that serves the fan-out queue, or null without queued delivery."
-  value       = one(module.fanout_worker[*].arn)
+  value       = try(module.handler["fanout_worker"].arn, null)
+}
+
+output "function_arns" {
+  description = "ARNs of all functions by handler."
+  value       = { for handler, instance in module.handler : handler => instance.arn }
 }
 
 output "log_group_names" {
   description = "Names of the functions' log groups by handler."
-  value = merge(
-    { for handler, instance in module.handler : handler => instance.log_group_name },
-    { for instance in module.fanout_worker : "fanout_worker" => instance.log_group_name },
-  )
+  value       = { for handler, instance in module.handler : handler => instance.log_group_name }
 }
 
 output "management_endpoint" {

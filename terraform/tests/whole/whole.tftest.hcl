@@ -1,4 +1,4 @@
-# The whole of what Terraform asks of AWS, compared with the table in scripts/asked_of_aws.py by `python -m
+# The whole of what Terraform asks of AWS, compared with the table in scripts/asked_of_aws by `python -m
 # scripts.terraform check`. Nothing is overridden but what AWS would decide.
 
 mock_provider "aws" {

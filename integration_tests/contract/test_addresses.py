@@ -1,0 +1,74 @@
+"""A state that an earlier commit has left plans without creating, replacing or destroying anything.
+
+Each folder of `states/`, named after the commit, holds a state and the variables that it was applied with. Terraform
+plans from it without a refresh, by a provider that skips its checks, so that no AWS is asked.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from scripts.build_handlers import OUTPUT
+from scripts.terraform import CONFIGURATION, Workspace
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+pytestmark = pytest.mark.without_target
+
+STATES = Path(__file__).parent / "states"
+DIGEST = re.compile(r"<(sha256|base64) of (\w+\.zip)>")
+"""Stands in a kept state for the digest of a zip: a function's code may change, its address may not."""
+
+NEW: Mapping[str, set[str]] = {}
+"""By state, the addresses of objects that have come since and may be created."""
+
+PROVIDER = """
+provider "aws" {
+  region                      = "us-east-1"
+  access_key                  = "unused"
+  secret_key                  = "unused"
+  skip_credentials_validation = true
+  skip_metadata_api_check     = true
+  skip_requesting_account_id  = true
+}
+"""
+
+
+def digest_of(match: re.Match[str]) -> str:
+    """Return the digest that a placeholder stands for."""
+    digest = hashlib.sha256((OUTPUT / match[2]).read_bytes())
+    return digest.hexdigest() if match[1] == "sha256" else base64.b64encode(digest.digest()).decode()
+
+
+def planned(name: str, scratch: Path) -> list[Mapping[str, Any]]:
+    """Return what a plan of the root would do with each object of a kept state.
+
+    Args:
+        name: Name of the state.
+        scratch: Empty directory.
+    """
+    variables = json.loads((STATES / name / "variables.json").read_text(encoding="utf-8"))
+    state = (STATES / name / "state.json").read_text(encoding="utf-8")
+    workspace = Workspace(CONFIGURATION, scratch, variables=variables)
+    workspace.init()
+    (workspace.tree / CONFIGURATION.name / "provider_override.tf").write_text(PROVIDER, encoding="utf-8")
+    (scratch / "terraform.tfstate").write_text(DIGEST.sub(digest_of, state), encoding="utf-8")
+    return workspace.changes("-refresh=false")
+
+
+@pytest.mark.parametrize("name", sorted(folder.name for folder in STATES.iterdir()))
+def test_nothing_is_replaced(name: str, tmp_path: Path) -> None:
+    changes = planned(name, tmp_path)
+
+    made = {change["address"] for change in changes if "create" in change["change"]["actions"]}
+    gone = {change["address"] for change in changes if "delete" in change["change"]["actions"]}
+    assert not gone
+    assert made <= NEW.get(name, set())

@@ -1,0 +1,89 @@
+"""How an object that Terraform has made is compared with its row in the table."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+
+    Settings = dict[str, Any]
+
+OUTPUTS = "outputs of the root"
+"""Stands for an address: the root's outputs are one more object of the table."""
+MOCKED_TEXT = re.compile("[a-z0-9]{8}")
+"""Terraform's mocked provider writes such a text where the provider would compute one."""
+DECIDED_BY_AWS = {"arn", "execution_arn", "id", "invoke_arn", "invoke_url", "output", "url"}
+"""Attributes that AWS decides, compared only where the table names them."""
+DOCUMENTS = {"assume_role_policy", "format", "policy", "redrive_allow_policy", "redrive_policy"}
+"""Attributes that hold JSON, compared as such: spaces and the order of keys do not count."""
+
+
+def made_by(state: Mapping[str, Any]) -> dict[str, Settings]:
+    """Return the settings of all objects of a state by address, the root's outputs among them.
+
+    Args:
+        state: ``values`` of ``terraform show -json``.
+    """
+    made = {resource["address"]: resource["values"] for resource in _resources(state["root_module"])}
+    made[OUTPUTS] = {name: output.get("value") for name, output in state["outputs"].items()}
+    return made
+
+
+def compare(made: Mapping[str, Settings], table: Mapping[str, Settings]) -> Iterator[str]:
+    """Yield a sentence for each object that is missing, is too many, or differs from its row in the table."""
+    yield from (f"{address} is in no table" for address in sorted(made.keys() - table.keys()))
+    yield from (f"{address} is missing" for address in sorted(table.keys() - made.keys()))
+    for address in sorted(made.keys() & table.keys()):
+        yield from _compare(address, made[address], table[address])
+
+
+def _resources(module: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+    yield from module.get("resources", [])
+    for child in module.get("child_modules", []):
+        yield from _resources(child)
+
+
+def _compare(place: str, made: Any, wanted: Any) -> Iterator[str]:  # noqa: ANN401 - any JSON
+    """Yield a sentence for each attribute that differs, nested blocks included."""
+    if isinstance(wanted, dict) and isinstance(made, str) and place.rpartition(".")[2] in DOCUMENTS:
+        made = json.loads(made)
+        if made != wanted:
+            yield f"{place} is {json.dumps(made)}, and not {json.dumps(wanted)}"
+    elif isinstance(wanted, dict) and isinstance(made, dict):
+        yield from _compare_attributes(place, made, wanted)
+    elif isinstance(wanted, list) and isinstance(made, list) and len(made) == len(wanted):
+        for index, (one, other) in enumerate(zip(_ordered(made), _ordered(wanted), strict=True)):
+            yield from _compare(f"{place}[{index}]", one, other)
+    elif isinstance(wanted, re.Pattern):
+        if not wanted.fullmatch(str(made)):
+            yield f"{place} is {json.dumps(made)}, and not like {wanted.pattern}"
+    elif made != wanted and not (_is_unset(made) and not wanted):
+        yield f"{place} is {json.dumps(made)}, and not {json.dumps(wanted)}"
+
+
+def _compare_attributes(place: str, made: Settings, wanted: Settings) -> Iterator[str]:
+    closed = place == OUTPUTS or place.endswith((".tags", ".variables", ".triggers", ".input"))
+    for name in sorted(made.keys() | wanted.keys()):
+        if name in wanted:
+            yield from _compare(f"{place}.{name}", made.get(name), wanted[name])
+        elif closed or not (name in DECIDED_BY_AWS or _is_unset(made[name])):
+            yield f"{place}.{name} is {json.dumps(made[name])}, and should not be set"
+
+
+def _ordered(items: Iterable[Any]) -> list[Any]:
+    """Return items in an order that does not depend on how the provider keeps a set."""
+    return sorted(
+        items, key=lambda item: str(item.get("route_key", item.get("name", ""))) if isinstance(item, dict) else ""
+    )
+
+
+def _is_unset(value: Any) -> bool:  # noqa: ANN401 - any JSON
+    """Tell whether nobody asked for this value: it is empty, or the mocked provider made it up."""
+    if isinstance(value, dict):
+        return all(_is_unset(item) for item in value.values())
+    if isinstance(value, list):
+        return all(_is_unset(item) for item in value)
+    return not value or (isinstance(value, str) and MOCKED_TEXT.fullmatch(value) is not None)

@@ -1,0 +1,197 @@
+"""The functions: what each is given and what it may do, as AWS is to get it."""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    Settings = dict[str, Any]
+
+EXECUTION = "arn:aws-cn:execute-api:cn-north-1:111122223333:a1b2c3d4e5"
+TABLE_ARN = "arn:aws-cn:dynamodb:cn-north-1:111122223333:table/mocked"
+QUEUE_ARN = "arn:aws-cn:sqs:cn-north-1:111122223333:messages"
+TABLE_KEY = "arn:aws-cn:kms:cn-north-1:111122223333:key/table"
+
+OWN = ("connect", "default", "disconnect", "fanout_worker", "sendmessage", "whoami")
+"""The functions that this table names."""
+STAGE = "module.backend.module.websocket_api.aws_apigatewayv2_stage.this"
+
+_MADE = re.compile(r'(module\.backend\.module\.handler\["([^"]+)"\])\.aws_lambda_function\.this')
+_GRANTABLE = re.compile(
+    "|".join([re.escape(TABLE_ARN), re.escape(QUEUE_ARN), re.escape(TABLE_KEY)])
+    + rf"|{re.escape(EXECUTION)}/[^/*]+/POST/@connections/\*"
+)
+"""What a function that the table does not name may be given rights to."""
+
+
+@dataclass(frozen=True)
+class Function:
+    """One function of the table, with all that belongs to it.
+
+    Attributes:
+        description: As the console shows it.
+        memory_size: MB.
+        timeout: Seconds.
+        environment: All of its variables.
+        rights: Statements of its policy.
+        route: Key of the route that may invoke it, None for the worker, which nothing but its queue invokes.
+        limits: Limits of burst and rate of its route, None for those of the stage.
+    """
+
+    description: str
+    memory_size: int
+    timeout: int
+    environment: Mapping[str, str]
+    rights: list[Settings]
+    route: str | None
+    limits: tuple[int, float] | None = None
+
+
+def allow(sid: str, actions: str | list[str], resource: str) -> Settings:
+    """Return one statement of a policy."""
+    return {"Sid": sid, "Effect": "Allow", "Action": actions, "Resource": resource}
+
+
+def table_rights(sid: str, actions: str | list[str], key: str | None) -> list[Settings]:
+    """Return the statements for the table and, where it has one, its key."""
+    use_key = [allow("UseTableKey", ["kms:Decrypt", "kms:DescribeKey"], key)] if key else []
+    return [allow(sid, actions, TABLE_ARN), *use_key]
+
+
+def post(sid: str, stage: str) -> list[Settings]:
+    """Return the statement for sending to the clients of one stage."""
+    return [allow(sid, "execute-api:ManageConnections", f"{EXECUTION}/{stage}/POST/@connections/*")]
+
+
+def functions(stage: str, shared: Mapping[str, str], queue: Mapping[str, str], key: str | None) -> dict[str, Function]:
+    """Return the functions behind the backend's own routes.
+
+    Args:
+        stage: The stage's name.
+        shared: Environment of all functions.
+        queue: What ``sendmessage`` knows of the queue, empty without one.
+        key: Key of the table.
+    """
+    hand_over = [allow("HandOverToWorkers", "sqs:SendMessage", QUEUE_ARN)] if queue else []
+    answer = post("AnswerCaller", stage)
+    return {
+        "connect": Function(
+            "Writes the membership of a client that joins a room.",
+            256,
+            10,
+            shared,
+            [*table_rights("WriteMembership", ["dynamodb:PutItem", "dynamodb:DeleteItem"], key), *answer],
+            "$connect",
+        ),
+        "disconnect": Function(
+            "Deletes the membership of a client that is gone.",
+            256,
+            10,
+            shared,
+            [*table_rights("DeleteMembership", ["dynamodb:GetItem", "dynamodb:DeleteItem"], key), *answer],
+            "$disconnect",
+        ),
+        "default": Function(
+            "Answers a message that no other route takes with a documented error.",
+            256,
+            10,
+            shared,
+            answer,
+            "$default",
+        ),
+        "sendmessage": Function(
+            "Sends a message to every member of the sender's room, or to one.",
+            1769,
+            29,
+            {**shared, **queue},
+            [
+                *table_rights(
+                    "ReadAndPruneMembership", ["dynamodb:GetItem", "dynamodb:Query", "dynamodb:DeleteItem"], key
+                ),
+                *hand_over,
+                *post("SendToMembers", stage),
+            ],
+            "sendmessage",
+        ),
+        "whoami": Function(
+            "Tells a client its connection id and room.",
+            256,
+            10,
+            shared,
+            [*table_rights("ReadMembership", "dynamodb:GetItem", key), *answer],
+            "whoami",
+        ),
+    }
+
+
+def worker(stage: str, environment: Mapping[str, str], key: str | None, memory_size: int, timeout: int) -> Function:
+    """Return the function that serves the queue."""
+    return Function(
+        "Sends queued messages to the members of their rooms.",
+        memory_size,
+        timeout,
+        environment,
+        [
+            *table_rights(
+                "ReadAndPruneMembershipAndKeepBacklog",
+                ["dynamodb:Query", "dynamodb:PutItem", "dynamodb:DeleteItem"],
+                key,
+            ),
+            allow(
+                "ServeQueueAndHandOverTheRest",
+                ["sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes", "sqs:SendMessage"],
+                QUEUE_ARN,
+            ),
+            *post("SendToMembers", stage),
+        ],
+        None,
+    )
+
+
+def added(made: Mapping[str, Settings]) -> dict[str, Function]:
+    """Return the functions that the table does not name, by handler, as their rows and policies have made them.
+
+    Args:
+        made: All objects of a run by address. The environment is left out: it is not for a row to say.
+    """
+    stage = made.get(STAGE, {})
+    limits = {
+        each["route_key"]: (each["throttling_burst_limit"], each["throttling_rate_limit"])
+        for each in stage.get("route_settings", [])
+    }
+    found = {}
+    for match in filter(None, map(_MADE.fullmatch, made)):
+        module, name = match.groups()
+        function = made[match[0]]
+        if name not in OWN:
+            found[name] = Function(
+                function["description"],
+                function["memory_size"],
+                function["timeout"],
+                {},
+                json.loads(made[f"{module}.aws_iam_role_policy.task"]["policy"])["Statement"],
+                name if f'{module}.aws_lambda_permission.this["{name}"]' in made else None,
+                limits.get(name),
+            )
+    return found
+
+
+def too_wide(functions_added: Mapping[str, Function]) -> Iterator[str]:
+    """Yield a sentence for each right of such a function that goes beyond what Roomcast's functions share."""
+    for name, function in functions_added.items():
+        for statement in function.rights:
+            actions, resources = (_listed(statement.get(part, "*")) for part in ("Action", "Resource"))
+            for resource in resources:
+                if not _GRANTABLE.fullmatch(resource):
+                    yield f"{name} has rights to {resource}, which is not table, key, queue or clients of the stage"
+            if any("*" in action for action in actions):
+                yield f"{name} has a right by pattern: {', '.join(actions)}"
+
+
+def _listed(value: str | list[str]) -> list[str]:
+    return [value] if isinstance(value, str) else value

@@ -1,0 +1,58 @@
+"""The values that AWS would choose for each function and route, as a file for Terraform's mocked provider.
+
+Each object gets values of its own, so that a mix-up shows; a new route gets them like the others.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+from scripts.asked_of_aws.objects import FUNCTION, REPOSITORY
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+HANDLERS = REPOSITORY / "handlers"
+RESERVED = ("connect", "default", "disconnect")
+"""Routes whose key begins with ``$``."""
+
+
+def write(file: Path) -> None:
+    """Write the values for every handler in ``handlers/``.
+
+    Args:
+        file: A ``.tfmock.hcl`` file.
+    """
+    handlers = sorted(source.stem for source in HANDLERS.glob("*.py"))
+    file.write_text("\n".join(block for handler in handlers for block in _blocks(handler)), encoding="utf-8")
+
+
+def _blocks(handler: str) -> Iterator[str]:
+    arn = f"{FUNCTION}:mocked-{handler}"
+    module = f'module.backend.module.handler["{handler}"]'
+    yield _override(
+        f"{module}.aws_lambda_function.this",
+        arn=arn,
+        invoke_arn=f"arn:aws-cn:apigateway:cn-north-1:lambda:path/2015-03-31/functions/{arn}/invocations",
+    )
+    yield _override(
+        f"{module}.aws_iam_role.this",
+        arn=f"arn:aws-cn:iam::111122223333:role/mocked-{handler}",
+        id=f"role-id-{handler}",
+    )
+    yield _override(
+        f"{module}.aws_cloudwatch_log_group.this",
+        arn=f"arn:aws-cn:logs:cn-north-1:111122223333:log-group:mocked-{handler}",
+    )
+    key = f"${handler}" if handler in RESERVED else handler
+    for kind in ("integration", "route"):
+        yield _override(
+            f'module.backend.module.websocket_api.aws_apigatewayv2_{kind}.this["{key}"]', id=f"{kind}-{handler}"
+        )
+
+
+def _override(target: str, **values: str) -> str:
+    lines = "".join(f"    {name} = {json.dumps(value)}\n" for name, value in values.items())
+    return f"override_resource {{\n  target = {target}\n\n  values = {{\n{lines}  }}\n}}\n"

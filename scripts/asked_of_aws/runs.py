@@ -1,0 +1,201 @@
+"""The table of each run of ``terraform/tests/whole/``."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from scripts.asked_of_aws.comparison import compare, made_by
+from scripts.asked_of_aws.functions import EXECUTION, TABLE_KEY, added, functions, too_wide, worker
+from scripts.asked_of_aws.objects import (
+    QUEUE_URL,
+    Everywhere,
+    members,
+    objects_of_api,
+    objects_of_backend,
+    objects_of_function,
+    objects_of_queue,
+    outputs,
+    permission,
+    remembered,
+    routes_of,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from scripts.asked_of_aws.functions import Function
+    from scripts.asked_of_aws.objects import Table
+
+    Functions = Mapping[str, Function]
+
+LOG_KEY = "arn:aws-cn:kms:cn-north-1:111122223333:key/logs"
+BOUNDARY = "arn:aws-cn:iam::111122223333:policy/boundary"
+
+
+def everything_on(more: Functions) -> Table:
+    """Return the table of the run ``everything_on``."""
+    everywhere = Everywhere(
+        "chat", "v2", "x86_64", {"team": "talkers"}, 7, BOUNDARY, LOG_KEY, "zips", "../build/handlers"
+    )
+    shared = {
+        "ROOMCAST_DNS_SUFFIX": "amazonaws.com.cn",
+        "ROOMCAST_LOG_LEVEL": "DEBUG",
+        "ROOMCAST_MANAGEMENT_ENDPOINT": "https://ws.example.com/a1b2c3d4e5/v2",
+        "ROOMCAST_PACE": "2500.5",
+        "ROOMCAST_SHARDS_PER_ROOM": "4",
+        "ROOMCAST_SHARDS_READ": "6",
+        "ROOMCAST_TABLE_NAME": "members",
+    }
+    queue = {"ROOMCAST_QUEUE_FIFO": "true", "ROOMCAST_QUEUE_URL": QUEUE_URL}
+    all_functions = {
+        **functions("v2", shared, queue, TABLE_KEY),
+        "fanout_worker": worker("v2", {**shared, **queue}, TABLE_KEY, 512, 40),
+        **_told(more, shared),
+    }
+    table = {
+        **objects_of_backend(all_functions),
+        **remembered("true", "0000100", "0000110"),
+        "module.backend.terraform_data.queue[0]": {"input": {"fifo": True}},
+        **members("members", {"team": "talkers"}, protected=True, restorable=False, key=TABLE_KEY),
+        **objects_of_api(
+            everywhere,
+            {
+                **routes_of(all_functions, 21, 22.5),
+                "plain": ("plain", 29000, 21, 22.5),
+                "search/room": ("search:live", 13000, 11, 12.5),
+            },
+            limits=(21, 22.5),
+            logs=True,
+            authorization="AWS_IAM",
+        ),
+        **outputs(all_functions, everywhere, shared, access_log="/aws/apigateway/chat/v2"),
+        **objects_of_queue(everywhere, fifo=True, visibility=240, batch_size=3, concurrency=5),
+        'module.backend.aws_lambda_permission.additional_route["plain"]': permission(
+            "plain", f"{EXECUTION}/v2/plain", "chat-plain-"
+        ),
+        'module.backend.aws_lambda_permission.additional_route["search/room"]': {
+            **permission("search", f"{EXECUTION}/v2/search/room", "chat-search-room-"),
+            "qualifier": "live",
+        },
+    }
+    for handler, function in all_functions.items():
+        table |= objects_of_function(handler, function, everywhere)
+    return table
+
+
+SHARED_BY_DEFAULT = {
+    "ROOMCAST_DNS_SUFFIX": "amazonaws.com.cn",
+    "ROOMCAST_LOG_LEVEL": "INFO",
+    "ROOMCAST_MANAGEMENT_ENDPOINT": "https://a1b2c3d4e5.execute-api.cn-north-1.amazonaws.com.cn/live",
+    "ROOMCAST_PACE": "0",
+    "ROOMCAST_SHARDS_PER_ROOM": "1",
+    "ROOMCAST_SHARDS_READ": "1",
+    "ROOMCAST_TABLE_NAME": "roomcast-connections",
+}
+BY_DEFAULT = Everywhere(
+    "roomcast", "live", "arm64", {}, 30, None, None, None, "modules/backend/../../../build/handlers"
+)
+
+
+def everything_off(more: Functions) -> Table:
+    """Return the table of the run ``everything_off``: nothing is set."""
+    return {
+        **_with_defaults({**functions("live", SHARED_BY_DEFAULT, {}, None), **_told(more, SHARED_BY_DEFAULT)}),
+        **remembered("false", "0000001", "0000001"),
+    }
+
+
+def standard_queue(
+    more: Functions, batch_size: int = 10, concurrency: int = 10, memory_size: int = 1769, timeout: int = 30
+) -> Table:
+    """Return the table of the run ``standard_queue``: nothing is set but that messages are queued.
+
+    Args:
+        more: Functions that the table does not name.
+        batch_size: Messages that a worker takes at a time.
+        concurrency: Workers that run at a time.
+        memory_size: A worker's memory in MB.
+        timeout: A worker's time in seconds.
+    """
+    queue = {"ROOMCAST_QUEUE_FIFO": "false", "ROOMCAST_QUEUE_URL": QUEUE_URL}
+    all_functions = {
+        **functions("live", SHARED_BY_DEFAULT, queue, None),
+        "fanout_worker": worker("live", {**SHARED_BY_DEFAULT, **queue}, None, memory_size, timeout),
+        **_told(more, SHARED_BY_DEFAULT),
+    }
+    return {
+        **_with_defaults(all_functions),
+        **remembered("true", "0000001", "0000001"),
+        "module.backend.terraform_data.queue[0]": {"input": {"fifo": False}},
+        **objects_of_queue(
+            BY_DEFAULT, fifo=False, visibility=6 * timeout, batch_size=batch_size, concurrency=concurrency
+        ),
+    }
+
+
+def standard_queue_of_choice(more: Functions) -> Table:
+    """Return the table of the run ``standard_queue_of_choice``: a standard queue without a default number."""
+    return standard_queue(more, batch_size=7, concurrency=6, memory_size=1024, timeout=45)
+
+
+def keys_without_queue(more: Functions) -> Table:
+    """Return the table of the run ``keys_without_queue``: keys and a boundary are set and nothing else."""
+    return {
+        **_with_defaults(
+            {**functions("live", SHARED_BY_DEFAULT, {}, TABLE_KEY), **_told(more, SHARED_BY_DEFAULT)},
+            replace(BY_DEFAULT, log_key=LOG_KEY, boundary=BOUNDARY),
+            table_key=TABLE_KEY,
+        ),
+        **remembered("false", "0000001", "0000001"),
+    }
+
+
+def _told(more: Functions, environment: Mapping[str, str]) -> dict[str, Function]:
+    """Return functions that the table does not name, with the environment that all functions share."""
+    return {name: replace(function, environment=environment) for name, function in more.items()}
+
+
+def _with_defaults(
+    all_functions: Functions, everywhere: Everywhere = BY_DEFAULT, table_key: str | None = None
+) -> Table:
+    table = {
+        **objects_of_backend(all_functions),
+        **outputs(all_functions, everywhere, SHARED_BY_DEFAULT, access_log=None),
+        **members("roomcast-connections", {}, protected=False, restorable=True, key=table_key),
+        **objects_of_api(
+            everywhere,
+            routes_of(all_functions, 1000, 2000),
+            limits=(1000, 2000),
+            logs=False,
+        ),
+    }
+    for handler, function in all_functions.items():
+        table |= objects_of_function(handler, function, everywhere)
+    return table
+
+
+TABLES = {
+    "everything_on": everything_on,
+    "everything_off": everything_off,
+    "keys_without_queue": keys_without_queue,
+    "standard_queue": standard_queue,
+    "standard_queue_of_choice": standard_queue_of_choice,
+}
+
+
+def differences(run: str, state: Mapping[str, Any]) -> list[str]:
+    """Compare what a run made with its table.
+
+    Args:
+        run: Name of the run.
+        state: What it left, as ``values`` of what ``terraform show -json`` writes.
+
+    Returns:
+        A sentence for each difference.
+    """
+    if run not in TABLES:
+        return [f"{run}: scripts/asked_of_aws/runs.py has no table of this name"]
+    made = made_by(state)
+    more = added(made)
+    return [f"{run}: {line}" for line in (*too_wide(more), *compare(made, TABLES[run](more)))]

@@ -1,0 +1,90 @@
+# Every function of the backend, from one table: the routes, and the workers that serve none.
+
+locals {
+  # A worker has no route; its rights, code and name stand where a route's do.
+  workers = {
+    fanout_worker = {
+      exists      = local.queue_exists
+      description = "Sends queued messages to the members of their rooms."
+      memory_size = var.queued_delivery.worker_memory_size
+      timeout     = var.queued_delivery.worker_timeout
+    }
+  }
+
+  functions = merge(
+    { for route_key, route in local.routes : trimprefix(route_key, "$") => merge(route, { route_key = route_key }) },
+    { for name, worker in local.workers : name => merge(worker, { route_key = null }) if worker.exists },
+  )
+
+  # From the API's id and the stage, never from the host that a client used: a custom domain's has no such path.
+  management_endpoint = replace(
+    replace(
+      coalesce(
+        var.management_endpoint,
+        "https://{api_id}.execute-api.${data.aws_region.current.id}.${data.aws_partition.current.dns_suffix}/{stage_name}",
+      ),
+      "{api_id}", module.websocket_api.api_id,
+    ),
+    "{stage_name}", var.stage_name,
+  )
+
+  environment = {
+    ROOMCAST_DNS_SUFFIX          = data.aws_partition.current.dns_suffix
+    ROOMCAST_LOG_LEVEL           = var.log_level
+    ROOMCAST_MANAGEMENT_ENDPOINT = local.management_endpoint
+    ROOMCAST_PACE                = tostring(var.pace)
+    ROOMCAST_SHARDS_PER_ROOM     = tostring(var.shards_per_room)
+    ROOMCAST_SHARDS_READ         = tostring(local.shards_read)
+    ROOMCAST_TABLE_NAME          = module.connections_table.table_name
+  }
+
+  # What single functions are told beside that.
+  own_environments = {
+    fanout_worker = local.queue_environment
+    sendmessage   = local.sender_environment
+  }
+
+  policy_values = {
+    queue_arn           = local.queue_arn
+    stage_execution_arn = module.websocket_api.stage_execution_arn
+    table_arn           = module.connections_table.table_arn
+    table_kms_key_arn   = var.table_kms_key_arn
+  }
+
+  policies = {
+    for name in keys(local.functions) :
+    name => templatefile("${path.module}/policies/${name}.json.tftpl", local.policy_values)
+  }
+}
+
+module "handler" {
+  source   = "../handler"
+  for_each = local.functions
+
+  name                     = "${var.name}-${each.key}"
+  architecture             = var.architecture
+  description              = each.value.description
+  environment              = merge(local.environment, lookup(local.own_environments, each.key, {}))
+  filename                 = var.handlers_bucket == null ? local.zips[each.key].path : null
+  handler                  = "${each.key}.handler"
+  log_kms_key_arn          = var.log_kms_key_arn
+  log_retention_days       = var.log_retention_days
+  memory_size              = each.value.memory_size
+  permissions_boundary_arn = var.permissions_boundary_arn
+  policy                   = local.policies[each.key]
+  s3_bucket                = var.handlers_bucket
+  s3_key                   = var.handlers_bucket == null ? null : aws_s3_object.zip[each.key].key
+  source_code_hash         = local.zips[each.key].hash
+  tags                     = var.tags
+  timeout                  = each.value.timeout
+
+  invoke_permissions = each.value.route_key == null ? {} : {
+    (each.key) = "${module.websocket_api.stage_execution_arn}/${each.value.route_key}"
+  }
+}
+
+# The worker was a module of its own. The block stays for the whole major version, since users skip releases.
+moved {
+  from = module.fanout_worker[0]
+  to   = module.handler["fanout_worker"]
+}
