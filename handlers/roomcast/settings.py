@@ -8,36 +8,86 @@ endpoint in the function's Region and partition
 from __future__ import annotations
 
 import os
-from typing import NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+REQUIRED: Final = None
+"""Stands for a default where no value fits every function."""
+
+
+class Variable(NamedTuple):
+    """One environment variable.
+
+    Attributes:
+        name: As Terraform sets it.
+        read: Makes a value of its text; raises ``ValueError`` for a text that is none.
+        default: Value where the variable is missing or empty: Terraform's own default, or ``REQUIRED``.
+    """
+
+    name: str
+    read: Callable[[str], Any]
+    default: Any
+
+
+def _is_true(text: str) -> bool:
+    return text == "true"
+
+
+VARIABLES: Mapping[str, Variable] = {
+    "region": Variable("AWS_REGION", str, REQUIRED),
+    "dns_suffix": Variable("ROOMCAST_DNS_SUFFIX", str, "amazonaws.com"),
+    "table_name": Variable("ROOMCAST_TABLE_NAME", str, REQUIRED),
+    "management_endpoint": Variable("ROOMCAST_MANAGEMENT_ENDPOINT", str, REQUIRED),
+    "shards_per_room": Variable("ROOMCAST_SHARDS_PER_ROOM", int, 1),
+    "shards_read": Variable("ROOMCAST_SHARDS_READ", int, 1),
+    "pace": Variable("ROOMCAST_PACE", float, 0.0),
+    "queue_url": Variable("ROOMCAST_QUEUE_URL", str, ""),
+    "queue_is_fifo": Variable("ROOMCAST_QUEUE_FIFO", _is_true, False),
+}
+"""The variables by the attribute of ``Settings`` that each becomes."""
 
 
 class Settings(NamedTuple):
-    """What a function is configured with.
+    """The configuration of a function.
 
     Attributes:
         region: AWS Region the function runs in.
+        dns_suffix: Ends the host names of AWS services in the Region's partition.
         table_name: Name of the connections table.
-        dynamodb_endpoint: Base URL of DynamoDB.
         management_endpoint: Base URL of the API's ``@connections``, stage or base path mapping included.
         shards_per_room: Number of partitions that new members of a room are spread over, at least 1.
         shards_read: Number of partitions that a room's members are read from, at least ``shards_per_room``. It rises
             one deployment before ``shards_per_room`` does, so that every reader covers every writer at every moment.
         pace: Posts per second and invocation, 0 for no limit.
-        sqs_endpoint: Base URL of SQS.
         queue_url: URL of the fan-out queue; empty when messages are delivered without one.
         queue_is_fifo: Whether the queue keeps the order of messages.
     """
 
     region: str
+    dns_suffix: str
     table_name: str
-    dynamodb_endpoint: str
     management_endpoint: str
     shards_per_room: int
     shards_read: int
     pace: float
-    sqs_endpoint: str
     queue_url: str
     queue_is_fifo: bool
+
+    @property
+    def dynamodb_endpoint(self) -> str:
+        """Base URL of DynamoDB."""
+        return self._endpoint("dynamodb")
+
+    @property
+    def sqs_endpoint(self) -> str:
+        """Base URL of SQS."""
+        return self._endpoint("sqs")
+
+    def _endpoint(self, service: str) -> str:
+        configured = os.environ.get(f"AWS_ENDPOINT_URL_{service.upper()}") or os.environ.get("AWS_ENDPOINT_URL")
+        return configured or f"https://{service}.{self.region}.{self.dns_suffix}"
 
 
 def from_environment() -> Settings:
@@ -45,31 +95,22 @@ def from_environment() -> Settings:
 
     Raises:
         KeyError: A variable that has no default is missing; it names the variable.
-        ValueError: A number is not a number, or too small.
+        ValueError: A number is not a number, or too small; it names the variable.
     """
-    shards_per_room = int(os.environ.get("ROOMCAST_SHARDS_PER_ROOM") or 1)
-    if shards_per_room < 1:
-        raise ValueError(f"ROOMCAST_SHARDS_PER_ROOM must be at least 1: {shards_per_room}")
-    shards_read = int(os.environ.get("ROOMCAST_SHARDS_READ") or shards_per_room)
-    return Settings(
-        region=os.environ["AWS_REGION"],
-        table_name=os.environ["ROOMCAST_TABLE_NAME"],
-        dynamodb_endpoint=service_endpoint("dynamodb"),
-        management_endpoint=os.environ["ROOMCAST_MANAGEMENT_ENDPOINT"],
-        shards_per_room=shards_per_room,
-        # Never fewer than are written to: a member in a partition that is not read misses every message.
-        shards_read=max(shards_read, shards_per_room),
-        pace=float(os.environ.get("ROOMCAST_PACE", "0")),
-        sqs_endpoint=service_endpoint("sqs"),
-        queue_url=os.environ.get("ROOMCAST_QUEUE_URL", ""),
-        queue_is_fifo=os.environ.get("ROOMCAST_QUEUE_FIFO", "false") == "true",
-    )
+    settings = Settings(**{attribute: _value(variable) for attribute, variable in VARIABLES.items()})
+    if settings.shards_per_room < 1:
+        raise ValueError(f"ROOMCAST_SHARDS_PER_ROOM must be at least 1: {settings.shards_per_room}")
+    # Never fewer than are written to: a member in a partition that is not read misses every message.
+    return settings._replace(shards_read=max(settings.shards_read, settings.shards_per_room))
 
 
-def service_endpoint(service: str) -> str:
-    """Base URL of an AWS service, for example ``dynamodb``, in this function's Region and partition."""
-    configured = os.environ.get(f"AWS_ENDPOINT_URL_{service.upper()}") or os.environ.get("AWS_ENDPOINT_URL")
-    if configured:
-        return configured
-    suffix = os.environ.get("ROOMCAST_DNS_SUFFIX", "amazonaws.com")
-    return f"https://{service}.{os.environ['AWS_REGION']}.{suffix}"
+def _value(variable: Variable) -> Any:  # noqa: ANN401 - each variable has its own type
+    text = os.environ.get(variable.name, "")
+    if not text:
+        if variable.default is REQUIRED:
+            raise KeyError(variable.name)
+        return variable.default
+    try:
+        return variable.read(text)
+    except ValueError as error:
+        raise ValueError(f"{variable.name}: {error}") from error

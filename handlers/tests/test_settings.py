@@ -72,12 +72,23 @@ def test_a_missing_variable_is_named(monkeypatch: pytest.MonkeyPatch, name: str)
         settings.from_environment()
 
 
-@pytest.mark.parametrize("name", ["ROOMCAST_SHARDS_PER_ROOM", "ROOMCAST_PACE"])
+@pytest.mark.parametrize("name", ["ROOMCAST_SHARDS_PER_ROOM", "ROOMCAST_SHARDS_READ", "ROOMCAST_PACE"])
 def test_a_number_that_is_none_is_an_error(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     monkeypatch.setenv(name, "many")
 
-    with pytest.raises(ValueError, match="many"):
+    with pytest.raises(ValueError, match=f"{name}: .*many"):
         settings.from_environment()
+
+
+def test_every_variable_is_an_attribute_and_an_empty_one_is_as_good_as_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert set(settings.VARIABLES) == set(settings.Settings._fields)
+    before = settings.from_environment()
+
+    for variable in settings.VARIABLES.values():
+        if variable.default is not settings.REQUIRED:
+            monkeypatch.setenv(variable.name, "")
+
+    assert settings.from_environment() == before
 
 
 @pytest.mark.parametrize(

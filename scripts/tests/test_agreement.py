@@ -52,6 +52,27 @@ def test_functions_are_given_no_variable_that_they_do_not_read() -> None:
     assert given <= read
 
 
+def test_defaults_of_the_code_are_those_of_terraform() -> None:
+    """Code of this release runs with the environment of the last one, in which a new variable is missing."""
+    settings = importlib.import_module("roomcast.settings")
+    [environment] = [
+        block.attributes["environment"]
+        for block in read_blocks(MODULES / "backend" / "functions.tf")
+        if "environment" in block.attributes and block.kind == "locals"
+    ]
+    variables = {block.labels[0]: block for block in read_blocks(MODULES / "backend" / "variables.tf")}
+    defaults = {}
+    for name, expression in environment.elements.items():
+        found = re.fullmatch(r"(?:tostring\()?var\.(\w+)\)?", expression.text)
+        if found is not None:
+            defaults[name] = variables[found[1]].attributes["default"].value
+    read = {variable.name: variable.default for variable in settings.VARIABLES.values()}
+
+    assert defaults.pop("ROOMCAST_LOG_LEVEL") == "INFO"
+    assert defaults == {name: read[name] for name in defaults}
+    assert "ROOMCAST_PACE" in defaults
+
+
 def test_items_have_the_tables_keys_and_expire_by_its_time_to_live(rooms: Any) -> None:
     [table] = [
         block for block in read_blocks(MODULES / "connections-table" / "main.tf") if block.labels[1:] == ["this"]

@@ -14,22 +14,12 @@ METRICS = f"{LOG_TESTS}::test_metrics_are_in_the_embedded_format"
 MUTANTS = (
     Mutant(
         "forgets the fraction of a pace",
-        (
-            Edit(
-                SETTINGS,
-                'pace=float(os.environ.get("ROOMCAST_PACE", "0"))',
-                'pace=float(int(float(os.environ.get("ROOMCAST_PACE", "0"))))',
-            ),
-        ),
+        (Edit(SETTINGS, '"ROOMCAST_PACE", float,', '"ROOMCAST_PACE", lambda text: float(int(float(text))),'),),
         units=(f"{SETTING_TESTS}::test_a_pace_may_be_a_fraction",),
     ),
     Mutant(
         "calls China by the suffix of everywhere else",
-        (
-            Edit(
-                SETTINGS, 'suffix = os.environ.get("ROOMCAST_DNS_SUFFIX", "amazonaws.com")', 'suffix = "amazonaws.com"'
-            ),
-        ),
+        (Edit(SETTINGS, "{self.region}.{self.dns_suffix}", "{self.region}.amazonaws.com"),),
         units=(f"{SETTING_TESTS}::test_a_service_is_called_in_the_functions_region_and_partition",),
     ),
     Mutant(
@@ -45,7 +35,7 @@ MUTANTS = (
     ),
     Mutant(
         "takes every queue for one that keeps the order",
-        (Edit(SETTINGS, '"false") == "true"', '"false") != ""'),),
+        (Edit(SETTINGS, 'text == "true"', 'text != ""'),),
         units=(f"{SETTING_TESTS}::test_a_queue_of_the_standard_kind_keeps_no_order",),
     ),
     Mutant(
