@@ -62,6 +62,60 @@ run "messages_reach_the_function" {
   }
 }
 
+run "the_largest_values_reach_sqs" {
+  command = plan
+
+  variables {
+    dead_letter_retention_seconds = 1209600
+    function_timeout              = 900
+    max_receive_count             = 1000
+    maximum_concurrency           = 1000
+    message_retention_seconds     = 1209599
+  }
+
+  assert {
+    condition     = aws_sqs_queue.messages.visibility_timeout_seconds == 5400 && jsondecode(aws_sqs_queue.messages.redrive_policy).maxReceiveCount == 1000
+    error_message = "a message stays invisible for six timeouts of the function, a thousand times"
+  }
+
+  assert {
+    condition     = aws_sqs_queue.messages.message_retention_seconds == 1209599 && aws_sqs_queue.dead_letters.message_retention_seconds == 1209600
+    error_message = "both queues keep messages for as long as was asked for"
+  }
+
+  assert {
+    condition     = aws_lambda_event_source_mapping.this.scaling_config[0].maximum_concurrency == 1000
+    error_message = "concurrency is what was asked for"
+  }
+}
+
+run "the_smallest_values_reach_sqs" {
+  command = plan
+
+  variables {
+    batch_size                    = 1
+    dead_letter_retention_seconds = 61
+    function_timeout              = 1
+    maximum_concurrency           = 2
+    message_retention_seconds     = 60
+  }
+
+  assert {
+    condition     = aws_sqs_queue.messages.visibility_timeout_seconds == 6
+    error_message = "a message stays invisible for six timeouts of the function"
+  }
+
+  assert {
+    condition     = aws_sqs_queue.messages.message_retention_seconds == 60 && aws_sqs_queue.dead_letters.message_retention_seconds == 61
+    error_message = "both queues keep messages for as long as was asked for"
+  }
+
+  assert {
+    condition     = aws_lambda_event_source_mapping.this.batch_size == 1 && aws_lambda_event_source_mapping.this.scaling_config[0].maximum_concurrency == 2
+    error_message = "batches and concurrency are what was asked for"
+  }
+}
+
 run "dead_letters_are_kept" {
   command = plan
 
