@@ -219,7 +219,7 @@ def test_who_was_late_with_another_message_is_tried_with_one_of_its_own(
         return report
 
     monkeypatch.setattr(connections, "deliver", fail_once)
-    run(worker, queue.Task(FAN_OUT, 0), queue.Task(FAN_OUT._replace(data="late"), 0, recipients=named))
+    run(worker, tasks.Task(ROOM_MESSAGE, 0), tasks.Task(ROOM_MESSAGE._replace(data="late"), 0, recipients=named))
 
     assert connections.received("bob=") == ["late"]
 
