@@ -1,7 +1,7 @@
 # Region, credentials and endpoints come from the environment (AWS_REGION, AWS_PROFILE, AWS_ENDPOINT_URL ...), so that the
-# same configuration applies to AWS and to an emulator.
+# same configuration serves AWS and an emulator.
 provider "aws" {
-  # Emulators have no host for each bucket; AWS serves both forms.
+  # Path style, because emulators have no host name per bucket. AWS serves both forms.
   s3_use_path_style = true
 }
 

@@ -49,7 +49,7 @@ async def test_two_consoles_both_print_hello_world(target: Target, room: str, ws
     try:
         await asyncio.get_running_loop().getaddrinfo(host, None)
     except OSError:
-        pytest.skip(f"{host} is no name to this machine, and wscat takes it for no loopback address either")
+        pytest.skip(f"this machine cannot resolve {host}, and wscat does not treat it as a loopback address")
     async with Console.running(wscat, url) as first, Console.running(wscat, url) as second:
         first.type('{"action":"sendmessage","data":"hello world"}')
 

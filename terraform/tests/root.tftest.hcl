@@ -15,6 +15,6 @@ override_module {
 run "outputs_are_the_backends" {
   assert {
     condition     = output.websocket_url == "wss://a1b2c3d4e5.execute-api.eu-central-1.amazonaws.com/live" && output.api_id == "a1b2c3d4e5" && output.stage_name == "live"
-    error_message = "the root hands on what the backend tells"
+    error_message = "the root passes on the backend's outputs"
   }
 }

@@ -1,7 +1,7 @@
-# What the last apply was told, where a change has to go through two applies.
+# Values of the last apply, for changes that need two applies.
 #
-# A plan sees the value of before only where it does not change, so nothing here changes: a value is in the key, and the
-# object under it remembers when it was made. One that this very plan makes tells that the value was another one before.
+# A plan can read an earlier value only from an object that does not change. Each value is therefore part of an object's
+# key, and the object keeps the time of its creation. If this plan creates the object, the value was different before.
 
 locals {
   first_apply = terraform_data.first_apply.input == plantimestamp()
@@ -14,7 +14,7 @@ locals {
 
   shards_read = coalesce(var.shards_read, var.shards_per_room)
 
-  # Numbers bit by bit, so that seven objects tell any number up to 127: a bit that this plan makes was the other one.
+  # Numbers as bits, so that seven objects hold any number up to 127. A bit that this plan creates had the other value.
   shards_per_room_bits = { for bit in range(7) : bit => floor(var.shards_per_room / pow(2, bit)) % 2 }
   shards_read_bits     = { for bit in range(7) : bit => floor(local.shards_read / pow(2, bit)) % 2 }
 
@@ -57,7 +57,7 @@ resource "terraform_data" "queue" {
 
     postcondition {
       condition     = !var.queued_delivery.enabled || self.input.fifo == var.queued_delivery.fifo
-      error_message = "queued_delivery.fifo must not change while there is a queue, since that would delete the queue with what it holds. Apply `queued_delivery = { enabled = false }`, apply it again once the queue is empty, and then turn queued delivery on with the other kind of queue."
+      error_message = "queued_delivery.fifo must not change while there is a queue, because that would delete the queue with its messages. Apply `queued_delivery = { enabled = false }`, apply it again when the queue is empty, and then turn queued delivery on with the other kind of queue."
     }
   }
 }
@@ -82,25 +82,25 @@ resource "terraform_data" "shards_read" {
   }
 }
 
-# Functions change one after the other, so the senders have to look at every partition before a member is in it, and for
-# as long as one may be.
+# Terraform updates functions one after the other. So senders must read a partition before a member can be in it, and as
+# long as one may be in it.
 resource "terraform_data" "shards" {
   input = { per_room = var.shards_per_room, read = local.shards_read }
 
   lifecycle {
     precondition {
       condition     = local.shards_read >= var.shards_per_room
-      error_message = "shards_read must be at least shards_per_room, or senders miss the members in the other partitions."
+      error_message = "shards_read must be at least shards_per_room, because senders would miss the members in the other partitions."
     }
 
     precondition {
       condition     = var.shards_per_room <= local.shards_read_before
-      error_message = "shards_per_room must be at most ${local.shards_read_before}, which is what the functions read now: first apply shards_read = ${var.shards_per_room} with shards_per_room as it was, then raise shards_per_room. In one apply, members would be written where senders do not look yet."
+      error_message = "shards_per_room must be at most ${local.shards_read_before}, the number of partitions that the functions read now: first apply shards_read = ${var.shards_per_room} with the old shards_per_room, then raise shards_per_room. In one apply, members would join partitions that senders do not read yet."
     }
 
     precondition {
       condition     = local.shards_read >= local.shards_per_room_before
-      error_message = "shards_read must be at least ${local.shards_per_room_before}, the number of partitions in which clients may still be: first lower shards_per_room with shards_read = ${local.shards_per_room_before}, and lower shards_read two hours later, when the last of these clients is gone."
+      error_message = "shards_read must be at least ${local.shards_per_room_before}, the number of partitions that may hold clients: first lower shards_per_room with shards_read = ${local.shards_per_room_before}, and lower shards_read two hours later, when the last of these clients has disconnected."
     }
   }
 }

@@ -48,7 +48,7 @@ run "messages_reach_the_function" {
 
   assert {
     condition     = one(aws_lambda_event_source_mapping.this.function_response_types) == "ReportBatchItemFailures"
-    error_message = "only what failed is tried again"
+    error_message = "only failed messages are retried"
   }
 
   assert {

@@ -159,6 +159,6 @@ run "long_role_name_is_cut_and_hashed" {
 
   assert {
     condition     = endswith(aws_iam_role.this.name, substr(sha256("${var.name}-eu-central-1"), 0, 8))
-    error_message = "what was cut off is in the hash"
+    error_message = "the hash includes the part that was cut off"
   }
 }
