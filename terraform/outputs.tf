@@ -34,7 +34,7 @@ output "disconnect_function_arn" {
 }
 
 output "fanout_dead_letter_queue_url" {
-  description = "URL of the queue for messages that the workers gave up, or null without queued delivery."
+  description = "URL of the dead-letter queue, or null without queued delivery."
   value       = module.backend.fanout_dead_letter_queue_url
 }
 
@@ -59,7 +59,7 @@ output "log_group_names" {
 }
 
 output "management_endpoint" {
-  description = "Base URL of the `@connections` calls, as the functions use it."
+  description = "Base URL of the functions' `@connections` calls."
   value       = module.backend.management_endpoint
 }
 
@@ -69,12 +69,12 @@ output "sendmessage_function_arn" {
 }
 
 output "shards_per_room" {
-  description = "Number of partitions that a room's members are spread over."
+  description = "Number of partitions that hold a room's members."
   value       = module.backend.shards_per_room
 }
 
 output "stage_execution_arn" {
-  description = "ARN prefix of the stage: a function of your own may send to clients with `execute-api:ManageConnections` on it and `/POST/@connections/*`."
+  description = "ARN prefix of the stage. Your own function may send to clients with `execute-api:ManageConnections` on this prefix and `/POST/@connections/*`."
   value       = module.backend.stage_execution_arn
 }
 
@@ -84,7 +84,7 @@ output "stage_name" {
 }
 
 output "websocket_url" {
-  description = "URL that clients connect to."
+  description = "URL for clients."
   value       = module.backend.websocket_url
 }
 

@@ -1,5 +1,5 @@
-# What `make build` wrote, and whether it may be deployed: every zip has to be there, to be the one that the manifest
-# lists, and to be built from the sources as they are now. A plan that finds otherwise ends with a sentence.
+# The zips of `make build`. A plan ends with a sentence unless every zip exists, matches the manifest and was built from
+# the present sources.
 
 locals {
   handlers_directory        = coalesce(var.handlers_directory, "${path.module}/../../../build/handlers")
@@ -22,7 +22,7 @@ locals {
     }
   }
 
-  # The digest of a zip's sources as they are now; a source that vanished changes it like one that was edited.
+  # Digest of a zip's present sources. A deleted source changes it like an edited one.
   source_digests = {
     for handler, entry in local.manifest_entries : handler => sha256(join("", [
       for path in sort(keys(try(entry.sources, {}))) :
@@ -60,7 +60,7 @@ locals {
   )
 }
 
-# An absolute path works, and is part of the state: on another machine the same zips would change every function.
+# A warning only: an absolute path works, but it is part of the state and changes every function on another machine.
 check "zips_lie_in_a_relative_folder" {
   assert {
     condition     = var.handlers_bucket != null || var.handlers_directory == null || !can(regex("^(/|~|[A-Za-z]:)", var.handlers_directory))
@@ -74,7 +74,7 @@ resource "terraform_data" "build" {
   lifecycle {
     precondition {
       condition     = length(local.build_problems) == 0
-      error_message = "handlers_directory must hold the zips built from the sources as they are, but ${join("; ", local.build_problems)}; run `make build`. (Zips: ${abspath(local.handlers_directory)}; sources: ${abspath(local.handler_sources_directory)}.)"
+      error_message = "handlers_directory must hold zips of the present sources, but ${join("; ", local.build_problems)}; run `make build`. (Zips: ${abspath(local.handlers_directory)}; sources: ${abspath(local.handler_sources_directory)}.)"
     }
   }
 }

@@ -1,7 +1,7 @@
-# Every function of the backend, from one table: the routes, and the workers that serve none.
+# One table of all functions: those of the routes, and workers without a route.
 
 locals {
-  # A worker has no route; its rights, code and name stand where a route's do.
+  # A worker has no route. Its policy and code lie beside those of routes, under the worker's name.
   workers = {
     fanout_worker = {
       exists      = local.queue_exists
@@ -16,7 +16,7 @@ locals {
     { for name, worker in local.workers : name => merge(worker, { route_key = null }) if worker.exists },
   )
 
-  # From the API's id and the stage, never from the host that a client used: a custom domain's has no such path.
+  # Built from the API's id and the stage, not from the client's host, because a custom domain has no such path.
   management_endpoint = replace(
     replace(
       coalesce(
@@ -38,7 +38,7 @@ locals {
     ROOMCAST_TABLE_NAME          = module.connections_table.table_name
   }
 
-  # What single functions are told beside that.
+  # Further variables of single functions.
   own_environments = {
     fanout_worker = local.queue_environment
     sendmessage   = local.sender_environment
@@ -83,7 +83,7 @@ module "handler" {
   }
 }
 
-# The worker was a module of its own. The block stays for the whole major version, since users skip releases.
+# The worker had its own module call. The block stays for the whole major version, because users skip releases.
 moved {
   from = module.fanout_worker[0]
   to   = module.handler["fanout_worker"]

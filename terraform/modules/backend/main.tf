@@ -57,7 +57,7 @@ resource "aws_lambda_permission" "additional_route" {
   qualifier     = try(regex(":function:[a-zA-Z0-9_-]+:([a-zA-Z0-9_-]+)/invocations$", each.value.invoke_arn)[0], null)
   source_arn    = "${module.websocket_api.stage_execution_arn}/${each.key}"
 
-  # Statement ids know no other characters.
+  # Statement ids allow no other characters.
   statement_id_prefix = "${var.name}-${substr(replace(each.key, "/[^a-zA-Z0-9_-]/", "-"), 0, 32)}-"
 
   lifecycle {

@@ -1,12 +1,12 @@
-# Queued delivery: sendmessage hands each message to a queue, and workers send it to the members.
+# Queued delivery: sendmessage puts each message into a queue, and workers send it to the members.
 
 locals {
-  # Senders leave first: the apply after the one that had messages queued keeps the queue and its workers, which empty it.
+  # The first apply without queued delivery keeps queue and workers, so that the workers can empty the queue.
   queue_exists     = var.queued_delivery.enabled || local.queued_before
   queue_is_emptied = local.queue_exists && !var.queued_delivery.enabled
   queue_is_fifo    = one([for queue in terraform_data.queue : queue.input.fifo])
 
-  # Each by index, never `module.fanout_queue[*]`: that would wait for all of the module, and so for its worker.
+  # By index: `module.fanout_queue[*]` would wait for the whole module, and therefore for the worker.
   queue_arn = local.queue_exists ? module.fanout_queue[0].queue_arn : null
 
   queue_environment = local.queue_exists ? {
@@ -20,7 +20,7 @@ locals {
 check "queue_is_emptied" {
   assert {
     condition     = !local.queue_is_emptied
-    error_message = "Queued delivery was turned off: sendmessage delivers by itself from this apply on, while the workers empty the queue. Once the queue is empty, apply again: that removes the queue, its dead letters and the workers."
+    error_message = "Queued delivery was turned off: from this apply on, sendmessage delivers by itself, and the workers empty the queue. When the queue is empty, apply again to remove the queue, its dead letters and the workers."
   }
 }
 

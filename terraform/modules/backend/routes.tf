@@ -1,8 +1,8 @@
-# The route table. A new route is four edits under one name, its key without `$`: a row here, its rights in
-# policies/<name>.json.tftpl, its code in handlers/<name>.py and its test in integration_tests/routes/test_<name>.py.
+# The route table. A new route takes four edits under one name, its key without `$`: a row here, a policy in
+# policies/<name>.json.tftpl, code in handlers/<name>.py and a test in integration_tests/routes/test_<name>.py.
 #
-# memory_size is in MB and buys CPU in proportion (1,769 MB are one vCPU); timeout is in seconds, and a route waits for
-# at most 29. A row may also hold throttling_rate_limit and throttling_burst_limit, where the stage's do not fit.
+# memory_size is in MB; Lambda assigns CPU in proportion (1,769 MB are one vCPU). timeout is in seconds; API Gateway waits
+# at most 29. A row may override the stage's limits with throttling_rate_limit and throttling_burst_limit.
 locals {
   routes = {
     "$connect" = {

@@ -1,4 +1,4 @@
-# What has to go through two applies: a plan refuses the short cut, or takes the first step of its own accord.
+# Changes that need two applies: a plan refuses the short cut, or makes only the first step.
 
 mock_provider "aws" {
   mock_data "aws_partition" {
