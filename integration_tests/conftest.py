@@ -42,22 +42,22 @@ PLACES = {
 TARGET = pytest.StashKey[Target]()
 TARGET_WAS_USED = pytest.StashKey[bool]()
 MEASURED = pytest.StashKey[int]()
-"""Number of tests that ran to their end, be it a good or a bad one."""
+"""Number of tests that ran, whether they passed or failed."""
 FAILED_IN_A_ROW = pytest.StashKey[int]()
 FAILURES_BEFORE_A_LOOK = 3
-"""Failures in a row that one fault of Roomcast may well cause, and a stage that has gone away always does."""
+"""Failures in a row after which the stage is checked again, because it may have gone away."""
 LEAKS = pytest.StashKey[list[str]]()
-"""Where something is written that clients said."""
+"""Places where clients' data was written down."""
 BEGAN_AT = pytest.StashKey[float]()
 MOST_LEAKS = 20
-"""So many are shown."""
+"""Leaks that the summary shows."""
 CLOCKS_DIFFER_BY = 5.0
 """Seconds that this machine's clock may be ahead of AWS's."""
 REPORTS = BUILD / "reports"
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Add the options that say what to test and how hard."""
+    """Add the options of target and load."""
     group = parser.getgroup("roomcast")
     group.addoption(
         "--target",
@@ -77,7 +77,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
     group.addoption("--websocket-url", metavar="URL", help="live target: the stage's wss:// URL")
     group.addoption(
-        "--outputs", type=Path, metavar="FILE", help="live target: what `terraform output -json` prints, as a file"
+        "--outputs", type=Path, metavar="FILE", help="live target: file with the output of `terraform output -json`"
     )
 
 
@@ -85,7 +85,7 @@ def positive(text: str) -> int:
     """Read a whole number above 0.
 
     Raises:
-        argparse.ArgumentTypeError: It is none.
+        argparse.ArgumentTypeError: The text is no such number.
     """
     if not (text.isascii() and text.isdigit() and int(text) > 0):
         raise argparse.ArgumentTypeError(f"{text!r} is not a whole number above 0")
@@ -93,7 +93,7 @@ def positive(text: str) -> int:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Name the target, declare the markers, and let signals end the run as Ctrl-C does: with everything torn down."""
+    """Create the target, declare the markers, and let signals end the run as Ctrl-C does, with everything torn down."""
     for marker, meaning in PLACES.items():
         config.addinivalue_line("markers", f"{marker}: {meaning}")
     config.addinivalue_line("markers", "requires(capability): skipped, with the reason, on a target that lacks it")
@@ -117,12 +117,12 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Check that every test says where it holds, and leave only those that are about a stage to a live one."""
+    """Check that every test says where it holds; on a live stage, deselect tests that need no stage."""
     aside: list[pytest.Item] = []
     here = Path(__file__).parent
     for item in items:
         if not item.path.is_relative_to(here) or "tests" in item.path.relative_to(here).parts:
-            item.add_marker("without_target")  # unit tests stand in a folder `tests` beside what they test
+            item.add_marker("without_target")  # unit tests stand in a folder `tests` beside their subject
         place = only_place(item.nodeid, [marker.name for marker in item.iter_markers()])
         if place == "without_target" and config.stash[TARGET].name == "live":
             aside.append(item)
@@ -132,12 +132,12 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:
-    """Look whether the target can be tested, then skip the tests that do not hold on it.
+    """Check that the target can be tested, and skip the tests that do not hold on it.
 
-    Both once `-m` and `-k` have chosen: a run that needs no stage asks none.
+    This happens after `-m` and `-k` have selected tests, so that a run without such tests needs no stage.
 
     Raises:
-        pytest.UsageError: It cannot be tested; pytest says so in one sentence and exits with status 4.
+        pytest.UsageError: The target cannot be tested; pytest says so in one sentence and exits with status 4.
     """
     target = session.config.stash[TARGET]
     places = {item: only_place(item.nodeid, [marker.name for marker in item.iter_markers()]) for item in session.items}
@@ -153,7 +153,7 @@ def pytest_collection_finish(session: pytest.Session) -> None:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """Count the tests that ran; after some failures in a row, see whether the stage still answers."""
+    """Count the tests that ran; after some failures in a row, check that the stage still answers."""
     report = yield
     stash = item.config.stash
     if report.when == "call" and not report.skipped:
@@ -168,11 +168,11 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestR
 
 
 def why_unusable(target: Target) -> str:
-    """Return why a target cannot be tested any more, or nothing if it can.
+    """Return why a target can no longer be tested, or nothing if it can.
 
-    A stage that went silent in the middle would cost each test that is left a minute, and a nightly job its report.
+    Without this check, a stage that goes silent costs each remaining test a minute, and a nightly job its report.
     """
-    with ThreadPoolExecutor() as aside:  # from the loop that the tests use
+    with ThreadPoolExecutor() as aside:  # the tests' event loop may be running in this thread
         try:
             aside.submit(target.check).result()
         except TargetError as error:
@@ -182,10 +182,10 @@ def why_unusable(target: Target) -> str:
 
 @pytest.hookimpl(trylast=True)  # once the reports are written
 def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
-    """Let a run be red that measured nothing, or that wrote down what clients said.
+    """Fail a run that measured nothing, or that wrote down clients' data.
 
-    The first ends as a run that found no test. Reports of a failed run show what its tests sent, so they are not
-    searched.
+    The first ends like a run that found no test. Reports of a failed run are not searched, because they show the
+    messages of its tests.
     """
     config = session.config
     if config.option.collectonly or exitstatus not in {pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED}:
@@ -204,7 +204,7 @@ def only_place(test: str, markers: list[str]) -> str:
     """Return the one marker that says where a test holds.
 
     Raises:
-        pytest.UsageError: There is none, or more than one.
+        pytest.UsageError: The test has none, or more than one.
     """
     places = [marker for marker in markers if marker in PLACES]
     if len(places) != 1:
@@ -226,7 +226,7 @@ def reason_to_skip(item: pytest.Item, place: str, target: Target) -> str | None:
 
 
 def show_during_test(config: pytest.Config, line: str) -> None:
-    """Write a line to the terminal although pytest keeps what a test writes."""
+    """Write a line to the terminal although pytest captures a test's output."""
     terminal = config.pluginmanager.get_plugin("terminalreporter")
     capture = config.pluginmanager.get_plugin("capturemanager")
     if terminal is None:
@@ -238,13 +238,13 @@ def show_during_test(config: pytest.Config, line: str) -> None:
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, exitstatus: int, config: pytest.Config) -> None:
-    """Print what this run could not show, so that nobody reads more into its green than it proves."""
+    """Print the limits of this run, so that its green is not taken for more than it proves."""
     target = config.stash[TARGET]
     if found := config.stash[LEAKS]:
-        terminalreporter.section("what clients said was written down")
+        terminalreporter.section("clients' data was written down")
         for each in found[:MOST_LEAKS]:
             terminalreporter.line(each)
-        terminalreporter.line(f"{len(found)} places in all: the run has failed, whatever its tests say.")
+        terminalreporter.line(f"{len(found)} places in all: the run has failed, even if all of its tests passed.")
     nothing_failed = exitstatus in {pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED}
     if nothing_failed and not config.stash[MEASURED] and not config.option.collectonly:
         terminalreporter.section("nothing was measured")
@@ -261,7 +261,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, exitstatu
 
 @pytest.fixture(scope="session")
 def target(request: pytest.FixtureRequest) -> Iterator[Target]:
-    """The target, ready; what it made is removed when the last test is over, its log kept if one failed."""
+    """The entered target; it is left after the last test, and its log stays if a test failed."""
     with ExitStack() as stack:
         ready = request.config.stash[TARGET]
         request.config.stash[TARGET_WAS_USED] = True
@@ -280,7 +280,7 @@ def target(request: pytest.FixtureRequest) -> Iterator[Target]:
 
 @pytest.fixture(scope="session")
 def connections(request: pytest.FixtureRequest, target: Target) -> int:
-    """How many sockets a test should open at once: ``--connections``, or what suits the target."""
+    """How many sockets a test should open at once: ``--connections``, or the target's default."""
     allow_sockets()
     return int(request.config.getoption("--connections") or target.default_connections)
 
@@ -299,14 +299,14 @@ def table(target: Target) -> ConnectionsTable:
 
 
 def table_of(target: Target, deployment: Deployment | None = None) -> ConnectionsTable:
-    """Return the connections table of a target that shows it: the stage's under test, or another instance's."""
+    """Return the connections table of the stage under test or of another instance on the same target."""
     assert target.aws is not None, f"{target.name}: {target.lacks()[Capability.TABLE]}"
     return ConnectionsTable.of_stage(target.aws.dynamodb, (deployment or target.deployment).outputs)
 
 
 @pytest.fixture(scope="session")
 async def nothing_left(target: Target) -> AsyncIterator[None]:
-    """Where the table is ours alone: after the last test it must become empty."""
+    """Wait after the last test until the table is empty, if only the tests use it."""
     yield
     if target.owns_table:
         await eventually(table_of(target).size, 0, within=60, what="the connections table to become empty")
@@ -314,7 +314,7 @@ async def nothing_left(target: Target) -> AsyncIterator[None]:
 
 @pytest.fixture
 async def crowd(target: Target, nothing_left: None) -> AsyncIterator[Crowd]:  # noqa: ARG001 - checked in the end
-    """Opens clients; fails the test if one of them received what the test did not look at; closes them all."""
+    """Opens clients and closes them all; fails the test if one has received a message that the test did not take."""
     crowd = Crowd(target.deployment.websocket_url)
     yield crowd
     await crowd.finish()

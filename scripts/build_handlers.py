@@ -1,14 +1,14 @@
-"""Build one zip per Lambda handler, holding only what that handler imports.
+"""Build one zip per Lambda handler, with the handler and its imports and nothing else.
 
 Every ``handlers/<name>.py`` becomes ``build/handlers/<name>.zip``, and ``build/handlers/manifest.json`` records the
-SHA-256 of each zip and of each source in it, so that Terraform can refuse at plan a zip that is not of these sources.
+SHA-256 of each zip and of each source in it, so that Terraform can refuse at plan a zip of other sources.
 
-The bytes depend on nothing but the sources: entries are sorted, carry one fixed date and mode, and are stored without
+The bytes depend on the sources alone: entries are sorted, carry one fixed date and mode, and are stored without
 compression, because deflate output differs between zlib versions and builds. The sources are a few tens of kilobytes,
 so compression would save nothing that Lambda charges for.
 
-Imports are followed without running any code: what ``if TYPE_CHECKING:`` guards is left out, and an import made by name
-at run time (``importlib``) is not seen.
+The build follows imports without running any code. It skips imports under ``if TYPE_CHECKING:`` and does not see those
+made by name at run time (``importlib``).
 
 This file needs the standard library only: ``python3 scripts/build_handlers.py`` works before anything is installed.
 """
@@ -49,11 +49,11 @@ READABLE_FILE = 0o100644
 
 
 class BuildError(Exception):
-    """The handlers cannot be built; the message is a sentence for the person who runs the build."""
+    """The handlers cannot be built; the message is a sentence for the user."""
 
 
 class _Imports(ast.NodeVisitor):
-    """Collects what a module imports at run time, as (line, module, name imported from it or None)."""
+    """Collects a module's imports at run time, as (line, module, name imported from it or None)."""
 
     def __init__(self, package: str) -> None:
         self.package = package
@@ -79,14 +79,14 @@ def find_sources(handler: str, sources: Path) -> dict[str, bytes]:
     """Find every file that a handler needs, itself included.
 
     Args:
-        handler: the handler's name; its file is ``<handler>.py``.
-        sources: folder that becomes the root of the zip.
+        handler: The handler's name; its file is ``<handler>.py``.
+        sources: Folder that becomes the root of the zip.
 
     Returns:
         File contents, as they are on disk, by path relative to ``sources`` (with ``/``), sorted by path.
 
     Raises:
-        BuildError: a file is no valid Python, or imports what is neither standard library nor in ``sources``.
+        BuildError: A file is no valid Python, or imports a module outside the standard library and ``sources``.
     """
     contents: dict[str, bytes] = {}
     waiting = [sources / f"{handler}.py"]
@@ -150,7 +150,7 @@ def zip_bytes(contents: Mapping[str, bytes]) -> bytes:
 
 
 def source_digest(sources: Mapping[str, str]) -> str:
-    """Return the SHA-256 (hex) of what ``sha256sum`` prints for these files, given as SHA-256 (hex) by path."""
+    """Return the SHA-256 (hex) of the output of ``sha256sum`` for these files, given as SHA-256 (hex) by path."""
     listing = "".join(f"{digest}  {path}\n" for path, digest in sorted(sources.items()))
     return hashlib.sha256(listing.encode()).hexdigest()
 
@@ -159,10 +159,10 @@ def render(sources: Path) -> dict[str, bytes]:
     """Return every file of a build, as content by file name: a zip for each handler, and the manifest.
 
     Args:
-        sources: folder with one file per handler and the packages they share.
+        sources: Folder with one file per handler and the packages they share.
 
     Raises:
-        BuildError: there is no handler, or one of them cannot be built.
+        BuildError: There is no handler, or one of them cannot be built.
     """
     handlers = sorted(file.stem for file in sources.glob("*.py"))
     if not handlers:
@@ -206,23 +206,23 @@ def differences(files: Mapping[str, bytes], output: Path) -> list[str]:
 
 
 def build(sources: Path = SOURCES, output: Path = OUTPUT) -> list[str]:
-    """Bring ``output`` up to date with ``sources``; files that are right already are left untouched.
+    """Bring ``output`` up to date with ``sources``; up-to-date files stay untouched.
 
     Args:
-        sources: folder with one file per handler and the packages they share.
-        output: folder for the zips and the manifest, made when missing.
+        sources: Folder with one file per handler and the packages they share.
+        output: Folder for the zips and the manifest, made when missing.
 
     Returns:
         Names of the files that were written or removed, sorted.
 
     Raises:
-        BuildError: a handler cannot be built; ``output`` is as it was.
-        OSError: a file cannot be written; the manifest does not name a zip that is not there.
+        BuildError: A handler cannot be built; ``output`` is unchanged.
+        OSError: A file cannot be written; the manifest names no missing zip.
     """
     files = render(sources)
     changed = differences(files, output)
     output.mkdir(parents=True, exist_ok=True)
-    # The manifest goes last: it never names a zip that is not there yet.
+    # The manifest comes last, so that it never names a zip that is not there yet.
     for name in sorted(changed, key=lambda name: name == MANIFEST):
         if name in files:
             _write_atomically(output / name, files[name])
@@ -232,7 +232,7 @@ def build(sources: Path = SOURCES, output: Path = OUTPUT) -> list[str]:
 
 
 def _listed(output: Path) -> list[str]:
-    """Return the zips that an earlier build put into a folder; whatever else lies there is not the build's."""
+    """Return the zips that an earlier build wrote into a folder; other files there do not belong to the build."""
     try:
         handlers = json.loads((output / MANIFEST).read_bytes())["handlers"]
     except (OSError, ValueError, KeyError):

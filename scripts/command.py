@@ -1,11 +1,11 @@
-"""What the commands that make starts have in common: how they are interrupted, what they print, how they fail.
+"""Common behaviour of the commands that make starts: interruption, output and failure.
 
 ``python -m scripts.command MODULE [ARGUMENT ...]`` runs a module as ``python -m MODULE`` does, with these additions:
 
-- SIGINT, SIGTERM and SIGHUP end it with one sentence and status 130, at whatever moment they come;
-- a machine that has no disk space, memory or file descriptors left ends it with a sentence and status 1;
-- a character that the terminal's encoding lacks is replaced, and a reader that has gone ends it quietly;
-- programs on this machine are reached without a proxy.
+- SIGINT, SIGTERM and SIGHUP end it at any moment with one sentence and status 130;
+- a lack of disk space, memory or file descriptors ends it with a sentence and status 1;
+- characters that the terminal's encoding lacks are replaced, and a closed pipe ends it quietly;
+- it reaches programs on this machine without a proxy.
 
 This file needs the standard library only.
 """
@@ -40,24 +40,24 @@ EXHAUSTED = {
     errno.ENOSPC,
     errno.EROFS,
 }
-"""Errors of the machine that a person can do something about, and that are no fault of the program."""
+"""Errors of the machine, which its user can remedy; the program has no fault."""
 
 
 def prepare() -> None:
-    """Let signals end this process as Ctrl-C does, let it print anything, and let it reach this machine directly."""
+    """Let signals end this process as Ctrl-C does, let it print any character, and bypass proxies to this machine."""
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="replace")
     for number in ENDING:
-        if signal.getsignal(number) != signal.SIG_IGN:  # nohup and shells ignore some for what runs in the background
+        if signal.getsignal(number) != signal.SIG_IGN:  # nohup and shells ignore some for background jobs
             signal.signal(number, signal.default_int_handler)
     loopback.reach_directly()
 
 
 def let_children_be_interrupted() -> None:
-    """Have programs that this one starts end by signals that it ignores, as a shell's background jobs ignore SIGINT.
+    """Let child processes end by signals that this process ignores, as a shell's background jobs ignore SIGINT.
 
-    A signal that is ignored is so in every child, too; one with a handler, which does nothing here, is not.
+    Children inherit an ignored signal, but not a handler; the handler set here does nothing.
     """
     for number in ENDING:
         if signal.getsignal(number) == signal.SIG_IGN:
@@ -66,7 +66,7 @@ def let_children_be_interrupted() -> None:
 
 @contextmanager
 def uninterrupted() -> Iterator[None]:
-    """Let no signal interrupt the context, which removes what must not be left behind and ends by itself."""
+    """Ignore signals in the context, which cleans up and ends by itself."""
     before = {number: signal.signal(number, signal.SIG_IGN) for number in ENDING}
     try:
         yield
@@ -76,7 +76,7 @@ def uninterrupted() -> Iterator[None]:
 
 
 def interrupted(name: str) -> int:
-    """Say that a command was interrupted, and return its exit status; one more signal ends this process at once."""
+    """Print that a command was interrupted and return its exit status; a further signal ends this process at once."""
     for number in ENDING:
         signal.signal(number, signal.SIG_DFL)
     print(f"{name}: interrupted", file=sys.stderr)
@@ -107,7 +107,7 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def run(module: str) -> int:
-    """Run a module as the main program and return the status that it exits with."""
+    """Run a module as the main program and return its exit status."""
     try:
         runpy.run_module(module, run_name="__main__", alter_sys=True)
     except SystemExit as end:
@@ -119,7 +119,7 @@ def run(module: str) -> int:
 
 
 def discard_output() -> None:
-    """Send what is still to be printed nowhere: the interpreter would fail again when it flushes at its end."""
+    """Discard buffered output, because the interpreter would fail again when it flushes at its end."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 

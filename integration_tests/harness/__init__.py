@@ -1,1 +1,1 @@
-"""What the tests are written with: clients that count every message, deadlines, and a view of the connections table."""
+"""Building blocks of the tests: clients, the connections table, CloudWatch, the queue, and the ledger of a run."""

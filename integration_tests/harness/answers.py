@@ -6,7 +6,7 @@ from typing import Any
 
 
 class AnyId:
-    """Equal to every non-empty string: the request id of an invocation nobody can know beforehand."""
+    """Equals every non-empty string; stands for a request id, which is not known beforehand."""
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, str) and other != ""
@@ -18,10 +18,10 @@ class AnyId:
 
 
 def error(code: str, message: str) -> dict[str, Any]:
-    """Return the answer to a message that cannot be served, whatever its request id."""
+    """Return the answer to a message that cannot be served, with any request id."""
     return {"error": {"code": code, "message": message, "requestId": AnyId()}}
 
 
 def receipt(message_id: str, *, delivered: int, gone: int = 0, failed: int = 0) -> dict[str, Any]:
-    """Return the answer to a message with an id: to how many it went, and to how many not."""
+    """Return the receipt of a message: how many members it reached, came too late for, and failed to reach."""
     return {"receipt": {"id": message_id, "delivered": delivered, "gone": gone, "failed": failed}}

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from websockets.typing import Data, Subprotocol
 
 DELIVERY = 20.0
-"""Seconds a message may take by default; generous, because a loss is what is looked for, not slowness."""
+"""Seconds a message may take by default; generous, because tests look for losses, not for slowness."""
 HANDSHAKE = 60.0
 """Seconds a handshake may take by default; ``$connect`` runs before the server answers."""
 TLS_READ_BUFFER = 16 * 1024
@@ -46,8 +46,8 @@ class Message:
     """One received message.
 
     Attributes:
-        text: The payload. API Gateway and every emulator differ in frame type, so a binary frame is decoded too;
-            bytes that are no UTF-8 become escapes, which no message holds that was sent.
+        text: The payload. API Gateway and emulators differ in frame type, so binary frames are decoded too; bytes that
+            are no UTF-8 become escapes, which no sent message contains.
         received_at: When it arrived, in seconds of ``time.monotonic()``.
     """
 
@@ -61,12 +61,12 @@ class Client:
 
     Attributes:
         connection: The underlying connection of the ``websockets`` package.
-        room: The room asked for in the handshake; None where the client asked for none.
+        room: The room named in the handshake; None if the client named none.
         connected_at: End of the handshake, in seconds of ``time.monotonic()``.
-        unread: Messages that arrived and that no test has taken yet, oldest first.
+        unread: Messages that the test has not taken yet, oldest first.
         on_message: Called with every message instead of keeping it in ``unread``.
-        ended_at: When the connection was gone, in seconds of ``time.monotonic()``; infinite while it is there.
-        left: The test closed the connection, or waited for its end; any other end is a fault.
+        ended_at: When the connection was gone, in seconds of ``time.monotonic()``; infinite while it is open.
+        left: Whether the test closed the connection or waited for its end; any other end is a fault.
     """
 
     connection: ClientConnection
@@ -101,7 +101,7 @@ class Client:
         Raises:
             ValueError: The URL has a query already, so the room cannot be added.
             websockets.exceptions.InvalidStatus: The handshake was refused.
-            OSError: No connection, or the handshake took longer than allowed.
+            OSError: The server cannot be reached, or the handshake took longer than allowed.
         """
         offered: list[Subprotocol] | None = [*subprotocols] if subprotocols else None  # type: ignore[list-item]
         address = in_room(url, room)
@@ -139,7 +139,7 @@ class Client:
         return self._reader is not None and not self._reader.done()
 
     async def send_raw(self, data: Data | Iterable[Data]) -> None:
-        """Send one message as it is: text, bytes, or an iterable of fragments."""
+        """Send one message unchanged: text, bytes, or an iterable of fragments."""
         await self.connection.send(data)
 
     async def send(self, action: str, **members: Any) -> None:  # noqa: ANN401 - any JSON value
@@ -154,7 +154,7 @@ class Client:
         """Take the oldest unread message, waiting for one if there is none.
 
         Raises:
-            AssertionError: Nothing came in time, or the connection closed before.
+            AssertionError: No message came in time, or the connection closed before.
         """
         try:
             async with asyncio.timeout(scaled(within)):
@@ -176,7 +176,7 @@ class Client:
         """Take the next message, which must be exactly ``text``.
 
         Raises:
-            AssertionError: Another message, or none in time.
+            AssertionError: Another message came, or none in time.
         """
         message = await self.receive(within)
         assert message.text == text, f"{self} expected {text!r}, received {message.text!r}"
@@ -187,23 +187,23 @@ class Client:
         return json.loads((await self.receive(within)).text)
 
     async def whoami(self) -> str:
-        """Ask the stage for this client's connection id; no other message may be on its way."""
+        """Ask the stage for this client's connection id, while no other message is on its way."""
         await self.send("whoami")
         answer = await self.receive_json()
         connection_id: str = answer["whoami"]["connectionId"]
         return connection_id
 
     async def settle(self) -> None:
-        """Wait for a pong: whatever was posted to this client before is in :attr:`unread` afterwards."""
+        """Wait for a pong; every message posted to this client before is in :attr:`unread` afterwards."""
         pong = await self.connection.ping()
         with self._waiting("a pong", DELIVERY):
             await asyncio.wait_for(pong, scaled(DELIVERY))
 
     def check_reader(self) -> None:
-        """Make sure that everything which arrived could be read.
+        """Make sure that every message that arrived could be read.
 
         Raises:
-            AssertionError: Reading ended with an error, so what came afterwards was never looked at.
+            AssertionError: Reading ended with an error, so later messages were not looked at.
         """
         if self._reader is not None and self._reader.done() and (error := self._reader.exception()):
             raise AssertionError(f"{self} could not read what it received") from error
@@ -215,7 +215,7 @@ class Client:
         await self._finish()
 
     async def abort(self) -> None:
-        """Cut the connection as a crash does: a TCP reset, no WebSocket close frame."""
+        """Cut the connection as a crash does, by a TCP reset without a WebSocket close frame."""
         self.left = True
         transport = self.connection.transport
         if not transport.is_closing():
@@ -240,13 +240,13 @@ class Client:
             await asyncio.wait({self._reader}, timeout=scaled(10))
 
     def __str__(self) -> str:
-        """Name the client by room and local port, which is what server logs show."""
+        """Name the client by room and by its local port, which server logs show."""
         address = self.connection.local_address
         return f"client :{address[1] if address else '?'} in room {self.room!r}"
 
 
 def _address_options(url: str) -> dict[str, Any]:
-    """No proxy towards this machine; names under ``.localhost`` are loopback (RFC 6761) even if no resolver says so."""
+    """Return options that avoid proxies to this machine and resolve ``.localhost`` to loopback (RFC 6761)."""
     parts = urlsplit(url)
     host = parts.hostname or ""
     options: dict[str, Any] = {"ssl": _tls()} if parts.scheme == "wss" else {}
@@ -258,10 +258,10 @@ def _address_options(url: str) -> dict[str, Any]:
 
 
 class _Connect(connect):
-    """A handshake as browsers do it: they follow no redirect (https://websockets.spec.whatwg.org), so none is."""
+    """A handshake that follows no redirect, like those of browsers (https://websockets.spec.whatwg.org)."""
 
     def process_redirect(self, exc: Exception) -> Exception:
-        """Return the refusal that a redirect is."""
+        """Return the redirect as a refusal."""
         return exc
 
 

@@ -1,4 +1,4 @@
-"""What CloudWatch keeps of a stage: lines of its log groups, and metrics. Both come some seconds to minutes late."""
+"""Log lines and metrics of a stage in CloudWatch, where both arrive seconds to minutes late."""
 
 from __future__ import annotations
 
@@ -17,7 +17,8 @@ if TYPE_CHECKING:
 PERIOD_SECONDS = 60
 """Metrics are kept by the minute."""
 FAILED_INVOCATION = ("Task timed out", "Runtime exited")
-"""What Lambda prints of an invocation that ran out of time, or whose process died, out of memory for example."""
+"""Lambda's lines about an invocation that ran out of time, or lost its process, out of memory for example.
+https://docs.aws.amazon.com/lambda/latest/dg/troubleshooting-invocation.html"""
 
 
 @dataclass(frozen=True)
@@ -33,7 +34,7 @@ class Logs:
     groups: Sequence[str]
 
     def __post_init__(self) -> None:
-        """Refuse to look nowhere, where nothing would ever be found.
+        """Refuse an empty list of groups, in which a search would never find anything.
 
         Raises:
             ValueError: There is no group.
@@ -46,37 +47,36 @@ class Logs:
 
         Args:
             since: Older lines are passed over; Unix time in seconds.
-            phrase: What a line must hold; no quotation mark.
+            phrase: Text that a line must hold; no quotation mark.
         """
         return await asyncio.to_thread(lambda: [*self.find(since, phrase)])
 
     async def records(self, since: float, message: str) -> list[dict[str, Any]]:
-        """Return the structured lines, as the handlers write them, whose ``message`` is this; arguments as above."""
+        """Return the handlers' structured lines with this ``message``; arguments as above."""
         records = map(record_of, await self.lines(since, message))
         return [record for record in records if record.get("message") == message]
 
     async def errors(self, since: float) -> list[str]:
-        """Return the lines that tell of an error, be it a handler's own or a failed invocation; argument as above.
+        """Return the lines about errors: those of handlers, and Lambda's about failed invocations; argument as above.
 
-        What Lambda prints of the latter: https://docs.aws.amazon.com/lambda/latest/dg/python-exceptions.html and
-        https://docs.aws.amazon.com/lambda/latest/dg/troubleshooting-invocation.html.
+        https://docs.aws.amazon.com/lambda/latest/dg/python-exceptions.html
         """
         own = await self.lines(since, "ERROR")
         failed = [line for phrase in FAILED_INVOCATION for line in await self.lines(since, phrase)]
-        # The word may also stand in the text of something that was overcome.
+        # "ERROR" may also occur in a warning's text, for example about a retried request.
         return [*(line for line in own if record_of(line).get("level", "ERROR") == "ERROR"), *failed]
 
     async def warnings(self, since: float) -> list[str]:
-        """Return the lines with which handlers warn; argument as above."""
+        """Return the handlers' warnings; argument as above."""
         return [line for line in await self.lines(since, "WARNING") if record_of(line).get("level") == "WARNING"]
 
     def find(self, since: float, phrase: str) -> Iterator[str]:
-        """Yield what :meth:`lines` returns; blocks."""
+        """Yield the same lines as :meth:`lines`, but block while reading."""
         for group in self.groups:
             pages = self.logs.get_paginator("filter_log_events").paginate(
                 logGroupName=group, startTime=int(since * 1000), filterPattern=f'"{phrase}"'
             )
-            # Emulators read fewer kinds of patterns than CloudWatch, so what they give is looked at again.
+            # Emulators support fewer filter patterns than CloudWatch and may return more lines.
             yield from (event["message"] for page in pages for event in page["events"] if phrase in event["message"])
 
 
@@ -108,7 +108,7 @@ class Metrics:
 
 
 def record_of(line: str) -> dict[str, Any]:
-    """Return what a structured line holds; nothing for what Lambda itself prints."""
+    """Return the fields of a structured line; none for a line of Lambda itself."""
     try:
         record = json.loads(line)
     except ValueError:

@@ -1,4 +1,4 @@
-"""Every client of one test: opened together, checked and closed together."""
+"""The clients of one test: opened together, checked and closed together."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ HANDSHAKES_AT_ONCE = 64
 
 
 class Crowd:
-    """Opens clients and, at the end of a test, proves that none was told anything the test did not look at.
+    """Opens clients and, at the end of a test, proves that the test looked at every message they received.
 
     Args:
         url: The stage's WebSocket URL.
@@ -37,15 +37,15 @@ class Crowd:
         return client
 
     async def join_many(self, room: str, count: int) -> list[Client]:
-        """Connect ``count`` clients to one room, many at the same time."""
+        """Connect ``count`` clients to one room, up to ``HANDSHAKES_AT_ONCE`` at a time."""
         return await asyncio.gather(*(self.join(room) for _ in range(count)))
 
     async def finish(self) -> None:
         """Close every connection.
 
         Raises:
-            AssertionError: A client had received a message that the test did not expect, or could not look at all
-                that it received: it was disconnected without the test's doing, or its reader failed.
+            AssertionError: A client had received a message that the test did not expect, was disconnected although
+                the test had not closed it, or failed to read.
         """
         await asyncio.gather(*(client.settle() for client in self.clients if client.is_open))
         for client in self.clients:
@@ -53,16 +53,16 @@ class Crowd:
         lost = [str(client) for client in self.clients if not (client.is_open or client.left)]
         unread = {str(client): [message.text for message in client.unread] for client in self.clients if client.unread}
         await asyncio.gather(*(client.close() for client in self.clients))
-        assert not unread, f"clients received messages that nobody expected: {unread}"
-        assert not lost, f"clients were disconnected, so what they should not receive was not looked at: {lost}"
+        assert not unread, f"clients received messages that the test did not expect: {unread}"
+        assert not lost, f"clients were disconnected, so later messages to them were not looked at: {lost}"
 
 
 async def settle(clients: Iterable[Client]) -> None:
-    """Wait until everything that was posted to these clients so far has arrived.
+    """Wait until every message posted to these clients so far has arrived.
 
     Raises:
-        AssertionError: There is no client, so nothing would be proved.
-        websockets.exceptions.ConnectionClosed: A client is not connected any more.
+        AssertionError: There is no client, so the wait would prove nothing.
+        websockets.exceptions.ConnectionClosed: A client is no longer connected.
     """
     await asyncio.gather(*(client.settle() for client in some(clients)))
 
@@ -73,18 +73,18 @@ async def expect_everywhere(clients: Iterable[Client], text: str) -> None:
 
 
 async def expect_in_any_order(client: Client, texts: Iterable[str], within: float = DELIVERY) -> None:
-    """Take as many messages as there are ``texts``: each must come as often as it is listed, in any order."""
+    """Take as many messages as there are ``texts``; each text must come as often as it is listed, in any order."""
     wanted = Counter(some(texts))
     received = Counter([(await client.receive(within)).text for _ in range(wanted.total())])
     assert received == wanted, f"{client} missed {wanted - received} and received {received - wanted} too often"
 
 
 def some(things: Iterable[T]) -> list[T]:
-    """Return a list of what is looked at, which must not be empty.
+    """Return a list that must not be empty.
 
     Raises:
-        AssertionError: There is nothing to look at, so every expectation of it would hold.
+        AssertionError: It is empty, so every expectation about its elements would hold.
     """
     found = [*things]
-    assert found, "nothing is looked at here, so nothing is proved"
+    assert found, "there is nothing to look at, so nothing is proved"
     return found

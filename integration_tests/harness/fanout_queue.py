@@ -1,4 +1,4 @@
-"""The queue between ``sendmessage`` and its workers as tests see it, and workers that are made worse than they are."""
+"""The queue between ``sendmessage`` and its workers: read it, and slow its workers down."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class FanoutQueue:
-    """Looks at the queue of an instance with queued delivery, and changes it and its workers for a while.
+    """The queue of an instance with queued delivery; tests change it and its workers for a while.
 
     Attributes:
         sqs: boto3 client.
@@ -39,20 +39,20 @@ class FanoutQueue:
         return self.outputs["fanout_worker_function_arn"].rpartition(":")[2]
 
     async def size(self) -> int:
-        """Return how many tasks there are, those included that a worker has."""
+        """Return how many tasks there are, including those that a worker has received."""
         return await asyncio.to_thread(self._size, self.url)
 
     async def dead_letters(self) -> int:
-        """Return how many tasks were given up."""
+        """Return how many tasks are in the dead-letter queue."""
         return await asyncio.to_thread(self._size, self.outputs["fanout_dead_letter_queue_url"])
 
     async def put(self, body: str) -> None:
-        """Put something into the queue that ``sendmessage`` would not."""
+        """Put any text into the queue."""
         await asyncio.to_thread(self.sqs.send_message, QueueUrl=self.url, MessageBody=body)
 
     @contextmanager
     def slow_worker(self, pace: int, timeout: int = 30) -> Iterator[None]:
-        """Let a worker make only so many posts a second, and end after so many seconds."""
+        """Limit a worker to ``pace`` posts a second and to ``timeout`` seconds an invocation."""
         before = self.functions.get_function_configuration(FunctionName=self.worker)
         variables = before["Environment"]["Variables"]
         self._configure({**variables, "ROOMCAST_PACE": str(pace)}, timeout)
@@ -63,7 +63,7 @@ class FanoutQueue:
 
     @contextmanager
     def retried_after(self, seconds: float) -> Iterator[None]:
-        """Let what a worker has not finished come back after so many seconds, not after six times its timeout."""
+        """Set the visibility timeout, so that unfinished tasks come back after so many seconds."""
         answer = self.sqs.get_queue_attributes(QueueUrl=self.url, AttributeNames=["VisibilityTimeout"])
         self.sqs.set_queue_attributes(QueueUrl=self.url, Attributes={"VisibilityTimeout": str(round(seconds))})
         try:

@@ -1,9 +1,9 @@
 """Delivery times in HDR histograms, overall and per interval, with the client's own CPU share beside them.
 
-A delivery is timed from the moment its message was *meant* to be sent (open model): a sender that falls behind its
-schedule because the server is slow shows that wait as latency, instead of politely sending less. The other way to
-fool oneself is a client too busy to read its sockets: its delay looks like the server's. Each interval therefore
-carries the client's CPU share and how late its event loop woke up, and says whether the client was saturated.
+A delivery is timed from the moment its message was *meant* to be sent (open model), so a sender that falls behind its
+schedule because the server is slow shows that wait as latency. A client too busy to read its sockets adds a delay of
+its own. Each interval therefore carries the client's CPU share and how late its event loop woke up, and says whether
+the client was saturated.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ MICROSECONDS = 1_000_000
 LONGEST = 3_600 * MICROSECONDS  # longer times are recorded as one hour
 SIGNIFICANT_DIGITS = 3
 
-# A client's event loop runs on one core. Past these, what it measures is at least partly itself.
+# A client's event loop runs on one core. Past these limits its measurements include its own delay.
 SATURATED_CPU = 0.9
 SATURATED_LAG = 0.1
 # From this share of deliveries on, the 99th percentile may be made of nothing but the client's own delay.
@@ -32,7 +32,7 @@ SATURATED_SHARE = 0.01
 
 @dataclass(frozen=True)
 class Percentiles:
-    """What a histogram says in five numbers; times in milliseconds, 0 where nothing was recorded."""
+    """A histogram in five numbers; times in milliseconds, 0 in an empty histogram."""
 
     count: int
     p50_ms: float
@@ -48,21 +48,21 @@ class Durations:
         self._histogram = HdrHistogram(1, LONGEST, SIGNIFICANT_DIGITS)
 
     def record(self, seconds: float) -> None:
-        """Add one time, in seconds; what lies outside the histogram's range counts as its nearest end."""
+        """Add one time, in seconds; a time outside the histogram's range counts as the nearest end of the range."""
         self._histogram.record_value(min(LONGEST, max(1, round(seconds * MICROSECONDS))))
 
     def add(self, other: Durations) -> None:
-        """Add everything that another histogram holds."""
+        """Add the contents of another histogram."""
         self._histogram.add(other._histogram)
 
     def encode(self) -> str:
-        """Return the histogram in HdrHistogram's own compressed format, base64: any of its tools reads it."""
+        """Return the histogram in HdrHistogram's own compressed format, base64, which all of its tools read."""
         encoded: bytes = self._histogram.encode()
         return encoded.decode("ascii")
 
     @classmethod
     def decode(cls, encoded: str) -> Durations:
-        """Rebuild a histogram from what `encode` returned."""
+        """Rebuild a histogram from the result of :meth:`encode`."""
         durations = cls()
         durations._histogram.decode_and_add(encoded)
         return durations
@@ -79,7 +79,7 @@ class Durations:
         """Return for each of these percentages (0 to 100) the time in milliseconds that so many do not exceed."""
         if not self.count:
             return [0.0] * len(percents)
-        microseconds = self._histogram.get_percentile_to_value_dict(percents)  # one pass, which is what takes time
+        microseconds = self._histogram.get_percentile_to_value_dict(percents)  # one pass, because a pass is slow
         return [microseconds[percent] / 1_000 for percent in percents]
 
     def percentiles(self) -> Percentiles:
@@ -87,7 +87,7 @@ class Durations:
         return Percentiles(self.count, *self.at_percentiles((50, 95, 99, 100)))
 
     def distribution(self) -> list[tuple[float, float]]:
-        """Return (percentile, milliseconds) points, ten per added nine, as far as the count gives them a meaning."""
+        """Return (percentile, milliseconds) points, ten for each further nine, as many as the count supports."""
         if not self.count:
             return []
         steps = math.floor(10 * math.log10(self.count))
@@ -97,7 +97,7 @@ class Durations:
 
 @dataclass
 class Interval:
-    """The deliveries of one stretch of time and the client's state in it.
+    """The deliveries of one interval of time and the client's state in it.
 
     Attributes:
         encoded: Their times, as :meth:`Durations.encode` gives them (some hundred bytes instead of 190 KB).
@@ -113,11 +113,11 @@ class Interval:
 
     @property
     def saturated(self) -> bool:
-        """Whether the client itself was too busy for its measurements to speak for the server."""
+        """Whether the client was so busy that its measurements say little about the server."""
         return self.cpu >= SATURATED_CPU or self.lag >= SATURATED_LAG
 
     def merge(self, other: Interval) -> None:
-        """Add what another process saw in the same stretch of time."""
+        """Add the measurements of another process in the same interval."""
         durations = Durations.decode(self.encoded)
         durations.add(Durations.decode(other.encoded))
         self.encoded, self.count = durations.encode(), durations.count
@@ -175,13 +175,13 @@ class Latency:
 
     def _close_now(self, woke_at: float, used: float, due: float) -> tuple[float, float]:
         now, used_now = time.monotonic(), time.process_time()
-        # An interval cut short by the cancellation is too short to tell a CPU share from.
+        # An interval cut short by the cancellation is too short for a CPU share.
         elapsed = max(now - woke_at, self.interval / 10)
         self.close_interval(now, (used_now - used) / elapsed, max(0.0, now - due))
         return now, used_now
 
     def merge(self, other: Latency) -> None:
-        """Add what another process of the same machine recorded.
+        """Add the records of another process of the same machine.
 
         Raises:
             ValueError: The two have intervals of different lengths.
@@ -207,5 +207,5 @@ class Latency:
 
     @property
     def saturated(self) -> bool:
-        """Whether so many arrived in such a time that the 99th percentile may be the client's own delay."""
+        """Whether so many deliveries arrived while the client was saturated that p99 may be its own delay."""
         return self.saturated_share >= SATURATED_SHARE

@@ -1,4 +1,4 @@
-"""The connections table as tests see it. Besides ``handlers/roomcast/rooms.py`` the only place that knows its keys."""
+"""Read and write the connections table. Only this file and ``handlers/roomcast/rooms.py`` know its keys."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ if TYPE_CHECKING:
     from types_boto3_dynamodb.type_defs import QueryOutputTypeDef
 
 ROOM_PREFIX = "roomcast-test-"
-"""Start of the name of every room that the harness leaves anything in: what a sweeper may remove on a stage in use."""
+"""Prefix of the harness's rooms; on a stage in use, only items of such rooms may be removed."""
 
 
 @dataclass(frozen=True)
 class ConnectionsTable:
-    """Reads and, where a test needs a state that no client can bring about, writes the connections table.
+    """The connections table; tests write to it where they need a state that no client can bring about.
 
     Attributes:
         dynamodb: boto3 client.
@@ -42,11 +42,11 @@ class ConnectionsTable:
         return cls(dynamodb, outputs["connections_table_name"], outputs["shards_per_room"])
 
     async def members(self, room: str) -> set[str]:
-        """Return the connection ids of everyone in a room, read consistently, every page."""
+        """Return the connection ids of a room's members, read consistently, all pages."""
         return set[str]().union(*await self.members_by_shard(room))
 
     async def members_by_shard(self, room: str) -> list[set[str]]:
-        """Return the connection ids of everyone in a room, one set for each shard."""
+        """Return the connection ids of a room's members, one set for each shard."""
         return await asyncio.to_thread(
             lambda: [self._members_of_shard(room, shard) for shard in range(self.shards_per_room)]
         )
@@ -56,27 +56,27 @@ class ConnectionsTable:
         return len(await self.members(room))
 
     async def connections(self, connection_ids: Collection[str]) -> set[str]:
-        """Return those of the given ids that have a connection item."""
+        """Return the given ids that have a connection item."""
         return await asyncio.to_thread(self._connections, sorted(connection_ids))
 
     async def size(self) -> int:
-        """Return the number of items of any kind; a tombstone, which a failed join leaves for 15 minutes, is none."""
+        """Return the number of items, without the tombstones that failed joins leave for 15 minutes."""
         return await asyncio.to_thread(self._count)
 
     async def expect_nothing_left(self, room: str, connection_ids: Collection[str], within: float) -> None:
         """Wait until neither memberships of a room nor items of its former connections exist.
 
         Args:
-            room: The room that everyone has left.
-            connection_ids: Ids that its members had.
+            room: The room that all members have left.
+            connection_ids: Ids of those members.
             within: Seconds; ``$disconnect`` runs once per closed connection, so let it grow with their number.
 
         Raises:
-            AssertionError: Something is left; or nothing of the room and its members was ever seen in this table, so
-                that finding nothing proves nothing.
+            AssertionError: An item is left; or this table never showed a member of the room, so that its absence
+                proves nothing.
         """
         assert connection_ids, "no ids to look for, so nothing is proved"
-        assert room in self._seen, f"nobody was ever seen in room {room!r} of table {self.name}"
+        assert room in self._seen, f"no member was ever seen in room {room!r} of table {self.name}"
         nothing: set[str] = set()
         await eventually(lambda: self.members(room), nothing, within=within, what="the room's items to go")
         await eventually(
@@ -88,7 +88,7 @@ class ConnectionsTable:
 
         Args:
             room: Room it is a member of, in shard 0.
-            connection_id: An id nobody has.
+            connection_id: An id that no connection has.
             age_ms: How long ago it connected, milliseconds.
         """
         connected_at = int(time.time() * 1000) - age_ms
@@ -108,17 +108,17 @@ class ConnectionsTable:
             await asyncio.to_thread(self.dynamodb.delete_item, TableName=self.name, Key=key)
 
     async def age_member(self, room: str, connection_id: str, age_ms: int) -> None:
-        """Let both items of a connection in shard 0 say that it was made ``age_ms`` milliseconds ago."""
+        """Set the connection time in both items of a connection in shard 0 to ``age_ms`` milliseconds ago."""
         connected_at = {"N": str(int(time.time() * 1000) - age_ms)}
         for key in (connection_key(connection_id), membership_key(room, connection_id)):
             await self._update(key, "connected_at", connected_at)
 
     async def reconnect_elsewhere(self, connection_id: str) -> None:
-        """Let a connection item be that of a newer connection with the same id, made a moment ago."""
+        """Turn a connection item into that of a newer connection with the same id, made a moment ago."""
         await self._update(connection_key(connection_id), "connected_at", {"N": str(int(time.time() * 1000))})
 
     async def expire_member(self, room: str, connection_id: str) -> None:
-        """Let a membership have expired an hour ago, as if time to live had not come round to it yet."""
+        """Set a membership's expiry to an hour ago, as if time to live had not deleted it yet."""
         await self._update(membership_key(room, connection_id), "expires_at", {"N": str(int(time.time()) - 3600)})
 
     async def pad_member(self, room: str, connection_id: str, characters: int) -> None:
@@ -126,14 +126,14 @@ class ConnectionsTable:
         await self._update(membership_key(room, connection_id), "padding", {"S": "x" * characters})
 
     async def page_count(self, room: str) -> int:
-        """Return in how many pages DynamoDB answers a query for everyone in shard 0 of a room."""
+        """Return the number of pages in DynamoDB's answer to a query for shard 0 of a room."""
         return await asyncio.to_thread(lambda: sum(1 for _ in self._pages_of_room(room, shard=0)))
 
     def items_of_tests(self, connected_before: int) -> Iterator[dict[str, Any]]:
-        """Yield the items of both kinds that connections to the harness's own rooms left, reading the whole table.
+        """Yield all items of connections to the harness's own rooms, reading the whole table.
 
         Args:
-            connected_before: Younger items are passed over; epoch milliseconds.
+            connected_before: Skip younger items; epoch milliseconds.
         """
         pages = self.dynamodb.get_paginator("scan").paginate(
             TableName=self.name,
@@ -145,7 +145,7 @@ class ConnectionsTable:
             yield from (item for item in page["Items"] if any(map(is_of_tests, rooms_of(item))))
 
     def delete(self, item: Mapping[str, Any]) -> None:
-        """Delete an item that was read before, unless another connection's has taken its place."""
+        """Delete an item that was read before, unless a newer connection has replaced it."""
         with suppress(self.dynamodb.exceptions.ConditionalCheckFailedException):
             self.dynamodb.delete_item(
                 TableName=self.name,
@@ -213,15 +213,15 @@ def rooms_of(item: Mapping[str, Any]) -> list[str]:
 
 
 def is_of_tests(room: str) -> bool:
-    """Whether a room is one that only the harness uses."""
+    """Whether only the harness uses a room."""
     return room.startswith(ROOM_PREFIX)
 
 
 def connection_key(connection_id: str) -> dict[str, Any]:
-    """Key of the item that says in which rooms a connection is."""
+    """Return the key of the item with a connection's rooms."""
     return {"partition_key": {"S": f"connection#{connection_id}"}, "sort_key": {"S": "connection"}}
 
 
 def membership_key(room: str, connection_id: str, shard: int = 0) -> dict[str, Any]:
-    """Key of the item that says who is in a room."""
+    """Return the key of the item that makes a connection a member of a room."""
     return {"partition_key": {"S": f"room#{room}#{shard}"}, "sort_key": {"S": connection_id}}

@@ -22,7 +22,7 @@ def create_target(name: str, websocket_url: str | None = None, outputs_file: Pat
     Args:
         name: A key of ``TARGETS``; anything else is refused.
         websocket_url: For ``live``: the stage's URL.
-        outputs_file: For ``live``: file with what ``terraform output -json`` prints.
+        outputs_file: For ``live``: file with the output of ``terraform output -json``.
 
     Raises:
         TargetError: The options do not fit the target.

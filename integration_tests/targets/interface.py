@@ -1,4 +1,4 @@
-"""What the tests may ask of a target. Everything that differs between targets is behind this interface."""
+"""The interface of all targets. It hides every difference between them from the tests."""
 
 from __future__ import annotations
 
@@ -18,24 +18,24 @@ if TYPE_CHECKING:
 
 
 class TargetError(Exception):
-    """A target cannot be used; the message says why and what to do."""
+    """A target cannot be used; the message gives the reason and a remedy."""
 
 
 class Capability(enum.Enum):
-    """What a target may or may not be able to show; the value says what is shown. A test requires each of them."""
+    """Something that some targets show and others do not, in the words of the value; tests require each of them."""
 
     TABLE = "the items in the connections table"
     COUNTED_RECEIPTS = "receipts that say how many members a message has reached"
-    DEPLOYMENT = "what applying Terraform does: routes added while clients talk, a second instance, destroy"
+    DEPLOYMENT = "effects of applying Terraform: routes added while clients talk, a second instance, destroy"
     HANDSHAKE_STATUS = "the HTTP status of a refused handshake"
     SIZE_LIMITS = "32 KB per frame, 128 KB per message, no binary frames, each with its close code"
     DEATHS = "a function that dies in the middle of its work"
-    LOGS = "what the functions print, in their log groups"
+    LOGS = "the functions' output, in their log groups"
     METRICS = "the metrics and access logs that CloudWatch is given by other services"
 
 
 class Caveat(enum.Enum):
-    """What no test asks for, but the meaning of a green run depends on; the value says what is shown."""
+    """Something that no test requires although the meaning of a green run depends on it, in the words of the value."""
 
     TIME_LIMITS = "the end of a connection after 10 idle minutes or 2 hours"
     PERMISSIONS = "that every function has the rights it needs, and that others are refused"
@@ -46,19 +46,19 @@ class Caveat(enum.Enum):
 
 
 class Target(ABC):
-    """A place where Roomcast runs. A context manager: entering makes it usable, leaving removes what it made."""
+    """A place where Roomcast runs. A context manager: it creates its resources on entry and removes them on exit."""
 
     name: ClassVar[str]
     default_connections: ClassVar[int]
-    """Sockets that one test may open at once if the command line does not say."""
+    """Sockets that one test may open at once by default."""
 
     owns_table: ClassVar[bool] = False
-    """Whether nobody else uses the connections table, so that it must be empty in the end."""
+    """Whether only the tests use the connections table, so that it must be empty in the end."""
 
     aws: Aws | None = None
     deployment: Deployment
     failed: bool = False
-    """Set by the tests before leaving: something failed, so what helps to find out why is kept."""
+    """Whether a test failed; set before the target is left, which then keeps its logs."""
 
     @abstractmethod
     def __enter__(self) -> Self: ...
@@ -70,13 +70,13 @@ class Target(ABC):
 
     @abstractmethod
     def lacks(self) -> Mapping[Capability | Caveat, str]:
-        """Return what this target cannot show, each with the reason as a sentence."""
+        """Return the capabilities and caveats that this target cannot show, each with the reason as a sentence."""
 
     def check(self) -> None:  # noqa: B027 - a target that the tests set up themselves needs no look beforehand
-        """Look whether the tests can say anything about this target, before the first of them runs.
+        """Check before the first test that this target can be tested.
 
         Raises:
-            TargetError: They cannot.
+            TargetError: It cannot.
         """
 
     def deploy(self, name: str, **variables: Any) -> AbstractContextManager[Changeable]:  # noqa: ANN401 - Terraform
@@ -87,7 +87,7 @@ class Target(ABC):
             **variables: Further variables of the root.
 
         Raises:
-            TargetError: The target is somebody's stage and never changed.
+            TargetError: The target is a stage in use, which tests never change.
         """
         raise TargetError(f"{name} with {variables} is not deployed: {self.lacks()[Capability.DEPLOYMENT]}")
 
@@ -102,7 +102,7 @@ class Target(ABC):
         """Kill every process that a function runs in, without warning; return how many there were.
 
         Raises:
-            TargetError: The target does not let anybody.
+            TargetError: The target cannot kill them.
         """
         raise TargetError(f"{function_name} is not killed: {self.lacks()[Capability.DEATHS]}")
 
@@ -111,7 +111,7 @@ class Target(ABC):
         return ()
 
     def failure_report(self) -> str:
-        """Return what helps to find out why a test failed, or nothing."""
+        """Return text that helps to explain a failed test, or nothing."""
         return ""
 
 
@@ -119,10 +119,10 @@ class Changeable(Protocol):
     """An instance of the root that a test may change."""
 
     def deployment(self) -> Deployment:
-        """Return the instance as it is reached now."""
+        """Return the current URLs and outputs of the instance."""
 
     def apply(self, **variables: Any) -> Deployment:  # noqa: ANN401 - any Terraform value
-        """Apply again with changed variables and return the instance as it is reached now."""
+        """Apply again with changed variables; return the new URLs and outputs."""
 
     def plan(self) -> Plan:
-        """Compare what is applied with what would be."""
+        """Compare the instance with its configuration."""

@@ -29,15 +29,16 @@ if TYPE_CHECKING:
 LACKS: Mapping[Capability | Caveat, str] = {
     Capability.DEPLOYMENT: "A live stage is never changed by the tests.",
     Caveat.TIME_LIMITS: "A run does not last that long.",
-    Capability.DEATHS: "AWS lets nobody kill a function's environment.",
+    Capability.DEATHS: "On AWS a test cannot kill a function's environment.",
     Caveat.QUOTAS: "They are shared with everything else in the account, so they are not used up.",
 }
 BLACK_BOX = (
-    "Needs credentials and `--outputs FILE` with what `terraform output -json` prints; a URL alone is a black box."
+    "Needs credentials and `--outputs FILE`, the output of `terraform output -json`; a URL alone is a black box."
 )
 UNCOUNTED: Mapping[Capability | Caveat, str] = {
     Capability.COUNTED_RECEIPTS: (
-        "With queued delivery a receipt says that the message is safe, not whom it has reached; load runs wait for it."
+        "With queued delivery a receipt says that the message is safe, not how many members it reached; load runs wait "
+        "for the deliveries."
     ),
 }
 LACKS_WITH_QUEUE = {**LACKS, **UNCOUNTED}
@@ -47,18 +48,18 @@ NEEDED_OUTPUTS = {
     Capability.LOGS: ("log_group_names",),
     Capability.METRICS: ("api_id", "stage_name", "sendmessage_function_arn"),
 }
-"""Outputs without which a capability is missing: a configuration around the modules may hand on fewer."""
+"""Outputs that a capability needs; a configuration around the modules may pass on fewer."""
 
 
 class Live(Target):
-    """A stage that somebody deployed, reached by its URL or by the outputs of its Terraform configuration.
+    """A deployed stage, known by its URL or by the outputs of its Terraform configuration.
 
     Args:
         websocket_url: The stage's URL; None to take the one in the outputs.
-        outputs_file: What ``terraform output -json`` printed; None for a stage known by its URL alone.
+        outputs_file: Output of ``terraform output -json``; None for a stage known by its URL alone.
 
     Raises:
-        TargetError: Neither names a stage, the URL is none, or the file or the AWS profile cannot be used.
+        TargetError: Neither names a stage, the URL is invalid, or the file or the AWS profile cannot be used.
     """
 
     name = "live"
@@ -69,8 +70,8 @@ class Live(Target):
         given = websocket_url or outputs.get("websocket_url")
         if not given:
             raise TargetError(
-                "the live target needs a stage: give --websocket-url wss://..., or --outputs FILE with what "
-                "`terraform output -json` prints"
+                "the live target needs a stage: give --websocket-url wss://..., or --outputs FILE with the output of "
+                "`terraform output -json`"
             )
         try:
             url = stage_url(str(given))
@@ -98,7 +99,7 @@ class Live(Target):
         The receipt shows whether the stage has queued delivery, which a URL does not tell.
 
         Raises:
-            TargetError: The stage, or what the outputs name, cannot be used.
+            TargetError: The stage, or a resource that the outputs name, cannot be used.
         """
         room = f"{ROOM_PREFIX}probe-{secrets.token_hex(6)}"
         try:
@@ -106,7 +107,9 @@ class Live(Target):
         except ProbeError as error:
             raise TargetError(f"{self.deployment.websocket_url} {error}") from error
         except (BotoCoreError, ClientError) as error:
-            raise TargetError(f"what the outputs name cannot be read with these credentials ({error})") from error
+            raise TargetError(
+                f"the resources in the outputs cannot be read with these credentials ({error})"
+            ) from error
         self._has_queue = "queued" in receipt
 
     async def _read(self, room: str) -> None:
@@ -121,7 +124,7 @@ class Live(Target):
             await Logs(self.aws.logs, [*self.deployment.outputs["log_group_names"].values()]).lines(time.time(), room)
 
     def lacks(self) -> Mapping[Capability | Caveat, str]:
-        """Return what would change the stage, harm its neighbours or take hours, and what a URL or a queue hides."""
+        """Return everything that would change the stage or take hours, or that a URL or a queue hides."""
         known = LACKS_WITH_URL_ALONE if self.aws is None else {**LACKS, **missing_in(self.deployment.outputs)}
         return {**known, **UNCOUNTED} if self._has_queue else known
 
@@ -139,7 +142,7 @@ def missing_in(outputs: Mapping[str, Any]) -> dict[Capability | Caveat, str]:
 
 
 def read_outputs(file: Path) -> dict[str, Any]:
-    """Read what ``terraform output -json`` printed.
+    """Read the output of ``terraform output -json``.
 
     Raises:
         TargetError: The file is missing or holds something else.
@@ -150,7 +153,7 @@ def read_outputs(file: Path) -> dict[str, Any]:
     except OSError as error:
         raise TargetError(f"the outputs file {file} cannot be read: {error.strerror}") from error
     except (ValueError, AttributeError, TypeError, KeyError, RecursionError) as error:
-        raise TargetError(f"{file} does not hold what `terraform output -json` prints") from error
+        raise TargetError(f"{file} does not hold the output of `terraform output -json`") from error
 
 
 def region_of(outputs: Mapping[str, Any]) -> str | None:

@@ -1,4 +1,4 @@
-"""The `local` target: a MiniStack of our own, corrected towards AWS, for the length of a run."""
+"""The `local` target: a corrected MiniStack that lasts for one run."""
 
 from __future__ import annotations
 
@@ -30,8 +30,8 @@ class Local(Target):
     """MiniStack in its own environment, on a free port of 127.0.0.1, with IAM enforced and the root applied to it.
 
     Attributes:
-        run: Names the files of this run.
-        directory: Holds them; gone when the target has been left.
+        run: Token in the names of this run's files.
+        directory: Directory of those files; gone when the target has been left.
         log: MiniStack's output; kept after a failure.
         report: Called with each line that Terraform prints.
     """
@@ -67,7 +67,7 @@ class Local(Target):
 
     @contextmanager
     def _running(self) -> Iterator[Emulator]:
-        """Run MiniStack under a watchdog, which ends it and removes its directory when this process is gone."""
+        """Run MiniStack under a watchdog, which ends it and removes its directory once this process is gone."""
         watchdogs: list[subprocess.Popen[bytes]] = []
 
         def launch(started: Emulator, command: list[str]) -> subprocess.Popen[bytes]:
@@ -81,7 +81,7 @@ class Local(Target):
                     stdin=subprocess.PIPE,
                     cwd=REPOSITORY,
                     env=started.environment(temporary),
-                    start_new_session=True,  # Ctrl-C is for us; the watchdog notices when we are gone
+                    start_new_session=True,  # Ctrl-C reaches this process alone; the watchdog notices its end
                 )
             )
             return watchdogs[-1]
@@ -93,7 +93,7 @@ class Local(Target):
                 watchdog.communicate()
 
     def lacks(self) -> Mapping[Capability | Caveat, str]:
-        """Return what an emulator, even corrected, cannot show."""
+        """Return everything that an emulator, even corrected, cannot show."""
         version = emulator.version_of(emulator.lambda_python())
         if version == emulator.LAMBDA_PYTHON:
             return LACKS
@@ -114,7 +114,7 @@ class Local(Target):
         return AppliedRoot(self._access, self.directory / name, {"name": name, **variables}).apply()
 
     def kill(self, function_name: str) -> int:
-        """Kill every process of a function, found by the folder that MiniStack unpacks the code to."""
+        """Kill every process of a function, found by the folder into which MiniStack unpacks its code."""
         code = str(self.directory / "tmp" / f"ministack-lambda-{function_name}-")
         doomed = [pid for pid, line in process_table.command_lines().items() if code in line]
         for process_id in doomed:
@@ -122,7 +122,7 @@ class Local(Target):
         return len(doomed)
 
     def files(self) -> Sequence[Path]:
-        """Return MiniStack's log, which also shows why functions failed."""
+        """Return MiniStack's log, which includes the functions' tracebacks."""
         return (self.log,)
 
     def failure_report(self) -> str:
@@ -134,7 +134,7 @@ LACKS: Mapping[Capability | Caveat, str] = {
     Caveat.TIME_LIMITS: "MiniStack is corrected to have them, but a run does not last that long.",
     Caveat.QUOTAS: "MiniStack has none; the throttling of stage and routes it is corrected to have.",
     Caveat.RUNTIME: "MiniStack runs functions as ordinary processes of this machine, with its own Python.",
-    Capability.METRICS: "MiniStack makes no metrics of what its services and the functions do.",
+    Capability.METRICS: "MiniStack records no metrics of its services and of the functions.",
     Caveat.EXPIRY: "MiniStack deletes expired items within a minute; DynamoDB takes up to days.",
     Caveat.SPEED: "One process on this machine stands for all of AWS.",
 }

@@ -1,4 +1,4 @@
-"""The `localstack` target: a LocalStack that somebody runs, found as localstack-client finds it."""
+"""The `localstack` target: a LocalStack that already runs, found as localstack-client finds it."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class LocalStack(Target):
     default_connections = 50
 
     def __init__(self) -> None:
-        self.run = f"roomcast-{secrets.token_hex(4)}"  # names what is created: somebody else may use this LocalStack
+        self.run = f"roomcast-{secrets.token_hex(4)}"  # part of every name, because others may use this LocalStack
         self._undo = ExitStack()
         self._access: EmulatorAccess | None = None
         self._scratch = Path()
@@ -61,7 +61,7 @@ class LocalStack(Target):
         self._undo.close()
 
     def lacks(self) -> Mapping[Capability | Caveat, str]:
-        """Return what LocalStack's documentation and issues say it does not show."""
+        """Return everything that LocalStack does not show, by its documentation and issues."""
         return LACKS
 
     @contextmanager
@@ -80,7 +80,7 @@ def check_health(endpoint_url: str) -> None:
     """Make sure that a LocalStack answers.
 
     Raises:
-        TargetError: None does; the message says how to start one or how to name another endpoint.
+        TargetError: None answers; the message says how to start one or how to name another endpoint.
     """
     try:
         with urllib.request.urlopen(f"{endpoint_url}/_localstack/health", timeout=scaled(10)):
@@ -95,19 +95,19 @@ def check_health(endpoint_url: str) -> None:
 def access_of(endpoint_url: str, bucket: str) -> EmulatorAccess:
     """Describe a LocalStack to Terraform, to the functions and to clients.
 
-    Where clients connect is read from the API and never built: it may be another port for each API.
+    The WebSocket URL is read from the API, because each API may have a port of its own.
     """
     aws = Aws.of_emulator(endpoint_url)
 
     def find_websocket_url(api_id: str, stage: str) -> str:
         endpoint = aws.apigatewayv2.get_api(ApiId=api_id)["ApiEndpoint"]
-        return f"{re.sub('^http', 'ws', endpoint)}/{stage}"  # emulators have been seen to name the scheme http
+        return f"{re.sub('^http', 'ws', endpoint)}/{stage}"  # some emulators name the scheme http
 
     return EmulatorAccess(aws, reachable_from_functions(endpoint_url), find_websocket_url, bucket)
 
 
 def reachable_from_functions(endpoint_url: str) -> str:
-    """Return the endpoint by a name that a function's container resolves too; hosts other than localhost stay."""
+    """Return the endpoint by a name that functions' containers resolve too; hosts other than localhost stay."""
     parts = urlsplit(endpoint_url)
     if parts.hostname != "localhost":
         return endpoint_url
@@ -115,11 +115,11 @@ def reachable_from_functions(endpoint_url: str) -> str:
 
 
 LACKS: Mapping[Capability | Caveat, str] = {
-    Capability.HANDSHAKE_STATUS: "LocalStack has been reported to open the connection whatever `$connect` answers.",
+    Capability.HANDSHAKE_STATUS: "LocalStack has been reported to open the connection even if `$connect` refuses it.",
     Capability.SIZE_LIMITS: "LocalStack is not documented to enforce API Gateway's limits.",
     Caveat.TIME_LIMITS: "LocalStack closes no connection after 10 minutes or 2 hours.",
     Caveat.PERMISSIONS: "LocalStack enforces IAM only when told to, and its form of these ARNs has differed.",
-    Capability.DEATHS: "The containers that LocalStack runs functions in belong to it.",
+    Capability.DEATHS: "The functions' containers belong to LocalStack.",
     Caveat.QUOTAS: "LocalStack is not documented to have any.",
     Caveat.RUNTIME: "LocalStack runs functions in containers of this machine.",
     Capability.METRICS: "LocalStack fills only some of AWS's metrics.",

@@ -1,4 +1,4 @@
-"""The table of what each target cannot show, in ``integration_tests/README.md``.
+"""The table of targets and their limits in ``integration_tests/README.md``.
 
 ``python -m integration_tests.targets.matrix`` writes it; a test checks that it is up to date.
 """
@@ -31,7 +31,7 @@ def table() -> str:
 
 
 def filled(text: str) -> str:
-    """Return the README's text with the table as it should be."""
+    """Return the README's text with an up-to-date table."""
     return re.sub(f"{re.escape(BEGIN)}.*{re.escape(END)}", lambda _: BEGIN + table() + END, text, flags=re.DOTALL)
 
 

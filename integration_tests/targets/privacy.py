@@ -1,7 +1,7 @@
-"""What clients say, and where it must never be written: logs, reports, anything that outlives a run.
+"""Search logs and reports for clients' data, which must never be written anywhere that outlives a run.
 
-Tests plant ``SECRET`` in data, ids, rooms and tokens. The rooms of all tests, and a text that most of them send, are
-looked for as well. ``conftest.py`` searches when a run is over, and the run is red where something is found.
+Tests plant ``SECRET`` in data, ids, rooms and tokens. The search covers the rooms of all tests as well, and a text that
+many of them send. ``conftest.py`` searches at the end of a run and fails the run if anything is found.
 """
 
 from __future__ import annotations
@@ -21,22 +21,22 @@ if TYPE_CHECKING:
     from integration_tests.targets.interface import Target
 
 SECRET = f"secret-{secrets.token_hex(8)}"
-"""This run's own, so that what an earlier run left in a file is not taken for this one's."""
+"""Unique to this run, so that a file of an earlier run is no leak of this one."""
 FAMILIAR_TEXT = "hello world"
-"""What a third of the tests send."""
+"""A third of the tests send it."""
 SPOKEN = (SECRET, ROOM_PREFIX, FAMILIAR_TEXT)
 FUNCTIONS = "/aws/lambda/"
 """Start of the names of functions' log groups."""
 EXCERPT = 60
-"""Characters shown on either side of what was found."""
+"""Characters shown on either side of a leak."""
 
 
 def leaks(target: Target, since: float) -> list[str]:
-    """Return where a target's functions, and the processes that run them, have written what clients said.
+    """Return the places where a target's functions, or the processes that run them, have written clients' data.
 
     Args:
-        target: In use; where its logs cannot be read, only its files are searched.
-        since: Older lines are passed over; Unix time in seconds.
+        target: An entered target; if its logs cannot be read, only its files are searched.
+        since: Skip older lines; Unix time in seconds.
     """
     found = leaks_in_files(target.files(), SPOKEN)
     if target.aws is not None and (groups := log_groups(target, target.aws.logs)):
@@ -46,7 +46,7 @@ def leaks(target: Target, since: float) -> list[str]:
 
 
 def leaks_in_files(files: Iterable[Path], phrases: Sequence[str] = (SECRET,)) -> list[str]:
-    """Return where files hold one of some phrases; files that do not exist hold none."""
+    """Return the places in files that hold one of some phrases; skip files that do not exist."""
     return [
         f"{file}: {excerpt(line, phrase)}"
         for file in files
@@ -58,7 +58,7 @@ def leaks_in_files(files: Iterable[Path], phrases: Sequence[str] = (SECRET,)) ->
 
 
 def log_groups(target: Target, logs: CloudWatchLogsClient) -> list[str]:
-    """Return the log groups that a target's functions write to: all that there are where nobody else has any."""
+    """Return the log groups of a target's functions: all groups of an account that only the tests use."""
     if target.owns_table:
         return [*names_of_groups(logs)]
     outputs = target.deployment.outputs
@@ -73,6 +73,6 @@ def names_of_groups(logs: CloudWatchLogsClient) -> Iterator[str]:
 
 
 def excerpt(line: str, phrase: str) -> str:
-    """Return a phrase with some of what surrounds it in a line."""
+    """Return a phrase with its surroundings in a line."""
     start = line.index(phrase)
     return line[max(0, start - EXCERPT) : start + len(phrase) + EXCERPT]

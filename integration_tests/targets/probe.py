@@ -1,4 +1,4 @@
-"""One handshake and one message: whether a stage can be tested at all, told in seconds and in one sentence."""
+"""Check with one handshake and one message whether a stage can be tested; the error is one sentence."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
 HANDSHAKE_WITHIN = 15.0
-"""Seconds for the handshake: a function that is started for it takes one or two, and API Gateway waits at most 29."""
+"""Seconds for the handshake: a cold start takes one or two, and API Gateway waits at most 29."""
 ANSWERED_WITHIN = 15.0
-"""Seconds for the message and its receipt: with queued delivery, a second function may have to be started."""
+"""Seconds for the message and its receipt: with queued delivery, a second function may start cold."""
 LONGEST_QUOTE = 80
-"""Characters that are repeated of what the stage said."""
+"""Characters of the stage's answer in the error."""
 
 
 class ProbeError(Exception):
-    """The stage cannot be tested; the message goes on after the stage's URL."""
+    """The stage cannot be tested; the message continues a sentence that begins with the stage's URL."""
 
 
 async def probe(url: str, room: str, look: Callable[[], Awaitable[None]] | None = None) -> dict[str, Any]:
@@ -32,14 +32,14 @@ async def probe(url: str, room: str, look: Callable[[], Awaitable[None]] | None 
 
     Args:
         url: The stage's URL.
-        room: A room that nobody uses.
-        look: Called while the client is a member of the room; what it raises ends the probe.
+        room: A room without other members.
+        look: Called while the client is a member of the room; its exceptions end the probe.
 
     Returns:
         The receipt.
 
     Raises:
-        ProbeError: The handshake failed, or the message was not answered as Roomcast answers.
+        ProbeError: The handshake failed, or the stage did not answer the message as Roomcast does.
     """
     client = await handshake(url, room)
     try:
@@ -57,7 +57,7 @@ async def handshake(url: str, room: str) -> Client:
     """Connect.
 
     Raises:
-        ProbeError: The stage cannot be reached, or refuses.
+        ProbeError: The stage cannot be reached, or refuses the handshake.
     """
     try:
         return await Client.connect(url, room, within=HANDSHAKE_WITHIN)
@@ -72,10 +72,10 @@ async def handshake(url: str, room: str) -> Client:
 
 
 async def round_trip(client: Client) -> dict[str, Any]:
-    """Send a message to a room of one's own and take what comes: the message and the receipt, in either order.
+    """Send a message to an empty room; wait for the message and its receipt, in either order.
 
     Raises:
-        ProbeError: Something else came, or not both in time.
+        ProbeError: Another text came, or not both in time.
     """
     text, message_id = f"probe {secrets.token_hex(8)}", secrets.token_hex(8)
     answers: list[str] = []
@@ -106,7 +106,7 @@ async def round_trip(client: Client) -> dict[str, Any]:
 
 
 def receipt_of(text: str, message_id: str) -> dict[str, Any] | None:
-    """Return the receipt that a text is for this message, or None if it is none."""
+    """Return the receipt in a text, or None if the text is no receipt for this message."""
     try:
         receipt = json.loads(text)["receipt"]
         return receipt if receipt["id"] == message_id else None

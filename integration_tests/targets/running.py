@@ -23,11 +23,11 @@ if TYPE_CHECKING:
     from scripts.local.deployment import Deployment
 
 DEPLOYMENT = "ROOMCAST_DEPLOYMENT"
-"""Environment variable with the path of a file that describes the stage; by default the stack of `make up` is meant."""
+"""Environment variable with the path of a file that describes the stage; default: the stack of `make up`."""
 
 
 class Running(Target):
-    """A stage on an emulator that stays: it is not applied before the tests and not removed after them.
+    """A stage on an emulator that stays: the tests neither apply it beforehand nor remove it afterwards.
 
     Raises:
         TargetError: No readable file describes a stage.
@@ -56,10 +56,10 @@ class Running(Target):
         self._undo.close()
 
     def check(self) -> None:
-        """See whether the emulator answers and has the stage's table.
+        """Check that the emulator answers and has the stage's table.
 
         Raises:
-            TargetError: It does not.
+            TargetError: It does not answer, or has no such table.
         """
         assert self.aws is not None
         try:
@@ -70,7 +70,7 @@ class Running(Target):
             ) from error
 
     def lacks(self) -> Mapping[Capability | Caveat, str]:
-        """Return what belongs to the process that started the emulator, beside what no emulator shows."""
+        """Return the limits of every emulator, and the functions' processes, which belong to another process."""
         return LACKS
 
     @contextmanager

@@ -76,12 +76,12 @@ class Aws:
         return self.session.client("apigatewaymanagementapi", endpoint_url=management_endpoint)
 
     def account(self) -> str:
-        """Ask who we are: the 12-digit account id."""
+        """Ask AWS for the 12-digit account id."""
         return self.session.client("sts", endpoint_url=self.endpoint_url).get_caller_identity()["Account"]
 
     @classmethod
     def of_emulator(cls, endpoint_url: str) -> Aws:
-        """Access to an emulator that owes nothing to the profiles and settings of whoever runs the tests."""
+        """Return access to an emulator that ignores the AWS profiles and settings of this machine."""
         settings = botocore.session.Session(session_vars={"profile": (None, None, None, None)})
         session = boto3.Session(
             aws_access_key_id=ACCESS_KEY,

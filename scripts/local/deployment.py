@@ -112,7 +112,7 @@ class AppliedRoot:
         return self.deployment()
 
     def deployment(self) -> Deployment:
-        """Read the outputs of what is applied."""
+        """Read the outputs of the applied instance."""
         outputs = {name: output["value"] for name, output in self.workspace.output().items()}
         return Deployment(
             websocket_url=self.access.find_websocket_url(outputs["api_id"], outputs["stage_name"]),
@@ -121,7 +121,7 @@ class AppliedRoot:
         )
 
     def plan(self) -> Plan:
-        """Compare what is applied with what would be.
+        """Compare the instance with its configuration.
 
         Raises:
             scripts.terraform.TerraformError: Terraform failed.
@@ -139,7 +139,7 @@ class AppliedRoot:
 
 @contextmanager
 def applied(instance: AppliedRoot) -> Iterator[AppliedRoot]:
-    """Apply an instance, and destroy it at the end, whatever happens, even if applying failed half-way."""
+    """Apply an instance and always destroy it at the end, even if applying failed half-way."""
     try:
         instance.apply()
         yield instance
@@ -148,7 +148,7 @@ def applied(instance: AppliedRoot) -> Iterator[AppliedRoot]:
 
 
 def terraform_environment(endpoint_url: str) -> dict[str, str]:
-    """Return this process's environment with nothing in it that could lead Terraform to a real account."""
+    """Return this process's environment without the variables that could lead Terraform to a real account."""
     inherited = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
     return {**inherited, **emulator_environment(endpoint_url)}
 

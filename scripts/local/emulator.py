@@ -1,4 +1,4 @@
-"""A MiniStack process of our own: its Python environment, its start, its end."""
+"""Install and start MiniStack in a Python environment of its own."""
 
 from __future__ import annotations
 
@@ -35,16 +35,16 @@ REQUIREMENTS = Path(__file__).with_name("ministack-requirements.txt")
 LAMBDA_PYTHON = (3, 13)
 """The Python of the functions' runtime. MiniStack runs every function with its own interpreter."""
 PORT_ATTEMPTS = 5
-"""A port that was free a moment ago may be taken: MiniStack then ends at once and is started on another one."""
+"""Another program may take a free port at any moment; MiniStack then ends at once and is started on another one."""
 START_SECONDS = 30
 ENVIRONMENT_MEGABYTES = 100
-"""What MiniStack's environment takes, 75 MB, with something to spare."""
+"""MiniStack's environment takes 75 MB; the rest is reserve."""
 SOCKETS = 900
-"""The tests open 200 at a time, MiniStack holds the other ends and three pipes for each process of a function."""
+"""The tests open 200 at a time; MiniStack holds the other ends, and three pipes for each process of a function."""
 
 
 class EmulatorError(Exception):
-    """The emulator cannot be installed, started or stopped; the message says why and what to do."""
+    """The emulator cannot be installed, started or stopped; the message gives the reason and a remedy."""
 
 
 @dataclass(frozen=True)
@@ -53,8 +53,8 @@ class Emulator:
 
     Attributes:
         port: TCP port on 127.0.0.1.
-        account: The 12-digit account id it was started with, drawn anew for each process: whoever answers with it
-            is the process meant, not a neighbour that took the port.
+        account: The 12-digit account id it was started with. It is random, so an answer with this id comes from this
+            process and not from another one that has taken the port.
     """
 
     port: int
@@ -78,10 +78,10 @@ class Emulator:
             return False
 
     def environment(self, temporary: Path) -> dict[str, str]:
-        """Return the whole environment of the process; a function sees all of it, so nothing of ours is passed on.
+        """Return the whole environment of the process, without this process's own, because functions see all of it.
 
         Args:
-            temporary: The process's own temporary directory, where it unpacks functions and leaves them.
+            temporary: The process's own temporary directory, into which it unpacks functions.
         """
         return {
             "PATH": os.environ.get("PATH", os.defpath),
@@ -101,11 +101,11 @@ def start(launch: Callable[[Emulator, list[str]], subprocess.Popen[bytes]], log:
     """Start MiniStack on a free port and wait until it answers.
 
     Args:
-        launch: Starts the given command for the given emulator and returns the process that stands for it.
-        log: Where ``launch`` sends the output, for the error sentence.
+        launch: Starts the given command for the given emulator and returns its process.
+        log: File with the command's output, which the error quotes.
 
     Raises:
-        EmulatorError: It did not come up; the message ends with its last words.
+        EmulatorError: MiniStack did not start; the message ends with the last lines of its log.
     """
     if (sockets := allow_sockets()) < SOCKETS:
         raise EmulatorError(
@@ -130,7 +130,7 @@ def start(launch: Callable[[Emulator, list[str]], subprocess.Popen[bytes]], log:
 
 
 def answers(url: str) -> bool:
-    """Whether a MiniStack, whosever it is, answers at a URL."""
+    """Whether any MiniStack answers at a URL."""
     try:
         with urllib.request.urlopen(f"{url}/_ministack/ready", timeout=scaled(5)):
             return True
@@ -139,7 +139,7 @@ def answers(url: str) -> bool:
 
 
 def free_port() -> int:
-    """Return a TCP port that is free on 127.0.0.1 now; whoever uses it must cope with its being taken meanwhile."""
+    """Return a TCP port that is free on 127.0.0.1 now; another program may take it at any moment."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
@@ -156,8 +156,8 @@ def tail(log: Path, lines: int = 30) -> str:
 def ministack_python() -> Path:
     """Return the interpreter of an environment that holds exactly the pinned MiniStack, making it if necessary.
 
-    The environment is named after what is in it, so a changed pin never disturbs a process that uses the old one,
-    and a lock lets one of several processes make it while the others wait.
+    The environment's name is a hash of its contents, so a changed pin never disturbs a process that uses the old one.
+    A lock lets one of several processes make it while the others wait.
 
     Raises:
         EmulatorError: The packages cannot be installed.
@@ -175,7 +175,7 @@ def ministack_python() -> Path:
                 run([str(base), "-m", "venv", str(directory)])
                 run([str(python), "-m", "pip", "install", "--quiet", "--no-deps", "--requirement", str(REQUIREMENTS)])
                 complete.touch()
-            except BaseException:  # a full disk, no network, Ctrl-C: a part of it is of no use
+            except BaseException:  # a full disk, no network, Ctrl-C: an incomplete environment is useless
                 shutil.rmtree(directory, ignore_errors=True)
                 raise
     return python
@@ -183,13 +183,13 @@ def ministack_python() -> Path:
 
 @contextmanager
 def in_turn(lock: Path, situation: str) -> Iterator[None]:
-    """Hold a lock; say what there is to wait for if another process holds it.
+    """Hold a lock; print a line if another process holds it first.
 
-    The system gives the lock back when its holder ends, however that happens: a lock file left lying is never a lock.
+    The system releases the lock when its holder ends for any reason, so a lock file that remains is no lock.
 
     Args:
         lock: Its file.
-        situation: What it means that another process holds the lock.
+        situation: Begins the line: the reason why another process holds the lock.
     """
     held = FileLock(lock)
     try:
@@ -222,7 +222,7 @@ def lambda_python() -> Path:
 
 
 def can_make_environments(python: Path) -> bool:
-    """Whether an interpreter has what an environment takes; Debian's have not, until ``python3-venv`` is installed."""
+    """Whether an interpreter can make environments; Debian's cannot until ``python3-venv`` is installed."""
     command = [str(python), "-c", "import ensurepip, venv"]
     return subprocess.run(command, capture_output=True, check=False, timeout=scaled(30)).returncode == 0
 

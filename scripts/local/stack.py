@@ -2,13 +2,13 @@
 
 ``python -m scripts.local.stack up`` starts it, or brings a running one up to date; ``plan [OPTION ...]`` compares it
 with ``terraform/``, given options of ``terraform plan``, and exits with 0 only if nothing would change (2 if something
-would); ``status`` tells what there is (3 if nothing runs); ``down`` removes it without a trace. Everything it keeps is
-in ``build/stack/``; others read
+would); ``status`` describes it (exit status 3 if nothing runs); ``down`` removes it without a trace. Its files are in
+``build/stack/``. Other programs read these:
 
-- ``outputs.json``: what ``terraform output -json`` prints;
-- ``deployment.json``: the stage as the target ``running`` of the integration tests reaches it;
-- ``env``: ``export`` lines that make boto3, the AWS CLI and Terraform talk to the stack, and its two URLs as they are
-  reached here, where Terraform's outputs name AWS's.
+- ``outputs.json``: the output of ``terraform output -json``;
+- ``deployment.json``: the stage, for the target ``running`` of the integration tests;
+- ``env``: ``export`` lines that make boto3, the AWS CLI and Terraform talk to the stack, and the stack's two URLs on
+  this machine; Terraform's outputs hold AWS's instead.
 """
 
 from __future__ import annotations
@@ -38,6 +38,7 @@ from scripts.local.deployment import AppliedRoot, access_of, describe_deployment
 from scripts.local.emulator import BUILD, REPOSITORY, Emulator, EmulatorError
 from scripts.stage_url import in_room
 from scripts.terraform import TerraformError
+from scripts.terraform.common import replace_file
 from scripts.waiting import scaled
 
 if TYPE_CHECKING:
@@ -56,12 +57,12 @@ NOT_RUNNING = 3
 
 @dataclass(frozen=True)
 class Background:
-    """The emulator's process, as one command tells the next.
+    """The emulator's process, noted in a file for later commands.
 
     Attributes:
         pid: Its process id.
         port: TCP port on 127.0.0.1.
-        account: Account id by which it is known again.
+        account: Account id that identifies it.
     """
 
     pid: int
@@ -70,7 +71,7 @@ class Background:
 
     @property
     def emulator(self) -> Emulator:
-        """The emulator as a target sees it."""
+        """The emulator of this process."""
         return Emulator(self.port, self.account)
 
 
@@ -79,13 +80,13 @@ class Stack:
     """The commands, each of which returns its exit status.
 
     Attributes:
-        folder: Where everything is kept that must outlive a command.
+        folder: Directory of all files that outlive a command.
     """
 
     folder: Path = FOLDER
 
     def up(self) -> int:
-        """Start the emulator if necessary, apply what has changed, and tell how to talk to it."""
+        """Start the emulator if necessary, apply changes, and print how to use the stack."""
         print("building the zips, starting the emulator if it does not run, applying terraform/ ...", flush=True)
         build_handlers.build()
         if background := self._running():
@@ -103,7 +104,7 @@ class Stack:
         return 0
 
     def plan(self, *options: str) -> int:
-        """Tell whether an apply would change anything in this stack, given further options of ``terraform plan``."""
+        """Print whether an apply would change this stack, given further options of ``terraform plan``."""
         print(PLANNED, flush=True)
         background = self._running()
         if background is None:
@@ -116,13 +117,13 @@ class Stack:
         return CHANGES if found.changes else 0
 
     def status(self) -> int:
-        """Tell what is running and how to talk to it."""
+        """Print the state of the stack and how to use it."""
         background = self._running()
         print(self._description(background) if background else NOTHING_RUNS)
         return 0 if background else NOT_RUNNING
 
     def down(self) -> int:
-        """Stop the emulator and remove all that belongs to it."""
+        """Stop the emulator and remove all of its files."""
         existed = self.folder.exists()
         with command.uninterrupted():
             self._remove()
@@ -143,7 +144,7 @@ class Stack:
 
     @property
     def _mark(self) -> str:
-        """What the emulator's command line says whose it is: a process id alone may be given to another process."""
+        """Mark on the emulator's command line, because the system may give its process id to another process."""
         return f"roomcast_stack={self.folder}"
 
     def _processes(self) -> list[int]:
@@ -152,7 +153,7 @@ class Stack:
         return [pid for pid, line in process_table.command_lines().items() if any(mark in line for mark in marks)]
 
     def _remembered(self) -> Background | None:
-        """Return the emulator that an earlier command started, running or not; None if no readable note tells."""
+        """Return the emulator that an earlier command started, running or not; None without a readable note."""
         try:
             return Background(**json.loads(self._process_file.read_text(encoding="utf-8")))
         except (FileNotFoundError, ValueError, TypeError):
@@ -184,7 +185,7 @@ class Stack:
                     start_new_session=True,
                 )
             background = Background(process.pid, started.port, started.account)
-            write(self._process_file, json.dumps(asdict(background)))
+            replace_file(self._process_file, json.dumps(asdict(background)))
             return process
 
         emulator.start(launch, self._log)
@@ -193,11 +194,11 @@ class Stack:
         return background
 
     def _apply(self, background: Background) -> None:
-        """Apply the root and write down what others need in order to use it."""
+        """Apply the root and write the files that other programs read."""
         instance = self._instance(background)
         deployment = instance.apply()
-        write(self.folder / "outputs.json", json.dumps(instance.workspace.output(), indent=2))
-        write(self.folder / DEPLOYMENT_FILE.name, describe_deployment(background.emulator.url, deployment))
+        replace_file(self.folder / "outputs.json", json.dumps(instance.workspace.output(), indent=2))
+        replace_file(self.folder / DEPLOYMENT_FILE.name, describe_deployment(background.emulator.url, deployment))
         variables = {
             **emulator_environment(background.emulator.url),
             **loopback.without_proxy(os.environ),
@@ -205,14 +206,14 @@ class Stack:
             "ROOMCAST_MANAGEMENT_ENDPOINT": str(deployment.management_endpoint),
         }
         lines = [f"export {name}={shlex.quote(value)}" for name, value in variables.items()]
-        write(self._environment_file, "\n".join(lines))
+        replace_file(self._environment_file, "\n".join(lines))
 
     def _remove(self) -> None:
         self._end_processes()
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def _end_processes(self) -> None:
-        """End the emulator and its functions: first asked, then killed.
+        """End the emulator and its functions, with SIGTERM first and then with SIGKILL.
 
         Raises:
             EmulatorError: They do not end.
@@ -242,19 +243,8 @@ class Stack:
         )
 
 
-def write(file: Path, text: str) -> None:
-    """Write a text file in one step: a reader sees the old or the new one, and a failure leaves the old one alone."""
-    temporary = file.with_suffix(f".{os.getpid()}")
-    try:
-        temporary.write_text(f"{text}\n", encoding="utf-8")
-        temporary.replace(file)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
-
-
 def console(url: str) -> str:
-    """Return the command of a client that is there already: wscat if npm's npx is, else that of this environment."""
+    """Return the command of an installed client: wscat if npm's npx is there, else the one in this environment."""
     if shutil.which("npx"):
         return f"npx wscat -c '{url}'"
     # `websockets` asks the proxy for 127.0.0.1 too, wscat does not.

@@ -1,8 +1,8 @@
-"""Runs one command and ends it, children included, as soon as the process that asked for it is gone.
+"""Run one command and end it, children included, as soon as the process that started the watchdog is gone.
 
-Started as a script with a pipe as standard input that the asking process keeps open. End of input means: that process
-has finished, failed, or was killed in whatever way. The watchdog then ends the command's process group and removes the
-run's directory. Nothing has to be done by the dying process, so not even SIGKILL leaves anything behind.
+The watchdog is a script; its standard input is a pipe that the starting process keeps open. End of input means that
+this process has finished, failed or was killed. The watchdog then ends the command's process group and removes the
+run's directory. The dying process has to do nothing, so not even SIGKILL leaves anything behind.
 
     python watchdog.py DIRECTORY LOG COMMAND [ARGUMENT ...]
 """
@@ -55,7 +55,7 @@ def run(log: str, command: Sequence[str]) -> int:
 
 
 def end_group(child: subprocess.Popen[bytes]) -> None:
-    """End the process group that ``child`` leads: first asked, then killed."""
+    """End the process group that ``child`` leads, with SIGTERM first and then with SIGKILL."""
     for number in (signal.SIGTERM, signal.SIGKILL):
         try:
             os.killpg(child.pid, number)

@@ -17,10 +17,13 @@ class TerraformError(Exception):
 
 
 def replace_file(file: Path, text: str) -> None:
-    """Write a file in one step: readers see the old or the new text, and a failure leaves the old file alone."""
+    """Write a text file in one step, with a newline at its end.
+
+    Readers see the old or the new text, and a failure leaves the old file alone.
+    """
     with tempfile.NamedTemporaryFile("w", dir=file.parent, delete=False, encoding="utf-8") as temporary:
         try:
-            temporary.write(text)
+            temporary.write(text if text.endswith("\n") else f"{text}\n")
             temporary.close()
             Path(temporary.name).replace(file)
         except BaseException:

@@ -4,25 +4,25 @@ A message is an element that its sender adds to the set of its room; every membe
 
 =================  ====================================================================================
 unsent             due messages that no connected client could send
-attempted          messages whose sending began
-acknowledged       messages whose receipt came and named no failed delivery
-failed             messages whose sender got a receipt with failures, or an error
+attempted          messages that a client began to send
+acknowledged       messages with a receipt that names no failed delivery
+failed             messages with a receipt that names failed deliveries, or answered by an error
 unanswered         messages without any answer: they may or may not have been delivered
-abandoned          messages whose sender left before it could expect an answer; nothing is concluded about them
+abandoned          messages without an answer when their sender left early; nothing is concluded about them
 recovered          failed, unanswered or abandoned messages that a member received
-expected           deliveries owed: one per message and member whose membership surely spans the message
+expected           deliveries owed: one per message and membership that surely spans it
 delivered          deliveries that took place, each counted once
 lost               deliveries of an acknowledged message that are owed and did not take place
 missing            deliveries of a failed or unanswered message that are owed and did not take place
 late               deliveries and answers that took longer than ``late_after`` seconds, and deliveries that had not
                    come at the end although others had taken longer than the run could wait for these
 duplicated         further copies of a delivery
-unexpected         texts from another room or from no sender of this run, and deliveries to a member whose handshake
-                   began only when the message was settled
-altered            deliveries whose text differs from the text that was sent
-reordered          deliveries that came after one whose sending began when theirs had been acknowledged
+unexpected         texts from another room or from no sender of this run, and deliveries to a member that began its
+                   handshake only when the message was settled
+altered            deliveries with another text than the one that was sent
+reordered          deliveries of an acknowledged message that came after a message sent only later
 receipts_counted   receipts that say how many members were reached, and so can be checked
-receipts_wrong     receipts whose counts cannot be true
+receipts_wrong     receipts with counts that cannot be true
 receipts_repeated  receipts for a message that had one already
 receipts_unknown   receipts for a message that their receiver never sent
 =================  ====================================================================================
@@ -39,7 +39,7 @@ took. Otherwise it is *late*, because it may still have been on its way.
 A receipt's counts cannot be true if they count fewer members as reached or failed than have received the message; if
 they count more members than there can have been; or if they count members as gone that were there all the time.
 
-Every delivery costs one bit: a message keeps one integer whose bit n says that member n of the room received it. A
+Every delivery costs one bit: a message keeps one integer, in which bit n says that member n of the room received it. A
 room of 2,000 members with 10,000 messages, 20 million deliveries, takes some 4 MB. Only a run that checks the order
 (``ordered``) keeps eight bytes for each delivery.
 """

@@ -175,7 +175,7 @@ class Judge:
             yield Finding("unexpected", strangers.bit_count(), sequence, detail, strangers)
 
     def _may_be_members(self, sender: Sender, sequence: int) -> int:
-        """Return the members whose handshakes had begun when a message was settled."""
+        """Return the members that had begun their handshakes when a message was settled."""
         if not sender.acknowledged(sequence):
             return -1
         settled_at = sender.answered_at[sequence] + self.terms.transit
@@ -196,7 +196,7 @@ class Judge:
             yield Finding("receipts_repeated", receipts, sequence, f"further receipts: {receipts}")
 
     def _count_reordered(self) -> Counter[str]:
-        """Count by sender the deliveries that came after one whose sending began when theirs was acknowledged."""
+        """Count by sender the deliveries of an acknowledged message that came after a message sent only later."""
         reordered: Counter[str] = Counter()
         for member in self.room.members:
             for late, newest in self._overtaken(member):

@@ -1,4 +1,4 @@
-"""Who was a member of a room at which time, as masks of members' bits."""
+"""The members of a room at any time, as masks of their bits."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class Memberships:
         return joined & ~self._gone[bisect_left(self._gone_at, end)]
 
     def asked_by(self, at: float) -> int:
-        """Return the members whose handshakes had begun by ``at`` (monotonic seconds)."""
+        """Return the members that had begun their handshakes by ``at`` (monotonic seconds)."""
         return self._asked[bisect_right(self._asked_at, at)]
 
     def dead_by(self, at: float) -> int:

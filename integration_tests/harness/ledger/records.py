@@ -24,7 +24,7 @@ class Counts(NamedTuple):
 
 
 NO_COUNTS = Counts(-1, -1, -1)
-"""Stands for a receipt whose counts are missing or are no counts."""
+"""Stands for a receipt that lacks its counts."""
 
 
 @dataclass(slots=True, eq=False)

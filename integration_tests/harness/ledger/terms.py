@@ -12,7 +12,7 @@ class Terms:
 
     Attributes:
         transit: How long the frames of an acknowledged message may still take to a client.
-        queued_within: The same for a message whose receipt says only that it is queued.
+        queued_within: The same for a message with a receipt that says only that it is queued.
         late_after: How long a delivery or an answer may take before it counts as late.
         patience: How long a message without a receipt is owed, and how long the run waits for anything.
         ordered: Whether the stage promises the order of a room's messages, so that it is checked.

@@ -66,7 +66,7 @@ class Verdict:
 
     Attributes:
         total: All rooms together.
-        rooms: By the room whose members were concerned: a leak counts where it arrived.
+        rooms: By room of the members concerned: a leak counts where it arrived.
         senders: By ``room|sender``: a leak counts where it came from.
         members: Connections that were, or tried to become, a member of a room.
         broken: Connections that ended although the client had not closed them.

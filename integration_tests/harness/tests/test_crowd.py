@@ -1,4 +1,4 @@
-"""What a test may conclude from its clients: nothing where nothing was looked at."""
+"""Clients prove nothing about messages that the test did not look at."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 @asynccontextmanager
 async def crowd_of(greeting: str | bytes | None, *, closes: bool = False) -> AsyncIterator[Crowd]:
-    """Give a crowd whose stage greets each client, and closes the connection if it is told to."""
+    """Give a crowd on a stage that greets each client, and closes the connection on request."""
 
     async def handle(connection: ServerConnection) -> None:
         if greeting is not None:
@@ -39,12 +39,12 @@ async def test_quiet_clients_are_fine() -> None:
         await crowd.finish()
 
 
-async def test_message_that_nobody_expected_is_a_fault_even_if_its_client_has_left() -> None:
+async def test_unexpected_message_is_a_fault_even_if_its_client_has_left() -> None:
     async with crowd_of("boo") as crowd:
         client = await crowd.join("room")
         await client.settle()
         await client.close()
-        with pytest.raises(AssertionError, match=r"that nobody expected.*boo"):
+        with pytest.raises(AssertionError, match=r"that the test did not expect.*boo"):
             await crowd.finish()
 
 
@@ -77,15 +77,15 @@ async def test_client_whose_reader_failed_has_not_looked_at_everything() -> None
             await crowd.finish()
 
 
-async def test_bytes_that_are_no_text_are_a_message_that_nobody_expected() -> None:
+async def test_bytes_that_are_no_text_are_an_unexpected_message() -> None:
     async with crowd_of(b"\xff\xfe") as crowd:
         client = await crowd.join("room")
         await client.settle()
-        with pytest.raises(AssertionError, match=r"that nobody expected.*xff.*xfe"):
+        with pytest.raises(AssertionError, match=r"that the test did not expect.*xff.*xfe"):
             await crowd.finish()
 
 
-async def test_nobody_proves_nothing() -> None:
+async def test_expectations_of_no_client_prove_nothing() -> None:
     async with crowd_of("hello") as crowd:
         client = await crowd.join("room")
         await client.expect("hello")
@@ -96,7 +96,7 @@ async def test_nobody_proves_nothing() -> None:
 
 async def test_table_that_never_held_a_room_proves_nothing_about_it() -> None:
     table = ConnectionsTable(dynamodb=None, name="another", shards_per_room=1)  # type: ignore[arg-type] # never asked
-    for ids, reason in (([], "no ids to look for"), (["AAAA="], "nobody was ever seen")):
+    for ids, reason in (([], "no ids to look for"), (["AAAA="], "no member was ever seen")):
         with pytest.raises(AssertionError, match=reason):
             await table.expect_nothing_left("room", ids, within=1)
 

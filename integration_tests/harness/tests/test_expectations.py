@@ -1,4 +1,4 @@
-"""What a test expects and does not get fails it: each expectation is tried with what does not meet it."""
+"""Each expectation fails a test that does not meet it."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ SOON = 0.2
 
 @asynccontextmanager
 async def greeted(*greetings: tuple[str, ...]) -> AsyncIterator[Crowd]:
-    """Give a crowd whose members are sent these texts, each member another list."""
+    """Give a crowd on a stage that sends these texts, another list to each member."""
     waiting = list(greetings)
 
     async def handle(connection: ServerConnection) -> None:

@@ -1,4 +1,4 @@
-"""The set checker: what is lost, missing, duplicated, unexpected and recovered, and what must not be concluded."""
+"""The set checker counts lost, missing, duplicated, unexpected and recovered messages, and concludes no more."""
 
 from __future__ import annotations
 
@@ -35,14 +35,14 @@ def ledger() -> Ledger:
 
 
 def joined(ledger: Ledger, name: str, at: float = 0.0, room: str = "lobby") -> Member:
-    """Add a client whose handshake ended at this time."""
+    """Add a client that ended its handshake at this time."""
     member = ledger.member(room, name)
     member.joined_at = at
     return member
 
 
 def send(sender: Sender, at: float, *, to: list[Member], ledger: Ledger, acknowledge: bool = True) -> str:
-    """Send a message that arrives at these members 10 ms later, and whose receipt comes 20 ms later."""
+    """Send a message that arrives at these members 10 ms later; its receipt comes 20 ms later."""
     attempt = sender.attempt(at, at)
     for member in to:
         ledger.receive(member, attempt.text, at + 0.01)
@@ -175,7 +175,7 @@ def test_what_was_settled_before_a_handshake_began_is_unexpected(
 ) -> None:
     a = joined(ledger, "a")
     sender = ledger.sender("lobby", "a")
-    text = send(sender, 1.0, to=[a], ledger=ledger)  # acknowledged at 1.02 s, with 2 s for what is on its way
+    text = send(sender, 1.0, to=[a], ledger=ledger)  # acknowledged at 1.02 s, with 2 s for its frames to arrive
     sender.acknowledge(0, 1.02, None if queued else Counts(1, 0, 0), queued=queued)
     late = joined(ledger, "late", asked_at + 0.1)
     late.asked_at = asked_at
@@ -362,7 +362,7 @@ def test_whatever_character_is_changed_the_text_is_not_taken_for_what_was_sent(
     ("counts", "wrong"),
     [
         (Counts(2, 0, 0), False),
-        (Counts(1, 0, 1), False),  # a delivery whose answer did not come took place all the same
+        (Counts(1, 0, 1), False),  # a delivery without an answer took place all the same
         (Counts(1, 0, 0), True),
         (Counts(3, 0, 0), True),
         (Counts(2, 1, 0), True),

@@ -47,8 +47,8 @@ MUTANTS = (
             ),
         ),
         units=(
-            "integration_tests/targets/tests/test_privacy.py::test_run_is_red_where_something_is_written_that_clients_said",
-            "integration_tests/targets/tests/test_privacy.py::test_files_are_searched_whatever_they_hold",
+            "integration_tests/targets/tests/test_privacy.py::test_run_that_writes_down_clients_data_is_red",
+            "integration_tests/targets/tests/test_privacy.py::test_files_of_any_content_are_searched",
         ),
     ),
     Mutant(
@@ -137,7 +137,7 @@ MUTANTS = (
     Mutant(
         "ignores messages that no test has looked at",
         (Edit("integration_tests/harness/crowd.py", "        assert not unread, ", "        assert True, "),),
-        units=(f"{CROWD}::test_message_that_nobody_expected_is_a_fault_even_if_its_client_has_left",),
+        units=(f"{CROWD}::test_unexpected_message_is_a_fault_even_if_its_client_has_left",),
     ),
     Mutant(
         "counts the items of one page",

@@ -1,1 +1,1 @@
-"""What the targets do at their seams, without a target under test."""
+"""Tests of the targets' edges, without a target under test."""

@@ -1,4 +1,4 @@
-"""Stages that are none: each does one thing wrong from the first moment."""
+"""Broken stages: each does one thing wrong from the first moment."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ ANSWERS: dict[str, Callable[[dict[str, Any]], list[str]]] = {
     "two receipts": lambda message: [receipt(message), receipt(message)],
     "another's receipt": lambda message: [message["data"], receipt({"id": "another"})],
 }
-"""What is sent for a message with an id, by what is wrong with it. Others are never answered."""
+"""Answers to a message with an id, by the fault. Messages without an id get no answer."""
 
 
 @asynccontextmanager
@@ -57,7 +57,7 @@ async def stage(kind: str) -> AsyncIterator[str]:
 
 
 def handler_of(kind: str) -> Callable[[ServerConnection], Any]:
-    """Return what serves a connection."""
+    """Return the handler of a connection."""
 
     async def handle(connection: ServerConnection) -> None:
         async for data in connection:

@@ -1,4 +1,4 @@
-"""A target that writes down what clients say: in a file of its own, or among the reports.
+"""A target that writes down clients' data, in a file of its own or among the reports.
 
 A plugin of pytest (``-p integration_tests.targets.tests.leaky``), which adds it to the targets.
 """
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 class Leaky(Target):
-    """A stage in miniature, whose log is the file ``log`` and whose reports are below ``reports``."""
+    """A miniature stage with the log ``log`` and reports below ``reports``."""
 
     name = "leaky"
     default_connections = 2
@@ -44,7 +44,7 @@ class Leaky(Target):
         return None
 
     def lacks(self) -> Mapping[Capability | Caveat, str]:
-        """Return nothing: what it lacks plays no part."""
+        """Return nothing, because the tests need no capability."""
         return {}
 
     def files(self) -> Sequence[Path]:

@@ -1,4 +1,4 @@
-"""The live target: what it makes of a URL or of Terraform's outputs."""
+"""The live target reads a URL or Terraform's outputs."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ VALUES = {
 
 @pytest.fixture(autouse=True)
 def _no_stack(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whoever runs the tests may have sourced build/stack/env."""
+    """The developer's shell may have sourced build/stack/env."""
     monkeypatch.delenv("ROOMCAST_MANAGEMENT_ENDPOINT", raising=False)
     monkeypatch.delenv("AWS_PROFILE", raising=False)
 
 
 @pytest.fixture
 def outputs(tmp_path: Path) -> Path:
-    """A file with what `terraform output -json` prints."""
+    """A file with the output of `terraform output -json`."""
     file = tmp_path / "outputs.json"
     file.write_text(json.dumps({name: {"sensitive": False, "value": value} for name, value in VALUES.items()}))
     return file
@@ -118,7 +118,7 @@ def test_other_files_are_refused(tmp_path: Path, content: str) -> None:
     file = tmp_path / "outputs.json"
     file.write_text(content)
 
-    with pytest.raises(TargetError, match="does not hold what `terraform output -json` prints"):
+    with pytest.raises(TargetError, match="does not hold the output of `terraform output -json`"):
         create_target("live", outputs_file=file)
 
 

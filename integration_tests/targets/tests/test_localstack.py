@@ -1,4 +1,4 @@
-"""LocalStack at its seams: what it is asked for, and what is made of its answers. None runs here."""
+"""The requests to LocalStack and the use of its answers. No LocalStack runs here."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the documentation says about the targets is what the targets say."""
+"""The documentation agrees with the targets."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A run that wrote down what clients said is red, although each of its tests has passed."""
+"""A run that wrote down clients' data is red, although each of its tests has passed."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 @pytest.mark.parametrize(("place", "status"), [("", 0), ("log", 1), ("reports/run.html", 1)])
-def test_run_is_red_where_something_is_written_that_clients_said(tmp_path: Path, place: str, status: int) -> None:
+def test_run_that_writes_down_clients_data_is_red(tmp_path: Path, place: str, status: int) -> None:
     (tmp_path / "reports").mkdir()
     plugin = ["-p", "integration_tests.targets.tests.leaky", "-p", "no:cacheprovider", "--target", "leaky"]
     with running_stage() as url:
@@ -35,11 +35,11 @@ def test_run_is_red_where_something_is_written_that_clients_said(tmp_path: Path,
 
     assert " 2 passed" in run.stdout, run.stdout
     assert run.returncode == status
-    assert ("what clients said was written down" in run.stdout) is bool(status)
+    assert ("clients' data was written down" in run.stdout) is bool(status)
     assert (f"{tmp_path / place}: " in run.stdout) is bool(status)
 
 
-def test_files_are_searched_whatever_they_hold(tmp_path: Path) -> None:
+def test_files_of_any_content_are_searched(tmp_path: Path) -> None:
     file = tmp_path / "log"
     file.write_bytes(b"\xff fine\n" + b"x" * 1000 + f"{SECRET}\n{FAMILIAR_TEXT}\n".encode())
 
@@ -60,7 +60,7 @@ class LogClient:
         self.line = line
 
     def get_paginator(self, operation: str) -> LogClient:
-        """Return what pages through an operation."""
+        """Return this object as the paginator of an operation."""
         assert operation == "filter_log_events"
         return self
 

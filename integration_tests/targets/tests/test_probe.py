@@ -1,4 +1,4 @@
-"""What a run against a stage that cannot be tested looks like: one sentence, status 4, seconds."""
+"""A run against a stage that cannot be tested ends within seconds with one sentence and status 4."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ waiting.TOLD_AFTER = float(sys.argv[1])
 sys.exit(pytest.main(sys.argv[2:]))
 """
 IN_A_HURRY = 0.1
-"""For the deadlines of a run of its own, which are what is waited for here."""
+"""Timeout factor of runs that wait for their deadlines."""
 
 
 class Run(NamedTuple):
@@ -52,7 +52,7 @@ class Run(NamedTuple):
 
     Attributes:
         status: Its exit status.
-        output: What it printed, errors included.
+        output: Its output, errors included.
         seconds: How long it took.
     """
 

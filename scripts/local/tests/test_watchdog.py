@@ -1,4 +1,4 @@
-"""The watchdog leaves nothing behind, whatever happens to the process that started it."""
+"""The watchdog leaves nothing behind, even if the process that started it is killed."""
 
 from __future__ import annotations
 
