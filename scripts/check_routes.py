@@ -54,7 +54,7 @@ class Row(NamedTuple):
 
 
 class Routes(NamedTuple):
-    """What was found in a repository."""
+    """The functions and gaps of a repository."""
 
     rows: list[Row]
     gaps: list[str]
@@ -102,7 +102,7 @@ def find_routes(repository: Path) -> Routes:
 
 
 def _refused_by_the_build(repository: Path) -> Iterator[str]:
-    """Yield what ``make build`` would say of the handlers, if it refuses them."""
+    """Yield the error of ``make build``, if it refuses the handlers."""
     try:
         build_handlers.render(repository / HANDLERS)
     except BuildError as error:
@@ -130,7 +130,7 @@ def _declared(repository: Path, file: str, table: str, remark: str = "") -> Iter
 
 
 def _first_function(repository: Path, file: Path, wanted: Callable[[str], bool]) -> str | None:
-    """Return ``file:line`` of the first of a module's functions whose name is wanted."""
+    """Return ``file:line`` of a module's first function with a wanted name, or None."""
     if not (repository / file).is_file():
         return None
     try:

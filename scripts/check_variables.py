@@ -1,15 +1,15 @@
-"""Find what is dropped, swapped or replaced between Terraform modules.
+"""Find variables and outputs that get lost, swapped or replaced between Terraform modules.
 
-What a module may be told is worth nothing if it stops half-way. These are faults:
+These are faults:
 
 - a variable that its module does not use;
-- a module call that leaves out a variable which caller and module both have, or makes an argument of something else
-  than the variable of its own name (``MADE_OF`` lists the exceptions);
-- a variable of the root that the backend does not have, or has with another type, default or description, and the other
-  way round;
-- an output of the root that is not the backend's output of its own name;
-- an object that is created before it is destroyed, a ``depends_on`` or an ignored change that the tables below do not
-  name, and one that they name and that is gone: no plan and no state tells of them.
+- a module call that omits a variable which caller and module both have, or sets an argument from anything but the
+  variable of the same name (``MADE_OF`` lists the exceptions);
+- a variable of the root that the backend does not have, or has with another type, default or description, and vice
+  versa;
+- an output of the root that is not the backend's output of the same name;
+- a ``create_before_destroy``, ``depends_on`` or ``ignore_changes`` that ``ORDER`` does not list, and one that it lists
+  and that is gone, because neither plan nor state shows them.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ CONFIGURATION = Path("terraform")
 BACKEND = CONFIGURATION / "modules" / "backend"
 
 MADE_OF: Mapping[tuple[str, str], set[str]] = {
-    # Module call of the backend, argument: the variables and columns of a table that it is made of, all of them.
+    # Module call of the backend, argument: all variables and table columns that the argument uses.
     ("connections_table", "deletion_protection"): {"table_deletion_protection"},
     ("connections_table", "kms_key_arn"): {"table_kms_key_arn"},
     ("connections_table", "name"): {"name", "table_name"},
@@ -55,7 +55,7 @@ MADE_OF: Mapping[tuple[str, str], set[str]] = {
     },
 }
 ROUTES = [
-    # What a route of the backend is made of, then one of somebody else's.
+    # Arguments of a route of the backend, then those of an additional route.
     ("integration_uri", set()),
     ("throttling_burst_limit", {"throttling_burst_limit"}),
     ("throttling_rate_limit", {"throttling_rate_limit"}),
@@ -66,7 +66,7 @@ ROUTES = [
     ("timeout_milliseconds", {"timeout_milliseconds"}),
 ]
 BACKEND_ALONE = {"handler_sources_directory"}
-"""Variables of the backend that the root does not have: where the sources lie is no question in this repository."""
+"""Variables of the backend that the root lacks, because the sources' folder is fixed in this repository."""
 ORDER = {
     # Of whatever it depends on, Terraform takes create_before_destroy over too.
     "modules/backend aws_lambda_permission.additional_route create_before_destroy = true",
@@ -93,10 +93,10 @@ def find_faults(repository: Path) -> list[str]:
     """Return a sentence for each fault.
 
     Args:
-        repository: the root of a checkout.
+        repository: The root of a checkout.
 
     Raises:
-        ValueError: a Terraform file cannot be read.
+        ValueError: A Terraform file cannot be read.
     """
     modules = {
         folder: [block for file in sorted((repository / folder).glob("*.tf")) for block in read_blocks(file)]

@@ -1,7 +1,7 @@
 """Fill the tables of inputs and outputs in the README of the Terraform root and of every module.
 
-What stands between the two marker lines is generated from ``variables.tf`` and ``outputs.tf``; the rest is prose.
-``python -m scripts.module_docs`` writes the tables, ``--check`` only tells what is out of date.
+The text between the two marker lines is generated from ``variables.tf`` and ``outputs.tf``; the rest is prose.
+``python -m scripts.module_docs`` writes the tables; ``--check`` only reports outdated ones.
 """
 
 from __future__ import annotations
@@ -66,7 +66,7 @@ def filled(readme: Path) -> str:
 
 
 def modules(configuration: Path) -> list[Path]:
-    """Return the directories whose README is generated: the root and its modules."""
+    """Return the directories of the generated READMEs: the root and its modules."""
     return [configuration, *sorted(file.parent for file in configuration.glob("modules/*/variables.tf"))]
 
 

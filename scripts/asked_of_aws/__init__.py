@@ -1,23 +1,23 @@
-"""What Terraform asks of AWS, every object and every setting, compared with a table written by hand.
+"""Compares every object and setting that Terraform requests from AWS with a table written by hand.
 
-``terraform/tests/whole/`` applies the root to a mocked provider with everything on, with everything off and with a
-queue alone; ``python -m scripts.terraform check`` hands the results to :func:`differences`. A right that is too wide, a
-setting that does not arrive, two settings that were swapped, an object more or less: each is a difference.
+``terraform/tests/whole/`` applies the root to a mocked provider with every option on, with every option off and with
+only a queue. ``python -m scripts.terraform check`` passes the results to :func:`differences`. Differences are, for
+example, a permission that is too wide, a lost setting, two swapped settings, and a missing or additional object.
 
 ============= =====================================================================================
-functions     rows of Roomcast's own functions: memory, timeout, environment, rights
-objects       objects that each Terraform module asks for
-runs          the table of each run, made of the two above
-comparison    how an object is compared with its row
-mocks         values that AWS would choose, one file for the mocked provider, made for each function
+functions     rows of Roomcast's own functions: memory, timeout, environment, permissions
+objects       objects of each Terraform module
+runs          the table of each run, composed of the two above
+comparison    comparison of an object with its row
+mocks         values that AWS chooses, generated for each function into a file for the mocked provider
 ============= =====================================================================================
 
-The table repeats the configuration on purpose: values stand here as AWS is to get them, and no line is made from the
-configuration. Only the digests of the zips are computed, from the zips. A route that the table does not name gets its
-description, memory, timeout, limits and rights from its row and its policy; these rights must stay within the table,
-the queue and the clients of the stage. All else of such a route is compared.
+The table repeats the configuration on purpose: it holds the values for AWS, and none is derived from the configuration.
+Only the zips' digests are computed, from the zips. For a route that the table does not name, description, memory,
+timeout, limits and permissions come from its row and policy; the permissions must stay within the table, the queue and
+the clients of the stage. All other settings of such a route are compared.
 
-The package needs the standard library only.
+The package needs only the standard library.
 """
 
 from scripts.asked_of_aws.runs import TABLES, differences

@@ -1,4 +1,4 @@
-"""How an object that Terraform has made is compared with its row in the table."""
+"""Compares an object of Terraform's state with its row in the table."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ if TYPE_CHECKING:
     Settings = dict[str, Any]
 
 OUTPUTS = "outputs of the root"
-"""Stands for an address: the root's outputs are one more object of the table."""
+"""Address of the root's outputs, which the table treats as one more object."""
 MOCKED_TEXT = re.compile("[a-z0-9]{8}")
-"""Terraform's mocked provider writes such a text where the provider would compute one."""
+"""Terraform's mocked provider sets computed attributes to such texts."""
 DECIDED_BY_AWS = {"arn", "execution_arn", "id", "invoke_arn", "invoke_url", "output", "url"}
-"""Attributes that AWS decides, compared only where the table names them."""
+"""Attributes that AWS decides; they are compared only where the table names them."""
 DOCUMENTS = {"assume_role_policy", "format", "policy", "redrive_allow_policy", "redrive_policy"}
-"""Attributes that hold JSON, compared as such: spaces and the order of keys do not count."""
+"""Attributes with JSON; they are compared without regard to spaces and the order of keys."""
 
 
 def made_by(state: Mapping[str, Any]) -> dict[str, Settings]:
-    """Return the settings of all objects of a state by address, the root's outputs among them.
+    """Return the settings of all objects of a state by address, including the root's outputs.
 
     Args:
         state: ``values`` of ``terraform show -json``.
@@ -33,7 +33,7 @@ def made_by(state: Mapping[str, Any]) -> dict[str, Settings]:
 
 
 def compare(made: Mapping[str, Settings], table: Mapping[str, Settings]) -> Iterator[str]:
-    """Yield a sentence for each object that is missing, is too many, or differs from its row in the table."""
+    """Yield a sentence for each object that is missing, has no row, or differs from its row."""
     yield from (f"{address} is in no table" for address in sorted(made.keys() - table.keys()))
     yield from (f"{address} is missing" for address in sorted(table.keys() - made.keys()))
     for address in sorted(made.keys() & table.keys()):
@@ -47,7 +47,7 @@ def _resources(module: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
 
 
 def _compare(place: str, made: Any, wanted: Any) -> Iterator[str]:  # noqa: ANN401 - any JSON
-    """Yield a sentence for each attribute that differs, nested blocks included."""
+    """Yield a sentence for each attribute that differs, including those in nested blocks."""
     if isinstance(wanted, dict) and isinstance(made, str) and place.rpartition(".")[2] in DOCUMENTS:
         made = json.loads(made)
         if made != wanted:
@@ -74,14 +74,14 @@ def _compare_attributes(place: str, made: Settings, wanted: Settings) -> Iterato
 
 
 def _ordered(items: Iterable[Any]) -> list[Any]:
-    """Return items in an order that does not depend on how the provider keeps a set."""
+    """Return items in an order that is independent of the provider's order of sets."""
     return sorted(
         items, key=lambda item: str(item.get("route_key", item.get("name", ""))) if isinstance(item, dict) else ""
     )
 
 
 def _is_unset(value: Any) -> bool:  # noqa: ANN401 - any JSON
-    """Tell whether nobody asked for this value: it is empty, or the mocked provider made it up."""
+    """Whether the configuration does not set this value: it is empty, or the mocked provider computed it."""
     if isinstance(value, dict):
         return all(_is_unset(item) for item in value.values())
     if isinstance(value, list):

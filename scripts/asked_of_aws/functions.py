@@ -1,4 +1,4 @@
-"""The functions: what each is given and what it may do, as AWS is to get it."""
+"""The functions: the settings and permissions of each."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ QUEUE_ARN = "arn:aws-cn:sqs:cn-north-1:111122223333:messages"
 TABLE_KEY = "arn:aws-cn:kms:cn-north-1:111122223333:key/table"
 
 OWN = ("connect", "default", "disconnect", "fanout_worker", "sendmessage", "whoami")
-"""The functions that this table names."""
+"""Functions that the table names."""
 STAGE = "module.backend.module.websocket_api.aws_apigatewayv2_stage.this"
 
 _MADE = re.compile(r'(module\.backend\.module\.handler\["([^"]+)"\])\.aws_lambda_function\.this')
@@ -26,21 +26,21 @@ _GRANTABLE = re.compile(
     "|".join([re.escape(TABLE_ARN), re.escape(QUEUE_ARN), re.escape(TABLE_KEY)])
     + rf"|{re.escape(EXECUTION)}/[^/*]+/POST/@connections/\*"
 )
-"""What a function that the table does not name may be given rights to."""
+"""Resources to which a function that the table does not name may have permissions."""
 
 
 @dataclass(frozen=True)
 class Function:
-    """One function of the table, with all that belongs to it.
+    """One function of the table.
 
     Attributes:
-        description: As the console shows it.
+        description: The description in the console.
         memory_size: MB.
         timeout: Seconds.
         environment: All of its variables.
         rights: Statements of its policy.
-        route: Key of the route that may invoke it, None for the worker, which nothing but its queue invokes.
-        limits: Limits of burst and rate of its route, None for those of the stage.
+        route: Key of the route that may invoke it; None for the worker, which only its queue invokes.
+        limits: Limits of burst and rate of its route; None for the stage's.
     """
 
     description: str
@@ -58,7 +58,7 @@ def allow(sid: str, actions: str | list[str], resource: str) -> Settings:
 
 
 def table_rights(sid: str, actions: str | list[str], key: str | None) -> list[Settings]:
-    """Return the statements for the table and, where it has one, its key."""
+    """Return the statements for the table and for its key, if there is one."""
     use_key = [allow("UseTableKey", ["kms:Decrypt", "kms:DescribeKey"], key)] if key else []
     return [allow(sid, actions, TABLE_ARN), *use_key]
 
@@ -74,7 +74,7 @@ def functions(stage: str, shared: Mapping[str, str], queue: Mapping[str, str], k
     Args:
         stage: The stage's name.
         shared: Environment of all functions.
-        queue: What ``sendmessage`` knows of the queue, empty without one.
+        queue: Variables of ``sendmessage`` for the queue; empty without one.
         key: Key of the table.
     """
     hand_over = [allow("HandOverToWorkers", "sqs:SendMessage", QUEUE_ARN)] if queue else []
@@ -154,10 +154,10 @@ def worker(stage: str, environment: Mapping[str, str], key: str | None, memory_s
 
 
 def added(made: Mapping[str, Settings]) -> dict[str, Function]:
-    """Return the functions that the table does not name, by handler, as their rows and policies have made them.
+    """Return the functions that the table does not name, by handler, with the settings of their rows and policies.
 
     Args:
-        made: All objects of a run by address. The environment is left out: it is not for a row to say.
+        made: All objects of a run by address. The environment is left out, because a row does not set it.
     """
     stage = made.get(STAGE, {})
     limits = {
@@ -182,7 +182,7 @@ def added(made: Mapping[str, Settings]) -> dict[str, Function]:
 
 
 def too_wide(functions_added: Mapping[str, Function]) -> Iterator[str]:
-    """Yield a sentence for each right of such a function that goes beyond what Roomcast's functions share."""
+    """Yield a sentence for each permission of such a function beyond the table, the queue and the stage's clients."""
     for name, function in functions_added.items():
         for statement in function.rights:
             actions, resources = (_listed(statement.get(part, "*")) for part in ("Action", "Resource"))

@@ -1,6 +1,6 @@
-"""The values that AWS would choose for each function and route, as a file for Terraform's mocked provider.
+"""Values that AWS chooses for each function and route, as a file for Terraform's mocked provider.
 
-Each object gets values of its own, so that a mix-up shows; a new route gets them like the others.
+Each object gets unique values, so that a mix-up shows. A new route gets them, too.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 HANDLERS = REPOSITORY / "handlers"
 RESERVED = ("connect", "default", "disconnect")
-"""Routes whose key begins with ``$``."""
+"""Routes with a key that begins with ``$``."""
 
 
 def write(file: Path) -> None:

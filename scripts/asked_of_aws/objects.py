@@ -1,4 +1,4 @@
-"""The objects that each Terraform module asks for."""
+"""The objects of each Terraform module."""
 
 from __future__ import annotations
 
@@ -32,18 +32,18 @@ QUEUE_URL = "https://sqs.cn-north-1.amazonaws.com.cn/111122223333/messages"
 
 @dataclass(frozen=True)
 class Everywhere:
-    """What all objects of one run share.
+    """Settings that all objects of one run share.
 
     Attributes:
-        name: Begins every name.
+        name: Prefix of every name.
         stage: The stage's name.
         architecture: The functions' instruction set.
-        tags: On everything that can have tags.
+        tags: Tags of all objects that support tags.
         retention: Days that log groups keep lines.
         boundary: Boundary of every role.
         log_key: Key of every log group.
-        bucket: Where functions get their zips from, None for the zips themselves.
-        zips: Folder of the zips, as Terraform was told it.
+        bucket: Bucket of the zips; None if functions get them directly.
+        zips: Folder of the zips, as in ``handlers_directory``.
     """
 
     name: str
@@ -58,7 +58,7 @@ class Everywhere:
 
 
 def remembered(queued: str, shards_per_room: str, shards_read: str) -> Table:
-    """Return what the configuration remembers for its next apply; numbers as seven binary digits."""
+    """Return the objects that keep values for the next apply; numbers as seven binary digits."""
     keys = [f'queued["{queued}"]', "first_apply"]
     for name, number in (("shards_per_room", shards_per_room), ("shards_read", shards_read)):
         keys += [f'{name}["{bit}={digit}"]' for bit, digit in enumerate(reversed(number))]
@@ -68,7 +68,7 @@ def remembered(queued: str, shards_per_room: str, shards_read: str) -> Table:
 
 
 def objects_of_function(handler: str, function: Function, everywhere: Everywhere) -> Table:
-    """Return all that one instance of ``modules/handler`` asks for, and its zip where that goes through a bucket."""
+    """Return all objects of one instance of ``modules/handler``, and its zip if that goes through a bucket."""
     name = f"{everywhere.name}-{handler}"
     zipped = (ZIPS / f"{handler}.zip").read_bytes()
     key = f"{everywhere.name}/{handler}-{hashlib.sha256(zipped).hexdigest()}.zip"
@@ -168,14 +168,14 @@ def objects_of_api(
     logs: bool,
     authorization: str = "NONE",
 ) -> Table:
-    """Return all that ``modules/websocket-api`` asks for.
+    """Return all objects of ``modules/websocket-api``.
 
     Args:
-        everywhere: What all objects share.
+        everywhere: The shared settings.
         routes: By key the function's mocked name, the time-out in ms, and the limits of burst and rate.
-        limits: Limits of burst and rate of the stage.
+        limits: The stage's limits of burst and rate.
         logs: Whether there is an access log.
-        authorization: How the handshake is authorized.
+        authorization: Authorization of the handshake.
     """
     module = "module.backend.module.websocket_api"
     objects: Table = {
@@ -275,7 +275,7 @@ def routes_of(all_functions: Mapping[str, Function], burst: int, rate: float) ->
 def objects_of_queue(
     everywhere: Everywhere, *, fifo: bool, visibility: int, batch_size: int, concurrency: int
 ) -> Table:
-    """Return all that ``modules/fanout-queue`` asks for."""
+    """Return all objects of ``modules/fanout-queue``."""
     module = "module.backend.module.fanout_queue[0]"
     suffix = ".fifo" if fifo else ""
     both: Settings = {"max_message_size": 262144, "sqs_managed_sse_enabled": True, "tags": everywhere.tags}
@@ -314,7 +314,7 @@ def objects_of_queue(
 
 
 def objects_of_backend(all_functions: Mapping[str, Function]) -> Table:
-    """Return what ``modules/backend`` holds beside its modules."""
+    """Return the objects of ``modules/backend`` itself."""
     return {
         "module.backend.data.aws_partition.current": {
             "dns_suffix": "amazonaws.com.cn",

@@ -99,7 +99,7 @@ BY_DEFAULT = Everywhere(
 
 
 def everything_off(more: Functions) -> Table:
-    """Return the table of the run ``everything_off``: nothing is set."""
+    """Return the table of the run ``everything_off``, which sets no variable."""
     return {
         **_with_defaults({**functions("live", SHARED_BY_DEFAULT, {}, None), **_told(more, SHARED_BY_DEFAULT)}),
         **remembered("false", "0000001", "0000001"),
@@ -109,14 +109,14 @@ def everything_off(more: Functions) -> Table:
 def standard_queue(
     more: Functions, batch_size: int = 10, concurrency: int = 10, memory_size: int = 1769, timeout: int = 30
 ) -> Table:
-    """Return the table of the run ``standard_queue``: nothing is set but that messages are queued.
+    """Return the table of the run ``standard_queue``, which only enables queued delivery.
 
     Args:
         more: Functions that the table does not name.
-        batch_size: Messages that a worker takes at a time.
-        concurrency: Workers that run at a time.
+        batch_size: Messages per invocation of a worker.
+        concurrency: Workers at a time.
         memory_size: A worker's memory in MB.
-        timeout: A worker's time in seconds.
+        timeout: A worker's timeout in seconds.
     """
     queue = {"ROOMCAST_QUEUE_FIFO": "false", "ROOMCAST_QUEUE_URL": QUEUE_URL}
     all_functions = {
@@ -140,7 +140,7 @@ def standard_queue_of_choice(more: Functions) -> Table:
 
 
 def keys_without_queue(more: Functions) -> Table:
-    """Return the table of the run ``keys_without_queue``: keys and a boundary are set and nothing else."""
+    """Return the table of the run ``keys_without_queue``, which only sets keys and a boundary."""
     return {
         **_with_defaults(
             {**functions("live", SHARED_BY_DEFAULT, {}, TABLE_KEY), **_told(more, SHARED_BY_DEFAULT)},
@@ -152,7 +152,7 @@ def keys_without_queue(more: Functions) -> Table:
 
 
 def _told(more: Functions, environment: Mapping[str, str]) -> dict[str, Function]:
-    """Return functions that the table does not name, with the environment that all functions share."""
+    """Return functions that the table does not name, with the shared environment."""
     return {name: replace(function, environment=environment) for name, function in more.items()}
 
 
@@ -185,11 +185,11 @@ TABLES = {
 
 
 def differences(run: str, state: Mapping[str, Any]) -> list[str]:
-    """Compare what a run made with its table.
+    """Compare the state of a run with its table.
 
     Args:
         run: Name of the run.
-        state: What it left, as ``values`` of what ``terraform show -json`` writes.
+        state: The run's state: ``values`` of ``terraform show -json``.
 
     Returns:
         A sentence for each difference.

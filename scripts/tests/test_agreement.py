@@ -1,4 +1,4 @@
-"""What Terraform and the handlers must agree on: variables of the environment, keys, time to live, sizes and names."""
+"""Terraform and the handlers agree on environment variables, keys, time to live, sizes and names."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ VARIABLE = re.compile(r"\bROOMCAST_[A-Z_]+\b")
 
 
 def texts(files: list[Path]) -> list[str]:
-    """Return every text constant in some Python files, but for docstrings."""
+    """Return every string constant in some Python files, except docstrings."""
     found = []
     for file in files:
         for node in ast.walk(ast.parse(file.read_bytes())):
@@ -38,7 +38,7 @@ def texts(files: list[Path]) -> list[str]:
 
 @pytest.fixture
 def rooms(monkeypatch: pytest.MonkeyPatch) -> Any:
-    """The module that knows the table's keys."""
+    """The module that defines the table's keys."""
     for name, value in (("AWS_REGION", "eu-west-1"), ("AWS_ACCESS_KEY_ID", "a"), ("AWS_SECRET_ACCESS_KEY", "b")):
         monkeypatch.setenv(name, value)
     return importlib.import_module("roomcast.rooms")
@@ -53,7 +53,7 @@ def test_functions_are_given_no_variable_that_they_do_not_read() -> None:
 
 
 def test_defaults_of_the_code_are_those_of_terraform() -> None:
-    """Code of this release runs with the environment of the last one, in which a new variable is missing."""
+    """During an update, new code runs with the old environment, which lacks new variables."""
     settings = importlib.import_module("roomcast.settings")
     [environment] = [
         block.attributes["environment"]
@@ -89,7 +89,7 @@ def test_items_have_the_tables_keys_and_expire_by_its_time_to_live(rooms: Any) -
     assert len(items) == 2
     for item in items:
         assert [list(item[key]) for key in keys] == [["S"], ["S"]]
-        # Seconds, as DynamoDB wants them: after the two hours that a connection may last, and not days after.
+        # Seconds, as DynamoDB requires: later than the two hours of a connection, but not by days.
         assert now + 7_200 < int(item[time_to_live[1]]["N"]) < now + 4 * 7_200
 
 
@@ -119,7 +119,7 @@ def test_the_queue_gives_up_when_the_worker_says_so() -> None:
 
     assert policy == "var.max_receive_count"
     assert int(variable.attributes["default"].value) == tasks.MAXIMUM_RECEIVES
-    # Whoever gave another one would have it announced too early or never.
+    # With another value, the worker would report a message as given up too early or never.
     assert callers == []
 
 

@@ -1,4 +1,4 @@
-"""The comparison of what Terraform asks of AWS with the table written by hand."""
+"""The comparison of Terraform's requests to AWS with the table written by hand."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def table(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def state() -> State:
-    """Return what the table says, as a mocked provider would complete it."""
+    """Return the table's objects, completed as by a mocked provider."""
     policy = json.dumps({"Statement": [STATEMENT], "Version": "2012-10-17"}, indent=2)
     stage = {
         "id": "abcdefgh",
@@ -72,7 +72,7 @@ def stage(state: State) -> Any:
 
 
 def test_what_the_table_says_is_no_difference() -> None:
-    """Order of sets and keys, what AWS decides and what is empty do not count."""
+    """The order of sets and keys, attributes that AWS decides, and empty values do not count."""
     assert differences("run", state()) == []
 
 
@@ -105,12 +105,12 @@ def test_each_difference_is_told(change: Callable[[State], object], place: str) 
 
 
 def test_run_without_a_table_is_told() -> None:
-    """A run that nothing would be compared with does not pass."""
+    """A run without a table fails."""
     assert differences("another", state()) == ["another: scripts/asked_of_aws/runs.py has no table of this name"]
 
 
 def function(rights: object) -> dict[str, Any]:
-    """Return what Terraform makes of a function that the table does not name, by address."""
+    """Return Terraform's objects of a function that the table does not name, by address."""
     module = 'module.backend.module.handler["search"]'
     return {
         f"{module}.aws_lambda_function.this": {"description": "Searches.", "memory_size": 512, "timeout": 20},

@@ -38,7 +38,7 @@ COMPLETE = {
 
 @pytest.fixture
 def repository(tmp_path: Path) -> Path:
-    """Two routes and a function without a route, all of them complete."""
+    """Two complete routes and a complete function without a route."""
     return write_tree(tmp_path, COMPLETE)
 
 

@@ -1,4 +1,4 @@
-"""Terraform's variables: one that is dropped, swapped or replaced on its way is found."""
+"""Variables that get lost, swapped or replaced between Terraform modules are found."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ API = "terraform/modules/websocket-api/main.tf"
 
 @pytest.fixture
 def repository(tmp_path: Path) -> Path:
-    """A copy of the configuration that may be changed."""
+    """A copy of the configuration for changes."""
     for file in (REPOSITORY / CONFIGURATION).rglob("*.tf"):
         copy = tmp_path / file.relative_to(REPOSITORY)
         copy.parent.mkdir(parents=True, exist_ok=True)
@@ -32,7 +32,7 @@ def repository(tmp_path: Path) -> Path:
 
 
 def test_nothing_is_dropped_or_swapped() -> None:
-    """The configuration as it is has no fault."""
+    """The present configuration has no fault."""
     assert find_faults(REPOSITORY) == []
 
 
@@ -75,7 +75,7 @@ def test_nothing_is_dropped_or_swapped() -> None:
     ],
 )
 def test_each_fault_is_found(repository: Path, file: str, line: str, instead: str, fault: str) -> None:
-    """One edit is one sentence, or more where it shows in several places."""
+    """One edit yields one sentence, or several if it affects several places."""
     text = (repository / file).read_text()
     assert line in text
     (repository / file).write_text(text.replace(line, instead, 1))
