@@ -67,16 +67,21 @@ ROUTES = [
 ]
 BACKEND_ALONE = {"handler_sources_directory"}
 """Variables of the backend that the root lacks, because the sources' folder is fixed in this repository."""
+_ROUTE = "aws_apigatewayv2_route.this"
 ORDER = {
-    # Of whatever it depends on, Terraform takes create_before_destroy over too.
-    "modules/backend aws_lambda_permission.additional_route create_before_destroy = true",
-    "modules/backend aws_s3_object.zip create_before_destroy = true",
+    # Never create_before_destroy: of whatever the object depends on, Terraform would take it over too.
     *(
         f"modules/backend terraform_data.{name} ignore_changes = [input]"
         for name in ("first_apply", "queue", "queued", "shards_per_room", "shards_read")
     ),
     "modules/handler aws_lambda_function.this depends_on = [aws_iam_role_policy.logs, aws_iam_role_policy.task]",
-    "modules/websocket-api aws_apigatewayv2_deployment.this create_before_destroy = true",
+    "modules/handler aws_iam_role.this ignore_changes = [name]",
+    "modules/handler aws_iam_role.this replace_triggered_by = [aws_cloudwatch_log_group.this.name]",
+    "modules/handler aws_lambda_function.this replace_triggered_by = [aws_iam_role.this.unique_id]",
+    "modules/handler aws_lambda_permission.this replace_triggered_by = [aws_lambda_function.this.arn]",
+    "modules/websocket-api aws_apigatewayv2_integration.redeployment depends_on = [aws_apigatewayv2_stage.this]",
+    f"modules/websocket-api {_ROUTE} replace_triggered_by = [aws_apigatewayv2_integration.this[each.key].id]",
+    "modules/websocket-api aws_apigatewayv2_stage.this depends_on = [aws_apigatewayv2_route.this]",
     *(
         f"modules/handler output.{name} depends_on = [aws_iam_role_policy.logs, aws_iam_role_policy.task, "
         "aws_lambda_permission.this]"

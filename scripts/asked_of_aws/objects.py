@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import json
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,6 +26,7 @@ TIME = re.compile("[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9:]{8}Z")
 
 DEAD_LETTERS_ARN = "arn:aws-cn:sqs:cn-north-1:111122223333:dead-letters"
 FUNCTION = "arn:aws-cn:lambda:cn-north-1:111122223333:function"
+UNLOGGED = {"data_trace_enabled": False, "logging_level": "OFF"}
 QUEUE_URL = "https://sqs.cn-north-1.amazonaws.com.cn/111122223333/messages"
 
 
@@ -113,6 +113,14 @@ def objects_of_function(handler: str, function: Function, everywhere: Everywhere
                 ],
             },
         },
+        f"{module}.aws_iam_role_policies_exclusive.this": {
+            "policy_names": ["logs", "task"],
+            "role_name": f"{name}-cn-north-1",
+        },
+        f"{module}.aws_iam_role_policy_attachments_exclusive.this": {
+            "policy_arns": [],
+            "role_name": f"{name}-cn-north-1",
+        },
         f"{module}.aws_iam_role_policy.task": {
             "name": "task",
             "role": f"role-id-{handler}",
@@ -158,6 +166,11 @@ def permission(function_name: str, source_arn: str, prefix: str) -> Settings:
         "source_arn": source_arn,
         "statement_id_prefix": prefix,
     }
+
+
+def invoke_arn(function: str) -> str:
+    """Return the ARN by which API Gateway invokes a function of this mocked name."""
+    return f"arn:aws-cn:apigateway:cn-north-1:lambda:path/2015-03-31/functions/{FUNCTION}:{function}/invocations"
 
 
 def objects_of_api(
@@ -209,24 +222,31 @@ def objects_of_api(
             else [],
             "api_id": "a1b2c3d4e5",
             "name": everywhere.stage,
-            "deployment_id": "deployment",
+            "auto_deploy": True,
             "tags": everywhere.tags,
-            "default_route_settings": [{"throttling_burst_limit": limits[0], "throttling_rate_limit": limits[1]}],
+            "default_route_settings": [
+                {**UNLOGGED, "throttling_burst_limit": limits[0], "throttling_rate_limit": limits[1]}
+            ],
             "route_settings": [
-                {"route_key": key, "throttling_burst_limit": burst, "throttling_rate_limit": rate}
+                {**UNLOGGED, "route_key": key, "throttling_burst_limit": burst, "throttling_rate_limit": rate}
                 for key, (_, _, burst, rate) in routes.items()
             ],
         },
+        f"{module}.aws_apigatewayv2_integration.redeployment": {
+            "api_id": "a1b2c3d4e5",
+            "description": re.compile(r"Serves no route\. Its updates deploy the API: [0-9a-f]{64}"),
+            "integration_method": "POST",
+            "integration_type": "AWS_PROXY",
+            "integration_uri": invoke_arn("mocked-connect"),
+        },
     }
-    triggers = {"route_selection_expression": "$request.body.action"}
     for key, (function, timeout, _, _) in routes.items():
         suffix = key.replace("$", "").replace("/", "-")
-        uri = f"arn:aws-cn:apigateway:cn-north-1:lambda:path/2015-03-31/functions/{FUNCTION}:{function}/invocations"
         objects[f'{module}.aws_apigatewayv2_integration.this["{key}"]'] = {
             "api_id": "a1b2c3d4e5",
             "integration_method": "POST",
             "integration_type": "AWS_PROXY",
-            "integration_uri": uri,
+            "integration_uri": invoke_arn(function),
             "timeout_milliseconds": timeout,
         }
         objects[f'{module}.aws_apigatewayv2_route.this["{key}"]'] = {
@@ -235,18 +255,6 @@ def objects_of_api(
             "target": f"integrations/integration-{suffix}",
             "authorization_type": authorization if key == "$connect" else "NONE",
         }
-        triggers[f"route {key}"] = json.dumps(
-            {
-                "authorization_type": authorization if key == "$connect" else "NONE",
-                "authorizer_id": "none",
-                "id": f"route-{suffix}",
-                "integration_uri": uri,
-                "target": f"integrations/integration-{suffix}",
-                "timeout_milliseconds": timeout,
-            },
-            separators=(",", ":"),
-        )
-    objects[f"{module}.aws_apigatewayv2_deployment.this"] = {"api_id": "a1b2c3d4e5", "triggers": triggers}
     if logs:
         objects[f"{module}.aws_cloudwatch_log_group.access[0]"] = {
             "name": f"/aws/apigateway/{everywhere.name}/{everywhere.stage}",
@@ -308,7 +316,25 @@ def objects_of_queue(
             "function_name": f"{FUNCTION}:mocked-fanout_worker",
             "function_response_types": ["ReportBatchItemFailures"],
             "scaling_config": [{"maximum_concurrency": concurrency}],
-            "tags": everywhere.tags,
+        },
+        **{
+            f'{module}.aws_sqs_queue_policy.tls_only["{queue.replace("-", "_")}"]': {
+                "queue_url": f"https://sqs.cn-north-1.amazonaws.com.cn/111122223333/{queue}-id",
+                "policy": {
+                    "Version": "2012-10-17",
+                    "Statement": [
+                        {
+                            "Sid": "RefuseWithoutTls",
+                            "Action": "sqs:*",
+                            "Condition": {"Bool": {"aws:SecureTransport": "false"}},
+                            "Effect": "Deny",
+                            "Principal": "*",
+                            "Resource": arn,
+                        }
+                    ],
+                },
+            }
+            for queue, arn in (("messages", QUEUE_ARN), ("dead-letters", DEAD_LETTERS_ARN))
         },
     }
 

@@ -60,8 +60,19 @@ def test_nothing_is_dropped_or_swapped() -> None:
         (QUEUE, "= var.queued_delivery.worker_timeout", "= 30", "function_timeout is made of no variable"),
         (QUEUE, "= var.queued_delivery.batch_size", "= var.queued_delivery.maximum_concurrency", "batch_size is made"),
         (HANDLER, "= var.memory_size", "= 256", "memory_size is used by nothing"),
-        (API, "    create_before_destroy = true\n", "", "create_before_destroy = true is gone"),
-        (API, "    create_before_destroy = true\n", "    create_before_destroy = false\n", "is gone"),
+        (
+            API,
+            "  depends_on = [aws_apigatewayv2_stage.this]\n",
+            "",
+            "depends_on = [aws_apigatewayv2_stage.this] is gone",
+        ),
+        (API, "  depends_on = [aws_apigatewayv2_route.this]\n", "  depends_on = []\n", "is gone"),
+        (
+            API,
+            "  tags          = var.tags\n",
+            "  tags          = var.tags\n  lifecycle {\n    create_before_destroy = true\n  }\n",
+            "create_before_destroy = true",
+        ),
         (
             HANDLER,
             "  policy = var.policy\n",

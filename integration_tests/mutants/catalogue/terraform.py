@@ -18,6 +18,7 @@ HANDLER = "terraform/modules/handler/main.tf"
 TABLE = "terraform/modules/connections-table/main.tf"
 
 HANDED_ON = "scripts/tests/test_check_variables.py::test_nothing_is_dropped_or_swapped"
+REDEPLOYMENT = "scripts/tests/test_redeployment.py"
 ON, OFF, STANDARD = (
     f"terraform/tests/whole/whole.tftest.hcl::{run}" for run in ("everything_on", "everything_off", "standard_queue")
 )
@@ -254,14 +255,30 @@ TOO_WIDE = (
 
 WORK = (
     Mutant(
-        "deletes a deployment before the stage has another",
-        (Edit(API, "create_before_destroy = true", "create_before_destroy = false"),),
-        units=(HANDED_ON,),
+        "holds two functions' log groups at once, which no name allows",
+        (
+            Edit(
+                HANDLER,
+                "  kms_key_id        = var.log_kms_key_arn\n",
+                "  kms_key_id        = var.log_kms_key_arn\n\n  lifecycle {\n    create_before_destroy = true\n  }\n",
+            ),
+        ),
+        units=(f"{REDEPLOYMENT}::test_nothing_is_created_before_it_is_destroyed",),
     ),
     Mutant(
-        "deletes a zip before the function has another",
-        (Edit(BUILD, "create_before_destroy = true", "create_before_destroy = false"),),
-        units=(HANDED_ON,),
+        "serves a removed route for ever",
+        (Edit(API, "    routes       = { for key, route in aws_apigatewayv2_route.this : key => route.id }\n", ""),),
+        units=(f"{REDEPLOYMENT}::test_ids_of_all_that_is_deployed_are_in_the_snapshot[aws_apigatewayv2_route]",),
+    ),
+    Mutant(
+        "leaves rights that were added by hand",
+        (Edit(HANDLER, "[aws_iam_role_policy.logs.name, aws_iam_role_policy.task.name]", "null"),),
+        terraform=(OFF,),
+    ),
+    Mutant(
+        "lets messages into queues in clear",
+        (Edit(FANOUT_QUEUE, '"aws:SecureTransport" = "false"', '"aws:SecureTransport" = "true"'),),
+        terraform=(STANDARD,),
     ),
     Mutant(
         "does not see that the code has changed",
@@ -310,19 +327,6 @@ WORK = (
         "sets no burst limit in routes",
         (Edit(API, "      throttling_burst_limit = route_settings.value.burst_limit\n", ""),),
         terraform=(OFF,),
-    ),
-    Mutant(
-        "deploys nothing when a route gets another function",
-        (
-            Edit(
-                API,
-                "        integration_uri      = aws_apigatewayv2_integration.this[route_key].integration_uri\n",
-                "",
-            ),
-        ),
-        terraform=(
-            "terraform/modules/websocket-api/tests/api.tftest.hcl::deployment_is_made_of_all_that_a_snapshot_holds",
-        ),
     ),
 )
 

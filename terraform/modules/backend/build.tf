@@ -80,7 +80,7 @@ resource "terraform_data" "build" {
 }
 
 # The key names the content, so that the functions see a new zip as a new object; the name keeps two backends in one
-# bucket apart.
+# bucket apart. The old object goes first: Lambda keeps a copy of its own.
 resource "aws_s3_object" "zip" {
   for_each = var.handlers_bucket == null ? {} : local.zips
 
@@ -94,9 +94,5 @@ resource "aws_s3_object" "zip" {
     default_tags {
       tags = {}
     }
-  }
-
-  lifecycle {
-    create_before_destroy = true
   }
 }

@@ -46,8 +46,8 @@ module "websocket_api" {
   )
 }
 
-# When a route is given to another function, that one may be invoked before the API moves to it, and the old one until it
-# has moved.
+# The new function may be invoked before the route moves to it. The old one loses its permission a moment before: to keep
+# it until then would take create_before_destroy, which Terraform would hand on to your function.
 resource "aws_lambda_permission" "additional_route" {
   for_each = var.additional_routes
 
@@ -59,8 +59,4 @@ resource "aws_lambda_permission" "additional_route" {
 
   # Statement ids allow no other characters.
   statement_id_prefix = "${var.name}-${substr(replace(each.key, "/[^a-zA-Z0-9_-]/", "-"), 0, 32)}-"
-
-  lifecycle {
-    create_before_destroy = true
-  }
 }

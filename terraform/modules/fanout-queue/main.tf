@@ -6,6 +6,9 @@ locals {
   # Message groups are throttled and deduplicated each on its own: SQS calls this high throughput.
   deduplication_scope   = var.fifo ? "messageGroup" : null
   fifo_throughput_limit = var.fifo ? "perMessageGroupId" : null
+
+  # Lambda has no tags for event source mappings in these partitions.
+  mapping_tags = contains(["aws-cn", "aws-us-gov"], split(":", aws_sqs_queue.messages.arn)[1]) ? null : var.tags
 }
 
 resource "aws_sqs_queue" "messages" {
@@ -45,12 +48,32 @@ resource "aws_sqs_queue_redrive_allow_policy" "dead_letters" {
   })
 }
 
+# The account's own policies say who may use the queues; here stands how. A policy that somebody adds by hand, for
+# another account or for everybody, is named by the plan.
+resource "aws_sqs_queue_policy" "tls_only" {
+  for_each = { messages = aws_sqs_queue.messages, dead_letters = aws_sqs_queue.dead_letters }
+
+  queue_url = each.value.id
+
+  policy = jsonencode({
+    Version = "2012-10-17"
+    Statement = [{
+      Sid       = "RefuseWithoutTls"
+      Action    = "sqs:*"
+      Condition = { Bool = { "aws:SecureTransport" = "false" } }
+      Effect    = "Deny"
+      Principal = "*"
+      Resource  = each.value.arn
+    }]
+  })
+}
+
 resource "aws_lambda_event_source_mapping" "this" {
   batch_size              = var.batch_size
   event_source_arn        = aws_sqs_queue.messages.arn
   function_name           = var.function_arn
   function_response_types = ["ReportBatchItemFailures"]
-  tags                    = var.tags
+  tags                    = local.mapping_tags
 
   scaling_config {
     maximum_concurrency = var.maximum_concurrency

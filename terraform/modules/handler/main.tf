@@ -23,6 +23,12 @@ resource "aws_iam_role" "this" {
   permissions_boundary = var.permissions_boundary_arn
   tags                 = var.tags
 
+  # The region is unknown while the module waits for something by `depends_on`; a role keeps its name through that.
+  lifecycle {
+    ignore_changes       = [name]
+    replace_triggered_by = [aws_cloudwatch_log_group.this.name]
+  }
+
   assume_role_policy = jsonencode({
     Version = "2012-10-17"
     Statement = [{
@@ -54,6 +60,17 @@ resource "aws_iam_role_policy" "task" {
   policy = var.policy
 }
 
+# Rights that were added by hand are named by the plan and removed by the apply.
+resource "aws_iam_role_policies_exclusive" "this" {
+  role_name    = aws_iam_role.this.name
+  policy_names = [aws_iam_role_policy.logs.name, aws_iam_role_policy.task.name]
+}
+
+resource "aws_iam_role_policy_attachments_exclusive" "this" {
+  role_name   = aws_iam_role.this.name
+  policy_arns = []
+}
+
 resource "aws_lambda_function" "this" {
   function_name                  = var.name
   architectures                  = [var.architecture]
@@ -82,6 +99,11 @@ resource "aws_lambda_function" "this" {
 
   # Rights before their use, and after it: a function that is being deleted may still run.
   depends_on = [aws_iam_role_policy.logs, aws_iam_role_policy.task]
+
+  # Lambda encrypts the environment for the role by its unique id: a new role of the same name cannot read it.
+  lifecycle {
+    replace_triggered_by = [aws_iam_role.this.unique_id]
+  }
 }
 
 resource "aws_lambda_permission" "this" {
@@ -92,6 +114,10 @@ resource "aws_lambda_permission" "this" {
   principal     = "apigateway.amazonaws.com"
   source_arn    = each.value
 
-  # A prefix, since any change replaces a permission and the new one has to exist before the old one goes.
   statement_id_prefix = "${each.key}-"
+
+  # A function takes its permissions along when it goes.
+  lifecycle {
+    replace_triggered_by = [aws_lambda_function.this.arn]
+  }
 }

@@ -6,6 +6,13 @@ locals {
     }
   }
 
+  # Another one when a route or an integration comes, goes or is replaced.
+  snapshot = sha256(jsonencode({
+    integrations = { for key, integration in aws_apigatewayv2_integration.this : key => integration.id }
+    routes       = { for key, route in aws_apigatewayv2_route.this : key => route.id }
+    triggers     = var.redeployment_triggers
+  }))
+
   # One line of JSON a request. No query strings, headers or bodies: they carry tokens and messages.
   access_log_format = jsonencode({
     requestId         = "$context.requestId"
@@ -50,30 +57,10 @@ resource "aws_apigatewayv2_route" "this" {
   # API Gateway authorizes the handshake and nothing after it.
   authorization_type = each.key == "$connect" ? var.authorization_type : "NONE"
   authorizer_id      = each.key == "$connect" ? var.authorizer_id : null
-}
 
-# A deployment is a snapshot of the API: what belongs to the snapshot and changes makes a new one, and the plan shows
-# what that was. Chosen attributes, since whole resources change once more when the provider reads them back.
-resource "aws_apigatewayv2_deployment" "this" {
-  api_id = aws_apigatewayv2_api.this.id
-
-  triggers = merge(
-    { route_selection_expression = aws_apigatewayv2_api.this.route_selection_expression },
-    {
-      for route_key, route in aws_apigatewayv2_route.this : "route ${route_key}" => jsonencode({
-        authorization_type   = route.authorization_type
-        authorizer_id        = coalesce(route.authorizer_id, "none")
-        id                   = route.id
-        integration_uri      = aws_apigatewayv2_integration.this[route_key].integration_uri
-        target               = route.target
-        timeout_milliseconds = aws_apigatewayv2_integration.this[route_key].timeout_milliseconds
-      })
-    },
-  )
-
-  # The stage moves to the new deployment before the old one goes.
+  # API Gateway refuses to delete an integration that a route names: a replaced integration takes its route along.
   lifecycle {
-    create_before_destroy = true
+    replace_triggered_by = [aws_apigatewayv2_integration.this[each.key].id]
   }
 }
 
@@ -86,14 +73,22 @@ resource "aws_cloudwatch_log_group" "access" {
   tags              = var.tags
 }
 
+# API Gateway deploys each change by itself. A deployment of Terraform's own would need create_before_destroy, which
+# Terraform hands on to all that the deployment depends on: routes, functions, roles and log groups, whose names allow
+# no second one, so that an apply that stopped half-way could never be completed.
+#
 # Both limits always, in the default and in every route: API Gateway reads a missing one as 0 and refuses everything.
+# Logging and tracing are stated, because a level that somebody sets by hand writes messages into a log.
 resource "aws_apigatewayv2_stage" "this" {
   api_id        = aws_apigatewayv2_api.this.id
   name          = var.stage_name
-  deployment_id = aws_apigatewayv2_deployment.this.id
+  auto_deploy   = var.deployment_id == null
+  deployment_id = var.deployment_id
   tags          = var.tags
 
   default_route_settings {
+    data_trace_enabled     = false
+    logging_level          = "OFF"
     throttling_burst_limit = var.throttling_burst_limit
     throttling_rate_limit  = var.throttling_rate_limit
   }
@@ -112,8 +107,34 @@ resource "aws_apigatewayv2_stage" "this" {
 
     content {
       route_key              = route_settings.key
+      data_trace_enabled     = false
+      logging_level          = "OFF"
       throttling_burst_limit = route_settings.value.burst_limit
       throttling_rate_limit  = route_settings.value.rate_limit
     }
+  }
+
+  # API Gateway refuses settings of a route that does not exist.
+  depends_on = [aws_apigatewayv2_route.this]
+}
+
+# AWS documents that updates are deployed and says nothing of what is deleted. No route names this integration: it is
+# updated after routes and integrations have gone, and that update is deployed in any case.
+resource "aws_apigatewayv2_integration" "redeployment" {
+  api_id             = aws_apigatewayv2_api.this.id
+  description        = "Serves no route. Its updates deploy the API: ${local.snapshot}"
+  integration_method = "POST"
+  integration_type   = "AWS_PROXY"
+  integration_uri    = var.routes[keys(var.routes)[0]].integration_uri
+
+  depends_on = [aws_apigatewayv2_stage.this]
+}
+
+# What 0.1.0 deployed. It stays beside those that API Gateway makes, since a stage may serve it until the next one.
+removed {
+  from = aws_apigatewayv2_deployment.this
+
+  lifecycle {
+    destroy = false
   }
 }

@@ -3,19 +3,29 @@ output "access_log_group_name" {
   value       = one(aws_cloudwatch_log_group.access[*].name)
 }
 
+output "api_endpoint" {
+  description = "URL of the API without a stage: `wss://<api id>.execute-api.<region>.<DNS suffix>`."
+  value       = aws_apigatewayv2_api.this.api_endpoint
+}
+
 output "api_id" {
   description = "Id of the API."
   value       = aws_apigatewayv2_api.this.id
 }
 
 output "deployment_id" {
-  description = "Id of the deployment that the stage serves; it changes with every redeployment."
-  value       = aws_apigatewayv2_deployment.this.id
+  description = "Id of the deployment that the stage served when Terraform last looked; it changes with every redeployment."
+  value       = aws_apigatewayv2_stage.this.deployment_id
 }
 
 output "execution_arn" {
   description = "ARN prefix of everything that the API executes."
   value       = aws_apigatewayv2_api.this.execution_arn
+}
+
+output "snapshot" {
+  description = "Digest of the ids of routes and integrations: the trigger of a deployment of your own."
+  value       = local.snapshot
 }
 
 # Not the stage's own attribute: the functions that the routes wait for need it in their policies.

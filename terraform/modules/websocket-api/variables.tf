@@ -28,6 +28,17 @@ variable "authorizer_id" {
   }
 }
 
+variable "deployment_id" {
+  type        = string
+  description = "Id of a deployment of yours that the stage serves. Null means that API Gateway deploys each change by itself."
+  default     = null
+
+  validation {
+    condition     = var.deployment_id == null || can(regex("^[a-z0-9]+$", var.deployment_id))
+    error_message = "deployment_id must be null or the id of a deployment, like \"a1b2c3\"."
+  }
+}
+
 variable "description" {
   type        = string
   description = "What the API is for, as shown in the console."
@@ -71,6 +82,13 @@ variable "name" {
     condition     = can(regex("^[a-zA-Z0-9_.-]{1,128}$", var.name))
     error_message = "name must be 1 to 128 letters, digits, underscores, dots or hyphens."
   }
+}
+
+variable "redeployment_triggers" {
+  type        = map(string)
+  description = "What else belongs to the API and is yours, like an authorizer or a route response: a change in these values deploys the API once more. Needed only where such a thing goes, since API Gateway deploys what is created or updated."
+  default     = {}
+  nullable    = false
 }
 
 variable "route_selection_expression" {

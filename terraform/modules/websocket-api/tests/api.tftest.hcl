@@ -52,8 +52,8 @@ run "each_route_reaches_its_function" {
   }
 
   assert {
-    condition     = aws_apigatewayv2_stage.this.deployment_id == aws_apigatewayv2_deployment.this.id
-    error_message = "the stage serves the deployment"
+    condition     = aws_apigatewayv2_stage.this.auto_deploy
+    error_message = "the stage serves each change"
   }
 
   assert {
@@ -86,27 +86,45 @@ run "nothing_is_authorized_or_logged_by_default" {
   }
 }
 
-run "deployment_is_made_of_all_that_a_snapshot_holds" {
+# The digest of what there is stands in a test of Python's: scripts/tests/test_redeployment.py.
+run "what_goes_is_deployed_by_an_update_that_comes_last" {
   assert {
-    condition     = toset(keys(aws_apigatewayv2_deployment.this.triggers)) == toset(["route $connect", "route sendmessage", "route_selection_expression"])
-    error_message = "each route and the selection expression make a new deployment when they change, and nothing else does"
+    condition     = endswith(aws_apigatewayv2_integration.redeployment.description, output.snapshot) && length(output.snapshot) == 64
+    error_message = "the integration that serves no route changes with every route and integration"
   }
 
   assert {
-    condition     = aws_apigatewayv2_deployment.this.triggers.route_selection_expression == "$request.body.action"
-    error_message = "another selection expression makes a new deployment"
+    condition     = alltrue([for route in aws_apigatewayv2_route.this : route.target != "integrations/${aws_apigatewayv2_integration.redeployment.id}"])
+    error_message = "it serves no route"
+  }
+}
+
+run "triggers_of_the_callers_deploy_too" {
+  variables {
+    redeployment_triggers = { authorizer = "arn:aws:lambda:eu-central-1:111122223333:function:authorizer" }
   }
 
   assert {
-    condition = jsondecode(aws_apigatewayv2_deployment.this.triggers["route sendmessage"]) == {
-      authorization_type   = "NONE"
-      authorizer_id        = "none"
-      id                   = aws_apigatewayv2_route.this["sendmessage"].id
-      integration_uri      = var.routes["sendmessage"].integration_uri
-      target               = aws_apigatewayv2_route.this["sendmessage"].target
-      timeout_milliseconds = 10000
-    }
-    error_message = "whatever a route is made of makes a new deployment when it changes"
+    condition     = output.snapshot != run.what_goes_is_deployed_by_an_update_that_comes_last.snapshot
+    error_message = "another trigger is another snapshot"
+  }
+}
+
+run "a_deployment_of_the_callers_is_served" {
+  variables {
+    deployment_id = "d1e2f3"
+  }
+
+  assert {
+    condition     = aws_apigatewayv2_stage.this.deployment_id == "d1e2f3" && !aws_apigatewayv2_stage.this.auto_deploy && output.deployment_id == "d1e2f3"
+    error_message = "API Gateway deploys nothing beside it"
+  }
+}
+
+run "nobody_logs_messages" {
+  assert {
+    condition     = alltrue([for settings in concat(aws_apigatewayv2_stage.this.default_route_settings, tolist(aws_apigatewayv2_stage.this.route_settings)) : settings.logging_level == "OFF" && !settings.data_trace_enabled])
+    error_message = "logging and tracing are off for the stage and each route"
   }
 }
 
@@ -116,8 +134,8 @@ run "selection_expression_may_join_several_parts" {
   }
 
   assert {
-    condition     = aws_apigatewayv2_api.this.route_selection_expression == "$${request.body.service}/$${request.body.action}" && aws_apigatewayv2_deployment.this.triggers.route_selection_expression == aws_apigatewayv2_api.this.route_selection_expression
-    error_message = "the API and its deployment have the expression"
+    condition     = aws_apigatewayv2_api.this.route_selection_expression == "$${request.body.service}/$${request.body.action}"
+    error_message = "the API has the expression"
   }
 }
 

@@ -42,6 +42,16 @@ run "authorizer_id_goes_with_no_other_authorization" {
   expect_failures = [var.authorizer_id]
 }
 
+run "deployment_id_is_no_arn" {
+  command = plan
+
+  variables {
+    deployment_id = "arn:aws:apigateway:eu-central-1::/apis/a1b2c3/deployments/d1e2f3"
+  }
+
+  expect_failures = [var.deployment_id]
+}
+
 run "description_takes_1024_characters" {
   command = plan
 

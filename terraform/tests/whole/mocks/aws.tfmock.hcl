@@ -22,12 +22,6 @@ mock_resource "aws_apigatewayv2_api" {
   }
 }
 
-mock_resource "aws_apigatewayv2_deployment" {
-  defaults = {
-    id = "deployment"
-  }
-}
-
 mock_resource "aws_apigatewayv2_stage" {
   defaults = {
     invoke_url = "wss://a1b2c3d4e5.execute-api.cn-north-1.amazonaws.com.cn/mocked"

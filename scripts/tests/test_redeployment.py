@@ -1,0 +1,38 @@
+"""What API Gateway deploys by itself, and what the module has to let it deploy: objects that go."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+MODULE = REPOSITORY / "terraform" / "modules" / "websocket-api" / "main.tf"
+NOT_DEPLOYED = {
+    "aws_apigatewayv2_api": "the API goes with its deployments",
+    "aws_apigatewayv2_stage": "settings of the stage apply without a deployment",
+}
+
+
+def resources() -> dict[str, str]:
+    """Return the types of API Gateway's objects in the module, with the names of their blocks."""
+    text = MODULE.read_text(encoding="utf-8")
+    found = re.findall(r'^resource "(aws_apigatewayv2_\w+)" "(\w+)"', text, re.MULTILINE)
+    return {kind: name for kind, name in found if name != "redeployment"}
+
+
+@pytest.mark.parametrize("kind", sorted(resources().keys() - NOT_DEPLOYED.keys()))
+def test_ids_of_all_that_is_deployed_are_in_the_snapshot(kind: str) -> None:
+    """A new kind of object in the module has to be in the digest, or its removal would be served for ever."""
+    text = MODULE.read_text(encoding="utf-8")
+    snapshot = text.partition("snapshot = sha256(jsonencode({")[2].partition("}))")[0]
+    assert re.search(rf"in {kind}\.{resources()[kind]} : key => \w+\.id }}", snapshot)
+
+
+def test_nothing_is_created_before_it_is_destroyed() -> None:
+    """Terraform would hand the rule on to all that the object depends on, whose names allow no second one."""
+    files = [*(REPOSITORY / "terraform").rglob("*.tf")]
+    assert files
+    rule = re.compile(r"^\s*create_before_destroy", re.MULTILINE)
+    assert [str(file.relative_to(REPOSITORY)) for file in files if rule.search(file.read_text(encoding="utf-8"))] == []
