@@ -6,33 +6,14 @@ with it.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
+
+from scripts.local.ministack.control_plane import CONTROL_PLANE
+from scripts.local.ministack.correction import Correction
 
 PINNED_VERSION = "1.5.33"
 README = Path(__file__).with_name("README.md")
 EVENT_SAMPLES = "Event samples in aws-powertools/powertools-lambda-python, tests/events"
-
-
-@dataclass(frozen=True)
-class Correction:
-    """One difference that is closed.
-
-    Attributes:
-        name: What it is about.
-        aws: What AWS does.
-        ministack: What the pinned MiniStack does.
-        source: Title of the AWS document that says so; or where else it is known from.
-        module: Module of this package that closes it.
-        test: A test that fails without it, ``<file>::<function>``.
-    """
-
-    name: str
-    aws: str
-    ministack: str
-    source: str
-    module: str
-    test: str
 
 
 CONNECT_ROUTE = "Manage connected users and client apps: $connect and $disconnect routes"
@@ -337,38 +318,7 @@ CORRECTIONS = (
         "management",
         "test_management.py::test_a_connection_is_described",
     ),
-    Correction(
-        "DeleteRouteSettings",
-        "deletes the settings of one route",
-        "deletes the stage",
-        "SDK model of apigatewayv2: DeleteRouteSettings",
-        "route_settings",
-        "test_route_settings.py::test_only_the_routes_settings_go",
-    ),
-    Correction(
-        "Changed tags of APIs and stages",
-        "GetApi and GetStage tell them",
-        "only GetTags does",
-        "SDK model of apigatewayv2: TagResource",
-        "tags",
-        "test_tags.py::test_changed_tags_are_told_everywhere",
-    ),
-    Correction(
-        "IAM action of an SQS batch",
-        "that of the single form: `sqs:SendMessage` allows SendMessageBatch",
-        "`sqs:SendMessageBatch`, which AWS does not know",
-        "Amazon SQS API permissions: Actions and resource reference",
-        "actions",
-        "test_actions.py::test_a_batch_needs_the_action_of_the_single_form",
-    ),
-    Correction(
-        "DeleteDeployment",
-        "400 while a stage serves the deployment: `Active stages pointing to this deployment must be moved or deleted`",
-        "deletes it",
-        "Documentation of the AWS provider: aws_api_gateway_deployment",
-        "deployments",
-        "test_deployments.py::test_deployment_that_a_stage_serves_stays",
-    ),
+    *CONTROL_PLANE,
 )
 
 
@@ -399,7 +349,6 @@ is emulated then.
 Left as they are, and only to be seen on AWS:
 
 - the account's quotas (10,000 requests/s, 500 new connections/s), and all metrics and execution logs;
-- deployments as snapshots: here a changed route is live at once;
 - the permission to invoke an authorizer; HTTP integrations;
 - functions: the memory limit, and module-level state that survives an exception (MiniStack ends the process);
 - a message whose action is `$connect` or `$disconnect` invokes that route's function here; whether AWS lets it is

@@ -1,14 +1,23 @@
-"""DeleteDeployment, which AWS refuses while a stage serves the deployment."""
+"""Deployments: each is a snapshot of its API, and connections are served by the one that their stage points to.
+
+A stage with automatic deployments gets a new one after each creation and update. AWS says nothing of deletions, so the
+harsher behaviour is emulated: what was deleted is served until something is created or updated.
+"""
 # ruff: noqa: ANN401, SLF001 - MiniStack is untyped and has no other place to take hold of
 
 from __future__ import annotations
 
+import json
 import re
+from copy import deepcopy
 from typing import TYPE_CHECKING, Any
 
+from ministack.core.responses import AccountRegionScopedDict
 from ministack.services import apigateway
 
 from scripts.local.ministack.management import error
+from scripts.local.ministack.sessions import current
+from scripts.local.ministack.stages import stages
 from scripts.local.ministack.wrapping import wrap
 
 if TYPE_CHECKING:
@@ -16,22 +25,109 @@ if TYPE_CHECKING:
 
     from scripts.local.ministack.management import Response
 
-ADDRESS = re.compile(r"/v2/apis/(?P<api>[^/]+)/deployments/(?P<deployment>[^/]+)")
+    Snapshot = dict[str, Any]
+
+ADDRESS = re.compile(r"/v2/apis/(?P<api>[^/]+)(?:/(?P<kind>[^/]+)(?:/(?P<id>[^/]+)(?P<below>/.+)?)?)?/?")
+STORES = ("_apis", "_routes", "_integrations", "_authorizers", "_route_responses", "_integration_responses")
+"""What MiniStack keeps of an API in stores of their own and a deployment holds a copy of."""
+DESCRIPTION = "Automatic deployment triggered by changes to the Api configuration"
+
+_snapshots: dict[str, Snapshot] = {}
+"""By deployment id."""
 
 
 def install() -> None:
-    """Look at the stages before a deployment goes."""
+    """Let connections see the snapshot of their stage, and requests to the control plane what there is now."""
+    for name in STORES:
+        getattr(apigateway, name).__class__ = store_of(name)
+    wrap(apigateway, "_create_deployment", create_deployment)
     wrap(apigateway, "handle_request", handle_request)
+
+
+def store_of(name: str) -> type[AccountRegionScopedDict]:
+    """Return the class of a store that answers connections from their stage's snapshot."""
+
+    class Store(AccountRegionScopedDict):  # type: ignore[misc] # MiniStack is untyped
+        __slots__ = ()  # as MiniStack's own, so that its objects can change their class
+
+        def get(self, key: str, default: Any = None) -> Any:
+            snapshot = snapshot_of_connection(key)
+            return super().get(key, default) if snapshot is None else snapshot[name]
+
+    return Store
+
+
+def snapshot_of_connection(api_id: str) -> Snapshot | None:
+    """Return what the connection that is being served sees of its API; None outside of connections.
+
+    It is also None for a deployment that was not made by CreateDeployment, as AWS CloudFormation's are here.
+    """
+    session = current.get(None)
+    if session is None or session.api_id != api_id:
+        return None
+    return _snapshots.get(stages(api_id).get(session.stage, {}).get("deploymentId", ""))
+
+
+def create_deployment(original: Callable[..., Response], api_id: str, request: Any) -> Response:
+    """Create a deployment, with a copy of the API as it is now."""
+    response = original(api_id, request)
+    if response[0] < 300:
+        stores = {name: getattr(apigateway, name) for name in STORES}
+        deployment = json.loads(response[2])["deploymentId"]
+        _snapshots[deployment] = {name: deepcopy(store.get(api_id, {})) for name, store in stores.items()}
+    return response
 
 
 async def handle_request(
     original: Callable[..., Awaitable[Response]], method: str, path: str, *request: Any
 ) -> Response:
-    """Refuse to delete a deployment that a stage serves; leave everything else to MiniStack."""
+    """Refuse what would break a stage or a route, and deploy automatically what was created or updated."""
     address = ADDRESS.fullmatch(path)
-    if method == "DELETE" and address is not None:
-        stages = apigateway._stages.get(address["api"], {}).values()
-        if any(stage.get("deploymentId") == address["deployment"] for stage in stages):
-            message = "Active stages pointing to this deployment must be moved or deleted"
-            return error(400, "BadRequestException", message)
-    return await original(method, path, *request)
+    if address is None:
+        return await original(method, path, *request)
+    if message := why_refused(method, address, request[1]):
+        name, status = ("BadRequestException", 400) if address["kind"] == "deployments" else ("ConflictException", 409)
+        return error(status, name, message)
+    response = await original(method, path, *request)
+    if response[0] < 300 and method in {"POST", "PATCH"}:
+        deploy_automatically(address["api"], address["kind"], json.loads(response[2]))
+    return response
+
+
+def why_refused(method: str, address: re.Match[str], body: bytes) -> str | None:
+    """Return why API Gateway refuses to change an object because of another one, or None."""
+    api_id, kind, identifier = address["api"], address["kind"], address["id"]
+    if address["below"]:
+        return None
+    if method == "DELETE" and kind == "deployments":
+        served = {stage.get("deploymentId") for stage in apigateway._stages.get(api_id, {}).values()}
+        return "Active stages pointing to this deployment must be moved or deleted" if identifier in served else None
+    routes = apigateway._routes.get(api_id, {})
+    if method == "DELETE" and kind == "integrations":
+        users = [key for key, route in routes.items() if route.get("target") == f"integrations/{identifier}"]
+        note = f"Cannot delete Integration because it is referenced by the following Routes with Ids: {users}"
+        return note if users else None
+    if method in {"POST", "PATCH"} and kind == "routes":
+        wanted = json.loads(body or b"{}").get("routeKey")
+        taken = wanted in {route["routeKey"] for key, route in routes.items() if key != identifier}
+        return f"Route with key {wanted} already exists for this API" if taken else None
+    return None
+
+
+def deploy_automatically(api_id: str, kind: str | None, changed: dict[str, Any]) -> None:
+    """Move stages with automatic deployments to a new one after a change of their API.
+
+    A new stage gets one as well; settings of stages, and deployments themselves, are no part of a deployment.
+
+    Args:
+        api_id: Id of the API.
+        kind: What was changed, as it is called in the path; None for the API itself.
+        changed: The answer to the change.
+    """
+    if kind == "deployments":
+        return
+    for name, stage in apigateway._stages.get(api_id, {}).items():
+        is_new = kind == "stages" and changed.get("stageName") == name and "deploymentId" not in stage
+        if stage.get("autoDeploy") and (kind != "stages" or is_new):
+            answer = apigateway._create_deployment(api_id, {"description": DESCRIPTION})
+            stage["deploymentId"] = json.loads(answer[2])["deploymentId"]

@@ -1,5 +1,5 @@
 """One WebSocket connection as the corrections see it, from the handshake to the end of its ``$disconnect``."""
-# ruff: noqa: ANN401, SLF001 - MiniStack is untyped and has no other place to take hold of
+# ruff: noqa: SLF001 - MiniStack is untyped and has no other place to take hold of
 
 from __future__ import annotations
 
@@ -28,6 +28,8 @@ class Session:
 
     Attributes:
         scope: ASGI scope of the handshake.
+        api_id: The API's id.
+        stage: Name of the stage.
         connection_id: Empty until it is drawn.
         connected_at: Epoch milliseconds.
         is_open: The handshake was accepted and the connection has not ended.
@@ -39,6 +41,8 @@ class Session:
     """
 
     scope: dict[str, Any]
+    api_id: str
+    stage: str
     connection_id: str = ""
     connected_at: int = field(default_factory=lambda: int(time.time() * 1000))
     is_open: bool = False
@@ -82,11 +86,12 @@ async def handle_websocket(
     scope: dict[str, Any],
     receive: Receive,
     send: Send,
-    *arguments: Any,
-    **keywords: Any,
+    api_id: str,
+    *,
+    path_override: str,
 ) -> None:
     """Run MiniStack's connection with a session around it."""
-    session = Session(scope)
+    session = Session(scope, api_id, path_override.split("/")[1])
     token = current.set(session)
 
     async def tracked_receive() -> Message:
@@ -111,7 +116,7 @@ async def handle_websocket(
             session.unsent -= len(message["text"].encode())
 
     try:
-        await original(scope, tracked_receive, tracked_send, *arguments, **keywords)
+        await original(scope, tracked_receive, tracked_send, api_id, path_override=path_override)
     finally:
         sessions.pop(session.connection_id, None)
         current.reset(token)

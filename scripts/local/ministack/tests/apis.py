@@ -163,6 +163,14 @@ def deploy(
     return Api(endpoint, name, records, api_id, route_ids)
 
 
+def redeploy(api: Api) -> str:
+    """Let the API's stage serve what the API is made of now, and return the new deployment's id."""
+    gateway = client("apigatewayv2", api.endpoint)
+    deployment_id: str = gateway.create_deployment(ApiId=api.api_id)["DeploymentId"]
+    gateway.update_stage(ApiId=api.api_id, StageName=STAGE, DeploymentId=deployment_id)
+    return deployment_id
+
+
 def create_role(endpoint: str, name: str, allowed: str | None = None) -> str:
     """Create a role for Lambda that permits one action or none; return its ARN."""
     iam = client("iam", endpoint)

@@ -5,14 +5,18 @@ from __future__ import annotations
 import re
 import subprocess
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 from scripts.local.emulator import REPOSITORY, ministack_python
 from scripts.local.ministack import corrections
 from scripts.local.ministack.__main__ import MODULES
-from scripts.local.ministack.corrections import CORRECTIONS, Correction
+from scripts.local.ministack.corrections import CORRECTIONS
 from scripts.waiting import scaled
+
+if TYPE_CHECKING:
+    from scripts.local.ministack.correction import Correction
 
 HERE = Path(__file__).parent
 ANOTHER_VERSION = """

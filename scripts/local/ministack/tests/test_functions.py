@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from scripts.local.ministack.tests.apis import ANSWER_OK, RECORD, client, deploy, zipped
+from scripts.local.ministack.tests.apis import ANSWER_OK, RECORD, client, deploy, redeploy, zipped
 from scripts.local.ministack.tests.conftest import CORRECTED, running
 from scripts.local.ministack.tests.test_handshake import handshake
 from scripts.local.ministack.tests.test_messages import error_frame, received
@@ -302,6 +302,7 @@ def point_to_alias(api: Api, alias: str) -> None:
     (integration,) = gateway.get_integrations(ApiId=api.api_id)["Items"]
     uri = integration["IntegrationUri"].replace("/invocations", f":{alias}/invocations")
     gateway.update_integration(ApiId=api.api_id, IntegrationId=integration["IntegrationId"], IntegrationUri=uri)
+    redeploy(api)
 
 
 async def test_plain_ministack_needs_no_permission(on_plain: Callable[..., Api]) -> None:

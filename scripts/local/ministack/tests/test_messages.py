@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from websockets.exceptions import ConnectionClosed
 
-from scripts.local.ministack.tests.apis import ANSWER_OK, RECORD_EVENTS, STAGE, client
+from scripts.local.ministack.tests.apis import ANSWER_OK, RECORD_EVENTS, STAGE, client, redeploy
 from scripts.waiting import eventually, scaled
 
 if TYPE_CHECKING:
@@ -195,9 +195,11 @@ async def test_route_deleted_meanwhile_is_answered_for(on_corrected: Callable[..
     gateway = client("apigatewayv2", api.endpoint)
     async with api.connect() as socket:
         gateway.delete_route(ApiId=api.api_id, RouteId=api.route_ids["chat"])
+        redeploy(api)
         await socket.send('{"action":"chat"}')
         assert await received(socket) == 'you said {"action":"chat"}'
         gateway.delete_route(ApiId=api.api_id, RouteId=api.route_ids["$default"])
+        redeploy(api)
         await socket.send('{"action":"chat"}')
         assert await error_frame(socket) == "Forbidden"
 
