@@ -102,6 +102,12 @@ def test_a_zip_holds_what_its_handler_imports_and_nothing_else(sources: Path, ou
         ("from shared import something_it_defines", ["shared/__init__.py"]),
         ("def f():\n    import shared", ["shared/__init__.py"]),
         ("try:\n    import shared\nexcept ImportError:\n    pass", ["shared/__init__.py"]),
+        ("try:\n    import json\nexcept ImportError:\n    import shared", ["shared/__init__.py"]),
+        ("if print:\n    import json\nelse:\n    import shared", ["shared/__init__.py"]),
+        (
+            "if print:\n    import json\nelif max:\n    from shared import wire\nelse:\n    from shared import rooms",
+            ["shared/__init__.py", "shared/rooms.py", "shared/wire.py"],
+        ),
         ("from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    import boto3", []),
         ("import typing\nif typing.TYPE_CHECKING:\n    import boto3\nelse:\n    import shared", ["shared/__init__.py"]),
         ("import xml.etree.ElementTree", []),
