@@ -1,11 +1,11 @@
-# The whole of what Terraform asks of AWS, compared with the table in scripts/asked_of_aws by `python -m
-# scripts.terraform check`. Nothing is overridden but what AWS would decide.
+# All objects that Terraform requests from AWS. `python -m scripts.terraform check` compares them with the table in
+# scripts/asked_of_aws. Only values that AWS decides are overridden.
 
 mock_provider "aws" {
   source = "./tests/whole/mocks"
 }
 
-# Every variable has a value that is not its default and not that of another variable.
+# Every variable differs from its default and from all other variables.
 run "everything_on" {
   state_key = "everything_on"
 
@@ -72,7 +72,7 @@ run "keys_without_queue" {
   }
 }
 
-# A stack of its own, since the queue's kind may not change under a running one.
+# A separate state, because the kind of an existing queue must not change.
 run "standard_queue" {
   state_key = "standard_queue"
 

@@ -1,6 +1,5 @@
-# Values that AWS would give, another one for each object, so that a mix-up shows. A partition other than `aws`, so that
-# nothing written out by mistake looks right. Those of the functions and their routes are written beside this file, into
-# functions.tfmock.hcl, for each handler: scripts/asked_of_aws/mocks.py.
+# Values that AWS chooses, unique per object, so that a mix-up shows. The partition is not `aws`, so that a hard-coded
+# partition shows. scripts/asked_of_aws/mocks.py writes the values of functions and routes into functions.tfmock.hcl.
 
 mock_data "aws_partition" {
   defaults = {
