@@ -1,4 +1,4 @@
-"""What API Gateway deploys by itself, and what the module has to let it deploy: objects that go."""
+"""API Gateway deploys creations and updates automatically; the module triggers a deployment after deletions."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ def resources() -> dict[str, str]:
 
 @pytest.mark.parametrize("kind", sorted(resources().keys() - NOT_DEPLOYED.keys()))
 def test_ids_of_all_that_is_deployed_are_in_the_snapshot(kind: str) -> None:
-    """A new kind of object in the module has to be in the digest, or its removal would be served for ever."""
+    """The digest must include each new kind of object, because a stage would serve a removed one for ever."""
     text = MODULE.read_text(encoding="utf-8")
     snapshot = text.partition("snapshot = sha256(jsonencode({")[2].partition("}))")[0]
     assert re.search(rf"in {kind}\.{resources()[kind]} : key => \w+\.id }}", snapshot)
 
 
 def test_nothing_is_created_before_it_is_destroyed() -> None:
-    """Terraform would hand the rule on to all that the object depends on, whose names allow no second one."""
+    """Terraform would apply the rule to all dependencies of the object, and their names must be unique."""
     files = [*(REPOSITORY / "terraform").rglob("*.tf")]
     assert files
     rule = re.compile(r"^\s*create_before_destroy", re.MULTILINE)

@@ -1,4 +1,4 @@
-"""Rows of the table of what is corrected: requests that create, change and delete."""
+"""Rows of the table of corrections: requests that create, change and delete."""
 
 from __future__ import annotations
 
@@ -15,33 +15,33 @@ CONTROL_PLANE = (
     ),
     Correction(
         "Changed tags of APIs and stages",
-        "GetApi and GetStage tell them",
-        "only GetTags does",
+        "in GetApi and GetStage, too",
+        "only in GetTags",
         "SDK model of apigatewayv2: TagResource",
         "tags",
         "test_tags.py::test_changed_tags_are_told_everywhere",
     ),
     Correction(
         "IAM action of an SQS batch",
-        "that of the single form: `sqs:SendMessage` allows SendMessageBatch",
-        "`sqs:SendMessageBatch`, which AWS does not know",
+        "that of the single call: `sqs:SendMessage` allows SendMessageBatch",
+        "`sqs:SendMessageBatch`, which does not exist on AWS",
         "Amazon SQS API permissions: Actions and resource reference",
         "actions",
         "test_actions.py::test_a_batch_needs_the_action_of_the_single_form",
     ),
     Correction(
         "Deployments",
-        "snapshots: what was changed since is not served",
-        "every change of a route is served at once",
+        "snapshots: a stage does not serve later changes",
+        "a stage serves every change of a route at once",
         "Deploy WebSocket APIs in API Gateway",
         "deployments",
         "test_deployments.py::test_a_stage_serves_what_was_deployed",
     ),
     Correction(
         "Automatic deployments",
-        "a stage with `AutoDeploy` serves what was created or updated; what was deleted is served until the next such "
-        "change (unverified)",
-        "`AutoDeploy` is stored",
+        "a stage with `AutoDeploy` serves creations and updates at once, and deletions after the next such change "
+        "(unverified)",
+        "`AutoDeploy` is stored without effect",
         "SDK model of apigatewayv2: CreateStage",
         "deployments",
         "test_deployments.py::test_automatic_deployments_follow_creations_and_updates",
@@ -65,7 +65,7 @@ CONTROL_PLANE = (
     Correction(
         "CreateRoute",
         "409 for a key that another route has",
-        "takes it",
+        "accepts it",
         "Live: serverless#7260",
         "deployments",
         "test_deployments.py::test_a_route_key_is_taken_once",

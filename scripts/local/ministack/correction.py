@@ -1,4 +1,4 @@
-"""One row of the table of what is corrected."""
+"""One row of the table of corrections."""
 
 from __future__ import annotations
 
@@ -7,15 +7,15 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Correction:
-    """One difference that is closed.
+    """One corrected difference.
 
     Attributes:
-        name: What it is about.
-        aws: What AWS does.
-        ministack: What the pinned MiniStack does.
-        source: Title of the AWS document that says so; or where else it is known from.
-        module: Module of this package that closes it.
-        test: A test that fails without it, ``<file>::<function>``.
+        name: Subject of the difference.
+        aws: AWS's behaviour.
+        ministack: Behaviour of the pinned MiniStack.
+        source: Title of the AWS document that states it, or another source.
+        module: Module of this package that corrects it.
+        test: A test that fails without the correction, ``<file>::<function>``.
     """
 
     name: str

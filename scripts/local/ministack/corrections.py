@@ -1,7 +1,6 @@
-"""THE table of what is corrected. ``python -m scripts.local.ministack.corrections`` writes it to README.md.
+"""The table of corrections. ``python -m scripts.local.ministack.corrections`` writes it to README.md.
 
-A row goes when MiniStack itself does what AWS does: then its probe of the plain MiniStack fails, and the module goes
-with it.
+When MiniStack itself behaves like AWS, the probe of the plain MiniStack fails. Remove the row and its module then.
 """
 
 from __future__ import annotations
@@ -35,7 +34,7 @@ CORRECTIONS = (
     Correction(
         "Failing `$connect` function",
         "502 on an exception or a malformed answer (function time-out: the same, unverified); an answer without "
-        "`statusCode` is taken for malformed",
+        "`statusCode` counts as malformed",
         "403; an answer without `statusCode`, or none, is accepted",
         "Live: serverless-websockets-plugin#13, aws-lambda-graphql#107",
         "handshake",
@@ -61,7 +60,7 @@ CORRECTIONS = (
     Correction(
         "Stage in the client's URL",
         "403 unless it exists and has a deployment",
-        "any text connects",
+        "every name connects",
         "Live: terraform-provider-aws#17955",
         "handshake",
         "test_handshake.py::test_a_stage_that_does_not_exist_is_forbidden",
@@ -83,7 +82,7 @@ CORRECTIONS = (
         "test_frames.py::test_too_much_is_refused",
     ),
     Correction(
-        "How the client left",
+        "Close code and reason of the client",
         "`disconnectStatusCode` and `disconnectReason` of its close frame; 1005 when it has no status, "
         "1006 without a frame (unverified)",
         "always 1006 and no reason",
@@ -166,7 +165,7 @@ CORRECTIONS = (
     ),
     Correction(
         "Message that cannot be read as JSON",
-        "goes to `$default`, whatever makes it unreadable",
+        "goes to `$default` for every kind of error",
         "lists nested some thousand times, or a number of that many digits, end the connection",
         CUSTOM_ROUTES,
         "routes",
@@ -175,7 +174,7 @@ CORRECTIONS = (
     Correction(
         "Stage or API deleted while clients are connected",
         "frame `Forbidden` for each message, no `$disconnect` (unverified)",
-        "the functions go on being invoked, for a stage that does not exist",
+        "the functions are still invoked, for a stage that does not exist",
         "Live: dvmatyun/web_socket#13",
         "routes",
         "test_messages.py::test_clients_of_a_deleted_stage_are_answered",
@@ -198,7 +197,7 @@ CORRECTIONS = (
     ),
     Correction(
         "Messages of one connection",
-        "each its own invocation, at the same time",
+        "one invocation each, at the same time",
         "one after the other",
         CUSTOM_ROUTES,
         "replies",
@@ -231,8 +230,8 @@ CORRECTIONS = (
     ),
     Correction(
         "Log group of a function",
-        "is made at the first output if the role allows `logs:CreateLogGroup`; else output is lost",
-        "is always made, after `terraform destroy` too",
+        "is created at the first output if the role allows `logs:CreateLogGroup`; else output is lost",
+        "is always created, even after `terraform destroy`",
         "Sending Lambda function logs to CloudWatch Logs",
         "log_groups",
         "test_functions.py::test_log_group_is_made_only_with_the_right_to",
@@ -263,8 +262,8 @@ CORRECTIONS = (
     ),
     Correction(
         "Invoke permission",
-        "a statement for `apigateway.amazonaws.com` whose source ARN matches the route; without one the handshake gets "
-        "500, a message the frame `Internal server error` (unverified)",
+        "a statement for `apigateway.amazonaws.com` with a source ARN that matches the route; without one the "
+        "handshake gets 500, a message the frame `Internal server error` (unverified)",
         "not needed",
         "SDK model of lambda: AddPermission; live: terraform-aws-apigateway-v2#8",
         "permissions",
@@ -297,15 +296,15 @@ CORRECTIONS = (
     Correction(
         "`@connections`: stage",
         "403 if it is missing or unknown, 410 for the connection of another one",
-        "404 if missing, else not looked at",
+        "404 if missing, else not checked",
         "Live: aws-sdk-php#1955",
         "management",
         "test_management.py::test_the_stage_must_be_in_the_url",
     ),
     Correction(
         "`@connections`: slow reader",
-        "429 when the connection's buffer is full; here 1 MB beside the kernel's (AWS tells no size)",
-        "buffered without end",
+        "429 when the connection's buffer is full; here 1 MB beside the kernel's (AWS documents no size)",
+        "buffered without limit",
         "SDK model of apigatewaymanagementapi: LimitExceededException",
         "management",
         "test_management.py::test_a_slow_reader_is_not_posted_to_without_end",
@@ -328,7 +327,7 @@ def table() -> str:
         f"| {row.name} | {row.aws} | {row.ministack} | [{row.module}]({row.module}.py) | {row.source} |"
         for row in CORRECTIONS
     ]
-    head = f"| What | AWS | MiniStack {PINNED_VERSION} | Closed by | Known from |\n| --- | --- | --- | --- | --- |"
+    head = f"| Subject | AWS | MiniStack {PINNED_VERSION} | Corrected by | Source |\n| --- | --- | --- | --- | --- |"
     return "\n".join([head, *rows])
 
 
@@ -338,20 +337,20 @@ def readme() -> str:
 
 <!-- Written by `python -m scripts.local.ministack.corrections`: change corrections.py instead. -->
 
-The `local` target runs MiniStack {PINNED_VERSION} with these corrections. They are made inside its process, by wrapping
-its functions before it starts; its code is not changed. `__init__.py` tells how to start it. The tests in `tests/`
-prove each row against the running emulator, and (the time limits excepted) against a plain one that the difference is
-still there. "Unverified" is what neither AWS's documentation nor a report from live AWS settles: the harsher behaviour
-is emulated then.
+The `local` target runs MiniStack {PINNED_VERSION} with these corrections. They wrap its functions inside its process
+before it starts, and leave its code unchanged. `__init__.py` tells how to start it. The tests in `tests/` prove each
+row against the corrected emulator. Except for the time limits, they also prove that a plain one still differs. A
+behaviour is "unverified" if neither AWS's documentation nor a report from live AWS confirms it; the harsher one is
+emulated then.
 
 {table()}
 
-Left as they are, and only to be seen on AWS:
+Not corrected, and to be tested only on AWS:
 
 - the account's quotas (10,000 requests/s, 500 new connections/s), and all metrics and execution logs;
 - the permission to invoke an authorizer; HTTP integrations;
 - functions: the memory limit, and module-level state that survives an exception (MiniStack ends the process);
-- a message whose action is `$connect` or `$disconnect` invokes that route's function here; whether AWS lets it is
+- a message with the action `$connect` or `$disconnect` invokes that route's function here; AWS's behaviour is
   unverified.
 """
 

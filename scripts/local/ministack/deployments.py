@@ -1,9 +1,9 @@
-"""Deployments: each is a snapshot of its API, and connections are served by the one that their stage points to.
+"""Deployments: each is a snapshot of its API, and a connection is served by its stage's deployment.
 
-A stage with automatic deployments gets a new one after each creation and update. AWS says nothing of deletions, so the
-harsher behaviour is emulated: what was deleted is served until something is created or updated.
+A stage with automatic deployments gets a new one after each creation and update. AWS does not document deletions, so
+the harsher behaviour is emulated: a deleted object is served until the next creation or update.
 """
-# ruff: noqa: ANN401, SLF001 - MiniStack is untyped and has no other place to take hold of
+# ruff: noqa: ANN401, SLF001 - MiniStack is untyped and has no other hook
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 ADDRESS = re.compile(r"/v2/apis/(?P<api>[^/]+)(?:/(?P<kind>[^/]+)(?:/(?P<id>[^/]+)(?P<below>/.+)?)?)?/?")
 STORES = ("_apis", "_routes", "_integrations", "_authorizers", "_route_responses", "_integration_responses")
-"""What MiniStack keeps of an API in stores of their own and a deployment holds a copy of."""
+"""MiniStack's stores for an API's objects, which a deployment copies."""
 DESCRIPTION = "Automatic deployment triggered by changes to the Api configuration"
 
 _snapshots: dict[str, Snapshot] = {}
@@ -37,7 +37,7 @@ _snapshots: dict[str, Snapshot] = {}
 
 
 def install() -> None:
-    """Let connections see the snapshot of their stage, and requests to the control plane what there is now."""
+    """Show connections their stage's snapshot, and the control plane the present objects."""
     for name in STORES:
         getattr(apigateway, name).__class__ = store_of(name)
     wrap(apigateway, "_create_deployment", create_deployment)
@@ -45,10 +45,10 @@ def install() -> None:
 
 
 def store_of(name: str) -> type[AccountRegionScopedDict]:
-    """Return the class of a store that answers connections from their stage's snapshot."""
+    """Return a store's class that reads from the stage's snapshot while a connection is served."""
 
     class Store(AccountRegionScopedDict):  # type: ignore[misc] # MiniStack is untyped
-        __slots__ = ()  # as MiniStack's own, so that its objects can change their class
+        __slots__ = ()  # like MiniStack's class, so that its objects can change their class
 
         def get(self, key: str, default: Any = None) -> Any:
             snapshot = snapshot_of_connection(key)
@@ -58,9 +58,9 @@ def store_of(name: str) -> type[AccountRegionScopedDict]:
 
 
 def snapshot_of_connection(api_id: str) -> Snapshot | None:
-    """Return what the connection that is being served sees of its API; None outside of connections.
+    """Return the API's snapshot for the connection being served; None outside of connections.
 
-    It is also None for a deployment that was not made by CreateDeployment, as AWS CloudFormation's are here.
+    Also None for a deployment that CreateDeployment did not make, such as AWS CloudFormation's.
     """
     session = current.get(None)
     if session is None or session.api_id != api_id:
@@ -69,7 +69,7 @@ def snapshot_of_connection(api_id: str) -> Snapshot | None:
 
 
 def create_deployment(original: Callable[..., Response], api_id: str, request: Any) -> Response:
-    """Create a deployment, with a copy of the API as it is now."""
+    """Create a deployment with a copy of the present API."""
     response = original(api_id, request)
     if response[0] < 300:
         stores = {name: getattr(apigateway, name) for name in STORES}
@@ -81,7 +81,7 @@ def create_deployment(original: Callable[..., Response], api_id: str, request: A
 async def handle_request(
     original: Callable[..., Awaitable[Response]], method: str, path: str, *request: Any
 ) -> Response:
-    """Refuse what would break a stage or a route, and deploy automatically what was created or updated."""
+    """Refuse changes that would break a stage or a route; deploy creations and updates automatically."""
     address = ADDRESS.fullmatch(path)
     if address is None:
         return await original(method, path, *request)
@@ -95,7 +95,7 @@ async def handle_request(
 
 
 def why_refused(method: str, address: re.Match[str], body: bytes) -> str | None:
-    """Return why API Gateway refuses to change an object because of another one, or None."""
+    """Return API Gateway's reason to refuse a change because of another object, or None."""
     api_id, kind, identifier = address["api"], address["kind"], address["id"]
     if address["below"]:
         return None
@@ -115,13 +115,13 @@ def why_refused(method: str, address: re.Match[str], body: bytes) -> str | None:
 
 
 def deploy_automatically(api_id: str, kind: str | None, changed: dict[str, Any]) -> None:
-    """Move stages with automatic deployments to a new one after a change of their API.
+    """Create a deployment for stages with automatic deployments, after a change of their API.
 
-    A new stage gets one as well; settings of stages, and deployments themselves, are no part of a deployment.
+    A new stage gets one, too. Settings of stages, and deployments, are not part of a deployment.
 
     Args:
         api_id: Id of the API.
-        kind: What was changed, as it is called in the path; None for the API itself.
+        kind: Kind of the changed object, as in the path; None for the API.
         changed: The answer to the change.
     """
     if kind == "deployments":

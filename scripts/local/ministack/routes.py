@@ -2,7 +2,7 @@
 
 A message is also refused if its stage or API has been deleted since the connection was made.
 """
-# ruff: noqa: ANN401 - MiniStack is untyped and has no other place to take hold of
+# ruff: noqa: ANN401 - MiniStack is untyped and has no other hook
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
-"""One WebSocket connection as the corrections see it, from the handshake to the end of its ``$disconnect``."""
-# ruff: noqa: SLF001 - MiniStack is untyped and has no other place to take hold of
+"""State of a WebSocket connection for the corrections, from the handshake to the end of its ``$disconnect``."""
+# ruff: noqa: SLF001 - MiniStack is untyped and has no other hook
 
 from __future__ import annotations
 
@@ -30,14 +30,14 @@ class Session:
         scope: ASGI scope of the handshake.
         api_id: The API's id.
         stage: Name of the stage.
-        connection_id: Empty until it is drawn.
+        connection_id: Empty until it is chosen.
         connected_at: Epoch milliseconds.
         is_open: The handshake was accepted and the connection has not ended.
         is_closed: The connection has ended.
-        refusal: HTTP status and message with which the handshake is refused, if it is.
-        subprotocol: What the ``$connect`` function wants echoed.
+        refusal: HTTP status and message for a refused handshake.
+        subprotocol: Subprotocol from the ``$connect`` function, for the client.
         close: Close code and reason, for the client (if the server closes) and for ``$disconnect``.
-        unsent: Bytes accepted for the client that it has not taken yet.
+        unsent: Bytes that were accepted for the client and not yet sent.
     """
 
     scope: dict[str, Any]
@@ -54,12 +54,12 @@ class Session:
 
     @property
     def record(self) -> dict[str, Any]:
-        """What MiniStack keeps of the connection; empty when there is none (any more)."""
+        """MiniStack's record of the connection; empty before and after its life."""
         record: dict[str, Any] = apigateway._ws_connections.get(self.connection_id, {})
         return record
 
     def deliver(self, text: str) -> None:
-        """Queue a text message for the client; it is dropped if the connection has ended."""
+        """Queue a text message for the client, or drop it if the connection has ended."""
         if record := self.record:
             self.unsent += len(text.encode())
             record["outbox"].put_nowait(text)
@@ -100,7 +100,7 @@ async def handle_websocket(
             session.is_closed = True
             session.close = (message["code"], message.get("reason") or "")
             if record := session.record:
-                # MiniStack's writer looks up twice a second whether the connection has ended; this wakes it.
+                # Wakes MiniStack's writer, which otherwise notices the end of the connection only every half second.
                 record["outbox"].put_nowait(None)
         return message
 

@@ -46,8 +46,8 @@ module "websocket_api" {
   )
 }
 
-# The new function may be invoked before the route moves to it. The old one loses its permission a moment before: to keep
-# it until then would take create_before_destroy, which Terraform would hand on to your function.
+# The new function gets its permission before the route moves to it. The old one loses its permission just before the
+# move: keeping it would need create_before_destroy, which Terraform would also apply to your function.
 resource "aws_lambda_permission" "additional_route" {
   for_each = var.additional_routes
 

@@ -1,9 +1,9 @@
 locals {
   suffix = var.fifo ? ".fifo" : ""
 
-  max_message_size = 262144 # bytes; the most that every supported version of the provider accepts
+  max_message_size = 262144 # bytes; the maximum that every supported version of the provider accepts
 
-  # Message groups are throttled and deduplicated each on its own: SQS calls this high throughput.
+  # SQS throttles and deduplicates each message group separately (high throughput).
   deduplication_scope   = var.fifo ? "messageGroup" : null
   fifo_throughput_limit = var.fifo ? "perMessageGroupId" : null
 
@@ -20,7 +20,7 @@ resource "aws_sqs_queue" "messages" {
   message_retention_seconds  = var.message_retention_seconds
   sqs_managed_sse_enabled    = true
   tags                       = var.tags
-  visibility_timeout_seconds = 6 * var.function_timeout # what AWS advises, so that a throttled batch is not served twice
+  visibility_timeout_seconds = 6 * var.function_timeout # AWS's advice, so that a throttled batch is not served twice
 
   redrive_policy = jsonencode({
     deadLetterTargetArn = aws_sqs_queue.dead_letters.arn
@@ -48,8 +48,8 @@ resource "aws_sqs_queue_redrive_allow_policy" "dead_letters" {
   })
 }
 
-# The account's own policies say who may use the queues; here stands how. A policy that somebody adds by hand, for
-# another account or for everybody, is named by the plan.
+# The account's IAM policies grant access to the queues; this policy refuses requests without TLS. The plan shows any
+# other queue policy, such as one for another account.
 resource "aws_sqs_queue_policy" "tls_only" {
   for_each = { messages = aws_sqs_queue.messages, dead_letters = aws_sqs_queue.dead_letters }
 

@@ -1,7 +1,8 @@
 data "aws_region" "current" {}
 
 locals {
-  # Roles are global and functions are not, so the role's name carries the region; a hash ends what IAM's 64 characters cut.
+  # Roles are global and functions are not, so the role's name includes the Region. A hash ends a name over 64 characters,
+  # IAM's limit.
   full_role_name = "${var.name}-${data.aws_region.current.id}"
   role_name = (
     length(local.full_role_name) <= 64
@@ -23,7 +24,7 @@ resource "aws_iam_role" "this" {
   permissions_boundary = var.permissions_boundary_arn
   tags                 = var.tags
 
-  # The region is unknown while the module waits for something by `depends_on`; a role keeps its name through that.
+  # With `depends_on` in the module call the Region, and so the name, may be unknown at plan. The role keeps its name.
   lifecycle {
     ignore_changes       = [name]
     replace_triggered_by = [aws_cloudwatch_log_group.this.name]
@@ -60,7 +61,7 @@ resource "aws_iam_role_policy" "task" {
   policy = var.policy
 }
 
-# Rights that were added by hand are named by the plan and removed by the apply.
+# The plan shows inline policies that were added by hand, and the apply removes them.
 resource "aws_iam_role_policies_exclusive" "this" {
   role_name    = aws_iam_role.this.name
   policy_names = [aws_iam_role_policy.logs.name, aws_iam_role_policy.task.name]
@@ -91,16 +92,16 @@ resource "aws_lambda_function" "this" {
     variables = var.environment
   }
 
-  # Text, not JSON: the handlers print JSON lines themselves, and embedded metrics must reach CloudWatch as printed.
+  # Text, because the handlers print JSON lines, and embedded metrics must reach CloudWatch as printed.
   logging_config {
     log_format = "Text"
     log_group  = aws_cloudwatch_log_group.this.name
   }
 
-  # Rights before their use, and after it: a function that is being deleted may still run.
+  # Create policies before the function and delete them after it, because a function may run while it is being deleted.
   depends_on = [aws_iam_role_policy.logs, aws_iam_role_policy.task]
 
-  # Lambda encrypts the environment for the role by its unique id: a new role of the same name cannot read it.
+  # Lambda encrypts the environment for the role's unique id, so a new role with the same name cannot decrypt it.
   lifecycle {
     replace_triggered_by = [aws_iam_role.this.unique_id]
   }
@@ -116,7 +117,7 @@ resource "aws_lambda_permission" "this" {
 
   statement_id_prefix = "${each.key}-"
 
-  # A function takes its permissions along when it goes.
+  # Deleting a function deletes its permissions.
   lifecycle {
     replace_triggered_by = [aws_lambda_function.this.arn]
   }

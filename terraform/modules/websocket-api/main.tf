@@ -6,14 +6,14 @@ locals {
     }
   }
 
-  # Another one when a route or an integration comes, goes or is replaced.
+  # Changes when a route or an integration is created, deleted or replaced.
   snapshot = sha256(jsonencode({
     integrations = { for key, integration in aws_apigatewayv2_integration.this : key => integration.id }
     routes       = { for key, route in aws_apigatewayv2_route.this : key => route.id }
     triggers     = var.redeployment_triggers
   }))
 
-  # One line of JSON a request. No query strings, headers or bodies: they carry tokens and messages.
+  # One line of JSON per request, without query strings, headers and bodies, which hold tokens and messages.
   access_log_format = jsonencode({
     requestId         = "$context.requestId"
     requestTimeEpoch  = "$context.requestTimeEpoch"
@@ -54,11 +54,11 @@ resource "aws_apigatewayv2_route" "this" {
   route_key = each.key
   target    = "integrations/${aws_apigatewayv2_integration.this[each.key].id}"
 
-  # API Gateway authorizes the handshake and nothing after it.
+  # API Gateway authorizes only the handshake.
   authorization_type = each.key == "$connect" ? var.authorization_type : "NONE"
   authorizer_id      = each.key == "$connect" ? var.authorizer_id : null
 
-  # API Gateway refuses to delete an integration that a route names: a replaced integration takes its route along.
+  # API Gateway refuses to delete an integration that a route names, so replacing an integration replaces its route.
   lifecycle {
     replace_triggered_by = [aws_apigatewayv2_integration.this[each.key].id]
   }
@@ -73,12 +73,12 @@ resource "aws_cloudwatch_log_group" "access" {
   tags              = var.tags
 }
 
-# API Gateway deploys each change by itself. A deployment of Terraform's own would need create_before_destroy, which
-# Terraform hands on to all that the deployment depends on: routes, functions, roles and log groups, whose names allow
-# no second one, so that an apply that stopped half-way could never be completed.
+# API Gateway deploys each change automatically. A deployment in Terraform would need create_before_destroy, which
+# Terraform also applies to all its dependencies: routes, functions, roles and log groups. Their names must be unique, so
+# an interrupted apply could never be completed.
 #
-# Both limits always, in the default and in every route: API Gateway reads a missing one as 0 and refuses everything.
-# Logging and tracing are stated, because a level that somebody sets by hand writes messages into a log.
+# Both limits are always set, in the default and in every route, because API Gateway reads a missing one as 0 and refuses
+# all requests. Logging and tracing are set to off, because a level set by hand would write messages into a log.
 resource "aws_apigatewayv2_stage" "this" {
   api_id        = aws_apigatewayv2_api.this.id
   name          = var.stage_name
@@ -118,8 +118,8 @@ resource "aws_apigatewayv2_stage" "this" {
   depends_on = [aws_apigatewayv2_route.this]
 }
 
-# AWS documents that updates are deployed and says nothing of what is deleted. No route names this integration: it is
-# updated after routes and integrations have gone, and that update is deployed in any case.
+# AWS documents automatic deployments after updates, but not after deletions. This integration serves no route. Terraform
+# updates it after it has deleted routes or integrations, and API Gateway deploys that update.
 resource "aws_apigatewayv2_integration" "redeployment" {
   api_id             = aws_apigatewayv2_api.this.id
   description        = "Serves no route. Its updates deploy the API: ${local.snapshot}"
@@ -130,7 +130,7 @@ resource "aws_apigatewayv2_integration" "redeployment" {
   depends_on = [aws_apigatewayv2_stage.this]
 }
 
-# What 0.1.0 deployed. It stays beside those that API Gateway makes, since a stage may serve it until the next one.
+# The deployment of 0.1.0 stays beside the automatic ones, because a stage may serve it until the next deployment.
 removed {
   from = aws_apigatewayv2_deployment.this
 

@@ -14,23 +14,23 @@ output "api_id" {
 }
 
 output "deployment_id" {
-  description = "Id of the deployment that the stage served when Terraform last looked; it changes with every redeployment."
+  description = "Id of the deployment that the stage served at Terraform's last refresh. Every redeployment changes it."
   value       = aws_apigatewayv2_stage.this.deployment_id
 }
 
 output "execution_arn" {
-  description = "ARN prefix of everything that the API executes."
+  description = "ARN prefix of the API for permissions."
   value       = aws_apigatewayv2_api.this.execution_arn
 }
 
 output "snapshot" {
-  description = "Digest of the ids of routes and integrations: the trigger of a deployment of your own."
+  description = "Digest of the ids of routes and integrations, to trigger your own deployment."
   value       = local.snapshot
 }
 
-# Not the stage's own attribute: the functions that the routes wait for need it in their policies.
+# Built from the name, not from the stage: the functions need it in their policies, and the stage waits for them.
 output "stage_execution_arn" {
-  description = "ARN prefix of the stage: add `/<route key>` for an invoke permission, `/POST/@connections/*` for the right to send."
+  description = "ARN prefix of the stage. Add `/<route key>` for an invoke permission, `/POST/@connections/*` for permission to send."
   value       = "${aws_apigatewayv2_api.this.execution_arn}/${var.stage_name}"
 }
 
@@ -40,6 +40,6 @@ output "stage_name" {
 }
 
 output "websocket_url" {
-  description = "URL that clients connect to."
+  description = "URL for clients."
   value       = aws_apigatewayv2_stage.this.invoke_url
 }

@@ -1,25 +1,25 @@
 variable "access_log_enabled" {
   type        = bool
-  description = "Whether the stage writes one line a request to a log group of its own. The account needs API Gateway's logging role for the Region."
+  description = "Whether the stage writes one line per request to its own log group. The account needs API Gateway's logging role in the Region."
   default     = false
   nullable    = false
 }
 
 variable "authorization_type" {
   type        = string
-  description = "How `$connect` is authorized: `NONE`, `AWS_IAM` or `CUSTOM`, which takes `authorizer_id`."
+  description = "Authorization of `$connect`: `NONE`, `AWS_IAM` or `CUSTOM`, which needs `authorizer_id`."
   default     = "NONE"
   nullable    = false
 
   validation {
     condition     = contains(["NONE", "AWS_IAM", "CUSTOM"], var.authorization_type)
-    error_message = "authorization_type must be one of what WebSocket APIs offer: \"NONE\", \"AWS_IAM\" or \"CUSTOM\"."
+    error_message = "authorization_type must be one that WebSocket APIs support: \"NONE\", \"AWS_IAM\" or \"CUSTOM\"."
   }
 }
 
 variable "authorizer_id" {
   type        = string
-  description = "Id of the Lambda authorizer of `$connect`, where `authorization_type` is `CUSTOM`."
+  description = "Id of the Lambda authorizer of `$connect`, if `authorization_type` is `CUSTOM`."
   default     = null
 
   validation {
@@ -30,7 +30,7 @@ variable "authorizer_id" {
 
 variable "deployment_id" {
   type        = string
-  description = "Id of a deployment of yours that the stage serves. Null means that API Gateway deploys each change by itself."
+  description = "Id of your own deployment for the stage. Null means that API Gateway deploys each change automatically."
   default     = null
 
   validation {
@@ -41,7 +41,7 @@ variable "deployment_id" {
 
 variable "description" {
   type        = string
-  description = "What the API is for, as shown in the console."
+  description = "Description of the API, shown in the console."
   default     = null
 
   validation {
@@ -52,7 +52,7 @@ variable "description" {
 
 variable "log_kms_key_arn" {
   type        = string
-  description = "ARN of the KMS key that encrypts the access log group; its key policy has to allow CloudWatch Logs. Null means CloudWatch's own encryption."
+  description = "ARN of the KMS key that encrypts the access log group; its key policy must allow CloudWatch Logs. Null means CloudWatch's own encryption."
   default     = null
 
   validation {
@@ -86,14 +86,14 @@ variable "name" {
 
 variable "redeployment_triggers" {
   type        = map(string)
-  description = "What else belongs to the API and is yours, like an authorizer or a route response: a change in these values deploys the API once more. Needed only where such a thing goes, since API Gateway deploys what is created or updated."
+  description = "Values of your own objects of the API, such as an authorizer or a route response. A change deploys the API again. This is needed only for deletions, because API Gateway deploys creations and updates."
   default     = {}
   nullable    = false
 }
 
 variable "route_selection_expression" {
   type        = string
-  description = "Expression over the message that selects its route. Braces join several: `$${request.body.service}/$${request.body.action}`."
+  description = "Expression that selects the route of a message. Braces join several fields: `$${request.body.service}/$${request.body.action}`."
   default     = "$request.body.action"
   nullable    = false
 
@@ -111,7 +111,7 @@ variable "routes" {
     throttling_rate_limit  = optional(number)
     timeout_milliseconds   = optional(number, 29000)
   }))
-  description = "Routes by key: the function's invoke ARN, limits of its own where the stage's do not fit, and how long API Gateway waits for it. Whatever `permission_id` is the id of exists before the route is served, and goes after it."
+  description = "Routes by key: the function's invoke ARN, limits that override the stage's, and API Gateway's time-out. The permission with the id `permission_id` is created before the route is served and deleted after it."
   nullable    = false
 
   validation {
@@ -121,7 +121,7 @@ variable "routes" {
 
   validation {
     condition     = alltrue([for key in keys(var.routes) : can(regex("^[$]?[A-Za-z0-9_./:@+=~-]{1,128}$", key)) && length(key) <= 128])
-    error_message = "routes must have keys of 1 to 128 letters, digits and the characters _ . / : @ + = ~ -, since a key is part of the ARN that an invoke permission is for: \"*\" or \"?\" in it would stand for other routes."
+    error_message = "routes must have keys of 1 to 128 letters, digits and the characters _ . / : @ + = ~ -, because the invoke permission's ARN ends with the key: a \"*\" or \"?\" would match other routes."
   }
 
   validation {
@@ -170,7 +170,7 @@ variable "tags" {
 
 variable "throttling_burst_limit" {
   type        = number
-  description = "Requests that a route takes at once before its rate limit counts."
+  description = "Requests that a route accepts at once before its rate limit applies."
   default     = 1000
   nullable    = false
 
@@ -182,7 +182,7 @@ variable "throttling_burst_limit" {
 
 variable "throttling_rate_limit" {
   type        = number
-  description = "Requests per second that a route takes."
+  description = "Requests per second that a route accepts."
   default     = 2000
   nullable    = false
 

@@ -109,7 +109,7 @@ def deploy(
     stage: Mapping[str, Any] | None = None,
     allowed: str | None = "logs:CreateLogGroup",
 ) -> Api:
-    """Create a function and a WebSocket API whose routes invoke it.
+    """Create a function and a WebSocket API with routes that invoke it.
 
     Args:
         endpoint: URL of the emulator.
@@ -164,7 +164,7 @@ def deploy(
 
 
 def redeploy(api: Api) -> str:
-    """Let the API's stage serve what the API is made of now, and return the new deployment's id."""
+    """Deploy the present API to its stage; return the new deployment's id."""
     gateway = client("apigatewayv2", api.endpoint)
     deployment_id: str = gateway.create_deployment(ApiId=api.api_id)["DeploymentId"]
     gateway.update_stage(ApiId=api.api_id, StageName=STAGE, DeploymentId=deployment_id)

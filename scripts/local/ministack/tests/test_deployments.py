@@ -1,4 +1,4 @@
-"""Deployments, and what API Gateway refuses because of them and of routes."""
+"""Deployments, and changes that API Gateway refuses because of deployments or routes."""
 
 from __future__ import annotations
 
@@ -133,7 +133,7 @@ def test_a_route_key_is_taken_once(on_corrected: Callable[..., Api], on_plain: C
 
 
 async def route_of(api: Api, socket: ClientConnection) -> str:
-    """Send a message for the route ``ping`` and return the key of the one that serves it."""
+    """Send a message for the route ``ping`` and return the key of the route that serves it."""
     known = {event["requestContext"]["requestId"] for event in api.events("MESSAGE")}
 
     async def new() -> list[str]:
@@ -150,6 +150,6 @@ async def route_of(api: Api, socket: ClientConnection) -> str:
 
 
 def deployment_of_auto_stage(api: Api) -> str | None:
-    """Return the id of what the stage ``auto`` serves."""
+    """Return the id of the deployment that the stage ``auto`` serves."""
     stage: dict[str, str] = client("apigatewayv2", api.endpoint).get_stage(ApiId=api.api_id, StageName="auto")
     return stage.get("DeploymentId")
