@@ -147,7 +147,7 @@ def objects_of_function(handler: str, function: Function, everywhere: Everywhere
             name, f"{EXECUTION}/{everywhere.stage}/{function.route}", f"{handler}-"
         )
     if everywhere.bucket:
-        objects[f'module.backend.aws_s3_object.zip["{handler}"]'] = {
+        objects[f'module.backend.module.zips.aws_s3_object.zip["{handler}"]'] = {
             "bucket": everywhere.bucket,
             "content_type": "application/zip",
             "key": key,
@@ -347,7 +347,7 @@ def objects_of_backend(all_functions: Mapping[str, Function]) -> Table:
             "partition": "aws-cn",
         },
         "module.backend.data.aws_region.current": {"id": "cn-north-1"},
-        "module.backend.terraform_data.build": {
+        "module.backend.module.zips.terraform_data.build": {
             "input": {
                 handler: hashlib.sha256((ZIPS / f"{handler}.zip").read_bytes()).hexdigest() for handler in all_functions
             }

@@ -6,8 +6,8 @@ from integration_tests.mutants.mutant import Edit, Mutant
 
 ROOT = "terraform/main.tf"
 BACKEND = "terraform/modules/backend/main.tf"
-BUILD = "terraform/modules/backend/build.tf"
-BUILD_TESTS = "terraform/modules/backend/tests/build.tftest.hcl"
+BUILD = "terraform/modules/zips/main.tf"
+BUILD_TESTS = "terraform/modules/zips/tests/zips.tftest.hcl"
 POLICIES = "terraform/modules/backend/policies"
 FUNCTIONS = "terraform/modules/backend/functions.tf"
 QUEUE = "terraform/modules/backend/queue.tf"
@@ -282,8 +282,19 @@ WORK = (
     ),
     Mutant(
         "does not see that the code has changed",
-        (Edit(FUNCTIONS, "  source_code_hash         = local.zips[each.key].hash\n", ""),),
+        (Edit(FUNCTIONS, "  source_code_hash         = lookup(module.zips.hashes, each.key, null)\n", ""),),
         terraform=(OFF,),
+    ),
+    Mutant(
+        "tells a function of another one's code",
+        (
+            Edit(
+                "terraform/modules/zips/outputs.tf",
+                "handler => zip.hash }",
+                "handler => local.zips[sort(var.handlers)[0]].hash }",
+            ),
+        ),
+        terraform=(f"{BUILD_TESTS}::zips_built_from_the_sources_are_taken",),
     ),
     Mutant(
         "never looks at the sources",

@@ -57,6 +57,16 @@ locals {
   }
 }
 
+module "zips" {
+  source = "../zips"
+
+  bucket            = var.handlers_bucket
+  directory         = coalesce(var.handlers_directory, "${path.module}/../../../build/handlers")
+  handlers          = keys(local.functions)
+  prefix            = var.name
+  sources_directory = coalesce(var.handler_sources_directory, "${path.module}/../../../handlers")
+}
+
 module "handler" {
   source   = "../handler"
   for_each = local.functions
@@ -65,7 +75,7 @@ module "handler" {
   architecture             = var.architecture
   description              = each.value.description
   environment              = merge(local.environment, lookup(local.own_environments, each.key, {}))
-  filename                 = var.handlers_bucket == null ? local.zips[each.key].path : null
+  filename                 = var.handlers_bucket == null ? "${module.zips.directory}/${each.key}.zip" : null
   handler                  = "${each.key}.handler"
   log_kms_key_arn          = var.log_kms_key_arn
   log_retention_days       = var.log_retention_days
@@ -73,8 +83,8 @@ module "handler" {
   permissions_boundary_arn = var.permissions_boundary_arn
   policy                   = local.policies[each.key]
   s3_bucket                = var.handlers_bucket
-  s3_key                   = var.handlers_bucket == null ? null : aws_s3_object.zip[each.key].key
-  source_code_hash         = local.zips[each.key].hash
+  s3_key                   = lookup(module.zips.s3_keys, each.key, null)
+  source_code_hash         = lookup(module.zips.hashes, each.key, null)
   tags                     = var.tags
   timeout                  = each.value.timeout
 
@@ -83,8 +93,19 @@ module "handler" {
   }
 }
 
-# The worker had its own module call. The block stays for the whole major version, because users skip releases.
+# The worker had its own module call, and the zips belonged to the backend. The blocks stay for the whole major version,
+# because users skip releases; UPGRADING.md has the way back.
 moved {
   from = module.fanout_worker[0]
   to   = module.handler["fanout_worker"]
+}
+
+moved {
+  from = terraform_data.build
+  to   = module.zips.terraform_data.build
+}
+
+moved {
+  from = aws_s3_object.zip
+  to   = module.zips.aws_s3_object.zip
 }

@@ -46,9 +46,15 @@ mock_provider "aws" {
   }
 }
 
-variables {
-  handler_sources_directory = "tests/fixtures/sources"
-  handlers_directory        = "tests/fixtures/built"
+# The zips are tested in their own module.
+override_module {
+  target = module.zips
+
+  outputs = {
+    directory = "zips"
+    hashes    = {}
+    s3_keys   = {}
+  }
 }
 
 run "every_route_is_served_by_the_function_of_its_name" {
@@ -163,30 +169,6 @@ run "functions_know_what_they_are_configured_with" {
       ROOMCAST_TABLE_NAME          = "members"
     }
     error_message = "the environment holds the settings"
-  }
-}
-
-run "zips_go_to_lambda_directly_by_default" {
-  assert {
-    condition     = length(aws_s3_object.zip) == 0
-    error_message = "nothing is uploaded"
-  }
-}
-
-run "zips_go_through_a_bucket_if_so_given" {
-  variables {
-    handlers_bucket = "zips"
-    name            = "chat"
-  }
-
-  assert {
-    condition     = aws_s3_object.zip["connect"].key == "chat/connect-${filesha256("tests/fixtures/built/handler.zip")}.zip" && aws_s3_object.zip["connect"].bucket == "zips"
-    error_message = "a zip's key names backend, handler and content"
-  }
-
-  assert {
-    condition     = toset(keys(aws_s3_object.zip)) == toset(keys(module.handler))
-    error_message = "each function has its object"
   }
 }
 

@@ -48,11 +48,20 @@ mock_provider "aws" {
   }
 }
 
+# The zips are tested in their own module.
+override_module {
+  target = module.zips
+
+  outputs = {
+    directory = "zips"
+    hashes    = {}
+    s3_keys   = {}
+  }
+}
+
 variables {
-  handler_sources_directory = "tests/fixtures/sources"
-  handlers_directory        = "tests/fixtures/built"
-  queued_delivery           = { enabled = true }
-  shards_per_room           = 2
+  queued_delivery = { enabled = true }
+  shards_per_room = 2
 }
 
 run "everything_goes_at_first" {

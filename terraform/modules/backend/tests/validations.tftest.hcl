@@ -3,9 +3,15 @@
 
 mock_provider "aws" {}
 
-variables {
-  handler_sources_directory = "tests/fixtures/sources"
-  handlers_directory        = "tests/fixtures/built"
+# The zips are tested in their own module.
+override_module {
+  target = module.zips
+
+  outputs = {
+    directory = "zips"
+    hashes    = {}
+    s3_keys   = {}
+  }
 }
 
 run "additional_routes_take_function_names_only" {

@@ -2,23 +2,15 @@
 # the present sources.
 
 locals {
-  handlers_directory        = coalesce(var.handlers_directory, "${path.module}/../../../build/handlers")
-  handler_sources_directory = coalesce(var.handler_sources_directory, "${path.module}/../../../handlers")
-
-  manifest         = try(jsondecode(file("${local.handlers_directory}/manifest.json")), null)
+  manifest         = try(jsondecode(file("${var.directory}/manifest.json")), null)
   manifest_format  = try(local.manifest.format, null)
   manifest_entries = { for handler, entry in try(local.manifest.handlers, {}) : handler => entry if local.manifest_format == 1 }
 
-  zip_paths = {
-    for handler in keys(local.functions) :
-    handler => "${local.handlers_directory}/${try(local.manifest_entries[handler].zip, "${handler}.zip")}"
-  }
-
   zips = {
-    for handler, path in local.zip_paths : handler => {
-      path   = path
-      sha256 = try(filesha256(path), null)
-      hash   = try(filebase64sha256(path), null)
+    for handler in var.handlers : handler => {
+      path   = "${var.directory}/${handler}.zip"
+      sha256 = try(filesha256("${var.directory}/${handler}.zip"), null)
+      hash   = try(filebase64sha256("${var.directory}/${handler}.zip"), null)
     }
   }
 
@@ -26,14 +18,14 @@ locals {
   source_digests = {
     for handler, entry in local.manifest_entries : handler => sha256(join("", [
       for path in sort(keys(try(entry.sources, {}))) :
-      "${try(filesha256("${local.handler_sources_directory}/${path}"), "missing")}  ${path}\n"
+      "${try(filesha256("${var.sources_directory}/${path}"), "missing")}  ${path}\n"
     ]))
   }
 
   changed_sources = {
     for handler, entry in local.manifest_entries : handler => [
       for path, digest in try(entry.sources, {}) : path
-      if try(filesha256("${local.handler_sources_directory}/${path}"), "missing") != digest
+      if try(filesha256("${var.sources_directory}/${path}"), "missing") != digest
     ]
   }
 
@@ -51,7 +43,7 @@ locals {
     )
   ]
 
-  build_problems = (
+  problems = (
     local.manifest == null
     ? ["manifest.json is missing or no JSON"]
     : local.manifest_format != 1
@@ -63,8 +55,8 @@ locals {
 # A warning only: an absolute path works, but it is part of the state and changes every function on another machine.
 check "zips_lie_in_a_relative_folder" {
   assert {
-    condition     = var.handlers_bucket != null || var.handlers_directory == null || !can(regex("^(/|~|[A-Za-z]:)", var.handlers_directory))
-    error_message = "handlers_directory is an absolute path, so the same zips in another folder, as on a CI machine, change every function. Give a path relative to the root module, like \"$${path.root}/handlers\", or a handlers_bucket."
+    condition     = var.bucket != null || !can(regex("^(/|~|[A-Za-z]:)", var.directory))
+    error_message = "The folder of the zips, ${var.directory}, is an absolute path, so the same zips in another folder, as on a CI machine, change every function. Give a path relative to the root module, like \"$${path.root}/handlers\", or deploy from a bucket."
   }
 }
 
@@ -73,20 +65,20 @@ resource "terraform_data" "build" {
 
   lifecycle {
     precondition {
-      condition     = length(local.build_problems) == 0
-      error_message = "handlers_directory must hold zips of the present sources, but ${join("; ", local.build_problems)}; run `make build`. (Zips: ${abspath(local.handlers_directory)}; sources: ${abspath(local.handler_sources_directory)}.)"
+      condition     = length(local.problems) == 0
+      error_message = "The folder of the zips must hold zips of the present sources, but ${join("; ", local.problems)}; run `make build`. (Zips: ${abspath(var.directory)}; sources: ${abspath(var.sources_directory)}.)"
     }
   }
 }
 
-# The key names the content, so that the functions see a new zip as a new object; the name keeps two backends in one
+# The key names the content, so that the functions see a new zip as a new object; the prefix keeps two backends in one
 # bucket apart. The old object goes first: Lambda keeps a copy of its own.
 resource "aws_s3_object" "zip" {
-  for_each = var.handlers_bucket == null ? {} : local.zips
+  for_each = var.bucket == null ? {} : local.zips
 
-  bucket       = var.handlers_bucket
+  bucket       = var.bucket
   content_type = "application/zip"
-  key          = "${var.name}/${each.key}-${coalesce(each.value.sha256, "missing")}.zip"
+  key          = "${var.prefix}/${each.key}-${coalesce(each.value.sha256, "missing")}.zip"
   source       = each.value.path
 
   # S3 objects take 10 tags and everything else takes 50, so an object gets none, not even the provider's.

@@ -1,0 +1,123 @@
+# A plan refuses zips that are not those of the sources. Each folder of fixtures but `built` has one thing wrong.
+
+mock_provider "aws" {}
+
+variables {
+  directory         = "tests/fixtures/built"
+  handlers          = ["connect", "default"]
+  prefix            = "chat"
+  sources_directory = "tests/fixtures/sources"
+}
+
+run "zips_built_from_the_sources_are_taken" {
+  assert {
+    condition     = terraform_data.build.output == { connect = filesha256("tests/fixtures/built/connect.zip"), default = filesha256("tests/fixtures/built/default.zip") }
+    error_message = "each handler has its zip"
+  }
+
+  assert {
+    condition     = output.hashes["connect"] == filebase64sha256("tests/fixtures/built/connect.zip") && output.hashes["default"] == filebase64sha256("tests/fixtures/built/default.zip")
+    error_message = "each function sees a change of its own code"
+  }
+
+  assert {
+    condition     = output.directory == "tests/fixtures/built" && length(output.s3_keys) == 0 && length(aws_s3_object.zip) == 0
+    error_message = "nothing is uploaded"
+  }
+}
+
+run "zips_are_uploaded_if_there_is_a_bucket" {
+  variables {
+    bucket = "zips"
+  }
+
+  assert {
+    condition     = output.s3_keys["connect"] == "chat/connect-${filesha256("tests/fixtures/built/connect.zip")}.zip" && aws_s3_object.zip["connect"].bucket == "zips"
+    error_message = "a zip's key names backend, handler and content"
+  }
+
+  assert {
+    condition     = toset(keys(output.s3_keys)) == toset(["connect", "default"]) && aws_s3_object.zip["default"].source == "tests/fixtures/built/default.zip"
+    error_message = "each handler has its object"
+  }
+}
+
+run "absolute_folder_is_advised_against" {
+  command = plan
+
+  variables {
+    directory = "/nowhere"
+  }
+
+  expect_failures = [check.zips_lie_in_a_relative_folder, terraform_data.build]
+}
+
+run "missing_manifest_is_refused" {
+  command = plan
+
+  variables {
+    directory = "tests/fixtures/sources"
+  }
+
+  expect_failures = [terraform_data.build]
+}
+
+run "manifest_of_another_format_is_refused" {
+  command = plan
+
+  variables {
+    directory = "tests/fixtures/other_format"
+  }
+
+  expect_failures = [terraform_data.build]
+}
+
+run "missing_zip_is_refused" {
+  command = plan
+
+  variables {
+    directory = "tests/fixtures/zip_missing"
+  }
+
+  expect_failures = [terraform_data.build]
+}
+
+run "zip_that_the_manifest_does_not_list_is_refused" {
+  command = plan
+
+  variables {
+    directory = "tests/fixtures/zip_unlisted"
+  }
+
+  expect_failures = [terraform_data.build]
+}
+
+run "zip_other_than_the_manifests_is_refused" {
+  command = plan
+
+  variables {
+    directory = "tests/fixtures/zip_changed"
+  }
+
+  expect_failures = [terraform_data.build]
+}
+
+run "zip_older_than_a_source_is_refused" {
+  command = plan
+
+  variables {
+    sources_directory = "tests/fixtures/edited_sources"
+  }
+
+  expect_failures = [terraform_data.build]
+}
+
+run "zip_whose_source_vanished_is_refused" {
+  command = plan
+
+  variables {
+    sources_directory = "tests/fixtures/built"
+  }
+
+  expect_failures = [terraform_data.build]
+}

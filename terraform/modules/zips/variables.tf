@@ -1,0 +1,54 @@
+variable "bucket" {
+  type        = string
+  description = "Existing S3 bucket that the zips are uploaded to. Null means that nothing is uploaded. Give the name itself: it has to be known at plan."
+  default     = null
+
+  validation {
+    condition     = var.bucket == null || can(regex("^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$", var.bucket))
+    error_message = "bucket must be null or the name of an S3 bucket: 3 to 63 lower-case letters, digits, dots or hyphens."
+  }
+}
+
+variable "directory" {
+  type        = string
+  description = "Folder of the zips and their manifest, as `make build` writes them."
+  nullable    = false
+
+  validation {
+    condition     = length(var.directory) >= 1
+    error_message = "directory must be the path of a folder."
+  }
+}
+
+variable "handlers" {
+  type        = set(string)
+  description = "Handlers that are deployed: each has a zip of its name."
+  nullable    = false
+
+  validation {
+    condition     = alltrue([for handler in var.handlers : can(regex("^[A-Za-z0-9_-]{1,64}$", handler))])
+    error_message = "handlers must be names of 1 to 64 letters, digits, hyphens or underscores."
+  }
+}
+
+variable "prefix" {
+  type        = string
+  description = "Begins the keys of the uploaded zips; two backends in one bucket need two prefixes."
+  nullable    = false
+
+  validation {
+    condition     = can(regex("^[A-Za-z0-9_-]{1,128}$", var.prefix))
+    error_message = "prefix must be 1 to 128 letters, digits, hyphens or underscores."
+  }
+}
+
+variable "sources_directory" {
+  type        = string
+  description = "Folder of the sources that the zips must have been built from."
+  nullable    = false
+
+  validation {
+    condition     = length(var.sources_directory) >= 1
+    error_message = "sources_directory must be the path of a folder."
+  }
+}
