@@ -1,1 +1,1 @@
-"""Promises that one release keeps to the next: a state of before plans without replacing anything."""
+"""Compatibility between releases: a plan from an earlier state replaces nothing."""

@@ -1,7 +1,7 @@
-"""A state that an earlier commit has left plans without creating, replacing or destroying anything.
+"""A plan from an earlier commit's state creates, replaces and destroys nothing.
 
-Each folder of `states/`, named after the commit, holds a state and the variables that it was applied with. Terraform
-plans from it without a refresh, by a provider that skips its checks, so that no AWS is asked.
+Each folder of `states/`, named after the commit, holds a state and the variables of its apply. Terraform plans from it
+without a refresh and with a provider that skips its checks, so that no request reaches AWS.
 """
 
 from __future__ import annotations
@@ -25,14 +25,14 @@ pytestmark = pytest.mark.without_target
 
 STATES = Path(__file__).parent / "states"
 DIGEST = re.compile(r"<(sha256|base64) of (\w+\.zip)>")
-"""Stands in a kept state for the digest of a zip: a function's code may change, its address may not."""
+"""Placeholder in a kept state for the digest of a zip: a function's code may change, its address may not."""
 
 NEW = re.compile(
     r'module\.backend\.module\.(?:handler\["\w+"\]\.aws_iam_role_polic(?:ies|y_attachments)_exclusive\.this'
     r'|fanout_queue\[0\]\.aws_sqs_queue_policy\.tls_only\["\w+"\]'
     r"|websocket_api\.aws_apigatewayv2_integration\.redeployment)"
 )
-"""Addresses of objects that have come since the first of these commits and may be created."""
+"""Addresses of objects that are newer than the first of these commits and may be created."""
 
 PROVIDER = """
 provider "aws" {
@@ -47,13 +47,13 @@ provider "aws" {
 
 
 def digest_of(match: re.Match[str]) -> str:
-    """Return the digest that a placeholder stands for."""
+    """Return the digest for a placeholder."""
     digest = hashlib.sha256((OUTPUT / match[2]).read_bytes())
     return digest.hexdigest() if match[1] == "sha256" else base64.b64encode(digest.digest()).decode()
 
 
 def planned(name: str, scratch: Path) -> list[Mapping[str, Any]]:
-    """Return what a plan of the root would do with each object of a kept state.
+    """Plan the root from a kept state; return the changes of its objects.
 
     Args:
         name: Name of the state.

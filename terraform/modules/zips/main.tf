@@ -71,8 +71,8 @@ resource "terraform_data" "build" {
   }
 }
 
-# The key names the content, so that the functions see a new zip as a new object; the prefix keeps two backends in one
-# bucket apart. The old object goes first: Lambda keeps a copy of its own.
+# The key includes the digest, so that functions see a new zip as a new object. The prefix separates two backends in one
+# bucket. The old object may be deleted first, because Lambda keeps its own copy.
 resource "aws_s3_object" "zip" {
   for_each = var.bucket == null ? {} : local.zips
 
@@ -81,7 +81,7 @@ resource "aws_s3_object" "zip" {
   key          = "${var.prefix}/${each.key}-${coalesce(each.value.sha256, "missing")}.zip"
   source       = each.value.path
 
-  # S3 objects take 10 tags and everything else takes 50, so an object gets none, not even the provider's.
+  # S3 objects support only 10 tags, other objects 50. So an object gets no tags, not even the provider's.
   override_provider {
     default_tags {
       tags = {}

@@ -1,6 +1,6 @@
 variable "bucket" {
   type        = string
-  description = "Existing S3 bucket that the zips are uploaded to. Null means that nothing is uploaded. Give the name itself: it has to be known at plan."
+  description = "Existing S3 bucket for the zips. Null means no upload. The name must be known at plan."
   default     = null
 
   validation {
@@ -22,7 +22,7 @@ variable "directory" {
 
 variable "handlers" {
   type        = set(string)
-  description = "Handlers that are deployed: each has a zip of its name."
+  description = "Names of the handlers to deploy; each zip has the handler's name."
   nullable    = false
 
   validation {
@@ -33,7 +33,7 @@ variable "handlers" {
 
 variable "prefix" {
   type        = string
-  description = "Begins the keys of the uploaded zips; two backends in one bucket need two prefixes."
+  description = "Prefix of the uploaded zips' keys. Two backends in one bucket need two prefixes."
   nullable    = false
 
   validation {
@@ -44,7 +44,7 @@ variable "prefix" {
 
 variable "sources_directory" {
   type        = string
-  description = "Folder of the sources that the zips must have been built from."
+  description = "Folder of the sources from which the zips must have been built."
   nullable    = false
 
   validation {

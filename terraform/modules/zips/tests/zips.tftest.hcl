@@ -1,4 +1,4 @@
-# A plan refuses zips that are not those of the sources. Each folder of fixtures but `built` has one thing wrong.
+# A plan refuses zips that do not match the sources. Each folder of fixtures except `built` has one fault.
 
 mock_provider "aws" {}
 
