@@ -7,6 +7,7 @@ These are faults:
   variable of the same name (``MADE_OF`` lists the exceptions);
 - a variable of the root that the backend does not have, or has with another type, default or description, and vice
   versa;
+- a variable of the root with a validation, because the backend validates it;
 - an output of the root that is not the backend's output of the same name;
 - a ``create_before_destroy``, ``depends_on`` or ``ignore_changes`` that ``ORDER`` does not list, and one that it lists
   and that is gone, because neither plan nor state shows them.
@@ -186,6 +187,8 @@ def _different_variables(root: list[Block], backend: list[Block]) -> Iterator[st
             one, other = (blocks[name].attributes.get(attribute) for blocks in (own, theirs))
             if (one and one.text) != (other and other.text):
                 yield f"{CONFIGURATION}: variable {name} has another {attribute} than the backend's"
+        if own[name].blocks:
+            yield f"{CONFIGURATION}: variable {name} has a validation, which belongs into {BACKEND}"
 
 
 def _different_outputs(root: list[Block], backend: list[Block]) -> Iterator[str]:

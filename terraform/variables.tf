@@ -23,11 +23,6 @@ variable "architecture" {
   description = "Instruction set of the functions: `arm64` or `x86_64`. The zips are pure Python and run on both."
   default     = "arm64"
   nullable    = false
-
-  validation {
-    condition     = contains(["arm64", "x86_64"], var.architecture)
-    error_message = "architecture must be one of Lambda's instruction sets: \"arm64\" or \"x86_64\"."
-  }
 }
 
 variable "authorization_type" {
@@ -35,44 +30,24 @@ variable "authorization_type" {
   description = "Authorization of the handshake: `NONE` accepts any client, `AWS_IAM` a URL signed by a principal with `execute-api:Invoke` on the stage."
   default     = "NONE"
   nullable    = false
-
-  validation {
-    condition     = contains(["NONE", "AWS_IAM"], var.authorization_type)
-    error_message = "authorization_type must be \"NONE\" or \"AWS_IAM\"."
-  }
 }
 
 variable "handlers_bucket" {
   type        = string
   description = "Existing S3 bucket for the zips, from which Lambda deploys them. Null uploads each zip to Lambda directly. The name must be known at plan."
   default     = null
-
-  validation {
-    condition     = var.handlers_bucket == null || can(regex("^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$", var.handlers_bucket))
-    error_message = "handlers_bucket must be null or the name of an S3 bucket: 3 to 63 lower-case letters, digits, dots or hyphens."
-  }
 }
 
 variable "handlers_directory" {
   type        = string
   description = "Folder of the zips and their manifest. Null means `build/handlers` of the repository that holds this module, where `make build` writes them. Give a path relative to the root module, like `\"$${path.root}/handlers\"`: Lambda's `filename` is part of the state, so the absolute path of another machine changes every function."
   default     = null
-
-  validation {
-    condition     = var.handlers_directory == null || try(length(var.handlers_directory) >= 1, false)
-    error_message = "handlers_directory must be null or the path of a folder."
-  }
 }
 
 variable "log_kms_key_arn" {
   type        = string
   description = "ARN of the KMS key that encrypts the log groups; its key policy must allow CloudWatch Logs. Null means CloudWatch's own encryption."
   default     = null
-
-  validation {
-    condition     = var.log_kms_key_arn == null || can(regex("^arn:[a-z0-9-]+:kms:[a-z0-9-]+:[0-9]{12}:key/.+$", var.log_kms_key_arn))
-    error_message = "log_kms_key_arn must be null or the ARN of a KMS key, like \"arn:aws:kms:eu-central-1:111122223333:key/1234abcd-12ab-34cd-56ef-1234567890ab\" (an alias is not allowed)."
-  }
 }
 
 variable "log_level" {
@@ -80,11 +55,6 @@ variable "log_level" {
   description = "Least severe level that the functions log: `DEBUG`, `INFO`, `WARNING` or `ERROR`."
   default     = "INFO"
   nullable    = false
-
-  validation {
-    condition     = contains(["DEBUG", "INFO", "WARNING", "ERROR"], var.log_level)
-    error_message = "log_level must be one of \"DEBUG\", \"INFO\", \"WARNING\" or \"ERROR\"."
-  }
 }
 
 variable "log_retention_days" {
@@ -92,22 +62,12 @@ variable "log_retention_days" {
   description = "Days that CloudWatch keeps the log lines."
   default     = 30
   nullable    = false
-
-  validation {
-    condition     = contains([1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288, 3653], var.log_retention_days)
-    error_message = "log_retention_days must be a retention that CloudWatch Logs offers: 1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288 or 3653."
-  }
 }
 
 variable "management_endpoint" {
   type        = string
   description = "Base URL of the `@connections` calls, in which `{api_id}` and `{stage_name}` are replaced. Null means the API's own endpoint. Set it behind a custom domain or on an emulator."
   default     = null
-
-  validation {
-    condition     = var.management_endpoint == null || can(regex("^https?://[A-Za-z0-9.-]+(:[0-9]{1,5})?(/[A-Za-z0-9_~-][A-Za-z0-9._~-]*|/[.][.]?[A-Za-z0-9_~-][A-Za-z0-9._~-]*|/[.]{3}[A-Za-z0-9._~-]*)*$", replace(replace(var.management_endpoint, "{api_id}", "a"), "{stage_name}", "s")))
-    error_message = "management_endpoint must be null or an http or https URL, like \"https://ws.example.com/chat\": a host and a path of letters, digits, \".\", \"_\", \"~\" and \"-\", without query, trailing or double slash, \".\" or \"..\" as a part, and percent signs, all of which would be signed otherwise than they are sent. Its only placeholders are {api_id} and {stage_name}."
-  }
 }
 
 variable "name" {
@@ -115,11 +75,6 @@ variable "name" {
   description = "Prefix of the names of all resources. Two backends in one account need two names."
   default     = "roomcast"
   nullable    = false
-
-  validation {
-    condition     = can(regex("^[a-zA-Z][a-zA-Z0-9-]{1,39}$", var.name))
-    error_message = "name must be 2 to 40 letters, digits or hyphens, and start with a letter."
-  }
 }
 
 variable "pace" {
@@ -127,22 +82,12 @@ variable "pace" {
   description = "Maximum messages per second that one invocation sends, because `@connections` calls count against the account's request quota. 0 means no limit."
   default     = 0
   nullable    = false
-
-  validation {
-    condition     = var.pace >= 0
-    error_message = "pace must be a number of messages per second from 0, which means no limit, upwards."
-  }
 }
 
 variable "permissions_boundary_arn" {
   type        = string
   description = "ARN of the policy that bounds the functions' roles. Null means no boundary."
   default     = null
-
-  validation {
-    condition     = var.permissions_boundary_arn == null || can(regex("^arn:[a-z0-9-]+:iam::([0-9]{12}|aws):policy/.+$", var.permissions_boundary_arn))
-    error_message = "permissions_boundary_arn must be null or the ARN of an IAM policy, like \"arn:aws:iam::111122223333:policy/boundary\"."
-  }
 }
 
 variable "point_in_time_recovery" {
@@ -171,22 +116,12 @@ variable "shards_per_room" {
   description = "Number of partitions that hold a room's members. Each serves 1,000 joins per second. A number above the `shards_read` of the last apply is refused: raise `shards_read` first."
   default     = 1
   nullable    = false
-
-  validation {
-    condition     = var.shards_per_room >= 1 && var.shards_per_room <= 100 && floor(var.shards_per_room) == var.shards_per_room
-    error_message = "shards_per_room must be a whole number from 1 to 100."
-  }
 }
 
 variable "shards_read" {
   type        = number
   description = "Number of a room's partitions in which senders look for members, at least `shards_per_room`. Null means `shards_per_room`. Raise it one apply before `shards_per_room`; lower it two hours after `shards_per_room`."
   default     = null
-
-  validation {
-    condition     = var.shards_read == null || try(var.shards_read >= 1 && var.shards_read <= 100 && floor(var.shards_read) == var.shards_read, false)
-    error_message = "shards_read must be null or a whole number from 1 to 100."
-  }
 }
 
 variable "stage_name" {
@@ -194,11 +129,6 @@ variable "stage_name" {
   description = "Name of the stage: the last part of the URL."
   default     = "live"
   nullable    = false
-
-  validation {
-    condition     = can(regex("^[a-zA-Z0-9_-]{1,128}$", var.stage_name))
-    error_message = "stage_name must be 1 to 128 letters, digits, hyphens or underscores; a WebSocket API has no \"$default\" stage."
-  }
 }
 
 variable "table_deletion_protection" {
@@ -212,22 +142,12 @@ variable "table_kms_key_arn" {
   type        = string
   description = "ARN of the KMS key that encrypts the connections table; the functions get permission to use it. Null means the account's AWS managed key `aws/dynamodb`."
   default     = null
-
-  validation {
-    condition     = var.table_kms_key_arn == null || can(regex("^arn:[a-z0-9-]+:kms:[a-z0-9-]+:[0-9]{12}:key/.+$", var.table_kms_key_arn))
-    error_message = "table_kms_key_arn must be null or the ARN of a KMS key, like \"arn:aws:kms:eu-central-1:111122223333:key/1234abcd-12ab-34cd-56ef-1234567890ab\" (an alias is not allowed)."
-  }
 }
 
 variable "table_name" {
   type        = string
   description = "Name of the connections table. Null means `<name>-connections`."
   default     = null
-
-  validation {
-    condition     = var.table_name == null || can(regex("^[a-zA-Z0-9_.-]{3,255}$", var.table_name))
-    error_message = "table_name must be null or a valid DynamoDB table name: 3 to 255 letters, digits, underscores, dots or hyphens."
-  }
 }
 
 variable "tags" {
@@ -235,11 +155,6 @@ variable "tags" {
   description = "Tags of all resources that support tags."
   default     = {}
   nullable    = false
-
-  validation {
-    condition     = length(var.tags) <= 50 && alltrue([for key in keys(var.tags) : !startswith(lower(key), "aws:")])
-    error_message = "tags must be at most 50 tags whose keys do not start with \"aws:\", which AWS reserves."
-  }
 }
 
 variable "throttling_burst_limit" {
@@ -247,11 +162,6 @@ variable "throttling_burst_limit" {
   description = "Requests that a route accepts at once before its rate limit applies. The default fits every Region's quota."
   default     = 1000
   nullable    = false
-
-  validation {
-    condition     = var.throttling_burst_limit >= 1 && floor(var.throttling_burst_limit) == var.throttling_burst_limit
-    error_message = "throttling_burst_limit must be a whole number of requests from 1 upwards."
-  }
 }
 
 variable "throttling_rate_limit" {
@@ -259,9 +169,4 @@ variable "throttling_rate_limit" {
   description = "Requests per second that a route accepts. The default fits every Region's quota."
   default     = 2000
   nullable    = false
-
-  validation {
-    condition     = var.throttling_rate_limit > 0
-    error_message = "throttling_rate_limit must be a number of requests per second above 0."
-  }
 }

@@ -82,6 +82,12 @@ def test_nothing_is_dropped_or_swapped() -> None:
         ("terraform/outputs.tf", "= module.backend.fanout_queue_url", "= module.backend.api_id", "fanout_queue_url is"),
         ("terraform/modules/handler/outputs.tf", ", aws_lambda_permission.this]", "]", "is gone"),
         ("terraform/variables.tf", "  default     = 30\n", "  default     = 7\n", "another default"),
+        (
+            "terraform/variables.tf",
+            'variable "pace" {\n',
+            'variable "pace" {\n  validation {\n    condition     = true\n    error_message = "No."\n  }\n',
+            "variable pace has a validation",
+        ),
         ("terraform/variables.tf", 'variable "pace"', 'variable "speed"', "variable speed is one of the root"),
     ],
 )

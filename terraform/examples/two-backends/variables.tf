@@ -2,11 +2,6 @@ variable "handlers_bucket" {
   type        = string
   description = "Existing S3 bucket that the backends' zips go through. Null means that each zip goes to Lambda directly."
   default     = null
-
-  validation {
-    condition     = var.handlers_bucket == null || can(regex("^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$", var.handlers_bucket))
-    error_message = "handlers_bucket must be null or the name of an S3 bucket: 3 to 63 lower-case letters, digits, dots or hyphens."
-  }
 }
 
 variable "management_endpoint" {
