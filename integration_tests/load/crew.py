@@ -115,19 +115,6 @@ class Crew:
                 await self._gate.acquire()
                 group.create_task(self._through_gate(self._participants[seat].leave(farewell)))
 
-    async def leave_all(self) -> None:
-        """Let everybody go with a closing handshake."""
-        await self.leave([*self._participants], Farewell.CLOSE)
-
-    async def part(self, seats: Sequence[int]) -> None:
-        """Let all of them close their connections, each once its messages are answered."""
-        deadline = time.monotonic() + self._terms.patience
-        parting = [self._participants[seat] for seat in seats]
-        while any(each.unanswered for each in parting) and time.monotonic() < deadline:
-            self.absent()
-            await asyncio.sleep(0.05)
-        await self.leave(seats, Farewell.CLOSE)
-
     async def _through_gate(self, movement: Awaitable[None]) -> None:
         try:
             await movement
@@ -200,21 +187,6 @@ class Crew:
     async def settle(self) -> None:
         """Wait until every message was answered, or will not be, and nothing is on its way any more."""
         await self.answered(self._terms.patience)
-        await self.quiet()
-
-    async def wait_for_what_is_owed(self) -> None:
-        """Wait until every message was answered and delivered and nothing is on its way, or until patience ends.
-
-        It is for a crew that is alone in its rooms: others see only together what is owed (``Team.settle``).
-        """
-        deadline = time.monotonic() + self._terms.patience
-        await self.answered(self._terms.patience)
-        while self._connected and time.monotonic() < deadline:
-            ledger = self.ledger()
-            ledger.ended_at = time.monotonic()
-            if not ledger.verdict().total.outstanding:
-                break
-            await asyncio.sleep(LOOK_EVERY)
         await self.quiet()
 
     async def answered(self, within: float) -> None:

@@ -1,8 +1,6 @@
 """One process of a load run: does what it is told over its standard input (see ``calls``) until that ends.
 
     python -m integration_tests.load.worker URL RUN INTERVAL TERMS
-
-It is not made by ``multiprocessing`` because Locust's workers drive it too: see ``locustfile.py``.
 """
 
 from __future__ import annotations
