@@ -1,4 +1,4 @@
-"""A stage behind the fault proxy; in the end, what was injected beside what came of it."""
+"""A stage behind the fault proxy; in the end, the injected faults beside their effect."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from integration_tests.conftest import table_of
-from integration_tests.faults.trial import Site, leftovers
+from integration_tests.faults.faulty_run import Site, items_left
 from integration_tests.harness.faults.control import running_proxy
 from integration_tests.harness.faults.through_proxy import routed_through_proxy
 from scripts.waiting import eventually
@@ -32,11 +32,11 @@ def faults(target: Target) -> Iterator[FaultControl]:
 
 @pytest.fixture(scope="module")
 async def detoured(target: Target, faults: FaultControl) -> AsyncIterator[None]:
-    """The functions of the stage under test reach AWS through the proxy, until everybody has left the table."""
+    """The functions of the stage under test reach AWS through the proxy, until the table is empty."""
     assert target.aws is not None
     with routed_through_proxy(target.aws, target.deployment, faults.url):
         yield
-        await leftovers(table_of(target))
+        await items_left(table_of(target))
 
 
 @pytest.fixture
@@ -58,6 +58,6 @@ def tell(request: pytest.FixtureRequest) -> Callable[[str], None]:
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
     """Print the injected counts beside the invariants."""
     if outcomes := config.stash.get(OUTCOMES, {}):
-        terminalreporter.section("faults injected, and what came of it")
+        terminalreporter.section("faults injected, and their effect")
         for name, text in outcomes.items():
             terminalreporter.line(f"{name}: {text}")

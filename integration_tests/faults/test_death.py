@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from integration_tests.faults.trial import injected
+from integration_tests.faults.faulty_run import injected
 from integration_tests.harness.answers import receipt
 from integration_tests.harness.crowd import expect_everywhere
 from integration_tests.harness.faults.rules import Count, Rule, Timeout
@@ -15,7 +15,7 @@ from integration_tests.targets.interface import Capability
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from integration_tests.faults.trial import Site
+    from integration_tests.faults.faulty_run import Site
     from integration_tests.harness.client import Client
     from integration_tests.harness.crowd import Crowd
     from integration_tests.targets.interface import Target

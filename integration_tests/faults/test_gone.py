@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from integration_tests.faults.trial import injected
+from integration_tests.faults.faulty_run import injected
 from integration_tests.harness.answers import receipt
 from integration_tests.harness.crowd import expect_everywhere
 from integration_tests.harness.faults.rules import Rule, Status
@@ -17,7 +17,7 @@ from scripts.waiting import eventually
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from integration_tests.faults.trial import Site
+    from integration_tests.faults.faulty_run import Site
     from integration_tests.harness.crowd import Crowd
     from integration_tests.targets.interface import Target
     from scripts.local.aws import Aws

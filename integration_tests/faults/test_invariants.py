@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from integration_tests.faults.trial import trial
+from integration_tests.faults.faulty_run import faulty_run
 from integration_tests.harness.faults.rules import (
     Fault,
     Latency,
@@ -23,7 +23,7 @@ from integration_tests.harness.faults.rules import (
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
-    from integration_tests.faults.trial import Outcome, Site
+    from integration_tests.faults.faulty_run import Outcome, Site
 
 pytestmark = pytest.mark.emulator_only
 
@@ -64,7 +64,7 @@ AFTER: dict[str, Sequence[Rule]] = {
 @pytest.mark.long
 @pytest.mark.parametrize("rules", BEFORE.values(), ids=BEFORE)
 async def test_fault_is_ridden_out(site: Site, tell: Callable[[str], None], rules: Sequence[Rule]) -> None:
-    outcome = await trial(site, rules)
+    outcome = await faulty_run(site, rules)
     tell(str(outcome))
 
     outcome.check()
@@ -75,7 +75,7 @@ async def test_fault_is_ridden_out(site: Site, tell: Callable[[str], None], rule
 async def test_lost_answer_costs_at_most_a_second_copy(
     site: Site, tell: Callable[[str], None], rules: Sequence[Rule]
 ) -> None:
-    outcome = await trial(site, rules)
+    outcome = await faulty_run(site, rules)
     tell(str(outcome))
 
     outcome.check(repeats=hidden_posts(outcome))
@@ -87,7 +87,7 @@ async def test_connection_that_is_answered_with_410_while_it_is_young_misses_not
 ) -> None:
     rule = Rule("management: 410", Status(410), service=MANAGEMENT, rate=0.1)
 
-    outcome = await trial(site, [rule])
+    outcome = await faulty_run(site, [rule])
     tell(str(outcome))
 
     # Whoever sends is connected, so a receipt that is answered with 410 is not tried again.
@@ -95,7 +95,7 @@ async def test_connection_that_is_answered_with_410_while_it_is_young_misses_not
 
 
 async def test_everything_at_once(site: Site, tell: Callable[[str], None]) -> None:
-    outcome = await trial(site, [*mild(BEFORE.values()), *mild(AFTER.values())])
+    outcome = await faulty_run(site, [*mild(BEFORE.values()), *mild(AFTER.values())])
     tell(str(outcome))
 
     outcome.check(repeats=hidden_posts(outcome))

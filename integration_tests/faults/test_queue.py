@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from integration_tests.conftest import table_of
-from integration_tests.faults.trial import CLIENTS, ROOMS, Site, trial
+from integration_tests.faults.faulty_run import CLIENTS, ROOMS, Site, faulty_run
 from integration_tests.harness.faults.rules import Latency, LimitData, Reset, Rule, Status
 from integration_tests.harness.faults.through_proxy import routed_through_proxy
 
@@ -33,7 +33,7 @@ def queued(target: Target, faults: FaultControl) -> Iterator[Site]:
 
 
 async def test_queue_that_fails_is_ridden_out(queued: Site, tell: Callable[[str], None]) -> None:
-    outcome = await trial(
+    outcome = await faulty_run(
         queued,
         [
             Rule("sqs: throttled", Status(400), service=QUEUE, rate=0.2),
@@ -49,7 +49,7 @@ async def test_queue_that_fails_is_ridden_out(queued: Site, tell: Callable[[str]
 
 
 async def test_lost_answer_of_the_queue_costs_at_most_a_second_round(queued: Site, tell: Callable[[str], None]) -> None:
-    outcome = await trial(
+    outcome = await faulty_run(
         queued,
         [
             Rule("sqs: reset after the work", Reset(), when="after", service=QUEUE, rate=0.1),

@@ -6,14 +6,14 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from integration_tests.faults.trial import injected
+from integration_tests.faults.faulty_run import injected
 from integration_tests.harness.answers import receipt
 from integration_tests.harness.faults.rules import Rule, Status
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from integration_tests.faults.trial import Site
+    from integration_tests.faults.faulty_run import Site
     from integration_tests.harness.crowd import Crowd
 
 pytestmark = [pytest.mark.emulator_only, pytest.mark.long]

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 from websockets.exceptions import InvalidStatus
 
-from integration_tests.faults.trial import injected
+from integration_tests.faults.faulty_run import injected
 from integration_tests.harness.answers import error, receipt
 from integration_tests.harness.crowd import expect_everywhere
 from integration_tests.harness.faults.rules import Rule, Status
@@ -16,7 +16,7 @@ from integration_tests.targets.privacy import SECRET
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from integration_tests.faults.trial import Site
+    from integration_tests.faults.faulty_run import Site
     from integration_tests.harness.crowd import Crowd
 
 pytestmark = [pytest.mark.emulator_only, pytest.mark.long]

@@ -17,11 +17,11 @@ from websockets.exceptions import InvalidHandshake
 from integration_tests.harness.faults.rules import RuleError
 from integration_tests.harness.table import ConnectionsTable
 from integration_tests.load import bench, budget, options
+from integration_tests.load.leftovers import sweep
 from integration_tests.load.progress import display_of
-from integration_tests.load.remote import RemoteError
 from integration_tests.load.run import run
-from integration_tests.load.sweep import sweep
-from integration_tests.load.team import NobodyError
+from integration_tests.load.worker_process import WorkerError
+from integration_tests.load.workers import NoConnectionError
 from integration_tests.report.__main__ import summary
 from integration_tests.report.judgement import DocumentError, Limits, LimitsError, judge, load_document
 from integration_tests.report.write import write
@@ -45,8 +45,8 @@ UNUSABLE = (
     RuleError,
     TargetError,
     TerraformError,
-    NobodyError,
-    RemoteError,
+    NoConnectionError,
+    WorkerError,
     DocumentError,
     LimitsError,
 )
@@ -62,7 +62,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options.add_run(run_parser)
     run_parser.set_defaults(command=load)
     bench_parser = commands.add_parser(
-        "bench", allow_abbrev=False, help="how long a message takes to everyone in a room"
+        "bench", allow_abbrev=False, help="how long a message takes to all members of a room"
     )
     options.add_bench(bench_parser)
     bench_parser.set_defaults(command=benchmark)
@@ -84,7 +84,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def attempt(command: Callable[[argparse.Namespace], int], given: argparse.Namespace) -> int:
-    """Carry out a command; say in a sentence why it could not be."""
+    """Carry out a command; print a sentence if it could not be."""
     status = 2
     try:
         status = command(given)
@@ -132,12 +132,12 @@ def benchmark(given: argparse.Namespace) -> int:
     say(f"result: {file}")
     if all(bench.is_clean(result) for result in results):
         return 0
-    say("FAILED: not every message was acknowledged and came to every member once, as it was sent")
+    say("FAILED: not every message was acknowledged and came to every member once, unaltered")
     return 1
 
 
 def clean_up(given: argparse.Namespace) -> int:
-    """Remove what runs against a live stage left in its table."""
+    """Remove items that runs against a live stage left in its table."""
     live = Live(None, given.outputs)
     assert live.aws is not None
     table = ConnectionsTable.of_stage(live.aws.dynamodb, live.deployment.outputs)
@@ -152,7 +152,7 @@ def say(sentence: str) -> None:
 
 
 def measure(plan: Plan, target: Target, command: str) -> Document:
-    """Make the target usable, carry out a plan, and return what was measured."""
+    """Prepare the target, carry out a plan, and return the measurements."""
     with display_of(plan) as display, target:
         target.failed = True
         result = asyncio.run(run(plan, target, display, command))
@@ -161,10 +161,10 @@ def measure(plan: Plan, target: Target, command: str) -> Document:
 
 
 def check_budget(target: Target, usage: budget.Usage, *, accepted: bool) -> None:
-    """Say what a run on a live stage may cost.
+    """Print the estimated cost of a run on a live stage.
 
     Raises:
-        options.OptionsError: It is more than may happen without having been accepted.
+        options.OptionsError: It is above the ceiling and was not accepted.
     """
     if target.name != Live.name:
         return

@@ -1,172 +1,145 @@
-"""How long a message takes to everyone in a room, by the size of the room: a benchmark of a real stage.
+"""How long a message takes to all members of a room, by the size of the room: a benchmark of a real stage.
 
-One message is on its way at a time, so nothing waits for anything but its own fan-out; how a stage does under load is
-what load runs show. The first message of each room is kept apart: functions may have to be started for it. The result
-names no URL and no account, so it can be shared; README.md explains its fields.
+One message is on its way at a time, so that nothing waits for anything but its own fan-out; load runs show a stage
+under load. The first message of each room is reported apart, because functions may have to be started for it. The
+result names no URL and no account, so it can be shared; README.md explains its fields.
 """
 
 from __future__ import annotations
 
 import asyncio
+import math
 import os
 import re
 import statistics
 import time
-from array import array
-from dataclasses import asdict, dataclass, field
+from collections import Counter
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import BotoCoreError, ClientError
-from websockets.exceptions import ConnectionClosed
 
-from integration_tests.harness.client import Client
-from integration_tests.harness.latency import SATURATED_CPU
-from integration_tests.harness.ledger import FINDINGS, NO_QUESTION, Ledger
-from integration_tests.load.crew import MOVEMENTS_AT_ONCE, silence
-from integration_tests.load.replies import STRANGE, Replies
+from integration_tests.harness.latency import SATURATED_CPU, Latency
+from integration_tests.harness.ledger import FINDINGS
 from integration_tests.load.run import versions
-from scripts.waiting import TIMEOUT_FACTOR
+from integration_tests.load.user_group import Arrival, Schedule, UserGroup
+from integration_tests.load.workers import NoConnectionError
+from scripts.waiting import scaled
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from integration_tests.harness.client import Message
-    from integration_tests.harness.ledger import Member, Verdict
+    from integration_tests.harness.ledger import Verdict
     from integration_tests.load.plan import Plan
     from integration_tests.targets.interface import Target
 
 FORMAT = 1
 WRONG = (*(finding for finding in FINDINGS if finding not in {"missing", "reordered"}), "broken")
-"""What a result counts of what went wrong; in ``lost`` the missing deliveries are counted too."""
+"""Findings that a result counts; its ``lost`` includes the missing deliveries."""
 EXAMPLES = 3
-"""Of what went wrong in a room, shown under its line."""
+"""Of the findings of a room, shown under its line."""
+SPEAKER = 0
+"""Seat of the client that sends."""
 REGION_IN_HOST = re.compile(r"\.execute-api\.([a-z0-9-]+)\.")
 
 
-@dataclass
-class Flight:
-    """One message on its way; times are monotonic seconds.
+class Arrivals(Latency):
+    """Delivery times of one message at a time.
 
-    Attributes:
-        sent_at: When sending began.
-        arrivals: When it came to a member for the first time, in order.
-        answered_at: When the sender's receipt, or an error, came; 0 before.
-        cpu: ProcessResult of one core that this process used meanwhile.
-        landed: Set when it has come to everyone, and the receipt too.
+    Args:
+        members: How many deliveries a message takes.
     """
 
-    sent_at: float = 0.0
-    arrivals: array[float] = field(default_factory=lambda: array("d"))
-    answered_at: float = 0.0
-    cpu: float = 0.0
-    landed: asyncio.Event = field(default_factory=asyncio.Event)
+    def __init__(self, members: int) -> None:
+        super().__init__()
+        self._members = members
+        self.begin()
 
-    def until(self, member: int) -> float:
-        """Return the seconds until it had come to that many members."""
-        return self.arrivals[member - 1] - self.sent_at
+    def begin(self) -> None:
+        """Forget the last message."""
+        self.seconds: list[float] = []
+        self.complete = asyncio.Event()
+
+    def record(self, seconds: float) -> None:
+        """Record one delivery."""
+        super().record(seconds)
+        self.seconds.append(seconds)
+        if len(self.seconds) >= self._members:
+            self.complete.set()
+
+
+@dataclass(frozen=True)
+class Flight:
+    """One message that all members and its receipt came for; times are in seconds from sending.
+
+    Attributes:
+        arrivals: When it came to each member, in order.
+        receipt: When its receipt came.
+        cpu: Share of one core that this process used meanwhile.
+    """
+
+    arrivals: Sequence[float]
+    receipt: float
+    cpu: float
 
 
 class Room:
-    """One room full of clients, the first of which speaks.
+    """One room full of clients, the first of which sends.
 
     Args:
+        url: The stage's WebSocket URL.
         plan: One room's size, messages, patience and name.
     """
 
-    def __init__(self, plan: Plan) -> None:
+    def __init__(self, url: str, plan: Plan) -> None:
         self.plan = plan
         self.flights: list[Flight] = []
-        self.ledger = Ledger(plan.run, time.monotonic(), plan.terms.scaled_by(TIMEOUT_FACTOR))
-        self.clients: list[Client] = []
-        self._members: list[Member] = []
-        self._name = plan.room_of(0)
-        self._sender = self.ledger.sender(self._name, "speaker")
-        self._replies = Replies(self._sender)
-        self._last_message_at = 0.0
+        self._arrivals = Arrivals(plan.connections)
+        self._users = UserGroup(url, plan.run, self._arrivals, plan.terms)
 
-    async def open(self, url: str) -> None:
-        """Connect everybody, at the plan's rate.
+    async def measure(self) -> Verdict:
+        """Connect, send the messages one after the other up to the first that fails, and disconnect.
 
         Raises:
-            OSError: Somebody could not connect.
-            websockets.exceptions.InvalidHandshake: The same.
+            NoConnectionError: A client could not connect.
         """
-        gate = asyncio.Semaphore(MOVEMENTS_AT_ONCE)
-        start = time.monotonic()
-
-        async def join(seat: int) -> None:
-            member = self.ledger.member(self._name, f"client-{seat}")
-            async with gate:
-                await asyncio.sleep(max(0.0, start + seat / self.plan.connect_rate - time.monotonic()))
-                member.asked_at = time.monotonic()
-                client = await Client.connect(
-                    url, self._name, on_message=partial(self._take, member), within=self.plan.patience
-                )
-            member.joined_at = client.connected_at
-            self.clients.append(client)
-            self._members.append(member)
-
-        async with asyncio.TaskGroup() as group:
-            for seat in self.plan.seats:
-                group.create_task(join(seat))
-
-    async def talk(self) -> None:
-        """Send the plan's messages, each when the one before has come to everyone; stop at one that does not."""
-        for _ in range(self.plan.messages):
-            if not await self._send():
-                break
-        await silence(lambda: self._last_message_at, self.ledger.terms.transit)
-        self.ledger.ended_at = time.monotonic()
-        self.ledger.unsent = self.plan.messages - len(self.flights)
-
-    async def _send(self) -> bool:
-        """Send one message and wait until everybody has it, or should have; return whether everybody has."""
-        flight = Flight()
-        self.flights.append(flight)
-        used = time.process_time()
-        flight.sent_at = time.monotonic()
-        sequence, text = self._sender.attempt(flight.sent_at, flight.sent_at, self.plan.size)
-        message_id, _ = self._replies.expect(sequence)
+        start, plan = time.monotonic(), self.plan
         try:
-            async with asyncio.timeout(self.ledger.terms.patience):
-                await self.clients[0].say(text, id=message_id)
-                await flight.landed.wait()
-        except (TimeoutError, ConnectionClosed):
-            return False  # the ledger says what is lost
-        flight.cpu = (time.process_time() - used) / (time.monotonic() - flight.sent_at)
-        return True
+            refused = await self._users.join(
+                [Arrival(seat, plan.room_of(seat), start + seat / plan.connect_rate) for seat in plan.seats]
+            )
+            if refused:
+                raise NoConnectionError(Counter(refused.values()))
+            while len(self.flights) < plan.messages and (flight := await self._send()):
+                self.flights.append(flight)
+            await self._users.quiet()
+        finally:
+            ended_at = time.monotonic()
+            await self._users.leave_all()
+            ledger = (await self._users.finish()).ledger
+        ledger.ended_at = ended_at
+        verdict = ledger.verdict()
+        ledger.unsent = plan.messages - verdict.total.attempted
+        return ledger.verdict()
 
-    async def close(self) -> None:
-        """Let everybody go."""
-        for client, member in zip(self.clients, self._members, strict=True):
-            member.left_at, member.leaving_at = client.ended_at, time.monotonic()
-        await asyncio.gather(*(client.close() for client in self.clients))
-
-    def _take(self, member: Member, message: Message) -> None:
-        self._last_message_at = message.received_at
-        if message.text.startswith("{") and self._members and member is self._members[0]:
-            reply = self._replies.take(message.text, message.received_at)
-            if reply is not STRANGE:
-                self._take_reply(member, message, taken=reply.taken)
-                return
-        stamp = self.ledger.receive(member, message.text, message.received_at)
-        if stamp is not None and stamp.sequence < len(self.flights):
-            flight = self.flights[stamp.sequence]
-            flight.arrivals.append(message.received_at)
-            self._look_at(flight)
-
-    def _take_reply(self, member: Member, message: Message, *, taken: bool) -> None:
-        if not taken:
-            self.ledger.stray(member, NO_QUESTION, message.text, message.received_at)
-        elif not self._replies.unanswered and not self.flights[-1].answered_at:
-            self.flights[-1].answered_at = message.received_at
-            self._look_at(self.flights[-1])
-
-    def _look_at(self, flight: Flight) -> None:
-        if flight.answered_at and len(flight.arrivals) >= self.plan.connections:
-            flight.landed.set()
+    async def _send(self) -> Flight | None:
+        """Send one message; return None unless it and its receipt come within the patience."""
+        if SPEAKER in self._users.absent():
+            return None
+        self._arrivals.begin()
+        used, sent_at, patience = time.process_time(), time.monotonic(), scaled(self.plan.patience)
+        try:
+            async with asyncio.timeout(patience):
+                await self._users.talk(Schedule(sent_at, 0.0, 1, self.plan.size))
+                await self._arrivals.complete.wait()
+        except TimeoutError:
+            return None  # the ledger says what is lost
+        cpu = (time.process_time() - used) / (time.monotonic() - sent_at)
+        await self._users.answered(sent_at + patience - time.monotonic())
+        sender = self._users.ledger().sender(self.plan.room_of(SPEAKER), f"client-{SPEAKER}")
+        receipt = sender.answered_at[-1] - sender.sent_at[-1]
+        return Flight(self._arrivals.seconds, receipt, cpu) if receipt < math.inf else None
 
 
 async def measure(url: str, plans: Sequence[Plan], show: Callable[[str], None]) -> list[dict[str, Any]]:
@@ -175,7 +148,7 @@ async def measure(url: str, plans: Sequence[Plan], show: Callable[[str], None]) 
     Args:
         url: The stage's WebSocket URL.
         plans: One for each room; each sends one message more than is measured, for the cold start.
-        show: Told each result as a line.
+        show: Called with each result as a line.
 
     Returns:
         One result for each plan.
@@ -183,13 +156,8 @@ async def measure(url: str, plans: Sequence[Plan], show: Callable[[str], None]) 
     results = []
     show(HEADING)
     for plan in plans:
-        room = Room(plan)
-        try:
-            await room.open(url)
-            await room.talk()
-        finally:
-            await room.close()
-        verdict = room.ledger.verdict()
+        room = Room(url, plan)
+        verdict = await room.measure()
         results.append(result_of(room, verdict))
         show(line_of(results[-1]))
         for example in verdict.examples[:EXAMPLES]:
@@ -198,43 +166,41 @@ async def measure(url: str, plans: Sequence[Plan], show: Callable[[str], None]) 
 
 
 def result_of(room: Room, verdict: Verdict) -> dict[str, Any]:
-    """Summarise what became of a room's messages; times are None where not one message came to everyone."""
-    total = asdict(verdict.total)
-    cold, *flights = room.flights
-    landed = [flight for flight in flights if flight.landed.is_set()]
-    members = room.plan.connections
-    last = [flight.until(members) for flight in landed]
+    """Summarise a room; times are None where no message came to every member."""
+    total, members = asdict(verdict.total), room.plan.connections
+    cold, flights = room.flights[:1], room.flights[1:]
+    last = [flight.arrivals[-1] for flight in flights]
     return {
         "members": members,
-        "messages": len(flights),
+        "messages": max(0, total["attempted"] - 1),
         "acknowledged": total["acknowledged"],
         **{name: total[name] for name in WRONG if name in total},
         "lost": total["lost"] + total["missing"],
         "broken": verdict.broken,
-        "cold_ms": milliseconds(cold.until(members)) if cold.landed.is_set() else None,
-        "first_ms": over_messages([flight.until(1) for flight in landed]),
-        "median_ms": over_messages([flight.until((members + 1) // 2) for flight in landed]),
+        "cold_ms": milliseconds(cold[0].arrivals[-1]) if cold else None,
+        "first_ms": over_messages([flight.arrivals[0] for flight in flights]),
+        "median_ms": over_messages([flight.arrivals[(members - 1) // 2] for flight in flights]),
         "last_ms": over_messages(last),
-        "receipt_ms": over_messages([flight.answered_at - flight.sent_at for flight in landed]),
+        "receipt_ms": over_messages([flight.receipt for flight in flights]),
         "deliveries_per_second": round(members / statistics.median(last), 1) if last else None,
-        "client_saturated": bool(landed) and statistics.median(flight.cpu for flight in landed) >= SATURATED_CPU,
+        "client_saturated": bool(flights) and statistics.median(flight.cpu for flight in flights) >= SATURATED_CPU,
     }
 
 
 def is_clean(result: dict[str, Any]) -> bool:
-    """Whether every message of a room was acknowledged, and came to everyone, once and unaltered."""
+    """Whether every message of a room was acknowledged, and came to every member once and unaltered."""
     return result["last_ms"] is not None and not any(result[name] for name in WRONG)
 
 
 def over_messages(seconds: Sequence[float]) -> dict[str, float] | None:
-    """Return what is typical of some messages and what is the worst of them, in milliseconds."""
+    """Return the median and the worst of some messages, in milliseconds."""
     if not seconds:
         return None
     return {"median": milliseconds(statistics.median(seconds)), "worst": milliseconds(max(seconds))}
 
 
 def milliseconds(seconds: float) -> float:
-    """Return seconds as milliseconds, with as many digits as can be meant."""
+    """Return seconds as milliseconds, with one digit after the point."""
     return round(seconds * 1_000, 1)
 
 
@@ -244,10 +210,10 @@ HEADING = (
 
 
 def line_of(result: dict[str, Any]) -> str:
-    """Return a result as a line under the heading, and what went wrong in one more."""
+    """Return a result as a line under the heading, with its findings."""
     wrong = ", ".join(f"{result[name]:,} {name.replace('_', ' ')}" for name in WRONG if result[name])
     if result["last_ms"] is None:
-        return f"{result['members']:>8}  not measured, because no message and its receipt came to everyone: {wrong}"
+        return f"{result['members']:>8}  not measured: no message came to every member and was acknowledged: {wrong}"
     text = (
         f"{result['members']:>8}{result['first_ms']['median']:>10}{result['median_ms']['median']:>11}"
         f"{result['last_ms']['median']:>9}{result['last_ms']['worst']:>10}{result['deliveries_per_second']:>14}"
@@ -259,7 +225,7 @@ def line_of(result: dict[str, Any]) -> str:
 
 
 def document(target: Target, plans: Sequence[Plan], results: list[dict[str, Any]]) -> dict[str, Any]:
-    """Return everything that somebody else needs to compare their own stage."""
+    """Return the result as JSON, with everything needed to compare it with another stage."""
     return {
         "format": FORMAT,
         "benchmark": "fan-out",
@@ -276,14 +242,14 @@ def document(target: Target, plans: Sequence[Plan], results: list[dict[str, Any]
 
 
 def region_of(target: Target) -> str | None:
-    """Return the region that a stage is in, by its URL or its account's session."""
+    """Return a stage's Region, by its URL or its account's session."""
     if match := REGION_IN_HOST.search(target.deployment.websocket_url):
         return match[1]
     return target.aws.session.region_name if target.aws else None
 
 
 def configuration_of(target: Target) -> dict[str, Any]:
-    """Return how the function that delivers is set up, if the account lets us look."""
+    """Return the configuration of the function that delivers, if the credentials may read it."""
     arn = target.deployment.outputs.get("sendmessage_function_arn")
     if target.aws is None or arn is None:
         return {}

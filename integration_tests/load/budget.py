@@ -1,4 +1,4 @@
-"""What a run costs on AWS, and how much of it may happen without having been asked for."""
+"""Estimates the cost of a run on AWS, which needs an option above a ceiling."""
 
 from __future__ import annotations
 
@@ -30,16 +30,16 @@ MEMBERS_PER_READ_UNIT = 20
 SECONDS_PER_INVOCATION = 0.1
 SECONDS_PER_DELIVERY = 0.0002
 GIGABYTES = 0.5
-"""How long a function runs, and with how much memory: rather too much than too little."""
+"""Time and memory of a function: rather too much than too little."""
 
 CONNECTIONS_CEILING = 500
 MESSAGES_CEILING = 100_000
-"""What a run may open, and be charged for, on a stage in use unless it is told that the cost is accepted: 15 cents."""
+"""Connections and metered messages of a run on a stage in use without ``--i-accept-the-cost``: some 15 cents."""
 
 
 @dataclass(frozen=True)
 class Usage:
-    """What a run uses.
+    """Use of AWS by a run.
 
     Attributes:
         connections: Opened at the same time.
@@ -51,7 +51,7 @@ class Usage:
 
     @property
     def dollars(self) -> float:
-        """What it costs, in USD."""
+        """The cost in USD."""
         return sum(quantity * PRICES[name] for name, quantity in self.quantities.items())
 
     @property
@@ -70,7 +70,7 @@ class Usage:
 
 
 def usage(*plans: Plan) -> Usage:
-    """Estimate what plans use one after the other: clients, messages, and each delivery and receipt of theirs."""
+    """Estimate the use of AWS by plans, one after the other: clients, messages, deliveries and receipts."""
     quantities: Counter[str] = Counter()
     for plan in plans:
         quantities.update(_quantities(plan))

@@ -30,12 +30,12 @@ CLIENTS_PER_ROOM = 100
 ROOMS = 3
 """At least so many by default: with one, a message that leaks into another room could not be seen."""
 CLIENTS_TO_SHOW_ANYTHING = 2
-"""In each room: with one, nothing shows that a message reaches anybody but its sender."""
+"""In each room: with one, nothing shows that a message reaches anyone but its sender."""
 DEFAULT_MESSAGES = 200
 DEFAULT_SIZE = 256
 SOAK_SECONDS = 600.0
 BENCH_RATE = 1.0
-"""Messages per second that the benchmark's cost is estimated with; it sends one when the one before has landed."""
+"""Messages per second for the benchmark's cost estimate; it sends one when the one before has arrived."""
 LONGEST_RUN = 30 * 86_400.0
 """Seconds, as far apart as messages and handshakes may be due: a month, more than any run can mean."""
 LARGEST_SIZE = 128 * 1024
@@ -46,11 +46,11 @@ AWS_CONNECT_RATE = 500.0
 
 
 class OptionsError(ValueError):
-    """The options ask for something that cannot be; the message says what can."""
+    """The options ask for something impossible; the message says what is possible."""
 
 
 def add_target(parser: argparse.ArgumentParser) -> None:
-    """Add the options that the integration tests have too: where to run, and what a live stage is."""
+    """Add the options that name the target, as the integration tests have them."""
     parser.add_argument(
         "--target",
         choices=sorted(TARGETS),
@@ -94,7 +94,7 @@ def public(url: str) -> str:
 
 
 def add_run(parser: argparse.ArgumentParser) -> None:
-    """Add what a load run may be told."""
+    """Add the options of a load run."""
     add_target(parser)
     number, seconds = positive(int), positive(float)
     parser.add_argument("--scenario", choices=[*SCENARIOS, REDEPLOY], default="steady", help="default: steady")
@@ -162,7 +162,7 @@ def add_run(parser: argparse.ArgumentParser) -> None:
 
 
 def add_bench(parser: argparse.ArgumentParser) -> None:
-    """Add what the benchmark may be told."""
+    """Add the options of the benchmark."""
     add_target(parser)
     number = positive(int)
     parser.add_argument(
@@ -187,7 +187,7 @@ def add_bench(parser: argparse.ArgumentParser) -> None:
 
 
 def add_sweep(parser: argparse.ArgumentParser) -> None:
-    """Add what the sweeper may be told."""
+    """Add the options of the sweeper."""
     parser.add_argument(
         "--outputs", type=Path, required=True, metavar="FILE", help="what `terraform output -json` prints, as a file"
     )
@@ -221,16 +221,16 @@ def bench_plans_of(options: argparse.Namespace) -> list[Plan]:
 
 
 def plan_of(options: argparse.Namespace, default_connections: int) -> Plan:
-    """Return what the options ask for.
+    """Return the plan that the options ask for.
 
     Args:
         options: As :func:`add_run` has them.
-        default_connections: What suits the target.
+        default_connections: The target's default.
 
     Raises:
-        OptionsError: They ask for something that cannot be.
+        OptionsError: They ask for something impossible.
         OSError: The file of faults cannot be read.
-        integration_tests.harness.faults.rules.RuleError: It holds something else.
+        integration_tests.harness.faults.rules.RuleError: It is no file of faults.
     """
     if options.faults and options.target != Local.name:
         raise OptionsError(f"faults are injected into an emulator of our own, so not on {options.target}: use local")
@@ -280,7 +280,7 @@ def plan_of(options: argparse.Namespace, default_connections: int) -> Plan:
 
 
 def check_length(option: str, seconds: float) -> None:
-    """Make sure that a run ends some day.
+    """Refuse a run of months.
 
     Raises:
         OptionsError: It would take months.
@@ -290,20 +290,20 @@ def check_length(option: str, seconds: float) -> None:
 
 
 def check_size(size: int) -> None:
-    """Make sure that a message is one that AWS takes.
+    """Refuse messages that AWS refuses.
 
     Raises:
-        OptionsError: It is too large, so that every stage would be found to lose it.
+        OptionsError: They are too large, so that every stage would lose them.
     """
     if size > LARGEST_SIZE:
         raise OptionsError(f"messages of {size:,} characters are more than the {LARGEST_SIZE:,} that AWS takes")
 
 
 def check_sockets(each: int) -> None:
-    """Make sure that a process may open that many sockets.
+    """Refuse more sockets in a process than the system allows.
 
     Raises:
-        OptionsError: The system does not allow it.
+        OptionsError: They are too many.
     """
     if each > (most := allow_sockets()):
         raise OptionsError(
@@ -313,7 +313,7 @@ def check_sockets(each: int) -> None:
 
 
 def positive(kind: type[float], *, or_zero: bool = False) -> Callable[[str], float]:
-    """Return what reads a number of this kind from the command line and refuses all that are not above zero."""
+    """Return a type for argparse: a number of this kind, above zero."""
 
     def read(text: str) -> float:
         value = kind(text)

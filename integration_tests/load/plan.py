@@ -1,4 +1,4 @@
-"""What a load run is to do, and the names it uses while it does it."""
+"""The plan of a load run, and the names of its rooms."""
 
 from __future__ import annotations
 
@@ -13,25 +13,25 @@ from integration_tests.load.terms import LATE_AFTER, PATIENCE, QUEUED_WITHIN, QU
 
 
 def new_run_name() -> str:
-    """Return a name that no other run has: the date, to the second and in UTC, for people; chance for the rest."""
+    """Return a unique name: the time in UTC, for readers, and a random part."""
     return f"{ROOM_PREFIX}{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime())}-{secrets.token_hex(4)}"
 
 
 @dataclass(frozen=True)
 class Plan:
-    """What a load run is to do.
+    """The plan of a load run.
 
     Attributes:
         scenario: A key of ``scenarios.SCENARIOS``.
         connections: Clients connected at the same time.
         rooms: Rooms that they are spread over evenly.
         messages: Sent in all, by turns from every client.
-        rate: Messages due per second, whatever becomes of those before.
-        size: Characters of a message; never shorter than what accounting for it needs (some 250).
+        rate: Messages due per second; sending does not wait for answers.
+        size: Characters of a message; at least the some 250 that accounting for it needs.
         connect_rate: Handshakes due per second; 0 for all at once.
         lifetime: In a soak, mean time until a client is replaced, in seconds.
         processes: Client processes, each on one core.
-        faults: What goes wrong meanwhile between the functions and AWS, if anything.
+        faults: Faults injected between the functions and AWS.
         patience: Seconds that the run waits for a handshake, an answer, a delivery, or a client that could send.
         late_after: Seconds after which a delivery or an answer is late; no more than ``patience``.
         quiet: Seconds without any message after which nothing is on its way any more.
@@ -57,7 +57,7 @@ class Plan:
 
     @property
     def terms(self) -> Terms:
-        """What is granted to the stage."""
+        """The times that the stage is granted."""
         return Terms(self.quiet, QUEUED_WITHIN, self.late_after, self.patience, self.ordered)
 
     @property
@@ -78,7 +78,7 @@ class Plan:
 
     @property
     def room_names(self) -> list[str]:
-        """Every room of the run."""
+        """Names of all rooms of the run."""
         return [f"{self.run}-{number}" for number in range(self.rooms)]
 
     def room_of(self, seat: int) -> str:
@@ -90,10 +90,10 @@ class Plan:
         return seat // self.rooms % self.processes
 
     def parameters(self) -> dict[str, str | int | float | bool]:
-        """Return what was asked for, which makes runs comparable; the name differs in every run.
+        """Return the parameters that must be equal for two runs to be compared.
 
-        What is as it is by default is left out where earlier runs did not have it, so that they can be compared; so is
-        when something is late, which changes no measurement.
+        Parameters that earlier versions did not have are left out at their defaults, so that reports stay comparable;
+        ``late_after`` is left out because it changes no measurement.
         """
         asked = {
             name: value for name, value in vars(self).items() if name not in {"run", "faults", "late_after", *SINCE}

@@ -1,4 +1,4 @@
-"""What a person sees of a run: bars where a terminal watches, plain lines elsewhere."""
+"""The display of a run: bars on a terminal, plain lines elsewhere."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ import time
 from contextlib import asynccontextmanager, contextmanager
 from typing import TYPE_CHECKING, Protocol
 
+from rich import progress as rich
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, TextColumn, TimeElapsedColumn
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
 
-    from integration_tests.load import crew
     from integration_tests.load.plan import Plan
-    from integration_tests.load.team import Team
+    from integration_tests.load.user_group import Progress
+    from integration_tests.load.workers import Workers
 
 BARS_EVERY = 0.5
 LINES_EVERY = 5.0
@@ -32,17 +32,17 @@ class Display(Protocol):
     every: float
 
     def say(self, sentence: str) -> None:
-        """Tell what happens now."""
+        """Show a sentence."""
 
-    def update(self, progress: crew.Progress) -> None:
-        """Show how far everybody is."""
+    def update(self, progress: Progress) -> None:
+        """Show how far the run is."""
 
 
 class Lines:
     """Plain lines on standard output, each with the seconds since the start.
 
     Args:
-        plan: What is shown.
+        plan: The plan of the run.
     """
 
     every = LINES_EVERY
@@ -50,14 +50,14 @@ class Lines:
     def __init__(self, plan: Plan) -> None:
         self._plan = plan
         self._began_at = time.monotonic()
-        self._shown: crew.Progress | None = None
+        self._shown: Progress | None = None
 
     def say(self, sentence: str) -> None:
         """Print a line."""
         sys.stdout.write(f"{time.monotonic() - self._began_at:7.1f} s  {sentence}\n")
         sys.stdout.flush()
 
-    def update(self, progress: crew.Progress) -> None:
+    def update(self, progress: Progress) -> None:
         """Print a line if anything has changed."""
         if progress != self._shown:
             self._shown = progress
@@ -72,13 +72,13 @@ class Bars:
     """Two bars and a few numbers that stay in place.
 
     Args:
-        plan: What is shown.
+        plan: The plan of the run.
         progress: Rich's display, already running.
     """
 
     every = BARS_EVERY
 
-    def __init__(self, plan: Plan, progress: Progress) -> None:
+    def __init__(self, plan: Plan, progress: rich.Progress) -> None:
         self._progress = progress
         self._connected = progress.add_task("connected", total=plan.connections, detail="")
         self._sent = progress.add_task("sent", total=plan.messages, detail="")
@@ -87,21 +87,21 @@ class Bars:
         """Print a line above the bars."""
         self._progress.console.print(sentence, highlight=False)
 
-    def update(self, progress: crew.Progress) -> None:
+    def update(self, progress: Progress) -> None:
         """Move the bars."""
         self._progress.update(self._connected, completed=progress.connected, detail=f"{progress.refused:,} refused")
         detail = f"{progress.unanswered:,} unanswered, {progress.received:,} received"
         self._progress.update(self._sent, completed=progress.attempted, detail=detail)
 
 
-def columns() -> list[ProgressColumn]:
-    """Return what stands in a line with a bar."""
+def columns() -> list[rich.ProgressColumn]:
+    """Return the columns of a line with a bar."""
     return [
-        TextColumn("{task.description:>9}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-        TextColumn("{task.fields[detail]}"),
+        rich.TextColumn("{task.description:>9}"),
+        rich.BarColumn(),
+        rich.MofNCompleteColumn(),
+        rich.TimeElapsedColumn(),
+        rich.TextColumn("{task.fields[detail]}"),
     ]
 
 
@@ -111,17 +111,17 @@ def display_of(plan: Plan) -> Iterator[Display]:
     if not sys.stdout.isatty():
         yield Lines(plan)
         return
-    with Progress(*columns(), console=Console(file=sys.stdout)) as progress:
+    with rich.Progress(*columns(), console=Console(file=sys.stdout)) as progress:
         yield Bars(plan, progress)
 
 
 @asynccontextmanager
-async def followed(team: Team, display: Display) -> AsyncIterator[None]:
-    """Show a team's progress for the length of the context."""
+async def followed(workers: Workers, display: Display) -> AsyncIterator[None]:
+    """Show the progress of a run for the length of the context."""
 
     async def follow() -> None:
         while True:
-            display.update(await team.progress())
+            display.update(await workers.progress())
             await asyncio.sleep(display.every)
 
     following = asyncio.create_task(follow())
@@ -129,5 +129,5 @@ async def followed(team: Team, display: Display) -> AsyncIterator[None]:
         yield
     finally:
         following.cancel()
-        # If a process has failed, the run has, and says so itself.
+        # A process that failed makes the run fail, which says so.
         await asyncio.gather(following, return_exceptions=True)

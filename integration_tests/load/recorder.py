@@ -13,19 +13,33 @@ if TYPE_CHECKING:
     from integration_tests.harness.ledger import Ledger
 
 MARKS = 50
-"""On the timeline of a process: more could not be told apart, and a stage may invent new errors for ever."""
+"""On the timeline of a process: more could not be told apart, and a stage may invent new errors without end."""
 
 
-@dataclass
-class Recorder:
-    """What the participants of a process write down together.
+class ProcessResult(NamedTuple):
+    """The part of one process in a run's result.
 
     Attributes:
         ledger: Every message and membership.
         connects: Handshakes.
-        events: The first of each kind of thing that nobody wishes for.
+        events: The first of each kind of trouble.
+    """
+
+    ledger: Ledger
+    connects: Connects
+    events: list[Event]
+
+
+@dataclass
+class Recorder:
+    """The records of the clients of one process.
+
+    Attributes:
+        ledger: Every message and membership.
+        connects: Handshakes.
+        events: The first of each kind of trouble, by its label.
         messages: Texts of any kind that arrived.
-        last_message_at: When the last one did, monotonic seconds.
+        last_message_at: When the last one arrived, monotonic seconds.
         handshake_within: Seconds that a handshake may take.
     """
 
@@ -37,25 +51,15 @@ class Recorder:
     handshake_within: float = PATIENCE
 
     def received(self, at: float) -> None:
-        """Note that any message at all came."""
+        """Note that a text of any kind arrived."""
         self.messages += 1
         self.last_message_at = at
 
     def first(self, label: str) -> None:
-        """Mark the timeline where something happens for the first time, unless it has marks enough."""
+        """Mark the timeline where something happens for the first time, up to ``MARKS`` labels."""
         if len(self.events) < MARKS:
             self.events.setdefault(label, Event(time.monotonic(), label))
 
-
-class ProcessResult(NamedTuple):
-    """What one process contributes to the result.
-
-    Attributes:
-        ledger: Every message and membership.
-        connects: Handshakes.
-        events: The first of each kind of thing that nobody wishes for.
-    """
-
-    ledger: Ledger
-    connects: Connects
-    events: list[Event]
+    def result(self) -> ProcessResult:
+        """Return everything recorded."""
+        return ProcessResult(self.ledger, self.connects, [*self.events.values()])

@@ -1,8 +1,7 @@
-"""What a stage answers one sender: receipts and errors, matched with the messages they are for, and checked."""
+"""Receipts and errors that a stage sends to one sender, matched with their messages and checked."""
 
 from __future__ import annotations
 
-import asyncio
 import json
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -14,22 +13,15 @@ if TYPE_CHECKING:
 RECEIPT_REPEATED = "a receipt came twice"
 SEPARATOR = "."
 LONGEST_PROBLEM = 80
-"""Characters that are repeated of an error."""
-
-
-class Pending(NamedTuple):
-    """A message without an answer: its number, and what waits for the answer."""
-
-    sequence: int
-    answer: asyncio.Future[str | None]
+"""Characters of an error that a report repeats."""
 
 
 class Reply(NamedTuple):
-    """What became of a text that may have been an answer.
+    """The outcome of a text that may have been an answer.
 
     Attributes:
-        taken: Whether it is accounted for here; if not, it was for nobody.
-        event: What is worth a mark on the timeline, if anything.
+        taken: Whether it answers a message of the sender.
+        event: Label of a mark on the timeline, if it deserves one.
     """
 
     taken: bool
@@ -46,14 +38,14 @@ class Replies:
     until a receipt for that message shows that it was another one.
 
     Args:
-        sender: Whose messages; is told what became of each.
+        sender: The sender; records the answer to each of its messages.
     """
 
     __slots__ = ("_blamed", "_sender", "_waiting")
 
     def __init__(self, sender: Sender) -> None:
         self._sender = sender
-        self._waiting: dict[str, Pending] = {}
+        self._waiting: dict[str, int] = {}
         self._blamed: dict[str, str] = {}
 
     @property
@@ -61,27 +53,19 @@ class Replies:
         """How many messages have had no answer yet."""
         return len(self._waiting)
 
-    def expect(self, sequence: int) -> tuple[str, asyncio.Future[str | None]]:
-        """Wait for the answer to a message that is about to be sent.
-
-        Returns:
-            The ``id`` to send, which no other client of the room uses, and what ends with None once the receipt has
-            come, or with why it has not, or with why not everybody was reached.
-        """
+    def expect(self, sequence: int) -> str:
+        """Expect the answer to a message; return the ``id`` to send it with, unique in the room."""
         message_id = f"{self._sender.name}{SEPARATOR}{sequence}"
-        answer: asyncio.Future[str | None] = asyncio.get_running_loop().create_future()
-        self._waiting[message_id] = Pending(sequence, answer)
-        return message_id, answer
+        self._waiting[message_id] = sequence
+        return message_id
 
     def abandon(self, at: float) -> None:
-        """Note that the client leaves by its own will at ``at`` (monotonic seconds), whatever has no answer yet."""
-        for pending in self._waiting.values():
-            self._sender.abandon(pending.sequence, at)
+        """Record that the client disconnects on command at ``at`` (monotonic seconds), before these answers came."""
+        for sequence in self._waiting.values():
+            self._sender.abandon(sequence, at)
 
-    def give_up(self, reason: str) -> None:
-        """Stop waiting for all answers: the connection is gone."""
-        for pending in self._waiting.values():
-            pending.answer.set_result(reason)
+    def give_up(self) -> None:
+        """Stop waiting for all answers, because the connection has ended."""
         self._waiting.clear()
         self._blamed.clear()
 
@@ -104,9 +88,8 @@ class Replies:
         if not isinstance(message_id, str):
             return STRANGE
         problem = self._blamed.pop(message_id, None)
-        if pending := self._waiting.pop(message_id, None):
-            failed = self._note(receipt, pending.sequence, at)
-            pending.answer.set_result(f"{failed} deliveries failed" if failed else None)
+        if (sequence := self._waiting.pop(message_id, None)) is not None:
+            self._note(receipt, sequence, at)
             return Reply(taken=True)
         sequence = self._sequence_of(message_id)
         if sequence is None:
@@ -118,15 +101,13 @@ class Replies:
         self._sender.receipts_repeated[sequence] += 1
         return Reply(taken=True, event=RECEIPT_REPEATED)
 
-    def _note(self, receipt: dict[str, Any], sequence: int, at: float) -> int:
+    def _note(self, receipt: dict[str, Any], sequence: int, at: float) -> None:
         # A receipt that counts although the message is queued is checked as one that counts.
         queued = receipt.get("queued") is True and not receipt.keys() & {*Counts._fields}
         counts = None if queued else counts_of(receipt)
         self._sender.acknowledge(sequence, at, counts, queued=queued)
         if counts is not None and counts.failed > 0:
             self._sender.fail(sequence)
-            return counts.failed
-        return 0
 
     def _sequence_of(self, message_id: str) -> int | None:
         """Return the number of the message that was sent with this id; None if there is none."""
@@ -141,10 +122,8 @@ class Replies:
         message_id = next(iter(self._waiting), None)
         if message_id is None:
             return False
-        pending = self._waiting.pop(message_id)
+        self._sender.fail(self._waiting.pop(message_id))
         self._blamed[message_id] = problem
-        self._sender.fail(pending.sequence)
-        pending.answer.set_result(problem)
         return True
 
 

@@ -20,10 +20,10 @@ from integration_tests.harness.cloudwatch import Logs
 from integration_tests.harness.faults.control import running_proxy
 from integration_tests.harness.faults.through_proxy import routed_through_proxy
 from integration_tests.harness.table import ConnectionsTable
-from integration_tests.load.leftovers import Items, depart
+from integration_tests.load.departures import Items, depart
 from integration_tests.load.progress import followed
 from integration_tests.load.scenarios import REDEPLOY, SCENARIOS, redeploy
-from integration_tests.load.team import NobodyError, assembled
+from integration_tests.load.workers import NoConnectionError, started_workers
 from integration_tests.report.model import FunctionLogs, Run
 from integration_tests.targets.interface import Capability, Caveat
 from scripts.waiting import scaled
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from integration_tests.load.plan import Plan
     from integration_tests.load.progress import Display
     from integration_tests.load.scenarios import Scenario
-    from integration_tests.load.team import Team
+    from integration_tests.load.workers import Workers
     from integration_tests.targets.interface import Target
     from scripts.local.deployment import Deployment
 
@@ -54,14 +54,14 @@ async def run(plan: Plan, target: Target, display: Display, command: str = "") -
     """Carry out a plan against a target that is ready.
 
     Args:
-        plan: What to do.
-        target: Where to do it.
-        display: Where to show it.
-        command: What was typed, for the report; it holds no secret.
+        plan: The plan of the run.
+        target: Holds the stage.
+        display: Shows the run.
+        command: The command line, for the report; it holds no secret.
 
     Raises:
-        integration_tests.load.remote.RemoteError: A client process failed.
-        integration_tests.load.team.NobodyError: There is no stage to connect to.
+        integration_tests.load.worker_process.WorkerError: A client process failed.
+        integration_tests.load.workers.NoConnectionError: No stage was there to connect to.
     """
     with stage_for(plan, target) as (stage, scenario), faults_for(plan, target, stage) as faults:
         display.say(
@@ -71,18 +71,19 @@ async def run(plan: Plan, target: Target, display: Display, command: str = "") -
         items = items_of(plan, target, stage)
         if items is not None:
             await items.count()  # a table that cannot be read is named before the run, not after it
-        async with assembled(plan, stage.websocket_url, max(1.0, plan.duration / INTERVALS), display.say) as team:
-            async with followed(team, display):
-                await perform(scenario, team)
+        interval = max(1.0, plan.duration / INTERVALS)
+        async with started_workers(plan, stage.websocket_url, interval, display.say) as workers:
+            async with followed(workers, display):
+                await perform(scenario, workers)
                 display.say("waiting for the last answers")
-                await team.settle()
-                departures = await depart(team, items, display.say)
-            share = await team.finish()
+                await workers.settle()
+                departures = await depart(workers, items, display.say)
+            result = await workers.finish()
         counts = faults.replace() if faults else []
         known = items.connection_ids if items is not None else []
         functions = await logs_of(target, stage, started_at, display, known)
-    share.ledger.began_at = began_at
-    verdict = share.ledger.verdict()
+    result.ledger.began_at = began_at
+    verdict = result.ledger.verdict()
     return Run(
         name=f"load-{plan.scenario}",
         id=plan.run,
@@ -93,36 +94,36 @@ async def run(plan: Plan, target: Target, display: Display, command: str = "") -
         parameters=plan.parameters(),
         versions=versions(),
         verdict=verdict,
-        latency=share.ledger.latency,
-        connects=share.connects,
+        latency=result.ledger.latency,
+        connects=result.connects,
         departures=departures,
         items_lacking=items.lacking if items is not None else None,
         faults=counts,
         functions=functions,
-        events=share.events,
+        events=result.events,
         command=command,
         host=urlsplit(stage.websocket_url).netloc.rpartition("@")[2],
         not_shown=not_shown(plan, target, verdict.total),
     )
 
 
-async def perform(scenario: Scenario, team: Team) -> None:
-    """Carry out a scenario; a stage that lets nobody in makes a run in which nothing could be sent.
+async def perform(scenario: Scenario, workers: Workers) -> None:
+    """Carry out a scenario; on a stage that refuses all clients, every message counts as unsent.
 
     Raises:
-        integration_tests.load.team.NobodyError: There is no stage at all.
+        integration_tests.load.workers.NoConnectionError: No stage was there to connect to.
     """
     try:
-        await scenario(team)
-    except NobodyError as error:
+        await scenario(workers)
+    except NoConnectionError as error:
         if not error.refused:
             raise
-        team.unsent = team.plan.messages
-        team.mark(str(error))
+        workers.unsent = workers.plan.messages
+        workers.mark(str(error))
 
 
 def not_shown(plan: Plan, target: Target, total: Tally) -> list[str]:
-    """Return what a run says nothing about, whatever its outcome, each with the reason as a sentence."""
+    """Return what a run cannot show, each with the reason as a sentence."""
     lacks = target.lacks()
     sentences = []
     if plan.rooms == 1:
@@ -143,7 +144,7 @@ def not_shown(plan: Plan, target: Target, total: Tally) -> list[str]:
 
 @contextmanager
 def stage_for(plan: Plan, target: Target) -> Iterator[tuple[Deployment, Scenario]]:
-    """Return the stage and what is to happen there: the target's own, or one that is deployed to be changed."""
+    """Return the stage and the scenario: the target's own stage, or one that is deployed to be changed."""
     if plan.scenario != REDEPLOY:
         yield target.deployment, SCENARIOS[plan.scenario]
         return
@@ -153,7 +154,7 @@ def stage_for(plan: Plan, target: Target) -> Iterator[tuple[Deployment, Scenario
 
 @contextmanager
 def faults_for(plan: Plan, target: Target, stage: Deployment) -> Iterator[FaultControl | None]:
-    """Put the plan's faults in force between the stage's functions and AWS; give what counts them, if there are any."""
+    """Inject the plan's faults between the stage's functions and AWS; give their control, or None without faults."""
     if not plan.faults.rules:
         yield None
         return
@@ -165,7 +166,7 @@ def faults_for(plan: Plan, target: Target, stage: Deployment) -> Iterator[FaultC
 
 
 def items_of(plan: Plan, target: Target, stage: Deployment) -> Items | None:
-    """Return the table's view on a run, or None where the table cannot be read."""
+    """Return the items of a run's clients, or None where the table cannot be read."""
     if target.aws is None or Capability.TABLE in target.lacks():
         return None
     table = ConnectionsTable.of_stage(target.aws.dynamodb, stage.outputs)
@@ -180,10 +181,10 @@ async def logs_of(
     Logs without an error count only if they are this stage's, and have come so far: they must name a client of the run.
 
     Args:
-        target: What may read the logs.
-        stage: Whose outputs name the log groups.
+        target: Gives access to the logs.
+        stage: Its outputs name the log groups.
         since: When the run began.
-        display: Where to say why there are none.
+        display: Shows why there are none.
         known: Connection ids of the run.
     """
     groups = stage.outputs.get("log_group_names", {}).values()
@@ -203,7 +204,7 @@ async def logs_of(
 
 
 async def names_one(logs: Logs, since: float, known: Sequence[str]) -> bool:
-    """Wait until the logs name one of the run's clients, which ``$connect`` and ``$disconnect`` write; not for ever."""
+    """Wait until the logs of ``$connect`` or ``$disconnect`` name one of the run's clients; return whether they do."""
     deadline = time.monotonic() + scaled(LOGGED_WITHIN)
     while known:
         if await logs.lines(since, known[-1]):
@@ -215,7 +216,7 @@ async def names_one(logs: Logs, since: float, known: Sequence[str]) -> bool:
 
 
 def versions() -> dict[str, str]:
-    """Return what took part on the client's side."""
+    """Return the versions on the client's side."""
     return {
         "commit": commit(),
         "python": platform.python_version(),

@@ -1,4 +1,4 @@
-"""What happens in a load run between its first connection and its last message, one function a scenario."""
+"""The scenarios of load runs, from the first connection to the last message, one function each."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ import random
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from integration_tests.load.participant import Farewell
+from integration_tests.load.virtual_user import CloseMode
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Collection, Mapping
 
-    from integration_tests.load.team import Team
+    from integration_tests.load.workers import Workers
     from integration_tests.targets.interface import Changeable
     from scripts.local.deployment import Deployment
 
@@ -21,66 +21,66 @@ RECONNECTS = 6
 TOO_FEW = "the messages ended before, so there should be more of them"
 
 
-async def steady(team: Team) -> None:
-    """Everybody connects; then everybody talks."""
-    await team.assemble(team.plan.seats)
-    await team.talk()
+async def steady(workers: Workers) -> None:
+    """All clients connect; then they send."""
+    await workers.assemble(workers.plan.seats)
+    await workers.talk()
 
 
-async def join_storm(team: Team) -> None:
-    """One client a room talks without pause while everybody else comes in, and talks as soon as it is in."""
-    early, late = team.plan.seats[: team.plan.rooms], team.plan.seats[team.plan.rooms :]
-    await team.assemble(early)
+async def join_storm(workers: Workers) -> None:
+    """One client in each room sends without pause while the others join; they send as soon as they are in."""
+    early, late = workers.plan.seats[: workers.plan.rooms], workers.plan.seats[workers.plan.rooms :]
+    await workers.assemble(early)
     async with asyncio.TaskGroup() as group:
-        talking = group.create_task(team.talk())
-        team.mark("the join storm begins")
-        await team.join(late)
-        team.mark("everybody is in" if not talking.done() else f"everybody is in; {TOO_FEW}")
+        talking = group.create_task(workers.talk())
+        workers.mark("the join storm begins")
+        await workers.join(late)
+        workers.mark("all clients are in" if not talking.done() else f"all clients are in; {TOO_FEW}")
 
 
-async def reconnect_storm(team: Team) -> None:
-    """While everybody talks, everybody is cut off at the same moment and comes back as fast as it may."""
-    await team.assemble(team.plan.seats)
+async def reconnect_storm(workers: Workers) -> None:
+    """While clients send, all are cut off at the same moment and reconnect as fast as AWS admits them."""
+    await workers.assemble(workers.plan.seats)
     async with asyncio.TaskGroup() as group:
-        talking = group.create_task(team.talk())
-        await asyncio.sleep(team.plan.duration / 3)
-        team.mark("everybody is cut off")
-        await team.leave(team.plan.seats, Farewell.ABORT)
-        await come_back(team, team.plan.seats)
-        team.mark("everybody is back" if not talking.done() else f"everybody is back; {TOO_FEW}")
+        talking = group.create_task(workers.talk())
+        await asyncio.sleep(workers.plan.duration / 3)
+        workers.mark("all clients are cut off")
+        await workers.leave(workers.plan.seats, CloseMode.ABORT)
+        await come_back(workers, workers.plan.seats)
+        workers.mark("all clients are back" if not talking.done() else f"all clients are back; {TOO_FEW}")
 
 
-async def soak(team: Team) -> None:
-    """Everybody talks while clients leave in every way, at random, and come back."""
-    await team.assemble(team.plan.seats)
+async def soak(workers: Workers) -> None:
+    """All clients send while some leave at random, in either way, and reconnect."""
+    await workers.assemble(workers.plan.seats)
     async with asyncio.TaskGroup() as group:
-        talking = group.create_task(team.talk())
+        talking = group.create_task(workers.talk())
         away: set[int] = set()
         while not talking.done():
-            await asyncio.sleep(random.expovariate(team.plan.connections / team.plan.lifetime))
-            seat = random.choice(team.plan.seats)  # noqa: S311 - no secret
+            await asyncio.sleep(random.expovariate(workers.plan.connections / workers.plan.lifetime))
+            seat = random.choice(workers.plan.seats)  # noqa: S311 - no secret
             if seat not in away:
                 away.add(seat)
-                group.create_task(replace(team, seat, away))
+                group.create_task(replace(workers, seat, away))
 
 
-async def replace(team: Team, seat: int, away: set[int]) -> None:
-    """Let a client go in one way or the other and come back; it is ``away`` meanwhile."""
-    await team.leave([seat], random.choice([*Farewell]))  # noqa: S311 - no secret
-    await come_back(team, [seat])
+async def replace(workers: Workers, seat: int, away: set[int]) -> None:
+    """Disconnect a client in either way and reconnect it; it is ``away`` meanwhile."""
+    await workers.leave([seat], random.choice([*CloseMode]))  # noqa: S311 - no secret
+    await come_back(workers, [seat])
     away.remove(seat)
 
 
-async def redeploy(team: Team, instance: Changeable) -> None:
-    """Everybody talks, as often as the plan says and again, until the stage has been deployed with another route."""
-    await team.assemble(team.plan.seats)
+async def redeploy(workers: Workers, instance: Changeable) -> None:
+    """All clients send, again and again, until the stage has been deployed with another route."""
+    await workers.assemble(workers.plan.seats)
     routes = {"whoami-again": whoami_again(instance.deployment())}
-    team.mark("redeployment begins")
+    workers.mark("redeployment begins")
     async with asyncio.TaskGroup() as group:
         deploying = group.create_task(asyncio.to_thread(instance.apply, additional_routes=routes))
         while not deploying.done():
-            await team.talk()
-    team.mark("redeployment is over")
+            await workers.talk()
+    workers.mark("redeployment is over")
 
 
 def whoami_again(stage: Deployment) -> dict[str, str]:
@@ -91,17 +91,17 @@ def whoami_again(stage: Deployment) -> dict[str, str]:
     return {"function_name": arn.rpartition(":")[2], "invoke_arn": invocation}
 
 
-async def come_back(team: Team, seats: Collection[int]) -> None:
-    """Connect clients again as real ones do: whoever is refused waits, longer each time, and tries again."""
+async def come_back(workers: Workers, seats: Collection[int]) -> None:
+    """Reconnect clients as real ones do: a refused one waits, longer each time, and tries again."""
     missing = {*seats}
     for attempt in range(RECONNECTS):
-        missing = {*await team.join(sorted(missing))}
+        missing = {*await workers.join(sorted(missing))}
         if not missing:
             return
         await asyncio.sleep(random.uniform(0.5, 1) * 2**attempt)  # noqa: S311 - spreads the load
 
 
-Scenario = Callable[["Team"], "Awaitable[None]"]
+Scenario = Callable[["Workers"], "Awaitable[None]"]
 SCENARIOS: Mapping[str, Scenario] = {
     "steady": steady,
     "join-storm": join_storm,
@@ -109,4 +109,4 @@ SCENARIOS: Mapping[str, Scenario] = {
     "soak": soak,
 }
 REDEPLOY = "redeploy"
-"""The one scenario that needs more than clients: a stage that may be changed."""
+"""The one scenario that needs a stage that may be changed."""

@@ -10,10 +10,10 @@ after 29."""
 LATE_AFTER = 5.0
 """Seconds after which a delivery or an answer is late: several times what a cold start and a retried post take."""
 LATE_AFTER_ON_ONE_MACHINE = 30.0
-"""The same where one machine stands for all of AWS, which is as slow as whatever else it does makes it."""
+"""The same where one machine stands for all of AWS and is slowed down by its other work."""
 QUIET = 2.0
 """Seconds without any message after which nothing is on its way any more."""
 QUEUED_WITHIN = 30.0
 """Seconds in which a message is delivered whose receipt only says that it is queued."""
 TERMS = Terms(QUIET, QUEUED_WITHIN, LATE_AFTER, PATIENCE)
-"""What a stage is granted unless a run says otherwise."""
+"""The times that a stage is granted by default."""

@@ -89,7 +89,7 @@ def test_table_and_logs_of_another_stage_are_not_taken_for_clean_ones(
     live: list[str], target: Target, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("integration_tests.load.run.LOGGED_WITHIN", 1.0)
-    monkeypatch.setattr("integration_tests.load.leftovers.THERE_WITHIN", 1.0)
+    monkeypatch.setattr("integration_tests.load.departures.THERE_WITHIN", 1.0)
     assert target.aws is not None
     name, group = f"another-{secrets.token_hex(4)}", f"/aws/lambda/another-{secrets.token_hex(4)}"
     keys: list[Any] = ["partition_key", "sort_key"]

@@ -42,6 +42,15 @@ class Connects:
     per_second: float = 0.0
     late: int = 0
 
+    def merge(self, other: Connects) -> None:
+        """Add the handshakes of another process; ``per_second`` is left to the caller."""
+        self.attempted += other.attempted
+        self.succeeded += other.succeeded
+        self.late += other.late
+        self.times.add(other.times)
+        for reason, count in other.refused.items():
+            self.refused[reason] = self.refused.get(reason, 0) + count
+
     def document(self) -> Document:
         """Return this part of the document."""
         return {

@@ -27,10 +27,10 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from integration_tests.harness.client import ASYNCIO_READ_BUFFER
-from integration_tests.load.crew import Arrival, Crew
-from integration_tests.load.participant import Farewell
 from integration_tests.load.tests.stages import running_stage, running_tls_stage
-from integration_tests.load.worker import prepare_process
+from integration_tests.load.user_group import Arrival, UserGroup
+from integration_tests.load.virtual_user import CloseMode
+from integration_tests.load.worker_process import prepare_process
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -76,18 +76,18 @@ async def measure(url: str, connections: int) -> Scale:
     Raises:
         RuntimeError: Some were refused.
     """
-    crew = Crew(url, "scale")
-    await crew.join(arrivals(range(WARMED_UP)))
+    users = UserGroup(url, "scale")
+    await users.join(arrivals(range(WARMED_UP)))
     seats = range(WARMED_UP, WARMED_UP + connections)
     bare_before = await bare_per_cpu_second(url)
     before, began_at, cpu = resident_bytes(), time.monotonic(), time.process_time()
-    await crew.join(arrivals(seats))
+    await users.join(arrivals(seats))
     seconds, cpu_seconds = time.monotonic() - began_at, time.process_time() - cpu
     each = (resident_bytes() - before) / connections
-    if absent := crew.absent():
-        raise RuntimeError(f"{len(absent)} of {connections} sockets could not be opened: {crew.progress()}")
-    await crew.leave(seats, Farewell.ABORT)
-    await crew.finish()
+    if absent := users.absent():
+        raise RuntimeError(f"{len(absent)} of {connections} sockets could not be opened: {users.progress()}")
+    await users.leave(seats, CloseMode.ABORT)
+    await users.finish()
     return Scale(
         connections,
         url.startswith("wss"),

@@ -100,17 +100,16 @@ def test_receipts_that_do_not_come_are_not_called_messages_that_do_not_come(
     assert "no receipt and no error came" in capsys.readouterr().out
 
 
-@pytest.mark.parametrize(("stage", "sentence"), [("refuse", "HTTP 403"), ("hang", "timed out")])
+@pytest.mark.parametrize(("stage", "reason"), [("refuse", "403"), ("hang", "timeout")])
 def test_benchmark_of_a_stage_that_lets_nobody_in_ends_in_a_sentence(
-    stage: str, sentence: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    stage: str, reason: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with miniature(stage) as url:
         status = run(url, tmp_path / "result.json", "--sizes", "4", "--patience", "1")
 
     error = capsys.readouterr().err
     assert status == 2
-    assert sentence in error
-    assert len(error.splitlines()) == 1
+    assert error == f"no client could connect: 4 {reason}\n"
 
 
 def test_a_room_in_which_nothing_was_measured_is_not_clean() -> None:

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 from rich.progress import Progress as RichProgress
 
-from integration_tests.load.crew import Progress
 from integration_tests.load.progress import Bars, Lines, columns, display_of
 from integration_tests.load.tests.test_budget import PLAN
+from integration_tests.load.user_group import Progress
 
 if TYPE_CHECKING:
     import pytest

@@ -5,11 +5,11 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import os
 import signal
 import subprocess
 import sys
 from datetime import UTC, datetime
-from pathlib import Path
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, cast
 
@@ -22,9 +22,13 @@ from integration_tests.load.run import logs_of
 from integration_tests.load.tests.stages import REPOSITORY, running_stage
 from integration_tests.report.model import FunctionLogs
 from scripts.local.deployment import Deployment
-from scripts.waiting import scaled
+from scripts.process_table import command_lines
+from scripts.waiting import eventually, scaled
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
     from integration_tests.load.plan import Plan
     from integration_tests.load.progress import Display
     from integration_tests.targets.interface import Target
@@ -146,13 +150,13 @@ def test_join_storm_owes_latecomers_only_what_was_sent_after_they_came(stage_url
     assert status == 0
     assert invariants["acknowledged"] == MESSAGES
     assert ROOMS <= invariants["expected"] < MESSAGES * MEMBERS
-    assert [event["label"] for event in report["events"]] == ["the join storm begins", "everybody is in"]
+    assert [event["label"] for event in report["events"]] == ["the join storm begins", "all clients are in"]
 
 
 def test_storm_that_outlasts_the_messages_says_so(stage_url: str, tmp_path: Path) -> None:
     _, report = run(stage_url, tmp_path, scenario="join-storm", connect_rate=20, messages=10)
 
-    assert report["events"][-1]["label"].startswith("everybody is in; the messages ended before")
+    assert report["events"][-1]["label"].startswith("all clients are in; the messages ended before")
 
 
 def test_reconnect_storm_brings_everybody_back(stage_url: str, tmp_path: Path) -> None:
@@ -218,29 +222,62 @@ def test_next_run_is_compared_with_the_one_before(stage_url: str, tmp_path: Path
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_interrupted_run_leaves_no_process_and_says_so(number: signal.Signals, stage_url: str, tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "integration_tests.load", "run", "--target", "live", "--websocket-url", stage_url]
+@pytest.mark.parametrize("moment", ["10 clients in 3 rooms", "connected 10/10"])
+async def test_interrupted_run_leaves_no_process_and_says_so(
+    number: signal.Signals, moment: str, stage_url: str, tmp_path: Path
+) -> None:
+    with started_run(stage_url, tmp_path) as process:
+        assert process.stdout is not None
+        assert any(moment in line for line in process.stdout)  # while client processes start, and while they send
+        os.killpg(process.pid, number)  # as a terminal does, and timeout(1)
+        _, errors = process.communicate(timeout=scaled(20))
+        await ends(process.pid)
+
+    assert process.returncode == 130
+    assert errors == "interrupted; everything is closed and removed\n"
+
+
+async def test_processes_of_a_killed_run_end_with_it(stage_url: str, tmp_path: Path) -> None:
+    with started_run(stage_url, tmp_path) as process:
+        assert process.stdout is not None
+        assert any("connected 10/10" in line for line in process.stdout)
+        assert len(members_of(process.pid)) > 2
+        process.kill()
+        process.communicate(timeout=scaled(20))
+        await ends(process.pid)
+
+
+@contextlib.contextmanager
+def started_run(url: str, directory: Path) -> Iterator[subprocess.Popen[str]]:
+    """Start a run of two client processes in a process group of its own."""
+    command = [sys.executable, "-m", "integration_tests.load", "run", "--target", "live", "--websocket-url", url]
     with subprocess.Popen(
-        [*command, "--messages", "1000", "--report-dir", str(tmp_path)],
+        [*command, "--connections", "10", "--messages", "1000", "--processes", "2", "--report-dir", str(directory)],
         cwd=REPOSITORY,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
+        start_new_session=True,
     ) as process:
-        assert process.stdout is not None
-        assert any("connected 20/20" in line for line in process.stdout)  # it is in the middle of it
-        workers = children_of(process.pid)
-        process.send_signal(number)
-        _, errors = process.communicate(timeout=scaled(20))
-
-    assert process.returncode == 130
-    assert errors == "interrupted; everything is closed and removed\n"
-    assert len(workers) == 1
-    assert not Path(f"/proc/{workers[0]}").exists()
+        yield process
 
 
-def children_of(process: int) -> list[str]:
-    return Path(f"/proc/{process}/task/{process}/children").read_text(encoding="ascii").split()
+async def ends(group: int) -> None:
+    """Wait until no process of a process group runs."""
+
+    async def running() -> int:
+        return len(members_of(group))
+
+    await eventually(running, 0, within=20)
+
+
+def members_of(group: int) -> list[int]:
+    """Return the processes of a process group that run."""
+    members = []
+    for pid in command_lines():
+        with contextlib.suppress(ProcessLookupError):  # it has ended since
+            members += [pid] if os.getpgid(pid) == group else []
+    return members
 
 
 def test_nobody_to_talk_to_is_no_run(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:

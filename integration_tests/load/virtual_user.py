@@ -1,4 +1,4 @@
-"""One seat of a load run: a client that talks, listens, leaves and comes back, with everything noted in the ledger."""
+"""One simulated client of a load run, which connects, sends, disconnects and reconnects; the ledger records it all."""
 
 from __future__ import annotations
 
@@ -17,8 +17,6 @@ from integration_tests.harness.ledger import NO_QUESTION
 from integration_tests.load.replies import STRANGE, Replies
 
 if TYPE_CHECKING:
-    import asyncio
-
     from integration_tests.harness.ledger import Member, Sender
     from integration_tests.load.recorder import Recorder
 
@@ -26,28 +24,28 @@ TIMEOUT = "timeout"
 CONNECT_ERRORS = (OSError, InvalidHandshake, ConnectionClosed, EOFError)
 
 
-class Farewell(enum.Enum):
-    """How a client goes."""
+class CloseMode(enum.Enum):
+    """How a client disconnects: with a closing handshake, or by dropping the TCP connection."""
 
     CLOSE = "closed"
     ABORT = "aborted"
 
 
-class Participant:
-    """Whoever holds one seat; a new connection after a lost one is the same sender and a new member.
+class VirtualUser:
+    """One simulated client. After a reconnect it keeps its sender identity and becomes a new member.
 
     Args:
-        notes: Where everything is noted.
-        room: The room that the seat is in.
-        name: Name of the seat, unique in the run.
+        recorder: Records everything.
+        room: The client's room.
+        name: The client's name, unique in the run.
     """
 
-    __slots__ = ("_client", "_member", "_notes", "_replies", "_sender", "name", "room")
+    __slots__ = ("_client", "_member", "_recorder", "_replies", "_sender", "name", "room")
 
-    def __init__(self, notes: Recorder, room: str, name: str) -> None:
+    def __init__(self, recorder: Recorder, room: str, name: str) -> None:
         self.room = room
         self.name = name
-        self._notes = notes
+        self._recorder = recorder
         self._client: Client | None = None
         self._member: Member | None = None
         self._sender: Sender | None = None
@@ -64,7 +62,7 @@ class Participant:
         return 0 if self._replies is None else self._replies.unanswered
 
     async def join(self, url: str, due: float) -> str | None:
-        """Connect; a refusal is noted, not raised.
+        """Connect; a refusal is recorded, not raised.
 
         Args:
             url: The stage's WebSocket URL.
@@ -73,99 +71,93 @@ class Participant:
         Returns:
             Why it was refused, if it was.
         """
-        connects = self._notes.connects
+        connects = self._recorder.connects
         connects.attempted += 1
-        self._member = member = self._notes.ledger.member(self.room, self.name)
+        self._member = member = self._recorder.ledger.member(self.room, self.name)
         member.asked_at = time.monotonic()
         try:
             self._client = await Client.connect(
-                url, self.room, on_message=self._take, within=self._notes.handshake_within
+                url, self.room, on_message=self._take, within=self._recorder.handshake_within
             )
         except CONNECT_ERRORS as error:
             reason = reason_of(error)
             connects.refused[reason] = connects.refused.get(reason, 0) + 1
-            self._notes.first(f"handshake refused: {reason}")
+            self._recorder.first(f"handshake refused: {reason}")
             return reason
         member.joined_at = self._client.connected_at
         connects.succeeded += 1
         connects.times.record(member.joined_at - due)
-        connects.late += member.joined_at - member.asked_at > self._notes.ledger.terms.late_after
+        connects.late += member.joined_at - member.asked_at > self._recorder.ledger.terms.late_after
         return None
 
-    async def say(self, due: float, size: int) -> asyncio.Future[str | None]:
+    async def say(self, due: float, size: int) -> None:
         """Send one message to the room and ask for a receipt.
 
         Args:
             due: When the schedule wanted it sent, monotonic seconds.
-            size: Characters of its text; a text is never shorter than what the ledger needs.
-
-        Returns:
-            None once the receipt has come, or why it has not, or why not everybody was reached.
+            size: Characters of its text; a text is never shorter than the ledger needs.
         """
         assert self._client is not None
         replies = self._listen()
         assert self._sender is not None
         sequence, text = self._sender.attempt(due, time.monotonic(), size)
-        message_id, answer = replies.expect(sequence)
         try:
-            await self._client.say(text, id=message_id)
+            await self._client.say(text, id=replies.expect(sequence))
         except ConnectionClosed:
-            self._notes.first("connection lost while sending")
-        return answer
+            self._recorder.first("connection lost while sending")
 
     def _listen(self) -> Replies:
-        """Be a sender from now on."""
+        """Return what matches answers with messages; from the first call on, the client is a sender."""
         if self._replies is None:
-            self._sender = self._notes.ledger.sender(self.room, self.name)
+            self._sender = self._recorder.ledger.sender(self.room, self.name)
             self._replies = Replies(self._sender)
         return self._replies
 
-    async def leave(self, farewell: Farewell) -> None:
-        """Go, if connected."""
+    async def leave(self, mode: CloseMode) -> None:
+        """Disconnect, if connected."""
         client, member = self._client, self._member
         if client is None or member is None:
             return
         self.notice_end()
         member.leaving_at = time.monotonic()
-        await (client.close() if farewell is Farewell.CLOSE else client.abort())
+        await (client.close() if mode is CloseMode.CLOSE else client.abort())
         member.left_at = min(member.left_at, client.ended_at)
         if self._replies is not None:
             self._replies.abandon(member.leaving_at)
         self._give_up()
 
-    def notice_end(self) -> bool:
-        """Note it if the connection ended although nobody closed it; return whether it did."""
+    def notice_end(self) -> None:
+        """Record it if the other side ended the connection."""
         client, member = self._client, self._member
         if client is None or member is None or client.ended_at == math.inf:
-            return False
+            return
         member.left_at = client.ended_at
-        self._notes.first(f"connection ended by the other side, close code {client.connection.close_code}")
+        self._recorder.first(f"connection ended by the other side, close code {client.connection.close_code}")
         self._give_up()
-        return True
 
     def _give_up(self) -> None:
-        """Drop the connection that is no more, and with it the hope for answers."""
+        """Drop the ended connection, and stop waiting for its answers."""
         self._client = None
         if self._replies is not None:
-            self._replies.give_up("connection lost")
+            self._replies.give_up()
 
     def _take(self, message: Message) -> None:
-        self._notes.received(message.received_at)
+        self._recorder.received(message.received_at)
         assert self._member is not None
         if not message.text.startswith("{"):  # as all answers do, and no message of this run
-            self._notes.ledger.receive(self._member, message.text, message.received_at)
+            self._recorder.ledger.receive(self._member, message.text, message.received_at)
             return
         reply = self._listen().take(message.text, message.received_at)
         if reply.event is not None:
-            self._notes.first(reply.event)
+            self._recorder.first(reply.event)
         if reply is STRANGE:
-            self._notes.ledger.receive(self._member, message.text, message.received_at)
+            self._recorder.ledger.receive(self._member, message.text, message.received_at)
         elif not reply.taken:
-            self._notes.ledger.stray(self._member, NO_QUESTION, message.text, message.received_at)
+            self._recorder.ledger.stray(self._member, NO_QUESTION, message.text, message.received_at)
 
 
 def reason_of(error: BaseException) -> str:
-    """Say in few words why a handshake failed: an HTTP status, ``timeout``, TLS, a socket's error, or the rest."""
+    """Return why a handshake failed, in few words: an HTTP status, ``timeout``, a TLS or socket error, or its type."""
     if isinstance(error, InvalidStatus):
         return str(error.response.status_code)
     if isinstance(error, TimeoutError):

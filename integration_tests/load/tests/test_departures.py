@@ -1,4 +1,4 @@
-"""Everybody leaves in every way, and the table is watched until it holds no more than those who stay."""
+"""All clients leave, in every way, and the table is watched until only the items of the others are left."""
 
 from __future__ import annotations
 
@@ -7,30 +7,30 @@ from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
-from integration_tests.load import leftovers
-from integration_tests.load.crew import Progress
-from integration_tests.load.leftovers import Items, depart, watch
+from integration_tests.load import departures
+from integration_tests.load.departures import Items, depart, watch
+from integration_tests.load.user_group import Progress
 from integration_tests.report.model import Departure
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
 
     from integration_tests.harness.table import ConnectionsTable
-    from integration_tests.load.participant import Farewell
-    from integration_tests.load.team import Team
+    from integration_tests.load.virtual_user import CloseMode
+    from integration_tests.load.workers import Workers
 
 SEATS = 12
 
 
 @dataclass
 class FakePlan:
-    """As much of a plan as leaving needs."""
+    """The part of a plan that leaving needs."""
 
     seats: range = field(default_factory=lambda: range(SEATS))
 
 
 @dataclass
-class FakeTeam:
+class FakeWorkers:
     """Clients that are there until they leave; each has two items, of which some stay."""
 
     sticky: int = 0
@@ -39,8 +39,8 @@ class FakeTeam:
     gone: dict[int, str] = field(default_factory=dict)
     plan: FakePlan = field(default_factory=FakePlan)
 
-    async def leave(self, seats: Iterable[int], farewell: Farewell) -> None:
-        self.gone.update(dict.fromkeys(seats, farewell.value))
+    async def leave(self, seats: Iterable[int], mode: CloseMode) -> None:
+        self.gone.update(dict.fromkeys(seats, mode.value))
 
     async def absent(self) -> set[int]:
         return {*self.gone}
@@ -75,66 +75,66 @@ class FakeTable:
 
 @pytest.fixture(autouse=True)
 def impatience(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(leftovers, "LOOK_EVERY", 0.01)
-    monkeypatch.setattr(leftovers, "GONE_WITHIN", 0.1)
-    monkeypatch.setattr(leftovers, "THERE_WITHIN", 0.1)
-    monkeypatch.setattr(leftovers, "CLIENTS_PER_SECOND", 1_000)
+    monkeypatch.setattr(departures, "LOOK_EVERY", 0.01)
+    monkeypatch.setattr(departures, "GONE_WITHIN", 0.1)
+    monkeypatch.setattr(departures, "THERE_WITHIN", 0.1)
+    monkeypatch.setattr(departures, "CLIENTS_PER_SECOND", 1_000)
 
 
-async def leave_all(team: FakeTeam, *, readable: bool = True) -> list[Departure]:
-    items = Items(cast("ConnectionsTable", team), [], alone=True) if readable else None
-    return await depart(cast("Team", team), items, show=lambda _: None)
+async def leave_all(workers: FakeWorkers, *, readable: bool = True) -> list[Departure]:
+    items = Items(cast("ConnectionsTable", workers), [], alone=True) if readable else None
+    return await depart(cast("Workers", workers), items, show=lambda _: None)
 
 
 async def test_everybody_leaves_a_third_in_each_way() -> None:
-    team = FakeTeam()
+    workers = FakeWorkers()
 
-    departures = await leave_all(team)
+    departures = await leave_all(workers)
 
     assert [(each.kind, each.connections, each.items_left) for each in departures] == [
         ("closed", 4, 0),
         ("aborted", 4, 0),
         ("all at once", 4, 0),
     ]
-    assert sorted(team.gone.values()) == ["aborted"] * 6 + ["closed"] * 6
+    assert sorted(workers.gone.values()) == ["aborted"] * 6 + ["closed"] * 6
     assert [each.gone.count for each in departures] == [8, 8, 8]
 
 
 async def test_items_that_stay_are_counted_at_the_deadline() -> None:
-    departures = await leave_all(FakeTeam(sticky=3))
+    departures = await leave_all(FakeWorkers(sticky=3))
 
     assert [each.items_left for each in departures] == [3, 3, 3]
     assert [each.gone.count for each in departures] == [5, 5, 5]
 
 
 async def test_those_who_left_earlier_are_a_kind_of_their_own() -> None:
-    departures = await leave_all(FakeTeam(joined=SEATS + 5))
+    departures = await leave_all(FakeWorkers(joined=SEATS + 5))
 
     assert (departures[0].kind, departures[0].connections, departures[0].items_left) == ("during the run", 5, 0)
 
 
 @pytest.mark.parametrize("lacking", [1, 2 * SEATS])
 async def test_table_that_never_held_the_items_is_not_taken_for_a_clean_one(lacking: int) -> None:
-    team = FakeTeam(lacking=lacking)
-    items = Items(cast("ConnectionsTable", team), [], alone=True)
+    workers = FakeWorkers(lacking=lacking)
+    items = Items(cast("ConnectionsTable", workers), [], alone=True)
 
-    departures = await depart(cast("Team", team), items, show=lambda _: None)
+    departures = await depart(cast("Workers", workers), items, show=lambda _: None)
 
     assert items.lacking == lacking
     assert [each.items_left for each in departures] == [None, None, None]
 
 
 async def test_whether_items_lack_is_not_known_when_no_client_is_connected() -> None:
-    team = FakeTeam(gone=dict.fromkeys(range(SEATS), "closed"))
-    items = Items(cast("ConnectionsTable", team), [], alone=True)
+    workers = FakeWorkers(gone=dict.fromkeys(range(SEATS), "closed"))
+    items = Items(cast("ConnectionsTable", workers), [], alone=True)
 
-    await depart(cast("Team", team), items, show=lambda _: None)
+    await depart(cast("Workers", workers), items, show=lambda _: None)
 
     assert items.lacking is None
 
 
 async def test_unreadable_table_leaves_the_question_open() -> None:
-    assert [each.items_left for each in await leave_all(FakeTeam(), readable=False)] == [None, None, None]
+    assert [each.items_left for each in await leave_all(FakeWorkers(), readable=False)] == [None, None, None]
 
 
 async def test_in_a_shared_table_memberships_and_the_items_behind_them_are_counted() -> None:

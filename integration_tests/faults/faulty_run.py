@@ -1,4 +1,4 @@
-"""Clients that talk while faults strike: what was injected, beside what it did to the guarantees."""
+"""A small run under faults: the injected faults, beside their effect on the guarantees."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from integration_tests.load.crew import Arrival, Crew, Schedule
-from integration_tests.load.participant import Farewell
 from integration_tests.load.replies import RECEIPT_REPEATED
+from integration_tests.load.user_group import Arrival, Schedule, UserGroup
+from integration_tests.load.virtual_user import CloseMode
 from scripts.waiting import eventually
 
 if TYPE_CHECKING:
@@ -27,10 +27,10 @@ CLIENTS = 24
 ROOMS = 3
 MESSAGES = 45
 INTERVAL = 0.05
-"""Seconds between two messages, whatever becomes of the first."""
+"""Seconds between two messages; sending does not wait for answers."""
 TEXT_SIZE = 256
 GONE_WITHIN = 30.0
-"""Seconds in which the items of everybody who has left must be gone."""
+"""Seconds in which the items of clients that left must be gone."""
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ class Site:
     """A stage whose functions reach AWS through a fault proxy.
 
     Attributes:
-        url: Where clients connect.
+        url: The stage's WebSocket URL.
         table: Its connections table, used by nobody else.
         faults: Switches faults on and off.
     """
@@ -50,15 +50,15 @@ class Site:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What was injected and what came of it.
+    """The injected faults and their effect.
 
     Attributes:
         rules: In force from the first handshake until the last item was gone.
-        counts: What each rule did.
-        verdict: What became of the messages.
-        connects: What became of the handshakes.
-        events: What else the clients noticed.
-        left: Items that nobody deleted.
+        counts: Requests that each rule matched and struck.
+        verdict: The outcome of the messages.
+        connects: The outcome of the handshakes.
+        events: Labels of other trouble that clients saw.
+        left: Items that were not deleted.
     """
 
     rules: Sequence[Rule]
@@ -74,10 +74,10 @@ class Outcome:
         return {count.rule: count.struck for count in self.counts}
 
     def check(self, *, repeats: int = 0, unanswered: int = 0) -> None:
-        """Check that faults did happen, and that the guarantees held all the same.
+        """Check that faults struck, and that the guarantees held all the same.
 
         Args:
-            repeats: How many further copies of deliveries are allowed: a fault may have hidden that one took place.
+            repeats: How many further copies of deliveries are allowed, because a fault may hide that one took place.
             unanswered: How many messages may lack a receipt.
 
         Raises:
@@ -85,16 +85,16 @@ class Outcome:
         """
         total = self.verdict.total
         story = "\n".join(["", str(self), *self.verdict.examples, *self.events])
-        assert not self.connects.refused, f"somebody was not let in{story}"
+        assert not self.connects.refused, f"a handshake was refused{story}"
         assert (total.lost, total.missing, total.unexpected, self.left) == (0, 0, 0, 0), f"a guarantee is broken{story}"
         assert (total.altered, total.unsent, total.receipts_unknown) == (0, 0, 0), f"a guarantee is broken{story}"
         assert total.duplicated <= repeats, f"at most {repeats} copies can be explained{story}"
-        assert repeats or RECEIPT_REPEATED not in self.events, f"somebody had a receipt twice{story}"
+        assert repeats or RECEIPT_REPEATED not in self.events, f"a receipt came twice{story}"
         assert total.attempted - total.acknowledged <= unanswered, f"not every sender had its receipt{story}"
         assert sum(self.struck.values()) >= len(self.rules), f"too few faults to prove anything{story}"
 
     def __str__(self) -> str:
-        """Describe it in a line, and each rule in one more."""
+        """Describe the run in a line, and each rule in one more."""
         total = self.verdict.total
         wrong = ", ".join(
             f"{number} {word}"
@@ -111,7 +111,7 @@ class Outcome:
 
 
 def injected(rules: Sequence[Rule], counts: Sequence[Count]) -> list[str]:
-    """Describe what each rule did, one line for each."""
+    """Describe the effect of each rule, one line for each."""
     return [
         f"    {rule.name:<36} {rule.fault.kind:<11} {rule.when:<7} rate {rule.rate:<6g} "
         f"struck {count.struck:>4} of {count.matched}"
@@ -119,24 +119,24 @@ def injected(rules: Sequence[Rule], counts: Sequence[Count]) -> list[str]:
     ]
 
 
-async def trial(site: Site, rules: Sequence[Rule]) -> Outcome:
-    """Let clients join, talk and leave, half of them without a word, while rules are in force."""
+async def faulty_run(site: Site, rules: Sequence[Rule]) -> Outcome:
+    """Let clients join, send and leave, half of them without a closing handshake, while rules are in force."""
     run = secrets.token_hex(4)
-    crew = Crew(site.url, run)
+    users = UserGroup(site.url, run)
     seats = range(CLIENTS)
     site.faults.replace(rules)
-    await crew.join([Arrival(seat, f"{run}-{seat % ROOMS}", time.monotonic()) for seat in seats])
-    await crew.talk(Schedule(time.monotonic(), INTERVAL, MESSAGES, TEXT_SIZE))
-    await crew.settle()
-    await asyncio.gather(crew.leave(seats[::2], Farewell.CLOSE), crew.leave(seats[1::2], Farewell.ABORT))
-    left = await leftovers(site.table)
+    await users.join([Arrival(seat, f"{run}-{seat % ROOMS}", time.monotonic()) for seat in seats])
+    await users.talk(Schedule(time.monotonic(), INTERVAL, MESSAGES, TEXT_SIZE))
+    await users.settle()
+    await asyncio.gather(users.leave(seats[::2], CloseMode.CLOSE), users.leave(seats[1::2], CloseMode.ABORT))
+    left = await items_left(site.table)
     counts = site.faults.replace()
-    share = await crew.finish()
-    events = [event.label for event in share.events]
-    return Outcome(rules, counts, share.ledger.verdict(), share.connects, events, left)
+    result = await users.finish()
+    events = [event.label for event in result.events]
+    return Outcome(rules, counts, result.ledger.verdict(), result.connects, events, left)
 
 
-async def leftovers(table: ConnectionsTable) -> int:
+async def items_left(table: ConnectionsTable) -> int:
     """Return how many items are still there after the time that their deletion may take."""
     with contextlib.suppress(AssertionError):
         await eventually(table.size, 0, within=GONE_WITHIN)

@@ -1,0 +1,224 @@
+"""The simulated clients of one process: they connect, send and disconnect on command, and record what arrives."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import TYPE_CHECKING, NamedTuple
+
+from integration_tests.harness.ledger import Ledger, Terms
+from integration_tests.load.recorder import ProcessResult, Recorder
+from integration_tests.load.terms import TERMS
+from integration_tests.load.virtual_user import CloseMode, VirtualUser
+from scripts.waiting import TIMEOUT_FACTOR
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Iterator, Sequence
+
+    from integration_tests.harness.latency import Latency
+
+MOVEMENTS_AT_ONCE = 256
+"""Handshakes and closes under way; more would only queue at the server. A handshake that waits for others counts
+as late, because it is timed from when it was due."""
+
+
+class Arrival(NamedTuple):
+    """One client to connect: its seat number, its room, and when the handshake is due in monotonic seconds."""
+
+    seat: int
+    room: str
+    due: float
+
+
+class Schedule(NamedTuple):
+    """Messages of one process, equally spaced; sending does not wait for answers.
+
+    Attributes:
+        at: When the first is due, monotonic seconds.
+        interval: Seconds between two.
+        messages: How many.
+        size: Characters of each.
+    """
+
+    at: float
+    interval: float
+    messages: int
+    size: int
+
+
+class Progress(NamedTuple):
+    """How far a process is.
+
+    Attributes:
+        connected: Open connections.
+        joined: Connections that were opened so far.
+        refused: Handshakes that failed so far.
+        attempted: Messages sent so far.
+        received: Messages and answers that arrived so far.
+        unanswered: Messages whose receipt is still to come.
+    """
+
+    connected: int = 0
+    joined: int = 0
+    refused: int = 0
+    attempted: int = 0
+    received: int = 0
+    unanswered: int = 0
+
+
+class UserGroup:
+    """The clients of one process.
+
+    Args:
+        url: The stage's WebSocket URL.
+        run: Name of the run, unique to it.
+        latency: Records the delivery times.
+        terms: What the stage is granted; times are scaled by ``TIMEOUT_FACTOR``.
+    """
+
+    def __init__(self, url: str, run: str, latency: Latency | None = None, terms: Terms = TERMS) -> None:
+        self._url = url
+        self._terms = terms.scaled_by(TIMEOUT_FACTOR)
+        ledger = Ledger(run, time.monotonic(), self._terms, latency)
+        self._recorder = Recorder(ledger, handshake_within=terms.patience)  # which the client scales
+        self._users: dict[int, VirtualUser] = {}
+        self._attempted = 0
+        self._connected_one = asyncio.Event()
+        self._gate = asyncio.Semaphore(MOVEMENTS_AT_ONCE)
+        self._sampling = asyncio.create_task(self._recorder.ledger.latency.sample())
+
+    async def join(self, arrivals: Sequence[Arrival]) -> dict[int, str]:
+        """Connect clients, each when it is due; return by seat why handshakes were refused."""
+        refused: dict[int, str] = {}
+        async with asyncio.TaskGroup() as group:
+            for seat, room, due in arrivals:
+                if seat not in self._users:
+                    self._users[seat] = VirtualUser(self._recorder, room, f"client-{seat}")
+                if (early := due - time.monotonic()) > 0:  # even sleeping for 0 s is a turn of the event loop
+                    await asyncio.sleep(early)
+                await self._gate.acquire()
+                group.create_task(self._through_gate(self._join(seat, due, refused)))
+        return refused
+
+    async def _join(self, seat: int, due: float, refused: dict[int, str]) -> None:
+        if reason := await self._users[seat].join(self._url, due):
+            refused[seat] = reason
+        else:
+            self._connected_one.set()
+
+    async def leave(self, seats: Sequence[int], mode: CloseMode) -> None:
+        """Disconnect clients, as fast as possible."""
+        async with asyncio.TaskGroup() as group:
+            for seat in seats:
+                await self._gate.acquire()
+                group.create_task(self._through_gate(self._users[seat].leave(mode)))
+
+    async def leave_all(self) -> None:
+        """Disconnect all clients with closing handshakes."""
+        await self.leave([*self._users], CloseMode.CLOSE)
+
+    async def _through_gate(self, movement: Awaitable[None]) -> None:
+        try:
+            await movement
+        finally:
+            self._gate.release()
+
+    async def talk(self, schedule: Schedule) -> None:
+        """Send all messages of a schedule, by turns from every connected client.
+
+        No message waits for the one before it. While no client is connected, messages wait and so count as late; after
+        ``patience`` they count as unsent.
+        """
+        speakers = self._speakers()
+        async with asyncio.TaskGroup() as group:
+            for number in range(schedule.messages):
+                due = schedule.at + number * schedule.interval
+                await asyncio.sleep(max(0.0, due - time.monotonic()))
+                group.create_task(self._send_from_next(speakers, due, schedule.size))
+
+    async def _send_from_next(self, speakers: Iterator[VirtualUser | None], due: float, size: int) -> None:
+        try:
+            async with asyncio.timeout(self._terms.patience):
+                while (speaker := next(speakers)) is None:
+                    self._connected_one.clear()
+                    await self._connected_one.wait()
+        except TimeoutError:
+            self._recorder.ledger.unsent += 1
+            self._recorder.first("no client was connected to send a message that was due")
+            return
+        self._attempted += 1
+        try:
+            async with asyncio.timeout(self._terms.patience):
+                await speaker.say(due, size)
+        except TimeoutError:  # the message counts as attempted, and stays unanswered
+            self._recorder.first("a client's connection took no message: the stage reads nothing")
+
+    def _speakers(self) -> Iterator[VirtualUser | None]:
+        """Yield connected clients by turns, without end; None for each round in which there was none."""
+        while True:
+            found = False
+            for user in list(self._users.values()):
+                if user.present:
+                    found = True
+                    yield user
+            if not found:
+                yield None
+
+    async def settle(self) -> None:
+        """Wait until every message was answered, or cannot be, and nothing is on its way any more."""
+        await self.answered(self._terms.patience)
+        await self.quiet()
+
+    async def answered(self, within: float) -> None:
+        """Wait until every message was answered, or cannot be because its connection has ended.
+
+        Args:
+            within: Seconds after which the wait ends all the same.
+        """
+        deadline = time.monotonic() + within
+        while time.monotonic() < deadline:
+            self.absent()  # drops the messages of connections that have ended
+            if not self._unanswered:
+                return
+            await asyncio.sleep(0.05)
+
+    async def quiet(self) -> None:
+        """Wait until no message has come for ``transit`` seconds, or five times as long if they never stop."""
+        transit = self._terms.transit
+        deadline, rest = time.monotonic() + 5 * transit, transit
+        while rest > 0:
+            rest = min(deadline, self._recorder.last_message_at + transit) - time.monotonic()
+            await asyncio.sleep(max(0.0, rest))
+
+    def ledger(self) -> Ledger:
+        """Return everything recorded so far, apart from the latency."""
+        return self._recorder.ledger.without_latency()
+
+    def absent(self) -> list[int]:
+        """Return the seats whose clients are not connected, for whatever reason."""
+        for user in self._users.values():
+            user.notice_end()
+        return [seat for seat, user in self._users.items() if not user.present]
+
+    def progress(self) -> Progress:
+        """Return how far this process is."""
+        connects = self._recorder.connects
+        return Progress(
+            connected=sum(user.present for user in self._users.values()),
+            joined=connects.succeeded,
+            refused=sum(connects.refused.values()),
+            attempted=self._attempted,
+            received=self._recorder.messages,
+            unanswered=self._unanswered,
+        )
+
+    async def finish(self) -> ProcessResult:
+        """Stop measuring and return everything."""
+        self.absent()
+        self._sampling.cancel()
+        await asyncio.wait({self._sampling})
+        return self._recorder.result()
+
+    @property
+    def _unanswered(self) -> int:
+        return sum(user.unanswered for user in self._users.values())
