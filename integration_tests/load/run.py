@@ -82,6 +82,7 @@ async def run(plan: Plan, target: Target, display: Display, command: str = "") -
         counts = faults.replace() if faults else []
         known = items.connection_ids if items is not None else []
         functions = await logs_of(target, stage, started_at, display, known)
+    url = urlsplit(stage.websocket_url)
     result.ledger.began_at = began_at
     verdict = result.ledger.verdict()
     return Run(
@@ -102,7 +103,9 @@ async def run(plan: Plan, target: Target, display: Display, command: str = "") -
         functions=functions,
         events=result.events,
         command=command,
-        host=urlsplit(stage.websocket_url).netloc.rpartition("@")[2],
+        host=url.netloc.rpartition("@")[2],
+        path=url.path,
+        terms=result.ledger.terms,
         not_shown=not_shown(plan, target, verdict.total),
     )
 

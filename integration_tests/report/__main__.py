@@ -1,38 +1,62 @@
-"""Judges a run's JSON and writes its reports: ``python -m integration_tests.report RUN.json``."""
+"""Judges the JSON of a run and writes its reports; merges the reports of several machines.
+
+python -m integration_tests.report RUN.json
+python -m integration_tests.report merge ONE.json OTHER.json ...
+"""
 
 from __future__ import annotations
 
 import argparse
+import shlex
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from integration_tests.report.judgement import DocumentError, Limits, LimitsError, judge, load_document
+from integration_tests.report.judgement import PARTS, DocumentError, Limits, LimitsError, judge, load_document
+from integration_tests.report.merging import MERGED_PARTS, merge
 from integration_tests.report.write import HERE, write
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+MERGE = "merge"
+REPORTS = Path("build/reports")
+
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Return 0 if every limit holds, 1 if one is broken, 2 if a file cannot be used."""
-    parser = argparse.ArgumentParser(prog="python -m integration_tests.report", description=__doc__)
-    parser.add_argument("run", type=Path, help="JSON document of the run")
-    parser.add_argument("--limits", type=Path, default=HERE / "limits.toml", help="TOML file (default: limits.toml)")
-    parser.add_argument("--previous", type=Path, help="JSON document of an earlier run to compare with")
-    parser.add_argument("--directory", type=Path, default=Path("build/reports"), help="default: build/reports")
-    options = parser.parse_args(arguments)
+    given = [*(sys.argv[1:] if arguments is None else arguments)]
+    merging = given[:1] == [MERGE]
+    options = parser(merging=merging).parse_args(given[merging:])
     try:
         previous = load_document(options.previous) if options.previous else None
-        document = judge(load_document(options.run), Limits.load(options.limits), previous)
+        runs = [load_document(path, MERGED_PARTS if merging else PARTS) for path in options.runs]
+        run = merge(runs, shlex.join(["python", "-m", "integration_tests.report", *given])) if merging else runs[0]
+        document = judge(run, Limits.load(options.limits), previous)
     except (OSError, DocumentError, LimitsError) as error:
         sys.stderr.write(f"{error}\n")
         return 2
-    paths = write(document, options.directory)
+    paths = write(document, options.output)
     for sentence in summary(document):
         sys.stdout.write(f"{sentence}\n")
     sys.stdout.write(f"report: {paths['html']}\n")
     return 0 if document["passed"] else 1
+
+
+def parser(*, merging: bool) -> argparse.ArgumentParser:
+    """Return the parser of the command line, for one run or for the merge of several."""
+    options = argparse.ArgumentParser(
+        prog=f"python -m integration_tests.report{f' {MERGE}' if merging else ''}",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    options.add_argument("runs", type=Path, nargs="+" if merging else 1, metavar="RUN", help="JSON document of a run")
+    options.add_argument("--limits", type=Path, default=HERE / "limits.toml", help="TOML file (default: limits.toml)")
+    options.add_argument("--previous", type=Path, help="JSON document of an earlier run to compare with")
+    options.add_argument(
+        "--output", "--directory", type=Path, default=Path("build/reports"), help="default: build/reports"
+    )
+    return options
 
 
 def summary(document: dict[str, Any]) -> list[str]:

@@ -12,7 +12,7 @@ from integration_tests.report.metrics import METRICS, Metric, Number
 from integration_tests.report.model import FORMAT
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     from integration_tests.report.model import Document
@@ -133,8 +133,12 @@ PARTS = {
 """What every report has had since the first, as far as a comparison and the summary read it; metrics may be missing."""
 
 
-def load_document(path: Path) -> Document:
+def load_document(path: Path, parts: Mapping[str, Sequence[str]] = PARTS) -> Document:
     """Read the JSON report of a run, judged or not.
+
+    Args:
+        path: The file.
+        parts: The parts and keys that it must have.
 
     Raises:
         OSError: The file cannot be read.
@@ -149,7 +153,7 @@ def load_document(path: Path) -> Document:
     if document.get("format") != FORMAT:
         found = document.get("format")
         raise DocumentError(f"{path} is not a report that can be read: expected format {FORMAT}, not {found!r}")
-    for part, keys in PARTS.items():
+    for part, keys in parts.items():
         value = document.get(part)
         if not isinstance(value, dict) or not value.keys() >= {*keys}:
             raise DocumentError(f"{path} is not a whole report: {part!r} is missing or lacks something")
@@ -172,22 +176,22 @@ def judge(document: Document, limits: Limits, previous: Document | None = None) 
 
 def compare(document: Document, previous: Document, tolerances: Mapping[str, Tolerance]) -> Document:
     """Return the ``comparison`` of a document with a previous one."""
-    differences = [
+    incomparable = [
         f"{what} {key} was {before!r} and is {now!r}"
         for what, part in (("run", "run"), ("parameter", "parameters"))
-        for key, before, now in _differences(previous[part], document[part])
+        for key, before, now in differences(previous[part], document[part])
         if what == "parameter" or key in {"name", "target"}
     ]
-    changes = [] if differences else _changes(document, previous, tolerances)
+    changes = [] if incomparable else _changes(document, previous, tolerances)
     return {
         "previous": previous["run"],
-        "not_comparable": differences,
+        "not_comparable": incomparable,
         "versions": [
             {"name": name, "before": before, "now": now}
-            for name, before, now in _differences(previous["versions"], document["versions"])
+            for name, before, now in differences(previous["versions"], document["versions"])
         ],
         "changes": changes,
-        "regressions": None if differences else sum(change["outcome"] == "worse" for change in changes),
+        "regressions": None if incomparable else sum(change["outcome"] == "worse" for change in changes),
     }
 
 
@@ -197,7 +201,8 @@ def _changes(document: Document, previous: Document, tolerances: Mapping[str, To
     for path, tolerance in tolerances.items():
         metric = METRICS[path]
         before, now = metric.read(previous), metric.read(document)
-        if before is not None and now is not None:
+        whole = not is_partial(metric, previous) and not is_partial(metric, document)
+        if before is not None and now is not None and whole:
             changes.append(_change(metric, before, now, tolerance, undecided=busy and metric.of_the_clock))
     return changes
 
@@ -229,12 +234,19 @@ def _change(metric: Metric, before: Number, now: Number, tolerance: Tolerance, *
     }
 
 
+def is_partial(metric: Metric, document: Document) -> bool:
+    """Whether only some of the merged reports measured a metric, so that its value keeps no limit."""
+    return metric.path in (document.get("merged") or {"partial": ()})["partial"]
+
+
 def _check(document: Document, metric: Metric, limit: Limit) -> Document:
     value = metric.read(document)
+    partial = is_partial(metric, document)
     label = f"{metric.label[0].upper()}{metric.label[1:]}"
-    if value is None:
+    if value is None or (partial and limit.holds(value)):
         outcome = "unmeasured" if limit.optional else "failed"
-        sentence = f"{label}: not measured; should be {limit.text(metric)}."
+        by = " by every machine" if partial else ""
+        sentence = f"{label}: not measured{by}; should be {limit.text(metric)}."
     elif limit.holds(value):
         outcome, sentence = "passed", f"{label}: {metric.text(value)}, {limit.text(metric)} as it should be."
     elif metric.of_the_clock and document["latency"]["saturated"]:
@@ -255,7 +267,8 @@ def _check(document: Document, metric: Metric, limit: Limit) -> Document:
     }
 
 
-def _differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[tuple[str, Any, Any]]:
+def differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[tuple[str, Any, Any]]:
+    """Return key, earlier and later value of each entry that differs between two mappings."""
     return [(key, before.get(key), now.get(key)) for key in sorted({*before, *now}) if before.get(key) != now.get(key)]
 
 

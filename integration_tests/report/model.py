@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from integration_tests.harness.latency import Durations
+from integration_tests.harness.latency import SATURATED_SHARE, Durations
+from integration_tests.harness.ledger import Terms
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -31,7 +33,7 @@ class Connects:
         succeeded: How many ended with an open connection.
         refused: The others by what the client saw, for example ``429`` or ``timeout``.
         times: How long the successful ones took, from their intended start.
-        per_second: Successful handshakes per second while connecting.
+        per_second: Successful handshakes per second while connecting; None if that was not measured.
         late: Of the successful ones, how many took longer, from their real start, than an answer may take.
     """
 
@@ -39,7 +41,7 @@ class Connects:
     succeeded: int = 0
     refused: dict[str, int] = field(default_factory=dict)
     times: Durations = field(default_factory=Durations)
-    per_second: float = 0.0
+    per_second: float | None = 0.0
     late: int = 0
 
     def merge(self, other: Connects) -> None:
@@ -60,7 +62,7 @@ class Connects:
             "refused": self.refused,
             "per_second": self.per_second,
             "late": self.late,
-            "time": _percentiles(self.times),
+            "time": _times(self.times),
         }
 
 
@@ -86,7 +88,7 @@ class Departure:
             "kind": self.kind,
             "connections": self.connections,
             "items_left": self.items_left,
-            "gone": _percentiles(self.gone),
+            "gone": _times(self.gone),
         }
 
 
@@ -140,7 +142,9 @@ class Run:
         functions: What the functions logged; None where their logs cannot be read.
         events: Marks on the timeline.
         command: What was typed to start it, without secrets.
-        host: Where the stage is reached: host and port.
+        host: Host and port of the stage's URL.
+        path: Path of the stage's URL.
+        terms: The times that the stage was granted.
         not_shown: What the run says nothing about, whatever its outcome, each with the reason as a sentence.
     """
 
@@ -162,6 +166,8 @@ class Run:
     events: Sequence[Event] = ()
     command: str = ""
     host: str = ""
+    path: str = ""
+    terms: Terms = field(default_factory=Terms)
     not_shown: Sequence[str] = ()
 
     def document(self) -> Document:
@@ -176,48 +182,21 @@ class Run:
                 "duration_seconds": round(self.duration_seconds, 3),
                 "command": self.command,
                 "host": self.host,
+                "path": self.path,
             },
+            "merged": None,
             "not_shown": list(self.not_shown),
+            "terms": {name: None if value == math.inf else value for name, value in asdict(self.terms).items()},
             "parameters": dict(self.parameters),
             "versions": dict(self.versions),
-            "invariants": self._invariants(),
-            "latency": self._latency(),
+            "invariants": invariants_of(self.verdict),
+            "latency": latency_of(self.latency.total, self.latency.saturated_share),
             "timeline": self._timeline(),
             "connects": self.connects.document(),
-            "departures": {
-                "items_left": _total([each.items_left for each in self.departures]),
-                "items_lacking": self.items_lacking,
-                "gone_max_ms": max(
-                    (each.gone.percentiles().max_ms for each in self.departures if each.gone.count), default=None
-                ),
-                "kinds": [each.document() for each in self.departures],
-            },
+            "departures": departures_of(self.departures, self.items_lacking),
             "faults": [asdict(count) for count in self.faults],
             "functions": asdict(self.functions) if self.functions else None,
             "events": [{"second": round(each.at - self.began_at, 3), "label": each.label} for each in self.events],
-        }
-
-    def _invariants(self) -> Document:
-        verdict = self.verdict
-        return {
-            **asdict(verdict.total),
-            "reordered": verdict.total.reordered if verdict.ordered else None,
-            "receipts_wrong": verdict.total.receipts_wrong if verdict.total.receipts_counted else None,
-            "members": verdict.members,
-            "broken": verdict.broken,
-            "rooms": {name: asdict(tally) for name, tally in sorted(verdict.rooms.items())},
-            "senders": {name: asdict(tally) for name, tally in sorted(verdict.senders.items()) if not tally.clean},
-            "examples": verdict.examples,
-        }
-
-    def _latency(self) -> Document:
-        total, share = self.latency.total, self.latency.saturated_share
-        return {
-            **asdict(total.percentiles()),
-            "saturated_share": round(share, 6),
-            "saturated": self.latency.saturated,
-            "distribution": [list(point) for point in total.distribution()],
-            "histogram": total.encode(),
         }
 
     def _timeline(self) -> list[Document]:
@@ -231,6 +210,42 @@ class Run:
         seconds = self.latency.interval * width
         start = numbers[0] * self.latency.interval - self.began_at
         return [_point(start + group * seconds, seconds, members) for group, members in groups.items()]
+
+
+def invariants_of(verdict: Verdict) -> Document:
+    """Return ``invariants`` of the document; counts that were not looked for are null."""
+    return {
+        **asdict(verdict.total),
+        "reordered": verdict.total.reordered if verdict.ordered else None,
+        "receipts_wrong": verdict.total.receipts_wrong if verdict.total.receipts_counted else None,
+        "members": verdict.members,
+        "broken": verdict.broken,
+        "rooms": {name: asdict(tally) for name, tally in sorted(verdict.rooms.items())},
+        "senders": {name: asdict(tally) for name, tally in sorted(verdict.senders.items()) if not tally.clean},
+        "examples": verdict.examples,
+    }
+
+
+def latency_of(total: Durations, saturated_share: float) -> Document:
+    """Return ``latency`` of the document."""
+    return {
+        **asdict(total.percentiles()),
+        "saturated_share": round(saturated_share, 6),
+        "saturated": saturated_share >= SATURATED_SHARE,
+        "distribution": [list(point) for point in total.distribution()],
+        "histogram": total.encode(),
+    }
+
+
+def departures_of(departures: Sequence[Departure], items_lacking: int | None) -> Document:
+    """Return ``departures`` of the document."""
+    gone = [each.gone.percentiles().max_ms for each in departures if each.gone.count]
+    return {
+        "items_left": total_of([each.items_left for each in departures]),
+        "items_lacking": items_lacking,
+        "gone_max_ms": max(gone, default=None),
+        "kinds": [each.document() for each in departures],
+    }
 
 
 def _point(second: float, seconds: float, intervals: Sequence[Interval]) -> Document:
@@ -247,10 +262,11 @@ def _point(second: float, seconds: float, intervals: Sequence[Interval]) -> Docu
     }
 
 
-def _percentiles(durations: Durations) -> Document | None:
-    return asdict(durations.percentiles()) if durations.count else None
+def _times(durations: Durations) -> Document | None:
+    return {**asdict(durations.percentiles()), "histogram": durations.encode()} if durations.count else None
 
 
-def _total(counts: Sequence[int | None]) -> int | None:
+def total_of(counts: Sequence[int | None]) -> int | None:
+    """Return the sum of the counts that are known; None if none is."""
     known = [count for count in counts if count is not None]
     return sum(known) if known else None

@@ -9,6 +9,7 @@ import os
 import signal
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, cast
@@ -20,6 +21,7 @@ from integration_tests.load import __main__
 from integration_tests.load.__main__ import main
 from integration_tests.load.run import logs_of
 from integration_tests.load.tests.stages import REPOSITORY, running_stage
+from integration_tests.report.__main__ import main as merge_reports
 from integration_tests.report.model import FunctionLogs
 from scripts.local.deployment import Deployment
 from scripts.process_table import command_lines
@@ -219,6 +221,26 @@ def test_next_run_is_compared_with_the_one_before(stage_url: str, tmp_path: Path
 
     assert second["comparison"]["previous"]["id"] == first["run"]["id"] != second["run"]["id"]
     assert second["comparison"]["not_comparable"] == []
+
+
+@pytest.mark.parametrize(("fault", "status"), [([], 0), (["--leak", "100"], 1)])
+def test_runs_on_two_machines_at_the_same_time_merge_into_one_report(
+    fault: list[str], status: int, tmp_path: Path
+) -> None:
+    with running_stage(*fault) as url, ThreadPoolExecutor() as machines:
+        directories = [tmp_path / name for name in ("one", "two")]
+        _, reports = zip(*machines.map(lambda directory: run(url, directory), directories), strict=True)
+    files = [str(directory / "load-steady-live.json") for directory in directories]
+
+    assert merge_reports(["merge", *files, "--output", str(tmp_path)]) == status
+
+    merged = json.loads((tmp_path / "load-steady-merged-live.json").read_text())
+    for name in ("attempted", "delivered", "unexpected", "members"):
+        assert merged["invariants"][name] == sum(report["invariants"][name] for report in reports)
+    assert (merged["parameters"]["connections"], merged["latency"]["count"]) == (
+        2 * CONNECTIONS,
+        2 * MESSAGES * MEMBERS,
+    )
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

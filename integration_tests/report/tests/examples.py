@@ -73,6 +73,8 @@ def example_run(*, lose: bool = False, slow: float = 1.0, busy: bool = False) ->
         faults=[Count("throttled", "status", "before", 30, 3), Count("answer lost", "reset", "after", 30, 1)],
         command="python -m integration_tests.load run --websocket-url wss://stage.example/live",
         host="stage.example",
+        path="/live",
+        terms=ledger.terms,
         not_shown=["Latency on AWS: the times of this run say nothing about it. One process stands for all of AWS."],
         functions=FunctionLogs(2 if lose else 0, 1, ['{"level":"WARNING","message":"<dead> members stay"}']),
         events=[Event(BEGAN_AT + 3, "redeploy"), Event(BEGAN_AT + 8, "<faults> on")],

@@ -97,7 +97,7 @@ def test_every_number_stands_beside_its_own_name(document: Document) -> None:
 def test_page_says_where_and_how_it_ran_and_what_it_does_not_show() -> None:
     html = html_text(judge(example(), LIMITS))
 
-    assert "<code>stage.example</code>" in html
+    assert "<code>stage.example/live</code>" in html
     assert "run --websocket-url wss://stage.example/live</code>" in html
     assert "<li>Latency on AWS: the times of this run say nothing about it." in html
     assert "Not measured: regressions since the previous run." in html
