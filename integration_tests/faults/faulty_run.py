@@ -39,7 +39,7 @@ class Site:
 
     Attributes:
         url: The stage's WebSocket URL.
-        table: Its connections table, used by nobody else.
+        table: Its connections table, not in use elsewhere.
         faults: Switches faults on and off.
     """
 

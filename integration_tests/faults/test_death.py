@@ -24,7 +24,7 @@ pytestmark = [pytest.mark.emulator_only, pytest.mark.long, pytest.mark.requires(
 
 MEMBERS = 30
 UNSERVED = 10
-"""Members whose posts are still under way when the function dies."""
+"""Members with a post still under way when the function dies."""
 
 
 async def test_sender_is_told_and_the_next_message_reaches_everybody(
@@ -55,7 +55,7 @@ async def silence(victims: Sequence[Client]) -> list[Rule]:
 
 
 def unanswered(counts: Sequence[Count]) -> str:
-    """Describe what the rules of `silence` did together."""
+    """Describe the effect of all rules of `silence`."""
     rule = Rule(f"management: no answer, {len(counts)} members", Timeout())
     struck, matched = sum(count.struck for count in counts), sum(count.matched for count in counts)
     return injected([rule], [Count(rule.name, rule.fault.kind, rule.when, matched, struck)])[0]

@@ -1,4 +1,4 @@
-"""Who is answered with 410, and what is left when `$disconnect` never runs."""
+"""Posts answered with 410, and the items that are left when `$disconnect` never runs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whatever happens between the functions and AWS, nobody misses a message, nothing leaks and nothing is left."""
+"""Under faults between the functions and AWS, no message is lost, none leaks, and no item is left."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ AFTER: dict[str, Sequence[Rule]] = {
     "answer-truncated": both("20 bytes of the answer", LimitData(20), 0.05, "after"),
     "answer-timeout": both("no answer after the work", Timeout(), 0.05, "after", limit=2),
 }
-"""Faults that hide work that was done: what a post did may be done twice, what the table did shows no difference."""
+"""Faults that hide finished work: a post may be made twice; a repeated write to the table makes no difference."""
 
 
 @pytest.mark.long
@@ -90,7 +90,7 @@ async def test_connection_that_is_answered_with_410_while_it_is_young_misses_not
     outcome = await faulty_run(site, [rule])
     tell(str(outcome))
 
-    # Whoever sends is connected, so a receipt that is answered with 410 is not tried again.
+    # The sender of a message is connected, but a receipt that is answered with 410 is not tried again.
     outcome.check(unanswered=outcome.struck[rule.name])
 
 

@@ -1,4 +1,4 @@
-"""Queued delivery while the queue fails: what was acknowledged reaches everybody."""
+"""Queued delivery while the queue fails: acknowledged messages reach every member."""
 
 from __future__ import annotations
 

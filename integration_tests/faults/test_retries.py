@@ -1,4 +1,4 @@
-"""One request that fails for a while is made again, and nobody but the one concerned has to wait."""
+"""One request that fails for a while is made again, and only the member concerned waits."""
 
 from __future__ import annotations
 

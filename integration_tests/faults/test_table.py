@@ -1,4 +1,4 @@
-"""A table that refuses everything is answered for; nothing of it stays once it recovers."""
+"""While the table refuses all requests, clients get errors; once it recovers, none are left."""
 
 from __future__ import annotations
 

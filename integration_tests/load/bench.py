@@ -134,7 +134,7 @@ class Room:
                 await self._users.talk(Schedule(sent_at, 0.0, 1, self.plan.size))
                 await self._arrivals.complete.wait()
         except TimeoutError:
-            return None  # the ledger says what is lost
+            return None  # the ledger counts the loss
         cpu = (time.process_time() - used) / (time.monotonic() - sent_at)
         await self._users.answered(sent_at + patience - time.monotonic())
         sender = self._users.ledger().sender(self.plan.room_of(SPEAKER), f"client-{SPEAKER}")

@@ -39,14 +39,14 @@ BENCH_RATE = 1.0
 LONGEST_RUN = 30 * 86_400.0
 """Seconds, as far apart as messages and handshakes may be due: a month, more than any run can mean."""
 LARGEST_SIZE = 128 * 1024
-"""Characters: a message on AWS has at most 128 KB, what stands around its text included
+"""Characters: a message on AWS has at most 128 KB, the JSON around its text included
 (https://docs.aws.amazon.com/apigateway/latest/developerguide/apigateway-execution-service-websocket-limits-table.html)."""
 AWS_CONNECT_RATE = 500.0
 """New connections per second that an account may open (https://docs.aws.amazon.com/apigateway/latest/developerguide/limits.html)."""
 
 
 class OptionsError(ValueError):
-    """The options ask for something impossible; the message says what is possible."""
+    """The options ask for something impossible; the message names the bounds."""
 
 
 def add_target(parser: argparse.ArgumentParser) -> None:
@@ -86,7 +86,7 @@ def without_secrets(arguments: Sequence[str]) -> str:
 
 
 def public(url: str) -> str:
-    """Return a URL without what may be secret: user, password, query and fragment."""
+    """Return a URL without its possibly secret parts: user, password, query and fragment."""
     match = re.match(r"([^/?#]*:)?(//)?([^?#]*)", url)
     scheme, slashes, rest = match.groups("") if match else ("", "", "")
     host, slash, path = rest.partition("/")
@@ -321,5 +321,5 @@ def positive(kind: type[float], *, or_zero: bool = False) -> Callable[[str], flo
             raise argparse.ArgumentTypeError(f"must be {'at least' if or_zero else 'greater than'} 0, not {text}")
         return value
 
-    read.__name__ = kind.__name__  # what argparse calls it where the text is no number
+    read.__name__ = kind.__name__  # argparse names it in its message
     return read

@@ -73,8 +73,8 @@ class Replies:
         """Account for a text if it is an answer.
 
         Args:
-            text: What arrived.
-            at: When, monotonic seconds.
+            text: The text.
+            at: When it arrived, monotonic seconds.
         """
         answer = object_of(text)
         if isinstance(receipt := answer.get("receipt"), dict):
@@ -147,7 +147,7 @@ def counts_of(receipt: dict[str, Any]) -> Counts:
 def problem_of(answer: dict[str, Any]) -> str | None:
     """Return the code of an error of ours, the message of one of API Gateway's, or None if it is neither.
 
-    It goes into reports, so it is short and printable, whatever the stage sent.
+    It goes into reports, so it is made short and printable.
     """
     error = answer.get("error")
     if isinstance(error, dict):
@@ -156,5 +156,5 @@ def problem_of(answer: dict[str, Any]) -> str | None:
 
 
 def printable(text: str) -> str:
-    """Return the beginning of a text, with escapes for what no terminal shows or no file takes."""
+    """Return the beginning of a text, with escapes for characters that terminals or files refuse."""
     return "".join(each if each.isprintable() else ascii(each)[1:-1] for each in text[:LONGEST_PROBLEM])

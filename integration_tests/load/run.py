@@ -126,7 +126,7 @@ async def perform(scenario: Scenario, workers: Workers) -> None:
 
 
 def not_shown(plan: Plan, target: Target, total: Tally) -> list[str]:
-    """Return what a run cannot show, each with the reason as a sentence."""
+    """Return sentences about the limits of a run's evidence, each with the reason."""
     lacks = target.lacks()
     sentences = []
     if plan.rooms == 1:
@@ -179,7 +179,7 @@ def items_of(plan: Plan, target: Target, stage: Deployment) -> Items | None:
 async def logs_of(
     target: Target, stage: Deployment, since: datetime, display: Display, known: Sequence[str] = ()
 ) -> FunctionLogs | None:
-    """Return what a stage's functions have logged since a moment, or None where their logs cannot be read.
+    """Return errors and warnings in the functions' logs since a moment, or None where the logs cannot be read.
 
     Logs without an error count only if they are this stage's, and have come so far: they must name a client of the run.
 

@@ -1,4 +1,4 @@
-"""What is for stages in use, pointed at the target as if it were one: load runs, the benchmark and the sweeper."""
+"""Load runs, benchmark and sweeper, which are made for stages in use, against the target under test."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def stage(target: Target, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> li
 
 @pytest.fixture
 def live(stage: list[str], target: Target) -> list[str]:
-    """The same for what opens connections: an emulator's URL is not the one that Terraform prints."""
+    """The same for commands that open connections: an emulator's URL is not the one that Terraform prints."""
     return ["--target", "live", "--websocket-url", target.deployment.websocket_url, *stage]
 
 

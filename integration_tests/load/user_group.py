@@ -1,4 +1,4 @@
-"""The simulated clients of one process: they connect, send and disconnect on command, and record what arrives."""
+"""The simulated clients of one process: they connect, send and disconnect on command, and record all arrivals."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ class Progress(NamedTuple):
         refused: Handshakes that failed so far.
         attempted: Messages sent so far.
         received: Messages and answers that arrived so far.
-        unanswered: Messages whose receipt is still to come.
+        unanswered: Messages without a receipt so far.
     """
 
     connected: int = 0
@@ -73,7 +73,7 @@ class UserGroup:
         url: The stage's WebSocket URL.
         run: Name of the run, unique to it.
         latency: Records the delivery times.
-        terms: What the stage is granted; times are scaled by ``TIMEOUT_FACTOR``.
+        terms: The times that the stage is granted, before they are scaled by ``TIMEOUT_FACTOR``.
     """
 
     def __init__(self, url: str, run: str, latency: Latency | None = None, terms: Terms = TERMS) -> None:
@@ -195,7 +195,7 @@ class UserGroup:
         return self._recorder.ledger.without_latency()
 
     def absent(self) -> list[int]:
-        """Return the seats whose clients are not connected, for whatever reason."""
+        """Return the seats of clients that are not connected, for any reason."""
         for user in self._users.values():
             user.notice_end()
         return [seat for seat, user in self._users.items() if not user.present]

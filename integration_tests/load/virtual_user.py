@@ -107,7 +107,7 @@ class VirtualUser:
             self._recorder.first("connection lost while sending")
 
     def _listen(self) -> Replies:
-        """Return what matches answers with messages; from the first call on, the client is a sender."""
+        """Return the matcher of answers and messages; from the first call on, the client is a sender."""
         if self._replies is None:
             self._sender = self._recorder.ledger.sender(self.room, self.name)
             self._replies = Replies(self._sender)

@@ -151,7 +151,7 @@ async def answer_calls(pipe: Connection, *arguments: Any) -> None:  # noqa: ANN4
 
 
 async def answer(pipe: Connection, number: int, method: Callable[..., Any], arguments: tuple[Any, ...]) -> None:
-    """Call one method and send its result, or the traceback of what it raised."""
+    """Call one method and send its result, or the traceback of its exception."""
     try:
         value = method(*arguments)
         content = pickle.dumps((number, await value if inspect.isawaitable(value) else value, None))

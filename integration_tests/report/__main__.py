@@ -60,7 +60,7 @@ def parser(*, merging: bool) -> argparse.ArgumentParser:
 
 
 def summary(document: dict[str, Any]) -> list[str]:
-    """Return the run in sentences: its counts, what failed or is undecided, what changed, and the outcome."""
+    """Return the run in sentences: its counts, failed and undecided checks, changes, and the outcome."""
     checks = [check for check in document["checks"] if check["outcome"] in {"failed", "undecided"}]
     unmeasured = [check["label"].lower() for check in document["checks"] if check["outcome"] == "unmeasured"]
     comparison = document["comparison"] or {"not_comparable": [], "changes": []}
@@ -84,7 +84,7 @@ SAID_IF_ANY = (
 
 
 def counts(invariants: dict[str, Any], items_left: int | None) -> str:
-    """Return what became of the messages, in one line; reports of earlier versions lack some of the counts."""
+    """Return the counts in one line; reports of earlier versions lack some of them."""
     names = [*ALWAYS_SAID, *(name for name in SAID_IF_ANY if invariants.get(name))]
     findings = ", ".join(f"{invariants[name]:,} {name.replace('_', ' ')}" for name in names)
     left = "items left not known" if items_left is None else f"{items_left:,} items left"
@@ -95,7 +95,7 @@ def counts(invariants: dict[str, Any], items_left: int | None) -> str:
 
 
 def injected(fault: dict[str, Any]) -> str:
-    """Return what one rule did."""
+    """Return the effect of one rule."""
     struck = f"struck {fault['struck']:,} of {fault['matched']:,}"
     return f"injected: {fault['rule']} ({fault['fault']} {fault['when']}), {struck}"
 

@@ -65,7 +65,7 @@ class Chart:
     """One SVG picture under construction.
 
     Args:
-        title: What it shows, for people who do not see it.
+        title: Describes it for screen readers.
         height: In pixels of its own; it is scaled to the page.
     """
 

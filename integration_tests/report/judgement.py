@@ -1,4 +1,4 @@
-"""Whether a run is good: limits from a TOML file, and what became worse since a previous run, in sentences."""
+"""Judges a run by limits from a TOML file and by a previous run, and explains the judgement in sentences."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 class LimitsError(ValueError):
-    """The limits file makes no sense; the message names the entry and what is allowed."""
+    """An entry of the limits file is invalid; the message names it and the valid ones."""
 
 
 class DocumentError(ValueError):
@@ -28,7 +28,7 @@ class DocumentError(ValueError):
 
 @dataclass(frozen=True)
 class Limit:
-    """What a metric must keep to.
+    """The bounds of a metric.
 
     Attributes:
         at_most: Its highest good value.
@@ -44,7 +44,7 @@ class Limit:
     optional: bool = False
 
     def __post_init__(self) -> None:
-        """Refuse what every run would keep, and what none could be compared with."""
+        """Refuse a limit that every run keeps, and values of another type."""
         bounds = [bound for bound in (self.at_most, self.at_least) if bound is not None]
         if not bounds or not all(map(is_number, bounds)) or not isinstance(self.optional, bool):
             raise ValueError("no limit")
@@ -75,7 +75,7 @@ class Tolerance:
     least: Number = 0
 
     def __post_init__(self) -> None:
-        """Refuse what nothing could be compared with."""
+        """Refuse values that cannot be compared."""
         if not all(is_number(each) and each >= 0 for each in (self.share, self.least)):
             raise ValueError("no tolerance")
 
@@ -89,7 +89,7 @@ WITHOUT_WHICH_NOTHING_IS_SHOWN = {
     "invariants.acknowledged": Limit(at_least=1),
     "invariants.delivered": Limit(at_least=1),
 }
-"""Limits that hold unless a file says otherwise: a run in which nothing came to anybody keeps all the others."""
+"""Limits that hold unless a file says otherwise: a run without any delivery keeps all the others."""
 
 
 @dataclass(frozen=True)
@@ -101,7 +101,7 @@ class Limits:
 
     @staticmethod
     def load(path: Path) -> Limits:
-        """Read a limits file; what it does not say about ``WITHOUT_WHICH_NOTHING_IS_SHOWN`` is added.
+        """Read a limits file; the limits of ``WITHOUT_WHICH_NOTHING_IS_SHOWN`` that it lacks are added.
 
         Raises:
             LimitsError: It is not TOML, or an entry is unknown or not of the form that limits.toml shows.
@@ -120,7 +120,7 @@ FORMS: Mapping[type[Any], str] = {
     Limit: "at_most, at_least (numbers, at least one of them), optional (true or false)",
     Tolerance: "share, least (numbers from 0 on)",
 }
-"""What an entry of each kind looks like, for people."""
+"""The form of an entry of each kind, for messages."""
 
 PARTS = {
     "run": ("name", "target", "id", "started_at"),
@@ -130,7 +130,7 @@ PARTS = {
     "departures": ("items_left",),
     "latency": ("saturated",),
 }
-"""What every report has had since the first, as far as a comparison and the summary read it; metrics may be missing."""
+"""The parts of every report since the first that a comparison and the summary read; metrics may be missing."""
 
 
 def load_document(path: Path, parts: Mapping[str, Sequence[str]] = PARTS) -> Document:

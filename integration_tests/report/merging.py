@@ -168,7 +168,7 @@ def merged_document(documents: Sequence[Document], command: str) -> Document:
 
 
 def not_shown(documents: Sequence[Document], seconds: float) -> list[str]:
-    """Return the sentences of all reports about what they do not show, and those about the merge."""
+    """Return ``not_shown`` of all reports, and the sentences about the merge."""
     sentences = [NOT_SHOWN]
     if (common := common_seconds(documents)) < WHOLE_RUN * seconds:
         sentences.append(f"The whole load: all machines ran together for {common:.0f} s of {seconds:.0f} s.")
@@ -193,7 +193,7 @@ def parameters(documents: Sequence[Document]) -> dict[str, Any]:
 
 
 def invariants(documents: Sequence[Document]) -> Document:
-    """Return the sums of what became of messages and deliveries."""
+    """Return the sums of the counts of messages, deliveries and receipts."""
     parts = [document["invariants"] for document in documents]
     verdict = Verdict(
         sum(map(tally_of, parts), Tally()),

@@ -16,8 +16,8 @@ class Metric:
     """One number of the document.
 
     Attributes:
-        path: Where it stands: keys joined by dots.
-        label: What people call it.
+        path: Keys of the document, joined by dots.
+        label: Its name in sentences.
         unit: ``count``, ``ms``, ``seconds``, ``share`` (0 to 1) or ``per_second``.
         lower_is_better: Which direction is a regression.
         of_the_clock: Whether a saturated client makes it say nothing about the server.
@@ -103,7 +103,7 @@ def format_number(value: Number, unit: str) -> str:
 
 
 def _percent(share: Number) -> str:
-    # As many digits as it takes not to show 100 % or 0 % for what is only close to it.
+    # With enough digits, a share close to 100 % or 0 % does not show as 100 % or 0 %.
     texts = [f"{100 * share:.{digits}f}" for digits in (2, 4, 6)]
     text = next((each for each in texts if float(each) not in {0.0, 100.0}), texts[0])
     return text.rstrip("0").rstrip(".")

@@ -31,7 +31,7 @@ class Connects:
     Attributes:
         attempted: How many were begun.
         succeeded: How many ended with an open connection.
-        refused: The others by what the client saw, for example ``429`` or ``timeout``.
+        refused: The others by the reason that the client saw, for example ``429`` or ``timeout``.
         times: How long the successful ones took, from their intended start.
         per_second: Successful handshakes per second while connecting; None if that was not measured.
         late: Of the successful ones, how many took longer, from their real start, than an answer may take.
@@ -98,7 +98,7 @@ class Event:
 
     Attributes:
         at: Monotonic seconds.
-        label: What happened.
+        label: Its name.
     """
 
     at: float
@@ -107,11 +107,11 @@ class Event:
 
 @dataclass(frozen=True)
 class FunctionLogs:
-    """What the stage's functions logged during the run, be it for others who use the stage.
+    """Lines that the stage's functions logged during the run, also for other users of the stage.
 
     Attributes:
-        errors: Lines that tell of an error: logged by a handler, or an invocation that failed or ran out of time.
-        warnings: Lines that warn.
+        errors: Lines about errors: logged by a handler, or an invocation that failed or ran out of time.
+        warnings: Lines with warnings.
         examples: The first of them.
     """
 
@@ -131,21 +131,21 @@ class Run:
         started_at: Wall-clock time of the start, with its time zone.
         began_at: The same moment on the monotonic clock, which all other times are read from.
         duration_seconds: How long it took.
-        parameters: What was asked for: sockets, rooms, rate ... Runs with other parameters are not compared.
-        versions: Of what took part: commit, Python, emulator, Terraform ...
-        verdict: What the ledger says.
+        parameters: The options of the run: sockets, rooms, rate ... Runs with other parameters are not compared.
+        versions: Of the client: commit, Python, libraries, system.
+        verdict: The verdict of the ledger.
         latency: Delivery times and the client's own state.
         connects: Handshakes.
         departures: By kind.
         items_lacking: Items of connected clients that the table did not hold before the departures; None if unknown.
-        faults: What each fault rule did.
-        functions: What the functions logged; None where their logs cannot be read.
+        faults: The effect of each fault rule.
+        functions: Errors and warnings in the functions' logs; None where the logs cannot be read.
         events: Marks on the timeline.
-        command: What was typed to start it, without secrets.
+        command: The command line that started it, without secrets.
         host: Host and port of the stage's URL.
         path: Path of the stage's URL.
         terms: The times that the stage was granted.
-        not_shown: What the run says nothing about, whatever its outcome, each with the reason as a sentence.
+        not_shown: Sentences about the limits of the run's evidence, each with the reason.
     """
 
     name: str

@@ -23,10 +23,10 @@ TALLY_MEANINGS = {
     "unsent": "messages that were due while no client was connected to send them",
     "attempted": "messages whose sending was begun",
     "acknowledged": "their receipt came and named no failed delivery",
-    "failed": "the sender was told that not everybody got them",
+    "failed": "the sender was told that not every member received them",
     "unanswered": "the sender was told nothing",
     "abandoned": "their sender left before an answer could be expected",
-    "recovered": "failed, unanswered or abandoned, but received by somebody",
+    "recovered": "failed, unanswered or abandoned, but received by a member",
     "receipts_counted": "receipts that say how many members were reached",
     "receipts_wrong": "receipts whose counts cannot be true",
     "receipts_repeated": "receipts for a message that had one already",
@@ -72,7 +72,7 @@ def json_text(document: Document) -> str:
 
 
 def junit_text(document: Document) -> str:
-    """Return the limits as JUnit test cases; what is undecided or unmeasured counts as skipped."""
+    """Return the limits as JUnit test cases; undecided and unmeasured ones count as skipped."""
     run, checks = document["run"], document["checks"]
     outcomes = [check["outcome"] for check in checks]
     suite = ET.Element(
@@ -129,7 +129,7 @@ def html_text(document: Document) -> str:
     )
 
 
-def look_up(document: Document, pointer: str) -> Any:  # noqa: ANN401 - whatever stands there
+def look_up(document: Document, pointer: str) -> Any:  # noqa: ANN401 - any JSON value
     """Return the value at a JSON pointer (RFC 6901)."""
     value: Any = document
     for part in pointer.split("/")[1:]:
@@ -138,7 +138,7 @@ def look_up(document: Document, pointer: str) -> Any:  # noqa: ANN401 - whatever
     return value
 
 
-def look_up_or_none(document: Document, pointer: str) -> Any:  # noqa: ANN401 - whatever stands there
+def look_up_or_none(document: Document, pointer: str) -> Any:  # noqa: ANN401 - any JSON value
     """Return the value at a JSON pointer; None where a report of an earlier version has none."""
     try:
         return look_up(document, pointer)

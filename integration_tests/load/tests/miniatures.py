@@ -51,7 +51,7 @@ class Session:
 
     Attributes:
         connection: The WebSocket.
-        connection_id: What ``whoami`` answers.
+        connection_id: The answer to ``whoami``.
         room: The room asked for in the handshake.
         received: Messages that this member was sent so far.
     """
@@ -68,8 +68,8 @@ class Send:
 
     Attributes:
         number: Counted from 1 over the whole stage.
-        sender: Who sent it.
-        data: What to deliver.
+        sender: The member that sent it.
+        data: The text to deliver.
         message_id: The receipt asked for; None if none was.
         members: How many the room had when it came.
     """
@@ -99,7 +99,7 @@ class Healthy:
     _tasks: set[asyncio.Task[None]] = field(default_factory=set)
 
     def __post_init__(self) -> None:
-        """Prepare what a stage remembers."""
+        """Prepare the memory of a stage."""
 
     def admit(self, connection: ServerConnection, request: Request) -> Response | None:  # noqa: ARG002 - for overriding
         """Answer a handshake; None accepts it."""
@@ -128,10 +128,10 @@ class Healthy:
         return asked
 
     async def welcome(self, session: Session) -> None:
-        """Do what happens after the handshake."""
+        """Serve a member right after its handshake."""
 
     async def bid_farewell(self, session: Session) -> None:
-        """Do what happens after a client has gone."""
+        """Clean up after a client has gone."""
 
     async def take(self, session: Session, message: dict[str, Any]) -> None:
         """Route one message by its action."""
@@ -224,7 +224,7 @@ class Healthy:
             for task in self._tasks:
                 task.cancel()
             server.close()
-            # A client whose event loop waits for this thread answers no closing handshake: it is cut off then.
+            # A client in an event loop that waits for this thread answers no closing handshake: it is cut off then.
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(server.wait_closed(), 2 * CLOSE_WITHIN)
             for transport in [*transports]:
@@ -431,7 +431,7 @@ class LateDuplicate(Healthy):
     name = "late-duplicate"
 
     def __post_init__(self) -> None:
-        """Prepare what it remembers."""
+        """Prepare the memory."""
         self._last: dict[str, Any] = {}
 
     async def deliver(self, send: Send) -> None:
@@ -483,7 +483,7 @@ class Reorder(Healthy):
     name = "reorder"
 
     def __post_init__(self) -> None:
-        """Prepare what it remembers."""
+        """Prepare the memory."""
         self._held: dict[str, Send] = {}
 
     async def deliver(self, send: Send) -> None:
@@ -582,7 +582,7 @@ class UnknownReceipt(Healthy):
     name = "unknown-receipt"
 
     async def acknowledge(self, send: Send) -> None:
-        """Acknowledge, and acknowledge what is not there."""
+        """Acknowledge the message, and one that does not exist."""
         await super().acknowledge(send)
         await super().acknowledge(replace(send, message_id=f"{send.message_id}-never"))
 
@@ -752,7 +752,7 @@ class HangAfterHandshake(Healthy):
 
 
 class Garbage(Healthy):
-    """Sends every member a frame with each message that belongs to nobody."""
+    """Sends every member one more frame with each message, which is no message."""
 
     name = "garbage"
 
@@ -775,7 +775,7 @@ class NoText(Healthy):
 
 
 class QueuedAndCounted(Healthy):
-    """Says in each receipt that the message is only queued, and besides that nobody has it."""
+    """Says in each receipt that the message is only queued, and counts no member."""
 
     name = "queued-and-counted"
 
@@ -790,19 +790,19 @@ class UnprintableErrors(Healthy):
     name = "unprintable-error"
 
     async def acknowledge(self, send: Send) -> None:
-        """Answer with what neither UTF-8 nor XML nor a terminal takes."""
+        """Answer with characters that neither UTF-8 nor XML nor a terminal takes."""
         code = f"\ud800\x00\x1b[2J\n{send.number}{'x' * 10_000}"
         await self.tell(send.sender, {"error": error_of(code, "the message could not be sent")})
 
 
 class OldOnJoin(Healthy):
-    """Delivers the first message of a room to whoever joins it more than a second later."""
+    """Delivers the first message of a room to clients that join it more than a second later."""
 
     name = "old-on-join"
     old = 1.0
 
     def __post_init__(self) -> None:
-        """Prepare what it remembers."""
+        """Prepare the memory."""
         self._first: dict[str, tuple[float, Any]] = {}
 
     async def deliver(self, send: Send) -> None:
@@ -811,7 +811,7 @@ class OldOnJoin(Healthy):
         await super().deliver(send)
 
     async def welcome(self, session: Session) -> None:
-        """Deliver what is old."""
+        """Deliver the old message."""
         at, data = self._first.get(session.room, (math.inf, ""))
         if time.monotonic() - at > self.old:
             await self.post(session, data)
@@ -832,7 +832,7 @@ class Redirect(Healthy):
 
 
 class RedirectNowhere(Healthy):
-    """Answers the handshake with a redirect to what is no URL."""
+    """Answers the handshake with a redirect to a text that is no URL."""
 
     name = "redirect-nowhere"
 
@@ -896,7 +896,7 @@ def _run(
 
     try:
         asyncio.run(listen())
-    except OSError as error:  # no port: whoever waits for it must know
+    except OSError as error:  # no port: the caller waits for it, and raises this
         ports.put(error)
 
 

@@ -1,4 +1,4 @@
-"""How many sockets one client process carries, how fast it opens them, and what each costs.
+"""Measures how many sockets one client process carries, how fast it opens them, and how much memory each takes.
 
     python -m integration_tests.load.tests.scale [--connections 10000] [--tls] [--output build/bench/client.json]
 
@@ -42,22 +42,22 @@ BARE_REQUEST = (
     b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
 )
 WARMED_UP = 50
-"""Sockets opened beforehand, so that what is needed once is there already."""
+"""Sockets opened beforehand, so that one-time costs are not measured."""
 
 
 @dataclass(frozen=True)
 class Scale:
-    """What was measured.
+    """The measurements.
 
     Attributes:
         connections: Sockets open at the same time.
         tls: Whether they are encrypted.
         kilobytes_each: Resident memory for each (1 KB = 1024 bytes).
         per_second: Sockets opened in each second.
-        per_cpu_second: Sockets opened in each second of this process's CPU time: what ``per_second`` would be if
-            nothing else used the machine.
+        per_cpu_second: Sockets opened in each second of this process's CPU time: ``per_second`` on a machine
+            without other work.
         bare_per_cpu_second: The same of asyncio's connections with the least handshake that there is and no
-            client, measured before and after: what this machine has to give, with all that it has to do besides.
+            client, measured before and after: the speed of this machine, with all its other work.
         python: Version of the interpreter.
     """
 
@@ -115,7 +115,7 @@ class BareConnection(asyncio.Protocol):
         transport.write(BARE_REQUEST)
 
     def data_received(self, data: bytes) -> None:  # noqa: ARG002 - asyncio's signature
-        """Take the answer for what it should be."""
+        """Accept any answer."""
         self._answered.set_result(None)
 
 

@@ -1,7 +1,7 @@
 """A stage in miniature: Roomcast's wire protocol at the speed of an echo server, in a process of its own.
 
-It stands for the system under test where the load tool itself is tested: it costs almost nothing, so what is measured
-is the client, and it can be told to do what a run must notice.
+It stands for the system under test where the load tool itself is tested: it costs almost nothing, so that tests measure
+the client, and it makes mistakes on command, which a run must notice.
 
     python -m integration_tests.load.tests.stage [--tls CERTIFICATE_FILE] [--lose N] [--repeat N] [--leak N] ...
 
@@ -34,13 +34,13 @@ LONGEST_SHORT_PAYLOAD = 125
 
 
 class Faults(NamedTuple):
-    """What goes wrong every n-th time, never where n is 0.
+    """Mistakes at every n-th time, never where n is 0.
 
     Attributes:
         lose: A delivery does not take place.
         repeat: A delivery takes place twice.
         leak: A delivery goes to another room too.
-        drop: A member who just received a message is disconnected.
+        drop: A member that just received a message is disconnected.
         refuse: A handshake is answered with status 429.
         queue: Not how often, but for how many seconds messages are queued before they are delivered.
     """
@@ -54,7 +54,7 @@ class Faults(NamedTuple):
 
 
 class Stage:
-    """Everybody who is connected, by room."""
+    """The connected clients, by room."""
 
     def __init__(self, faults: Faults) -> None:
         self.rooms: defaultdict[str, set[Session]] = defaultdict(set)
@@ -103,7 +103,7 @@ class Session(asyncio.Protocol):
         self._received = b""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Keep what is needed of the transport."""
+        """Keep the transport's methods."""
         assert isinstance(transport, asyncio.Transport)
         self.write, self.close = transport.write, transport.close
 

@@ -1,4 +1,4 @@
-"""What a run on a live stage is estimated to use, and how much of it may happen unasked."""
+"""The estimated cost of a run on a live stage, and the ceiling above which a run needs an option."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The demo, against miniature stages: whatever is wrong with them, it says so and does not end well."""
+"""The demo, against miniature stages: it reports every mistake of theirs, and fails."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class FakeTable:
 
 
 async def faults_of(name: str) -> tuple[int | None, str]:
-    """Return how many faults the demo finds in a stage, None if it could not be shown, and what it printed."""
+    """Return how many faults the demo finds in a stage, None if it could not be shown, and its output."""
     screen = io.StringIO()
     stage = demo.Stage()
     stage.console = Console(file=screen, width=100)

@@ -57,7 +57,7 @@ class FakeWorkers:
 
 @dataclass
 class FakeTable:
-    """A table that answers what it is told, one answer after the other, the last one for ever."""
+    """A table that gives prepared answers one after the other, and the last one from then on."""
 
     members_seen: list[set[str]]
     connections_seen: list[set[str]]

@@ -1,4 +1,4 @@
-"""The miniature stages do what their names say; what load runs make of them is in ``test_verdicts.py``."""
+"""The miniature stages do as their names say; ``test_verdicts.py`` has the verdicts of load runs on them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the command line becomes."""
+"""The command line of load runs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Bars for people who watch, plain lines for everybody else."""
+"""Bars on a terminal, plain lines elsewhere."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whole load runs against a stage in miniature: what goes wrong there must be in the report."""
+"""Whole load runs against a stage in miniature: its mistakes must be in the report."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a socket costs the client, at a size that suits every machine; ``scale.py`` measures 10,000."""
+"""The client's cost of a socket, at a size that suits every machine; ``scale.py`` measures 10,000."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def on_a_quiet_machine(scale: dict[str, Any]) -> float:
 
 
 def test_encrypted_socket_does_without_asyncios_read_buffer() -> None:
-    """What OpenSSL keeps for each socket differs between its versions, so asyncio's default is measured beside ours."""
+    """OpenSSL's memory for each socket differs between its versions, so asyncio's default is measured beside ours."""
     ours, default = measure("--tls"), measure("--tls", "--asyncio-buffers")
 
     saved = default["kilobytes_each"] - ours["kilobytes_each"]

@@ -33,7 +33,7 @@ NOBODY = {"connects.success_ratio", "invariants.unsent", *NOTHING}
 
 
 class Case(NamedTuple):
-    """A run: the stage, what it is told, and the limits that it breaks."""
+    """A run: the stage, the options, and the limits that it breaks."""
 
     stage: str
     options: list[str]
@@ -107,7 +107,7 @@ AT_LEAST = [
 
 
 class Outcome(NamedTuple):
-    """What a run ended with: its exit status, its report, and the names of the limits that JUnit shows as failed."""
+    """The end of a run: its exit status, its report, and the names of the limits that JUnit shows as failed."""
 
     status: int
     report: dict[str, Any]

@@ -50,7 +50,7 @@ def example_run(*, lose: bool = False, slow: float = 1.0, busy: bool = False) ->
         if lose and number == 0:
             ledger.receive(members[0], attempt.text, at + 0.5)
             ledger.receive(spy, attempt.text, at + 0.5)
-        if number != 4:  # an interval that nobody closed: a gap on the timeline
+        if number != 4:  # an interval that was not closed: a gap on the timeline
             ledger.latency.close_interval(at + 0.9, cpu=0.97 if busy else 0.3, lag=0.002)
     return Run(
         name="scale",

@@ -1,4 +1,4 @@
-"""Reports of several machines become one, which is judged as a single run is and never hides what a machine found."""
+"""Reports of several machines become one, which is judged as a single run is and hides no finding of a machine."""
 
 from __future__ import annotations
 

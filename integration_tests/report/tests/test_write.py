@@ -26,7 +26,7 @@ UNITS = ("count", "ms", "seconds", "share", "per_second")
 
 
 class Page(HTMLParser):
-    """Collects the numbers of a page, the document inside it, and whatever would reach out of it."""
+    """Collects the numbers of a page, the document inside it, and all links to other places."""
 
     def __init__(self, html: str) -> None:
         super().__init__()
@@ -38,7 +38,7 @@ class Page(HTMLParser):
         self.feed(html)
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        """Remember the tag and what it points to."""
+        """Remember the tag and its links."""
         self._open = {"": tag, **dict(attrs)}
         self.tags.append(tag)
         self.links += [value or "" for name, value in attrs if name in {"src", "href", "action", "srcset"}]
