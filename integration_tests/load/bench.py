@@ -14,9 +14,9 @@ import re
 import statistics
 import time
 from collections import Counter
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from botocore.exceptions import BotoCoreError, ClientError
 
@@ -49,6 +49,10 @@ class Arrivals(Latency):
 
     Args:
         members: How many deliveries a message takes.
+
+    Attributes:
+        seconds: Of the deliveries of this message so far, from sending, in order.
+        complete: Set once it has come to all members.
     """
 
     def __init__(self, members: int) -> None:
@@ -57,7 +61,7 @@ class Arrivals(Latency):
         self.begin()
 
     def begin(self) -> None:
-        """Forget the last message."""
+        """Begin with the next message."""
         self.seconds: list[float] = []
         self.complete = asyncio.Event()
 
@@ -69,9 +73,8 @@ class Arrivals(Latency):
             self.complete.set()
 
 
-@dataclass(frozen=True)
-class Flight:
-    """One message that all members and its receipt came for; times are in seconds from sending.
+class Flight(NamedTuple):
+    """One acknowledged message that came to all members; times are in seconds from sending.
 
     Attributes:
         arrivals: When it came to each member, in order.
@@ -84,64 +87,6 @@ class Flight:
     cpu: float
 
 
-class Room:
-    """One room full of clients, the first of which sends.
-
-    Args:
-        url: The stage's WebSocket URL.
-        plan: One room's size, messages, patience and name.
-    """
-
-    def __init__(self, url: str, plan: Plan) -> None:
-        self.plan = plan
-        self.flights: list[Flight] = []
-        self._arrivals = Arrivals(plan.connections)
-        self._users = UserGroup(url, plan.run, self._arrivals, plan.terms)
-
-    async def measure(self) -> Verdict:
-        """Connect, send the messages one after the other up to the first that fails, and disconnect.
-
-        Raises:
-            NoConnectionError: A client could not connect.
-        """
-        start, plan = time.monotonic(), self.plan
-        try:
-            refused = await self._users.join(
-                [Arrival(seat, plan.room_of(seat), start + seat / plan.connect_rate) for seat in plan.seats]
-            )
-            if refused:
-                raise NoConnectionError(Counter(refused.values()))
-            while len(self.flights) < plan.messages and (flight := await self._send()):
-                self.flights.append(flight)
-            await self._users.quiet()
-        finally:
-            ended_at = time.monotonic()
-            await self._users.leave_all()
-            ledger = (await self._users.finish()).ledger
-        ledger.ended_at = ended_at
-        verdict = ledger.verdict()
-        ledger.unsent = plan.messages - verdict.total.attempted
-        return ledger.verdict()
-
-    async def _send(self) -> Flight | None:
-        """Send one message; return None unless it and its receipt come within the patience."""
-        if SPEAKER in self._users.absent():
-            return None
-        self._arrivals.begin()
-        used, sent_at, patience = time.process_time(), time.monotonic(), scaled(self.plan.patience)
-        try:
-            async with asyncio.timeout(patience):
-                await self._users.talk(Schedule(sent_at, 0.0, 1, self.plan.size))
-                await self._arrivals.complete.wait()
-        except TimeoutError:
-            return None  # the ledger counts the loss
-        cpu = (time.process_time() - used) / (time.monotonic() - sent_at)
-        await self._users.answered(sent_at + patience - time.monotonic())
-        sender = self._users.ledger().sender(self.plan.room_of(SPEAKER), f"client-{SPEAKER}")
-        receipt = sender.answered_at[-1] - sender.sent_at[-1]
-        return Flight(self._arrivals.seconds, receipt, cpu) if receipt < math.inf else None
-
-
 async def measure(url: str, plans: Sequence[Plan], show: Callable[[str], None]) -> list[dict[str, Any]]:
     """Measure one room after the other.
 
@@ -152,23 +97,65 @@ async def measure(url: str, plans: Sequence[Plan], show: Callable[[str], None]) 
 
     Returns:
         One result for each plan.
+
+    Raises:
+        integration_tests.load.workers.NoConnectionError: A client could not connect.
     """
     results = []
     show(HEADING)
     for plan in plans:
-        room = Room(url, plan)
-        verdict = await room.measure()
-        results.append(result_of(room, verdict))
+        flights, verdict = await measure_room(url, plan)
+        results.append(result_of(plan.connections, flights, verdict))
         show(line_of(results[-1]))
         for example in verdict.examples[:EXAMPLES]:
             show(f"          {example}")
     return results
 
 
-def result_of(room: Room, verdict: Verdict) -> dict[str, Any]:
+async def measure_room(url: str, plan: Plan) -> tuple[list[Flight], Verdict]:
+    """Fill one room, send one message after the other up to the first that fails, and empty the room."""
+    arrivals, flights = Arrivals(plan.connections), list[Flight]()
+    users, start = UserGroup(url, plan.run, arrivals, plan.terms), time.monotonic()
+    try:
+        refused = await users.join(
+            [Arrival(seat, plan.room_of(seat), start + seat / plan.connect_rate) for seat in plan.seats]
+        )
+        if refused:
+            raise NoConnectionError(Counter(refused.values()))
+        while len(flights) < plan.messages and (flight := await send(users, arrivals, plan)):
+            flights.append(flight)
+        await users.quiet()
+    finally:
+        ended_at = time.monotonic()
+        await users.leave_all()
+        ledger = (await users.finish()).ledger
+    ledger.ended_at = ended_at
+    ledger.unsent = plan.messages - ledger.verdict().total.attempted
+    return flights, ledger.verdict()
+
+
+async def send(users: UserGroup, arrivals: Arrivals, plan: Plan) -> Flight | None:
+    """Send one message; return None unless it and its receipt come within the patience."""
+    if SPEAKER in users.absent():
+        return None
+    arrivals.begin()
+    used, sent_at, patience = time.process_time(), time.monotonic(), scaled(plan.patience)
+    try:
+        async with asyncio.timeout(patience):
+            await users.talk(Schedule(sent_at, 0.0, 1, plan.size))
+            await arrivals.complete.wait()
+    except TimeoutError:
+        return None  # the ledger counts the loss
+    cpu = (time.process_time() - used) / (time.monotonic() - sent_at)
+    await users.answered(sent_at + patience - time.monotonic())
+    sender = users.ledger().sender(plan.room_of(SPEAKER), f"client-{SPEAKER}")
+    receipt = sender.answered_at[-1] - sender.sent_at[-1]
+    return Flight(arrivals.seconds, receipt, cpu) if receipt < math.inf else None
+
+
+def result_of(members: int, flights: Sequence[Flight], verdict: Verdict) -> dict[str, Any]:
     """Summarise a room; times are None where no message came to every member."""
-    total, members = asdict(verdict.total), room.plan.connections
-    cold, flights = room.flights[:1], room.flights[1:]
+    total, cold, flights = asdict(verdict.total), flights[:1], flights[1:]
     last = [flight.arrivals[-1] for flight in flights]
     return {
         "members": members,
