@@ -49,8 +49,8 @@ class OptionsError(ValueError):
     """The options ask for something impossible; the message names the bounds."""
 
 
-def add_target(parser: argparse.ArgumentParser) -> None:
-    """Add the options that name the target, as the integration tests have them."""
+def add_common(parser: argparse.ArgumentParser) -> None:
+    """Add the options of load run and benchmark: the target, as in the integration tests, and the messages."""
     parser.add_argument(
         "--target",
         choices=sorted(TARGETS),
@@ -63,6 +63,16 @@ def add_target(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--i-accept-the-cost", action="store_true", help="live target: run although the estimate is above the ceiling"
+    )
+    parser.add_argument(
+        "--size", type=positive(int), default=DEFAULT_SIZE, metavar="N", help="characters of a message (default: 256)"
+    )
+    parser.add_argument(
+        "--patience",
+        type=positive(float),
+        default=PATIENCE,
+        metavar="SECONDS",
+        help="how long to wait for a handshake, an answer or a delivery (default: 60)",
     )
 
 
@@ -95,7 +105,7 @@ def public(url: str) -> str:
 
 def add_run(parser: argparse.ArgumentParser) -> None:
     """Add the options of a load run."""
-    add_target(parser)
+    add_common(parser)
     number, seconds = positive(int), positive(float)
     parser.add_argument("--scenario", choices=[*SCENARIOS, REDEPLOY], default="steady", help="default: steady")
     parser.add_argument(
@@ -109,16 +119,6 @@ def add_run(parser: argparse.ArgumentParser) -> None:
     length.add_argument("--messages", type=number, metavar="N", help=f"in all (default: {DEFAULT_MESSAGES})")
     length.add_argument(
         "--duration", type=seconds, metavar="SECONDS", help=f"of the messages (default in a soak: {SOAK_SECONDS:g})"
-    )
-    parser.add_argument(
-        "--size", type=number, default=DEFAULT_SIZE, metavar="N", help="characters of a message (default: 256)"
-    )
-    parser.add_argument(
-        "--patience",
-        type=seconds,
-        default=PATIENCE,
-        metavar="SECONDS",
-        help="how long to wait for a handshake, an answer or a delivery (default: 60)",
     )
     parser.add_argument(
         "--late-after",
@@ -163,23 +163,12 @@ def add_run(parser: argparse.ArgumentParser) -> None:
 
 def add_bench(parser: argparse.ArgumentParser) -> None:
     """Add the options of the benchmark."""
-    add_target(parser)
+    add_common(parser)
     number = positive(int)
     parser.add_argument(
         "--sizes", type=number, nargs="+", default=[10, 100], metavar="N", help="members of each room (default: 10 100)"
     )
     parser.add_argument("--messages", type=number, default=20, metavar="N", help="in each room (default: 20)")
-    parser.add_argument(
-        "--size", type=number, default=DEFAULT_SIZE, metavar="N", help="characters of a message (default: 256)"
-    )
-    parser.add_argument(
-        "--patience",
-        type=positive(float),
-        default=PATIENCE,
-        metavar="SECONDS",
-        help="how long to wait for a message and its receipt; a room is given up after the first that did not come "
-        "(default: 60)",
-    )
     parser.add_argument(
         "--connect-rate", type=positive(float), default=100.0, metavar="R", help="handshakes per second (default: 100)"
     )
@@ -220,6 +209,10 @@ def bench_plans_of(options: argparse.Namespace) -> list[Plan]:
     ]
 
 
+TAKEN_OVER = ("scenario", "rate", "size", "connect_rate", "lifetime", "processes", "patience", "quiet", "ordered")
+"""Options that are parameters of the plan as they stand."""
+
+
 def plan_of(options: argparse.Namespace, default_connections: int) -> Plan:
     """Return the plan that the options ask for.
 
@@ -232,51 +225,67 @@ def plan_of(options: argparse.Namespace, default_connections: int) -> Plan:
         OSError: The file of faults cannot be read.
         integration_tests.harness.faults.rules.RuleError: It is no file of faults.
     """
-    if options.faults and options.target != Local.name:
-        raise OptionsError(f"faults are injected into an emulator of our own, so not on {options.target}: use local")
-    if options.faults and options.scenario == REDEPLOY:
-        raise OptionsError("a redeployment leads the functions past the faults again: choose another scenario")
+    faults = faults_of(options)
     connections = options.connections or default_connections
-    least = max(CLIENTS_TO_SHOW_ANYTHING, options.processes)
-    rooms = options.rooms or max(1, min(max(ROOMS, math.ceil(connections / CLIENTS_PER_ROOM)), connections // least))
-    duration = options.duration or (SOAK_SECONDS if options.scenario == "soak" and not options.messages else None)
-    check_length("--duration", duration or 0.0)
-    check_length("--rate", 1 / options.rate)
     check_length("--connect-rate", connections / options.connect_rate if options.connect_rate else 0.0)
-    messages = (
-        math.ceil(min(duration * options.rate, sys.maxsize)) if duration else options.messages or DEFAULT_MESSAGES
-    )
-    check_length("--rate", messages / options.rate)
     check_size(options.size)
+    plan = Plan(
+        **{name: getattr(options, name) for name in TAKEN_OVER},
+        connections=connections,
+        rooms=rooms_of(options, connections),
+        messages=messages_of(options),
+        faults=faults,
+        late_after=late_after_of(options),
+    )
+    check_sockets(math.ceil(connections / options.processes))
+    return plan
+
+
+def faults_of(options: argparse.Namespace) -> FaultPlan:
+    """Return the faults that the options name; errors as in :func:`plan_of`."""
+    if not options.faults:
+        return NO_FAULTS
+    if options.target != Local.name:
+        raise OptionsError(f"faults are injected into an emulator of our own, so not on {options.target}: use local")
+    if options.scenario == REDEPLOY:
+        raise OptionsError("a redeployment leads the functions past the faults again: choose another scenario")
+    return FaultPlan.loads(options.faults.read_bytes())
+
+
+def rooms_of(options: argparse.Namespace, connections: int) -> int:
+    """Return the number of rooms; errors as in :func:`plan_of`."""
+    least = max(CLIENTS_TO_SHOW_ANYTHING, options.processes)
+    usual = max(ROOMS, math.ceil(connections / CLIENTS_PER_ROOM))
+    rooms: int = options.rooms or max(1, min(usual, connections // least))
     if connections < rooms * least:
         raise OptionsError(
             f"{connections} clients are too few for {rooms} rooms: each room needs one for each process "
             f"({options.processes}), and at least two, or nothing shows that a message reaches anyone but its sender"
         )
+    return rooms
+
+
+def messages_of(options: argparse.Namespace) -> int:
+    """Return the number of messages; errors as in :func:`plan_of`."""
+    duration = options.duration or (SOAK_SECONDS if options.scenario == "soak" and not options.messages else 0.0)
+    check_length("--duration", duration)
+    check_length("--rate", 1 / options.rate)
+    due = math.ceil(min(duration * options.rate, sys.maxsize))
+    messages: int = due or options.messages or DEFAULT_MESSAGES
+    check_length("--rate", messages / options.rate)
+    return messages
+
+
+def late_after_of(options: argparse.Namespace) -> float:
+    """Return when a delivery is late, in seconds; errors as in :func:`plan_of`."""
     usual = LATE_AFTER if options.target == Live.name else LATE_AFTER_ON_ONE_MACHINE
-    late_after = options.late_after or min(usual, options.patience)
+    late_after: float = options.late_after or min(usual, options.patience)
     if late_after > options.patience:
         raise OptionsError(
             f"what is late after {late_after:g} s cannot be seen in a run that waits for {options.patience:g} s: "
             "raise --patience or lower --late-after"
         )
-    check_sockets(math.ceil(connections / options.processes))
-    return Plan(
-        scenario=options.scenario,
-        connections=connections,
-        rooms=rooms,
-        messages=messages,
-        rate=options.rate,
-        size=options.size,
-        connect_rate=options.connect_rate,
-        lifetime=options.lifetime,
-        processes=options.processes,
-        faults=FaultPlan.loads(options.faults.read_bytes()) if options.faults else NO_FAULTS,
-        patience=options.patience,
-        late_after=late_after,
-        quiet=options.quiet,
-        ordered=options.ordered,
-    )
+    return late_after
 
 
 def check_length(option: str, seconds: float) -> None:

@@ -12,6 +12,7 @@ LEDGER = "integration_tests/harness/ledger/ledger.py"
 LEDGER_TESTS = "integration_tests/harness/tests/test_ledger.py"
 CROWD = "integration_tests/harness/tests/test_crowd.py"
 EXPECTATIONS = "integration_tests/harness/tests/test_expectations.py"
+MERGING_TESTS = "integration_tests/report/tests/test_merging.py"
 VERDICTS = "integration_tests/load/tests/test_verdicts.py"
 PROBE_TESTS = "integration_tests/targets/tests/test_probe.py"
 
@@ -106,6 +107,16 @@ MUTANTS = (
         "lets a limits file forget that something must be shown",
         (Edit(JUDGEMENT, "limits = {**WITHOUT_WHICH_NOTHING_IS_SHOWN, **_entries(", "limits = {**_entries("),),
         units=(f"{JUDGEMENT_TESTS}::test_run_that_shows_nothing_breaks_every_limits_file_that_does_not_say_otherwise",),
+    ),
+    Mutant(
+        "lets one machine's number keep the limit of all machines",
+        (Edit(JUDGEMENT, "if value is None or (partial and limit.holds(value)):", "if value is None:"),),
+        units=(f"{MERGING_TESTS}::test_what_one_machine_did_not_measure_is_not_passed_and_hides_no_finding",),
+    ),
+    Mutant(
+        "merges runs that did not overlap in time",
+        (Edit("integration_tests/report/merging.py", "if common_seconds(documents) <= 0:", "if False:"),),
+        units=(f"{MERGING_TESTS}::test_reports_that_are_not_of_one_load_are_refused",),
     ),
     Mutant(
         "has no limit for messages without an answer",
