@@ -28,7 +28,7 @@ def main(lock: str, command: list[str]) -> int:
         except BlockingIOError:
             print(f"another make is at work in this clone: waiting for it to finish (it holds {lock})", file=sys.stderr)
             fcntl.flock(descriptor, fcntl.LOCK_EX)
-        os.set_inheritable(descriptor, True)
+        os.set_inheritable(descriptor, True)  # the command holds the lock through this descriptor
         return become(command)
     except OSError as error:
         print(f"make: {error.strerror}: {error.filename or lock}", file=sys.stderr)

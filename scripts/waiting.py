@@ -114,7 +114,7 @@ def result_of(future: Future[T], what: str) -> T:
         try:
             return future.result(TOLD_AFTER)
         except TimeoutError:
-            if future.done():
+            if future.done():  # the work's own TimeoutError
                 raise
             if long_waits.show is not None:
                 long_waits.show(f"waiting for {what}: {time.monotonic() - began_at:.0f} s")

@@ -80,6 +80,6 @@ class Installer:
         """Delete items that an earlier mutant may have left."""
         table = self._deployment.outputs["connections_table_name"]
         pages = self._aws.dynamodb.get_paginator("scan").paginate(TableName=table, ConsistentRead=True)
-        for item in [item for page in pages for item in page["Items"]]:
+        for item in [item for page in pages for item in page["Items"]]:  # a list: pages must not move while items go
             key = {name: item[name] for name in ("partition_key", "sort_key")}
             self._aws.dynamodb.delete_item(TableName=table, Key=key)

@@ -71,7 +71,7 @@ class Sink:
     def serve(self) -> None:
         """Answer until ``stopped`` is set."""
         while not self.stopped:
-            until = self._answers[0][0] - time.monotonic() if self._answers else 0.5
+            until = self._answers[0][0] - time.monotonic() if self._answers else 0.5  # to notice ``stopped``
             for key, _ in self._selector.select(max(0.0, until)):
                 if key.data is None:
                     self._accept()
@@ -136,7 +136,7 @@ class Sink:
         now = time.monotonic()
         while self._answers and self._answers[0][0] <= now:
             _, line, answer = self._answers.popleft()
-            if line.socket.fileno() >= 0:
+            if line.socket.fileno() >= 0:  # -1 once it is closed
                 line.socket.send(answer)
 
     def _close(self, line: Line) -> None:

@@ -56,14 +56,14 @@ class Stream(WSStream):
             elif isinstance(event, Ping):
                 await self._send_wsproto_event(event.response())
             elif isinstance(event, CloseConnection):
-                self.close = self.close or (int(event.code), event.reason or "")
+                self.close = self.close or (int(event.code), event.reason or "")  # the server's own close comes first
                 if self.connection.state == ConnectionState.REMOTE_CLOSING:
                     await self._send_wsproto_event(event.response())
                 await self.send(StreamClosed(stream_id=self.stream_id))
 
     async def _handle_data(self, event: TextMessage | BytesMessage) -> None:
         """Pass on a complete message; close the connection at the first byte over a limit."""
-        if self.close:
+        if self.close:  # data on its way from the client after the close
             return
         if code := self._refusal(event):
             self.close = (code, "")

@@ -67,7 +67,7 @@ async def handle_websocket(
     if is_deployed(api_id, path_override.split("/")[1]):
         await original(scope, receive, send_answer, api_id, path_override=path_override)
     else:
-        await receive()
+        await receive()  # ASGI: an application takes `websocket.connect` before it answers
         await refuse(session, send)
 
 

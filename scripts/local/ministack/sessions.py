@@ -69,7 +69,7 @@ class Session:
         if record := self.record:
             self.close = (code, reason)
             record["close_event"].set()
-            record["outbox"].put_nowait(None)
+            record["outbox"].put_nowait(None)  # wakes MiniStack's writer
 
 
 current: ContextVar[Session] = ContextVar("session")
