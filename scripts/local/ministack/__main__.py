@@ -25,6 +25,7 @@ MODULES = (
     "tags",
     "deployments",
     "actions",
+    "conditions",
     "sessions",
 )
 """In order of installation: of two modules that wrap the same function, the later one is the outer wrapper."""

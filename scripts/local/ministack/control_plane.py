@@ -30,6 +30,14 @@ CONTROL_PLANE = (
         "test_actions.py::test_a_batch_needs_the_action_of_the_single_form",
     ),
     Correction(
+        "`aws:SecureTransport` in policies",
+        "true: Terraform, functions and clients use TLS",
+        "false, because it is reached over HTTP",
+        "AWS global condition context keys",
+        "conditions",
+        "test_conditions.py::test_a_queue_that_refuses_requests_without_tls_serves",
+    ),
+    Correction(
         "Deployments",
         "snapshots: a stage does not serve later changes",
         "a stage serves every change of a route at once",
