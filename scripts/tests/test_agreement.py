@@ -158,11 +158,3 @@ def test_the_manifest_is_written_when_all_its_zips_are_there(tmp_path: Path, mon
 
     assert sorted(written[:-1]) == [f"{handler}.zip" for handler in HANDLERS]
     assert written[-1] == "manifest.json"
-
-
-def test_readme_lists_the_errors_that_there_are() -> None:
-    protocol = importlib.import_module("roomcast.protocol")
-    text = (REPOSITORY / "handlers" / "README.md").read_text(encoding="utf-8")
-    table = text.partition("| error code |")[2].partition("\n\n")[0]
-
-    assert re.findall(r"^\| `(\w+)` \|", table, re.MULTILINE) == list(protocol.ERRORS)

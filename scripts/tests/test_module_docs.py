@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from scripts import module_docs
-from scripts.module_docs import DocumentationError, check, tables, write
+from scripts.module_docs import DocumentationError, check, filled, tables, write
 from scripts.tests.trees import write_tree
 
 if TYPE_CHECKING:
@@ -54,7 +54,7 @@ def module(tmp_path: Path) -> Path:
 
 
 def test_tables_name_describe_type_and_default_each_input_and_output(module: Path) -> None:
-    assert tables(module) == textwrap.dedent(
+    assert tables(module / "README.md") == textwrap.dedent(
         r"""
         ## Inputs
 
@@ -94,7 +94,7 @@ def test_writing_twice_changes_nothing(module: Path) -> None:
 def test_a_module_without_outputs_says_so(module: Path) -> None:
     (module / "outputs.tf").unlink()
 
-    assert tables(module).endswith("## Outputs\n\nNone.")
+    assert tables(module / "README.md").endswith("## Outputs\n\nNone.")
 
 
 def test_check_shows_what_would_change_and_changes_nothing(module: Path) -> None:
@@ -118,26 +118,114 @@ def test_check_shows_what_would_change_and_changes_nothing(module: Path) -> None
         README + README,
     ],
 )
-def test_a_readme_without_its_two_markers_is_refused(module: Path, text: str) -> None:
-    write_tree(module, {"README.md": text})
+def test_a_readme_without_its_two_markers_is_refused(repository: Path, text: str) -> None:
+    write_tree(repository, {"terraform/README.md": text})
 
-    with pytest.raises(DocumentationError, match="must hold the line"):
-        write(module / "README.md")
+    assert module_docs.main([]) == 1
 
 
 def test_a_missing_readme_is_refused(module: Path) -> None:
-    (module / "README.md").unlink()
-
     with pytest.raises(DocumentationError, match="must exist"):
-        check(module / "README.md")
+        filled(module / "absent.md")
 
 
-def test_the_command_covers_the_root_and_every_module(module: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    write_tree(module, {"modules/table/variables.tf": VARIABLES, "modules/table/README.md": README})
-    monkeypatch.setattr(module_docs, "CONFIGURATION", module)
+NAMED = "".join(
+    f"<!-- BEGIN GENERATED: {name} -->\n<!-- END GENERATED -->\n" for name in ("routes", "errors", "proofs")
+)
 
+
+@pytest.fixture
+def repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A repository with a route, an error code, a test and a Terraform root, whose Markdown files are still empty."""
+    monkeypatch.setattr(module_docs, "REPOSITORY", tmp_path)
+    return write_tree(
+        tmp_path,
+        {
+            "README.md": f"# Roomcast\n\n{NAMED}",
+            "handlers/roomcast/protocol.py": 'ERRORS = {"not_json": "no JSON; send some"}\n',
+            "handlers/sendmessage.py": "def handler(event, context): ...\n",
+            "integration_tests/routes/test_sendmessage.py": "async def test_it() -> None: ...\n",
+            "terraform/modules/backend/routes.tf": "locals {\n  routes = {\n    sendmessage = {}\n  }\n}\n",
+            "terraform/modules/backend/functions.tf": "locals {\n  workers = {}\n}\n",
+            "terraform/modules/backend/policies/sendmessage.json.tftpl": "{}",
+            "terraform/modules/backend/variables.tf": VARIABLES,
+            "terraform/modules/backend/README.md": README,
+            "terraform/variables.tf": VARIABLES,
+            "terraform/README.md": README,
+        },
+    )
+
+
+def test_the_command_covers_every_generated_part(repository: Path) -> None:
     assert module_docs.main(["--check"]) == 1
     assert module_docs.main([]) == 0
-    assert "| `name` |" in (module / "README.md").read_text()
-    assert "| `name` |" in (module / "modules/table/README.md").read_text()
+    assert "| `name` |" in (repository / "terraform/README.md").read_text()
+    assert "| `name` |" in (repository / "terraform/modules/backend/README.md").read_text()
+    text = (repository / "README.md").read_text()
+    backend = "terraform/modules/backend"
+    assert (
+        f"| `sendmessage` | [routes.tf]({backend}/routes.tf) | [sendmessage.json.tftpl]({backend}/policies/"
+        "sendmessage.json.tftpl) | [sendmessage.py](handlers/sendmessage.py) | "
+        "[test_sendmessage.py](integration_tests/routes/test_sendmessage.py) |\n" in text
+    )
+    assert "| `not_json` | no JSON; send some |\n" in text
     assert module_docs.main(["--check"]) == 0
+
+
+def test_a_part_moves_with_its_markers(repository: Path) -> None:
+    write_tree(repository, {"README.md": "# Roomcast\n", "handlers/README.md": NAMED})
+
+    assert module_docs.main([]) == 0
+    assert "[sendmessage.py](sendmessage.py)" in (repository / "handlers/README.md").read_text()
+
+
+@pytest.mark.parametrize(
+    ("file", "text"),
+    [
+        ("terraform/modules/backend/routes.tf", "locals {\n  routes = {\n    whoami = {}\n  }\n}\n"),
+        ("handlers/roomcast/protocol.py", 'ERRORS = {"not_json": "no JSON"}\n'),
+        ("handlers/roomcast/protocol.py", 'ERRORS = {"other": "no JSON; send some"}\n'),
+    ],
+)
+def test_a_table_that_lags_behind_is_out_of_date(repository: Path, file: str, text: str) -> None:
+    assert module_docs.main([]) == 0
+    write_tree(repository, {file: text})
+
+    assert module_docs.main(["--check"]) == 1
+
+
+@pytest.mark.parametrize("text", ["# Roomcast\n", NAMED + NAMED, NAMED.replace("errors", "wishes")])
+def test_a_named_part_stands_in_one_place(repository: Path, text: str) -> None:
+    write_tree(repository, {"README.md": text})
+
+    assert module_docs.main([]) == 1
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("| nothing is lost | `test_sendmessage.py` |", "[test_sendmessage.py](integration_tests/routes/{})"),
+        ("see [test_sendmessage.py](gone/{})", "see [test_sendmessage.py](integration_tests/routes/{})"),
+        ("`routes/test_sendmessage.py`", "[routes/test_sendmessage.py](integration_tests/routes/{})"),
+        ("`test_sendmessage.py::test_it`", "[test_sendmessage.py::test_it](integration_tests/routes/{})"),
+    ],
+)
+def test_proofs_are_links_to_tests_that_exist(repository: Path, text: str, expected: str) -> None:
+    linked = module_docs.proofs(repository / "README.md", text)
+
+    assert expected.format("test_sendmessage.py") in linked
+    assert module_docs.proofs(repository / "README.md", linked) == linked
+
+
+@pytest.mark.parametrize("name", ["test_gone.py", "test_sendmessage.py::test_gone", "other/test_sendmessage.py"])
+def test_a_proof_that_does_not_exist_is_refused(repository: Path, name: str) -> None:
+    for text in (f"`{name}`", f"[{name}](integration_tests/routes/test_sendmessage.py)"):
+        with pytest.raises(DocumentationError, match=r"README\.md names "):
+            module_docs.proofs(repository / "README.md", text)
+
+
+def test_a_proof_of_two_files_is_refused(repository: Path) -> None:
+    write_tree(repository, {"handlers/tests/test_sendmessage.py": "def test_it() -> None: ...\n"})
+
+    with pytest.raises(DocumentationError, match="2 test files"):
+        module_docs.proofs(repository / "README.md", "`test_sendmessage.py`")
