@@ -32,7 +32,7 @@ MUTANTS = (
         ),
     ),
     Mutant(
-        "lets all who were refused come back together",
+        "retries all refused posts at the same time",
         (Edit(BACKOFF, "return random() * min(", "return min("),),
         units=(JITTER,),
     ),
@@ -52,7 +52,7 @@ MUTANTS = (
         units=(f"{BOUNDS}::test_a_member_whose_handshake_is_about_to_end_is_waited_for",),
     ),
     Mutant(
-        "trusts connections that a NAT gateway has forgotten",
+        "reuses connections that a NAT gateway has dropped",
         (Edit(CONNECTION, "IDLE_LIMIT_SECONDS = 300", "IDLE_LIMIT_SECONDS = 900"),),
         units=(
             f"{BOUNDS}::TestIdleConnections::test_of_a_client",
@@ -68,12 +68,12 @@ MUTANTS = (
         ),
     ),
     Mutant(
-        "believes addresses for a day",
+        "caches addresses for a day",
         (Edit(ADDRESS, "ADDRESS_LIFETIME_SECONDS = 5", "ADDRESS_LIFETIME_SECONDS = 86_400"),),
         units=(ADDRESSES,),
     ),
     Mutant(
-        "believes no address",
+        "caches no address",
         (Edit(ADDRESS, "ADDRESS_LIFETIME_SECONDS = 5", "ADDRESS_LIFETIME_SECONDS = 0"),),
         units=(ADDRESSES,),
     ),
@@ -83,7 +83,7 @@ MUTANTS = (
         units=(f"{BOUNDS}::test_a_functions_sockets_fit_into_its_files",),
     ),
     Mutant(
-        "keeps no time for undoing a join",
+        "reserves no time for undoing a join",
         (Edit(ROOMS, "COMPENSATION_SECONDS = 2.0", "COMPENSATION_SECONDS = 0.0"),),
         units=(f"{BOUNDS}::test_a_join_that_takes_all_its_time_is_undone",),
     ),
@@ -98,7 +98,7 @@ MUTANTS = (
         units=("scripts/tests/test_agreement.py::test_items_have_the_tables_keys_and_expire_by_its_time_to_live",),
     ),
     Mutant(
-        "keeps no time to hand over what is left",
+        "reserves no time to hand over the rest",
         (Edit("handlers/fanout_worker.py", "HANDOVER_SECONDS = 5.0", "HANDOVER_SECONDS = 0.0"),),
         units=(f"{BOUNDS}::test_a_worker_has_time_to_hand_over_what_is_left",),
     ),

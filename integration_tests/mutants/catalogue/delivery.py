@@ -30,22 +30,22 @@ SIGNING_TESTS = "handlers/tests/test_signing.py"
 
 MUTANTS = (
     Mutant(
-        "keeps no time for the answer",
+        "reserves no time for the answer",
         (Edit(SERVING, "ANSWER_SECONDS = 2.0", "ANSWER_SECONDS = 0.0"),),
         units=(f"{SERVING_TESTS}::test_a_table_that_hangs_leaves_time_for_the_answer",),
     ),
     Mutant(
-        "sends a message again and again that is not answered",
+        "repeats a post without an answer without limit",
         (Edit(VERDICTS, "MAXIMUM_COPIES = 2", "MAXIMUM_COPIES = 20"),),
         units=(f"{ENGINE_TESTS}::TestConnections::test_a_post_without_an_answer_is_repeated_once",),
     ),
     Mutant(
-        "does not wait for as long as it is asked to",
+        "ignores the pause that an answer requests",
         (Edit(VERDICTS, "return max(case.asked, pause(case.tries))", "return pause(case.tries)"),),
         units=(f"{ENGINE_TESTS}::TestAnswers::test_the_server_may_ask_for_a_pause",),
     ),
     Mutant(
-        "works on beyond the deadline",
+        "continues after the deadline",
         (Edit(RUN, "self._stop_at = deadline - self._reserve", "self._stop_at = deadline + 20"),),
         units=(f"{ENGINE_TESTS}::TestTime::test_what_is_left_at_the_deadline_has_failed",),
     ),
@@ -60,12 +60,12 @@ MUTANTS = (
         units=("handlers/tests/test_protocol.py::test_nothing_of_a_value_changes",),
     ),
     Mutant(
-        "takes the first of several members of a name",
+        "takes the first of two equal keys of a message",
         (Edit(PROTOCOL, "            if key == name:\n", "            if key == name and not text:\n"),),
         units=("handlers/tests/test_protocol.py::test_a_value_is_the_text_that_came",),
     ),
     Mutant(
-        "hands over one dead member at most",
+        "reports at most one dead member of a batch",
         (
             Edit(
                 OUTCOMES,
@@ -86,12 +86,12 @@ MUTANTS = (
         units=(f"{CONFIGURATION}::test_messages_are_sent_at_the_given_pace",),
     ),
     Mutant(
-        "takes two messages that are alike for one",
+        "gives equal messages the same deduplication id",
         (Edit(TASKS, "os.urandom(16).hex()", "f\"{binascii.crc32(entry['MessageBody'].encode()):08x}\""),),
         units=(f"{ENTRIES}::test_a_message_said_twice_is_queued_twice",),
     ),
     Mutant(
-        "takes what SQS refused for taken",
+        "counts tasks that SQS refused as queued",
         (Edit(TASKS, 'for failure in answer.get("Failed", [])}', 'for failure in answer.get("Failed", [])[:0]}'),),
         units=(
             "handlers/tests/test_fanout_worker.py::test_entries_that_were_not_taken_are_sent_again",
@@ -99,12 +99,12 @@ MUTANTS = (
         ),
     ),
     Mutant(
-        "sends SQS more than it takes at once",
+        "sends SQS more than the limit of one request",
         (Edit(TASKS, "MAXIMUM_BATCH_ENTRIES = 10", "MAXIMUM_BATCH_ENTRIES = 12"),),
         units=("handlers/tests/test_fanout_worker.py::test_batches_fit_into_what_sqs_takes",),
     ),
     Mutant(
-        "makes half a member",
+        "writes one of a member's two items",
         (
             Edit(
                 ROOMS,
@@ -115,7 +115,7 @@ MUTANTS = (
         units=(f"{CONNECT_TESTS}::test_nobody_ever_sees_half_a_member",),
     ),
     Mutant(
-        "deletes half a member",
+        "deletes one of a member's two items",
         (
             Edit(
                 ROOMS,
@@ -165,7 +165,7 @@ MUTANTS = (
         units=(f"{ROOM_TESTS}::test_many_dead_are_deleted_but_for_those_that_are_someone_else_by_now",),
     ),
     Mutant(
-        "leaves all the dead when one of them is someone else by now",
+        "deletes no dead member when one id has a new connection",
         (
             Edit(
                 ROOMS,
@@ -176,12 +176,12 @@ MUTANTS = (
         units=(f"{ROOM_TESTS}::test_many_dead_are_deleted_but_for_those_that_are_someone_else_by_now",),
     ),
     Mutant(
-        "writes members into one shard and names another",
+        "writes members into the shard after their own",
         (Edit(ROOMS, "% self.shards_per_room", "% self.shards_per_room + 1"),),
         units=(f"{ROOM_TESTS}::test_everyone_is_read_once_with_all_that_the_engine_needs",),
     ),
     Mutant(
-        "begins a shard anew wherever it should go on",
+        "starts a continued shard from its beginning",
         (
             Edit(
                 ROOMS,
@@ -203,12 +203,12 @@ MUTANTS = (
         units=("handlers/tests/test_protocol.py::test_a_receipt_carries_the_callers_id_unchanged",),
     ),
     Mutant(
-        "takes a byte more than a post may have",
+        "accepts one byte more than a post may have",
         (Edit(PROTOCOL, "if len(data.encode()) > MAXIMUM_DATA_BYTES", "if len(data) > MAXIMUM_DATA_BYTES"),),
         units=(f"{SENDMESSAGE}::test_bad_input_reaches_nobody_and_is_answered",),
     ),
     Mutant(
-        "leaves the session token out of what is signed",
+        "leaves the session token out of the signature",
         (Edit(SIGNING, "if credentials.session_token is not None", "if credentials.session_token is None"),),
         units=(f"{HTTP_TESTS}::test_credentials_may_change_between_calls",),
     ),

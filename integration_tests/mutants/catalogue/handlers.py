@@ -105,7 +105,7 @@ MUTANTS = (
         sockets=(f"{FAULTS}/test_retries.py::test_post_that_is_throttled_is_sent_again",),
     ),
     Mutant(
-        "tries again before every member has had a try",
+        "retries a member before the first post to the others",
         (
             Edit(
                 "handlers/roomcast/posts.py",
@@ -116,19 +116,19 @@ MUTANTS = (
         units=(f"{ENGINE}::TestAnswers::test_retries_come_after_the_first_try_of_every_member",),
     ),
     Mutant(
-        "does not retry what the table throttles",
+        "does not retry a throttled request to the table",
         (Edit("handlers/roomcast/aws_json.py", '        "ProvisionedThroughputExceededException",\n', ""),),
         units=("handlers/tests/test_aws_json.py::test_what_may_pass_is_tried_again",),
         sockets=(f"{FAULTS}/test_retries.py::test_table_that_is_throttled_is_asked_again",),
     ),
     Mutant(
-        "lets a direct message into another room",
+        "delivers a direct message to another room",
         (Edit("handlers/sendmessage.py", "if member is None or member.room != sender.room:", "if member is None:"),),
         units=(f"{SENDMESSAGE}::test_bad_input_reaches_nobody_and_is_answered",),
         sockets=(f"{ROUTES}/test_sendmessage.py::test_member_of_another_room_cannot_be_addressed", MODEL_TEST),
     ),
     Mutant(
-        "takes every sender for a member of the first one's room",
+        "reads the first sender's room for every sender",
         (
             Edit(
                 "handlers/sendmessage.py",
@@ -173,7 +173,7 @@ MUTANTS = (
         sockets=(f"{FAULTS}/test_retries.py::test_post_that_is_throttled_is_sent_again",),
     ),
     Mutant(
-        "sends everything twice",
+        "sends every message twice",
         (
             Edit(
                 "handlers/roomcast/delivery.py",
@@ -231,7 +231,7 @@ MUTANTS = (
         sockets=(f"{CLEANUP}::test_dead_members_id_may_be_a_living_connections_by_now",),
     ),
     Mutant(
-        "forgets what a worker had no time for",
+        "forgets members that a worker had no time for",
         (Edit("handlers/fanout_worker.py", "        if self.is_complete:\n", "        if True:\n"),),
         units=(
             f"{WORKER}::test_when_time_is_up_the_rest_is_handed_over",

@@ -18,12 +18,12 @@ PROBE_TESTS = "integration_tests/targets/tests/test_probe.py"
 
 MUTANTS = (
     Mutant(
-        "asks no stage whether it can be tested",
+        "does not check that a stage can be tested",
         (Edit(CONFTEST, "            target.check()\n", "            pass\n"),),
         units=(f"{PROBE_TESTS}::test_run_against_it_ends_at_once_with_one_sentence_and_status_4[refuse]",),
     ),
     Mutant(
-        "takes a run for good that skipped every test",
+        "passes a run that skipped every test",
         (
             Edit(
                 CONFTEST,
@@ -39,7 +39,7 @@ MUTANTS = (
         units=(f"{PROBE_TESTS}::test_run_in_which_every_test_is_skipped_is_red",),
     ),
     Mutant(
-        "looks into no log for what clients said",
+        "searches no log for the texts of messages",
         (
             Edit(
                 "integration_tests/targets/privacy.py",
@@ -68,17 +68,17 @@ MUTANTS = (
         units=(f"{JUDGEMENT_TESTS}::test_an_unmeasured_metric_fails_unless_the_limit_is_optional",),
     ),
     Mutant(
-        "takes the highest good value for the lowest bad one",
+        "fails a run at exactly its limit",
         (Edit(JUDGEMENT, "value <= self.at_most", "value < self.at_most"),),
         units=(f"{JUDGEMENT_TESTS}::test_our_own_limits_judge_a_good_and_a_bad_run",),
     ),
     Mutant(
-        "counts nothing as missing",
+        "counts a lost message only if it was acknowledged",
         (Edit(JUDGE, "if absent := owed & ~seen:", "if sender.acknowledged(sequence) and (absent := owed & ~seen):"),),
         units=(f"{LEDGER_TESTS}::test_an_unanswered_message_is_owed_to_those_who_stayed",),
     ),
     Mutant(
-        "owes nothing to those who leave in the end",
+        "expects no message for clients that leave at the end",
         (
             Edit(
                 JUDGE,
@@ -89,27 +89,27 @@ MUTANTS = (
         units=(f"{LEDGER_TESTS}::test_clients_that_depart_after_the_run_stopped_waiting_were_owed_every_message",),
     ),
     Mutant(
-        "believes every receipt",
+        "accepts every receipt",
         (Edit(JUDGE, "if untruth := self._untruth(sender, sequence):", 'if untruth := "":'),),
         units=(f"{LEDGER_TESTS}::test_counts_of_a_receipt_are_compared_with_what_took_place",),
     ),
     Mutant(
-        "does not look at the texts",
+        "does not compare the texts",
         (Edit(LEDGER, "if reading.difference:", "if False:"),),
         units=(f"{LEDGER_TESTS}::test_a_text_that_was_altered_is_delivered_and_altered",),
     ),
     Mutant(
-        "takes what leaked into another room for delivered",
+        "counts a message in another room as delivered",
         (Edit(LEDGER, "if stamp.room != member.room:", "if False:"),),
         units=(f"{LEDGER_TESTS}::test_a_message_from_another_room_counts_where_it_arrived_and_where_it_came_from",),
     ),
     Mutant(
-        "lets a limits file forget that something must be shown",
+        "lets a limits file omit the limits that prove a run",
         (Edit(JUDGEMENT, "limits = {**WITHOUT_WHICH_NOTHING_IS_SHOWN, **_entries(", "limits = {**_entries("),),
         units=(f"{JUDGEMENT_TESTS}::test_run_that_shows_nothing_breaks_every_limits_file_that_does_not_say_otherwise",),
     ),
     Mutant(
-        "lets one machine's number keep the limit of all machines",
+        "passes a limit of all machines by the value of one",
         (Edit(JUDGEMENT, "if value is None or (partial and limit.holds(value)):", "if value is None:"),),
         units=(f"{MERGING_TESTS}::test_what_one_machine_did_not_measure_is_not_passed_and_hides_no_finding",),
     ),
@@ -124,7 +124,7 @@ MUTANTS = (
         units=(f"{VERDICTS}::test_stage_breaks_exactly_these_limits[no-receipt --patience 5 --late-after 5]",),
     ),
     Mutant(
-        "gives up in silence what does not come about",
+        "ends a wait in silence when the condition fails",
         (
             Edit(
                 "scripts/waiting.py",
@@ -138,7 +138,7 @@ MUTANTS = (
         ),
     ),
     Mutant(
-        "takes any message for the expected one",
+        "accepts any message as the expected one",
         (Edit("integration_tests/harness/client.py", "assert message.text == text, ", "assert message.text, "),),
         units=(
             f"{EXPECTATIONS}::test_another_message_than_the_expected_one_is_an_error",
@@ -146,12 +146,12 @@ MUTANTS = (
         ),
     ),
     Mutant(
-        "ignores messages that no test has looked at",
+        "ignores messages that no test has taken",
         (Edit("integration_tests/harness/crowd.py", "        assert not unread, ", "        assert True, "),),
         units=(f"{CROWD}::test_unexpected_message_is_a_fault_even_if_its_client_has_left",),
     ),
     Mutant(
-        "counts the items of one page",
+        "counts only the items of the first page",
         (
             Edit(
                 "integration_tests/harness/table.py",

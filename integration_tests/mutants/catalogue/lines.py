@@ -18,12 +18,12 @@ MUTANTS = (
         units=(f"{SETTING_TESTS}::test_a_pace_may_be_a_fraction",),
     ),
     Mutant(
-        "calls China by the suffix of everywhere else",
+        "uses the wrong DNS suffix in China",
         (Edit(SETTINGS, "{self.region}.{self.dns_suffix}", "{self.region}.amazonaws.com"),),
         units=(f"{SETTING_TESTS}::test_a_service_is_called_in_the_functions_region_and_partition",),
     ),
     Mutant(
-        "lets the endpoint of all services go before one of a service",
+        "prefers the endpoint of all services to the endpoint of one service",
         (
             Edit(
                 SETTINGS,
@@ -34,7 +34,7 @@ MUTANTS = (
         units=(f"{SETTING_TESTS}::test_an_endpoint_of_the_service_goes_before_one_of_all",),
     ),
     Mutant(
-        "takes every queue for one that keeps the order",
+        "treats every queue as FIFO",
         (Edit(SETTINGS, 'text == "true"', 'text != ""'),),
         units=(f"{SETTING_TESTS}::test_a_queue_of_the_standard_kind_keeps_no_order",),
     ),
@@ -67,7 +67,7 @@ MUTANTS = (
         units=(METRICS, f"{LOG_TESTS}::test_each_number_that_readme_names_is_a_metric"),
     ),
     Mutant(
-        "hides what is as bad as the level",
+        "hides lines at exactly the log level",
         (Edit(LOGS, "if LEVELS.index(level) >= LEVELS", "if LEVELS.index(level) > LEVELS"),),
         units=(f"{LOG_TESTS}::test_what_is_below_the_level_is_not_printed",),
     ),
@@ -104,7 +104,7 @@ MUTANTS = (
         units=(f"{PRIVACY}::test_a_queue_message_that_is_no_task",),
     ),
     Mutant(
-        "says what of a queue task was no number",
+        "logs the part of a queue task that is no number",
         (Edit("handlers/roomcast/tasks.py", "(TypeError, ValueError, KeyError,", "(TypeError, KeyError,"),),
         units=(f"{PRIVACY}::test_a_queue_message_that_is_no_task",),
     ),

@@ -40,12 +40,12 @@ MUTANTS = (
         units=(f"{BUILD_TESTS}::test_the_manifest_lets_terraform_recompute_every_digest",),
     ),
     Mutant(
-        "finds every build up to date",
+        "reports every build as up to date",
         (Edit(BUILD, "if wrong := differences(render(sources), output):", "if wrong := []:"),),
         units=(f"{BUILD_TESTS}::test_check_tells_by_exit_status_whether_the_build_matches",),
     ),
     Mutant(
-        "ships what is not in the standard library",
+        "ships imports from outside the standard library",
         (
             Edit(
                 BUILD,
@@ -64,7 +64,7 @@ MUTANTS = (
         ),
     ),
     Mutant(
-        "misses what belongs to no route",
+        "misses files that belong to no route",
         (Edit(ROUTES, "    gaps += _orphans(", "    _orphans("),),
         units=(f"{ROUTE_TESTS}::test_a_part_without_a_route_is_a_gap",),
     ),

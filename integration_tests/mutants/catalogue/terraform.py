@@ -40,7 +40,7 @@ BETWEEN_MODULES = (
         units=(HANDED_ON,),
     ),
     Mutant(
-        "takes deletion protection for point-in-time recovery",
+        "sets deletion protection from point-in-time recovery",
         (
             Edit(
                 BACKEND,
@@ -122,7 +122,7 @@ BETWEEN_MODULES = (
         terraform=(STANDARD,),
     ),
     Mutant(
-        "lets as many workers run as a batch has messages",
+        "sets the number of workers from the batch size",
         (Edit(QUEUE, "= var.queued_delivery.maximum_concurrency", "= var.queued_delivery.batch_size"),),
         units=(HANDED_ON,),
     ),
@@ -137,12 +137,12 @@ BETWEEN_MODULES = (
         units=(HANDED_ON,),
     ),
     Mutant(
-        "tells the functions of another level",
+        "passes another log level to the functions",
         (Edit(FUNCTIONS, "ROOMCAST_LOG_LEVEL           = var.log_level", 'ROOMCAST_LOG_LEVEL           = "INFO"'),),
         units=(HANDED_ON,),
     ),
     Mutant(
-        "names the pace as no function reads it",
+        "misspells the pace's environment variable",
         (Edit(FUNCTIONS, "ROOMCAST_PACE ", "ROOMCAST_RATE "),),
         units=("scripts/tests/test_agreement.py::test_functions_are_given_no_variable_that_they_do_not_read",),
         terraform=(OFF,),
@@ -153,7 +153,7 @@ BETWEEN_MODULES = (
         terraform=(ON, STANDARD),
     ),
     Mutant(
-        "gives sendmessage the memory of the others",
+        "gives sendmessage the memory of the other functions",
         (Edit(ROWS, "memory_size = 1769", "memory_size = 256"),),
         terraform=(OFF,),
     ),
@@ -271,22 +271,22 @@ WORK = (
         units=(f"{REDEPLOYMENT}::test_ids_of_all_that_is_deployed_are_in_the_snapshot[aws_apigatewayv2_route]",),
     ),
     Mutant(
-        "leaves rights that were added by hand",
+        "keeps permissions that were added by hand",
         (Edit(HANDLER, "[aws_iam_role_policy.logs.name, aws_iam_role_policy.task.name]", "null"),),
         terraform=(OFF,),
     ),
     Mutant(
-        "lets messages into queues in clear",
+        "accepts messages into queues without TLS",
         (Edit(FANOUT_QUEUE, '"aws:SecureTransport" = "false"', '"aws:SecureTransport" = "true"'),),
         terraform=(STANDARD,),
     ),
     Mutant(
-        "does not see that the code has changed",
+        "does not notice changed code",
         (Edit(FUNCTIONS, "  source_code_hash         = lookup(module.zips.hashes, each.key, null)\n", ""),),
         terraform=(OFF,),
     ),
     Mutant(
-        "tells a function of another one's code",
+        "gives a function the digest of another function's code",
         (
             Edit(
                 "terraform/modules/zips/outputs.tf",
@@ -297,7 +297,7 @@ WORK = (
         terraform=(f"{BUILD_TESTS}::zips_built_from_the_sources_are_taken",),
     ),
     Mutant(
-        "never looks at the sources",
+        "never compares the zips with the sources",
         (
             Edit(
                 BUILD,
@@ -313,7 +313,7 @@ WORK = (
         terraform=(STANDARD,),
     ),
     Mutant(
-        "lets the queue drop messages that are alike",
+        "lets the queue drop equal messages",
         (
             Edit(
                 FANOUT_QUEUE,
@@ -329,7 +329,7 @@ WORK = (
         terraform=(ON, STANDARD),
     ),
     Mutant(
-        "lets items expire at an attribute that no item has",
+        "names an attribute for expiry that no item has",
         (Edit(TABLE, 'attribute_name = "expires_at"', 'attribute_name = "expires"'),),
         units=("scripts/tests/test_agreement.py::test_items_have_the_tables_keys_and_expire_by_its_time_to_live",),
         terraform=(OFF,),

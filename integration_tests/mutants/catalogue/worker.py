@@ -11,7 +11,7 @@ WORKER_TESTS = "handlers/tests/test_fanout_worker.py"
 
 MUTANTS = (
     Mutant(
-        "serves new messages before those that wait",
+        "serves new messages before waiting ones",
         (Edit(BACKLOG, "if (entry.item is None and not self._is_whole) or not may_begin():", "if not may_begin():"),),
         units=(f"{FIFO_TESTS}::test_a_backlog_of_many_pages_keeps_the_order",),
     ),
@@ -27,7 +27,7 @@ MUTANTS = (
         units=(f"{FIFO_TESTS}::test_a_burst_larger_than_an_invocation_arrives_in_order_without_a_pause",),
     ),
     Mutant(
-        "deletes what waits before a straggler's task is in the queue",
+        "deletes waiting messages before a straggler's task is in the queue",
         (
             Edit(
                 "handlers/fanout_worker.py",
@@ -39,19 +39,19 @@ MUTANTS = (
         units=(f"{FIFO_TESTS}::TestOrderOfWhatAWorkerDoes::test_nor_is_a_message_that_is_given_up",),
     ),
     Mutant(
-        "gives up no task that workers die of",
+        "never gives up a task on which workers fail",
         (Edit(BACKLOG, "if task.retries >= tasks.MAXIMUM_RECEIVES:", "if False:"),),
         units=(
             f"{FIFO_TESTS}::TestTroubleWithTableAndQueue::test_a_task_that_kills_every_worker_is_given_up_and_the_others_arrive",
         ),
     ),
     Mutant(
-        "sends a straggler its messages on two ways",
+        "sends a straggler its messages by two tasks",
         (Edit(BACKLOG, "        self._puts = [each for each in self._puts if each.key != mark.key] + [mark]\n", ""),),
         units=(f"{FIFO_TESTS}::TestStragglers::test_it_holds_up_nobody_and_gets_its_messages_in_order",),
     ),
     Mutant(
-        "sorts what waits as texts of different lengths",
+        "sorts waiting messages as texts of different lengths",
         (Edit(BACKLOG, "{int(sequence_number):0{SEQUENCE_DIGITS}}", "{int(sequence_number)}"),),
         units=(f"{FIFO_TESTS}::test_keys_sort_as_sequence_numbers_do",),
     ),
@@ -61,7 +61,7 @@ MUTANTS = (
         units=(f"{WORKER_TESTS}::test_stragglers_of_many_tasks_are_waited_for_less_than_a_second",),
     ),
     Mutant(
-        "does not tell that a message is given up",
+        "does not report a message that is given up",
         (
             Edit(
                 WORKER, '        logs.write_metrics("given up", {"given_up": recipients}, message_id=message_id)\n', ""
@@ -70,7 +70,7 @@ MUTANTS = (
         units=(f"{FIFO_TESTS}::test_a_message_that_is_given_up_is_an_error_a_metric_and_a_dead_letter",),
     ),
     Mutant(
-        "deletes dead members before the living have been served",
+        "deletes dead members before the last post",
         (
             Edit(
                 WORKER,
@@ -81,7 +81,7 @@ MUTANTS = (
         units=(f"{WORKER_TESTS}::test_pruning_waits_until_the_last_task_is_served",),
     ),
     Mutant(
-        "lets one straggler hold up the room",
+        "delays the room for one straggler",
         (Edit(WORKER, "STRAGGLER_SECONDS = 0.5", "STRAGGLER_SECONDS = 20.0"),),
         units=(f"{WORKER_TESTS}::test_stragglers_of_many_tasks_are_waited_for_less_than_a_second",),
     ),
