@@ -75,7 +75,7 @@ BACKEND_ALONE = {"handler_sources_directory"}
 """Variables of the backend that the root lacks, because the sources' folder is fixed in this repository."""
 _ROUTE = "aws_apigatewayv2_route.this"
 ORDER = {
-    # Never create_before_destroy: of whatever the object depends on, Terraform would take it over too.
+    # No create_before_destroy: Terraform would also apply it to all objects that the object depends on.
     *(
         f"modules/backend terraform_data.{name} ignore_changes = [input]"
         for name in ("first_apply", "queue", "queued", "shards_per_room", "shards_read")

@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 REPOSITORY = Path(__file__).resolve().parent.parent
 CONFIGURATION = "terraform"
 DOCUMENTED = ("handlers", "integration_tests", "scripts", CONFIGURATION)
-"""Folders whose Markdown files may hold generated parts, beside those of the root."""
+"""Folders in which Markdown files may hold generated parts, besides the root."""
 TESTED = ("handlers", "integration_tests", "scripts")
 
 END = "<!-- END GENERATED -->\n"

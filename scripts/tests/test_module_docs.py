@@ -136,7 +136,7 @@ NAMED = "".join(
 
 @pytest.fixture
 def repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A repository with a route, an error code, a test and a Terraform root, whose Markdown files are still empty."""
+    """A repository with a route, an error code, a test, a Terraform root, and empty Markdown files."""
     monkeypatch.setattr(module_docs, "REPOSITORY", tmp_path)
     return write_tree(
         tmp_path,

@@ -21,7 +21,7 @@ def test_a_queue_that_refuses_requests_without_tls_serves(corrected: str, plain:
 
 
 def refusing_queue(endpoint: str) -> str:
-    """Create a queue whose policy refuses requests without TLS, and return its URL."""
+    """Create a queue with a policy that refuses requests without TLS; return its URL."""
     statement = {
         "Effect": "Deny",
         "Principal": "*",
