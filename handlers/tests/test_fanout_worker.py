@@ -353,6 +353,18 @@ class TestReceives:
             assert [line["level"] for line in told] == ["ERROR"] * (receives == tasks.MAXIMUM_RECEIVES)
             assert sum(line.get("given_up", 0) for line in lines) == len(told)
 
+    @pytest.mark.parametrize("count", [1, 3])
+    def test_the_metric_counts_the_recipients_of_a_task_that_names_them(
+        self, worker: Any, capsys: pytest.CaptureFixture[str], count: int
+    ) -> None:
+        named = list(worker.ROOMS.members("lobby", time.monotonic() + 1))[:count]
+        body = tasks.Task(ROOM_MESSAGE, 0, recipients=named).to_json()
+        attributes = {"ApproximateReceiveCount": str(tasks.MAXIMUM_RECEIVES)}
+        worker.handler({"Records": [{"messageId": "m", "body": body, "attributes": attributes}]}, FakeContext())
+
+        lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+        assert sum(line.get("given_up", 0) for line in lines) == count
+
     def test_a_task_that_kills_every_worker_takes_no_other_with_it(
         self,
         worker: Any,

@@ -15,7 +15,7 @@ from integration_tests.harness.ledger import Ledger
 from integration_tests.report.judgement import Limits, judge
 from integration_tests.report.metrics import METRICS
 from integration_tests.report.model import TIMELINE_POINTS, Connects
-from integration_tests.report.tests.examples import BEGAN_AT, example, example_run
+from integration_tests.report.tests.examples import BEGAN_AT, durations, example, example_run
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -34,6 +34,15 @@ def test_invariants_are_the_ledgers_with_only_the_senders_concerned() -> None:
     assert (bad["lost"], bad["duplicated"], bad["unexpected"]) == (10, 1, 1)
     assert bad["senders"].keys() == {"lobby|client-0"}
     assert bad["rooms"]["lobby"]["lost"] == 10
+
+
+def test_handshakes_of_all_processes_count() -> None:
+    total = Connects(5, 3, {"429": 2}, durations([0.1, 0.2, 0.3]), late=1)
+    total.merge(Connects(4, 2, {"429": 1, "timeout": 1}, durations([0.4, 0.5]), late=2))
+
+    assert (total.attempted, total.succeeded, total.late) == (9, 5, 3)
+    assert total.refused == {"429": 3, "timeout": 1}
+    assert total.times.percentiles() == durations([0.1, 0.2, 0.3, 0.4, 0.5]).percentiles()
 
 
 def test_latency_carries_a_histogram_that_others_can_read() -> None:
