@@ -952,6 +952,18 @@ class TestStragglers:
             report = connect(server).deliver(members(10), b"x", deadline=deadline, stragglers=stragglers)
         assert counts(report) == (10, 0, 0)
 
+    def test_while_throttling_is_general_nobody_is_a_straggler(
+        self, connect: Connect, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(random, "random", lambda: 0.04)  # 0.4 s
+        monkeypatch.setattr(pacing.Throttle, "adapt", lambda throttle, *_: setattr(throttle, "general", True))
+        stragglers = fanout.Stragglers(patience=0.1)
+        deadline = time.monotonic() + 10 * PATIENCE_SECONDS
+        with HostileServer(lambda request: say(200 if request.attempt or "7" not in request.target else 429)) as server:
+            report = connect(server).deliver(members(20), b"x", deadline=deadline, stragglers=stragglers)
+        assert counts(report) == (20, 0, 0)
+        assert report.throttled > 0
+
     def test_who_was_refused_while_others_got_through_is_given_up_when_alone(
         self, connect: Connect, monkeypatch: pytest.MonkeyPatch
     ) -> None:
