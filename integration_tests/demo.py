@@ -1,43 +1,34 @@
-"""The main job, to watch: build, start an emulator, apply, connect clients, send, clean up, tear down.
+"""Watch the main job: build, start an emulator, apply, connect clients, send messages, clean up, tear down.
 
-``python -m integration_tests.demo`` exits with 0 only if every message reached every member of its room once and nobody
-else, in time and as it was sent, each sender had one true receipt, no item was left in the table, and nothing was left
-running; with 2 if it could not be shown at all.
+``python -m integration_tests.demo`` exits with 0 only if every message reached every member of its room and no other
+client, once, in time and unchanged; if each message had one true receipt; if the table is empty afterwards; and if
+nothing is left running. It exits with 1 after a violation of these, and with 2 if the demo could not run.
 """
 
 from __future__ import annotations
 
 import asyncio
 import json
+import math
 import re
-import statistics
+import secrets
 import sys
 import time
 from collections import Counter
-from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from contextlib import ExitStack, asynccontextmanager, contextmanager
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from botocore.exceptions import BotoCoreError, ClientError
 from rich import box
-from rich.console import Console
 from rich.markup import escape
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    Progress,
-    ProgressColumn,
-    SpinnerColumn,
-    TextColumn,
-    TimeElapsedColumn,
-)
 from rich.table import Table
-from websockets.exceptions import WebSocketException
 
-from integration_tests.harness.client import Client
-from integration_tests.harness.crowd import settle
-from integration_tests.harness.ledger import PROBE
+from integration_tests.console import Console, can_print
+from integration_tests.harness.latency import Durations, Latency
+from integration_tests.harness.ledger import Tally, Terms, Verdict
 from integration_tests.harness.table import ConnectionsTable
+from integration_tests.load.user_group import Arrival, Schedule, UserGroup
+from integration_tests.load.virtual_user import CloseMode
 from integration_tests.targets.interface import TargetError
 from integration_tests.targets.local import Local
 from scripts import build_handlers, command
@@ -47,246 +38,131 @@ from scripts.terraform import TerraformError
 from scripts.waiting import scaled
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 
-    from integration_tests.harness.client import Message
+    from integration_tests.console import Step
+
+T = TypeVar("T")
 
 ROOMS = {"lobby": 40, "kitchen": 30, "garden": 20, "attic": 10}
 """Members by room."""
 SPEAKERS = 2
-"""Members of each room who talk at the same time."""
+"""Members of each room that send at the same time."""
 MESSAGES_PER_SPEAKER = 10
-HELLO = "hello world"
-PATIENCE_SECONDS = 30
-LATE_SECONDS = 15
-"""A delivery that takes longer is late; one machine, maybe a busy one, stands for all of AWS here."""
+TERMS = Terms(transit=1.0, late_after=15.0, patience=30.0)
+"""Long times, because this machine, which may be busy, stands for all of AWS."""
 ITEMS_PER_CLIENT = 2
-"""In the table: one of the connection and one of its membership."""
-TITLE_WIDTH = 40
-WIDEST_TABLE = 120
+"""In the table: one for the connection and one for its membership."""
+COLUMNS = {
+    "lost": ("lost", "missing", "unsent"),
+    "twice": ("duplicated",),
+    "leaked": ("unexpected",),
+    "altered": ("altered",),
+    "late": ("late",),
+    "answers": ("failed", "receipts_wrong", "receipts_repeated", "receipts_unknown"),
+}
+"""Findings of the ledger by column of the table; a message without a receipt counts under ``answers``, too."""
 LOOK_EVERY = 0.05
-"""Seconds between two looks for what has not arrived."""
+"""Seconds between two looks at the progress."""
 
 UNUSABLE = 2
 
 
-class Step:
-    """One thing that takes a while.
-
-    Attributes:
-        detail: What came of it, shown when it is done.
-    """
-
-    def __init__(self, progress: Progress, title: str, total: float | None) -> None:
-        self.detail = ""
-        self._progress = progress
-        self._task = progress.add_task(title, total=total)
-
-    def expect(self, total: float) -> None:
-        """Say how much there is to do."""
-        self._progress.update(self._task, total=total)
-
-    def advance(self, by: int = 1) -> None:
-        """Say that some of it is done."""
-        self._progress.advance(self._task, by)
-
-    def reach(self, done: int) -> None:
-        """Say how much of it is done."""
-        self._progress.update(self._task, completed=done)
-
-
-class Stage:
-    """Where the demonstration is shown: bars that move in a terminal, one line a step elsewhere.
-
-    Attributes:
-        console: Prints.
-        right: Stands before what went well; a word where the terminal's encoding lacks the sign.
-        wrong: Stands before what did not.
-    """
-
-    def __init__(self) -> None:
-        # A pipe has no width of its own: wide enough for the table.
-        self.console = Console(highlight=False, width=None if sys.stdout.isatty() else 100)
-        signs = ("✓", "✗") if can_print("✓✗", self.console.encoding) else ("ok", "FAILED")
-        self.right, self.wrong = f"[green]{signs[0]}[/]", f"[red]{signs[1]}[/]"
-
-    def say(self, text: str = "") -> None:
-        """Print a line; markup is rendered."""
-        self.console.print(text, soft_wrap=True)
-
-    def show(self, table: Table) -> None:
-        """Print a table as wide as its figures: where the terminal is narrower, lines wrap and no figure is cut off."""
-        Console(file=self.console.file, highlight=False, width=WIDEST_TABLE).print(table)
-
-    @contextmanager
-    def step(self, title: str, total: float | None = None) -> Iterator[Step]:
-        """Show a step while the context lasts, and what came of it afterwards."""
-        started = time.monotonic()
-        spinner = SpinnerColumn("dots" if can_print("⠋", self.console.encoding) else "line")
-        columns: list[ProgressColumn] = [spinner, TextColumn("{task.description}"), TimeElapsedColumn()]
-        if total is not None:
-            columns[2:2] = [BarColumn(), MofNCompleteColumn()]
-        live = self.console.is_terminal
-        with Progress(*columns, console=self.console, transient=True, disable=not live) as progress:
-            step = Step(progress, title, total)
-            yield step
-        seconds = time.monotonic() - started
-        self.say(f"{self.right} {title:<{TITLE_WIDTH}} {seconds:6.1f} s   [dim]{escape(step.detail)}[/]")
-
-
-@dataclass
 class Room:
-    """One room, who is in it, what was said in it and what came of that.
+    """One room and its clients.
 
-    Attributes:
-        name: Its name.
-        members: Connected clients.
-        received: What each member received, in the order of ``members``.
-        sent_at: When each text was sent, in seconds of ``time.monotonic()``.
-        ids: The ``id`` of each text.
-        answers: What each member was answered, in the order of ``members``: receipts and errors, as JSON objects.
-        arrived: Messages received so far by all members together.
+    Args:
+        url: The stage's WebSocket URL.
+        run: Name of the demo's run.
+        name: Name of the room.
+        members: How many clients it has.
     """
 
-    name: str
-    members: list[Client] = field(default_factory=list)
-    received: list[list[Message]] = field(default_factory=list)
-    sent_at: dict[str, float] = field(default_factory=dict)
-    ids: dict[str, str] = field(default_factory=dict)
-    answers: list[list[dict[str, Any]]] = field(default_factory=list)
-    arrived: int = 0
-    _told: dict[str, asyncio.Event] = field(default_factory=dict)
+    def __init__(self, url: str, run: str, name: str, members: int) -> None:
+        self.name = name
+        self.members = members
+        self.latency = Latency()
+        self.users = UserGroup(url, run, self.latency, TERMS)
+        self._ended_at = math.inf
 
-    async def join(self, url: str) -> None:
-        """Connect one more member."""
-        messages: list[Message] = []
-        answers: list[dict[str, Any]] = []
+    async def join(self) -> list[str]:
+        """Connect all clients at the same time; return why handshakes were refused."""
+        now = time.monotonic()
+        arrivals = [Arrival(seat, self.name, now) for seat in range(self.members)]
+        return [*(await self.users.join(arrivals)).values()]
 
-        def take(message: Message) -> None:
-            if answer := answer_of(message.text):
-                answers.append(answer)
-                return
-            messages.append(message)
-            self.arrived += 1
-            if told := self._told.get(message.text):
-                told.set()
+    async def send(self, messages: int) -> None:
+        """Send from as many clients at the same time, and wait for their receipts."""
+        await self.users.talk(Schedule(time.monotonic(), 0.0, messages, 0))
+        await self.users.answered(scaled(TERMS.patience))
 
-        client = await Client.connect(url, self.name, on_message=take)
-        self.members.append(client)
-        self.received.append(messages)
-        self.answers.append(answers)
-
-    async def say(self, speaker: int, text: str) -> None:
-        """Let a member say something, and wait, not for ever, until the first member has received it."""
-        self._told[text] = asyncio.Event()
-        self.ids[text] = f"{speaker}-{len(self.sent_at)}"
-        self.sent_at[text] = time.monotonic()
-        await self.members[speaker].say(text, id=self.ids[text])
-        with suppress(TimeoutError):
-            await asyncio.wait_for(self._told[text].wait(), scaled(PATIENCE_SECONDS))
-
-    async def everything(self) -> None:
-        """Wait, not for ever, until all messages have arrived that must, and their receipts."""
-        deadline = time.monotonic() + scaled(PATIENCE_SECONDS)
-        while (self.lost or self.wrong_answers) and time.monotonic() < deadline:
-            await settle(member for member in self.members if member.is_open)
+    async def settle(self) -> None:
+        """Wait until every owed delivery has come, or patience ends, and nothing is on its way."""
+        deadline = time.monotonic() + scaled(TERMS.patience)
+        while self.verdict().total.outstanding:
+            if time.monotonic() > deadline:
+                break
             await asyncio.sleep(LOOK_EVERY)
-        await settle(member for member in self.members if member.is_open)
+        await self.users.quiet()
 
-    @property
-    def due(self) -> int:
-        """Deliveries that must take place."""
-        return len(self.sent_at) * len(self.members)
+    async def leave(self) -> None:
+        """Disconnect every second client with a closing handshake, and cut the others off."""
+        self._ended_at = time.monotonic()
+        seats = range(self.members)
+        closing, cut = self.users.leave(seats[1::2], CloseMode.CLOSE), self.users.leave(seats[::2], CloseMode.ABORT)
+        await asyncio.gather(closing, cut)
 
-    @property
-    def lost(self) -> int:
-        """Deliveries that did not take place."""
-        return sum((Counter(self.sent_at.keys()) - texts).total() for texts in self._texts())
+    def verdict(self) -> Verdict:
+        """Judge the room until now, or until its clients left."""
+        self.users.absent()  # notes connections that have ended
+        ledger = self.users.ledger()
+        ledger.ended_at = min(time.monotonic(), self._ended_at)
+        return ledger.verdict()
 
-    @property
-    def repeated(self) -> int:
-        """Deliveries that took place again."""
-        return sum(count - 1 for texts in self._texts() for text, count in texts.items() if text in self.sent_at)
-
-    @property
-    def leaked(self) -> int:
-        """Messages that were not for this room."""
-        return sum(count for texts in self._texts() for text, count in texts.items() if text not in self.sent_at)
-
-    @property
-    def late(self) -> int:
-        """Deliveries that took too long."""
-        return sum(each > 1000 * scaled(LATE_SECONDS) for each in self.milliseconds())
-
-    @property
-    def wrong_answers(self) -> int:
-        """Receipts that did not come or are not true, and answers that should not have come."""
-        due: list[list[str]] = [[] for _ in self.members]
-        for message_id in self.ids.values():
-            receipt = {"id": message_id, "delivered": len(self.members), "gone": 0, "failed": 0}
-            due[int(message_id.partition("-")[0])].append(json.dumps({"receipt": receipt}, sort_keys=True))
-        came = [[json.dumps(answer, sort_keys=True) for answer in answers] for answers in self.answers]
-        return sum(
-            ((Counter(a) - Counter(b)) + (Counter(b) - Counter(a))).total() for a, b in zip(due, came, strict=True)
-        )
-
-    @property
-    def broken(self) -> int:
-        """Connections that ended although nobody closed them; asked before anybody does."""
-        return sum(not member.is_open for member in self.members)
-
-    @property
-    def faults(self) -> int:
-        """Everything that should not have been, apart from broken connections."""
-        return self.lost + self.repeated + self.leaked + self.late + self.wrong_answers
-
-    def milliseconds(self) -> list[float]:
-        """Return how long each delivery took, shortest first."""
-        own = [message for messages in self.received for message in messages if message.text in self.sent_at]
-        return sorted(1000 * (message.received_at - self.sent_at[message.text]) for message in own)
-
-    def _texts(self) -> Iterator[Counter[str]]:
-        for messages in self.received:
-            yield Counter(message.text for message in messages)
+    def outcome(self) -> Outcome:
+        """Return the room's line of the final table."""
+        return Outcome(self.name, self.members, self.verdict().total, self.latency.total)
 
 
-def answer_of(text: str) -> dict[str, Any]:
-    """Return a receipt or an error of the handlers or of API Gateway; an empty object if a text is something else."""
-    if not text.startswith("{"):
-        return {}
-    try:
-        answer: dict[str, Any] = json.loads(text)
-    except ValueError:
-        return {}
-    return answer if answer.keys() & {"receipt", "error", "connectionId"} else {}
+class Outcome(NamedTuple):
+    """The outcome of a room.
+
+    Attributes:
+        room: Its name.
+        members: How many clients it had.
+        total: Counts of the ledger.
+        times: Delivery times.
+    """
+
+    room: str
+    members: int
+    total: Tally
+    times: Durations
 
 
-def can_print(text: str, encoding: str) -> bool:
-    """Whether an encoding has all characters of a text."""
-    try:
-        text.encode(encoding)
-    except UnicodeEncodeError:
-        return False
-    return True
+def violations(total: Tally) -> dict[str, int]:
+    """Return by column of the table how much went wrong; every message needs a receipt that counts its deliveries."""
+    found = {column: sum(getattr(total, finding) for finding in findings) for column, findings in COLUMNS.items()}
+    return {**found, "answers": found["answers"] + total.attempted - total.receipts_counted}
 
 
-def prepare(stage: Stage) -> None:
+def prepare(console: Console) -> None:
     """Build the zips and make the emulator's Python environment, which the first run installs."""
-    with stage.step("Build the Lambda zips") as step:
+    with console.step("Build the Lambda zips") as step:
         changed = build_handlers.build()
         step.detail = f"changed: {', '.join(changed)}" if changed else "up to date, byte for byte"
-    with stage.step("Prepare the emulator") as step:
+    with console.step("Prepare the emulator") as step:
         python = emulator.ministack_python()
         version = emulator.version_of(python) or ()
         step.detail = f"MiniStack in an environment of its own, Python {'.'.join(map(str, version))}"
 
 
 @contextmanager
-def applied(stage: Stage) -> Iterator[Local]:
+def applied(console: Console) -> Iterator[Local]:
     """Start the emulator and apply the root to it; end everything with the context."""
     target = Local()
     with ExitStack() as everything:
-        with stage.step("Start it and apply Terraform", total=1) as step:
+        with console.step("Start it and apply Terraform", total=1) as step:
             target.report = follow(step)
             everything.enter_context(target)
             step.detail = f"AWS at {target.aws.endpoint_url if target.aws else ''}, IAM enforced"
@@ -296,192 +172,204 @@ def applied(stage: Stage) -> Iterator[Local]:
             target.failed = True
             raise
         finally:
-            with stage.step("Tear it down") as step:
+            with console.step("Tear it down") as step:
                 with command.uninterrupted():
                     everything.close()
                 step.detail = "emulator, functions, state and files are gone"
 
 
 def follow(step: Step) -> Callable[[str], None]:
-    """Return what reads Terraform's lines and moves a step's bar."""
+    """Return a function that reads Terraform's lines and moves a step's bar."""
+    created = 0
+    planned: int | None = None
 
     def read(line: str) -> None:
-        if planned := re.match(r"Plan: (\d+) to add", line):
-            step.expect(int(planned[1]))
-        elif "Creation complete" in line:
-            step.advance()
+        nonlocal created, planned
+        if plan := re.match(r"Plan: (\d+) to add", line):
+            planned = int(plan[1])
+        created += "Creation complete" in line
+        step.reach(created, planned)
 
     return read
 
 
-async def perform(stage: Stage, target: Local) -> int:
-    """Connect, send, look, disconnect; return the number of things that went wrong."""
+async def perform(console: Console, target: Local) -> int:
+    """Connect, send, compare, disconnect; return the number of violations."""
     assert target.aws is not None
     url = target.deployment.websocket_url
     table = ConnectionsTable.of_stage(target.aws.dynamodb, target.deployment.outputs)
-    stage.say(f"\n[bold]{url}[/]\n")
-    rooms = await connect(stage, url)
-    await greet(stage, rooms)
-    if any(room.faults for room in rooms):
-        stage.say(f"{stage.wrong} Not even one message arrived as it should, so nobody says anything more.")
-    else:
-        await converse(stage, rooms)
-    broken = sum(room.broken for room in rooms)
-    if broken:
-        stage.say(f"{stage.wrong} {broken} connections ended although nobody had closed them.")
-    left = await disconnect(stage, rooms, table)
-    stage.say()
-    stage.show(report(rooms, lines=can_print("─", stage.console.encoding)))
-    return broken + left + sum(room.faults for room in rooms)
+    console.say(f"\n[bold]{url}[/]\n")
+    run = f"demo-{secrets.token_hex(4)}"
+    rooms = [Room(url, run, name, members) for name, members in ROOMS.items()]
+    try:
+        await connect(console, rooms)
+        await greet(console, rooms)
+        if any(sum(violations(room.verdict().total).values()) for room in rooms):
+            console.say(f"{console.wrong} The first message did not arrive as it should, so no more are sent.")
+        else:
+            await converse(console, rooms)
+        left = await disconnect(console, rooms, table)
+    finally:
+        await asyncio.gather(*(room.users.leave_all() for room in rooms))
+        await asyncio.gather(*(room.users.finish() for room in rooms))
+    if broken := sum(room.verdict().broken for room in rooms):
+        console.say(f"{console.wrong} {broken} connections ended although their clients had not closed them.")
+    outcomes = [room.outcome() for room in rooms]
+    console.say()
+    console.show(report(outcomes, lines=can_print("─", console.terminal.encoding)))
+    return broken + left + sum(sum(violations(outcome.total).values()) for outcome in outcomes)
 
 
-async def connect(stage: Stage, url: str) -> list[Room]:
-    """Connect everybody at the same time."""
-    rooms = [Room(name) for name in ROOMS]
-    count = sum(ROOMS.values())
+@asynccontextmanager
+async def followed(step: Step, reached: Callable[[], int]) -> AsyncIterator[None]:
+    """Move a step's bar during the context."""
+
+    async def move() -> None:
+        while True:
+            step.reach(reached())
+            await asyncio.sleep(LOOK_EVERY)
+
+    moving = asyncio.create_task(move())
+    try:
+        yield
+    finally:
+        moving.cancel()
+
+
+async def connect(console: Console, rooms: Sequence[Room]) -> None:
+    """Connect all clients at the same time.
+
+    Raises:
+        TargetError: A handshake was refused.
+    """
+    count = sum(room.members for room in rooms)
     started = time.monotonic()
-    with stage.step(f"Connect {count} clients to {len(rooms)} rooms", count) as step:
-
-        async def join(room: Room) -> None:
-            await room.join(url)
-            step.advance()
-
-        await asyncio.gather(*(join(room) for room in rooms for _ in range(ROOMS[room.name])))
+    with console.step(f"Connect {count} clients to {len(rooms)} rooms", count) as step:
+        async with followed(step, lambda: sum(room.users.progress().joined for room in rooms)):
+            refused = Counter(reason for reasons in await each(rooms, Room.join) for reason in reasons)
+        if refused:
+            reasons = ", ".join(f"{number} with {reason}" for reason, number in refused.items())
+            raise TargetError(f"{refused.total()} of {count} handshakes failed: {reasons}")
         step.detail = f"{count / (time.monotonic() - started):.0f} handshakes a second, each through $connect"
-    return rooms
 
 
-async def greet(stage: Stage, rooms: Sequence[Room]) -> None:
-    """Do what a person with wscat does, and show what each room hears of it."""
+async def greet(console: Console, rooms: Sequence[Room]) -> None:
+    """Send one message and show the rooms that it reaches."""
     lobby = rooms[0]
-    with stage.step("Say hello in the lobby") as step:
-        await lobby.say(0, HELLO)
-        await lobby.everything()
-        await settle(client for room in rooms for client in room.members if client.is_open)
-        step.detail = json.dumps({"action": "sendmessage", "data": HELLO, "id": lobby.ids[HELLO]})
+    with console.step("Say hello in the lobby") as step:
+        await lobby.send(1)
+        await each(rooms, Room.settle)
+        step.detail = json.dumps({"action": "sendmessage", "data": "...", "id": "client-0.0"})
     for room in rooms:
-        times = [messages[0].received_at - lobby.sent_at[HELLO] for messages in room.received if messages]
-        share = f"{len(times)} of {len(room.members)} members"
-        when = f"{HELLO!r} after {1000 * min(times):.0f} to {1000 * max(times):.0f} ms" if times else "[dim]silence[/]"
-        stage.say(f"    {room.name:<8} {share:<17} {when}")
+        times = room.latency.total
+        share = f"{times.count} of {room.members} members"
+        first, last = times.at_percentiles([0, 100])
+        when = f"hello after {first:.0f} to {last:.0f} ms" if times.count else "[dim]silence[/]"
+        console.say(f"    {room.name:<8} {share:<17} {when}")
 
 
-async def converse(stage: Stage, rooms: Sequence[Room]) -> None:
-    """Let several members of every room talk at the same time, each once it has been heard."""
+async def converse(console: Console, rooms: Sequence[Room]) -> None:
+    """Let several members of every room send at the same time, again as soon as they have their receipts."""
     messages = SPEAKERS * MESSAGES_PER_SPEAKER
-    deliveries = sum(len(room.members) * messages for room in rooms)
-    with stage.step(f"Send {messages * len(rooms)} messages, {SPEAKERS} speakers a room", deliveries) as step:
-        before = sum(room.arrived for room in rooms)
+    deliveries = messages * sum(room.members for room in rooms)
+    arrivals = deliveries + messages * len(rooms)  # with the receipts
+    before = received(rooms)
+    with console.step(f"Send {messages * len(rooms)} messages, {SPEAKERS} speakers a room", arrivals) as step:
         started = time.monotonic()
-        watching = asyncio.create_task(watch(step, rooms, before))
-        await asyncio.gather(*(speak(room, speaker) for room in rooms for speaker in range(SPEAKERS)))
-        await asyncio.gather(*(room.everything() for room in rooms))
-        step.detail = f"{deliveries:,} deliveries, {deliveries / (time.monotonic() - started):,.0f} a second"
-        watching.cancel()
+        async with followed(step, lambda: received(rooms) - before):
+            await each(rooms, converse_in)
+            seconds = time.monotonic() - started
+            await each(rooms, Room.settle)
+        step.detail = f"{deliveries:,} deliveries, {deliveries / seconds:,.0f} a second"
 
 
-async def speak(room: Room, speaker: int) -> None:
-    """Let one member say its messages."""
-    for number in range(MESSAGES_PER_SPEAKER):
-        await room.say(speaker, f"{room.name}: message {number} of speaker {speaker}{PROBE}")
+async def converse_in(room: Room) -> None:
+    """Send all messages of one room."""
+    for _ in range(MESSAGES_PER_SPEAKER):
+        await room.send(SPEAKERS)
 
 
-async def watch(step: Step, rooms: Sequence[Room], before: int) -> None:
-    """Move the bar while messages arrive."""
-    while True:
-        step.reach(sum(room.arrived for room in rooms) - before)
-        await asyncio.sleep(0.1)
+def received(rooms: Sequence[Room]) -> int:
+    """Return how many messages and receipts have arrived."""
+    return sum(room.users.progress().received for room in rooms)
 
 
-async def disconnect(stage: Stage, rooms: Sequence[Room], table: ConnectionsTable) -> int:
-    """Let everybody go, half of them without a goodbye; return how many items are left in the table, or lacked."""
-    clients = [client for room in rooms for client in room.members]
+async def disconnect(console: Console, rooms: Sequence[Room], table: ConnectionsTable) -> int:
+    """Disconnect all clients, half of them as a crash does; return how many items are left in the table, or lacked."""
+    count = sum(room.members for room in rooms)
     items = await table.size()
-    lacking = max(0, ITEMS_PER_CLIENT * len(clients) - items)
-    with stage.step(f"Close half, cut half of {len(clients)} sockets", items) as step:
-        await asyncio.gather(*(leave(client, number) for number, client in enumerate(clients)))
+    lacking = max(0, ITEMS_PER_CLIENT * count - items)
+    with console.step(f"Close half, cut half of {count} sockets", items) as step:
+        await each(rooms, Room.leave)
         gone_at = time.monotonic()
-        while (left := await table.size()) and time.monotonic() < gone_at + scaled(PATIENCE_SECONDS):
+        while (left := await table.size()) and time.monotonic() < gone_at + scaled(TERMS.patience):
             step.reach(items - left)
-            await asyncio.sleep(0.05)
+            await asyncio.sleep(LOOK_EVERY)
         seconds = time.monotonic() - gone_at
         step.detail = f"{items} items in the table, {left} of them {seconds:.1f} s later"
     if lacking:
-        stage.say(f"{stage.wrong} {lacking} items of connected clients were not in the table.")
+        console.say(f"{console.wrong} {lacking} items of connected clients were not in the table.")
     return left + lacking
 
 
-async def leave(client: Client, number: int) -> None:
-    """Say goodbye, or crash."""
-    await (client.close() if number % 2 else client.abort())
+async def each(rooms: Sequence[Room], action: Callable[[Room], Awaitable[T]]) -> list[T]:
+    """Do something in all rooms at the same time; return the results."""
+    return await asyncio.gather(*map(action, rooms))
 
 
-def report(rooms: Sequence[Room], *, lines: bool = True) -> Table:
+def report(outcomes: Sequence[Outcome], *, lines: bool = True) -> Table:
     """Return the final table, with a line below its head if the terminal can show one."""
-    title = "What arrived where, and how fast (ms)"
+    title = "Deliveries by room, and their times (ms)"
     head = box.SIMPLE_HEAD if lines else None
     table = Table(title=title, title_justify="left", box=head, collapse_padding=True, pad_edge=False)
     table.add_column("room", no_wrap=True)
-    for heading in (
-        "members",
-        "messages",
-        "deliveries",
-        "lost",
-        "twice",
-        "leaked",
-        "late",
-        "answers",
-        "median",
-        "99 %",
-        "max",
-    ):
+    for heading in ("members", "messages", "deliveries", *COLUMNS, "median", "99 %", "max"):
         table.add_column(heading, justify="right", no_wrap=True)
-    for room in rooms:
-        times = room.milliseconds() or [0.0]
-        slow = statistics.quantiles(times, n=100)[98] if len(times) > 1 else times[0]
-        counts = [str(len(room.members)), str(len(room.sent_at)), f"{room.due:,}"]
-        found = (room.lost, room.repeated, room.leaked, room.late, room.wrong_answers)
-        faults = [f"[red]{number}[/]" if number else "0" for number in found]
-        speeds = [f"{value:.0f}" for value in (statistics.median(times), slow, times[-1])]
-        table.add_row(room.name, *counts, *faults, *speeds)
+    for room, members, total, times in outcomes:
+        counts = [str(members), str(total.attempted), f"{total.expected:,}"]
+        found = [f"[red]{number}[/]" if number else "0" for number in violations(total).values()]
+        speed = times.percentiles()
+        table.add_row(room, *counts, *found, *(f"{ms:.0f}" for ms in (speed.p50_ms, speed.p99_ms, speed.max_ms)))
     return table
 
 
 def leftovers(target: Local) -> list[str]:
-    """Return what is still there of a target that has been left."""
+    """Return everything that is still there of a target that has been left."""
     assert target.aws is not None
     url = str(target.aws.endpoint_url)
     files = [str(target.directory)] if target.directory.exists() else []
     return [*files, f"an emulator at {url}"] if emulator.answers(url) else files
 
 
-def show(stage: Stage) -> int:
+def show(console: Console) -> int:
     """Show everything; return the exit status."""
     started = time.monotonic()
-    prepare(stage)
-    with applied(stage) as target:
-        faults = asyncio.run(perform(stage, target))
-        target.failed = faults > 0
+    prepare(console)
+    with applied(console) as target:
+        found = asyncio.run(perform(console, target))
+        target.failed = found > 0
     left = leftovers(target)
     seconds = time.monotonic() - started
-    if faults or left:
-        stage.say(f"\n{stage.wrong} {faults} deliveries, answers, connections or items were wrong.")
-        stage.say(f"left behind: {', '.join(left) or 'nothing'}")
-        stage.say(escape(target.failure_report()))
+    if found or left:
+        console.say(f"\n{console.wrong} {found} deliveries, answers, connections or items were wrong.")
+        console.say(f"left behind: {', '.join(left) or 'nothing'}")
+        console.say(escape(target.failure_report()))
         return 1
-    verdict = "Every message reached every member of its room once and nobody else, with a receipt; nothing is left."
-    stage.say(f"\n{stage.right} {verdict} ({seconds:.0f} s)")
+    verdict = (
+        "Every message reached every member of its room once and no other client, with a receipt; nothing is left."
+    )
+    console.say(f"\n{console.right} {verdict} ({seconds:.0f} s)")
     return 0
 
 
 def main() -> int:
     """Run the command line; return its exit status."""
     command.prepare()
-    stage = Stage()
+    console = Console()
     try:
-        return show(stage)
-    except (BuildError, TargetError, TerraformError, OSError, BotoCoreError, ClientError, WebSocketException) as error:
-        stage.say(f"{stage.wrong} {escape(str(error) or type(error).__name__)}")
+        return show(console)
+    except (BuildError, TargetError, TerraformError, OSError, BotoCoreError, ClientError) as error:
+        console.say(f"{console.wrong} {escape(str(error) or type(error).__name__)}")
         return UNUSABLE
     except KeyboardInterrupt:
         return command.interrupted("demo")

@@ -10,10 +10,12 @@ import time
 from typing import TYPE_CHECKING
 
 import pytest
-from rich.console import Console
+from rich import console as rich
 
-from integration_tests.demo import Room, Stage, can_print, report
-from integration_tests.harness.client import Message
+from integration_tests.console import Console, can_print
+from integration_tests.demo import Outcome, report
+from integration_tests.harness.latency import Durations
+from integration_tests.harness.ledger import Tally
 from scripts import command
 from scripts.local.emulator import BUILD, REPOSITORY
 from scripts.process_table import command_lines
@@ -26,25 +28,24 @@ SLOW_SECONDS = 123.456
 """Six figures in milliseconds: more than a terminal of 80 columns has place for."""
 
 
-def slow_room() -> Room:
-    """Return a room whose only message took long."""
-    room = Room("lobby")
-    room.sent_at = {"hello": 0.0}
-    room.received = [[Message("hello", SLOW_SECONDS)]]
-    return room
+def slow_room() -> Outcome:
+    """Return the outcome of a room with one slow message."""
+    times = Durations()
+    times.record(SLOW_SECONDS)
+    return Outcome("lobby", 1, Tally(attempted=1, acknowledged=1, expected=1, delivered=1), times)
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "ascii", "iso-8859-1"])
 def test_narrow_terminal_of_any_encoding_shows_every_figure(encoding: str) -> None:
     screen = io.TextIOWrapper(io.BytesIO(), encoding=encoding)
-    stage = Stage()
-    stage.console = Console(file=screen, width=80)
+    console = Console()
+    console.terminal = rich.Console(file=screen, width=80)
 
-    stage.show(report([slow_room()], lines=can_print("─", encoding)))
+    console.show(report([slow_room()], lines=can_print("─", encoding)))
 
     screen.seek(0)
     shown = screen.read()
-    assert shown.count("123456") == 3
+    assert shown.count(f"{slow_room().times.percentiles().max_ms:.0f}") == 3
     assert ("─" in shown) == (encoding == "utf-8")
 
 
