@@ -1,6 +1,6 @@
-"""A fault proxy in a process of its own, and its control endpoint as Python calls.
+"""Start a fault proxy in a process of its own, and control it.
 
-A process of its own, so that a busy test client does not slow down what stands between handlers and emulator.
+In a process of its own the proxy is not slowed down by a busy test client.
 """
 
 from __future__ import annotations
@@ -26,10 +26,10 @@ ANSWER_WITHIN = 10.0
 
 
 class FaultControl:
-    """Switches faults on and off while sockets talk.
+    """Switches faults on and off while clients talk.
 
     Args:
-        url: Base URL of the proxy, which is what handlers are given instead of the emulator's.
+        url: Base URL of the proxy; handlers get it instead of the emulator's.
     """
 
     def __init__(self, url: str) -> None:
@@ -37,11 +37,11 @@ class FaultControl:
 
     @property
     def counts(self) -> list[Count]:
-        """What each rule did since it came into force."""
+        """Matches and strikes of each rule since it came into force."""
         return self._call("GET")
 
     def replace(self, rules: Sequence[Rule] = (), seed: int = 0) -> list[Count]:
-        """Put other rules in force and return what the old ones did.
+        """Put other rules in force and return the counts of the old ones.
 
         Raises:
             RuleError: Two rules have the same name.

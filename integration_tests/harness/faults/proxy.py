@@ -1,21 +1,21 @@
 """An HTTP/1.1 reverse proxy that injects faults between the handlers and the emulator's AWS endpoints.
 
-Nothing in the handlers knows of it; configuration points them here:
+The handlers do not know of the proxy; configuration points them here:
 
 - DynamoDB and SQS: the environment variable ``AWS_ENDPOINT_URL`` of the functions. MiniStack hands its own one on to
   every function, so the emulator is started with ``AWS_ENDPOINT_URL=<proxy>``.
 - ``@connections``: the Terraform variable ``management_endpoint``, set to
   ``<proxy>/_aws/execute-api/{api_id}/{stage_name}``. That path names API and stage, so no special ``Host`` is needed.
 
-Requests are passed on byte by byte, ``Host`` included. The handlers sign the proxy's host and port, the emulator sees
-the same ones, so signatures stay valid where it checks them (``AUTH=true``).
+The proxy passes requests on byte by byte, ``Host`` included. The handlers sign the proxy's host and port and the
+emulator sees the same ones, so signatures stay valid where it checks them (``AUTH=true``).
 
 Every connection of a handler has one connection of its own to the emulator, and pipelined requests are answered in
-order: what the handler sees of connections (kept alive, closed after the 1,000th request) is what the emulator does.
+order. So the handler sees the emulator's own use of connections (kept alive, closed after the 1,000th request).
 
-Rules are replaced at run time, without disturbing a connection, by ``PUT /_faults`` with
-``{"seed": 7, "rules": [...]}`` (:meth:`FaultPlan.loads`); ``GET /_faults`` answers with the rules and what each did,
-``DELETE /_faults`` drops them. PUT and DELETE answer with the counts of the rules they replaced.
+``PUT /_faults`` with ``{"seed": 7, "rules": [...]}`` (:meth:`FaultPlan.loads`) replaces the rules at run time without
+disturbing a connection; ``GET /_faults`` answers with the rules and their counts, ``DELETE /_faults`` drops the rules.
+PUT and DELETE answer with the counts of the rules they replaced.
 
 Run ``python -m integration_tests.harness.faults.proxy --upstream http://127.0.0.1:4566`` for a process of its own: it
 prints its URL on the first line.
@@ -106,11 +106,11 @@ class FaultProxy:
 
     @property
     def counts(self) -> list[Count]:
-        """What each rule did since it came into force."""
+        """Matches and strikes of each rule since it came into force."""
         return self._book.counts()
 
     def replace(self, rules: Sequence[Rule] = (), seed: int = 0) -> list[Count]:
-        """Put other rules in force and return what the old ones did.
+        """Put other rules in force and return the counts of the old ones.
 
         Raises:
             RuleError: Two rules have the same name.
@@ -205,7 +205,7 @@ class _Handler:
             raise HangUpError
 
     async def stay_silent(self, seconds: float) -> None:
-        """Take what comes and answer nothing until the handler gives up, or so many seconds (0: for ever) passed."""
+        """Read without answering until the handler gives up, or so many seconds (0: without end) have passed."""
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(seconds or None):
                 while await self._reader.read(LARGEST_HEAD):
@@ -213,7 +213,7 @@ class _Handler:
         raise HangUpError
 
     def reset(self) -> None:
-        """Send a TCP RST, which is what closing a socket does that was told not to linger."""
+        """Send a TCP RST, by closing a socket that does not linger."""
         connection = self._writer.get_extra_info("socket")
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         self._writer.transport.abort()
@@ -243,7 +243,7 @@ class _Upstream:
 
 
 class _Exchange:
-    """A request and, once somebody asked for it, the emulator's answer."""
+    """A request and, once it is needed, the emulator's answer."""
 
     def __init__(self, request: Message, upstream: _Upstream) -> None:
         self._request = request
@@ -251,7 +251,7 @@ class _Exchange:
         self._answer: Message | None = None
 
     async def answer(self) -> Message:
-        """Return the answer; the emulator is asked once."""
+        """Return the answer, asking the emulator once."""
         if self._answer is None:
             self._answer = await self._upstream.ask(self._request)
         return self._answer

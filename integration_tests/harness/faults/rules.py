@@ -1,8 +1,8 @@
-"""Which requests are struck by which fault; pure decisions, no input or output.
+"""Decide which fault strikes which request, without any input or output.
 
 The faults are Toxiproxy's (https://github.com/Shopify/toxiproxy#toxics), with AWS's error answers added. A fault
-strikes ``before`` the request reaches AWS, which then knows nothing of it, or ``after``: AWS has done the work and its
-answer is lost or replaced. Only the latter can make a correct sender repeat what was already done.
+strikes ``before`` the request reaches AWS, or ``after`` AWS has done the work, so that its answer is lost or replaced.
+Only the latter can make a correct sender repeat work that was already done.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ SERVICES = ("management", "dynamodb", "sqs")
 
 
 class RuleError(ValueError):
-    """A rule makes no sense; the message names the rule, the field and what is allowed."""
+    """A rule makes no sense; the message names the rule, the field and its allowed values."""
 
 
 def _check(holds: bool, sentence: str) -> None:
@@ -31,11 +31,11 @@ def _check(holds: bool, sentence: str) -> None:
 
 @dataclass(frozen=True)
 class Request:
-    """What rules look at.
+    """The parts of a request that rules look at.
 
     Attributes:
-        service: ``management`` (the ``@connections`` API), ``dynamodb``, ``sqs`` or empty (anything else).
-        operation: As AWS names it: ``PostToConnection``, ``Query``, ``SendMessage`` ...
+        service: ``management`` (the ``@connections`` API), ``dynamodb``, ``sqs``, or empty for any other.
+        operation: AWS's name: ``PostToConnection``, ``Query``, ``SendMessage`` ...
         connection_id: Of a management call, decoded; else empty.
     """
 
@@ -45,7 +45,7 @@ class Request:
 
     @classmethod
     def read(cls, method: str, path: str, headers: Mapping[str, str]) -> Request:
-        """Tell service and operation from a request's first line and its headers (names in lower case)."""
+        """Find service and operation in a request's first line and its headers (names in lower case)."""
         _, found, connection_id = unquote(path.partition("?")[0]).rpartition("/@connections/")
         if found:
             verb = {"POST": "PostTo", "GET": "Get", "DELETE": "Delete"}.get(method, method)
@@ -57,7 +57,7 @@ class Request:
 
 @dataclass(frozen=True)
 class Fault:
-    """What happens to a struck request; each kind is one of the classes below."""
+    """The fate of a struck request; each kind is one of the classes below."""
 
     kind: ClassVar[str]
     only_after: ClassVar[bool] = False
@@ -77,7 +77,7 @@ class Fault:
         return _build(kind, wanted, f"fault {kind.kind}")
 
     def to_json(self) -> dict[str, Any]:
-        """Return what `read` reads."""
+        """Return the JSON form, which :meth:`read` takes."""
         return {"kind": self.kind, **asdict(self)}
 
 
@@ -98,7 +98,7 @@ class Status(Fault):
         _check(400 <= self.status <= 599, "fault status: status must be from 400 to 599")
 
     def name_for(self, service: str) -> str:
-        """Return the error's name: the given one, or what the service usually calls this status."""
+        """Return the error's name: the given one, or the service's usual one for this status."""
         usual = ERRORS.get(service, {}).get(self.status, "InternalFailure" if self.status >= 500 else "BadRequest")
         return self.error or usual
 
@@ -200,12 +200,12 @@ class Rule:
     """One fault and the requests it strikes; an empty string matches everything.
 
     Attributes:
-        name: What reports call it; unique among the rules in force.
-        fault: What happens.
+        name: Its name in reports; unique among the rules in force.
+        fault: The fault.
         when: ``before`` the request reaches AWS, or ``after``. Faults of the answer are always ``after``.
         service: ``management``, ``dynamodb`` or ``sqs``.
-        operation: As AWS names it.
-        connection_id: Of the connection a management call is about.
+        operation: AWS's name of the operation.
+        connection_id: Connection of a management call.
         rate: Probability (0 to 1) that a matching request is struck.
         limit: Strikes after which the rule rests; 0 means none.
     """
@@ -254,18 +254,18 @@ class Rule:
         return _build(Rule, wanted, f"rule {description.get('name', 'without a name')}")
 
     def to_json(self) -> dict[str, Any]:
-        """Return what `read` reads."""
+        """Return the JSON form, which :meth:`read` takes."""
         return {**asdict(self), "fault": self.fault.to_json()}
 
     def __str__(self) -> str:
-        """Name it with everything in which it differs from the usual."""
+        """Return the name and all fields that differ from their defaults."""
         details = [*_unusual(self.fault), *_unusual(self, "name", "fault", "when")]
         return f"{self.name} ({', '.join([f'{self.fault.kind} {self.when}', *details])})"
 
 
 @dataclass(frozen=True)
 class FaultPlan:
-    """What is to go wrong.
+    """The rules of a run.
 
     Attributes:
         rules: In the order in which they are tried; the first that strikes takes the request.
@@ -286,7 +286,7 @@ class FaultPlan:
         """Build a plan from JSON: ``{"seed": 7, "rules": [...]}``, its rules as :meth:`Rule.read` has them.
 
         Raises:
-            RuleError: It is something else, a rule makes no sense, or two have the same name.
+            RuleError: The text is no such JSON, a rule makes no sense, or two rules have the same name.
         """
         try:
             description = json.loads(text)
@@ -298,7 +298,7 @@ class FaultPlan:
         return FaultPlan(rules, seed)
 
     def dumps(self) -> str:
-        """Return what `loads` reads."""
+        """Return the JSON form, which :meth:`loads` takes."""
         return json.dumps({"seed": self.seed, "rules": [rule.to_json() for rule in self.rules]})
 
     def __str__(self) -> str:
@@ -311,7 +311,7 @@ NO_FAULTS = FaultPlan()
 
 @dataclass(frozen=True)
 class Count:
-    """What a rule did so far: requests it matched, and of those the ones it struck."""
+    """The requests that a rule has matched so far, and those of them that it struck."""
 
     rule: str
     fault: str
@@ -321,7 +321,7 @@ class Count:
 
 
 class RuleBook:
-    """The rules in force: decides and counts.
+    """The rules in force, with their counts.
 
     Args:
         rules: In the order in which they are tried, with names of their own.
@@ -350,7 +350,7 @@ class RuleBook:
         return None
 
     def counts(self) -> list[Count]:
-        """Return what each rule did so far."""
+        """Return matches and strikes of each rule so far."""
         return [
             Count(rule.name, rule.fault.kind, rule.when, matched, struck)
             for rule, matched, struck in zip(self.rules, self._matched, self._struck, strict=True)
@@ -374,7 +374,7 @@ def _build(kind: type[T], wanted: Mapping[str, Any], what: str) -> T:
 
 
 def _unusual(each: Fault | Rule, *but: str) -> list[str]:
-    """Return name and value of those fields, but some, that do not have their default."""
+    """Return name and value of the fields that differ from their defaults, apart from some."""
     values = {field.name: getattr(each, field.name) for field in fields(each) if field.name not in but}
     usual = {field.name: field.default for field in fields(each)}
     return [f"{name} {value}" for name, value in values.items() if value != usual[name]]

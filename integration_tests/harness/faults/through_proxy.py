@@ -1,4 +1,4 @@
-"""Leads the functions of a stage through a fault proxy for a while, as an operator would: by their configuration."""
+"""Route the functions of a stage through a fault proxy for a while, by their configuration."""
 
 from __future__ import annotations
 
@@ -42,11 +42,11 @@ def function_arns(deployment: Deployment) -> list[str]:
 
 
 def configure(aws: Aws, arn: str, variables: Mapping[str, str]) -> None:
-    """Begin to give a function other environment variables."""
+    """Begin to change a function's environment variables."""
     aws.functions.update_function_configuration(FunctionName=arn, Environment={"Variables": variables})
 
 
 def wait_until_updated(aws: Aws, arns: Iterable[str]) -> None:
-    """Wait until changes of functions are in force."""
+    """Wait until the functions' changes are in force."""
     for arn in arns:
         aws.functions.get_waiter("function_updated_v2").wait(FunctionName=arn)

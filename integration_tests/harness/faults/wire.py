@@ -1,4 +1,4 @@
-"""HTTP/1.1 as far as the fault proxy needs it: where a message ends, and answers of its own."""
+"""The parts of HTTP/1.1 that the fault proxy needs: reading whole messages, and answers of its own."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ LARGEST_HEAD = 64 * 1024
 
 
 class HangUpError(Exception):
-    """The connection with the handler ends here, because a fault wants it or somebody else ended theirs."""
+    """The connection with the handler ends, because of a fault or because one side has closed it."""
 
 
 class Message(NamedTuple):
-    """A request or an answer as it came.
+    """A received request or answer.
 
     Attributes:
-        words: Of its first line: method, path and version; or version, status and reason.
+        words: Of the first line: method, path and version; or version, status and reason.
         headers: By name in lower case.
         body: The bytes after the head, chunk sizes included.
         raw: All bytes.
@@ -42,7 +42,7 @@ async def read_message(reader: asyncio.StreamReader, asked: Message | None = Non
     """Read the next request, or the answer to the request ``asked``.
 
     Raises:
-        HangUpError: The connection ended, or what came is no HTTP/1.1.
+        HangUpError: The connection ended, or the bytes are no HTTP/1.1.
     """
     try:
         head = await reader.readuntil(b"\r\n\r\n")
@@ -83,7 +83,7 @@ def json_answer(status: int, content: Mapping[str, object]) -> bytes:
 
 
 def error_answer(about: Request, fault: Status) -> bytes:
-    """Return the answer in which a service reports an error, as AWS shapes it.
+    """Return an error answer in the form of AWS's service.
 
     The management API names the error in the header ``x-amzn-ErrorType``, DynamoDB and SQS in the body's ``__type``.
     """

@@ -50,7 +50,7 @@ def now() -> float:
 
 
 class Emulator:
-    """Answers every request with the body it came with, and remembers them and when they came."""
+    """Answers every request with its own body, and remembers the requests and their times."""
 
     def __init__(self) -> None:
         self.requests: list[bytes] = []
@@ -82,7 +82,7 @@ class Emulator:
 
 
 class Handler:
-    """One kept-alive connection of a handler to what it takes for AWS."""
+    """One kept-alive connection of a handler to the proxy, which it takes for AWS."""
 
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.reader = reader
@@ -110,7 +110,7 @@ class Handler:
 
 @pytest.fixture
 def emulator() -> Emulator:
-    """What stands behind the proxy."""
+    """The emulator behind the proxy."""
     return Emulator()
 
 
@@ -305,7 +305,7 @@ async def test_rules_that_make_no_sense_change_nothing(proxy: FaultProxy, conten
 
 
 async def call(control: Handler, method: str, content: object = None) -> Any:
-    """Call the control endpoint and return what it says."""
+    """Call the control endpoint and return its answer."""
     body = b"" if content is None else json.dumps(content).encode()
     head = f"{method} /_faults HTTP/1.1\r\nHost: x\r\nContent-Length: {len(body)}\r\n\r\n"
     return json.loads((await control.ask(head.encode() + body)).body)

@@ -1,4 +1,4 @@
-"""Which request is struck by which rule, and what a rule may look like."""
+"""Rules strike the right requests, and senseless rules are refused."""
 
 from __future__ import annotations
 

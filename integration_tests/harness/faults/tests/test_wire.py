@@ -1,4 +1,4 @@
-"""Where an HTTP/1.1 message ends, and what the proxy's own answers look like."""
+"""The ends of HTTP/1.1 messages, and the form of the proxy's own answers."""
 
 from __future__ import annotations
 
