@@ -9,7 +9,7 @@ REPOSITORY = Path(__file__).resolve().parents[2]
 CONFIGURATION = REPOSITORY / "terraform"
 GENERATED = REPOSITORY / "build" / "terraform"
 WHOLE = "tests/whole"
-"""Tests of the root whose complete result is compared with a table."""
+"""Tests of the root that compare its complete result with a table."""
 
 
 class TerraformError(Exception):
