@@ -94,10 +94,7 @@ def positive(text: str) -> int:
 
 def pytest_configure(config: pytest.Config) -> None:
     """Create the target, declare the markers, and let signals end the run as Ctrl-C does, with everything torn down."""
-    for marker, meaning in PLACES.items():
-        config.addinivalue_line("markers", f"{marker}: {meaning}")
-    config.addinivalue_line("markers", "requires(capability): skipped, with the reason, on a target that lacks it")
-    config.addinivalue_line("markers", "long: takes long, so `make integration` leaves it to `make test-long`")
+    declare_markers(config)
     config.stash[MEASURED] = 0
     config.stash[FAILED_IN_A_ROW] = 0
     config.stash[LEAKS] = []
@@ -114,6 +111,14 @@ def pytest_configure(config: pytest.Config) -> None:
         )
     except TargetError as error:
         raise pytest.UsageError(str(error)) from None
+
+
+def declare_markers(config: pytest.Config) -> None:
+    """Declare the markers of all tests."""
+    for marker, meaning in PLACES.items():
+        config.addinivalue_line("markers", f"{marker}: {meaning}")
+    config.addinivalue_line("markers", "requires(capability): skipped, with the reason, on a target that lacks it")
+    config.addinivalue_line("markers", "long: takes long, so `make integration` leaves it to `make test-long`")
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
@@ -241,10 +246,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, exitstatu
     """Print the limits of this run, so that its green is not taken for more than it proves."""
     target = config.stash[TARGET]
     if found := config.stash[LEAKS]:
-        terminalreporter.section("clients' data was written down")
-        for each in found[:MOST_LEAKS]:
-            terminalreporter.line(each)
-        terminalreporter.line(f"{len(found)} places in all: the run has failed, even if all of its tests passed.")
+        show_leaks(terminalreporter, found)
     nothing_failed = exitstatus in {pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED}
     if nothing_failed and not config.stash[MEASURED] and not config.option.collectonly:
         terminalreporter.section("nothing was measured")
@@ -257,6 +259,14 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, exitstatu
     if text := target.failure_report():
         terminalreporter.section("the target's log")
         terminalreporter.line(text)
+
+
+def show_leaks(terminalreporter: pytest.TerminalReporter, found: list[str]) -> None:
+    """Print where clients' data was written down."""
+    terminalreporter.section("clients' data was written down")
+    for each in found[:MOST_LEAKS]:
+        terminalreporter.line(each)
+    terminalreporter.line(f"{len(found)} places in all: the run has failed, even if all of its tests passed.")
 
 
 @pytest.fixture(scope="session")

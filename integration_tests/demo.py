@@ -33,7 +33,7 @@ from integration_tests.targets.interface import TargetError
 from integration_tests.targets.local import Local
 from scripts import build_handlers, command
 from scripts.build_handlers import BuildError
-from scripts.local import emulator
+from scripts.local import emulator, interpreters
 from scripts.terraform import TerraformError
 from scripts.waiting import scaled
 
@@ -153,7 +153,7 @@ def prepare(console: Console) -> None:
         step.detail = f"changed: {', '.join(changed)}" if changed else "up to date, byte for byte"
     with console.step("Prepare the emulator") as step:
         python = emulator.ministack_python()
-        version = emulator.version_of(python) or ()
+        version = interpreters.version_of(python) or ()
         step.detail = f"MiniStack in an environment of its own, Python {'.'.join(map(str, version))}"
 
 

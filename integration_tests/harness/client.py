@@ -6,19 +6,16 @@ import asyncio
 import json
 import math
 import socket
-import ssl
 import struct
 import time
-from asyncio.sslproto import SSLProtocol
 from collections import deque
 from dataclasses import dataclass, field
-from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 
+from integration_tests.harness.handshakes import Handshake, address_options
 from scripts.stage_url import in_room
 from scripts.waiting import scaled, waiting_for
 
@@ -26,19 +23,13 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
     from contextlib import AbstractContextManager
 
+    from websockets.asyncio.client import ClientConnection
     from websockets.typing import Data, Subprotocol
 
 DELIVERY = 20.0
 """Seconds a message may take by default; generous, because tests look for losses, not for slowness."""
 HANDSHAKE = 60.0
 """Seconds a handshake may take by default; ``$connect`` runs before the server answers."""
-TLS_READ_BUFFER = 16 * 1024
-"""Bytes read at a time, and kept, for each ``wss`` connection: one TLS record. asyncio's own choice is 256 KiB."""
-
-ASYNCIO_READ_BUFFER = SSLProtocol.max_size
-"""asyncio's own choice, which measurements of memory compare with."""
-
-SSLProtocol.max_size = TLS_READ_BUFFER
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +97,7 @@ class Client:
         offered: list[Subprotocol] | None = [*subprotocols] if subprotocols else None  # type: ignore[list-item]
         address = in_room(url, room)
         with waiting_for(lambda: f"a handshake with {urlsplit(url).hostname}", scaled(within)):
-            connection = await _Connect(
+            connection = await Handshake(
                 address,
                 subprotocols=offered,
                 compression=None,  # API Gateway negotiates none; it would only cost memory
@@ -114,7 +105,7 @@ class Client:
                 open_timeout=scaled(within),
                 close_timeout=scaled(10),
                 user_agent_header="roomcast-integration-tests",
-                **_address_options(url),
+                **address_options(url),
             )
         client = cls(connection, room, time.monotonic(), on_message=on_message)
         client._reader = asyncio.create_task(client._read())
@@ -243,28 +234,3 @@ class Client:
         """Name the client by room and by its local port, which server logs show."""
         address = self.connection.local_address
         return f"client :{address[1] if address else '?'} in room {self.room!r}"
-
-
-def _address_options(url: str) -> dict[str, Any]:
-    """Return options that avoid proxies to this machine and resolve ``.localhost`` to loopback (RFC 6761)."""
-    parts = urlsplit(url)
-    host = parts.hostname or ""
-    options: dict[str, Any] = {"ssl": _tls()} if parts.scheme == "wss" else {}
-    if host.endswith(".localhost"):
-        return {**options, "proxy": None, "host": "127.0.0.1"}
-    if host in {"localhost", "127.0.0.1", "::1"}:
-        return {**options, "proxy": None}
-    return options
-
-
-class _Connect(connect):
-    """A handshake that follows no redirect, like those of browsers (https://websockets.spec.whatwg.org)."""
-
-    def process_redirect(self, exc: Exception) -> Exception:
-        """Return the redirect as a refusal."""
-        return exc
-
-
-@lru_cache(maxsize=1)  # a context of its own would cost each connection 15 KB and the reading of all certificates
-def _tls() -> ssl.SSLContext:
-    return ssl.create_default_context()

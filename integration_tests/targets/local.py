@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from integration_tests.targets.interface import Capability, Caveat, Target
 from scripts import process_table
-from scripts.local import emulator, watchdog
+from scripts.local import emulator, interpreters, watchdog
 from scripts.local.deployment import AppliedRoot, EmulatorAccess, access_of, applied
 from scripts.local.emulator import BUILD, REPOSITORY, Emulator
 
@@ -94,10 +94,10 @@ class Local(Target):
 
     def lacks(self) -> Mapping[Capability | Caveat, str]:
         """Return everything that an emulator, even corrected, cannot show."""
-        version = emulator.version_of(emulator.lambda_python())
-        if version == emulator.LAMBDA_PYTHON:
+        version = interpreters.version_of(interpreters.lambda_python())
+        if version == interpreters.LAMBDA_PYTHON:
             return LACKS
-        found, wanted = (".".join(map(str, each or ("?",))) for each in (version, emulator.LAMBDA_PYTHON))
+        found, wanted = (".".join(map(str, each or ("?",))) for each in (version, interpreters.LAMBDA_PYTHON))
         note = f"{LACKS[Caveat.RUNTIME]} That is {found}, because {wanted} was not found."
         return {**LACKS, Caveat.RUNTIME: note}
 

@@ -78,6 +78,21 @@ async def round_trip(client: Client) -> dict[str, Any]:
         ProbeError: Another text came, or not both in time.
     """
     text, message_id = f"probe {secrets.token_hex(8)}", secrets.token_hex(8)
+    answers, failure = await exchange(client, text, message_id)
+    receipts = [receipt for answer in answers if (receipt := receipt_of(answer, message_id))]
+    strange = [answer for answer in answers if answer != text and not receipt_of(answer, message_id)]
+    if strange:
+        raise ProbeError(f"answered a message with {strange[0][:LONGEST_QUOTE]!r}")
+    if failure:
+        came = ["the message", "no receipt"] if text in answers else ["a receipt" if receipts else "nothing"]
+        raise ProbeError(f"{failure}: {' and '.join(came)} came")
+    if text not in answers or not receipts:
+        raise ProbeError("answered a message twice in the same way, where the message and a receipt were due")
+    return receipts[0]
+
+
+async def exchange(client: Client, text: str, message_id: str) -> tuple[list[str], str]:
+    """Send a message and take two answers; also return why fewer came, or nothing."""
     answers: list[str] = []
     failure = ""
     try:
@@ -93,16 +108,7 @@ async def round_trip(client: Client) -> dict[str, Any]:
         )
     except ConnectionClosed as error:
         failure = f"closed the connection when it was sent a message ({error})"
-    receipts = [receipt for answer in answers if (receipt := receipt_of(answer, message_id))]
-    strange = [answer for answer in answers if answer != text and not receipt_of(answer, message_id)]
-    if strange:
-        raise ProbeError(f"answered a message with {strange[0][:LONGEST_QUOTE]!r}")
-    if failure:
-        came = ["the message", "no receipt"] if text in answers else ["a receipt" if receipts else "nothing"]
-        raise ProbeError(f"{failure}: {' and '.join(came)} came")
-    if text not in answers or not receipts:
-        raise ProbeError("answered a message twice in the same way, where the message and a receipt were due")
-    return receipts[0]
+    return answers, failure
 
 
 def receipt_of(text: str, message_id: str) -> dict[str, Any] | None:

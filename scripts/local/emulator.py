@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import hashlib
 import http.client
 import os
@@ -10,30 +9,27 @@ import secrets
 import shutil
 import socket
 import subprocess
-import sys
 import time
 import urllib.request
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from botocore.exceptions import BotoCoreError, ClientError
 from botocore.parsers import ResponseParserError
-from filelock import FileLock, Timeout
 
 from scripts.descriptors import KEPT, allow_sockets
 from scripts.local.aws import Aws
+from scripts.local.interpreters import lambda_python
+from scripts.local.turns import in_turn
 from scripts.waiting import scaled
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 BUILD = REPOSITORY / "build"
 REQUIREMENTS = Path(__file__).with_name("ministack-requirements.txt")
-LAMBDA_PYTHON = (3, 13)
-"""The Python of the functions' runtime. MiniStack runs every function with its own interpreter."""
 PORT_ATTEMPTS = 5
 """Another program may take a free port at any moment; MiniStack then ends at once and is started on another one."""
 START_SECONDS = 30
@@ -115,18 +111,28 @@ def start(launch: Callable[[Emulator, list[str]], subprocess.Popen[bytes]], log:
     command = [str(ministack_python()), "-m", "scripts.local.ministack"]
     for _ in range(PORT_ATTEMPTS):
         emulator = Emulator(free_port(), f"{secrets.randbelow(9 * 10**11) + 10**11}")
-        process = launch(emulator, command)
-        deadline = time.monotonic() + scaled(START_SECONDS)
-        while process.poll() is None:
-            if emulator.is_running():
-                return emulator
-            if time.monotonic() > deadline:
-                raise EmulatorError(
-                    f"MiniStack (process {process.pid}) runs, but {emulator.url} has not answered for "
-                    f"{scaled(START_SECONDS):g} s; the end of {log}:\n{tail(log)}"
-                )
-            time.sleep(0.05)
+        if came_up(emulator, launch(emulator, command), log):
+            return emulator
     raise EmulatorError(f"MiniStack did not start; the end of {log}:\n{tail(log)}")
+
+
+def came_up(emulator: Emulator, process: subprocess.Popen[bytes], log: Path) -> bool:
+    """Wait until MiniStack answers or its process has ended; return whether it answers.
+
+    Raises:
+        EmulatorError: The process runs and does not answer.
+    """
+    deadline = time.monotonic() + scaled(START_SECONDS)
+    while process.poll() is None:
+        if emulator.is_running():
+            return True
+        if time.monotonic() > deadline:
+            raise EmulatorError(
+                f"MiniStack (process {process.pid}) runs, but {emulator.url} has not answered for "
+                f"{scaled(START_SECONDS):g} s; the end of {log}:\n{tail(log)}"
+            )
+        time.sleep(0.05)
+    return False
 
 
 def answers(url: str) -> bool:
@@ -181,28 +187,6 @@ def ministack_python() -> Path:
     return python
 
 
-@contextmanager
-def in_turn(lock: Path, situation: str) -> Iterator[None]:
-    """Hold a lock; print a line if another process holds it first.
-
-    The system releases the lock when its holder ends for any reason, so a lock file that remains is no lock.
-
-    Args:
-        lock: Its file.
-        situation: Begins the line: the reason why another process holds the lock.
-    """
-    held = FileLock(lock)
-    try:
-        held.acquire(timeout=0)
-    except Timeout:
-        print(f"{situation}: waiting for it to finish (it holds {lock})", file=sys.stderr, flush=True)
-        held.acquire()
-    try:
-        yield
-    finally:
-        held.release()
-
-
 def run(command: list[str]) -> None:
     """Run a step of the installation, quietly unless it fails."""
     result = subprocess.run(command, capture_output=True, text=True, check=False)
@@ -210,38 +194,3 @@ def run(command: list[str]) -> None:
         free = shutil.disk_usage(BUILD).free // 2**20
         note = f" ({free} MB of disk space are left in {BUILD})" if free < ENVIRONMENT_MEGABYTES else ""
         raise EmulatorError(f"`{' '.join(command)}` failed{note}:\n{result.stderr.strip()}")
-
-
-@functools.cache
-def lambda_python() -> Path:
-    """Return an interpreter of Lambda's Python version if this machine has one, else the running interpreter."""
-    for candidate in python_candidates():
-        if version_of(candidate) == LAMBDA_PYTHON and can_make_environments(candidate):
-            return candidate
-    return Path(sys.executable)
-
-
-def can_make_environments(python: Path) -> bool:
-    """Whether an interpreter can make environments; Debian's cannot until ``python3-venv`` is installed."""
-    command = [str(python), "-c", "import ensurepip, venv"]
-    return subprocess.run(command, capture_output=True, check=False, timeout=scaled(30)).returncode == 0
-
-
-def python_candidates() -> Iterator[Path]:
-    """Yield the running interpreter, the one on PATH, and those that pyenv keeps off PATH."""
-    yield Path(sys.executable)
-    name = ".".join(map(str, LAMBDA_PYTHON))
-    if on_path := shutil.which(f"python{name}"):
-        yield Path(on_path)
-    pyenv = Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv"))
-    yield from sorted(pyenv.glob(f"versions/{name}.*/bin/python{name}"), reverse=True)
-
-
-def version_of(python: Path) -> tuple[int, int] | None:
-    """Return major and minor version of an interpreter; None if it does not run (pyenv's shims may not)."""
-    command = [str(python), "-c", "import sys; print(*sys.version_info[:2])"]
-    try:
-        answer = subprocess.run(command, capture_output=True, text=True, check=True, timeout=scaled(30)).stdout.split()
-    except (OSError, subprocess.SubprocessError):
-        return None
-    return int(answer[0]), int(answer[1])

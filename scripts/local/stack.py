@@ -36,13 +36,14 @@ from scripts.local import emulator
 from scripts.local.aws import emulator_environment
 from scripts.local.deployment import AppliedRoot, access_of, describe_deployment
 from scripts.local.emulator import BUILD, REPOSITORY, Emulator, EmulatorError
+from scripts.local.turns import in_turn
 from scripts.stage_url import in_room
 from scripts.terraform import TerraformError
 from scripts.terraform.common import replace_file
 from scripts.waiting import scaled
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
 FOLDER = BUILD / "stack"
 DEPLOYMENT_FILE = FOLDER / "deployment.json"
@@ -257,6 +258,18 @@ def shown(path: Path) -> Path:
     return path.relative_to(REPOSITORY) if path.is_relative_to(REPOSITORY) else path
 
 
+def chosen_command(arguments: Sequence[str] | None, stack: Stack) -> Callable[[], int]:
+    """Return the command of a command line."""
+    commands = {"up": stack.up, "down": stack.down, "plan": stack.plan, "status": stack.status}
+    parser = argparse.ArgumentParser(prog="python -m scripts.local.stack", description="A stack that stays.")
+    parser.add_argument("command", choices=commands)
+    parser.add_argument("options", nargs=argparse.REMAINDER, help="with plan: further options of `terraform plan`")
+    given = parser.parse_args(arguments)
+    if given.options and given.command != "plan":
+        parser.error(f"{given.command} takes no options")
+    return partial(commands[given.command], *given.options)
+
+
 def main(arguments: Sequence[str] | None = None, stack: Stack | None = None) -> int:
     """Run the command line; return its exit status.
 
@@ -265,19 +278,12 @@ def main(arguments: Sequence[str] | None = None, stack: Stack | None = None) -> 
         stack: The stack that it is about; the one of ``make up`` by default.
     """
     stack = stack or Stack()
-    commands = {"up": stack.up, "down": stack.down, "plan": stack.plan, "status": stack.status}
-    parser = argparse.ArgumentParser(prog="python -m scripts.local.stack", description="A stack that stays.")
-    parser.add_argument("command", choices=commands)
-    parser.add_argument("options", nargs=argparse.REMAINDER, help="with plan: further options of `terraform plan`")
-    given = parser.parse_args(arguments)
-    if given.options and given.command != "plan":
-        parser.error(f"{given.command} takes no options")
-    chosen = partial(commands[given.command], *given.options)
+    chosen = chosen_command(arguments, stack)
     command.prepare()
     stack.folder.parent.mkdir(parents=True, exist_ok=True)
     lock = stack.folder.with_suffix(".lock")
     try:
-        with emulator.in_turn(lock, "another `make up`, `make plan` or `make down` is at work in this clone"):
+        with in_turn(lock, "another `make up`, `make plan` or `make down` is at work in this clone"):
             return chosen()
     except (BuildError, EmulatorError, TerraformError, BotoCoreError, ClientError) as error:
         print(f"stack: {error}", file=sys.stderr)

@@ -26,7 +26,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from integration_tests.harness.client import ASYNCIO_READ_BUFFER
+from integration_tests.harness.handshakes import ASYNCIO_READ_BUFFER
 from integration_tests.load.tests.stages import running_stage, running_tls_stage
 from integration_tests.load.user_group import Arrival, UserGroup
 from integration_tests.load.virtual_user import CloseMode

@@ -7,7 +7,7 @@ import subprocess
 import sys
 from typing import Any
 
-from integration_tests.harness.client import ASYNCIO_READ_BUFFER, TLS_READ_BUFFER
+from integration_tests.harness.handshakes import ASYNCIO_READ_BUFFER, TLS_READ_BUFFER
 from integration_tests.load.tests.stages import REPOSITORY
 from scripts.waiting import scaled
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from scripts.local import emulator
+from scripts.local import emulator, interpreters
 from scripts.local.emulator import EmulatorError
 
 if TYPE_CHECKING:
@@ -117,8 +117,8 @@ def test_python_without_ensurepip_is_passed_over(tmp_path: Path, monkeypatch: py
     debian = tmp_path / "python3"
     debian.write_text('#!/bin/sh\ncase "$2" in *ensurepip*) exit 1 ;; *) echo 3 13 ;; esac\n')
     debian.chmod(0o755)
-    monkeypatch.setattr(emulator, "LAMBDA_PYTHON", (3, 13))
-    monkeypatch.setattr(emulator, "python_candidates", lambda: iter([debian]))
+    monkeypatch.setattr(interpreters, "LAMBDA_PYTHON", (3, 13))
+    monkeypatch.setattr(interpreters, "python_candidates", lambda: iter([debian]))
 
-    assert emulator.version_of(debian) == (3, 13)
-    assert emulator.lambda_python.__wrapped__() == Path(sys.executable)
+    assert interpreters.version_of(debian) == (3, 13)
+    assert interpreters.lambda_python.__wrapped__() == Path(sys.executable)
