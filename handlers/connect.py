@@ -1,6 +1,6 @@
-"""``$connect``: a client joins its room before its handshake is answered.
+"""``$connect``: makes a client a member of its room before the handshake is answered.
 
-Anything but status 200 refuses the handshake
+Any status but 200 refuses the handshake
 (https://docs.aws.amazon.com/apigateway/latest/developerguide/apigateway-websocket-api-route-keys-connect-disconnect.html):
 400 for a room name that is not allowed, 500 when the table cannot be written.
 """

@@ -1,8 +1,8 @@
-"""``$disconnect``: a client that has gone leaves its room.
+"""``$disconnect``: deletes the items of a client that has disconnected.
 
-API Gateway calls this at its best effort, possibly late, twice or never
-(https://docs.aws.amazon.com/apigateway/latest/developerguide/apigateway-websocket-api-route-keys-connect-disconnect.html):
-doing it again changes nothing, and what it misses is found by the next send (410) or by time to live.
+API Gateway calls this route as best effort, possibly late, twice or never
+(https://docs.aws.amazon.com/apigateway/latest/developerguide/apigateway-websocket-api-route-keys-connect-disconnect.html).
+A second call changes nothing. Items that it misses are deleted after the next send (410) or by time to live.
 """
 
 from __future__ import annotations

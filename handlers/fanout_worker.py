@@ -1,12 +1,12 @@
-"""Not a route: serves the tasks of the fan-out queue, when queued delivery is on.
+"""The queue worker: serves the tasks of the fan-out queue. It has no route and runs only with queued delivery.
 
-Reports tasks that reached no recipient as batch item failures; SQS delivers them again
+Reports tasks that reached no recipient as batch item failures; SQS redelivers them
 (https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-errorhandling.html). A task that was served in part is done,
-and what is left of it is a new task. In a FIFO queue, what is left of a shard's task waits in the table together with
-the tasks behind it (``roomcast.backlog``): a new task would come after those that are in the queue already.
+and a new task holds the remaining recipients. In a FIFO queue, the rest of a shard's task waits in the table together
+with the tasks behind it (``roomcast.backlog``), because a new task would come after those already in the queue.
 
-Members receive a message twice when a worker dies on its way or cannot hand over what is left, when a standard queue
-delivers a task twice, and when a post was not answered.
+A member receives a message twice when a worker dies midway or cannot hand over the rest, when a standard queue delivers
+a task twice, and when a post was not answered.
 """
 
 from __future__ import annotations
@@ -15,9 +15,10 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from roomcast import aws_json, backlog, delivery, events, fanout, logs, rooms, settings, tasks
+from roomcast.progress import Progress
 
 if TYPE_CHECKING:
-    from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Container, Mapping, Sequence
 
 SETTINGS = settings.from_environment()
 ROOMS = rooms.Rooms(SETTINGS)
@@ -26,17 +27,17 @@ DELIVERY = delivery.Delivery(ENGINE, ROOMS)
 QUEUE = tasks.Queue(SETTINGS)
 
 HANDOVER_SECONDS = 5.0
-"""Kept back from the time for posts, to prune and to hand over what is left: a call to AWS may take 3 s."""
+"""Time left after the posts, to prune and to hand over the rest: a call to AWS may take 3 s."""
 
 TAKING_RESERVE_SECONDS = 2.0
-"""Kept back from the time for taking recipients, to finish with those taken."""
+"""Time left after the last recipient is taken, to finish those taken."""
 
 BEGINNING_SECONDS = 1.0
 """With less time left for taking recipients, no further task of the batch is begun."""
 
 STRAGGLER_SECONDS = 0.5
-"""How long the first task waits for its last few recipients, and each later one half as long: together less than a
-second, for which the members wait that are next. Within it, a recipient is tried some four times."""
+"""How long the first task waits for its last few recipients, and each later one half as long. Together that is less
+than a second, because the members of the next tasks wait meanwhile. A recipient is tried some four times within it."""
 
 
 def handler(event: Mapping[str, Any], context: events.Context) -> dict[str, list[dict[str, str]]]:
@@ -57,12 +58,12 @@ def handler(event: Mapping[str, Any], context: events.Context) -> dict[str, list
 
 
 def is_named(job: backlog.Job) -> bool:
-    """Whether a task is for named recipients, who have made others wait before."""
+    """Whether a task names its recipients: they have delayed others before, and are served last."""
     return isinstance(job.task, tasks.Task) and bool(job.task.recipients)
 
 
 def read(records: Sequence[Mapping[str, Any]], deadline: float) -> tuple[list[backlog.Job], list[str]]:
-    """Read the queue messages; gives the ids of those that are not to be read as well."""
+    """Read the queue messages; gives the jobs, and the ids of unreadable messages that must be redelivered."""
     jobs: list[backlog.Job] = []
     failed: list[str] = []
     for position, record in enumerate(records):
@@ -83,14 +84,14 @@ def read(records: Sequence[Mapping[str, Any]], deadline: float) -> tuple[list[ba
 
 
 def move_apart(record: Mapping[str, Any], group: str, deadline: float) -> bool:
-    """Give a message that nobody can read a group of its own, so that nobody waits behind it until it is given up."""
+    """Move an unreadable message into a message group of its own, because it would block its group until given up."""
     unreadable = tasks.Unreadable(record["body"], record["messageId"])
-    # In its own group it fails until it is a dead letter.
+    # In its own group it fails until SQS makes it a dead letter.
     return bool(group) and not group.startswith(":") and hand_over([unreadable], record["messageId"], deadline)
 
 
 def tell_if_given_up(message_id: str, receives: int, recipients: int) -> None:
-    """Say so when SQS will not deliver a message again but make it a dead letter."""
+    """Log a message that SQS will make a dead letter instead of redelivering it."""
     if receives >= tasks.MAXIMUM_RECEIVES:
         logs.write("ERROR", "a task is given up", message_id=message_id, receives=receives)
         logs.write_metrics("given up", {"given_up": recipients}, message_id=message_id)
@@ -103,7 +104,7 @@ def hand_over(
     *,
     apart: bool = False,
 ) -> bool:
-    """Put tasks into the queue, on request one second after the other; false when it did not take all of them."""
+    """Put tasks into the queue, with ``apart`` one second after the other; false when it did not take all of them."""
     try:
         QUEUE.put(entries, deadline, apart=apart)
     except aws_json.ServiceError as error:
@@ -113,43 +114,43 @@ def hand_over(
 
 
 def serve_each(jobs: Sequence[backlog.Job], invocation: Invocation) -> list[str]:
-    """Serve tasks that do not depend on each other; gives the ids of those that must be delivered again."""
-    # A worker that died of one of these now could not say so.
+    """Serve tasks that do not depend on each other; gives the ids of those that must be redelivered."""
+    # This is the last receive: a worker that died of one of these now could not log it.
     failed = failures([job for job in jobs if job.receives >= tasks.MAXIMUM_RECEIVES])
     jobs = [job for job in jobs if job.receives < tasks.MAXIMUM_RECEIVES]
     again = [job for job in jobs if job.receives > 1]
     if len(again) > 1 and spread(again, invocation.deadline):
         jobs = [job for job in jobs if job not in again]
-    # What a worker may have died of comes last.
+    # Tasks that a worker may have died of come last.
     return failed + failures([job for job in sorted(jobs, key=tries) if not serve(job, invocation)])
 
 
 def tries(job: backlog.Job) -> int:
-    """How often a task, or what it was made from, has been received."""
+    """How often a task, or the task that it was made from, has been received."""
     return job.receives + (job.task.retries if isinstance(job.task, tasks.Task) else 0)
 
 
 def spread(jobs: Sequence[backlog.Job], deadline: float) -> bool:
-    """Give tasks that came together a worker each: should it die of one, the others are not given up with it."""
+    """Give tasks of one batch a worker each: should one kill its worker, the others are not given up with it."""
     shares = [job.task._replace(retries=tries(job) - 1) for job in jobs if isinstance(job.task, tasks.Task)]
     return hand_over(shares, jobs[0].message_id, deadline, apart=True)
 
 
 def failures(jobs: Sequence[backlog.Job]) -> list[str]:
-    """Say of which tasks SQS will make dead letters; gives the ids of all."""
+    """Log the tasks that SQS will make dead letters; gives the ids of all."""
     for job in jobs:
         tell_if_given_up(job.message_id, job.receives, len(getattr(job.task, "recipients", ())) or 1)
     return [job.message_id for job in jobs]
 
 
 def serve(job: backlog.Job, invocation: Invocation) -> bool:
-    """Serve a task on its own; false when it must be delivered again as a whole."""
+    """Serve a task on its own; false when it must be redelivered as a whole."""
     task = job.task
     if isinstance(task, tasks.WakeUp):
         return True
     retries = tries(job) - 1
     if retries >= tasks.MAXIMUM_RECEIVES:
-        # What it was made from was delivered again, too. SQS takes it to the dead letters.
+        # Redeliveries of the task that it was made from count. SQS makes it a dead letter.
         return False
     left = [task]
     if invocation.may_begin():
@@ -158,12 +159,12 @@ def serve(job: backlog.Job, invocation: Invocation) -> bool:
         if outcome.is_stuck:
             return False
         left = [each._replace(retries=retries) for each in left]
-    # A task that was not begun: SQS would deliver it again only minutes later, and give it up after some times.
+    # Also a task that was not begun: SQS would redeliver it only minutes later, and give it up after some times.
     return hand_over(left, job.message_id, invocation.deadline)
 
 
 def serve_group(jobs: Sequence[backlog.Job], invocation: Invocation) -> list[str]:
-    """Serve a message group of a FIFO queue; gives the ids of the messages that must be delivered again."""
+    """Serve a message group of a FIFO queue; gives the ids of the messages that must be redelivered."""
     first = jobs[0].task
     room, shard = (first.room, first.shard) if isinstance(first, tasks.WakeUp) else (first.message.room, first.shard)
     if jobs[0].group != tasks.group_of(room, shard):
@@ -185,12 +186,12 @@ def serve_group(jobs: Sequence[backlog.Job], invocation: Invocation) -> list[str
             return failures(jobs)
     if is_kept:
         return []
-    # At least one, in place of the wake-up.
+    # At least one is redelivered: it takes the place of the wake-up.
     return failures([job for job in jobs if job.key not in waiting.done] or jobs)
 
 
 def serve_in_turn(jobs: Sequence[backlog.Job], invocation: Invocation) -> list[str]:
-    """Serve the tasks of one straggler; what follows an unserved one waits for it."""
+    """Serve the tasks of one straggler in order; tasks behind an unserved one wait for it."""
     for number, job in enumerate(jobs):
         if not serve_straggler(job, invocation):
             for each in jobs[number:]:
@@ -201,15 +202,15 @@ def serve_in_turn(jobs: Sequence[backlog.Job], invocation: Invocation) -> list[s
 
 
 def serve_straggler(job: backlog.Job, invocation: Invocation) -> bool:
-    """Serve a task in its turn; false when SQS must deliver it again: a new one would come behind the next ones."""
+    """Serve a task in its turn; false when SQS must redeliver it: a new task would come behind the next ones."""
     task = job.task
     if isinstance(task, tasks.WakeUp):
         return True
     if tries(job) > tasks.MAXIMUM_RECEIVES:
-        # What it was made from was delivered again, too. SQS takes it to the dead letters.
+        # Redeliveries of the task that it was made from count. SQS makes it a dead letter.
         return False
     if not invocation.may_begin():
-        # It may never have been tried: rather late, and behind others, than never.
+        # It may never have been tried: better late, and behind others, than given up.
         return job.receives >= tasks.MAXIMUM_RECEIVES and hand_over([task], job.message_id, invocation.deadline)
     # The last worker may have sent a copy.
     copies = max(task.copies, min(job.receives - 1, fanout.MAXIMUM_COPIES - 1))
@@ -226,19 +227,19 @@ def release(task: tasks.Task, deadline: float) -> None:
     try:
         ROOMS.change_backlog(task.message.room, task.shard, [], [mark], deadline)
     except aws_json.ServiceError as error:
-        # Its messages go on taking a way of their own.
+        # Its messages keep their own message group.
         logs.write("WARNING", "a straggler stays apart", error=str(error))
 
 
 class Invocation:
-    """What the tasks of one invocation share: its time, and what is known of members.
+    """State shared by the tasks of one invocation: its time, and the members found dead or slow.
 
     Args:
-        deadline: When everything must be done, in seconds of ``time.monotonic``.
+        deadline: Latest end, in seconds of ``time.monotonic``.
 
     Attributes:
         deadline: The same.
-        take_until: When to take no further recipient.
+        take_until: No further recipient is taken after this moment.
     """
 
     def __init__(self, deadline: float) -> None:
@@ -253,7 +254,7 @@ class Invocation:
         self._dead: set[fanout.Recipient] = set()
 
     def begin_group(self, groups: int) -> None:
-        """Give the first of some message groups its share of the time."""
+        """Give the first of the remaining message groups its share of the time."""
         now = time.monotonic()
         share = max(BEGINNING_SECONDS, (self._take_until_at_last - now) / groups)
         self.take_until = min(self._take_until_at_last, now + share)
@@ -271,12 +272,13 @@ class Invocation:
 
         Args:
             task: The task.
-            held: Ids of members whose messages take a way of their own; ``None`` for those that this invocation has
-                not reached.
-            room_for: How many further recipients may do so.
+            held: Ids of members whose messages have a message group of their own; ``None`` for those that this
+                invocation has not reached.
+            room_for: How many further recipients may get such a group.
         """
         self._is_first = self._has_begun_none = False
-        progress = Progress(task, self.take_until, self._apart if held is None else held, self._dead, room_for)
+        apart = self._apart if held is None else held
+        progress = Progress(task, ROOMS, self.take_until, apart, self._dead, room_for)
         gone: list[fanout.Recipient] = []
         stragglers = fanout.Stragglers(
             progress.late.extend,
@@ -299,111 +301,7 @@ class Invocation:
         return progress
 
     def prune(self) -> None:
-        """Delete dead members, now that nobody waits."""
+        """Delete dead members, now that no member waits for a post."""
         until = min(self.deadline, time.monotonic() + delivery.PRUNE_SECONDS)
         for message, gone in self._gone:
             DELIVERY.prune(message, gone, until)
-
-
-class Progress:
-    """The recipients of a task, and how far the worker has come with them.
-
-    Args:
-        task: The task.
-        stop_at: When to take no further recipient, in seconds of ``time.monotonic``.
-        apart: Ids of members that are not to be waited for.
-        dead: Members that are known to be dead.
-        room_for: How many of those not reached may take a way of their own.
-
-    Attributes:
-        late: Recipients for which only time was over.
-        silent: Recipients that may have been sent a copy, which was not answered.
-        untried: Recipients for whom there was no time: they are not slow themselves.
-        report: What became of the others.
-    """
-
-    def __init__(
-        self,
-        task: tasks.Task,
-        stop_at: float,
-        apart: Container[str] = (),
-        dead: Container[fanout.Recipient] = (),
-        room_for: int = 0,
-    ) -> None:
-        self.task = task
-        self.stop_at = stop_at
-        self.after = task.after
-        self.pulled = 0
-        self.late: list[fanout.Recipient] = []
-        self.silent: list[fanout.Recipient] = []
-        self.untried: list[fanout.Recipient] = []
-        self.is_complete = False
-        self.report = fanout.Report()
-        self._apart = () if task.recipients else apart
-        self._dead = dead
-        self._room_for = room_for
-        self._left_out: list[fanout.Recipient] = []
-
-    def __iter__(self) -> Iterator[fanout.Recipient]:
-        """Take one recipient after the other while time allows."""
-        for recipient in self._recipients():
-            if not self.has_time():
-                return
-            self.pulled += 1
-            self.after = recipient.connection_id
-            if recipient.connection_id in self._apart:
-                self._left_out.append(recipient)
-            elif recipient not in self._dead:
-                yield recipient
-        self.is_complete = True
-
-    def has_time(self) -> bool:
-        """Whether another recipient may be taken."""
-        return self.stop_at > time.monotonic()
-
-    def _recipients(self) -> Iterable[fanout.Recipient]:
-        if self.task.recipients:
-            return self.task.recipients
-        return ROOMS.members_of_shard(self.task.message.room, self.task.shard, self.stop_at, self.after)
-
-    @property
-    def is_stuck(self) -> bool:
-        """Whether something is left and nobody was reached, nor may have been."""
-        is_left = bool(self.late or self.untried) or not self.is_complete
-        return is_left and not (self.report.delivered or self.report.gone or self.silent or self._left_out)
-
-    @property
-    def stragglers(self) -> list[tuple[fanout.Recipient, int]]:
-        """Recipients to be served on their own, and how many copies each may have been sent."""
-        copies = self.task.copies
-        apart = [(each, copies) for each in self._left_out]
-        if not self.is_stuck and self._are_few():
-            apart += [(each, copies) for each in self.late] + [(each, copies + 1) for each in self.silent]
-        return apart
-
-    def _are_few(self) -> bool:
-        return len(self.late) + len(self.silent) <= self._room_for
-
-    def remaining(self) -> list[tasks.Task]:
-        """Tasks for those left who are no stragglers: too many not reached, and those not yet taken."""
-        late = [] if self._are_few() else self._named(self.late, 0) + self._named(self.silent, 1)
-        return late + self._named(self.untried, 0) + self._untaken()
-
-    def everything_left(self) -> list[tasks.Task]:
-        """Tasks for all that are left, where no order is to be kept."""
-        return (
-            self._named([*self._left_out, *self.late, *self.untried], 0) + self._named(self.silent, 1) + self._untaken()
-        )
-
-    def _named(self, recipients: Sequence[fanout.Recipient], copies: int) -> list[tasks.Task]:
-        size = tasks.RECIPIENTS_PER_TASK
-        parts = [recipients[start : start + size] for start in range(0, len(recipients), size)]
-        return [self.task._replace(after="", recipients=part, copies=self.task.copies + copies) for part in parts]
-
-    def _untaken(self) -> list[tasks.Task]:
-        if self.is_complete:
-            return []
-        if self.task.recipients:
-            untaken = self.task.recipients[self.pulled :]
-            return [self.task._replace(recipients=untaken)] if untaken else []
-        return [self.task._replace(after=self.after)]

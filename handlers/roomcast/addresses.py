@@ -12,7 +12,7 @@ import time
 from typing import NamedTuple
 
 ADDRESS_LIFETIME_SECONDS = 5
-"""How long the addresses of a host are believed: AWS answers with a time to live of 5 s, and moves addresses."""
+"""Lifetime of looked-up addresses: AWS answers with a time to live of 5 s, and moves addresses."""
 
 AVOID_SECONDS = 60
 """How long an address that accepted no connection is left out while the host has others: it costs each try a second."""
@@ -37,7 +37,7 @@ class TransportError(Exception):
     """No answer: the connection could not be made, broke, timed out or carried something that is not HTTP.
 
     Args:
-        message: What happened.
+        message: The event, in words.
         sent: Whether the server may have received the request.
     """
 
@@ -54,7 +54,7 @@ class UnresolvedError(TransportError):
 
 
 def tls_context() -> ssl.SSLContext:
-    """The process's TLS settings: certificate and host name verified, always.
+    """TLS settings of the process: certificate and host name are always verified.
 
     ``AWS_CA_BUNDLE`` (as in AWS SDKs) or else ``SSL_CERT_FILE`` (as in OpenSSL) names another file of certificate
     authorities. Reading them takes some 20 ms of CPU, hence once and only when the first connection is opened.
@@ -71,19 +71,19 @@ def _tls_context(bundle: str | None, _ssl_cert_file: str | None) -> ssl.SSLConte
 
 
 class Address(NamedTuple):
-    """Where a socket connects to: a family and what that family calls an address."""
+    """Peer of a socket: an address family, and an address as that family writes it."""
 
     family: int
     socket_address: tuple[object, ...]
 
 
 class Endpoint:
-    """Where requests go: a base URL, the addresses behind it, and the TLS session to resume.
+    """Destination of requests: a base URL, the addresses behind it, and the TLS session to resume.
 
     Args:
         url: Base URL, ``https://`` or, for emulators, ``http://``; its path goes before that of every request. The path
-            must match ``(/[A-Za-z0-9._~-]+)*/?`` and hold no segment ``.`` or ``..``: what is on its way normalised,
-            percent-encoded or decoded is not what was signed.
+            must match ``(/[A-Za-z0-9._~-]+)*/?`` and hold no segment ``.`` or ``..``: a path that a proxy normalises,
+            encodes or decodes no longer matches its signature.
 
     Raises:
         ValueError: The URL is not one of these.
@@ -122,7 +122,7 @@ class Endpoint:
         )
 
     def addresses(self, deadline: float = float("inf")) -> int:
-        """How many addresses the host has that may be tried, looked up anew every ``ADDRESS_LIFETIME_SECONDS``.
+        """Count the addresses that may be tried; they are looked up again every ``ADDRESS_LIFETIME_SECONDS``.
 
         Args:
             deadline: Latest end, in seconds of ``time.monotonic``.
@@ -147,7 +147,7 @@ class Endpoint:
 
     @property
     def alternatives(self) -> bool:
-        """Whether there is an address left that is not known to accept no connection."""
+        """Whether an address is left that has not failed to accept a connection."""
         return bool(self._addresses)
 
     @property
@@ -156,7 +156,7 @@ class Endpoint:
         return NEXT_ADDRESS_SECONDS if len(self._addresses) > 1 else CONNECT_SECONDS
 
     def avoid(self, address: Address) -> None:
-        """Note that an address accepts no connection: others are tried. After the last one, all are looked up anew."""
+        """Leave out an address that accepts no connection. After the last one, all are looked up again."""
         if address in self._addresses:
             self._next -= self._addresses.index(address) < self._next
             self._addresses.remove(address)
@@ -200,7 +200,7 @@ _LONG_AGO = _LongAgo()
 
 
 class _LookUp:
-    """One look-up of a host's addresses, in a thread of its own, for the system's resolver takes no deadline.
+    """One look-up of a host's addresses, in a thread of its own, because the system's resolver takes no deadline.
 
     Attributes:
         found: The addresses.
@@ -215,7 +215,7 @@ class _LookUp:
         self._began_at = _Moment()
         self._ended = threading.Event()
         if _ADDRESS.fullmatch(host):
-            self._run(host, port)  # an address is no name: there is nothing to wait for
+            self._run(host, port)  # an address needs no look-up, and no thread
         else:
             threading.Thread(target=self._run, args=(host, port), daemon=True).start()
 

@@ -42,11 +42,11 @@ class Client:
         self._connection: Connection | None = None
 
     def request(self, method: str, path: str, headers: Mapping[str, str], body: bytes, *, deadline: float) -> Response:
-        """Send a request and wait for its answer, whatever its status.
+        """Send a request and wait for its answer, of any status.
 
-        The request is sent once. Only if a kept-alive connection turns out to be closed, or after some idling silent,
-        before any byte of the answer is it sent again, on a new connection: ``Response.resent`` tells that it may have
-        been received twice.
+        The request is sent once, with one exception: a kept-alive connection turns out to be closed, or silent after
+        some idling, before the first byte of the answer. Then it is sent again on a new connection, and
+        ``Response.resent`` says that the server may have received it twice.
 
         Args:
             method: HTTP method.
@@ -151,7 +151,7 @@ class Client:
 
     def _receive(self, connection: Connection, deadline: float) -> Response | None:
         _wait(connection, deadline)
-        # Read first: a refusal may come, and the connection go, before the end of a long request.
+        # Read first: the server may refuse a long request before its end, and close the connection.
         answer = connection.receive()
         if answer is None:
             connection.flush()
@@ -168,10 +168,10 @@ class _StaleConnectionError(TransportError):
 
 
 def _wait(connection: Connection, deadline: float) -> None:
-    """Wait until the connection is ready for what it is interested in.
+    """Wait until the connection is ready to read or write, as its ``interest`` says.
 
     Raises:
-        TimeoutError: It was not, until the deadline.
+        TimeoutError: It was not ready by the deadline.
     """
     remaining = deadline - time.monotonic()
     poll = select.poll()

@@ -1,6 +1,6 @@
-"""The AWS JSON 1.0 protocol over signed HTTP: one call, tried again as botocore would.
+"""The AWS JSON 1.0 protocol over signed HTTP: calls an operation, with botocore's rules for another try.
 
-boto3 would do the same for 0.3 s of CPU at every cold start and three times the CPU per item read.
+boto3 would add 0.3 s of CPU to every cold start, and takes three times the CPU per item read.
 https://smithy.io/2.0/aws/protocols/aws-json-1_0-protocol.html
 """
 
@@ -31,7 +31,7 @@ ATTEMPT_SECONDS = 3.0
 """How long an answer may take before the call is tried again; DynamoDB answers within hundredths of a second."""
 
 BACKOFF_BASE_SECONDS = 0.05
-"""Upper end of the first pause, as botocore's for DynamoDB: some times what an answer takes."""
+"""Upper end of the first pause, as botocore's for DynamoDB: a few times as long as an answer takes."""
 
 BACKOFF_CAP_SECONDS = 2.0
 """Upper end of every pause: with longer ones, a client that waits for its answer would see only a few tries."""
@@ -63,10 +63,10 @@ TRANSIENT_ERRORS = frozenset(
         "TransactionInProgressException",
     }
 )
-"""Codes that another try may find gone: those that botocore's standard mode tries again, and the services' own."""
+"""Codes of transient errors: those that botocore's standard mode tries again, and the services' own."""
 
 TRANSIENT_STATUSES = frozenset({408, 429})
-"""The same for statuses, besides all from 500 on."""
+"""Statuses of transient errors, besides all from 500 on."""
 
 TRANSIENT_REASONS = TRANSIENT_ERRORS | {
     "None",
@@ -74,7 +74,7 @@ TRANSIENT_REASONS = TRANSIENT_ERRORS | {
     "ThrottlingError",
     "TransactionConflict",
 }
-"""Reasons in a cancelled transaction that another try may find gone."""
+"""Transient reasons in a cancelled transaction."""
 
 _CODE = re.compile(r"[A-Za-z][A-Za-z0-9_.-]{0,99}", re.ASCII)
 
@@ -84,7 +84,7 @@ class ServiceError(Exception):
 
     Args:
         operation: Name of the operation, for example ``Query``.
-        code: The service's error code, or what the transport said.
+        code: The service's error code, or the error of the transport.
         details: The service's answer, if it was one.
         transient: Whether another try may go through.
     """
@@ -212,5 +212,5 @@ def _codes(response: Response, details: Mapping[str, Any]) -> list[str]:
     query_error = response.headers.get("x-amzn-query-error", "").partition(";")[0]
     places = (response.headers.get("x-amzn-errortype"), *map(details.get, ("__type", "code", "Code")), query_error)
     codes = (place.partition(":")[0].rpartition("#")[2].strip() for place in places if isinstance(place, str))
-    # Whatever else stands there is not repeated in logs.
+    # Other text is dropped: codes are logged, and the text may repeat a client's input.
     return [code for code in codes if _CODE.fullmatch(code)]

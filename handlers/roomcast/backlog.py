@@ -1,11 +1,11 @@
-"""What waits in a FIFO queue's shard of a room: tasks that workers could not finish, in order, kept in the table.
+"""The backlog of a room's shard in a FIFO queue: tasks that workers could not finish, kept in the table in order.
 
-A message group is served by one worker at a time, so each backlog has one writer. A worker that cannot finish its tasks
+One worker at a time serves a message group, so each backlog has one writer. A worker that cannot finish its tasks
 writes them into the backlog and sends a wake-up to their group; every worker serves the backlog before its own tasks.
-Keys are the sequence numbers that SQS gave the tasks: what is delivered again, after a worker has died, is found there.
+Keys are the sequence numbers that SQS gave the tasks, so a task that is redelivered after a worker died is found there.
 
-One item more marks each member that the room does not wait for: a straggler. Its messages go through a message group of
-its own until its last one is served, so that it, too, receives them in order.
+Another item marks each straggler: a member that the room does not wait for. Its messages go through a message group of
+its own until the last one is served, so that it, too, receives them in order.
 """
 
 from __future__ import annotations
@@ -26,14 +26,14 @@ HELD = "held#"
 TASK = "task#"  # sorts after the other one: the first page holds all marks
 
 MAXIMUM_HELD = 20
-"""Stragglers of one shard, for each of which messages take a way of their own. With more, the room waits for them."""
+"""Stragglers of one shard that get message groups of their own. With more, the room waits for them."""
 
 SEQUENCE_DIGITS = 39
 """A sequence number has 128 bits."""
 
 PART_DIGITS = 9
-"""Parts of a task are numbered downwards from the highest number of so many digits: more of them than workers could
-ever make, with keys that do not grow."""
+"""Parts of a task are numbered downwards from the highest number of so many digits: keys do not grow, and workers could
+never make so many parts."""
 
 
 class Job(NamedTuple):
@@ -44,7 +44,7 @@ class Job(NamedTuple):
         group: Its message group; empty in a standard queue.
         key: Its place among those of its group.
         receives: How often it has been received, this time included.
-        task: What it holds.
+        task: Its content.
     """
 
     message_id: str
@@ -55,18 +55,18 @@ class Job(NamedTuple):
 
 
 class Outcome(Protocol):
-    """What came of serving a task."""
+    """Result of serving a task."""
 
     @property
     def stragglers(self) -> Sequence[tuple[Recipient, int]]:
-        """Recipients to be served on their own, and how many copies each may have been sent."""
+        """Recipients that get a message group of their own, and how many copies each may have been sent."""
 
     @property
     def is_stuck(self) -> bool:
-        """Whether nobody was reached, so that the task is worth a pause."""
+        """Whether no recipient was reached, so that the task is worth a pause."""
 
     def remaining(self) -> list[tasks.Task]:
-        """Tasks for the other recipients that are left."""
+        """Tasks for the other recipients left."""
 
 
 class _Entry(NamedTuple):
@@ -76,7 +76,7 @@ class _Entry(NamedTuple):
 
 
 class Backlog:
-    """The backlog of one shard, for the time of one invocation.
+    """The backlog of one shard, during one invocation.
 
     Args:
         table: The table.
@@ -84,7 +84,7 @@ class Backlog:
         shard: Number of the partition.
 
     Attributes:
-        to_send: Queue messages that must be in the queue before what they were made from is deleted.
+        to_send: Queue messages that must be in the queue before the tasks that they were made from are deleted.
         done: Keys of tasks that were served to the last recipient.
     """
 
@@ -102,10 +102,10 @@ class Backlog:
         self.done: set[str] = set()
 
     def read(self, jobs: Sequence[Job], deadline: float) -> None:
-        """Read what waits, and put the group's own tasks behind it.
+        """Read the waiting tasks, and put the group's own tasks behind them.
 
-        When one of them is delivered again, all are only kept, and a wake-up takes their place: messages that SQS goes
-        on delivering again would become dead letters, with all that waits behind a task that every worker dies of.
+        When one of those is redelivered, all are only kept, and a wake-up takes their place. Otherwise a task that
+        every worker dies of would make dead letters of all tasks behind it, because SQS counts their receives, too.
 
         Args:
             jobs: Queue messages of the group, in order.
@@ -144,7 +144,7 @@ class Backlog:
                 self._entries.append(_Entry(item.key, task, item))
 
     def _count_retry(self) -> None:
-        """Note that a worker may have died of the first task, or reached nobody."""
+        """Count that a worker may have died of the first task, or reached no recipient."""
         first = self._entries[0]
         task = first.task._replace(retries=first.task.retries + 1)
         if task.retries >= tasks.MAXIMUM_RECEIVES:
@@ -167,7 +167,7 @@ class Backlog:
         serve: Callable[[tasks.Task, Mapping[str, Waiting], int], Outcome],
         may_begin: Callable[[], bool],
     ) -> bool:
-        """Serve tasks in order for as long as time allows; false when nobody could be reached.
+        """Serve tasks in order for as long as time allows; false when no recipient could be reached.
 
         Args:
             serve: Serves a task, but not the members given by their ids, and waits for at most so many stragglers.
@@ -176,7 +176,7 @@ class Backlog:
         has_reached = False
         while self._entries and not self._is_kept_only:
             entry = self._entries[0]
-            # A task of the queue comes after all that waits, also after what has not been read.
+            # A task of the queue comes after all waiting ones, also after those that have not been read.
             if (entry.item is None and not self._is_whole) or not may_begin():
                 return True
             outcome = serve(entry.task, self._held, MAXIMUM_HELD - len(self._held))
@@ -194,7 +194,7 @@ class Backlog:
                 self._deletions.append(entry.item)
             if not rest:
                 self.done.add(entry.key)
-            # The next one is not begun when it could be taken for the one that workers die of.
+            # Should the worker die, the first task of the backlog is blamed: the next one is not begun behind this one.
             if rest or entry.task.retries:
                 return True
         return True
@@ -219,11 +219,11 @@ class Backlog:
             self._puts = []
 
     def write(self, deadline: float, *, is_stuck: bool) -> list[tasks.WakeUp]:
-        """Keep what was not served, once ``to_send`` is in the queue; gives what has a worker look at it.
+        """Keep unserved tasks, once ``to_send`` is in the queue; gives the wake-ups that make a worker serve them.
 
         Args:
             deadline: Latest end, in seconds of ``time.monotonic``.
-            is_stuck: Whether SQS shall deliver the group's own tasks again, after a pause.
+            is_stuck: Whether SQS shall redeliver the group's own tasks, after a pause.
 
         Raises:
             aws_json.ServiceError: The table did not answer.
@@ -243,7 +243,7 @@ class Backlog:
 
 
 def _keys_of_parts(key: str, count: int) -> list[str]:
-    """Keys for what is left of the first task: before those of its other parts, the last one instead of its own."""
+    """Keys for the rest of the first task: they sort before those of its other parts; the last one replaces its own."""
     whole, _, number = key.partition(".")
     last = int(number) if number else 10**PART_DIGITS - 1
     return [f"{whole}.{each:0{PART_DIGITS}}" for each in range(last - count + 1, last + 1)]
@@ -253,8 +253,8 @@ def key_of(sequence_number: str, position: int) -> str:
     """The key of a queue message in its backlog.
 
     Args:
-        sequence_number: What SQS gave it, growing within the group; empty where a queue gives none.
-        position: Its place in the batch, which counts then.
+        sequence_number: SQS's number of it, growing within the group; empty where a queue gives none.
+        position: Its place in the batch, which decides then.
     """
     if sequence_number:
         return f"{TASK}{int(sequence_number):0{SEQUENCE_DIGITS}}"

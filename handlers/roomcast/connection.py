@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from roomcast.http_parser import Response
 
 IDLE_LIMIT_SECONDS = 300
-"""A connection unused for longer is not used again: NAT gateways forget it after 350 s without telling anybody."""
+"""A connection unused for longer is not used again: NAT gateways drop it after 350 s and notify neither side."""
 
 UNACKNOWLEDGED_SECONDS = 1.0
 """When the peer's system has acknowledged nothing for so long, the connection is dead: a frozen execution environment
@@ -37,19 +37,19 @@ _WOULD_BLOCK = (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError)
 class Connection:
     """One non-blocking connection with at most one request under way.
 
-    Its owner waits until the socket is ready for ``interest`` and then calls ``establish``, until ``established``;
-    after that ``send`` and, whenever the socket is ready again, ``receive`` and ``flush``. Every method raises
-    ``OSError`` or ``ProtocolError`` when the connection is of no more use: ``close`` it then.
+    Its owner waits until the socket is ready for ``interest`` and then calls ``establish``, until ``established``.
+    After that it calls ``send`` and, whenever the socket is ready again, ``receive`` and ``flush``. Every method raises
+    ``OSError`` or ``ProtocolError`` when the connection has become useless: ``close`` it then.
 
     Args:
-        endpoint: Where to; the next of its addresses that does not refuse at once is used.
+        endpoint: Destination; the next of its addresses that does not refuse at once is used.
         deadline: How long the resolver may take, in seconds of ``time.monotonic``.
 
     Attributes:
-        interest: What to wait for: ``selectors.EVENT_READ``, ``EVENT_WRITE`` or both.
+        interest: Events to wait for: ``selectors.EVENT_READ``, ``EVENT_WRITE`` or both.
         established: Whether requests can be sent.
         answers: How many answers have been read.
-        address: Where it connects to.
+        address: The peer's address.
         used_at: When the last answer was read, in Unix time.
 
     Raises:
@@ -92,7 +92,7 @@ class Connection:
         return self._parser is not None
 
     def establish(self) -> None:
-        """Go on connecting."""
+        """Take the next step of connecting."""
         if not isinstance(self._socket, ssl.SSLSocket):
             _check_connecting(self._socket.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR))
             if _TCP_USER_TIMEOUT is not None:
@@ -105,7 +105,7 @@ class Connection:
         self.established = not isinstance(self._socket, ssl.SSLSocket) or self._shake_hands(self._socket)
 
     def send(self, request: bytes) -> None:
-        """Send a request, as far as the socket takes it now; ``flush`` sends the rest."""
+        """Send as much of a request as the socket takes now; ``flush`` sends the rest."""
         try:
             sent = self._socket.send(request)
         except _WOULD_BLOCK:
@@ -117,7 +117,7 @@ class Connection:
             self.interest = selectors.EVENT_READ | selectors.EVENT_WRITE
 
     def flush(self) -> None:
-        """Go on sending what ``send`` could not."""
+        """Send the rest of a request, as far as the socket takes it now."""
         try:
             while self._unsent:
                 self._unsent = self._unsent[self._socket.send(self._unsent) :]
@@ -128,7 +128,7 @@ class Connection:
         self.interest = selectors.EVENT_READ
 
     def receive(self, recognise: Callable[[bytes], Response | None] | None = None) -> Response | None:
-        """Read what has arrived; give the answer once it is complete.
+        """Read the bytes that have arrived; give the answer once it is complete.
 
         Args:
             recognise: A quick look at the first bytes of an answer, tried before the parser.
@@ -171,7 +171,7 @@ class Connection:
         return self.answers > 0 and unused > IDLE_TRUST_SECONDS
 
     def close(self) -> None:
-        """Close at once, whatever is under way."""
+        """Close at once, also with a request under way."""
         self._socket.close()
 
     def _answered(self, answer: Response) -> Response:
@@ -183,7 +183,7 @@ class Connection:
             # socket costs a fifth of a handshake, hence not while the last one is still good.
             self._endpoint.session = self._socket.session
         if self._unsent:
-            # An answer before the end of the request: what is left of it would be taken for the next one.
+            # An answer before the end of the request: the server would take the rest of it for the next request.
             return answer._replace(keep_alive=False)
         return answer
 

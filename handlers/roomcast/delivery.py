@@ -23,7 +23,7 @@ PRUNE_BATCH = fanout.BATCH
 
 
 class RoomMessage(NamedTuple):
-    """A message on its way to the members of a room.
+    """A message to the members of a room.
 
     Attributes:
         room: Name of the room.
@@ -58,17 +58,17 @@ class Delivery:
         on_failed: Callback | None = None,
         stragglers: fanout.Stragglers = fanout.NO_STRAGGLERS,
     ) -> fanout.Report:
-        """Post a message to each recipient, then prune those that are dead.
+        """Post a message to each recipient, then prune the dead ones.
 
         Args:
             message: The message.
-            recipients: Members of its room, pulled as they are posted to.
+            recipients: Members of its room, read as they are posted to.
             deadline: Latest end, in seconds of ``time.monotonic``.
             on_failed: Called with batches of recipients that could not be reached.
-            stragglers: What becomes of recipients that the others need not wait for.
+            stragglers: How to treat recipients that the others need not wait for.
 
         Raises:
-            fanout.DeliveryInterruptedError: Reading ``recipients`` failed; those before have been served.
+            fanout.DeliveryInterruptedError: Reading ``recipients`` failed; those read before are served.
         """
         gone: list[fanout.Recipient] = []
         try:
@@ -76,7 +76,7 @@ class Delivery:
         finally:
             self.prune(message, gone, deadline)
 
-    def post(  # noqa: PLR0913, PLR0917 - what one delivery needs
+    def post(  # noqa: PLR0913, PLR0917 - all parts of one delivery
         self,
         message: RoomMessage,
         recipients: Iterable[fanout.Recipient],
@@ -89,14 +89,14 @@ class Delivery:
 
         Args:
             message: The message.
-            recipients: Members of its room, pulled as they are posted to.
+            recipients: Members of its room, read as they are posted to.
             deadline: Latest end, in seconds of ``time.monotonic``.
             on_gone: Called with batches of recipients that are dead, for ``prune``.
             on_failed: Called with batches of recipients that could not be reached.
-            stragglers: What becomes of recipients that the others need not wait for.
+            stragglers: How to treat recipients that the others need not wait for.
 
         Raises:
-            fanout.DeliveryInterruptedError: Reading ``recipients`` failed; those before have been served.
+            fanout.DeliveryInterruptedError: Reading ``recipients`` failed; those read before are served.
         """
         try:
             report = self._engine.deliver(
@@ -124,7 +124,7 @@ class Delivery:
             gone: The dead members.
             deadline: Latest end, in seconds of ``time.monotonic``.
         """
-        # The sender has just spoken: whatever the answer to its post was, it is not dead.
+        # The sender has just sent a message: it is alive, also when its own post is answered with 410.
         dead = [recipient for recipient in gone if recipient.connection_id != message.sender]
         # Several senders find the same dead members at once. In an order of its own, each conflicts less.
         random.shuffle(dead)

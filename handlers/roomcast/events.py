@@ -1,4 +1,4 @@
-"""What API Gateway hands to a function behind a WebSocket route.
+"""Events that API Gateway hands to a function behind a WebSocket route.
 
 Only the fields that AWS always sends are required; ``null`` counts as missing
 (https://docs.aws.amazon.com/apigateway/latest/developerguide/apigateway-websocket-api-mapping-template-reference.html).
@@ -13,8 +13,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
 DEADLINE_RESERVE_SECONDS = 0.5
-"""Kept back from the invocation's time for the last log lines and the return: Lambda ends a function that is late, and
-shares its CPU. Some hundredths of a second on a quiet machine, ten times that on a busy one."""
+"""Time left at the end of an invocation for the last log lines and the return: Lambda kills a late function. They take
+some hundredths of a second on a quiet machine, ten times that on a busy one."""
 
 
 class Context(Protocol):
@@ -65,7 +65,7 @@ def parse(event: Mapping[str, Any]) -> Event:
 
 
 def _query(event: Mapping[str, Any]) -> dict[str, list[str]]:
-    """Every value of each parameter, from either of the two fields: one alone may be there."""
+    """All values of each parameter, from either of the two fields, because one may be missing."""
     single = event.get("queryStringParameters") or {}
     query = {name: [value] for name, value in single.items() if value is not None}
     for name, values in (event.get("multiValueQueryStringParameters") or {}).items():

@@ -2,8 +2,8 @@
 
 One event loop (``run``) drives as many kept-alive connections (``pool``) as pay off for the number of recipients. Each
 carries one signed ``POST {stage}/@connections/{connection id}`` at a time. Recipients are read from the caller's
-iterable only as connections become free, so that memory does not grow with the room. ``verdicts`` says what each answer
-means.
+iterable only as connections become free, so that memory does not grow with the room. ``verdicts`` is the table of
+consequences for each answer.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ class Engine:
         self._bucket = Bucket(pace)
         self._pool = Pool(self._endpoint, max_connections)
 
-    def deliver(  # noqa: PLR0913 - what one fan-out needs
+    def deliver(  # noqa: PLR0913 - all parts of one fan-out
         self,
         recipients: Iterable[Recipient],
         data: bytes,

@@ -1,6 +1,6 @@
 """HTTP/1.1 answers, read as they arrive: any split of the bytes gives the same result (RFC 9112).
 
-Strict where leniency could confuse one answer with the next: such a connection is given up.
+The parser is strict where leniency could confuse one answer with the next: such a connection is given up.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _LINE_END = b"\r\n"
 
 
 class ProtocolError(Exception):
-    """The peer does not speak HTTP/1.1 as it should; what follows on that connection cannot be trusted."""
+    """The peer violates HTTP/1.1; further bytes on that connection cannot be trusted."""
 
 
 class Response(NamedTuple):
@@ -73,10 +73,10 @@ class ResponseParser:
         self._body: _Body | None = None
 
     def feed(self, data: bytes) -> Response | None:
-        """Take what was received; give the answer once it is complete.
+        """Take received bytes; give the answer once it is complete.
 
         Raises:
-            ProtocolError: This is no answer, or one that is too large.
+            ProtocolError: The bytes are no answer, or one that is too large.
         """
         self._data += data
         while self._body is None:
@@ -146,7 +146,7 @@ def _keeps_alive(version: bytes, headers: Mapping[str, str]) -> bool:
     options = {option.strip().lower() for option in headers.get("connection", "").split(",")}
     if version == b"HTTP/1.0":
         return "keep-alive" in options
-    # Both framings at once: the answer can be read, but something between here and the server is confused.
+    # Both framings at once: the answer can be read, but a proxy on the way may be confused (RFC 9112, section 6.1).
     return "close" not in options and not ("transfer-encoding" in headers and "content-length" in headers)
 
 

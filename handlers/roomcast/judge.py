@@ -152,7 +152,7 @@ class Judge:
         return 1, 0.0, 0.0
 
     def settle(self, post: Post) -> None:
-        """Forget the refusals of a recipient whose outcome is known."""
+        """Forget the refusals of a recipient once its outcome is known."""
         if post.history is not None:
             self._throttled.waiting -= post.history.throttled.tries > 0
             self._errors.waiting -= post.history.errors.tries > 0

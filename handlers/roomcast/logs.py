@@ -35,7 +35,7 @@ def write(level: str, message: str, **fields: object) -> None:
 
     Args:
         level: One of ``LEVELS``; below ``ROOMCAST_LOG_LEVEL`` nothing is written.
-        message: What happened, the same words every time.
+        message: Name of the event, the same words every time.
         fields: JSON values that belong to it.
     """
     if LEVELS.index(level) >= LEVELS.index(os.environ.get("ROOMCAST_LOG_LEVEL", "INFO")):
@@ -43,10 +43,10 @@ def write(level: str, message: str, **fields: object) -> None:
 
 
 def write_metrics(message: str, numbers: Mapping[str, float | str], **fields: object) -> None:
-    """Write one line whose numbers CloudWatch turns into metrics of the function.
+    """Write one line with numbers that CloudWatch turns into metrics of the function.
 
     Args:
-        message: What happened, the same words every time.
+        message: Name of the event, the same words every time.
         numbers: Values by name; those in ``METRIC_UNITS`` become metrics, the others stay fields.
         fields: JSON values that belong to it.
     """

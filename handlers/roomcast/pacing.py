@@ -36,7 +36,7 @@ class Bucket:
     def set_rate(self, rate: float, now: float) -> None:
         """Allow so many tokens per second from now on; infinitely many for no limit."""
         if not self.limited:
-            # An unlimited bucket was not counted: it starts empty, and allows no burst on top of what was just sent.
+            # An unlimited bucket counts no tokens: it starts empty, and allows no burst on top of the last posts.
             self._tokens, self._filled_at = 0.0, now
         self.rate = rate
         self.limited = rate != float("inf")

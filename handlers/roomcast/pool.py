@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from roomcast.judge import Post
 
 REQUEST_SECONDS = 5.0
-"""How long an answer may take before the connection is given up and the post tried again: API Gateway answers within
+"""Time limit of an answer; then the connection is given up and the post tried again. API Gateway answers within
 hundredths of a second, and a later answer is lost far more often than late."""
 
 FIRST_REQUEST_SECONDS = 2.0

@@ -1,8 +1,8 @@
-"""What goes over the wire: the texts clients send and receive.
+"""The wire protocol: texts that clients send and receive.
 
-Plain text mode, the only one so far: a message arrives exactly as its ``data``; answers to the caller are JSON objects
+Plain text mode, the only one so far: a message arrives exactly as its ``data``. Answers to the caller are JSON objects
 with a single member that names their kind: ``receipt``, ``whoami`` or ``error``. A member can send a text that looks
-like one of those: a client must not believe them more than it believes the members of its room.
+like one of those, so a client must not trust them more than it trusts the members of its room.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ NAME = "text"
 
 DEFAULT_ROOM = "default"
 MAXIMUM_DATA_BYTES = 131_072
-"""What one post to a connection may carry (https://docs.aws.amazon.com/apigateway/latest/developerguide/limits.html)."""
+"""Size limit of one post to a connection (https://docs.aws.amazon.com/apigateway/latest/developerguide/limits.html)."""
 
 MAXIMUM_ID_CHARACTERS = 64
 CONNECTION_ID = re.compile(r"[A-Za-z0-9_=-]{1,128}")
@@ -27,7 +27,7 @@ SURROGATE = re.compile("[\ud800-\udfff]")
 ROOM_NAME = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
 _BLANKS = re.compile(r"[ \t\n\r]*")
-# What is left of an escape once the others are gone is half of a pair.
+# With all whole escapes removed, an escape that remains is half of a surrogate pair.
 _WHOLE_ESCAPES = re.compile(
     r"\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|\\u(?![dD][89a-fA-F])[0-9a-fA-F]{4}|\\[^u]"
 )
@@ -42,11 +42,11 @@ ERRORS = {
     "too_large": "data is larger than 131072 bytes of UTF-8",
     "invalid_id": "id must be a string of 1 to 64 characters",
     "unknown_recipient": "to must be the connection id of a member of your room",
-    "not_joined": "this connection is in no room any more; connect again",
+    "not_joined": "this connection is no longer in a room; reconnect",
     "not_delivered": "the message did not reach every recipient within the time allowed",
     "unavailable": "the service could not serve the message, which may have reached some recipients; try again",
 }
-"""The closed list of error codes, stable for ever, and what each says. No message repeats input."""
+"""The closed list of error codes, stable for ever, and their messages. No message repeats input."""
 
 
 class Refusal(Exception):  # noqa: N818 - an answer to the client, not a failure of the program
@@ -70,8 +70,8 @@ class Message(NamedTuple):
 
     Attributes:
         data: Text that recipients receive, at most ``MAXIMUM_DATA_BYTES`` of UTF-8: a string's characters, or the JSON
-            text of another value exactly as it came, from its first character to its last. So numbers of any size and
-            precision, repeated keys, escapes and blanks within it stay what they were.
+            text of another value exactly as it came, from its first character to its last. Numbers of any size and
+            precision, repeated keys, escapes and blanks within it stay unchanged.
         to: Connection id of the only recipient, or ``None`` for the whole room.
         id: The caller's id of the message, if it wants a receipt.
     """
@@ -143,7 +143,7 @@ def _refuse_constant(name: str) -> None:
 
 
 def _number(_text: str) -> object:
-    """Stands for a number: its value is of no use here, and may be larger than Python converts."""
+    """Replace a number: its value is not used, and may have more digits than Python converts."""
     return _NUMBER
 
 
@@ -174,7 +174,7 @@ def _data(command: Mapping[str, Any], body: str) -> str:
 
 
 def _text_of(name: str, body: str) -> str:
-    """The text of a member of a JSON object, of several members of that name the last one's, as parsers have it.
+    """The text of a member of a JSON object; of several members with that name, the last one counts, as in parsers.
 
     Args:
         name: The member's name.

@@ -1,7 +1,8 @@
-"""Who is in which room: the only module that knows the connections table's keys.
+"""Membership: the only module that knows the connections table's keys.
 
-Two kinds of item, what is left of a join that failed, and what waits in a FIFO queue's backlog (``backlog.py``), with
-keys chosen so that every access is one GetItem, one Query or one transaction:
+The table holds four kinds of item: connections, memberships, tombstones of joins that failed, and waiting tasks of a
+FIFO queue's backlog (``backlog.py``). Keys are chosen so that every access is one GetItem, one Query or one
+transaction:
 
 =========== ================================ ================ ====================================================
 item        ``partition_key``                ``sort_key``     attributes
@@ -12,11 +13,11 @@ membership  ``room#<room>#<shard>``          connection id    ``connected_at``, 
 waiting     ``backlog#<room>#<shard>``       ``Waiting.key``  ``connected_at``, ``expires_at``, ``body``
 =========== ================================ ================ ====================================================
 
-Memberships are written before the handshake is answered and read with strong consistency, so that nobody who is
-connected is missed. All carry ``connected_at``, and a deletion names the one it means: ids could be used again.
+Memberships are written before the handshake is answered and read with strong consistency, so that no connected client
+is missed. All items carry ``connected_at``, and a deletion is conditional on it, because ids could be used again.
 
-A join that was given up may still be on its way to the table. It leaves a tombstone in place of the connection, which
-counts as no connection and refuses that join, should it arrive after all, even after ``$disconnect``.
+A join that was given up may still be on its way to the table. A tombstone takes the place of its connection: it counts
+as no connection, and refuses that join should it arrive after all, even after ``$disconnect``.
 """
 
 from __future__ import annotations
@@ -40,25 +41,24 @@ CONNECTION_LIFETIME_SECONDS = 2 * 60 * 60
 """API Gateway closes every connection after 2 h (https://docs.aws.amazon.com/apigateway/latest/developerguide/limits.html)."""
 
 EXPIRY_MARGIN_SECONDS = 10 * 60
-"""Clocks differ, and an item must not expire before its connection."""
+"""An item must not expire before its connection, and clocks differ."""
 
 COMPENSATION_SECONDS = 2.0
-"""Kept back from the time for a join, so that one that failed can be undone: enough for a connection that fails and
-another one. Of a short time, half."""
+"""Time left to undo a join that failed: enough for a connection that fails and another one. Of a short time, half."""
 
 TOMBSTONE_SECONDS = 15 * 60
-"""How long a tombstone stays: AWS refuses a request whose signature is older
+"""Lifetime of a tombstone: AWS refuses requests with an older signature
 (https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv.html), so nothing can arrive later."""
 
 SHARDS_AT_ONCE = 8
-"""Shards of a room that are read at the same time: a hundred take a tenth of the time that they take one by one. Each
-is one more connection, and a page in memory."""
+"""Shards of a room that are read side by side: a hundred take a tenth of the time that they take one by one. Each costs
+one more connection, and a page in memory."""
 
 PAGE_ITEMS = 1000
 """Members read at a time: few enough that memory does not grow with the room."""
 
 BACKLOG_PAGE_ITEMS = 50
-"""Waiting items that a worker reads at a time. What becomes of them is written together with its own ten tasks, in one
+"""Waiting items that a worker reads at a time. It writes their changes together with its own ten tasks, in one
 transaction of at most 100 actions and 4 MB, which those ten do not fill."""
 
 CONNECTIONS_PER_TRANSACTION = 50
@@ -95,7 +95,7 @@ class Waiting(NamedTuple):
 
     Attributes:
         key: Its place in the backlog: items are read in the order of their keys.
-        body: What waits; empty for an item that only marks something.
+        body: The waiting task as JSON; empty for an item that only marks a straggler.
         stamp: Tells this item from another one of the same key: nanoseconds since 1970. In the table, it takes the
             place of ``connected_at``.
     """
@@ -129,12 +129,12 @@ class Rooms:
     def join(self, connection_id: str, connected_at: int, room: str, deadline: float) -> None:
         """Make a connection a member of a room: both items or none.
 
-        When the write may or may not have happened, what it may have left is deleted, and what it may still bring is
-        refused, before the error is raised.
+        When it is unknown whether the write happened, a tombstone replaces the connection, which deletes the items of
+        the write or refuses them should they still arrive. Then the error is raised.
         """
         membership = Membership(connection_id, connected_at, room, self._shard_of(connection_id))
         connection_item, membership_item = _items(membership)
-        # What a repeated request of this very join has written is no obstacle; a tombstone is.
+        # Items that an earlier request of this very join has written are no obstacle; a tombstone is.
         condition = f"{NEW_OR_OLDER} OR (connected_at = :connected_at AND attribute_exists(rooms))"
         puts = [
             self._put(connection_item, condition, connected_at),
@@ -172,7 +172,7 @@ class Rooms:
         return _membership(item) if item and "rooms" in item else None
 
     def members(self, room: str, deadline: float) -> Iterator[Recipient]:
-        """Everyone in a room, page by page, in no order that means anything; shards are read side by side."""
+        """All members of a room, page by page, in no particular order; shards are read side by side."""
         if self.shards_read == 1:
             yield from self.members_of_shard(room, 0, deadline)
             return
@@ -195,7 +195,7 @@ class Rooms:
     def _read_first_page(
         self, room: str, shard: int, deadline: float, answers: SimpleQueue[tuple[int, dict[str, Any] | Exception]]
     ) -> None:
-        """Read a shard in a thread, by a connection of its own that the next thread uses again."""
+        """Read a shard's first page in a thread, on a connection that the next thread uses again."""
         try:
             try:
                 database = self._readers.pop()
@@ -204,17 +204,17 @@ class Rooms:
             query = self._query(_room_key(room, shard), "sort_key, connected_at", PAGE_ITEMS)
             answers.put((shard, database.call("Query", query, deadline)))
             self._readers.append(database)
-        except Exception as error:  # noqa: BLE001 - whatever it is, it is raised by the reader of the room
+        except Exception as error:  # noqa: BLE001 - the reader of the room raises it
             answers.put((shard, error))
 
     def members_of_shard(self, room: str, shard: int, deadline: float, after: str = "") -> Iterator[Recipient]:
-        """Everyone in one partition of a room, ordered by connection id, page by page.
+        """All members in one partition of a room, ordered by connection id, page by page.
 
         Args:
             room: Name of the room.
             shard: Number of the partition.
             deadline: Latest end.
-            after: Leave out connection ids up to this one; empty for none.
+            after: Connection ids up to this one are left out; empty for none.
         """
         query = self._query(_room_key(room, shard), "sort_key, connected_at", PAGE_ITEMS)
         if after:
@@ -228,7 +228,7 @@ class Rooms:
             query["ExclusiveStartKey"] = page["LastEvaluatedKey"]
 
     def prune(self, room: str, gone: Sequence[Recipient], deadline: float) -> None:
-        """Delete what connections that are certainly dead have left in the table."""
+        """Delete the items of connections that are certainly dead."""
         memberships = [Membership(each.connection_id, each.connected_at, room, each.shard) for each in gone]
         for start in range(0, len(memberships), CONNECTIONS_PER_TRANSACTION):
             self._delete(memberships[start : start + CONNECTIONS_PER_TRANSACTION], deadline)
@@ -263,7 +263,7 @@ class Rooms:
         }
 
     def backlog(self, room: str, shard: int, deadline: float) -> tuple[list[Waiting], bool]:
-        """What waits in the backlog of a shard, in order, and whether that is all of it.
+        """Read the backlog of a shard, in order; gives the items, and whether those are all.
 
         Args:
             room: Name of the room.
@@ -278,7 +278,7 @@ class Rooms:
                 Waiting(item["sort_key"]["S"], item["body"]["S"], int(item["connected_at"]["N"]))
                 for item in answer["Items"]
             ]
-            # Expired items, which are left out, may fill whole pages, behind which something waits.
+            # Expired items are left out. They may fill whole pages, with further items behind them.
             if "LastEvaluatedKey" not in answer or any(each.body for each in items):
                 return items, "LastEvaluatedKey" not in answer
             query["ExclusiveStartKey"] = answer["LastEvaluatedKey"]
@@ -286,7 +286,7 @@ class Rooms:
     def change_backlog(
         self, room: str, shard: int, puts: Sequence[Waiting], deletions: Sequence[Waiting], deadline: float
     ) -> bool:
-        """Write and delete items of a shard's backlog: all or none; false when one to delete is another one by now.
+        """Write and delete items of a shard's backlog: all or none; false when one to delete has been replaced.
 
         Args:
             room: Name of the room.
@@ -295,7 +295,7 @@ class Rooms:
             deletions: Items to delete; together with ``puts`` at most 100.
             deadline: Latest end.
         """
-        # As long as the youngest member of that room may be connected: then there is nobody left to serve.
+        # As long as the youngest member of that room may be connected: after that, no recipient is left.
         expires_at = {"N": str(int(time.time()) + CONNECTION_LIFETIME_SECONDS + EXPIRY_MARGIN_SECONDS)}
         actions: list[dict[str, Any]] = []
         for each in puts:

@@ -42,7 +42,7 @@ CHECK_SECONDS = 0.1
 class Run:
     """One fan-out, from its first recipient to its last answer."""
 
-    def __init__(  # noqa: PLR0913, PLR0917 - what one fan-out needs
+    def __init__(  # noqa: PLR0913, PLR0917 - all parts of one fan-out
         self,
         pool: Pool,
         bucket: Bucket,
@@ -124,7 +124,7 @@ class Run:
             if bucket.limited and bucket.wait(now):
                 return
             line = idle[-1]
-            # One that has answered at this moment had no time to say anything else.
+            # A connection that has answered at this very moment had no time to send anything else.
             if line.idle_since != now and not line.usable():
                 self._pool.drop(line)
                 continue
@@ -180,7 +180,7 @@ class Run:
 
     def _open(self, now: float) -> None:
         pool = self._pool
-        # With nothing else to do it can wait for the resolver.
+        # With nothing else to do, this may wait for the resolver.
         wait_until = now if pool.busy or pool.connecting else self._stop_at
         try:
             pool.open(wait_until)
@@ -192,7 +192,7 @@ class Run:
             self._not_opened(error, now)
 
     def _check(self, now: float) -> None:
-        """Give up what has taken too long, and adapt the rate."""
+        """Give up overdue connections, and adapt the rate."""
         self._next_check = min(now + CHECK_SECONDS, self._stop_at)
         self._throttle.adapt(self._report.delivered, self._report.throttled, now)
         for line in self._pool.overdue(now):

@@ -1,4 +1,4 @@
-"""What every message route has in common: serve the message, answer the caller, log one line.
+"""The steps that all message routes share: serve the message, answer the caller, log one line.
 
 API Gateway ignores what a message route returns, so an answer is a post to the caller's own connection
 (https://docs.aws.amazon.com/apigateway/latest/developerguide/apigateway-how-to-call-websocket-api-connections.html).
@@ -20,20 +20,20 @@ if TYPE_CHECKING:
 OK = {"statusCode": 200}
 
 ANSWER_SECONDS = 2.0
-"""Kept back from the time for serving a message, to answer the caller when the table, the queue or other members have
-used up theirs: enough for a connection that fails and another one. Of a short time, a quarter."""
+"""Time left for the answer to the caller when the table, the queue or other members have used up theirs: enough for a
+connection that fails and another one. Of a short time, a quarter."""
 
 
 def serve_message(
     raw_event: Mapping[str, Any], context: events.Context, engine: fanout.Engine, serve: Serve
 ) -> dict[str, int]:
-    """Serve a message and send the caller its answer, be it an error.
+    """Serve a message and send the caller its answer or an error.
 
     Args:
         raw_event: What Lambda was invoked with.
         context: Lambda's context object.
         engine: Engine that reaches the caller.
-        serve: What is particular to the route; raises ``protocol.Refusal`` for a message that cannot be served.
+        serve: The route's own part; raises ``protocol.Refusal`` for a message that cannot be served.
     """
     event = events.parse(raw_event)
     answer_by = events.deadline(context)
@@ -61,7 +61,7 @@ def serve_message(
 
 
 def refuse_message(raw_event: Mapping[str, Any], context: events.Context, engine: fanout.Engine) -> dict[str, int]:
-    """Answer a client whose message named a route that is not for messages, such as ``$connect``."""
+    """Answer a message that named a route not meant for messages, such as ``$connect``."""
 
     def serve(_event: events.Event, _deadline: float) -> None:
         raise protocol.Refusal("unknown_action")
@@ -74,11 +74,11 @@ def reply(engine: fanout.Engine, event: events.Event, text: str, deadline: float
 
     Args:
         engine: Engine that reaches the caller.
-        event: The caller's.
-        text: What it receives.
+        event: The caller's event.
+        text: The answer.
         deadline: Latest end, in seconds of ``time.monotonic``.
     """
-    # Who has sent a message is connected: a 410 means that it has left since, so there is nothing to wait for.
+    # The caller was connected when it sent its message. A 410 means that it has left since: no retry is needed.
     caller = fanout.Recipient(event.connection_id, connected_at=0)
     report = engine.deliver([caller], text.encode(), deadline=deadline)
     if not report.delivered and not report.gone:

@@ -1,8 +1,8 @@
 """AWS Signature Version 4, for many requests that differ only in the last part of their path.
 
-Everything that does not change between two such requests is computed once per second, the resolution of
-``X-Amz-Date``; the signing key, once per credentials and day. What is left for each request are three SHA-256 blocks
-and one concatenation. See "Create a signed AWS API request" in the IAM user guide.
+All parts that such requests share are computed once per second, the resolution of ``X-Amz-Date``; the signing key, once
+per credentials and day. Each request then costs three SHA-256 blocks and one concatenation. See "Create a signed AWS
+API request" in the IAM user guide.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ def quote(text: str) -> str:
 
 
 class Credentials(NamedTuple):
-    """What Lambda gives a function of its role; temporary credentials carry a session token."""
+    """Credentials of the function's role; temporary ones carry a session token."""
 
     access_key_id: str
     secret_access_key: str
@@ -130,7 +130,7 @@ class SignedRequests:
         return f"{self._start_line}{segment}{self._rest}{outer.hexdigest()}\r\n\r\n".encode()
 
     def _prepare(self, second: int) -> None:
-        """Compute what all requests of this second (Unix time) share."""
+        """Compute the parts that all requests of this second (Unix time) share."""
         now = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime(second))
         day = now[:8]
         headers = self._headers
@@ -143,7 +143,7 @@ class SignedRequests:
 
         scope = f"{day}/{self._signer.region}/{self._signer.service}/aws4_request"
         key = self._signer.key(self._credentials.secret_access_key, day).ljust(_SHA256_BLOCK_BYTES, b"\0")
-        # HMAC spelled out: copying two SHA-256 states costs less than half of what OpenSSL's HMAC does.
+        # HMAC spelled out: copying two SHA-256 states costs less than half as much as OpenSSL's HMAC.
         self._inner = hashlib.sha256(key.translate(_INNER_PADDING))
         self._inner.update(f"AWS4-HMAC-SHA256\n{now}\n{scope}\n".encode())
         self._outer = hashlib.sha256(key.translate(_OUTER_PADDING))

@@ -1,11 +1,11 @@
 """Queued delivery: messages handed to workers through Amazon SQS.
 
-A message becomes one queue message per shard of its room, so that shards are served side by side. What a worker could
-not finish becomes a queue message of its own: nobody who has been served is served again.
+A message becomes one queue message per shard of its room, so that shards are served side by side. Recipients that a
+worker did not reach become a queue message of their own, so that no recipient is served again.
 
 A queue message is JSON: the list ``[fan-out, shard, after, recipients]``, which release 0.1.0 reads and writes, or an
-object with ``v`` and ``kind``, whose unknown fields are ignored. Objects are written for what 0.1.0 does not know. Its
-worker takes one for a fault and leaves it in the queue, where a later worker finds it.
+object with ``v`` and ``kind``. Readers ignore unknown fields of an object. Objects are written only for tasks that
+0.1.0 cannot express. Its worker takes an object for a fault and leaves it in the queue, where a later worker finds it.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from roomcast.settings import Settings
 
 MAXIMUM_BATCH_BYTES = 262_144
-"""What the queue takes as one message, and so does every SQS as one batch."""
+"""Size limit of one message of this queue; every SQS queue takes a batch of that size."""
 
 MAXIMUM_BATCH_ENTRIES = 10
 """https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/quotas-messages.html"""
@@ -35,14 +35,14 @@ MAXIMUM_RECEIVES = 5
 """After so many receives SQS makes a message a dead letter: ``max_receive_count`` of the module ``fanout-queue``."""
 
 PUT_SECONDS = 8.0
-"""How long SQS may take for a put before it is tried again: a standard queue delivers twice what it took twice, and
-within the time of ``sendmessage`` there must be a second try."""
+"""Time limit of a put before it is tried again. Too short a limit makes duplicates, because a standard queue delivers a
+message twice that it took twice. ``sendmessage`` must have time for a second try."""
 
 RECIPIENTS_PER_TASK = 1000
 """This many named recipients fit into one queue message beside the largest text."""
 
 VERSION = 1
-"""Version of the objects. It rises when a reader that ignores what it does not know would do something wrong."""
+"""Version of the objects. It rises when a reader that ignores unknown fields would do harm."""
 
 
 class UnknownVersionError(ValueError):
@@ -58,7 +58,7 @@ class Task(NamedTuple):
         after: Serve only members whose connection id sorts after this one; empty for all.
         recipients: Serve these instead of reading the shard; empty to read it.
         copies: How many copies of the message the recipients may have been sent, without an answer.
-        retries: How often SQS delivered again what this task was made from.
+        retries: Redeliveries of the tasks that this one was made from.
         hold: Stamp of the item that holds the recipient's messages back in a FIFO queue; 0 for none.
     """
 
@@ -95,7 +95,7 @@ class Task(NamedTuple):
 
 
 class WakeUp(NamedTuple):
-    """Has a worker look at the backlog of a shard; harmless where there is none.
+    """Makes a worker serve the backlog of a shard; harmless where there is none.
 
     Attributes:
         room: Name of the room.
@@ -116,7 +116,7 @@ class WakeUp(NamedTuple):
 
 
 class Unreadable(NamedTuple):
-    """A queue message that blocks its message group for nothing, on its way to the dead letters in one of its own.
+    """An unreadable queue message, moved into a message group of its own, where it blocks no other until given up.
 
     Attributes:
         body: Its body, unchanged: a later release may read it.
@@ -157,7 +157,7 @@ def parse(body: str) -> Task | WakeUp:
     except UnknownVersionError:
         raise
     except (TypeError, ValueError, KeyError, AttributeError, RecursionError) as error:
-        # In words that repeat nothing of it: they are logged, and what clients say is not.
+        # The error repeats nothing of the body: it is logged, and messages of clients must not be.
         raise ValueError("the queue message holds no task") from error
 
 

@@ -31,7 +31,7 @@ settings.load_profile("roomcast")
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """Fail a test that printed what clients keep to themselves; what it has read and checked itself is not here."""
+    """Fail a test that printed the planted secret; output that the test has read and checked itself is not here."""
     report = yield
     if report.when == "call" and PLANTED in report.capstdout + report.capstderr:
         report.outcome = "failed"
@@ -41,7 +41,7 @@ def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.Tes
 
 @pytest.fixture(autouse=True)
 def logged(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Fail a test whose handlers have logged it, be it in Base64 as in queue messages, whoever reads the output."""
+    """Fail a test whose handlers have logged the secret, also as Base64 as in queue messages."""
     lines: list[str] = []
     write = logs._print
 

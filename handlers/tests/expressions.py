@@ -1,4 +1,4 @@
-"""DynamoDB's expressions, as far as the connections table needs them: what DynamoDB would refuse is refused here too.
+"""DynamoDB's expressions, as far as the connections table needs them; an invalid one is refused, as by DynamoDB.
 
 https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Expressions.OperatorsAndFunctions.html
 """

@@ -87,7 +87,7 @@ class FakeTable:
         return connections ^ members
 
     def _seen(self, parameters: Mapping[str, Any]) -> dict[tuple[str, str], dict[str, Any]]:
-        """What a read finds; an eventually consistent one may ask a replica that has heard of nothing yet."""
+        """The items that a read finds; an eventually consistent one may ask a replica without any."""
         return self.items if parameters.get("ConsistentRead") else {}
 
     def _get(self, parameters: Mapping[str, Any]) -> dict[str, Any]:
@@ -213,7 +213,7 @@ class FakeConnections:
             raise fanout.DeliveryInterruptedError(report) from error
 
     def received(self, connection_id: str) -> list[str]:
-        """What a connection was sent, in order."""
+        """Texts that a connection was sent, in order."""
         return [text for recipient, text in self.posts if recipient == connection_id]
 
 

@@ -57,7 +57,7 @@ class Request(NamedTuple):
 
 
 class Reply(NamedTuple):
-    """What to do with a request.
+    """Reaction to a request.
 
     Attributes:
         pieces: Sent one by one.
@@ -95,7 +95,7 @@ class HostileServer:
     """Serves every request as the script says.
 
     Args:
-        script: Decides what becomes of a request; called under a lock, so it may keep count.
+        script: Gives the reply to a request; called under a lock, so it may keep count.
         tls: Server-side TLS settings; ``None`` for plain HTTP.
         host: Address to listen on.
     """
@@ -254,7 +254,7 @@ class Trickle:
 
 
 def addresses_of(server: HostileServer, *, refused_at_once: bool) -> list[tuple[Any, ...]]:
-    """What ``getaddrinfo`` gives for a host whose first address accepts no connection."""
+    """Result of ``getaddrinfo`` for a host with a first address that accepts no connection."""
     with socket.create_server(("127.0.0.1", 0)) as nobody:
         bad = (socket.AF_INET, nobody.getsockname())
     if refused_at_once:
@@ -278,12 +278,12 @@ def wait_until(condition: Callable[[], object]) -> None:
 
 @functools.cache
 def authority() -> trustme.CA:
-    """A certificate authority; nobody trusts it unless told to."""
+    """A certificate authority; clients trust it only when told to."""
     return trustme.CA()
 
 
 def trusted_tls(folder: Path, monkeypatch: pytest.MonkeyPatch) -> ssl.SSLContext:
-    """Server-side TLS settings for this machine, whose authority clients trust for the time of a test."""
+    """Server-side TLS settings for this machine; clients trust their authority during the test."""
     bundle = folder / "authority.pem"
     authority().cert_pem.write_to_path(str(bundle))
     monkeypatch.setenv("AWS_CA_BUNDLE", str(bundle))

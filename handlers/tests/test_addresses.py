@@ -23,11 +23,11 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 HOST = "localhost"
-"""What the certificate of a healthy server names; where it leads to is up to the resolver."""
+"""Host name in the certificate of a healthy server; the resolver decides where it leads."""
 
 NO_TCP = (socket.AF_UNIX, "no TCP at all")
 MISSING_FAMILY = (123, ("::1", 443, 0, 0))
-"""What an IPv6 address is to a machine without IPv6: no socket can be made for it."""
+"""Like an IPv6 address on a machine without IPv6: no socket can be made for it."""
 
 
 class Resolver:
@@ -36,7 +36,7 @@ class Resolver:
     Attributes:
         addresses: Family and address, in order.
         look_ups: Names that were asked for.
-        moves_to: What later look-ups than the first answer with, if not empty.
+        moves_to: Answer of look-ups after the first one, if not empty.
         hangs: While set, look-ups do not return.
         error: Raised instead of answering.
     """
@@ -77,7 +77,7 @@ def healthy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Hostile
 
 @pytest.fixture
 def other_host(healthy: HostileServer) -> Iterator[HostileServer]:
-    """A server with the certificate of another host, as an address that AWS has given to somebody else."""
+    """A server with the certificate of another host, as at an address that AWS has given to another customer."""
     assert healthy.port
     with HostileServer(lambda _: say(), server_tls(authority(), "another.example")) as server:
         yield server
@@ -92,7 +92,7 @@ def silent() -> Iterator[socket.socket]:
 
 @pytest.fixture
 def refused() -> tuple[int, Any]:
-    """An address where nobody listens."""
+    """An address without a listener."""
     with socket.create_server(("127.0.0.1", 0)) as nobody:
         return socket.AF_INET, nobody.getsockname()
 

@@ -347,7 +347,7 @@ def test_base_urls(url: str, host: str, port: int, path: str, host_header: str) 
     "path", ["/live", "/", "/v1/chat/", "/a.b/_c-d~e", "/...", "/.well-known", "/_aws/execute-api/a1b2c3/live"]
 )
 def test_a_path_is_sent_and_signed_as_it_is(path: str) -> None:
-    """botocore, whose signatures AWS accepts, sends and signs the same path for it."""
+    """Botocore sends and signs the same path, and AWS accepts its signatures."""
     signer: Any = botocore.auth.SigV4Auth(Credentials("id", "secret"), "execute-api", "eu-west-1")
     wanted = signer._normalize_url_path(f"{path.rstrip('/')}/x")
     assert f"{Endpoint(f'https://a.example{path}').path}/x" == wanted

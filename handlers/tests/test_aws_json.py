@@ -1,4 +1,4 @@
-"""One call to an AWS JSON service: what is tried again, what is not, and when it stops."""
+"""One call to an AWS JSON service: which errors are tried again, which are not, and when tries end."""
 
 from __future__ import annotations
 

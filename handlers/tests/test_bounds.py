@@ -1,4 +1,4 @@
-"""The constants, held against their reasons: what AWS, a NAT gateway or a waiting client would not put up with."""
+"""The constants, held against their reasons: limits of AWS, of NAT gateways and of waiting clients."""
 
 from __future__ import annotations
 
@@ -336,7 +336,7 @@ def test_a_functions_sockets_fit_into_its_files() -> None:
         module = importlib.import_module(name)
         engines = [each for each in vars(module).values() if isinstance(each, Engine)]
         assert engines
-        # Besides them: DynamoDB, SQS, the runtime's own, and what is being opened while others are being closed.
+        # Besides them: DynamoDB, SQS, the runtime's own, and sockets opened while others are being closed.
         assert all(100 <= each._pool.limit <= LAMBDA_FILES // 2 for each in engines)
     assert 100 <= default <= LAMBDA_FILES // 2
 
@@ -370,7 +370,7 @@ def test_a_fan_out_that_runs_out_of_time_leaves_some_to_its_caller(
     engine.close()
 
     assert (report.failed, report.late) == (1, 1)
-    # To log a line and to end; what is left of a short time is for posts.
+    # Time to log a line and to end; of a short time, the rest is for posts.
     assert at_least <= deadline - clock.now <= at_most
 
 

@@ -1,4 +1,4 @@
-"""``$connect``: who is let in, and what is in the table afterwards."""
+"""``$connect``: which handshakes are accepted, and the items in the table afterwards."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``$disconnect``: what a client that has gone leaves behind, which is nothing."""
+"""``$disconnect``: a client that has gone leaves no items behind."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What API Gateway hands over: which fields may be missing, and where parameters stand."""
+"""Events of API Gateway: which fields may be missing, and where parameters stand."""
 
 from __future__ import annotations
 

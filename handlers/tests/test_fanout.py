@@ -1,4 +1,4 @@
-"""The fan-out engine against a server that misbehaves: everybody is accounted for, and nobody is served twice."""
+"""The fan-out engine against a server that misbehaves: each recipient is accounted for, and none is served twice."""
 
 from __future__ import annotations
 
@@ -97,7 +97,7 @@ def deliver(
     on_gone: Callable[[Sequence[Recipient]], None] | None = None,
     on_failed: Callable[[Sequence[Recipient]], None] | None = None,
 ) -> Report:
-    """One fan-out whose report adds up, and that ends in time, give or take what a busy machine oversleeps."""
+    """One fan-out with a report that adds up and an end in time, give or take the delays of a busy machine."""
     deadline = time.monotonic() + seconds
     report = engine.deliver(recipients, data, deadline=deadline, on_gone=on_gone, on_failed=on_failed)
     assert report.recipients == report.delivered + report.gone + report.failed
@@ -111,7 +111,7 @@ def counts(report: Report) -> tuple[int, int, int]:
 
 
 class TestDelivery:
-    """What every member gets."""
+    """Messages to all members."""
 
     def test_everybody_gets_the_message_once(self, tls: ssl.SSLContext, connect: Connect) -> None:
         everybody = members(300)
@@ -182,7 +182,7 @@ class TestDelivery:
 
 
 class TestAnswers:
-    """What becomes of a recipient, by status."""
+    """Outcome for a recipient, by status."""
 
     @pytest.mark.parametrize("status", [403, 404, 413])
     def test_a_refusal_is_reported_and_not_tried_again(
@@ -829,7 +829,7 @@ class TestTime:
             never.set()
             assert report.delivered == 1
             assert report.failed == len(failed) == len(set(failed)) == 2999
-            # What waited for an answer is gone; the engine is as good as new.
+            # Connections that waited for an answer are gone; the engine is as good as new.
             server.script = lambda _: say()
             assert counts(deliver(engine, members(5))) == (5, 0, 0)
 
@@ -905,7 +905,7 @@ class TestStragglers:
 
     @pytest.fixture
     def long_pauses(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        """Retries take longer than anybody is waited for."""
+        """Retries take longer than the patience for any recipient."""
         monkeypatch.setattr(pacing, "BACKOFF_BASE_SECONDS", PATIENCE_SECONDS)
         monkeypatch.setattr(pacing, "BACKOFF_CAP_SECONDS", PATIENCE_SECONDS)
         monkeypatch.setattr(random, "random", lambda: 0.9)
@@ -1139,7 +1139,7 @@ class InstantLine(pool.Line):
     """A connection that takes every request and has the answer ready at once."""
 
     def __init__(self, endpoint: Endpoint, deadline: float) -> None:
-        # What stands in for the socket can always be written to.
+        # The pipe, in place of the socket, can always be written to.
         self._pipe = os.pipe()
         with mock.patch.object(socket, "socket") as fake:
             fake.return_value.connect_ex.return_value = 0
@@ -1222,7 +1222,7 @@ BEHAVIOURS = {
     encrypted=st.booleans(),
 )
 @example(behaviours=sorted(BEHAVIOURS), count=12, limit=3, encrypted=True)
-def test_everybody_is_accounted_for_whatever_the_server_does(  # noqa: PLR0917 - fixtures and what is drawn
+def test_everybody_is_accounted_for_whatever_the_server_does(  # noqa: PLR0917 - fixtures and drawn values
     behaviours: list[str], count: int, limit: int, encrypted: bool, tls: ssl.SSLContext, connect: Connect
 ) -> None:
     outcomes: dict[str, str] = {}

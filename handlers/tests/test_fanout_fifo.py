@@ -1,4 +1,4 @@
-"""Queued delivery by a FIFO queue: what was acknowledged arrives, in order, whatever becomes of workers."""
+"""Queued delivery by a FIFO queue: acknowledged messages arrive, in order, also when workers die."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ DEADLY = f"deadly, with {PLANTED}"
 
 
 class Stage:
-    """A room with queued delivery, whose worker takes so many recipients in each invocation."""
+    """A room with queued delivery; its worker takes so many recipients in each invocation."""
 
     def __init__(self, worker: Any, sendmessage: Any, sqs: SqsModel, connections: FakeConnections) -> None:
         self.worker = worker
@@ -50,7 +50,7 @@ class Stage:
         return self.left >= 0
 
     def received(self) -> dict[str, list[str]]:
-        """What each member has received, in order; of copies, the first."""
+        """Texts that each member has received, in order; of copies, the first."""
         return {each: list(dict.fromkeys(self.connections.received(each))) for each in MEMBERS}
 
     def copies(self) -> int:
@@ -79,12 +79,12 @@ def stage(load: Callable[[str], Any], connections: FakeConnections, monkeypatch:
 
 
 def everybody(texts: list[str]) -> dict[str, list[str]]:
-    """What each member has received when nothing is missing."""
+    """The expected texts of each member when nothing is missing."""
     return dict.fromkeys(MEMBERS, texts)
 
 
 def backlog_of(table: FakeTable) -> list[tuple[str, str]]:
-    """Keys of what waits in the table."""
+    """Keys of the items that wait in the table."""
     return [key for key in table.items if key[0].startswith("backlog#")]
 
 
@@ -155,7 +155,7 @@ def test_the_largest_messages_fit(stage: Stage, table: FakeTable) -> None:
 
     table._transact = measure  # type: ignore[method-assign]
     stage.sqs.invoke(stage.handler)
-    assert max(written) < 4_000_000  # what a transaction may hold; and an item a tenth of it
+    assert max(written) < 4_000_000  # size limit of a transaction; that of an item is a tenth of it
     stage.capacity = 1_000
     stage.sqs.drain(stage.handler)
     assert stage.received() == everybody(texts)
@@ -208,7 +208,7 @@ def test_what_an_invocation_leaves_of_a_whole_page_fits_into_a_transaction(
 
 
 class Left(NamedTuple):
-    """What is left of a task: for three reasons, a task each."""
+    """The rest of a task: for three reasons, a task each."""
 
     left: list[tasks.Task]
     stragglers: tuple[()] = ()
@@ -489,7 +489,7 @@ def test_what_nobody_can_read_in_the_table_blocks_nobody(stage: Stage, table: Fa
 
 
 class TestTroubleWithTableAndQueue:
-    """Whatever fails, nothing that was acknowledged is lost."""
+    """When table or queue fail, no acknowledged message is lost."""
 
     @pytest.mark.parametrize("operation", ["Query", "TransactWriteItems"])
     def test_a_table_that_fails(
@@ -599,7 +599,7 @@ class TestTroubleWithTableAndQueue:
 
 
 class TestOrderOfWhatAWorkerDoes:
-    """What waits is deleted once nothing of it can be lost, and nothing waits for ever."""
+    """Waiting tasks are deleted once they cannot be lost, and none waits for ever."""
 
     def test_a_stragglers_message_is_not_lost_with_a_worker_that_dies_before_it_is_in_the_queue(
         self, stage: Stage, table: FakeTable, monkeypatch: pytest.MonkeyPatch

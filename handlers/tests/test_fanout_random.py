@@ -88,13 +88,13 @@ class Members(FakeConnections):
 
 
 class World:
-    """Two rooms, their members, the table, the queue, and what goes wrong with them.
+    """Two rooms, their members, the table, the queue, and their faults.
 
     Args:
-        seed: What to draw from.
+        seed: Seed of all random choices.
         table: The table.
         load: Loads handlers.
-        patch: Undoes what is changed.
+        patch: Undoes all changes.
     """
 
     def __init__(self, seed: int, table: FakeTable, load: Callable[[str], Any], patch: pytest.MonkeyPatch) -> None:
@@ -190,7 +190,7 @@ class World:
             else:
                 self.invoke()
         if self.drawn.random() < 0.5:
-            # A pause of minutes: what workers died of is delivered again.
+            # A pause of minutes: SQS redelivers the tasks of workers that died.
             self.sqs._skip()
             self.invoke()
         self.trouble = 0
@@ -203,12 +203,12 @@ class World:
             assert self.begun - before <= 30 + 4 * said * self.shards * (1 + members // self.capacity), "no end"
 
     def received(self, name: str) -> list[str]:
-        """What a member was sent, the first copy of each."""
+        """Texts that a member was sent, the first copy of each."""
         return list(dict.fromkeys(self.connections.received(name)))
 
 
 class Troubled:
-    """A table or a queue whose calls fail at times, during which other workers run, and around which workers die."""
+    """A table or a queue that fails at times; during its calls other workers run, and around them workers die."""
 
     def __init__(self, world: World, service: Any) -> None:
         self.world = world

@@ -1,4 +1,4 @@
-"""The fan-out queue and its worker: nobody is missed, and nobody who was served is served again."""
+"""The fan-out queue and its worker: no member is missed, and none is served again."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class FakeQueueService:
         return {"Successful": [], "Failed": failed}
 
     def tasks(self) -> list[tasks.Task]:
-        """What workers will find."""
+        """Tasks that workers will find."""
         found = [tasks.parse(entry["MessageBody"]) for batch in self.batches for entry in batch]
         return [task for task in found if isinstance(task, tasks.Task)]
 

@@ -19,7 +19,7 @@ USUAL = (
     b"Content-Length: 0\r\nConnection: keep-alive\r\nx-amzn-RequestId: 3d1a\r\nx-amz-apigw-id: abc=\r\n\r\n"
 )
 
-# What is sent, and the status, body and keep-alive that come of it.
+# Bytes of an answer, and the status, body and keep-alive that result.
 ANSWERS = {
     "usual": (USUAL, 200, b"", True),
     "with a length": (b"HTTP/1.1 410 Gone\r\nContent-Length: 3\r\n\r\nabc", 410, b"abc", True),

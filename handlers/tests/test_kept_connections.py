@@ -83,7 +83,7 @@ def pass_by(monkeypatch: pytest.MonkeyPatch, seconds: float) -> None:
 
 
 class TestSilence:
-    """Connections that went silent while nobody used them."""
+    """Connections that went silent while they were unused."""
 
     @pytest.mark.parametrize(("minutes", "connections"), [(1, 1), (5.8, 2), (60, 2)])
     def test_what_nat_gateways_have_forgotten_is_not_used_any_more(
@@ -169,7 +169,7 @@ class TestSilence:
 
 
 class DeadSocket:
-    """A connected socket whose peer the system gives up at a certain step."""
+    """A connected socket; at a certain step the system gives up its peer."""
 
     def __init__(self, living: socket.socket, error: OSError, step: str) -> None:
         self.living, self.error, self.step, self.sends = living, error, step, 0
@@ -265,14 +265,14 @@ class TestAnswersToNothing:
 
 
 def descriptors() -> int:
-    """How many files are open; what a test before has left to other threads may still be closed."""
+    """How many files are open; threads of an earlier test may still close some."""
     gc.collect()
     return len(list(DESCRIPTORS.iterdir()))
 
 
 @pytest.mark.skipif(not DESCRIPTORS.exists(), reason="the system does not list open files")
 class TestDescriptors:
-    """What is open must be closed in the end."""
+    """All files are closed in the end."""
 
     REPLIES: tuple[Callable[[Any], Reply], ...] = (
         lambda _: say(),
@@ -288,7 +288,7 @@ class TestDescriptors:
     @pytest.mark.parametrize("encrypted", [False, True])
     def test_a_closed_client_leaves_none_whatever_happened(self, tls: ssl.SSLContext, *, encrypted: bool) -> None:
         with HostileServer(lambda _: say(), tls if encrypted else None) as server:
-            call_and_close(server)  # what is opened once and for all, such as the certificates
+            call_and_close(server)  # files opened once and for all, such as the certificates
             wait_until(lambda: not server._sockets)
             before = descriptors()
             for script in self.REPLIES:

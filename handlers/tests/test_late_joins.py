@@ -1,4 +1,4 @@
-"""Joins that were given up and arrive after all: nobody ever sees a member that is not there."""
+"""Joins that were given up and arrive after all: readers never see a member that is not there."""
 
 from __future__ import annotations
 
@@ -35,9 +35,9 @@ class SlowTable(FakeTable):
         return super().call(operation, parameters, deadline)
 
     def arrive(self, *, last_first: bool = False) -> None:
-        """Carries out what was on its way, whatever becomes of it."""
+        """Carries out the writes that were on their way, also those that fail."""
         for parameters in reversed(self.on_their_way) if last_first else self.on_their_way:
-            # DynamoDB refuses what does not meet its conditions, and nobody hears of it any more.
+            # DynamoDB refuses a write that does not meet its conditions; no client waits for the answer any more.
             with contextlib.suppress(aws_json.ServiceError):
                 super().call("TransactWriteItems", parameters, LATER)
 
@@ -48,7 +48,7 @@ def table() -> FakeTable:
 
 
 class TestLateJoins:
-    """A join that was given up and arrives after all leaves nothing that anybody sees."""
+    """A join that was given up and arrives after all leaves nothing that readers see."""
 
     @pytest.mark.parametrize("disconnects", [0, 1, 2])
     @pytest.mark.parametrize("is_undone", [True, False])
@@ -95,7 +95,7 @@ class TestLateJoins:
     def test_a_newer_connection_of_that_id_stays(
         self, load: Callable[[str], Any], table: SlowTable, *, age: int, survivors: int
     ) -> None:
-        """The late join, and what undoes it, are of an older connection, or of the same one."""
+        """The late join, and the tombstone against it, are of an older connection, or of the same one."""
         rooms = load("connect").ROOMS
         now = int(time.time() * 1000)
         rooms.join("alice=", now, "lobby", LATER)

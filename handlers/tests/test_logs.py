@@ -130,7 +130,7 @@ def test_each_number_that_readme_names_is_a_metric(capsys: pytest.CaptureFixture
 
 
 class TestLinesOfHandlers:
-    """What operators find of each event: one line with its ids and its outcome, and one more for what failed."""
+    """Log lines of each event: one line with its ids and its outcome, and one more for a failure."""
 
     @pytest.fixture(autouse=True)
     def lobby(self, load: Callable[[str], Any], capsys: pytest.CaptureFixture[str]) -> None:
@@ -226,7 +226,7 @@ class TestLinesOfHandlers:
 
 def test_a_line_is_out_before_lambda_freezes_the_function(monkeypatch: pytest.MonkeyPatch) -> None:
     class Buffered(io.StringIO):
-        """Keeps what was flushed."""
+        """Keeps flushed text."""
 
         flushed = ""
 

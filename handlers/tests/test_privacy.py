@@ -1,4 +1,4 @@
-"""Functions do not print what clients say: a secret is planted wherever a client can put one, in every failure."""
+"""Functions do not print texts of clients: a secret is planted wherever a client can put one, in every failure."""
 
 from __future__ import annotations
 
@@ -146,7 +146,7 @@ TROUBLES = {
 def test_what_is_sent_when_the_other_side_is_in_trouble(
     trouble: Reply, monkeypatch: pytest.MonkeyPatch, load: Callable[[str], Any]
 ) -> None:
-    """What goes over the wire, and what an answer says, is in no error: neither a message nor credentials."""
+    """No error repeats bytes sent or received: neither a message nor credentials."""
     with HostileServer(lambda _: trouble) as server:
         speak_to(server.url, load, monkeypatch)
 

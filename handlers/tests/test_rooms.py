@@ -1,4 +1,4 @@
-"""The connections table: who is read, in which order and from where, and what a deletion leaves alone."""
+"""The connections table: which members are read, in which order and from where, and which items deletions spare."""
 
 from __future__ import annotations
 

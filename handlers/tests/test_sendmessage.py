@@ -1,4 +1,4 @@
-"""``sendmessage``: who receives what, what the sender is told, and who is forgotten."""
+"""``sendmessage``: which members receive the message, the answer to the sender, and which members are pruned."""
 
 from __future__ import annotations
 
@@ -210,7 +210,7 @@ def test_every_page_of_a_room_is_read(
 
 
 class TestShards:
-    """Rooms whose members are spread over many partitions."""
+    """Rooms with members in many partitions."""
 
     SHARDS = 30
 

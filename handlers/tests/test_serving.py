@@ -1,4 +1,4 @@
-"""What every message route has in common: the caller hears how it went, whatever hangs."""
+"""All message routes: the caller hears how it went, also when a service hangs."""
 
 from __future__ import annotations
 
@@ -116,7 +116,7 @@ def test_time_is_kept_back_on_every_message_route() -> None:
 
 
 class Unanswering(FakeConnections):
-    """Whatever is posted does not go out."""
+    """No post goes out."""
 
     def __init__(self, outcome: Mapping[str, Any]) -> None:
         super().__init__()

@@ -17,7 +17,7 @@ GIVEN = {
 
 @pytest.fixture(autouse=True)
 def environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nothing but what has no default."""
+    """Only the variables without a default."""
     for name in os.environ:
         if name.startswith(("AWS_", "ROOMCAST_")):
             monkeypatch.delenv(name)

@@ -1,4 +1,4 @@
-"""Members are spread over shards whose number may grow: readers cover writers at every moment of a deployment."""
+"""Members are spread over a growing number of shards: readers cover writers at every moment of a deployment."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def members(rooms: Rooms) -> set[str]:
 @pytest.mark.parametrize(
     ("reader", "writer"),
     [
-        # The first apply raises what is read, the second what is written: in any order of functions within each.
+        # The first apply raises the shards read, the second those written: in any order of functions within each.
         ({}, {"ROOMCAST_SHARDS_READ": 4}),
         ({"ROOMCAST_SHARDS_READ": 4}, {}),
         ({"ROOMCAST_SHARDS_READ": 4}, {"ROOMCAST_SHARDS_READ": 4, "ROOMCAST_SHARDS_PER_ROOM": 4}),

@@ -1,4 +1,4 @@
-"""Signatures against botocore's, which is what AWS accepts."""
+"""Signatures against botocore's, which AWS accepts."""
 
 from __future__ import annotations
 

@@ -157,7 +157,7 @@ async def test_sender_without_items_is_told_to_connect_again(crowd: Crowd, room:
 
     await sender.say("is anybody there")
 
-    message = "this connection is in no room any more; connect again"
+    message = "this connection is no longer in a room; reconnect"
     assert await sender.receive_json() == error("not_joined", message)
 
 

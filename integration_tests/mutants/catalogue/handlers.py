@@ -232,7 +232,7 @@ MUTANTS = (
     ),
     Mutant(
         "forgets members that a worker had no time for",
-        (Edit("handlers/fanout_worker.py", "        if self.is_complete:\n", "        if True:\n"),),
+        (Edit("handlers/roomcast/progress.py", "        if self.is_complete:\n", "        if True:\n"),),
         units=(
             f"{WORKER}::test_when_time_is_up_the_rest_is_handed_over",
             f"{WORKER}::test_a_table_that_fails_midway_hands_over_the_rest",
