@@ -72,6 +72,21 @@ def test_the_numbers_of_the_page_equal_the_documents(document: Document) -> None
     assert {"/faults/0/struck", "/departures/kinds/0/gone/max_ms", "/timeline/0/p95_ms"} <= shown
 
 
+def test_a_tile_is_good_where_nothing_went_wrong_and_bad_elsewhere(document: Document) -> None:
+    found = re.findall(
+        r'<div class="tile (good|bad)">\s*<dt>[^<]*</dt><dd><data [^>]*data-pointer="([^"]*)"', html_text(document)
+    )
+    assert {pointer: look for look, pointer in found} == {
+        f"/{part}/{name}": "bad" if document[part][name] else "good"
+        for part, names in (
+            ("invariants", "lost missing duplicated unexpected altered late unanswered failed"),
+            ("departures", "items_left"),
+        )
+        for name in names.split()
+    }
+    assert {look for look, _ in found} == {"good", "bad"}  # every example leaves an item behind
+
+
 def test_every_number_stands_beside_its_own_name(document: Document) -> None:
     html = html_text(document)
     tiles = dict(re.findall(r'<dt>([^<]*)</dt><dd><data value="[^"]*" data-pointer="([^"]*)"', html))
