@@ -290,7 +290,7 @@ class Invocation:
         )
         deadline = self.take_until + TAKING_RESERVE_SECONDS
         try:
-            progress.report = DELIVERY.post(task.message, progress, deadline, gone.extend, None, stragglers)
+            progress.report = DELIVERY.post(task.message, progress, deadline, gone.extend, stragglers)
         except fanout.DeliveryInterruptedError as error:
             progress.report = error.report
         if progress.late or progress.silent:

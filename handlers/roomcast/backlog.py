@@ -184,20 +184,24 @@ class Backlog:
                 # Time may have been too short for the pace, after others. A next worker begins with it.
                 return has_reached
             has_reached = True
-            self._entries.pop(0)
+            rest = outcome.remaining()
+            self._replace_first(rest)
             for recipient, copies in outcome.stragglers:
                 self._set_apart(entry.task, recipient, copies)
-            rest = outcome.remaining()
-            keys = _keys_of_parts(entry.key, len(rest))
-            self._entries[:0] = [_Entry(key, task, None) for key, task in zip(keys, rest, strict=True)]
-            if entry.item is not None and entry.key not in keys:
-                self._deletions.append(entry.item)
-            if not rest:
-                self.done.add(entry.key)
             # Should the worker die, the first task of the backlog is blamed: the next one is not begun behind this one.
             if rest or entry.task.retries:
                 return True
         return True
+
+    def _replace_first(self, rest: Sequence[tasks.Task]) -> None:
+        """Put the rest of the first task, if there is any, in its place."""
+        entry = self._entries.pop(0)
+        keys = _keys_of_parts(entry.key, len(rest))
+        self._entries[:0] = [_Entry(key, task, None) for key, task in zip(keys, rest, strict=True)]
+        if entry.item is not None and entry.key not in keys:
+            self._deletions.append(entry.item)
+        if not rest:
+            self.done.add(entry.key)
 
     def _set_apart(self, task: tasks.Task, recipient: Recipient, copies: int) -> None:
         mark = Waiting(f"{HELD}{recipient.connection_id}", "", time.time_ns())

@@ -50,49 +50,29 @@ class Delivery:
         self._engine = engine
         self._table = table
 
-    def deliver(
-        self,
-        message: RoomMessage,
-        recipients: Iterable[fanout.Recipient],
-        deadline: float,
-        on_failed: Callback | None = None,
-        stragglers: fanout.Stragglers = fanout.NO_STRAGGLERS,
-    ) -> fanout.Report:
-        """Post a message to each recipient, then prune the dead ones.
-
-        Args:
-            message: The message.
-            recipients: Members of its room, read as they are posted to.
-            deadline: Latest end, in seconds of ``time.monotonic``.
-            on_failed: Called with batches of recipients that could not be reached.
-            stragglers: How to treat recipients that the others need not wait for.
-
-        Raises:
-            fanout.DeliveryInterruptedError: Reading ``recipients`` failed; those read before are served.
-        """
+    def deliver(self, message: RoomMessage, recipients: Iterable[fanout.Recipient], deadline: float) -> fanout.Report:
+        """Post a message to each recipient, then prune the dead ones; parameters and errors as of ``post``."""
         gone: list[fanout.Recipient] = []
         try:
-            return self.post(message, recipients, deadline, gone.extend, on_failed, stragglers)
+            return self.post(message, recipients, deadline, gone.extend)
         finally:
             self.prune(message, gone, deadline)
 
-    def post(  # noqa: PLR0913, PLR0917 - all parts of one delivery
+    def post(
         self,
         message: RoomMessage,
         recipients: Iterable[fanout.Recipient],
         deadline: float,
         on_gone: Callback,
-        on_failed: Callback | None = None,
         stragglers: fanout.Stragglers = fanout.NO_STRAGGLERS,
     ) -> fanout.Report:
-        """Post a message to each recipient, as ``deliver`` does, without pruning.
+        """Post a message to each recipient, without pruning.
 
         Args:
             message: The message.
             recipients: Members of its room, read as they are posted to.
             deadline: Latest end, in seconds of ``time.monotonic``.
             on_gone: Called with batches of recipients that are dead, for ``prune``.
-            on_failed: Called with batches of recipients that could not be reached.
             stragglers: How to treat recipients that the others need not wait for.
 
         Raises:
@@ -104,7 +84,6 @@ class Delivery:
                 message.data.encode(),
                 deadline=deadline,
                 on_gone=on_gone,
-                on_failed=on_failed,
                 stragglers=stragglers,
             )
         except fanout.DeliveryInterruptedError as error:

@@ -83,12 +83,7 @@ class Census:
         self._presumed = presumed
 
     def count(self, refusals: Refusals, delivered: int) -> tuple[int, float, float]:
-        """Count a refusal of one recipient; gives ``tries``, ``alone`` and ``waited`` of the case.
-
-        Args:
-            refusals: Those of the recipient.
-            delivered: Deliveries of the fan-out so far.
-        """
+        """Count a refusal of one recipient after so many deliveries of the fan-out; as ``Judge._count``."""
         if not refusals.tries:
             self.waiting += 1
         refusals.tries += 1

@@ -37,16 +37,7 @@ def serve_message(
     """
     event = events.parse(raw_event)
     answer_by = events.deadline(context)
-    outcome = "served"
-    try:
-        answer = serve(event, answer_by - min(ANSWER_SECONDS, (answer_by - time.monotonic()) / 4))
-    except protocol.Refusal as refusal:
-        outcome = refusal.code
-        answer = protocol.error(refusal.code, event.request_id)
-    except aws_json.ServiceError as error:
-        outcome = "unavailable"
-        answer = protocol.error(outcome, event.request_id)
-        logs.write("ERROR", "the table or the queue failed", error=str(error), request_id=event.request_id)
+    outcome, answer = _served(event, answer_by - min(ANSWER_SECONDS, (answer_by - time.monotonic()) / 4), serve)
     if answer is not None:
         reply(engine, event, answer, answer_by)
     logs.write(
@@ -58,6 +49,17 @@ def serve_message(
         request_id=event.request_id,
     )
     return OK
+
+
+def _served(event: events.Event, deadline: float, serve: Serve) -> tuple[str, str | None]:
+    """Serve a message; gives the outcome for the log, and the answer."""
+    try:
+        return "served", serve(event, deadline)
+    except protocol.Refusal as refusal:
+        return refusal.code, protocol.error(refusal.code, event.request_id)
+    except aws_json.ServiceError as error:
+        logs.write("ERROR", "the table or the queue failed", error=str(error), request_id=event.request_id)
+        return "unavailable", protocol.error("unavailable", event.request_id)
 
 
 def refuse_message(raw_event: Mapping[str, Any], context: events.Context, engine: fanout.Engine) -> dict[str, int]:

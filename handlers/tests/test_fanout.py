@@ -1116,6 +1116,25 @@ class TestCallers:
             assert report.complete
             assert len(calls) == 1
 
+    @pytest.mark.parametrize(("status", "callback"), [(410, "on_gone"), (403, "on_failed"), (400, "on_gone")])
+    def test_callbacks_come_after_the_last_answer(
+        self, status: int, callback: str, tls: ssl.SSLContext, connect: Connect
+    ) -> None:
+        served: list[int] = []
+
+        def script(request: Request) -> Reply:
+            return say(status if int(request.connection_id[6:12]) < 120 else 200 if request.attempt else 503)
+
+        with HostileServer(script, tls) as server:
+
+            def note(_: Sequence[Recipient]) -> None:
+                served.append(len(server.requests))
+
+            report = deliver(connect(server), members(200), **{callback: note})  # type: ignore[arg-type]
+        assert report.delivered == 80
+        assert served
+        assert set(served) == {200 + report.retried}
+
     def test_an_interrupt_leaves_the_engine_usable(self, tls: ssl.SSLContext, connect: Connect) -> None:
         def room() -> Iterator[Recipient]:
             yield from members(posts.LOOK_AHEAD)
