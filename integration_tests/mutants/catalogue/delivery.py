@@ -27,6 +27,7 @@ ROOM_TESTS = "handlers/tests/test_rooms.py"
 SERVING_TESTS = "handlers/tests/test_serving.py"
 SENDMESSAGE = "handlers/tests/test_sendmessage.py"
 SIGNING_TESTS = "handlers/tests/test_signing.py"
+VERDICT_TESTS = "handlers/tests/test_verdicts.py"
 
 MUTANTS = (
     Mutant(
@@ -43,6 +44,36 @@ MUTANTS = (
         "ignores the pause that an answer requests",
         (Edit(VERDICTS, "return max(case.asked, pause(case.tries))", "return pause(case.tries)"),),
         units=(f"{ENGINE_TESTS}::TestAnswers::test_the_server_may_ask_for_a_pause",),
+    ),
+    Mutant(
+        "pauses before a retry when a kept connection was closed",
+        (
+            Edit(
+                VERDICTS,
+                "Row(Answer.CLOSED, always, Outcome.AGAIN, at_once)",
+                "Row(Answer.CLOSED, always, Outcome.AGAIN, backoff)",
+            ),
+        ),
+        units=(
+            f"{ENGINE_TESTS}::TestConnections::test_one_that_dies_as_it_is_used_costs_no_pause",
+            f"{VERDICT_TESTS}::test_a_lost_connection_has_its_consequence",
+        ),
+    ),
+    Mutant(
+        "prunes a room when API Gateway refuses the message",
+        (
+            Edit(
+                VERDICTS,
+                "Row(Answer.MALFORMED, always, Outcome.MALFORMED)",
+                "Row(Answer.MALFORMED, always, Outcome.DEAD)",
+            ),
+        ),
+        units=(f"{ENGINE_TESTS}::TestAnswers::test_a_message_that_is_refused_itself_does_not_empty_the_room",),
+    ),
+    Mutant(
+        "hands members that were never posted to over as slow ones",
+        (Edit(OUTCOMES, "            return self.untried\n", "            return self.late\n"),),
+        units=(f"{ENGINE_TESTS}::TestAnswers::test_for_whom_the_pace_left_no_time_is_told_apart",),
     ),
     Mutant(
         "continues after the deadline",
