@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from botocore.exceptions import BotoCoreError, ClientError
-from websockets.exceptions import InvalidHandshake
 
 from integration_tests.harness.faults.rules import RuleError
 from integration_tests.harness.table import ConnectionsTable
@@ -37,40 +36,24 @@ if TYPE_CHECKING:
     from integration_tests.targets.interface import Target
 
 UNUSABLE = (
-    OSError,
-    BotoCoreError,
-    ClientError,
-    InvalidHandshake,
-    options.OptionsError,
-    RuleError,
-    TargetError,
-    TerraformError,
-    NoConnectionError,
-    WorkerError,
-    DocumentError,
-    LimitsError,
+    *(OSError, BotoCoreError, ClientError, TargetError, TerraformError),
+    *(options.OptionsError, RuleError, DocumentError, LimitsError, NoConnectionError, WorkerError),
 )
+"""Errors that end a command with a sentence and status 2."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Return 0 if every limit holds, 1 if one is broken, 2 if there could be no run, 130 if it was interrupted."""
     parser = argparse.ArgumentParser(prog="python -m integration_tests.load", description=__doc__)
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    run_parser = commands.add_parser(
-        "run", allow_abbrev=False, help="thousands of clients, every message accounted for"
-    )
-    options.add_run(run_parser)
-    run_parser.set_defaults(command=load)
-    bench_parser = commands.add_parser(
-        "bench", allow_abbrev=False, help="how long a message takes to all members of a room"
-    )
-    options.add_bench(bench_parser)
-    bench_parser.set_defaults(command=benchmark)
-    sweep_parser = commands.add_parser(
-        "sweep", allow_abbrev=False, help="remove what earlier runs left in a stage's table"
-    )
-    options.add_sweep(sweep_parser)
-    sweep_parser.set_defaults(command=clean_up)
+    for name, add, command, purpose in (
+        ("run", options.add_run, load, "thousands of clients, every message accounted for"),
+        ("bench", options.add_bench, benchmark, "how long a message takes to all members of a room"),
+        ("sweep", options.add_sweep, clean_up, "remove items that earlier runs left in a stage's table"),
+    ):
+        subparser = commands.add_parser(name, allow_abbrev=False, help=purpose)
+        add(subparser)
+        subparser.set_defaults(command=command)
     given = parser.parse_args(arguments)
     given.typed = options.without_secrets(sys.argv[1:] if arguments is None else arguments)
     if threading.current_thread() is threading.main_thread():
