@@ -25,20 +25,20 @@ from integration_tests.report.model import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
     from integration_tests.report.model import Document
 
 NAME_SUFFIX = "-merged"
 """Keeps a merged report apart from the machine's own one in the same directory."""
-ADDED = ("connections", "rooms", "messages", "rate", "connect_rate", "processes", "machines")
+ADDED = ("connections", "rooms", "messages", "rate", "connect_rate", "processes")
 """Parameters that are summed; all others must be equal."""
 MERGED_PARTS = {
     **PARTS,
     "run": (*PARTS["run"], "host", "path", "duration_seconds"),
     "terms": (),
     "invariants": (*(each.name for each in fields(Tally)), "members", "broken", "rooms", "senders", "examples"),
-    "latency": ("count", "saturated_share", "histogram"),
+    "latency": ("count", "saturated", "saturated_share", "histogram"),
     "connects": ("attempted", "succeeded", "refused", "late", "time"),
     "departures": ("items_lacking", "kinds"),
 }
@@ -62,7 +62,7 @@ def merge(documents: Sequence[Document], command: str = "") -> Document:
     """Return one document of the same form, which is not judged yet.
 
     Args:
-        documents: Reports with all ``MERGED_PARTS``, judged or not; merged ones may be among them.
+        documents: Reports of one machine each, with all ``MERGED_PARTS``, judged or not.
         command: The command line, for the report.
 
     Raises:
@@ -90,7 +90,9 @@ def refuse_unrelated(documents: Sequence[Document]) -> None:
         for what, values in first.items():
             for key, mine, theirs in differences(values, other[what]):
                 raise DocumentError(f"these reports are not of one load: {what} {key} is {mine!r} and {theirs!r}")
-    runs = Counter(run["id"] for run in runs_of(documents))
+    if any(document.get("merged") for document in documents):
+        raise DocumentError("one of these reports is merged already: give the machines' own reports, all at once")
+    runs = Counter(document["run"]["id"] for document in documents)
     if twice := [run for run, count in runs.items() if count > 1]:
         raise DocumentError(f"the run {twice[0]} is in two of these reports")
     if any(document.get("faults") for document in documents):
@@ -104,22 +106,17 @@ def identity(document: Document) -> dict[str, Mapping[str, Any]]:
     run = document["run"]
     return {
         "stage": {key: run[key] for key in ("target", "host", "path")},
-        "run": {"name": run["name"].removesuffix(NAME_SUFFIX)},
+        "run": {"name": run["name"]},
         "version": {key: value for key, value in document["versions"].items() if key != "system"},
         "term": document["terms"],
         "parameter": {key: value for key, value in document["parameters"].items() if key not in ADDED},
     }
 
 
-def runs_of(documents: Sequence[Document]) -> Iterator[Document]:
-    """Yield ``run`` of every machine's own report."""
-    for document in documents:
-        yield from (document.get("merged") or {"runs": [document["run"]]})["runs"]
-
-
 def windows(documents: Sequence[Document]) -> list[tuple[float, float]]:
-    """Return when each machine's run began and ended, in seconds of the wall clock."""
-    return [(at, at + run["duration_seconds"]) for run in runs_of(documents) for at in [started_at(run)]]
+    """Return when each run began and ended, in seconds of the wall clock."""
+    runs = [document["run"] for document in documents]
+    return [(started_at(run), started_at(run) + run["duration_seconds"]) for run in runs]
 
 
 def started_at(run: Document) -> float:
@@ -135,16 +132,15 @@ def common_seconds(documents: Sequence[Document]) -> float:
 
 def merged_document(documents: Sequence[Document], command: str) -> Document:
     """Return the document without checks of the parts' origin."""
-    runs, first = [*runs_of(documents)], documents[0]
+    runs, first = [document["run"] for document in documents], documents[0]
     begins, ends = zip(*windows(documents), strict=True)
     earliest = min(runs, key=started_at)
     seconds = round(max(ends) - min(begins), 3)
-    name = f"{first['run']['name'].removesuffix(NAME_SUFFIX)}{NAME_SUFFIX}"
     merged = {
         "format": FORMAT,
         "run": {
             **earliest,
-            "name": name,
+            "name": f"{earliest['name']}{NAME_SUFFIX}",
             "id": f"{earliest['id']} and {len(runs) - 1} more",
             "duration_seconds": seconds,
             "command": command,
@@ -172,6 +168,8 @@ def not_shown(documents: Sequence[Document], seconds: float) -> list[str]:
     sentences = [NOT_SHOWN]
     if (common := common_seconds(documents)) < WHOLE_RUN * seconds:
         sentences.append(f"The whole load: all machines ran together for {common:.0f} s of {seconds:.0f} s.")
+    if untrusted := len(documents) - len(trusted(documents)):
+        sentences.append(f"Times on {untrusted} of {len(documents)} machines, because their clients were saturated.")
     if any(document.get("functions") for document in documents):
         sentences.append("How often functions logged something: every machine counted the lines of the whole stage.")
     return [*dict.fromkeys(chain(*(document.get("not_shown", []) for document in documents), sentences))]
@@ -185,11 +183,11 @@ def versions(documents: Sequence[Document]) -> dict[str, str]:
 
 def parameters(documents: Sequence[Document]) -> dict[str, Any]:
     """Return the equal parameters, the sums of the others, and the number of machines."""
-    each = [{"machines": 1, **document["parameters"]} for document in documents]
+    each = [document["parameters"] for document in documents]
     sums = {name: sum(given[name] for given in each) for name in ADDED if name in each[0]}
     if any(given.get("connect_rate") == 0 for given in each):
         sums["connect_rate"] = 0  # all at once
-    return {**each[0], **sums}
+    return {**each[0], **sums, "machines": len(documents)}
 
 
 def invariants(documents: Sequence[Document]) -> Document:
@@ -221,19 +219,25 @@ def tally_of(counts: Mapping[str, Any]) -> Tally:
 
 
 def latency(documents: Sequence[Document]) -> Document:
-    """Return the latency of all deliveries."""
+    """Return the latency of the deliveries to trusted clocks, and the saturated share of all deliveries."""
     parts = [document["latency"] for document in documents]
     count = sum(part["count"] for part in parts)
-    saturated = sum(part["saturated_share"] * part["count"] for part in parts)
-    return latency_of(durations_of(parts), saturated / count if count else 0.0)
+    share = sum(part["saturated_share"] * part["count"] for part in parts) / count if count else 0.0
+    times = durations_of([document["latency"] for document in trusted(documents)])
+    return {**latency_of(times, share), "saturated": all(part["saturated"] for part in parts)}
+
+
+def trusted(documents: Sequence[Document]) -> Sequence[Document]:
+    """Return the reports whose times say something about the server: those of unsaturated clients, if there are any."""
+    return [document for document in documents if not document["latency"]["saturated"]] or documents
 
 
 def connects(documents: Sequence[Document]) -> Document:
     """Return all handshakes."""
     total = Connects(per_second=None)
     for part in (document["connects"] for document in documents):
-        times = durations_of([part["time"]])
-        total.merge(Connects(part["attempted"], part["succeeded"], part["refused"], times, late=part["late"]))
+        total.merge(Connects(part["attempted"], part["succeeded"], part["refused"], late=part["late"]))
+    total.times = durations_of([document["connects"]["time"] for document in trusted(documents)])
     return total.document()
 
 
@@ -274,12 +278,10 @@ def events(documents: Sequence[Document], began_at: float) -> list[Document]:
 
 def partial(documents: Sequence[Document], merged: Document) -> list[str]:
     """Return the metrics that some reports measured and others did not: they can break a limit, and never keep one."""
-    inherited = {path for document in documents for path in (document.get("merged") or {"partial": []})["partial"]}
     return [
         path
         for path, metric in METRICS.items()
-        if metric.read(merged) is not None
-        and (path in inherited or any(metric.read(document) is None for document in documents))
+        if metric.read(merged) is not None and any(metric.read(document) is None for document in documents)
     ]
 
 

@@ -103,15 +103,6 @@ def test_good_reports_merge_to_a_good_one_in_all_three_forms() -> None:
     assert json.loads(json.dumps(document, allow_nan=False)) == document
 
 
-def test_merged_reports_can_be_merged_again_in_any_grouping() -> None:
-    machines = [machine(number) for number in (1, 2, 3)]
-
-    first, second = merge([merge(machines[:2]), machines[2]]), merge([machines[0], merge(machines[1:])])
-
-    assert first == second
-    assert first["parameters"]["machines"] == 3
-
-
 @pytest.mark.parametrize("order", [1, -1])
 def test_one_machines_findings_are_the_merged_reports(order: int) -> None:
     bad = machine(2, lose=True)
@@ -161,7 +152,6 @@ def test_what_one_machine_did_not_measure_is_not_passed_and_hides_no_finding(
     found = METRICS[metric].read(merged)
     assert found is not None
     assert failed(merged, Limits({metric: Limit(at_most=found - 1, optional=True)})) == {metric}
-    assert metric in merge([merged, machine(3)])["merged"]["partial"]
 
 
 def test_what_no_machine_measured_is_not_measured() -> None:
@@ -181,10 +171,23 @@ def test_what_cannot_be_merged_is_said_and_not_passed() -> None:
     assert any(sentence.startswith("Latency on AWS") for sentence in merged["not_shown"])
 
 
-def test_deliveries_to_a_saturated_client_keep_their_share() -> None:
-    merged = merge([machine(1), machine(2, busy=True)])
+@pytest.mark.parametrize(
+    ("one", "two", "outcome"),
+    [
+        ({"slow": 10.0}, {"busy": True}, "failed"),
+        ({}, {"busy": True, "slow": 10.0}, "passed"),
+        ({"slow": 10.0, "busy": True}, {"busy": True}, "undecided"),
+    ],
+)
+@pytest.mark.parametrize("metric", ["latency.p99_ms", "connects.time.max_ms"])
+def test_times_are_those_of_unsaturated_machines(one: Any, two: Any, outcome: str, metric: str) -> None:
+    merged = merge([machine(1, **one), machine(2, **two)])
 
-    assert (merged["latency"]["saturated_share"], merged["latency"]["saturated"]) == (0.5, True)
+    checks = judge(merged, Limits({metric: Limit(at_most=100), "latency.saturated_share": Limit(at_most=0)}))["checks"]
+    assert [check["outcome"] for check in checks] == [outcome, "failed"]
+    assert ("Times on 1 of 2 machines, because their clients were saturated." in merged["not_shown"]) == (
+        outcome != "undecided"
+    )
 
 
 def test_partial_measurements_are_not_compared() -> None:
@@ -232,7 +235,8 @@ def changed(part: str, key: str, value: object) -> Callable[[Document], object]:
         (changed("latency", "histogram", ""), "damaged"),
         (changed("invariants", "rooms", []), "damaged"),
         (lambda document: document.update(faults=example()["faults"]), "runs with injected faults cannot be merged"),
-        (lambda document: document.update(merged=5), "damaged"),
+        (lambda document: document.update(merged={"runs": [], "partial": []}), "merged already"),
+        (changed("latency", "saturated_share", "much"), "damaged"),
     ],
 )
 @pytest.mark.parametrize("order", [1, -1])
