@@ -35,7 +35,7 @@ GONE_WITHIN = 30.0
 
 @dataclass(frozen=True)
 class Site:
-    """A stage whose functions reach AWS through a fault proxy.
+    """A stage with functions that reach AWS through a fault proxy.
 
     Attributes:
         url: The stage's WebSocket URL.

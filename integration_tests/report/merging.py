@@ -228,7 +228,7 @@ def latency(documents: Sequence[Document]) -> Document:
 
 
 def trusted(documents: Sequence[Document]) -> Sequence[Document]:
-    """Return the reports whose times say something about the server: those of unsaturated clients, if there are any."""
+    """Return the reports of unsaturated clients, or all: times of saturated ones say nothing about the server."""
     return [document for document in documents if not document["latency"]["saturated"]] or documents
 
 
