@@ -95,8 +95,7 @@ def positive(text: str) -> int:
 def pytest_configure(config: pytest.Config) -> None:
     """Create the target, declare the markers, and let signals end the run as Ctrl-C does, with everything torn down."""
     declare_markers(config)
-    config.stash[MEASURED] = 0
-    config.stash[FAILED_IN_A_ROW] = 0
+    config.stash[MEASURED] = config.stash[FAILED_IN_A_ROW] = 0
     config.stash[LEAKS] = []
     config.stash[BEGAN_AT] = time.time()
     for number in (signal.SIGTERM, signal.SIGHUP):

@@ -51,10 +51,6 @@ class ConnectionsTable:
             lambda: [self._members_of_shard(room, shard) for shard in range(self.shards_per_room)]
         )
 
-    async def member_count(self, room: str) -> int:
-        """Return the number of members of a room."""
-        return len(await self.members(room))
-
     async def connections(self, connection_ids: Collection[str]) -> set[str]:
         """Return the given ids that have a connection item."""
         return await asyncio.to_thread(self._connections, sorted(connection_ids))
@@ -72,8 +68,7 @@ class ConnectionsTable:
             within: Seconds; ``$disconnect`` runs once per closed connection, so let it grow with their number.
 
         Raises:
-            AssertionError: An item is left; or this table never showed a member of the room, so that its absence
-                proves nothing.
+            AssertionError: An item is left, or this table has never shown a member of the room.
         """
         assert connection_ids, "no ids to look for, so nothing is proved"
         assert room in self._seen, f"no member was ever seen in room {room!r} of table {self.name}"

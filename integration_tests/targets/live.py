@@ -67,16 +67,7 @@ class Live(Target):
 
     def __init__(self, websocket_url: str | None, outputs_file: Path | None) -> None:
         outputs = read_outputs(outputs_file) if outputs_file else {}
-        given = websocket_url or outputs.get("websocket_url")
-        if not given:
-            raise TargetError(
-                "the live target needs a stage: give --websocket-url wss://..., or --outputs FILE with the output of "
-                "`terraform output -json`"
-            )
-        try:
-            url = stage_url(str(given))
-        except StageUrlError as error:
-            raise TargetError(str(error)) from error
+        url = url_of(websocket_url or outputs.get("websocket_url"))
         endpoint = os.environ.get("ROOMCAST_MANAGEMENT_ENDPOINT") or outputs.get("management_endpoint")
         self.deployment = Deployment(url, endpoint, outputs)
         try:
@@ -127,6 +118,23 @@ class Live(Target):
         """Return everything that would change the stage or take hours, or that a URL or a queue hides."""
         known = LACKS_WITH_URL_ALONE if self.aws is None else {**LACKS, **missing_in(self.deployment.outputs)}
         return {**known, **UNCOUNTED} if self._has_queue else known
+
+
+def url_of(given: str | None) -> str:
+    """Return a stage's URL.
+
+    Raises:
+        TargetError: There is none, or it is no stage's.
+    """
+    if not given:
+        raise TargetError(
+            "the live target needs a stage: give --websocket-url wss://..., or --outputs FILE with the output of "
+            "`terraform output -json`"
+        )
+    try:
+        return stage_url(str(given))
+    except StageUrlError as error:
+        raise TargetError(str(error)) from error
 
 
 def missing_in(outputs: Mapping[str, Any]) -> dict[Capability | Caveat, str]:

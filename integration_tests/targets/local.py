@@ -11,10 +11,11 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
-from integration_tests.targets.interface import Capability, Caveat, Target
+from integration_tests.targets.emulated import Emulated
+from integration_tests.targets.interface import Capability, Caveat
 from scripts import process_table
 from scripts.local import emulator, interpreters, watchdog
-from scripts.local.deployment import AppliedRoot, EmulatorAccess, access_of, applied
+from scripts.local.deployment import AppliedRoot, access_of
 from scripts.local.emulator import BUILD, REPOSITORY, Emulator
 
 if TYPE_CHECKING:
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 WATCHDOG = Path(watchdog.__file__)
 
 
-class Local(Target):
+class Local(Emulated):
     """MiniStack in its own environment, on a free port of 127.0.0.1, with IAM enforced and the root applied to it.
 
     Attributes:
@@ -41,27 +42,26 @@ class Local(Target):
     owns_table = True
 
     def __init__(self) -> None:
+        super().__init__()
         self.run = secrets.token_hex(4)
-        self.directory = BUILD / "runs" / self.run
+        self.directory = self.scratch = BUILD / "runs" / self.run
         self.log = BUILD / "logs" / f"ministack-{self.run}.log"
         self.report: Callable[[str], None] | None = None
-        self._undo = ExitStack()
-        self._access: EmulatorAccess | None = None
 
     def __enter__(self) -> Self:
         with ExitStack() as undo:
-            self._access = access_of(undo.enter_context(self._running()).aws)
-            self._access.create_bucket()
+            self.access = access_of(undo.enter_context(self._running()).aws)
+            self.access.create_bucket()
             # The state dies with the emulator, so nothing has to be destroyed.
-            self.deployment = AppliedRoot(self._access, self.directory / "terraform", report=self.report).apply()
-            self.aws = self._access.aws
+            self.deployment = AppliedRoot(self.access, self.directory / "terraform", report=self.report).apply()
+            self.aws = self.access.aws
             self._undo = undo.pop_all()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._undo.close()
+        super().__exit__(kind, error, trace)
         if kind is None and not self.failed:
             self.log.unlink(missing_ok=True)
 
@@ -101,17 +101,9 @@ class Local(Target):
         note = f"{LACKS[Caveat.RUNTIME]} That is {found}, because {wanted} was not found."
         return {**LACKS, Caveat.RUNTIME: note}
 
-    @contextmanager
-    def deploy(self, name: str, **variables: Any) -> Iterator[AppliedRoot]:  # noqa: ANN401 - any Terraform value
-        """Apply another instance of the root for the length of the context."""
-        assert self._access is not None
-        with applied(AppliedRoot(self._access, self.directory / name, {"name": name, **variables})) as instance:
-            yield instance
-
     def deploy_to_stay(self, name: str, **variables: Any) -> Deployment:  # noqa: ANN401 - any Terraform value
         """Apply another instance of the root, which ends with the emulator."""
-        assert self._access is not None
-        return AppliedRoot(self._access, self.directory / name, {"name": name, **variables}).apply()
+        return self.instance(name, **variables).apply()
 
     def kill(self, function_name: str) -> int:
         """Kill every process of a function, found by the folder into which MiniStack unpacks its code."""

@@ -7,73 +7,53 @@ import secrets
 import tempfile
 import urllib.error
 import urllib.request
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Self
 from urllib.parse import urlsplit
 
 from localstack_client.config import get_service_endpoint
 
-from integration_tests.targets.interface import Capability, Caveat, Target, TargetError
+from integration_tests.targets.emulated import Emulated
+from integration_tests.targets.interface import Capability, Caveat, TargetError
 from scripts.local.aws import Aws
-from scripts.local.deployment import AppliedRoot, EmulatorAccess, applied
+from scripts.local.deployment import EmulatorAccess
 from scripts.waiting import scaled
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
-    from types import TracebackType
-
-    from scripts.local.deployment import Deployment
+    from collections.abc import Mapping
 
 LOOPBACK_NAME = "localhost.localstack.cloud"
 """Resolves to 127.0.0.1 everywhere, and to LocalStack itself inside the containers that it runs functions in."""
 
 
-class LocalStack(Target):
+class LocalStack(Emulated):
     """A running LocalStack (its WebSocket APIs need a paid plan); the root is applied to it and destroyed again."""
 
     name = "localstack"
     default_connections = 50
 
     def __init__(self) -> None:
+        super().__init__()
         self.run = f"roomcast-{secrets.token_hex(4)}"  # part of every name, because others may use this LocalStack
-        self._undo = ExitStack()
-        self._access: EmulatorAccess | None = None
-        self._scratch = Path()
 
     def __enter__(self) -> Self:
         endpoint = get_service_endpoint("apigatewayv2")
         check_health(endpoint)
-        self._access = access_of(endpoint, bucket=self.run)
+        self.access = access_of(endpoint, bucket=self.run)
         with ExitStack() as undo:
-            self._scratch = Path(undo.enter_context(tempfile.TemporaryDirectory(prefix="roomcast-")))
-            self._access.create_bucket()
-            undo.callback(self._access.delete_bucket)
+            self.scratch = Path(undo.enter_context(tempfile.TemporaryDirectory(prefix="roomcast-")))
+            self.access.create_bucket()
+            undo.callback(self.access.delete_bucket)
             instance = undo.enter_context(self.deploy(self.run))
             self.deployment = instance.deployment()
-            self.aws = self._access.aws
+            self.aws = self.access.aws
             self._undo = undo.pop_all()
         return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._undo.close()
 
     def lacks(self) -> Mapping[Capability | Caveat, str]:
         """Return everything that LocalStack does not show, by its documentation and issues."""
         return LACKS
-
-    @contextmanager
-    def deploy(self, name: str, **variables: Any) -> Iterator[AppliedRoot]:  # noqa: ANN401 - any Terraform value
-        """Apply another instance of the root for the length of the context."""
-        assert self._access is not None
-        with applied(AppliedRoot(self._access, self._scratch / name, {"name": name, **variables})) as instance:
-            yield instance
-
-    def deploy_to_stay(self, name: str, **variables: Any) -> Deployment:  # noqa: ANN401 - any Terraform value
-        """Apply another instance of the root, which is destroyed with the first."""
-        return self._undo.enter_context(self.deploy(name, **variables)).deployment()
 
 
 def check_health(endpoint_url: str) -> None:

@@ -281,9 +281,9 @@ def main(arguments: Sequence[str] | None = None, stack: Stack | None = None) -> 
     chosen = chosen_command(arguments, stack)
     command.prepare()
     stack.folder.parent.mkdir(parents=True, exist_ok=True)
-    lock = stack.folder.with_suffix(".lock")
+    situation = "another `make up`, `make plan` or `make down` is at work in this clone"
     try:
-        with in_turn(lock, "another `make up`, `make plan` or `make down` is at work in this clone"):
+        with in_turn(stack.folder.with_suffix(".lock"), situation):
             return chosen()
     except (BuildError, EmulatorError, TerraformError, BotoCoreError, ClientError) as error:
         print(f"stack: {error}", file=sys.stderr)

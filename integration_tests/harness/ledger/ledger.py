@@ -143,8 +143,7 @@ class Ledger:
         """Judge all records so far; call it when the last frames have had their time to arrive."""
         rooms: dict[str, Tally] = {}
         senders: defaultdict[str, Tally] = defaultdict(Tally)
-        examples = Examples(self.began_at)
-        self._add_examples(examples)
+        examples = self._examples()
         slowest = self.latency.total.at_percentiles([100])[0] / 1_000
         for name, room in self._rooms.items():
             judge = Judge(room, self.terms, self.ended_at, slowest, examples)
@@ -155,18 +154,20 @@ class Ledger:
                 senders[f"{name}{SEPARATOR}{sender_name}"] += tally
             for origin, strays in room.strays.items():
                 senders[origin] += Tally(unexpected=strays)
+        total = sum(rooms.values(), Tally(unsent=self.unsent))
         members = [member for room in self._rooms.values() for member in room.members]
         broken = sum(member.broken for member in members)
-        total = sum(rooms.values(), Tally(unsent=self.unsent))
         return Verdict(total, rooms, dict(senders), len(members), broken, examples.sentences, self.terms.ordered)
 
-    def _add_examples(self, examples: Examples) -> None:
-        """Add the sentences about faults that concern no message of a sender."""
+    def _examples(self) -> Examples:
+        """Return sentences about the faults that concern no message of a sender."""
+        examples = Examples(self.began_at)
         if self.unsent:
             examples.add("unsent", f"{self.unsent} messages were due while no client was connected to send them")
         for stray in self._stray_examples:
             received = f"{stray.member} in room {stray.room} received {stray.text!r}"
             examples.add("unexpected", f"{received} {examples.clock(stray.at)} ({stray.origin})")
+        return examples
 
     def _room(self, name: str) -> Room:
         if name not in self._rooms:

@@ -26,7 +26,6 @@ LATE_JOINS = "handlers/tests/test_late_joins.py"
 ROOM_TESTS = "handlers/tests/test_rooms.py"
 SERVING_TESTS = "handlers/tests/test_serving.py"
 SENDMESSAGE = "handlers/tests/test_sendmessage.py"
-SIGNING_TESTS = "handlers/tests/test_signing.py"
 VERDICT_TESTS = "handlers/tests/test_verdicts.py"
 
 MUTANTS = (
