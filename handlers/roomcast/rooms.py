@@ -30,7 +30,7 @@ from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from roomcast import aws_json, protocol
-from roomcast.fanout import Recipient
+from roomcast.recipients import Recipient
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence

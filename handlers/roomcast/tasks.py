@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from roomcast import aws_json
 from roomcast.delivery import RoomMessage
-from roomcast.fanout import Recipient
+from roomcast.recipients import Recipient
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
