@@ -38,6 +38,8 @@ RESERVE_SECONDS = 0.5
 CHECK_SECONDS = 0.1
 """Pause between checks for time-outs, stragglers and the share of throttled posts."""
 
+UNREQUESTED = "the server sent an answer without a request"
+
 
 class Run:
     """One fan-out, from its first recipient to its last answer."""
@@ -150,7 +152,7 @@ class Run:
         """Drop idle connections on which something has come: it is no answer to any request."""
         for line in ready:
             if line.post is None and line.established:
-                self._lost(line, ProtocolError("an answer to nothing"))
+                self._lost(line, ProtocolError(UNREQUESTED))
 
     def _wait(self, now: float) -> list[Line]:
         """Wait until a connection can go on or something else is due, opening connections meanwhile if that pays."""
@@ -249,12 +251,12 @@ class Run:
         if self._pool.established(line, now):
             self._dispatch(now)
         else:
-            self._not_opened(ProtocolError("an answer to nothing"), now)
+            self._not_opened(ProtocolError(UNREQUESTED), now)
 
     def _answered(self, line: Line, response: Response) -> None:
         post = line.post
         if post is None:
-            self._lost(line, ProtocolError("an answer to nothing"))
+            self._lost(line, ProtocolError(UNREQUESTED))
             return
         now = time.monotonic()
         line.post = None
