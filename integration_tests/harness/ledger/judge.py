@@ -12,10 +12,10 @@ from integration_tests.harness.ledger.verdict import Tally
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from integration_tests.harness.ledger.examples import Examples
     from integration_tests.harness.ledger.records import Member, Room, Sender
     from integration_tests.harness.ledger.terms import Terms
     from integration_tests.harness.ledger.texts import Stamp
-    from integration_tests.harness.ledger.verdict import Examples
 
 NAMED = 5
 """Members that an example names."""

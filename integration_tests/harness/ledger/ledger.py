@@ -8,11 +8,12 @@ from collections import defaultdict
 from typing import TYPE_CHECKING, NamedTuple
 
 from integration_tests.harness.latency import Latency
+from integration_tests.harness.ledger.examples import EXAMPLES, Examples
 from integration_tests.harness.ledger.judge import Judge
 from integration_tests.harness.ledger.records import Member, Room, add_bits
 from integration_tests.harness.ledger.terms import Terms
 from integration_tests.harness.ledger.texts import SEPARATOR, checksum, read
-from integration_tests.harness.ledger.verdict import EXAMPLES, Examples, Tally, Verdict
+from integration_tests.harness.ledger.verdict import Tally, Verdict
 
 if TYPE_CHECKING:
     from integration_tests.harness.ledger.records import Sender
