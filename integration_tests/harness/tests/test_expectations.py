@@ -37,7 +37,7 @@ async def greeted(*greetings: tuple[str, ...]) -> AsyncIterator[Crowd]:
         await asyncio.gather(*(client.close() for client in crowd.clients))
 
 
-async def test_what_does_not_come_about_is_an_error_that_shows_what_was_seen_instead() -> None:
+async def test_condition_that_stays_false_is_an_error_that_shows_the_last_observation() -> None:
     async def observe() -> str:
         return "something else"
 
@@ -141,9 +141,7 @@ async def test_every_page_of_every_shard_and_every_batch_is_read_consistently(
 
 
 @pytest.mark.parametrize("left", ["member", "connection"])
-async def test_what_is_left_in_the_table_is_an_error(
-    table: ConnectionsTable, dynamodb: FakeDynamoDB, left: str
-) -> None:
+async def test_items_left_in_the_table_are_an_error(table: ConnectionsTable, dynamodb: FakeDynamoDB, left: str) -> None:
     await table.members("room")
     dynamodb.members = {("room", 1): ["e="]} if left == "member" else {}
     dynamodb.connections = {"e="} if left == "connection" else set()

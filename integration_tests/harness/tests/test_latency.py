@@ -53,7 +53,7 @@ def test_a_histogram_survives_encoding_and_pickling() -> None:
     assert pickle.loads(pickle.dumps(recorded)).percentiles() == recorded.percentiles()  # noqa: S301 - our own bytes
 
 
-def test_intervals_hold_what_was_recorded_in_them() -> None:
+def test_intervals_hold_their_own_records() -> None:
     latency = Latency(interval=2.0)
     latency.record(0.010)
     latency.close_interval(at=4.5, cpu=0.2, lag=0.0)

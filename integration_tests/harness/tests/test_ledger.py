@@ -70,7 +70,7 @@ def test_a_delivery_that_does_not_come_is_lost(ledger: Ledger) -> None:
     assert verdict.examples == ["lost: message 0 of a in room lobby, sent at 1.000 s, acknowledged at 1.020 s: b"]
 
 
-def test_what_nobody_acknowledged_is_missing_and_not_lost(ledger: Ledger) -> None:
+def test_deliveries_without_a_receipt_are_missing_and_not_lost(ledger: Ledger) -> None:
     a, b = joined(ledger, "a"), joined(ledger, "b")
     sender = ledger.sender("lobby", "a")
     send(sender, 1.0, to=[], ledger=ledger, acknowledge=False)
@@ -170,7 +170,7 @@ def test_at_the_edges_of_a_membership_both_outcomes_are_right(ledger: Ledger, re
     ("asked_at", "queued", "unexpected"),
     [(1.5, False, 0), (3.0, False, 0), (3.1, False, 1), (3.1, True, 0), (100.0, False, 1)],
 )
-def test_what_was_settled_before_a_handshake_began_is_unexpected(
+def test_message_settled_before_a_handshake_began_is_unexpected(
     ledger: Ledger, asked_at: float, queued: bool, unexpected: int
 ) -> None:
     a = joined(ledger, "a")
@@ -193,7 +193,7 @@ def test_a_handshake_that_never_ended_owes_nothing(ledger: Ledger) -> None:
     assert ledger.verdict().total.clean
 
 
-def test_an_unanswered_message_is_owed_to_those_who_stayed(ledger: Ledger) -> None:
+def test_an_unanswered_message_is_owed_to_members_that_stayed(ledger: Ledger) -> None:
     joined(ledger, "stays")
     joined(ledger, "goes").leaving_at = 500.0
     send(ledger.sender("lobby", "s"), 10.0, to=[], ledger=ledger, acknowledge=False)
@@ -261,7 +261,7 @@ def test_unanswered_message_is_owed_for_as_long_as_the_run_is_patient() -> None:
     assert ledger.verdict().total.missing == 1
 
 
-def test_what_may_still_be_on_its_way_is_late_and_not_lost() -> None:
+def test_deliveries_that_may_still_be_on_their_way_are_late_and_not_lost() -> None:
     ledger = Ledger("run", terms=Terms(transit=TRANSIT, late_after=3.0, patience=60.0))
     a = joined(ledger, "a")
     sender = ledger.sender("lobby", "a")
@@ -279,7 +279,7 @@ def test_what_may_still_be_on_its_way_is_late_and_not_lost() -> None:
 
 
 @pytest.mark.parametrize(("left_after", "abandoned"), [(2.9, True), (3.1, False)])
-def test_sender_that_leaves_by_itself_excuses_only_what_it_could_not_expect_to_be_answered(
+def test_sender_that_leaves_by_itself_excuses_only_messages_that_had_no_time_for_an_answer(
     left_after: float, *, abandoned: bool
 ) -> None:
     ledger = Ledger("run", terms=Terms(late_after=3.0, patience=60.0))
@@ -345,9 +345,7 @@ def test_a_text_that_was_altered_is_delivered_and_altered(ledger: Ledger, alter:
 
 @unhurried
 @given(st.integers(0, 255), st.characters(), st.sampled_from(["change", "insert", "drop"]))
-def test_whatever_character_is_changed_the_text_is_not_taken_for_what_was_sent(
-    place: int, character: str, how: str
-) -> None:
+def test_a_change_of_any_character_is_noticed(place: int, character: str, how: str) -> None:
     ledger = Ledger("run")
     a = joined(ledger, "a")
     text = ledger.sender("lobby", "a").attempt(1.0, 1.0, size=256).text
@@ -372,7 +370,7 @@ def test_whatever_character_is_changed_the_text_is_not_taken_for_what_was_sent(
         (NO_COUNTS, True),
     ],
 )
-def test_counts_of_a_receipt_are_compared_with_what_took_place(ledger: Ledger, counts: Counts, *, wrong: bool) -> None:
+def test_counts_of_a_receipt_are_compared_with_the_deliveries(ledger: Ledger, counts: Counts, *, wrong: bool) -> None:
     members = [joined(ledger, name) for name in "ab"]
     sender = ledger.sender("lobby", "a")
     send(sender, 1.0, to=members, ledger=ledger, acknowledge=False)
@@ -402,7 +400,7 @@ def test_members_that_left_lately_may_be_counted_as_delivered_or_gone_and_those_
     assert ledger.verdict().total.receipts_wrong == 2
 
 
-def test_half_of_the_members_is_lost_whatever_the_receipt_says(ledger: Ledger) -> None:
+def test_half_of_the_members_is_lost_with_any_receipt(ledger: Ledger) -> None:
     a, _ = joined(ledger, "a"), joined(ledger, "b")
     sender = ledger.sender("lobby", "a")
     for counts, wrong in ((Counts(2, 0, 0), 0), (Counts(1, 0, 0), 0), (Counts(1, 1, 0), 1)):
@@ -430,7 +428,7 @@ def test_order_is_checked_where_it_is_promised() -> None:
         assert verdict.ordered == ordered
 
 
-def test_messages_that_nobody_could_send_are_unsent(ledger: Ledger) -> None:
+def test_messages_without_a_connected_client_are_unsent(ledger: Ledger) -> None:
     ledger.unsent = 3
     verdict = ledger.verdict()
     assert verdict.total == Tally(unsent=3)
@@ -452,7 +450,7 @@ def test_the_ledgers_of_two_processes_are_judged_as_one() -> None:
     assert one.latency.total.count == 3
 
 
-def test_whatever_another_process_has_noted_is_kept() -> None:
+def test_every_record_of_another_process_is_kept() -> None:
     terms = Terms(transit=TRANSIT, late_after=5.0, patience=10.0, ordered=True)
     one, two = Ledger("run", terms=terms), Ledger("run", terms=terms)
     a, b = joined(two, "a"), joined(two, "b")

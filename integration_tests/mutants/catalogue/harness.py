@@ -75,7 +75,7 @@ MUTANTS = (
     Mutant(
         "counts a lost message only if it was acknowledged",
         (Edit(JUDGE, "if absent := owed & ~seen:", "if sender.acknowledged(sequence) and (absent := owed & ~seen):"),),
-        units=(f"{LEDGER_TESTS}::test_an_unanswered_message_is_owed_to_those_who_stayed",),
+        units=(f"{LEDGER_TESTS}::test_an_unanswered_message_is_owed_to_members_that_stayed",),
     ),
     Mutant(
         "expects no message for clients that leave at the end",
@@ -91,7 +91,7 @@ MUTANTS = (
     Mutant(
         "accepts every receipt",
         (Edit(JUDGE, "if untruth := self._untruth(sender, sequence):", 'if untruth := "":'),),
-        units=(f"{LEDGER_TESTS}::test_counts_of_a_receipt_are_compared_with_what_took_place",),
+        units=(f"{LEDGER_TESTS}::test_counts_of_a_receipt_are_compared_with_the_deliveries",),
     ),
     Mutant(
         "does not compare the texts",
@@ -133,8 +133,8 @@ MUTANTS = (
             ),
         ),
         units=(
-            f"{EXPECTATIONS}::test_what_does_not_come_about_is_an_error_that_shows_what_was_seen_instead",
-            f"{EXPECTATIONS}::test_what_is_left_in_the_table_is_an_error",
+            f"{EXPECTATIONS}::test_condition_that_stays_false_is_an_error_that_shows_the_last_observation",
+            f"{EXPECTATIONS}::test_items_left_in_the_table_are_an_error",
         ),
     ),
     Mutant(

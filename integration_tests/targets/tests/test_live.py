@@ -57,7 +57,7 @@ def test_outputs_give_url_table_region_and_management_api(outputs: Path) -> None
         assert Capability.TABLE not in target.lacks()
 
 
-def test_stage_with_a_queue_gives_receipts_that_count_nobody(outputs: Path, tmp_path: Path) -> None:
+def test_stage_with_a_queue_gives_receipts_without_counts(outputs: Path, tmp_path: Path) -> None:
     queued = tmp_path / "queued.json"
     queue = {"value": "https://sqs.eu-central-1.amazonaws.com/111122223333/chat-fanout"}
     queued.write_text(json.dumps({**json.loads(outputs.read_text()), "fanout_queue_url": queue}))

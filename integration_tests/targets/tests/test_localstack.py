@@ -110,7 +110,7 @@ def test_running_localstack_is_recognised(endpoint: str) -> None:
     check_health(endpoint)
 
 
-def test_nothing_running_is_said_with_what_to_do() -> None:
+def test_error_says_how_to_start_localstack() -> None:
     with pytest.raises(TargetError, match="start one with `localstack start`"):
         check_health("http://127.0.0.1:9")
 

@@ -144,7 +144,7 @@ async def test_run_in_which_every_test_is_skipped_is_red() -> None:
     assert "Not one test ran on the target 'live', so this run proves nothing." in run.output
 
 
-async def test_run_without_a_test_of_the_stage_is_red_and_asks_nobody() -> None:
+async def test_run_without_a_test_of_the_stage_is_red_and_asks_no_stage() -> None:
     run = await pytest_against("ws://127.0.0.1:9/live", "integration_tests/harness/tests")
 
     assert run.status == pytest.ExitCode.NO_TESTS_COLLECTED

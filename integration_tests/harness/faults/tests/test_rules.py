@@ -69,7 +69,7 @@ def test_service_and_operation_are_read_from_the_request(
         ({"connection_id": "other="}, False),
     ],
 )
-def test_a_rule_strikes_what_it_is_about(wanted: dict[str, Any], strikes: bool) -> None:
+def test_a_rule_strikes_matching_requests_alone(wanted: dict[str, Any], strikes: bool) -> None:
     rule = Rule("r", Reset(), **wanted)
     assert RuleBook([rule]).strike(POST) == (rule if strikes else None)
 
@@ -139,7 +139,7 @@ def test_two_rules_need_two_names() -> None:
         RuleBook([Rule("r", Reset()), Rule("r", Reset())])
 
 
-def test_plan_of_faults_survives_its_json_form_and_names_what_is_unusual() -> None:
+def test_plan_of_faults_survives_its_json_form_and_names_unusual_fields() -> None:
     plan = FaultPlan((Rule("busy", Status(429), service="management", rate=0.05), Rule("slow", Latency(0.2))), seed=7)
 
     assert FaultPlan.loads(plan.dumps()) == plan
@@ -171,7 +171,7 @@ def test_plan_for_load_runs_strikes_nothing_that_could_make_a_second_copy_right(
         ("", 404, "BadRequest"),
     ],
 )
-def test_a_status_is_called_what_the_service_calls_it(service: str, status: int, error: str) -> None:
+def test_a_status_has_the_name_that_the_service_gives_it(service: str, status: int, error: str) -> None:
     assert Status(status).name_for(service) == error
     assert Status(status, "TransactionConflictException").name_for(service) == "TransactionConflictException"
 
