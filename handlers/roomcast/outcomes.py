@@ -15,7 +15,7 @@ BATCH = 50
 """Recipients per call of a callback: each has two items, and a DynamoDB transaction takes 100."""
 
 MAXIMUM_MALFORMED = 50
-"""Ids handed back that API Gateway takes for none: few enough to be wrong about the message without harm."""
+"""Upper limit of malformed ids handed back, because API Gateway may object to the message instead."""
 
 
 class Returns:
