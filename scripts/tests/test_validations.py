@@ -1,0 +1,388 @@
+"""Validations of Terraform's variables: both ends of each range are accepted, and the next values are refused.
+
+A run of `terraform test` per value would take minutes. Here one `terraform console` evaluates all conditions, with each
+value in place of its variable. The runs in `terraform/` show that Terraform applies the conditions.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import string
+import subprocess
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import pytest
+
+from scripts.check_variables import REPOSITORY
+from scripts.hcl import read_blocks
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from pathlib import Path
+
+pytestmark = pytest.mark.skipif(shutil.which("terraform") is None, reason="terraform is not on PATH")
+
+MODULES = ("backend", "connections-table", "fanout-queue", "handler", "websocket-api", "zips")
+EVERY = string.ascii_letters + string.digits
+LOWER = string.ascii_lowercase + string.digits
+ANYWHERE = f"{LOWER}-"
+"""In place of a partition or Region: new ones come."""
+ACCOUNT = "012345678901"
+OWN_ROUTES = "{ sendmessage = {} }"
+"""In place of the backend's table of routes, which a condition reads."""
+
+
+class Cases(NamedTuple):
+    """Values of one variable that its validations accept and refuse."""
+
+    accepted: Sequence[Any]
+    refused: Sequence[Any]
+    others: Mapping[str, Any] = {}
+    """Values of other variables that the conditions read."""
+
+
+def whole(lowest: int, highest: int) -> Cases:
+    """Whole numbers in a range."""
+    return Cases([lowest, highest], [lowest - 1, highest + 1, lowest + 0.5])
+
+
+def whole_from(lowest: int) -> Cases:
+    """Whole numbers from the lowest upwards."""
+    return Cases([lowest, 10**6], [lowest - 1, lowest + 0.5])
+
+
+def one_of(*values: Any) -> Cases:
+    """Some values and no neighbour of theirs."""
+    if isinstance(values[0], str):
+        neighbours = [f"{value}x" for value in values] + [f"x{value}" for value in values] + ["", values[0].swapcase()]
+    else:
+        neighbours = [value + step for value in values for step in (-1, 1) if value + step not in values]
+    return Cases(values, neighbours)
+
+
+def text(shortest: int, longest: int, others: str = "", *, wrong: str = " *é") -> Cases:
+    """Texts of letters, digits and some other characters."""
+    accepted = [
+        "a" * shortest,
+        EVERY[-longest:],
+        EVERY[:longest],
+        "a" * longest,
+        *(f"aaa{character}a" for character in others),
+    ]
+    refused = ["a" * (shortest - 1), "a" * (longest + 1), "aaa\n"]
+    refused += [each for character in wrong for each in (f"{character}aaa", f"aaa{character}aaa", f"aaa{character}")]
+    return Cases(accepted, refused)
+
+
+def changed(cases: Cases, change: Callable[[Any], Any]) -> Cases:
+    """Cases with each value changed in the same way."""
+    return Cases([change(value) for value in cases.accepted], [change(value) for value in cases.refused])
+
+
+def or_null(cases: Cases) -> Cases:
+    """The same, or no value at all."""
+    return cases._replace(accepted=[*cases.accepted, None])
+
+
+def field(name: str, cases: Cases, whole_object: Mapping[str, Any]) -> Cases:
+    """Cases of one attribute of an object, whose other attributes are right."""
+    return changed(cases, lambda value: {**whole_object, name: value})
+
+
+def each_of(cases: Cases) -> Cases:
+    """Cases of one element of a map or list, among right ones."""
+    right = cases.accepted[0]
+    return Cases([{"a": value, "b": right} for value in cases.accepted], [{"a": right, "b": v} for v in cases.refused])
+
+
+def all_of(*several: Cases) -> Cases:
+    """Several cases of one variable."""
+    return Cases([v for each in several for v in each.accepted], [v for each in several for v in each.refused])
+
+
+FUNCTION = "arn:aws-cn:lambda:cn-north-1:111122223333:function:search"
+INVOKE_ARN = f"arn:aws-cn:apigateway:cn-north-1:lambda:path/2015-03-31/functions/{FUNCTION}/invocations"
+KEY = "arn:aws-us-gov:kms:us-gov-west-1:111122223333:key/"
+RETENTIONS = (1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288, 3653)
+LIMITS = {"throttling_burst_limit": None, "throttling_rate_limit": None, "timeout_milliseconds": 29000}
+OWN_ROUTE = {"integration_uri": INVOKE_ARN, **LIMITS}
+ADDITIONAL_ROUTE = {"function_name": "search", "invoke_arn": INVOKE_ARN, **LIMITS}
+QUEUED = {"batch_size": 10, "maximum_concurrency": 10, "worker_memory_size": 1769, "worker_timeout": 30}
+
+above_0 = Cases([0.001, 10_000], [0, -1])
+folder = Cases(["a"], [""])
+bucket = all_of(
+    Cases(
+        ["abc", "a" * 63, "1.2-3", LOWER, *(f"{each}a{each}" for each in "az09")],
+        ["ab", "a" * 64, "aBc", "a_c", "-ab", "ab-", ".ab", "ab.", "abc\n"],
+    )
+)
+kms_key = Cases(
+    [f"{KEY}1", f"{KEY}mrk-1a", f"arn:{ANYWHERE}:kms:{ANYWHERE}:{ACCOUNT}:key/1"],
+    [KEY, KEY[:-4] + "alias/a", f"x{KEY}1", KEY.replace("3:", ":") + "1", ""],
+)
+arn_of_policy = [f"arn:{ANYWHERE}:iam::{account}:policy/a" for account in (ACCOUNT, "aws")]
+boundary = Cases(
+    arn_of_policy,
+    ["arn:aws:iam::111122223333:policy/", "arn:aws:iam::111122223333:role/a", "arn:aws:iam::1:policy/a", "a", ""],
+)
+tags = Cases(
+    [{}, {f"k{number}": "" for number in range(50)}, {"xaws:": "a"}],
+    [{f"k{number}": "" for number in range(51)}, {"aws:a": "a"}, {"AWS:a": "a"}],
+)
+limits = (
+    each_of(field("throttling_burst_limit", or_null(whole_from(1)), {})),
+    each_of(field("throttling_rate_limit", or_null(above_0), {})),
+    each_of(field("timeout_milliseconds", Cases([50, 29000], [49, 29001]), {})),
+)
+
+
+def routes(whole_object: Mapping[str, Any], arn: str, keys: Cases) -> Cases:
+    """Cases of a map of routes."""
+    complete = [
+        changed(each, lambda value: {key: {**whole_object, **one} for key, one in value.items()}) for each in limits
+    ]
+    names = changed(keys, lambda key: {key: whole_object})
+    uris = Cases(
+        [INVOKE_ARN, INVOKE_ARN.replace("search", f"search:-_{EVERY}"), INVOKE_ARN.replace("cn-north-1", ANYWHERE)],
+        [
+            FUNCTION,
+            INVOKE_ARN + "/",
+            "x" + INVOKE_ARN,
+            INVOKE_ARN.replace("search", "*"),
+            INVOKE_ARN.replace("1111", ""),
+        ],
+    )
+    return all_of(*complete, names, each_of(field(arn, uris, whole_object)))
+
+
+def additional_route_of(function: str) -> Mapping[str, Any]:
+    """A map with a route to a function of that name."""
+    return {"a": {**ADDITIONAL_ROUTE, "function_name": function, "invoke_arn": INVOKE_ARN.replace("search", function)}}
+
+
+keys = Cases(
+    ["a", "k" * 128, EVERY, "v1.search:room@team/+=~-_"], ["", "k" * 129, "a*", "a?", "a b", "a$b", "é", "a\n"]
+)
+own_keys = all_of(keys, Cases(["$connect", "$default", "$disconnect"], ["$other", "$", "$connect2"]))
+additional_keys = all_of(keys, Cases([], ["$connect", "$default", "$other", "sendmessage"]))
+
+EVERYWHERE = {
+    "architecture": one_of("arm64", "x86_64"),
+    "log_kms_key_arn": or_null(kms_key),
+    "log_retention_days": one_of(*RETENTIONS),
+    "permissions_boundary_arn": or_null(boundary),
+    "tags": tags,
+    "throttling_burst_limit": whole_from(1),
+    "throttling_rate_limit": above_0,
+    "stage_name": text(1, 128, "-_", wrong="$. é"),
+}
+"""Cases of the variables that have the same meaning in each module."""
+
+CASES: Mapping[str, Mapping[str, Cases]] = {
+    "backend": {
+        "additional_routes": all_of(
+            routes(ADDITIONAL_ROUTE, "invoke_arn", additional_keys),
+            changed(text(1, 64, "-_", wrong=". é"), additional_route_of),
+            Cases(
+                [{}],
+                [
+                    {"a": {**ADDITIONAL_ROUTE, "function_name": "other"}},
+                    {"a": {**ADDITIONAL_ROUTE, "function_name": FUNCTION}},
+                    {"a": {**ADDITIONAL_ROUTE, "invoke_arn": INVOKE_ARN.replace("search", "search:$LATEST")}},
+                ],
+            ),
+        ),
+        "authorization_type": one_of("NONE", "AWS_IAM"),
+        "handler_sources_directory": or_null(folder),
+        "handlers_bucket": or_null(bucket),
+        "handlers_directory": or_null(folder),
+        "log_level": one_of("DEBUG", "INFO", "WARNING", "ERROR"),
+        "management_endpoint": Cases(
+            [None, "http://a", "https://a-1.b:8443/c/{api_id}/{stage_name}"],
+            ["", "ftp://a", "https://a/", "https://a/{other}", "https://a?b", "xhttps://a", "https://a:123456"],
+        ),
+        "name": Cases(
+            ["ab", "Z" + "a-9" * 13, EVERY[:40], f"z{EVERY[-39:]}", f"A{EVERY[-39:]}"],
+            ["a", "a" * 41, "1a", "-a", "a_b", "a.b", "ab\n"],
+        ),
+        "pace": Cases([0, 0.5, 10_000], [-0.001]),
+        "queued_delivery": all_of(
+            field("batch_size", whole(1, 10), QUEUED),
+            field("maximum_concurrency", whole(2, 1000), QUEUED),
+            field("worker_memory_size", whole(128, 10_240), QUEUED),
+            field("worker_timeout", whole(10, 900), QUEUED),
+        ),
+        "shards_per_room": whole(1, 100),
+        "shards_read": or_null(whole(1, 100)),
+        "table_kms_key_arn": or_null(kms_key),
+        "table_name": or_null(text(3, 255, "-_.")),
+    },
+    "connections-table": {"kms_key_arn": or_null(kms_key), "name": text(3, 255, "-_.")},
+    "fanout-queue": {
+        "batch_size": whole(1, 10),
+        "dead_letter_retention_seconds": whole(61, 1_209_600)._replace(others={"message_retention_seconds": 60}),
+        "function_arn": Cases(
+            [
+                FUNCTION,
+                f"arn:{ANYWHERE}:lambda:{ANYWHERE}:{ACCOUNT}:function:a",
+                f"{FUNCTION}-_{EVERY}",
+                f"{FUNCTION}:live",
+                f"{FUNCTION}:$LATEST",
+                f"{FUNCTION}:-_{EVERY}",
+            ],
+            [f"{FUNCTION}:", FUNCTION[:-6], f"x{FUNCTION}", f"{FUNCTION}*", FUNCTION.replace("1111", ""), "search"],
+        ),
+        "function_timeout": whole(1, 900),
+        "max_receive_count": whole(5, 1000),
+        "maximum_concurrency": whole(2, 1000),
+        "message_retention_seconds": whole_from(60),
+        "name": text(1, 62, "-_", wrong=". é"),
+    },
+    "handler": {
+        "description": Cases([None, "", "a" * 256], ["a" * 257]),
+        "environment": Cases(
+            [{}, {"A1": "", "b_c": "é", f"z{EVERY}": "", f"Z{EVERY}": "", "a0": ""}],
+            [{name: ""} for name in ("A", "1A", "_AB", "A-B", "é1")],
+        ),
+        "filename": Cases(["a.zip"], [None], {"s3_bucket": None, "s3_key": None}),
+        "handler": Cases(["a.b", "a/b-c_d.e.f", f"{EVERY}.{EVERY}_"], ["a", "a.", ".b", "a b.c", "a.b-c", "a.b\n"]),
+        "invoke_permissions": Cases(
+            [
+                {},
+                {
+                    "a" * 70: "arn:aws-cn:execute-api:a",
+                    "A-_9": "arn:aws:execute-api:b",
+                    EVERY: f"arn:{ANYWHERE}:execute-api:b",
+                },
+            ],
+            [
+                {"a" * 71: "arn:aws:execute-api:a"},
+                {"": "arn:aws:execute-api:a"},
+                {"$a": "arn:aws:execute-api:a"},
+                {"a": "arn:aws:execute-api:a", "b": "*"},
+                {"a": "xarn:aws:execute-api:a"},
+                {"a": "arn:aws:sqs:a"},
+            ],
+        ),
+        "memory_size": whole(128, 10_240),
+        "name": text(1, 64, "-_", wrong=". é"),
+        "policy": Cases(['{"Statement": []}'], ["", "{}", "Statement"]),
+        "reserved_concurrency": or_null(whole_from(0)),
+        "runtime": Cases(
+            ["python3.9", "python3.13", f"python3.{string.digits}"],
+            ["python3", "python3.", "nodejs22.x", "xpython3.13", "python3.13x"],
+        ),
+        "s3_bucket": or_null(bucket),
+        "s3_key": or_null(Cases(["a", "a" * 1024], ["", "a" * 1025])),
+        "source_code_hash": or_null(
+            Cases(["A1+/" * 10 + "abc="], ["A" * 43, "A" * 44, "A" * 44 + "=", "A" * 42 + "==", "-" * 43 + "="])
+        ),
+        "timeout": whole(1, 900),
+    },
+    "websocket-api": {
+        "authorization_type": one_of("NONE", "AWS_IAM", "CUSTOM"),
+        "authorizer_id": Cases(["a"], [None], {"authorization_type": "CUSTOM"}),
+        "deployment_id": or_null(Cases(["a1", "a", LOWER], ["", "A", "a-1", "a\n"])),
+        "description": Cases([None, "", "a" * 1024], ["a" * 1025]),
+        "name": text(1, 128, "-_."),
+        "route_selection_expression": Cases(
+            ["$request.body.action", "${request.body.a}/${request.body.b}"],
+            ["", "$request.header.action", "action", "$request.body.", "{request.body.a}"],
+        ),
+        "routes": all_of(routes(OWN_ROUTE, "integration_uri", own_keys), Cases([], [{}])),
+    },
+    "zips": {
+        "bucket": or_null(bucket),
+        "directory": folder,
+        "handlers": Cases([[], ["a", "Z-9_" * 16, EVERY]], [["a", "a" * 65], [""], ["a.b"], ["a\n"]]),
+        "prefix": text(1, 128, "-_", wrong=". é"),
+        "sources_directory": folder,
+    },
+}
+
+MORE: Sequence[tuple[str, str, Cases]] = (
+    ("fanout-queue", "dead_letter_retention_seconds", Cases([101], [100, 99], {"message_retention_seconds": 100})),
+    ("handler", "filename", Cases([None], ["a.zip"], {"s3_bucket": "abc", "s3_key": "a"})),
+    ("handler", "filename", Cases([], ["a.zip", None], {"s3_bucket": "abc", "s3_key": None})),
+    ("handler", "filename", Cases([], ["a.zip", None], {"s3_bucket": None, "s3_key": "a"})),
+    ("websocket-api", "authorizer_id", Cases([None], ["a"], {"authorization_type": "NONE"})),
+    ("websocket-api", "authorizer_id", Cases([None], ["a"], {"authorization_type": "AWS_IAM"})),
+)
+"""Cases of variables whose validations read others."""
+
+
+def conditions() -> dict[tuple[str, str], list[str]]:
+    """The conditions of each variable's validations, by module and variable."""
+    found = {}
+    for module in MODULES:
+        for block in read_blocks(REPOSITORY / "terraform" / "modules" / module / "variables.tf"):
+            texts = [each.attributes["condition"].text for each in block.blocks if each.kind == "validation"]
+            if texts:
+                found[module, block.labels[0]] = texts
+    return found
+
+
+def tables() -> Iterator[tuple[str, str, Cases]]:
+    """All cases, with module and variable."""
+    for module, variable in conditions():
+        yield module, variable, CASES[module].get(variable) or EVERYWHERE[variable]
+    yield from MORE
+
+
+def literal(value: Any) -> str:
+    """A value as an expression of Terraform."""
+    return json.dumps(value).replace("${", "$${")
+
+
+def evaluate(expressions: Iterable[str], folder: Path) -> list[Any]:
+    """Evaluate expressions of Terraform; an error gives the text ``error``."""
+    values = ",\n".join(f'try({expression}, "error")' for expression in expressions)
+    (folder / "main.tf").write_text(f"locals {{\nvalues = [\n{values}\n]\n}}\n", encoding="utf-8")
+    answer = subprocess.run(
+        ["terraform", "console"],
+        cwd=folder,
+        input="jsonencode(local.values)\n",
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    found: list[Any] = json.loads(json.loads(answer.stdout))
+    return found
+
+
+def with_values(condition: str, values: Mapping[str, Any]) -> str:
+    """A condition with values in place of variables."""
+    condition = condition.replace("local.routes", f"({OWN_ROUTES})")
+    return re.sub(r"\bvar\.(\w+)", lambda found: f"({literal(values[found[1]])})", condition)
+
+
+def test_both_ends_of_each_range_are_accepted_and_the_next_values_refused(tmp_path: Path) -> None:
+    """One test, because starting Terraform takes longer than evaluating a thousand conditions."""
+    texts = conditions()
+    asked = [
+        (module, variable, value, cases.others, is_accepted)
+        for module, variable, cases in tables()
+        for is_accepted, values in ((True, cases.accepted), (False, cases.refused))
+        for value in values
+    ]
+    expressions = [
+        with_values(f"alltrue([{', '.join(texts[module, variable])}])", {**others, variable: value})
+        for module, variable, value, others, _ in asked
+    ]
+
+    answers = zip(asked, evaluate(expressions, tmp_path), strict=True)
+
+    assert len(asked) > 500
+    assert [(*case, answer) for case, answer in answers if answer is not case[-1]] == []
+
+
+def test_no_validation_is_without_cases() -> None:
+    """A variable that gets a validation gets cases, too."""
+    known = {(module, variable) for module, cases in CASES.items() for variable in cases}
+    missing = {(module, variable) for module, variable in conditions() if variable not in EVERYWHERE} - known
+
+    assert missing == set()
+    assert known <= conditions().keys()
