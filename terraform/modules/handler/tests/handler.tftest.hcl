@@ -162,3 +162,54 @@ run "long_role_name_is_cut_and_hashed" {
     error_message = "the hash includes the part that was cut off"
   }
 }
+
+run "largest_values_reach_lambda" {
+  command = plan
+
+  variables {
+    description          = format("%256s", "d")
+    log_retention_days   = 3653
+    memory_size          = 10240
+    reserved_concurrency = 100000
+    timeout              = 900
+  }
+
+  assert {
+    condition     = aws_lambda_function.this.memory_size == 10240 && aws_lambda_function.this.timeout == 900 && aws_lambda_function.this.reserved_concurrent_executions == 100000
+    error_message = "memory, timeout and reserved concurrency are as asked for"
+  }
+
+  assert {
+    condition     = aws_cloudwatch_log_group.this.retention_in_days == 3653 && aws_lambda_function.this.description == var.description
+    error_message = "log lines are kept for as long as was asked for, and the description is whole"
+  }
+}
+
+run "smallest_values_reach_lambda" {
+  command = plan
+
+  variables {
+    log_kms_key_arn      = "arn:aws:kms:eu-central-1:111122223333:key/1234abcd-12ab-34cd-56ef-1234567890ab"
+    log_retention_days   = 1
+    memory_size          = 128
+    name                 = "r"
+    reserved_concurrency = 0
+    runtime              = "python3.9"
+    timeout              = 1
+  }
+
+  assert {
+    condition     = aws_lambda_function.this.memory_size == 128 && aws_lambda_function.this.timeout == 1 && aws_lambda_function.this.reserved_concurrent_executions == 0
+    error_message = "memory, timeout and reserved concurrency are as asked for; 0 stops the function"
+  }
+
+  assert {
+    condition     = aws_cloudwatch_log_group.this.retention_in_days == 1 && aws_cloudwatch_log_group.this.kms_key_id == var.log_kms_key_arn
+    error_message = "log lines are kept for a day, encrypted with the given key"
+  }
+
+  assert {
+    condition     = aws_lambda_function.this.runtime == "python3.9" && aws_lambda_function.this.function_name == "r" && aws_cloudwatch_log_group.this.name == "/aws/lambda/r"
+    error_message = "runtime and name are as given"
+  }
+}

@@ -182,3 +182,87 @@ run "access_log_tells_no_secrets" {
     error_message = "the format is one line of at most 1024 characters without query strings, headers and identities"
   }
 }
+
+run "largest_values_reach_api_gateway" {
+  variables {
+    access_log_enabled     = true
+    log_kms_key_arn        = "arn:aws:kms:eu-central-1:111122223333:key/1234abcd-12ab-34cd-56ef-1234567890ab"
+    log_retention_days     = 3653
+    throttling_burst_limit = 1000000
+    throttling_rate_limit  = 1000000.5
+
+    routes = {
+      "$connect" = {
+        integration_uri = "arn:aws:apigateway:eu-central-1:lambda:path/2015-03-31/functions/arn:aws:lambda:eu-central-1:111122223333:function:connect/invocations"
+      }
+      "sendmessage" = {
+        integration_uri        = "arn:aws:apigateway:eu-central-1:lambda:path/2015-03-31/functions/arn:aws:lambda:eu-central-1:111122223333:function:sendmessage/invocations"
+        throttling_burst_limit = 2000000
+        throttling_rate_limit  = 2000000.5
+        timeout_milliseconds   = 29000
+      }
+    }
+  }
+
+  assert {
+    condition     = aws_apigatewayv2_stage.this.default_route_settings[0].throttling_rate_limit == 1000000.5 && aws_apigatewayv2_stage.this.default_route_settings[0].throttling_burst_limit == 1000000
+    error_message = "the stage's limits are as asked for"
+  }
+
+  assert {
+    condition     = { for settings in aws_apigatewayv2_stage.this.route_settings : settings.route_key => [settings.throttling_rate_limit, settings.throttling_burst_limit] } == { "$connect" = [1000000.5, 1000000], "sendmessage" = [2000000.5, 2000000] }
+    error_message = "a route's limits are its own, above or below the stage's"
+  }
+
+  assert {
+    condition     = aws_apigatewayv2_integration.this["sendmessage"].timeout_milliseconds == 29000
+    error_message = "API Gateway waits as long as asked"
+  }
+
+  assert {
+    condition     = aws_cloudwatch_log_group.access[0].retention_in_days == 3653 && aws_cloudwatch_log_group.access[0].kms_key_id == var.log_kms_key_arn
+    error_message = "the access log is kept for as long as was asked for, encrypted with the given key"
+  }
+}
+
+run "smallest_values_reach_api_gateway" {
+  variables {
+    access_log_enabled     = true
+    log_kms_key_arn        = "arn:aws:kms:eu-central-1:111122223333:key/1234abcd-12ab-34cd-56ef-1234567890ab"
+    log_retention_days     = 1
+    throttling_burst_limit = 2
+    throttling_rate_limit  = 0.002
+
+    routes = {
+      "$connect" = {
+        integration_uri = "arn:aws:apigateway:eu-central-1:lambda:path/2015-03-31/functions/arn:aws:lambda:eu-central-1:111122223333:function:connect/invocations"
+      }
+      "sendmessage" = {
+        integration_uri        = "arn:aws:apigateway:eu-central-1:lambda:path/2015-03-31/functions/arn:aws:lambda:eu-central-1:111122223333:function:sendmessage/invocations"
+        throttling_burst_limit = 1
+        throttling_rate_limit  = 0.001
+        timeout_milliseconds   = 50
+      }
+    }
+  }
+
+  assert {
+    condition     = aws_apigatewayv2_stage.this.default_route_settings[0].throttling_rate_limit == 0.002 && aws_apigatewayv2_stage.this.default_route_settings[0].throttling_burst_limit == 2
+    error_message = "the stage's limits are as asked for"
+  }
+
+  assert {
+    condition     = { for settings in aws_apigatewayv2_stage.this.route_settings : settings.route_key => [settings.throttling_rate_limit, settings.throttling_burst_limit] } == { "$connect" = [0.002, 2], "sendmessage" = [0.001, 1] }
+    error_message = "a route's limits are its own, above or below the stage's"
+  }
+
+  assert {
+    condition     = aws_apigatewayv2_integration.this["sendmessage"].timeout_milliseconds == 50
+    error_message = "API Gateway waits as long as asked"
+  }
+
+  assert {
+    condition     = aws_cloudwatch_log_group.access[0].retention_in_days == 1 && aws_cloudwatch_log_group.access[0].kms_key_id == var.log_kms_key_arn
+    error_message = "the access log is kept for as long as was asked for, encrypted with the given key"
+  }
+}
