@@ -69,7 +69,7 @@ test: require-terraform $(TOX) ## run every test that needs no AWS: the five par
 	@$(RUN_TOX) run-parallel -q -p 2 -e lint,types,py311,py312,py313,terraform
 	@$(RUN_TOX) run -q -e integration
 
-lint: require-terraform $(TOX) ## ruff, the route table, module READMEs, terraform fmt
+lint: require-terraform $(TOX) ## ruff, the route table, generated docs, terraform fmt
 	@$(RUN_TOX) run -q -e lint
 
 types: $(TOX) ## mypy, strict
@@ -93,7 +93,7 @@ test-mutants: require-terraform $(TOX) ## break the code on purpose: tests must 
 test-long: require-terraform $(TOX) ## the tests that `make test` leaves out: faults, mutants, load
 	@$(RUN_TOX) run -q -e integration -- -m long integration_tests scripts/local
 
-format: require-terraform $(TOX) ## format Python and Terraform, fill the module READMEs
+format: require-terraform $(TOX) ## format Python and Terraform, write the generated docs
 	@$(RUN_TOX) run -q -e format
 
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from integration_tests.mutants.mutant import Edit
 
 REPOSITORY = Path(__file__).resolve().parents[2]
-FOLDERS = ("handlers", "integration_tests", "scripts", "terraform")
+FOLDERS = (".ci", "handlers", "integration_tests", "scripts", "terraform")
 
 
 class PatchError(Exception):
