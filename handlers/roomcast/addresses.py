@@ -136,6 +136,7 @@ class Endpoint:
             self._avoided = {
                 address: moment for address, moment in self._avoided.items() if moment.seconds_ago() < AVOID_SECONDS
             }
+            # When all are avoided, all are tried again.
             self._addresses = [address for address in found if address not in self._avoided] or found
         return len(self._addresses)
 
@@ -158,6 +159,7 @@ class Endpoint:
     def avoid(self, address: Address) -> None:
         """Leave out an address that accepts no connection. After the last one, all are looked up again."""
         if address in self._addresses:
+            # The addresses behind it move up by one: the turn must not skip one of them.
             self._next -= self._addresses.index(address) < self._next
             self._addresses.remove(address)
             self._avoided[address] = _Moment()
@@ -217,6 +219,7 @@ class _LookUp:
         if _ADDRESS.fullmatch(host):
             self._run(host, port)  # an address needs no look-up, and no thread
         else:
+            # A daemon, because a resolver that hangs must not keep the process alive.
             threading.Thread(target=self._run, args=(host, port), daemon=True).start()
 
     def _run(self, host: str, port: int) -> None:

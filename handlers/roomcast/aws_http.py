@@ -135,6 +135,7 @@ class Client:
                 pass
         except (OSError, ProtocolError) as error:
             connection.close()
+            # Only a connection that has idled has such an earlier limit: its silence says nothing about the service.
             is_late = isinstance(error, TimeoutError) and first_byte_by < deadline
             closed = is_late or isinstance(error, ConnectionError | ssl.SSLError)
             if closed and connection.answers and not connection.answering:

@@ -150,6 +150,7 @@ class Service:
             response = self._client.request("POST", "/", headers, body, deadline=give_up_at)
         except TransportError as error:
             raise ServiceError(operation, str(error), {}, transient=True) from error
+        # DynamoDB sends a checksum of the body.
         checksum = response.headers.get("x-amz-crc32")
         if checksum is not None and checksum != str(binascii.crc32(response.body)):
             raise ServiceError(operation, "the answer does not match its checksum", {}, transient=True)
@@ -198,6 +199,7 @@ def _error(operation: str, response: Response, details: Mapping[str, Any]) -> Se
         response.status >= 500 or response.status in TRANSIENT_STATUSES or not TRANSIENT_ERRORS.isdisjoint(codes)
     )
     error = ServiceError(operation, codes[0] if codes else f"status {response.status}", details, transient=transient)
+    # Another try makes sense only if each action of the transaction failed for a transient reason, or for none.
     if error.code == "TransactionCanceledException":
         reasons = cancellation_reasons(error)
         error.transient = bool(reasons) and TRANSIENT_REASONS.issuperset(reasons)

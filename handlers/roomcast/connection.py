@@ -198,6 +198,7 @@ class Connection:
         return True
 
 
+# Linux has it, and so has Lambda; other systems on which tests run may not.
 _TCP_USER_TIMEOUT: int | None = getattr(socket, "TCP_USER_TIMEOUT", None)
 _SILENT = "the connection has gone silent"
 
@@ -209,6 +210,7 @@ def _begin_to_connect(endpoint: Endpoint, deadline: float) -> tuple[Address, soc
         try:
             return address, _connecting_socket(address)
         except OSError as error:
+            # This machine's limit: the address is not to blame.
             if error.errno in _OUT_OF_RESOURCES:
                 raise
             endpoint.avoid(address)
@@ -220,6 +222,7 @@ def _connecting_socket(address: Address) -> socket.socket:
     connecting = socket.socket(address.family, socket.SOCK_STREAM)
     try:
         connecting.setblocking(False)
+        # Each request is one write: waiting for more data to send with it would only delay it.
         connecting.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         _check_connecting(connecting.connect_ex(address.socket_address))
     except BaseException:

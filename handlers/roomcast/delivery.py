@@ -117,6 +117,7 @@ class Delivery:
 
 
 def _log(message: RoomMessage, report: fanout.Report, stragglers: fanout.Stragglers) -> None:
+    # Late recipients that a callback takes over are tried again: they are not given up.
     given_up = report.failed - (0 if stragglers.on_late is None else report.late)
     logs.write_metrics("fan-out", {**report.to_dict(), "given_up": given_up}, request_id=message.request_id)
     if given_up:

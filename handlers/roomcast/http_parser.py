@@ -102,6 +102,7 @@ class ResponseParser:
 
     def _read_head(self) -> bool:
         """Read one head if it is all there; an informational one is dropped."""
+        # Three bytes back: the end of the head may arrive in two pieces.
         end = self._data.find(_HEAD_END, max(0, self._searched - 3))
         self._searched = len(self._data)
         if (end if end >= 0 else self._searched) > MAXIMUM_HEAD_BYTES:
@@ -115,6 +116,7 @@ class ResponseParser:
         if status >= 200:
             keep_alive = _keeps_alive(version, headers)
             self._body = _body_of(status, headers)
+            # 204 and 304 have no body (RFC 9110): should one follow, it would be taken for the next answer.
             if isinstance(self._body, _UntilClose) or (status in {204, 304} and _announces_body(headers)):
                 keep_alive = False
             self._head = (status, headers, keep_alive)
@@ -166,6 +168,7 @@ def _body_of(status: int, headers: Mapping[str, str]) -> _Body:
         return _UntilClose()
     lengths = {length.strip() for length in headers["content-length"].split(",")}
     length = lengths.pop()
+    # A repeated length is valid if all its values agree. Python takes digits of other scripts, too: HTTP does not.
     if lengths or not (length.isascii() and length.isdigit() and len(length) < 20):
         raise ProtocolError("the answer has no valid length")
     return _Counted(int(length))
@@ -218,6 +221,7 @@ class _Chunked(_Body):
             line = _take_line(data)
             if line is None:
                 return False
+            # After the semicolon come extensions, which recipients ignore.
             digits = line.partition(b";")[0].strip()
             if not 0 < len(digits) <= 8 or digits.strip(b"0123456789abcdefABCDEF"):
                 raise ProtocolError("the answer has a malformed chunk")

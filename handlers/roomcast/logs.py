@@ -75,4 +75,5 @@ def _now_ms() -> int:
 
 def _print(line: Mapping[str, object]) -> None:
     sys.stdout.write(json.dumps(line, separators=(",", ":")) + "\n")
+    # Lambda freezes the process after the return: text left in the buffer would come with the next invocation.
     sys.stdout.flush()

@@ -202,6 +202,7 @@ class Pool:
         if latency < self.latency or self._latency_is_guessed:
             self.latency = latency
             self._latency_is_guessed = False
+        # Exponential: about the last 16 answers count.
         self.mean_latency += (latency - self.mean_latency) / 16
 
     def drop(self, line: Line) -> None:

@@ -168,6 +168,7 @@ def _data(command: Mapping[str, Any], body: str) -> str:
         raise Refusal("missing_data")
     if not _is_unicode(data) or (data is not value and "\\u" in _WHOLE_ESCAPES.sub("", data)):
         raise Refusal("not_unicode")
+    # Bytes, not characters: API Gateway counts the encoded message.
     if len(data.encode()) > MAXIMUM_DATA_BYTES:
         raise Refusal("too_large")
     return data
@@ -182,6 +183,7 @@ def _text_of(name: str, body: str) -> str:
     """
     text = ""
     try:
+        # The body has been decoded before: it is an object, and its brackets are where they must be.
         position = _skip_blanks(body, _skip_blanks(body, 0) + 1)
         while body[position] != "}":
             key, position = _DECODER.raw_decode(body, position)

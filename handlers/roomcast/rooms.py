@@ -179,6 +179,7 @@ class Rooms:
         answers: SimpleQueue[tuple[int, dict[str, Any] | Exception]] = SimpleQueue()
         started = 0
         for done in range(self.shards_read):
+            # A shard is read ahead for each one that has been consumed: a slow consumer holds few pages in memory.
             while started < min(self.shards_read, done + SHARDS_AT_ONCE):
                 read = threading.Thread(
                     target=self._read_first_page, args=(room, started, deadline, answers), daemon=True
@@ -319,6 +320,7 @@ class Rooms:
             try:
                 self._write(actions, deadline)
             except aws_json.ServiceError as error:
+                # One reason for each action, and two actions for each membership.
                 reasons = aws_json.cancellation_reasons(error)
                 if CONDITION_FAILED not in reasons:
                     raise
@@ -360,6 +362,7 @@ class Rooms:
         self._database.call("TransactWriteItems", parameters, deadline)
 
     def _shard_of(self, connection_id: str) -> int:
+        # Not hash(), which differs between processes.
         return binascii.crc32(connection_id.encode()) % self.shards_per_room
 
 

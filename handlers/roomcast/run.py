@@ -333,6 +333,7 @@ class Run:
         now = time.monotonic()
         for line in self._pool.all:
             if line.post is not None:
+                # API Gateway may have the post: it counts as a copy.
                 self._decide(line.post, Answer.SILENT, now)
         while posts.again:
             self._conclude(posts.again.pop()[2], Outcome.LATE)

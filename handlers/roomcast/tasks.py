@@ -172,6 +172,7 @@ def _from_object(value: dict[str, Any]) -> Task | WakeUp:
 
 
 def _task(message: Sequence[str], shard: int | str, after: str, recipients: Sequence[Sequence[Any]]) -> Task:
+    # A later release may append fields.
     room, sender, data, request_id, *_ = message
     text = binascii.a2b_base64(data).decode()
     named = [Recipient(str(connection_id), int(at), int(of)) for connection_id, at, of, *_ in recipients]
@@ -183,6 +184,7 @@ def _json(value: object) -> str:
 
 
 def _digest(text: str) -> str:
+    # Short, as group names are limited to 128 characters; after a collision two recipients share a message group.
     return f"{binascii.crc32(text.encode()):08x}"
 
 
