@@ -31,7 +31,7 @@ def faults(target: Target) -> Iterator[FaultControl]:
 
 
 @pytest.fixture(scope="module")
-async def detoured(target: Target, faults: FaultControl) -> AsyncIterator[None]:
+async def routed(target: Target, faults: FaultControl) -> AsyncIterator[None]:
     """The functions of the stage under test reach AWS through the proxy, until the table is empty."""
     assert target.aws is not None
     with routed_through_proxy(target.aws, target.deployment, faults.url):
@@ -40,7 +40,7 @@ async def detoured(target: Target, faults: FaultControl) -> AsyncIterator[None]:
 
 
 @pytest.fixture
-async def site(target: Target, faults: FaultControl, detoured: None) -> AsyncIterator[Site]:  # noqa: ARG001 - in force
+async def site(target: Target, faults: FaultControl, routed: None) -> AsyncIterator[Site]:  # noqa: ARG001 - in force
     """The stage under test behind the proxy, empty and without faults; those of a test end with it."""
     table = table_of(target)
     await eventually(table.size, 0, within=30)
