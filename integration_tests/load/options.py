@@ -37,7 +37,7 @@ SOAK_SECONDS = 600.0
 BENCH_RATE = 1.0
 """Messages per second for the benchmark's cost estimate; it sends one when the one before has arrived."""
 LONGEST_RUN = 30 * 86_400.0
-"""Seconds, as far apart as messages and handshakes may be due: a month, more than any run can mean."""
+"""Seconds, as far apart as messages and handshakes may be due: a month, longer than any sensible run."""
 LARGEST_SIZE = 128 * 1024
 """Characters: a message on AWS has at most 128 KB, the JSON around its text included
 (https://docs.aws.amazon.com/apigateway/latest/developerguide/apigateway-execution-service-websocket-limits-table.html)."""
