@@ -57,13 +57,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = parser.parse_args(arguments)
     given.typed = options.without_secrets(sys.argv[1:] if arguments is None else arguments)
     if threading.current_thread() is threading.main_thread():
-        # SIGTERM ends a run as Ctrl-C does: everything is closed and removed.
-        signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
+        signal.signal(signal.SIGTERM, interrupt)
     try:
         return attempt(given.command, given)
     except KeyboardInterrupt:
         sys.stderr.write("interrupted; everything is closed and removed\n")
         return 130
+
+
+def interrupt(*_: object) -> None:
+    """End the command as Ctrl-C does, with all connections closed and all resources removed."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as in the background jobs of a shell
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.raise_signal(signal.SIGINT)
 
 
 def attempt(command: Callable[[argparse.Namespace], int], given: argparse.Namespace) -> int:

@@ -259,6 +259,19 @@ async def test_interrupted_run_leaves_no_process_and_says_so(
     assert errors == "interrupted; everything is closed and removed\n"
 
 
+async def test_run_in_the_background_of_a_shell_heeds_sigterm(stage_url: str, tmp_path: Path) -> None:
+    with started_run(stage_url, tmp_path, "sh", "-c", 'trap "" INT; exec "$@"', "sh") as process:
+        assert process.stdout is not None
+        assert any("connected 10/10" in line for line in process.stdout)
+        process.send_signal(signal.SIGINT)  # which it ignores
+        process.terminate()
+        _, errors = process.communicate(timeout=scaled(20))
+        await ends(process.pid)
+
+    assert process.returncode == 130
+    assert errors == "interrupted; everything is closed and removed\n"
+
+
 async def test_processes_of_a_killed_run_end_with_it(stage_url: str, tmp_path: Path) -> None:
     with started_run(stage_url, tmp_path) as process:
         assert process.stdout is not None
@@ -270,11 +283,22 @@ async def test_processes_of_a_killed_run_end_with_it(stage_url: str, tmp_path: P
 
 
 @contextlib.contextmanager
-def started_run(url: str, directory: Path) -> Iterator[subprocess.Popen[str]]:
+def started_run(url: str, directory: Path, *prefix: str) -> Iterator[subprocess.Popen[str]]:
     """Start a run of two client processes in a process group of its own."""
-    command = [sys.executable, "-m", "integration_tests.load", "run", "--target", "live", "--websocket-url", url]
+    command = [*prefix, sys.executable, "-m", "integration_tests.load", "run", "--target", "live", "--websocket-url"]
     with subprocess.Popen(
-        [*command, "--connections", "10", "--messages", "1000", "--processes", "2", "--report-dir", str(directory)],
+        [
+            *command,
+            url,
+            "--connections",
+            "10",
+            "--messages",
+            "1000",
+            "--processes",
+            "2",
+            "--report-dir",
+            str(directory),
+        ],
         cwd=REPOSITORY,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
