@@ -303,6 +303,27 @@ class TestStragglers:
         assert first.patience is not None
         assert (len(stage.sqs), stage.sqs.dead_letters, stage.sqs.receives) == (0, [], 1)
 
+    def test_one_that_stays_apart_because_the_table_fails_is_told_and_loses_nothing(
+        self, stage: Stage, table: FakeTable, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        stage.connections.failing.add(MEMBERS[3])
+        stage.say(*TEXTS[:2])
+        stage.sqs.invoke(stage.handler)
+        stage.connections.failing.clear()
+        table.failing.add("TransactWriteItems")
+        capsys.readouterr()
+        stage.sqs.invoke(stage.handler)
+        lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+        told = [line for line in lines if line["message"] == "a straggler stays apart"]
+        assert [line["level"] for line in told] == ["WARNING"] * 2
+        assert {line["error"] for line in told} == {"TransactWriteItems failed: InternalServerError"}
+        table.failing.clear()
+        stage.say(*TEXTS[2:])
+        stage.sqs.drain(stage.handler)
+
+        assert stage.received() == everybody(TEXTS)
+        assert (stage.copies(), stage.sqs.dead_letters, stage.sqs.now) == (1, [], 0.0)
+
     def test_what_failed_for_good_is_not_handed_over_but_told(
         self, stage: Stage, table: FakeTable, capsys: pytest.CaptureFixture[str]
     ) -> None:
@@ -528,6 +549,24 @@ class TestTroubleWithTableAndQueue:
         assert stage.copies() == 1
         assert backlog_of(table) == []
 
+    @pytest.mark.parametrize("trouble", ["table", "queue"])
+    def test_what_was_served_to_the_last_member_before_the_trouble_is_not_served_again(
+        self, stage: Stage, table: FakeTable, trouble: str
+    ) -> None:
+        stage.capacity = 2 * len(MEMBERS) + 5
+        stage.say(*TEXTS[:4])
+        stage.sqs.refusing = trouble == "queue"
+        table.failing.update({"TransactWriteItems"} if trouble == "table" else ())
+        stage.sqs.invoke(stage.handler)
+        stage.sqs.refusing = False
+        table.failing.clear()
+        stage.capacity = 1_000
+        stage.sqs.drain(stage.handler)
+
+        assert stage.received() == everybody(TEXTS[:4])
+        assert {stage.connections.posts.count((each, text)) for each in MEMBERS for text in TEXTS[:2]} == {1}
+        assert backlog_of(table) == []
+
     def test_a_queue_that_takes_no_straggler(self, stage: Stage) -> None:
         stage.connections.failing.add(MEMBERS[3])
         stage.say("one")
@@ -594,7 +633,10 @@ class TestTroubleWithTableAndQueue:
         assert healthy == everybody(["before", "after", "later"])
         assert [text for _, text in stage.connections.posts].count(DEADLY) <= 6 * len(MEMBERS)
         assert [tasks.parse(body).message.data for body in stage.sqs.dead_letters] == [DEADLY]  # type: ignore[union-attr]
-        assert '"a task is given up"' in capsys.readouterr().out
+        lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+        [moved] = [line for line in lines if line["message"] == "a task goes to the dead letters"]
+        assert (moved["level"], moved["room"], moved["shard"]) == ("ERROR", "lobby", 0)
+        assert [line["level"] for line in lines if line["message"] == "a task is given up"] == ["ERROR"]
         assert backlog_of(table) == []
 
 

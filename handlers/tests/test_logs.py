@@ -9,7 +9,8 @@ import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from roomcast import logs
+from roomcast import aws_json, fanout, logs
+from roomcast.delivery import PRUNE_BATCH
 from tests.fakes import FakeConnections, FakeContext, FakeTable, event, handshake, message
 
 if TYPE_CHECKING:
@@ -198,6 +199,7 @@ class TestLinesOfHandlers:
         [line] = [line for line in printed(capsys) if line["level"] == "ERROR"]
         assert line["request_id"] == "request-1"
         assert line["error"] == f"{operation} failed: InternalServerError"
+        assert line["message"] == ("the table failed" if route == "connect" else "the table or the queue failed")
 
     def test_of_a_room_that_cannot_be_read(
         self, load: Callable[[str], Any], capsys: pytest.CaptureFixture[str], table: FakeTable
@@ -205,23 +207,63 @@ class TestLinesOfHandlers:
         table.failing.add("Query")
         load("sendmessage").handler(message("alice=", {"data": "hello"}), FakeContext())
 
-        assert "Query failed: InternalServerError" in [
-            line["error"] for line in printed(capsys) if line["level"] == "ERROR"
-        ]
+        [line] = [line for line in printed(capsys) if line["level"] == "ERROR"]
+        assert (line["message"], line["request_id"]) == ("the members could not be read", "request-1")
+        assert line["error"] == "Query failed: InternalServerError"
 
+    @pytest.mark.parametrize("batches", [0, 1, 2])
     def test_of_the_dead_who_cannot_be_deleted(
         self,
         load: Callable[[str], Any],
         capsys: pytest.CaptureFixture[str],
         table: FakeTable,
         connections: FakeConnections,
+        monkeypatch: pytest.MonkeyPatch,
+        *,
+        batches: int,
     ) -> None:
-        connections.gone.add("bob=")
-        table.failing.add("TransactWriteItems")
+        """Those count who are still there, not those of the batches before."""
+        dead = [f"dead-{number:03}=" for number in range(2 * PRUNE_BATCH + 10)]
+        for each in dead:
+            load("connect").handler(handshake(each, "lobby"), FakeContext())
+        connections.gone.update(dead)
+        transact, calls = table._transact, iter(range(1_000))
+
+        def fail_later(parameters: Any) -> Any:
+            if next(calls) >= batches:
+                raise aws_json.ServiceError("TransactWriteItems", "InternalServerError", {}, transient=True)
+            return transact(parameters)
+
+        monkeypatch.setattr(table, "_transact", fail_later)
+        capsys.readouterr()
         load("sendmessage").handler(message("alice=", {"data": "hello"}), FakeContext())
 
         [line] = [line for line in printed(capsys) if line["level"] == "WARNING"]
+        assert line["message"] == "dead members stay for now"
         assert line["error"] == "TransactWriteItems failed: InternalServerError"
+        assert line["members"] == len(dead) - batches * PRUNE_BATCH
+        assert next(calls) == batches + 1  # a table in trouble is not asked for more
+
+    def test_of_posts_that_no_try_would_change(
+        self,
+        load: Callable[[str], Any],
+        capsys: pytest.CaptureFixture[str],
+        connections: FakeConnections,
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:
+        """It names the status: 403 is a missing permission, 413 a text that is too long."""
+        deliver = connections.deliver
+
+        def refuse(*call: Any, **options: Any) -> fanout.Report:
+            report = deliver(*call, **options)
+            report.refused_status = 403
+            return report
+
+        monkeypatch.setattr(connections, "deliver", refuse)
+        load("sendmessage").handler(message("alice=", {"data": "hello"}), FakeContext())
+
+        [line] = [line for line in printed(capsys) if line["level"] == "ERROR"]
+        assert (line["message"], line["status"], line["request_id"]) == ("posts are refused", 403, "request-1")
 
 
 def test_a_line_is_out_before_lambda_freezes_the_function(monkeypatch: pytest.MonkeyPatch) -> None:
