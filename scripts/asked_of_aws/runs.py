@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from scripts.asked_of_aws.comparison import compare, made_by
 from scripts.asked_of_aws.functions import EXECUTION, TABLE_KEY, added, functions, too_wide, worker
@@ -151,6 +151,88 @@ def keys_without_queue(more: Functions) -> Table:
     }
 
 
+class Numbers(NamedTuple):
+    """All numbers that a caller of the root may choose.
+
+    Attributes:
+        retention: Days that log lines are kept.
+        pace: Messages per second, as the functions read it.
+        shards: Partitions of a room.
+        limits: The stage's limits of burst and rate.
+        plain: Time-out in ms of the route ``plain``, and its limits of burst and rate.
+        batch_size: Messages per invocation of a worker.
+        concurrency: Workers at a time.
+        memory_size: A worker's memory in MB.
+        timeout: A worker's timeout in seconds.
+    """
+
+    retention: int
+    pace: str
+    shards: int
+    limits: tuple[int, float]
+    plain: tuple[int, int, float]
+    batch_size: int
+    concurrency: int
+    memory_size: int
+    timeout: int
+
+
+LARGEST = Numbers(
+    *(3653, "1000000.5", 100, (1_000_000, 1_000_000.5), (29_000, 2_000_000, 2_000_000.5)), *(10, 1000, 10_240, 900)
+)
+SMALLEST = Numbers(*(1, "0.001", 1, (1, 0.001), (50, 1, 0.002)), *(1, 2, 128, 10))
+
+
+def largest_numbers(more: Functions) -> Table:
+    """Return the table of the run ``largest_numbers``."""
+    return _with_numbers(more, LARGEST)
+
+
+def smallest_numbers(more: Functions) -> Table:
+    """Return the table of the run ``smallest_numbers``."""
+    return _with_numbers(more, SMALLEST)
+
+
+def _with_numbers(more: Functions, numbers: Numbers) -> Table:
+    """Return the table of a run that sets each number."""
+    everywhere = replace(BY_DEFAULT, retention=numbers.retention)
+    partitions = str(numbers.shards)
+    shared = {
+        **SHARED_BY_DEFAULT,
+        "ROOMCAST_PACE": numbers.pace,
+        "ROOMCAST_SHARDS_PER_ROOM": partitions,
+        "ROOMCAST_SHARDS_READ": partitions,
+    }
+    queue = {"ROOMCAST_QUEUE_FIFO": "false", "ROOMCAST_QUEUE_URL": QUEUE_URL}
+    all_functions = {
+        **functions("live", shared, queue, None),
+        "fanout_worker": worker("live", {**shared, **queue}, None, numbers.memory_size, numbers.timeout),
+        **_told(more, shared),
+    }
+    routes = {**routes_of(all_functions, *numbers.limits), "plain": ("plain", *numbers.plain)}
+    table = {
+        **objects_of_backend(all_functions),
+        **remembered("true", f"{numbers.shards:07b}", f"{numbers.shards:07b}"),
+        "module.backend.terraform_data.queue[0]": {"input": {"fifo": False}},
+        **members("roomcast-connections", {}, protected=False, restorable=True, key=None),
+        **objects_of_api(everywhere, routes, limits=numbers.limits, logs=True),
+        **outputs(all_functions, everywhere, shared, access_log="/aws/apigateway/roomcast/live"),
+        **objects_of_queue(
+            everywhere,
+            fifo=False,
+            visibility=6 * numbers.timeout,
+            batch_size=numbers.batch_size,
+            concurrency=numbers.concurrency,
+        ),
+        'module.backend.aws_lambda_permission.additional_route["plain"]': permission(
+            "plain", f"{EXECUTION}/live/plain", "roomcast-plain-"
+        ),
+    }
+    for handler, function in all_functions.items():
+        table |= objects_of_function(handler, function, everywhere)
+    return table
+
+
 def _told(more: Functions, environment: Mapping[str, str]) -> dict[str, Function]:
     """Return functions that the table does not name, with the shared environment."""
     return {name: replace(function, environment=environment) for name, function in more.items()}
@@ -181,6 +263,8 @@ TABLES = {
     "keys_without_queue": keys_without_queue,
     "standard_queue": standard_queue,
     "standard_queue_of_choice": standard_queue_of_choice,
+    "largest_numbers": largest_numbers,
+    "smallest_numbers": smallest_numbers,
 }
 
 

@@ -94,3 +94,68 @@ run "standard_queue_of_choice" {
     }
   }
 }
+
+# Both ends of each range reach AWS. Where there is no end, a number beyond all quotas stands for it.
+run "largest_numbers" {
+  state_key = "largest_numbers"
+
+  variables {
+    access_log_enabled     = true
+    log_retention_days     = 3653
+    pace                   = 1000000.5
+    shards_per_room        = 100
+    shards_read            = 100
+    throttling_burst_limit = 1000000
+    throttling_rate_limit  = 1000000.5
+
+    additional_routes = {
+      "plain" = {
+        function_name          = "plain"
+        invoke_arn             = "arn:aws-cn:apigateway:cn-north-1:lambda:path/2015-03-31/functions/arn:aws-cn:lambda:cn-north-1:111122223333:function:plain/invocations"
+        throttling_burst_limit = 2000000
+        throttling_rate_limit  = 2000000.5
+        timeout_milliseconds   = 29000
+      }
+    }
+
+    queued_delivery = {
+      enabled             = true
+      batch_size          = 10
+      maximum_concurrency = 1000
+      worker_memory_size  = 10240
+      worker_timeout      = 900
+    }
+  }
+}
+
+run "smallest_numbers" {
+  state_key = "smallest_numbers"
+
+  variables {
+    access_log_enabled     = true
+    log_retention_days     = 1
+    pace                   = 0.001
+    shards_per_room        = 1
+    shards_read            = 1
+    throttling_burst_limit = 1
+    throttling_rate_limit  = 0.001
+
+    additional_routes = {
+      "plain" = {
+        function_name          = "plain"
+        invoke_arn             = "arn:aws-cn:apigateway:cn-north-1:lambda:path/2015-03-31/functions/arn:aws-cn:lambda:cn-north-1:111122223333:function:plain/invocations"
+        throttling_burst_limit = 1
+        throttling_rate_limit  = 0.002
+        timeout_milliseconds   = 50
+      }
+    }
+
+    queued_delivery = {
+      enabled             = true
+      batch_size          = 1
+      maximum_concurrency = 2
+      worker_memory_size  = 128
+      worker_timeout      = 10
+    }
+  }
+}
