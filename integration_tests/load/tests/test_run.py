@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 
 CONNECTIONS, ROOMS, MESSAGES = 60, 3, 90
 MEMBERS = CONNECTIONS // ROOMS
+SMALL = ("--connections", "10", "--messages", "1000", "--processes", "2")
 SIZE = {"connections": CONNECTIONS, "rooms": ROOMS, "messages": MESSAGES, "rate": 100, "processes": 2}
 
 
@@ -287,18 +288,7 @@ def started_run(url: str, directory: Path, *prefix: str) -> Iterator[subprocess.
     """Start a run of two client processes in a process group of its own."""
     command = [*prefix, sys.executable, "-m", "integration_tests.load", "run", "--target", "live", "--websocket-url"]
     with subprocess.Popen(
-        [
-            *command,
-            url,
-            "--connections",
-            "10",
-            "--messages",
-            "1000",
-            "--processes",
-            "2",
-            "--report-dir",
-            str(directory),
-        ],
+        [*command, url, *SMALL, "--report-dir", str(directory)],
         cwd=REPOSITORY,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
