@@ -211,6 +211,27 @@ run "alias_is_permitted_itself" {
   }
 }
 
+run "statement_ids_of_the_longest_names_fit" {
+  command = plan
+
+  variables {
+    name = "a-backend-whose-name-takes-40-characters"
+
+    additional_routes = {
+      "a.route.whose.key.takes.all.of.the.128.characters.that.it.may.which.is.more.than.an.identifier.of.a.statement.of.lambda.could.be" = {
+        function_name = "search"
+        invoke_arn    = "arn:aws-cn:apigateway:cn-north-1:lambda:path/2015-03-31/functions/arn:aws-cn:lambda:cn-north-1:111122223333:function:search/invocations"
+      }
+    }
+  }
+
+  # Terraform adds 26 characters, and Lambda takes 100.
+  assert {
+    condition     = alltrue([for permission in aws_lambda_permission.additional_route : length(permission.statement_id_prefix) <= 74 && startswith(permission.statement_id_prefix, "${var.name}-a-route-whose-key")])
+    error_message = "Lambda refuses statement ids over 100 characters"
+  }
+}
+
 run "nothing_is_queued_by_default" {
   assert {
     condition     = length(module.fanout_queue) == 0 && !contains(keys(module.handler), "fanout_worker") && output.fanout_queue_url == null && output.fanout_worker_function_arn == null

@@ -166,3 +166,39 @@ run "fifo_queues_scale_by_message_group" {
     error_message = "two equal messages are two messages"
   }
 }
+
+run "everything_is_tagged" {
+  command = plan
+
+  variables {
+    tags = { team = "chat" }
+  }
+
+  assert {
+    condition     = alltrue([for tags in [aws_sqs_queue.messages.tags, aws_sqs_queue.dead_letters.tags, aws_lambda_event_source_mapping.this.tags] : tags.team == "chat"])
+    error_message = "queues and mapping have the tags"
+  }
+}
+
+run "mapping_has_no_tags_where_lambda_has_none" {
+  command = plan
+
+  override_resource {
+    target          = aws_sqs_queue.messages
+    override_during = plan
+
+    values = {
+      arn = "arn:aws-us-gov:sqs:us-gov-west-1:111122223333:fanout"
+    }
+  }
+
+  variables {
+    function_arn = "arn:aws-us-gov:lambda:us-gov-west-1:111122223333:function:worker"
+    tags         = { team = "chat" }
+  }
+
+  assert {
+    condition     = length(coalesce(aws_lambda_event_source_mapping.this.tags, {})) == 0 && aws_sqs_queue.messages.tags.team == "chat"
+    error_message = "Lambda in this partition refuses tags of a mapping"
+  }
+}

@@ -213,3 +213,29 @@ run "smallest_values_reach_lambda" {
     error_message = "runtime and name are as given"
   }
 }
+
+run "role_name_of_64_characters_is_whole" {
+  command = plan
+
+  variables {
+    name = "a-function-whose-name-and-region-take-64-characters"
+  }
+
+  assert {
+    condition     = aws_iam_role.this.name == "${var.name}-eu-central-1" && length(aws_iam_role.this.name) == 64
+    error_message = "a name that fits is not cut"
+  }
+}
+
+run "role_name_of_65_characters_is_cut" {
+  command = plan
+
+  variables {
+    name = "a-function-whose-name-and-region-take-065-characters"
+  }
+
+  assert {
+    condition     = length(aws_iam_role.this.name) == 64 && endswith(aws_iam_role.this.name, substr(sha256("${var.name}-eu-central-1"), 0, 8))
+    error_message = "IAM refuses names over 64 characters"
+  }
+}
