@@ -925,6 +925,7 @@ class TestStragglers:
 
     def test_who_may_have_a_copy_is_told_apart(self, connect: Connect, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(run, "LAST_ANSWER_SECONDS", 0.3)
+        monkeypatch.setattr(pool, "REQUEST_SECONDS", 10 * PATIENCE_SECONDS)
         late: list[Recipient] = []
         silent: list[Recipient] = []
         never = threading.Event()
@@ -935,6 +936,8 @@ class TestStragglers:
             never.set()
         assert (counts(report), report.late, late) == ((19, 0, 1), 1, [])
         assert [each.connection_id for each in silent] == ["BFHPhf000007AM="]
+        # Once patience has ended, the answer is waited for only until it is of that age.
+        assert report.duration_ms < PATIENCE_SECONDS * 1_000
 
     def test_an_answer_on_its_way_is_waited_for(self, connect: Connect) -> None:
         stragglers = fanout.Stragglers(patience=0.01)

@@ -383,8 +383,8 @@ def test_members_that_left_lately_may_be_counted_as_delivered_or_gone_and_those_
     ledger: Ledger,
 ) -> None:
     a, lately, long_ago = (joined(ledger, name) for name in ("a", "lately", "long ago"))
-    lately.leaving_at = lately.left_at = 99.0
-    long_ago.leaving_at = long_ago.left_at = 50.0
+    lately.leaving_at = lately.left_at = 92.0
+    long_ago.leaving_at = long_ago.left_at = 85.0
     sender = ledger.sender("lobby", "a")
     for counts in (
         Counts(1, 0, 0),
@@ -432,6 +432,7 @@ def test_messages_without_a_connected_client_are_unsent(ledger: Ledger) -> None:
     ledger.unsent = 3
     verdict = ledger.verdict()
     assert verdict.total == Tally(unsent=3)
+    assert verdict.examples == ["unsent: 3 messages were due while no client was connected to send them"]
     assert not verdict.total.clean
     assert verdict.total.empty
 
