@@ -311,6 +311,22 @@ def test_when_all_have_failed_all_are_tried_again(resolver: Resolver) -> None:
     assert len(resolver.look_ups) == 2
 
 
+def test_when_all_have_failed_the_failures_of_before_no_longer_count(
+    resolver: Resolver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = Clock(monkeypatch)
+    bad, good = ((socket.AF_INET, ("127.0.0.1", port)) for port in (1, 2))
+    resolver.addresses = [bad, good]
+    endpoint = Endpoint("https://example")
+    for _ in range(2):
+        endpoint.avoid(endpoint.address())
+    endpoint.addresses()
+    endpoint.avoid(addresses.Address(*bad))
+    clock.pass_by(6)
+
+    assert {endpoint.address() for _ in range(4)} == {good}
+
+
 def test_an_address_that_had_no_time_is_not_to_blame(resolver: Resolver, client: Client, silent: socket.socket) -> None:
     resolver.addresses = [at(silent), NO_TCP]
     with pytest.raises(TransportError, match="timed out"):

@@ -480,6 +480,27 @@ def test_every_record_of_another_process_is_kept() -> None:
     assert one.verdict() == alone
 
 
+def test_records_of_two_processes_about_one_sender_add_up() -> None:
+    """A process has its own members of a room, and the sender may be another one's."""
+    terms = Terms(transit=TRANSIT, late_after=5.0)
+    one, two, alone = (Ledger("run", terms=terms) for _ in range(3))
+    text = Stamp(one.sender("lobby", "s").run, "lobby", "s", 0, 1_000_000, 0, 0).text()
+    for place, name in ((one, "a"), (two, "b"), (alone, "a"), (alone, "b")):
+        member = joined(place, name)
+        for each, at in ((text, 9.0), (text, 9.1), (text.replace("%41", "A"), 9.2), ("from nowhere", 9.3)):
+            place.receive(member, each, at)
+        place.unsent += 2
+    for place in (one, alone):
+        place.sender("lobby", "s").acknowledge(place.sender("lobby", "s").attempt(1.0, 1.0).sequence, 1.1)
+    one.merge(pickle.loads(pickle.dumps(two)))  # noqa: S301 - our own bytes
+
+    total = alone.verdict().total
+    assert (total.delivered, total.late, total.duplicated, total.altered) == (2, 2, 4, 2)
+    assert (total.unexpected, total.unsent) == (2, 4)
+    assert one.verdict().total == total
+    assert one.latency.total.count == alone.latency.total.count == 2
+
+
 def test_ledgers_that_do_not_belong_together_are_refused(ledger: Ledger) -> None:
     with pytest.raises(ValueError, match="runs run and other"):
         ledger.merge(Ledger("other"))

@@ -14,6 +14,11 @@ CROWD = "integration_tests/harness/tests/test_crowd.py"
 EXPECTATIONS = "integration_tests/harness/tests/test_expectations.py"
 MERGING_TESTS = "integration_tests/report/tests/test_merging.py"
 VERDICTS = "integration_tests/load/tests/test_verdicts.py"
+REPLIES = "integration_tests/load/replies.py"
+REPLY_TESTS = "integration_tests/load/tests/test_replies.py"
+SCENARIO_TESTS = "integration_tests/load/tests/test_scenarios.py"
+LIMITS = "integration_tests/report/limits.toml"
+OWN_LIMITS = "integration_tests/report/tests/test_own_limits.py"
 PROBE_TESTS = "integration_tests/targets/tests/test_probe.py"
 
 MUTANTS = (
@@ -160,5 +165,40 @@ MUTANTS = (
             ),
         ),
         units=(f"{EXPECTATIONS}::test_every_page_of_every_shard_and_every_batch_is_read_consistently",),
+    ),
+    Mutant(
+        "believes receipts for messages of another client",
+        (Edit(REPLIES, "if name != self._sender.name or not", "if not"),),
+        units=(f"{REPLY_TESTS}::test_a_receipt_for_a_message_that_was_never_sent_is_counted_as_such",),
+    ),
+    Mutant(
+        "blames the newest message for an error",
+        (Edit(REPLIES, "next(iter(self._waiting), None)", "next(reversed(self._waiting), None)"),),
+        units=(f"{REPLY_TESTS}::test_an_error_answers_the_oldest_message_without_an_answer",),
+    ),
+    Mutant(
+        "takes a receipt with two counts for one of a queue",
+        (Edit(REPLIES, "and not receipt.keys() & {*Counts._fields}", ""),),
+        units=(f"{REPLY_TESTS}::test_counts_are_three_numbers_or_wrong",),
+    ),
+    Mutant(
+        "sends all messages at once with several processes",
+        (Edit("integration_tests/load/workers.py", "count * interval, len(range", "interval, len(range"),),
+        units=(f"{SCENARIO_TESTS}::test_all_processes_together_send_every_message_at_its_time",),
+    ),
+    Mutant(
+        "reconnects clients that are connected",
+        (Edit("integration_tests/load/scenarios.py", "workers.join(sorted(missing))", "workers.join(seats)"),),
+        units=(f"{SCENARIO_TESTS}::test_who_is_refused_comes_again_after_pauses_that_double",),
+    ),
+    Mutant(
+        "tolerates one altered delivery",
+        (Edit(LIMITS, '"invariants.altered" = { at_most = 0 }', '"invariants.altered" = { at_most = 1 }'),),
+        units=(f"{OWN_LIMITS}::test_the_least_fault_breaks_its_limit_and_no_other",),
+    ),
+    Mutant(
+        "passes a run that could not count late handshakes",
+        (Edit(LIMITS, '"connects.late" = { at_most = 0 }', '"connects.late" = { at_most = 0, optional = true }'),),
+        units=(f"{OWN_LIMITS}::test_what_was_not_measured_has_not_passed",),
     ),
 )

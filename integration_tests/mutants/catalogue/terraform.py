@@ -18,6 +18,8 @@ HANDLER = "terraform/modules/handler/main.tf"
 TABLE = "terraform/modules/connections-table/main.tf"
 
 HANDED_ON = "scripts/tests/test_check_variables.py::test_nothing_is_dropped_or_swapped"
+ENDS = "scripts/tests/test_validations.py::test_both_ends_of_each_range_are_accepted_and_the_next_values_refused"
+BACKEND_VARIABLES = "terraform/modules/backend/variables.tf"
 REDEPLOYMENT = "scripts/tests/test_redeployment.py"
 ON, OFF, STANDARD = (
     f"terraform/tests/whole/whole.tftest.hcl::{run}" for run in ("everything_on", "everything_off", "standard_queue")
@@ -333,6 +335,16 @@ WORK = (
         (Edit(TABLE, 'attribute_name = "expires_at"', 'attribute_name = "expires"'),),
         units=("scripts/tests/test_agreement.py::test_items_have_the_tables_keys_and_expire_by_its_time_to_live",),
         terraform=(OFF,),
+    ),
+    Mutant(
+        "refuses a worker the longest time that Lambda gives",
+        (Edit(BACKEND_VARIABLES, "worker_timeout <= 900", "worker_timeout < 900"),),
+        units=(ENDS,),
+    ),
+    Mutant(
+        "takes a batch that is larger than a FIFO queue's",
+        (Edit(BACKEND_VARIABLES, "batch_size <= 10 ", "batch_size <= 11 "),),
+        units=(ENDS,),
     ),
     Mutant(
         "sets no burst limit in routes",

@@ -85,4 +85,18 @@ MUTANTS = (
         (Edit(WORKER, "STRAGGLER_SECONDS = 0.5", "STRAGGLER_SECONDS = 20.0"),),
         units=(f"{WORKER_TESTS}::test_stragglers_of_many_tasks_are_waited_for_less_than_a_second",),
     ),
+    Mutant(
+        "serves again what it had served before the table failed",
+        (Edit(WORKER, "[job for job in jobs if job.key not in waiting.done] or jobs", "jobs"),),
+        units=(
+            f"{FIFO_TESTS}::TestTroubleWithTableAndQueue::test_what_was_served_to_the_last_member_before_the_trouble_is_not_served_again",
+        ),
+    ),
+    Mutant(
+        "does not tell of a straggler that stays apart",
+        (Edit(WORKER, 'logs.write("WARNING", "a straggler stays apart", error=str(error))', "del error"),),
+        units=(
+            f"{FIFO_TESTS}::TestStragglers::test_one_that_stays_apart_because_the_table_fails_is_told_and_loses_nothing",
+        ),
+    ),
 )
