@@ -36,7 +36,7 @@ MADE_OF: Mapping[tuple[str, str], set[str]] = {
     # Module call of the backend, argument: all variables and table columns that the argument uses.
     ("connections_table", "deletion_protection"): {"table_deletion_protection"},
     ("connections_table", "kms_key_arn"): {"table_kms_key_arn"},
-    ("connections_table", "name"): {"name", "table_name"},
+    ("connections_table", "name"): set(),
     ("fanout_queue", "fifo"): set(),
     ("fanout_queue", "function_timeout"): {"worker_timeout"},
     ("handler", "description"): {"description"},
@@ -73,13 +73,24 @@ ROUTES = [
 ]
 BACKEND_ALONE = {"handler_sources_directory"}
 """Variables of the backend that the root lacks, because the sources' folder is fixed in this repository."""
+_REMEMBERED = "terraform_data.queued, terraform_data.shards_per_room, terraform_data.shards_read"
 _ROUTE = "aws_apigatewayv2_route.this"
 ORDER = {
     # No create_before_destroy: Terraform would also apply it to all objects that the object depends on.
     *(
         f"modules/backend terraform_data.{name} ignore_changes = [input]"
-        for name in ("first_apply", "queue", "queued", "shards_per_room", "shards_read")
+        for name in (
+            "first_apply",
+            "in_use",
+            "queue",
+            "queued",
+            "shards_per_room",
+            "shards_read",
+            "value_in_use",
+        )
     ),
+    f"modules/backend terraform_data.first_apply depends_on = [{_REMEMBERED}]",
+    "modules/backend terraform_data.in_use depends_on = [terraform_data.value_in_use]",
     "modules/handler aws_lambda_function.this depends_on = [aws_iam_role_policy.logs, aws_iam_role_policy.task]",
     "modules/handler aws_iam_role.this ignore_changes = [name]",
     "modules/handler aws_iam_role.this replace_triggered_by = [aws_cloudwatch_log_group.this.name]",

@@ -10,8 +10,10 @@ module "backend" {
 
   access_log_enabled        = var.access_log_enabled
   additional_routes         = var.additional_routes
+  allow_replacement         = var.allow_replacement
   architecture              = var.architecture
   authorization_type        = var.authorization_type
+  code_revision             = var.code_revision
   handlers_bucket           = var.handlers_bucket
   handlers_directory        = var.handlers_directory
   log_kms_key_arn           = var.log_kms_key_arn

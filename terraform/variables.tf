@@ -18,6 +18,13 @@ variable "additional_routes" {
   nullable    = false
 }
 
+variable "allow_replacement" {
+  type        = set(string)
+  description = "Names of variables that may change in this apply although that replaces what clients use, or leaves a key behind: `name`, `stage_name`, `table_name`, `table_kms_key_arn`. A plan refuses such a change otherwise. Leave it empty afterwards."
+  default     = []
+  nullable    = false
+}
+
 variable "architecture" {
   type        = string
   description = "Instruction set of the functions: `arm64` or `x86_64`. The zips are pure Python and run on both."
@@ -30,6 +37,12 @@ variable "authorization_type" {
   description = "Authorization of the handshake: `NONE` accepts any client, `AWS_IAM` a URL signed by a principal with `execute-api:Invoke` on the stage."
   default     = "NONE"
   nullable    = false
+}
+
+variable "code_revision" {
+  type        = string
+  description = "Any text; another one uploads the code of every function again. Needed where a warning says that a function runs other code than its zip's, as after an upload that AWS refused."
+  default     = null
 }
 
 variable "handlers_bucket" {

@@ -28,7 +28,8 @@ DIGEST = re.compile(r"<(sha256|base64) of (\w+\.zip)>")
 """Placeholder in a kept state for the digest of a zip: a function's code may change, its address may not."""
 
 NEW = re.compile(
-    r'module\.backend\.module\.(?:handler\["\w+"\]\.aws_iam_role_polic(?:ies|y_attachments)_exclusive\.this'
+    r'module\.backend\.terraform_data\.(?:in_use|refusals|value_in_use\["\w+"\])'
+    r'|module\.backend\.module\.(?:handler\["\w+"\]\.aws_iam_role_polic(?:ies|y_attachments)_exclusive\.this'
     r'|fanout_queue\[0\]\.aws_sqs_queue_policy\.tls_only\["\w+"\]'
     r"|websocket_api\.aws_apigatewayv2_integration\.redeployment)"
 )
@@ -52,27 +53,49 @@ def digest_of(match: re.Match[str]) -> str:
     return digest.hexdigest() if match[1] == "sha256" else base64.b64encode(digest.digest()).decode()
 
 
-def planned(name: str, scratch: Path) -> list[Mapping[str, Any]]:
+def planned(name: str, scratch: Path, edits: Mapping[str, str] | None = None) -> list[Mapping[str, Any]]:
     """Plan the root from a kept state; return the changes of its objects.
 
     Args:
         name: Name of the state.
         scratch: Empty directory.
+        edits: Text of the root's ``main.tf`` and what stands there instead.
     """
     variables = json.loads((STATES / name / "variables.json").read_text(encoding="utf-8"))
     state = (STATES / name / "state.json").read_text(encoding="utf-8")
     workspace = Workspace(CONFIGURATION, scratch, variables=variables)
     workspace.init()
     (workspace.tree / CONFIGURATION.name / "provider_override.tf").write_text(PROVIDER, encoding="utf-8")
+    main = workspace.tree / CONFIGURATION.name / "main.tf"
+    for text, instead in (edits or {}).items():
+        assert text in main.read_text(encoding="utf-8")
+        main.write_text(main.read_text(encoding="utf-8").replace(text, instead), encoding="utf-8")
     (scratch / "terraform.tfstate").write_text(DIGEST.sub(digest_of, state), encoding="utf-8")
     return workspace.changes("-refresh=false")
 
 
-@pytest.mark.parametrize("name", sorted(folder.name for folder in STATES.iterdir()))
-def test_nothing_is_replaced(name: str, tmp_path: Path) -> None:
-    changes = planned(name, tmp_path)
+NAMES = sorted(folder.name for folder in STATES.iterdir())
 
-    made = {change["address"] for change in changes if "create" in change["change"]["actions"]}
-    gone = {change["address"] for change in changes if "delete" in change["change"]["actions"]}
+
+@pytest.mark.parametrize("name", NAMES)
+def test_nothing_is_replaced(name: str, tmp_path: Path) -> None:
+    made, gone = made_and_gone(planned(name, tmp_path))
     assert not gone
     assert {address for address in made if not NEW.fullmatch(address)} == set()
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_nothing_is_replaced_while_the_module_waits_for_something(name: str, tmp_path: Path) -> None:
+    """Data sources of a module with `depends_on` are read during the apply: no name may be made of them alone."""
+    waiting = 'module "backend" {\n  depends_on = [terraform_data.before]\n'
+    before = 'resource "terraform_data" "before" {\n}\n\n'
+    made, gone = made_and_gone(planned(name, tmp_path, {'module "backend" {\n': before + waiting}))
+    assert not gone
+    assert {address for address in made if not NEW.fullmatch(address)} == {"terraform_data.before"}
+
+
+def made_and_gone(changes: list[Mapping[str, Any]]) -> tuple[set[str], set[str]]:
+    """Return the addresses of objects that a plan creates or replaces, and of those that it destroys or replaces."""
+    managed = [change for change in changes if change["mode"] == "managed"]
+    made = {change["address"] for change in managed if "create" in change["change"]["actions"]}
+    return made, {change["address"] for change in managed if "delete" in change["change"]["actions"]}

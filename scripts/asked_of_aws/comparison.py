@@ -15,7 +15,17 @@ OUTPUTS = "outputs of the root"
 """Address of the root's outputs, which the table treats as one more object."""
 MOCKED_TEXT = re.compile("[a-z0-9]{8}")
 """Terraform's mocked provider sets computed attributes to such texts."""
-DECIDED_BY_AWS = {"arn", "execution_arn", "id", "invoke_arn", "invoke_url", "output", "url"}
+DECIDED_BY_AWS = {
+    "api_endpoint",
+    "arn",
+    "code_sha256",
+    "execution_arn",
+    "id",
+    "invoke_arn",
+    "invoke_url",
+    "output",
+    "url",
+}
 """Attributes that AWS decides; they are compared only where the table names them."""
 DOCUMENTS = {"assume_role_policy", "format", "policy", "redrive_allow_policy", "redrive_policy"}
 """Attributes with JSON; they are compared without regard to spaces and the order of keys."""

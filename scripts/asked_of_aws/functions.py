@@ -16,6 +16,7 @@ EXECUTION = "arn:aws-cn:execute-api:cn-north-1:111122223333:a1b2c3d4e5"
 TABLE_ARN = "arn:aws-cn:dynamodb:cn-north-1:111122223333:table/mocked"
 QUEUE_ARN = "arn:aws-cn:sqs:cn-north-1:111122223333:messages"
 TABLE_KEY = "arn:aws-cn:kms:cn-north-1:111122223333:key/table"
+TABLE_NAMES = ("members", "roomcast-connections")
 
 OWN = ("connect", "default", "disconnect", "fanout_worker", "sendmessage", "whoami")
 """Functions that the table names."""
@@ -23,8 +24,7 @@ STAGE = "module.backend.module.websocket_api.aws_apigatewayv2_stage.this"
 
 _MADE = re.compile(r'(module\.backend\.module\.handler\["([^"]+)"\])\.aws_lambda_function\.this')
 _GRANTABLE = re.compile(
-    "|".join([re.escape(TABLE_ARN), re.escape(QUEUE_ARN), re.escape(TABLE_KEY)])
-    + rf"|{re.escape(EXECUTION)}/[^/*]+/POST/@connections/\*"
+    "|".join([re.escape(TABLE_ARN), re.escape(QUEUE_ARN)]) + rf"|{re.escape(EXECUTION)}/[^/*]+/POST/@connections/\*"
 )
 """Resources to which a function that the table does not name may have permissions."""
 
@@ -57,10 +57,20 @@ def allow(sid: str, actions: str | list[str], resource: str) -> Settings:
     return {"Sid": sid, "Effect": "Allow", "Action": actions, "Resource": resource}
 
 
-def table_rights(sid: str, actions: str | list[str], key: str | None) -> list[Settings]:
-    """Return the statements for the table and for its key, if there is one."""
-    use_key = [allow("UseTableKey", ["kms:Decrypt", "kms:DescribeKey"], key)] if key else []
-    return [allow(sid, actions, TABLE_ARN), *use_key]
+def table_rights(sid: str, actions: str | list[str], table: str) -> list[Settings]:
+    """Return the statements for the table and for whatever key it has."""
+    return [allow(sid, actions, TABLE_ARN), use_key_of(table)]
+
+
+def use_key_of(table: str) -> Settings:
+    """Return the statement for using any key, which DynamoDB alone may do, and for this table alone."""
+    return {
+        **allow("UseTableKey", ["kms:Decrypt", "kms:DescribeKey"], "*"),
+        "Condition": {
+            "StringEquals": {"kms:ViaService": "dynamodb.cn-north-1.amazonaws.com.cn"},
+            "StringEqualsIfExists": {"kms:EncryptionContext:aws:dynamodb:tableName": table},
+        },
+    }
 
 
 def post(sid: str, stage: str) -> list[Settings]:
@@ -68,15 +78,15 @@ def post(sid: str, stage: str) -> list[Settings]:
     return [allow(sid, "execute-api:ManageConnections", f"{EXECUTION}/{stage}/POST/@connections/*")]
 
 
-def functions(stage: str, shared: Mapping[str, str], queue: Mapping[str, str], key: str | None) -> dict[str, Function]:
+def functions(stage: str, shared: Mapping[str, str], queue: Mapping[str, str]) -> dict[str, Function]:
     """Return the functions behind the backend's own routes.
 
     Args:
         stage: The stage's name.
         shared: Environment of all functions.
         queue: Variables of ``sendmessage`` for the queue; empty without one.
-        key: Key of the table.
     """
+    table = shared["ROOMCAST_TABLE_NAME"]
     hand_over = [allow("HandOverToWorkers", "sqs:SendMessage", QUEUE_ARN)] if queue else []
     answer = post("AnswerCaller", stage)
     return {
@@ -85,7 +95,7 @@ def functions(stage: str, shared: Mapping[str, str], queue: Mapping[str, str], k
             256,
             10,
             shared,
-            [*table_rights("WriteMembership", ["dynamodb:PutItem", "dynamodb:DeleteItem"], key), *answer],
+            [*table_rights("WriteMembership", ["dynamodb:PutItem", "dynamodb:DeleteItem"], table), *answer],
             "$connect",
         ),
         "disconnect": Function(
@@ -93,7 +103,7 @@ def functions(stage: str, shared: Mapping[str, str], queue: Mapping[str, str], k
             256,
             10,
             shared,
-            [*table_rights("DeleteMembership", ["dynamodb:GetItem", "dynamodb:DeleteItem"], key), *answer],
+            [*table_rights("DeleteMembership", ["dynamodb:GetItem", "dynamodb:DeleteItem"], table), *answer],
             "$disconnect",
         ),
         "default": Function(
@@ -107,11 +117,11 @@ def functions(stage: str, shared: Mapping[str, str], queue: Mapping[str, str], k
         "sendmessage": Function(
             "Sends a message to every member of the sender's room, or to one.",
             1769,
-            29,
+            27,
             {**shared, **queue},
             [
                 *table_rights(
-                    "ReadAndPruneMembership", ["dynamodb:GetItem", "dynamodb:Query", "dynamodb:DeleteItem"], key
+                    "ReadAndPruneMembership", ["dynamodb:GetItem", "dynamodb:Query", "dynamodb:DeleteItem"], table
                 ),
                 *hand_over,
                 *post("SendToMembers", stage),
@@ -123,13 +133,13 @@ def functions(stage: str, shared: Mapping[str, str], queue: Mapping[str, str], k
             256,
             10,
             shared,
-            [*table_rights("ReadMembership", "dynamodb:GetItem", key), *answer],
+            [*table_rights("ReadMembership", "dynamodb:GetItem", table), *answer],
             "whoami",
         ),
     }
 
 
-def worker(stage: str, environment: Mapping[str, str], key: str | None, memory_size: int, timeout: int) -> Function:
+def worker(stage: str, environment: Mapping[str, str], memory_size: int, timeout: int) -> Function:
     """Return the function that serves the queue."""
     return Function(
         "Sends queued messages to the members of their rooms.",
@@ -140,7 +150,7 @@ def worker(stage: str, environment: Mapping[str, str], key: str | None, memory_s
             *table_rights(
                 "ReadAndPruneMembershipAndKeepBacklog",
                 ["dynamodb:Query", "dynamodb:PutItem", "dynamodb:DeleteItem"],
-                key,
+                environment["ROOMCAST_TABLE_NAME"],
             ),
             allow(
                 "ServeQueueAndHandOverTheRest",
@@ -185,6 +195,8 @@ def too_wide(functions_added: Mapping[str, Function]) -> Iterator[str]:
     """Yield a sentence for each permission of such a function beyond the table, the queue and the stage's clients."""
     for name, function in functions_added.items():
         for statement in function.rights:
+            if statement in [use_key_of(table) for table in TABLE_NAMES]:
+                continue
             actions, resources = (_listed(statement.get(part, "*")) for part in ("Action", "Resource"))
             for resource in resources:
                 if not _GRANTABLE.fullmatch(resource):

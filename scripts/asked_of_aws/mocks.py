@@ -5,10 +5,12 @@ Each object gets unique values, so that a mix-up shows. A new route gets them, t
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import json
 from typing import TYPE_CHECKING
 
-from scripts.asked_of_aws.objects import FUNCTION, REPOSITORY
+from scripts.asked_of_aws.objects import FUNCTION, REPOSITORY, ZIPS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -35,6 +37,7 @@ def _blocks(handler: str) -> Iterator[str]:
     yield _override(
         f"{module}.aws_lambda_function.this",
         arn=arn,
+        code_sha256=base64.b64encode(hashlib.sha256(ZIPS.joinpath(f"{handler}.zip").read_bytes()).digest()).decode(),
         invoke_arn=f"arn:aws-cn:apigateway:cn-north-1:lambda:path/2015-03-31/functions/{arn}/invocations",
     )
     yield _override(

@@ -67,6 +67,20 @@ def remembered(queued: str, shards_per_room: str, shards_read: str) -> Table:
     return {**objects, "module.backend.terraform_data.shards": {"input": shards}}
 
 
+def in_use(name: str, stage: str, table: str, key: str | None) -> Table:
+    """Return the objects that notice the change of a value that clients depend on."""
+    values = {"name": name, "stage_name": stage, "table_kms_key_arn": key, "table_name": table}
+    module = "module.backend.terraform_data"
+    return {
+        **{
+            f'{module}.value_in_use["{variable}"]': {"input": TIME, "triggers_replace": [value]}
+            for variable, value in values.items()
+        },
+        f"{module}.in_use": {"input": TIME},
+        f"{module}.refusals": {},
+    }
+
+
 def objects_of_function(handler: str, function: Function, everywhere: Everywhere) -> Table:
     """Return all objects of one instance of ``modules/handler``, and its zip if that goes through a bucket."""
     name = f"{everywhere.name}-{handler}"
@@ -346,7 +360,6 @@ def objects_of_backend(all_functions: Mapping[str, Function]) -> Table:
             "dns_suffix": "amazonaws.com.cn",
             "partition": "aws-cn",
         },
-        "module.backend.data.aws_region.current": {"id": "cn-north-1"},
         "module.backend.module.zips.terraform_data.build": {
             "input": {
                 handler: hashlib.sha256((ZIPS / f"{handler}.zip").read_bytes()).hexdigest() for handler in all_functions

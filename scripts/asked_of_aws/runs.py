@@ -10,6 +10,7 @@ from scripts.asked_of_aws.functions import EXECUTION, TABLE_KEY, added, function
 from scripts.asked_of_aws.objects import (
     QUEUE_URL,
     Everywhere,
+    in_use,
     members,
     objects_of_api,
     objects_of_backend,
@@ -49,13 +50,14 @@ def everything_on(more: Functions) -> Table:
     }
     queue = {"ROOMCAST_QUEUE_FIFO": "true", "ROOMCAST_QUEUE_URL": QUEUE_URL}
     all_functions = {
-        **functions("v2", shared, queue, TABLE_KEY),
-        "fanout_worker": worker("v2", {**shared, **queue}, TABLE_KEY, 512, 40),
+        **functions("v2", shared, queue),
+        "fanout_worker": worker("v2", {**shared, **queue}, 512, 40),
         **_told(more, shared),
     }
     table = {
         **objects_of_backend(all_functions),
         **remembered("true", "0000100", "0000110"),
+        **in_use("chat", "v2", "members", TABLE_KEY),
         "module.backend.terraform_data.queue[0]": {"input": {"fifo": True}},
         **members("members", {"team": "talkers"}, protected=True, restorable=False, key=TABLE_KEY),
         **objects_of_api(
@@ -101,7 +103,7 @@ BY_DEFAULT = Everywhere(
 def everything_off(more: Functions) -> Table:
     """Return the table of the run ``everything_off``, which sets no variable."""
     return {
-        **_with_defaults({**functions("live", SHARED_BY_DEFAULT, {}, None), **_told(more, SHARED_BY_DEFAULT)}),
+        **_with_defaults({**functions("live", SHARED_BY_DEFAULT, {}), **_told(more, SHARED_BY_DEFAULT)}),
         **remembered("false", "0000001", "0000001"),
     }
 
@@ -120,8 +122,8 @@ def standard_queue(
     """
     queue = {"ROOMCAST_QUEUE_FIFO": "false", "ROOMCAST_QUEUE_URL": QUEUE_URL}
     all_functions = {
-        **functions("live", SHARED_BY_DEFAULT, queue, None),
-        "fanout_worker": worker("live", {**SHARED_BY_DEFAULT, **queue}, None, memory_size, timeout),
+        **functions("live", SHARED_BY_DEFAULT, queue),
+        "fanout_worker": worker("live", {**SHARED_BY_DEFAULT, **queue}, memory_size, timeout),
         **_told(more, SHARED_BY_DEFAULT),
     }
     return {
@@ -143,7 +145,7 @@ def keys_without_queue(more: Functions) -> Table:
     """Return the table of the run ``keys_without_queue``, which only sets keys and a boundary."""
     return {
         **_with_defaults(
-            {**functions("live", SHARED_BY_DEFAULT, {}, TABLE_KEY), **_told(more, SHARED_BY_DEFAULT)},
+            {**functions("live", SHARED_BY_DEFAULT, {}), **_told(more, SHARED_BY_DEFAULT)},
             replace(BY_DEFAULT, log_key=LOG_KEY, boundary=BOUNDARY),
             table_key=TABLE_KEY,
         ),
@@ -205,8 +207,8 @@ def _with_numbers(more: Functions, numbers: Numbers) -> Table:
     }
     queue = {"ROOMCAST_QUEUE_FIFO": "false", "ROOMCAST_QUEUE_URL": QUEUE_URL}
     all_functions = {
-        **functions("live", shared, queue, None),
-        "fanout_worker": worker("live", {**shared, **queue}, None, numbers.memory_size, numbers.timeout),
+        **functions("live", shared, queue),
+        "fanout_worker": worker("live", {**shared, **queue}, numbers.memory_size, numbers.timeout),
         **_told(more, shared),
     }
     routes = {**routes_of(all_functions, *numbers.limits), "plain": ("plain", *numbers.plain)}
@@ -214,6 +216,7 @@ def _with_numbers(more: Functions, numbers: Numbers) -> Table:
         **objects_of_backend(all_functions),
         **remembered("true", f"{numbers.shards:07b}", f"{numbers.shards:07b}"),
         "module.backend.terraform_data.queue[0]": {"input": {"fifo": False}},
+        **in_use("roomcast", "live", "roomcast-connections", None),
         **members("roomcast-connections", {}, protected=False, restorable=True, key=None),
         **objects_of_api(everywhere, routes, limits=numbers.limits, logs=True),
         **outputs(all_functions, everywhere, shared, access_log="/aws/apigateway/roomcast/live"),
@@ -244,6 +247,7 @@ def _with_defaults(
     table = {
         **objects_of_backend(all_functions),
         **outputs(all_functions, everywhere, SHARED_BY_DEFAULT, access_log=None),
+        **in_use("roomcast", "live", "roomcast-connections", table_key),
         **members("roomcast-connections", {}, protected=False, restorable=True, key=table_key),
         **objects_of_api(
             everywhere,

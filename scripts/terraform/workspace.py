@@ -142,9 +142,13 @@ class Workspace:
         changes: list[Mapping[str, Any]] = json.loads(self._run("show", "-json", str(file)))["resource_changes"]
         return changes
 
-    def apply(self) -> None:
-        """Create or change everything that the configuration describes; raises TerraformError."""
-        self._run("apply", "-auto-approve", f"-parallelism={PARALLELISM}", *self._variable_options())
+    def apply(self, *options: str) -> None:
+        """Create or change everything that the configuration describes; raises TerraformError.
+
+        Args:
+            *options: Further options of ``terraform apply``.
+        """
+        self._run("apply", "-auto-approve", f"-parallelism={PARALLELISM}", *self._variable_options(), *options)
 
     def destroy(self) -> None:
         """Remove everything in the state; raises TerraformError."""

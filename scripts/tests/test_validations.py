@@ -111,7 +111,9 @@ OWN_ROUTE = {"integration_uri": INVOKE_ARN, **LIMITS}
 ADDITIONAL_ROUTE = {"function_name": "search", "invoke_arn": INVOKE_ARN, **LIMITS}
 QUEUED = {"batch_size": 10, "maximum_concurrency": 10, "worker_memory_size": 1769, "worker_timeout": 30}
 
+burst = whole(1, 2**31 - 1)
 above_0 = Cases([0.001, 10_000], [0, -1])
+code_revision = text(1, 64, "-_.", wrong=" /é")
 folder = Cases(["a"], [""])
 bucket = all_of(
     Cases(
@@ -121,7 +123,7 @@ bucket = all_of(
 )
 kms_key = Cases(
     [f"{KEY}1", f"{KEY}mrk-1a", f"arn:{ANYWHERE}:kms:{ANYWHERE}:{ACCOUNT}:key/1"],
-    [KEY, KEY[:-4] + "alias/a", f"x{KEY}1", KEY.replace("3:", ":") + "1", ""],
+    [KEY, KEY[:-4] + "alias/a", f"x{KEY}1", KEY.replace("3:", ":") + "1", f"{KEY}*", f'{KEY}1"', ""],
 )
 arn_of_policy = [f"arn:{ANYWHERE}:iam::{account}:policy/a" for account in (ACCOUNT, "aws")]
 boundary = Cases(
@@ -129,13 +131,30 @@ boundary = Cases(
     ["arn:aws:iam::111122223333:policy/", "arn:aws:iam::111122223333:role/a", "arn:aws:iam::1:policy/a", "a", ""],
 )
 tags = Cases(
-    [{}, {f"k{number}": "" for number in range(50)}, {"xaws:": "a"}],
-    [{f"k{number}": "" for number in range(51)}, {"aws:a": "a"}, {"AWS:a": "a"}],
+    [
+        {},
+        {f"k{number}": "" for number in range(50)},
+        {"xaws:": "a"},
+        {"k" * 128: "v" * 256},
+        {"é a_.:/=+-@": "ß a_.:/=+-@"},
+    ],
+    [
+        {f"k{number}": "" for number in range(51)},
+        {"aws:a": "a"},
+        {"AWS:a": "a"},
+        {"": "a"},
+        {"k" * 129: "a"},
+        {"a": "v" * 257},
+        {"a": None},
+        {"a<b>": "a"},
+        {"a": "b\n"},
+        {"team": "a", "Team": "b"},
+    ],
 )
 limits = (
-    each_of(field("throttling_burst_limit", or_null(whole_from(1)), {})),
+    each_of(field("throttling_burst_limit", or_null(burst), {})),
     each_of(field("throttling_rate_limit", or_null(above_0), {})),
-    each_of(field("timeout_milliseconds", Cases([50, 29000], [49, 29001]), {})),
+    each_of(field("timeout_milliseconds", Cases([50, 29000], [49, 29001, 50.5]), {})),
 )
 
 
@@ -175,7 +194,7 @@ EVERYWHERE = {
     "log_retention_days": one_of(*RETENTIONS),
     "permissions_boundary_arn": or_null(boundary),
     "tags": tags,
-    "throttling_burst_limit": whole_from(1),
+    "throttling_burst_limit": burst,
     "throttling_rate_limit": above_0,
     "stage_name": text(1, 128, "-_", wrong="$. é"),
 }
@@ -192,10 +211,15 @@ CASES: Mapping[str, Mapping[str, Cases]] = {
                     {"a": {**ADDITIONAL_ROUTE, "function_name": "other"}},
                     {"a": {**ADDITIONAL_ROUTE, "function_name": FUNCTION}},
                     {"a": {**ADDITIONAL_ROUTE, "invoke_arn": INVOKE_ARN.replace("search", "search:$LATEST")}},
+                    {"a": None},
                 ],
             ),
         ),
+        "allow_replacement": Cases(
+            [[], ["name", "stage_name", "table_kms_key_arn", "table_name"]], [["architecture"], ["name", "names"]]
+        ),
         "authorization_type": one_of("NONE", "AWS_IAM"),
+        "code_revision": or_null(code_revision),
         "handler_sources_directory": or_null(folder),
         "handlers_bucket": or_null(bucket),
         "handlers_directory": or_null(folder),
@@ -208,7 +232,7 @@ CASES: Mapping[str, Mapping[str, Cases]] = {
             ["ab", "Z" + "a-9" * 13, EVERY[:40], f"z{EVERY[-39:]}", f"A{EVERY[-39:]}"],
             ["a", "a" * 41, "1a", "-a", "a_b", "a.b", "ab\n"],
         ),
-        "pace": Cases([0, 0.5, 10_000], [-0.001]),
+        "pace": Cases([0, 0.001, 10_000], [-0.001, 0.0009]),
         "queued_delivery": all_of(
             field("batch_size", whole(1, 10), QUEUED),
             field("maximum_concurrency", whole(2, 1000), QUEUED),
@@ -242,6 +266,7 @@ CASES: Mapping[str, Mapping[str, Cases]] = {
         "name": text(1, 62, "-_", wrong=". é"),
     },
     "handler": {
+        "code_revision": or_null(code_revision),
         "description": Cases([None, "", "a" * 256], ["a" * 257]),
         "environment": Cases(
             [{}, {"A1": "", "b_c": "é", f"z{EVERY}": "", f"Z{EVERY}": "", "a0": ""}],
@@ -269,7 +294,7 @@ CASES: Mapping[str, Mapping[str, Cases]] = {
         ),
         "memory_size": whole(128, 10_240),
         "name": text(1, 64, "-_", wrong=". é"),
-        "policy": Cases(['{"Statement": []}'], ["", "{}", "Statement"]),
+        "policy": Cases(['{"Statement": [{}]}', '{"Statement": {}}'], ["", "{}", "Statement", '{"Statement": []}']),
         "reserved_concurrency": or_null(whole_from(0)),
         "runtime": Cases(
             ["python3.9", "python3.13", f"python3.{string.digits}"],

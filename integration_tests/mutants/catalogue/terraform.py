@@ -228,7 +228,7 @@ TOO_WIDE = (
     ),
     Mutant(
         "lets functions administer the table's key",
-        (Edit(f"{POLICIES}/disconnect.json.tftpl", '["kms:Decrypt", "kms:DescribeKey"]', '"kms:*"'),),
+        (Edit(FUNCTIONS, '["kms:Decrypt", "kms:DescribeKey"]', '"kms:*"'),),
         terraform=(ON,),
     ),
     Mutant(

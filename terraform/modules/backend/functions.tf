@@ -16,20 +16,24 @@ locals {
     { for name, worker in local.workers : name => merge(worker, { route_key = null }) if worker.exists },
   )
 
-  # Built from the API's id and the stage, not from the client's host, because a custom domain has no such path.
+  # From the API's own endpoint, because data sources are unknown while the module waits for something by `depends_on`.
+  # An emulator's API has a host of its own.
+  dns_suffix = try(
+    regex("\\.execute-api\\.[a-z0-9-]+\\.(.+)$", module.websocket_api.api_endpoint)[0],
+    data.aws_partition.current.dns_suffix,
+  )
+
+  # Not from the client's host, because a custom domain has no such path.
   management_endpoint = replace(
     replace(
-      coalesce(
-        var.management_endpoint,
-        "https://{api_id}.execute-api.${data.aws_region.current.id}.${data.aws_partition.current.dns_suffix}/{stage_name}",
-      ),
+      coalesce(var.management_endpoint, "${replace(module.websocket_api.api_endpoint, "wss://", "https://")}/{stage_name}"),
       "{api_id}", module.websocket_api.api_id,
     ),
     "{stage_name}", var.stage_name,
   )
 
   environment = {
-    ROOMCAST_DNS_SUFFIX          = data.aws_partition.current.dns_suffix
+    ROOMCAST_DNS_SUFFIX          = local.dns_suffix
     ROOMCAST_LOG_LEVEL           = var.log_level
     ROOMCAST_MANAGEMENT_ENDPOINT = local.management_endpoint
     ROOMCAST_PACE                = tostring(var.pace)
@@ -48,7 +52,20 @@ locals {
     queue_arn           = local.queue_arn
     stage_execution_arn = module.websocket_api.stage_execution_arn
     table_arn           = module.connections_table.table_arn
-    table_kms_key_arn   = var.table_kms_key_arn
+    use_table_key       = jsonencode(local.use_table_key)
+  }
+
+  # Whatever key the table has, and for this table alone: a key that is set, changed or taken away needs no other right,
+  # so that functions can read the table before, during and after the change.
+  use_table_key = {
+    Sid      = "UseTableKey"
+    Effect   = "Allow"
+    Action   = ["kms:Decrypt", "kms:DescribeKey"]
+    Resource = "*"
+    Condition = {
+      StringEquals         = { "kms:ViaService" = "dynamodb.${split(":", module.connections_table.table_arn)[3]}.${local.dns_suffix}" }
+      StringEqualsIfExists = { "kms:EncryptionContext:aws:dynamodb:tableName" = module.connections_table.table_name }
+    }
   }
 
   policies = {
@@ -85,6 +102,7 @@ module "handler" {
   s3_bucket                = var.handlers_bucket
   s3_key                   = lookup(module.zips.s3_keys, each.key, null)
   source_code_hash         = lookup(module.zips.hashes, each.key, null)
+  code_revision            = var.code_revision
   tags                     = var.tags
   timeout                  = each.value.timeout
 

@@ -1,11 +1,9 @@
 data "aws_partition" "current" {}
 
-data "aws_region" "current" {}
-
 module "connections_table" {
   source = "../connections-table"
 
-  name                   = coalesce(var.table_name, "${var.name}-connections")
+  name                   = local.table_name
   deletion_protection    = var.table_deletion_protection
   kms_key_arn            = var.table_kms_key_arn
   point_in_time_recovery = var.point_in_time_recovery

@@ -29,12 +29,15 @@ locals {
   ])
 }
 
+# It comes last: an apply that stops before is a first one again, or what it left out would look like a change.
 resource "terraform_data" "first_apply" {
   input = plantimestamp()
 
   lifecycle {
     ignore_changes = [input]
   }
+
+  depends_on = [terraform_data.queued, terraform_data.shards_per_room, terraform_data.shards_read]
 }
 
 resource "terraform_data" "queued" {

@@ -23,7 +23,7 @@ locals {
     "sendmessage" = {
       description = "Sends a message to every member of the sender's room, or to one."
       memory_size = 1769
-      timeout     = 29
+      timeout     = 27
     }
     "whoami" = {
       description = "Tells a client its connection id and room."

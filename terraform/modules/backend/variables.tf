@@ -18,6 +18,11 @@ variable "additional_routes" {
   nullable    = false
 
   validation {
+    condition     = alltrue([for route in values(var.additional_routes) : route != null])
+    error_message = "additional_routes must have no route that is null."
+  }
+
+  validation {
     condition     = alltrue([for key in keys(var.additional_routes) : !startswith(key, "$") && !contains(keys(local.routes), key)])
     error_message = "additional_routes must have keys that do not start with \"$\" and are not among the backend's own: ${join(", ", keys(local.routes))}."
   }
@@ -29,33 +34,45 @@ variable "additional_routes" {
   }
 
   validation {
-    condition     = alltrue([for route in values(var.additional_routes) : can(regex("^[a-zA-Z0-9_-]{1,64}$", route.function_name))])
+    condition     = alltrue([for route in values(var.additional_routes) : can(regex("^[a-zA-Z0-9_-]{1,64}$", route.function_name)) if route != null])
     error_message = "additional_routes must each have a function_name that is the name of a Lambda function: 1 to 64 letters, digits, hyphens or underscores."
   }
 
   validation {
-    condition     = alltrue([for route in values(var.additional_routes) : can(regex("^arn:[a-z0-9-]+:apigateway:[a-z0-9-]+:lambda:path/2015-03-31/functions/arn:[a-z0-9-]+:lambda:[a-z0-9-]+:[0-9]{12}:function:[a-zA-Z0-9_-]+(:[a-zA-Z0-9_-]+)?/invocations$", route.invoke_arn))])
+    condition     = alltrue([for route in values(var.additional_routes) : can(regex("^arn:[a-z0-9-]+:apigateway:[a-z0-9-]+:lambda:path/2015-03-31/functions/arn:[a-z0-9-]+:lambda:[a-z0-9-]+:[0-9]{12}:function:[a-zA-Z0-9_-]+(:[a-zA-Z0-9_-]+)?/invocations$", route.invoke_arn)) if route != null])
     error_message = "additional_routes must each have an invoke_arn that is the invoke_arn of a Lambda function, or of a version or an alias of it other than $LATEST, like \"arn:aws:apigateway:eu-central-1:lambda:path/2015-03-31/functions/arn:aws:lambda:eu-central-1:111122223333:function:search/invocations\"."
   }
 
   validation {
-    condition     = alltrue([for route in values(var.additional_routes) : try(regex(":function:([a-zA-Z0-9_-]+)", route.invoke_arn)[0] == route.function_name, true)])
+    condition     = alltrue([for route in values(var.additional_routes) : try(regex(":function:([a-zA-Z0-9_-]+)", route.invoke_arn)[0] == route.function_name, true) if route != null])
     error_message = "additional_routes must each have the invoke_arn of the function that function_name names, because the permission is for that function."
   }
 
   validation {
-    condition     = alltrue([for route in values(var.additional_routes) : try(route.throttling_burst_limit >= 1 && floor(route.throttling_burst_limit) == route.throttling_burst_limit, route.throttling_burst_limit == null)])
-    error_message = "additional_routes must each have a throttling_burst_limit that is null or a whole number of requests from 1 upwards."
+    condition     = alltrue([for route in values(var.additional_routes) : try(route.throttling_burst_limit >= 1 && route.throttling_burst_limit <= 2147483647 && floor(route.throttling_burst_limit) == route.throttling_burst_limit, route.throttling_burst_limit == null) if route != null])
+    error_message = "additional_routes must each have a throttling_burst_limit that is null or a whole number of requests from 1 to 2147483647."
   }
 
   validation {
-    condition     = alltrue([for route in values(var.additional_routes) : try(route.throttling_rate_limit > 0, route.throttling_rate_limit == null)])
+    condition     = alltrue([for route in values(var.additional_routes) : try(route.throttling_rate_limit > 0, route.throttling_rate_limit == null) if route != null])
     error_message = "additional_routes must each have a throttling_rate_limit that is null or a number of requests per second above 0."
   }
 
   validation {
-    condition     = alltrue([for route in values(var.additional_routes) : route.timeout_milliseconds >= 50 && route.timeout_milliseconds <= 29000])
-    error_message = "additional_routes must each have a timeout_milliseconds from 50 to 29000."
+    condition     = alltrue([for route in values(var.additional_routes) : route.timeout_milliseconds >= 50 && route.timeout_milliseconds <= 29000 && floor(route.timeout_milliseconds) == route.timeout_milliseconds if route != null])
+    error_message = "additional_routes must each have a timeout_milliseconds that is a whole number from 50 to 29000."
+  }
+}
+
+variable "allow_replacement" {
+  type        = set(string)
+  description = "Names of variables that may change in this apply although that replaces what clients use, or leaves a key behind: `name`, `stage_name`, `table_name`, `table_kms_key_arn`. A plan refuses such a change otherwise. Leave it empty afterwards."
+  default     = []
+  nullable    = false
+
+  validation {
+    condition     = length(setsubtract(var.allow_replacement, ["name", "stage_name", "table_kms_key_arn", "table_name"])) == 0
+    error_message = "allow_replacement must be names of variables whose change can be refused: \"name\", \"stage_name\", \"table_kms_key_arn\" or \"table_name\"."
   }
 }
 
@@ -80,6 +97,17 @@ variable "authorization_type" {
   validation {
     condition     = contains(["NONE", "AWS_IAM"], var.authorization_type)
     error_message = "authorization_type must be \"NONE\" or \"AWS_IAM\"."
+  }
+}
+
+variable "code_revision" {
+  type        = string
+  description = "Any text; another one uploads the code of every function again. Needed where a warning says that a function runs other code than its zip's, as after an upload that AWS refused."
+  default     = null
+
+  validation {
+    condition     = var.code_revision == null || can(regex("^[A-Za-z0-9._-]{1,64}$", var.code_revision))
+    error_message = "code_revision must be null or 1 to 64 letters, digits, dots, underscores or hyphens."
   }
 }
 
@@ -122,7 +150,7 @@ variable "log_kms_key_arn" {
   default     = null
 
   validation {
-    condition     = var.log_kms_key_arn == null || can(regex("^arn:[a-z0-9-]+:kms:[a-z0-9-]+:[0-9]{12}:key/.+$", var.log_kms_key_arn))
+    condition     = var.log_kms_key_arn == null || can(regex("^arn:[a-z0-9-]+:kms:[a-z0-9-]+:[0-9]{12}:key/[A-Za-z0-9-]+$", var.log_kms_key_arn))
     error_message = "log_kms_key_arn must be null or the ARN of a KMS key, like \"arn:aws:kms:eu-central-1:111122223333:key/1234abcd-12ab-34cd-56ef-1234567890ab\" (an alias is not allowed)."
   }
 }
@@ -181,8 +209,8 @@ variable "pace" {
   nullable    = false
 
   validation {
-    condition     = var.pace >= 0
-    error_message = "pace must be a number of messages per second from 0, which means no limit, upwards."
+    condition     = var.pace == 0 || var.pace >= 0.001
+    error_message = "pace must be 0, which means no limit, or at least 0.001 messages per second."
   }
 }
 
@@ -286,7 +314,7 @@ variable "table_kms_key_arn" {
   default     = null
 
   validation {
-    condition     = var.table_kms_key_arn == null || can(regex("^arn:[a-z0-9-]+:kms:[a-z0-9-]+:[0-9]{12}:key/.+$", var.table_kms_key_arn))
+    condition     = var.table_kms_key_arn == null || can(regex("^arn:[a-z0-9-]+:kms:[a-z0-9-]+:[0-9]{12}:key/[A-Za-z0-9-]+$", var.table_kms_key_arn))
     error_message = "table_kms_key_arn must be null or the ARN of a KMS key, like \"arn:aws:kms:eu-central-1:111122223333:key/1234abcd-12ab-34cd-56ef-1234567890ab\" (an alias is not allowed)."
   }
 }
@@ -312,6 +340,16 @@ variable "tags" {
     condition     = length(var.tags) <= 50 && alltrue([for key in keys(var.tags) : !startswith(lower(key), "aws:")])
     error_message = "tags must be at most 50 tags whose keys do not start with \"aws:\", which AWS reserves."
   }
+
+  validation {
+    condition     = alltrue([for key, value in var.tags : can(regex("^[\\p{L}\\p{Z}\\p{N}_.:/=+@-]{1,128}$", key)) && can(regex("^[\\p{L}\\p{Z}\\p{N}_.:/=+@-]{0,256}$", value))])
+    error_message = "tags must have keys of 1 to 128 characters and values of at most 256, all of them letters, digits, spaces or one of _ . : / = + - @, and none null."
+  }
+
+  validation {
+    condition     = length(distinct([for key in keys(var.tags) : lower(key)])) == length(var.tags)
+    error_message = "tags must not have keys that differ only in upper and lower case, which IAM takes for the same."
+  }
 }
 
 variable "throttling_burst_limit" {
@@ -321,8 +359,8 @@ variable "throttling_burst_limit" {
   nullable    = false
 
   validation {
-    condition     = var.throttling_burst_limit >= 1 && floor(var.throttling_burst_limit) == var.throttling_burst_limit
-    error_message = "throttling_burst_limit must be a whole number of requests from 1 upwards."
+    condition     = var.throttling_burst_limit >= 1 && var.throttling_burst_limit <= 2147483647 && floor(var.throttling_burst_limit) == var.throttling_burst_limit
+    error_message = "throttling_burst_limit must be a whole number of requests from 1 to 2147483647."
   }
 }
 

@@ -84,7 +84,7 @@ resource "aws_lambda_function" "this" {
   runtime                        = var.runtime
   s3_bucket                      = var.s3_bucket
   s3_key                         = var.s3_key
-  source_code_hash               = var.source_code_hash
+  source_code_hash               = var.code_revision == null ? var.source_code_hash : "${coalesce(var.source_code_hash, "unknown")} ${var.code_revision}"
   tags                           = var.tags
   timeout                        = var.timeout
 
@@ -104,6 +104,14 @@ resource "aws_lambda_function" "this" {
   # Lambda encrypts the environment for the role's unique id, so a new role with the same name cannot decrypt it.
   lifecycle {
     replace_triggered_by = [aws_iam_role.this.unique_id]
+  }
+}
+
+# The provider remembers the digest of a zip whose upload AWS refused, and never reads back what the function runs.
+check "function_runs_its_zip" {
+  assert {
+    condition     = var.source_code_hash == null ? true : aws_lambda_function.this.code_sha256 == var.source_code_hash
+    error_message = "The function ${var.name} runs other code than its zip's, because an upload failed or somebody changed the code by hand. Apply another code_revision to upload the zip again."
   }
 }
 

@@ -10,6 +10,17 @@ variable "architecture" {
   }
 }
 
+variable "code_revision" {
+  type        = string
+  description = "Any text; another one uploads the code again. Needed where a warning says that the function runs other code than its zip's, as after an upload that AWS refused."
+  default     = null
+
+  validation {
+    condition     = var.code_revision == null || can(regex("^[A-Za-z0-9._-]{1,64}$", var.code_revision))
+    error_message = "code_revision must be null or 1 to 64 letters, digits, dots, underscores or hyphens."
+  }
+}
+
 variable "description" {
   type        = string
   description = "Description of the function, shown in the console."
@@ -78,7 +89,7 @@ variable "log_kms_key_arn" {
   default     = null
 
   validation {
-    condition     = var.log_kms_key_arn == null || can(regex("^arn:[a-z0-9-]+:kms:[a-z0-9-]+:[0-9]{12}:key/.+$", var.log_kms_key_arn))
+    condition     = var.log_kms_key_arn == null || can(regex("^arn:[a-z0-9-]+:kms:[a-z0-9-]+:[0-9]{12}:key/[A-Za-z0-9-]+$", var.log_kms_key_arn))
     error_message = "log_kms_key_arn must be null or the ARN of a KMS key, like \"arn:aws:kms:eu-central-1:111122223333:key/1234abcd-12ab-34cd-56ef-1234567890ab\" (an alias is not allowed)."
   }
 }
@@ -135,7 +146,7 @@ variable "policy" {
   nullable    = false
 
   validation {
-    condition     = can(jsondecode(var.policy).Statement)
+    condition     = try(length(flatten([jsondecode(var.policy).Statement])) >= 1, false)
     error_message = "policy must be an IAM policy document in JSON, an object with \"Version\" and \"Statement\"."
   }
 }
@@ -205,6 +216,16 @@ variable "tags" {
   validation {
     condition     = length(var.tags) <= 50 && alltrue([for key in keys(var.tags) : !startswith(lower(key), "aws:")])
     error_message = "tags must be at most 50 tags whose keys do not start with \"aws:\", which AWS reserves."
+  }
+
+  validation {
+    condition     = alltrue([for key, value in var.tags : can(regex("^[\\p{L}\\p{Z}\\p{N}_.:/=+@-]{1,128}$", key)) && can(regex("^[\\p{L}\\p{Z}\\p{N}_.:/=+@-]{0,256}$", value))])
+    error_message = "tags must have keys of 1 to 128 characters and values of at most 256, all of them letters, digits, spaces or one of _ . : / = + - @, and none null."
+  }
+
+  validation {
+    condition     = length(distinct([for key in keys(var.tags) : lower(key)])) == length(var.tags)
+    error_message = "tags must not have keys that differ only in upper and lower case, which IAM takes for the same."
   }
 }
 

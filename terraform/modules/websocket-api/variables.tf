@@ -56,7 +56,7 @@ variable "log_kms_key_arn" {
   default     = null
 
   validation {
-    condition     = var.log_kms_key_arn == null || can(regex("^arn:[a-z0-9-]+:kms:[a-z0-9-]+:[0-9]{12}:key/.+$", var.log_kms_key_arn))
+    condition     = var.log_kms_key_arn == null || can(regex("^arn:[a-z0-9-]+:kms:[a-z0-9-]+:[0-9]{12}:key/[A-Za-z0-9-]+$", var.log_kms_key_arn))
     error_message = "log_kms_key_arn must be null or the ARN of a KMS key, like \"arn:aws:kms:eu-central-1:111122223333:key/1234abcd-12ab-34cd-56ef-1234567890ab\" (an alias is not allowed)."
   }
 }
@@ -125,23 +125,23 @@ variable "routes" {
   }
 
   validation {
-    condition     = alltrue([for route in values(var.routes) : can(regex("^arn:[a-z0-9-]+:apigateway:[a-z0-9-]+:lambda:path/2015-03-31/functions/arn:[a-z0-9-]+:lambda:[a-z0-9-]+:[0-9]{12}:function:[a-zA-Z0-9:$_-]+/invocations$", route.integration_uri))])
+    condition     = alltrue([for route in values(var.routes) : can(regex("^arn:[a-z0-9-]+:apigateway:[a-z0-9-]+:lambda:path/2015-03-31/functions/arn:[a-z0-9-]+:lambda:[a-z0-9-]+:[0-9]{12}:function:[a-zA-Z0-9:$_-]+/invocations$", route.integration_uri)) if route != null])
     error_message = "routes must each have an integration_uri that is a function's invoke ARN, like \"arn:aws:apigateway:eu-central-1:lambda:path/2015-03-31/functions/arn:aws:lambda:eu-central-1:111122223333:function:connect/invocations\"."
   }
 
   validation {
-    condition     = alltrue([for route in values(var.routes) : try(route.throttling_burst_limit >= 1 && floor(route.throttling_burst_limit) == route.throttling_burst_limit, route.throttling_burst_limit == null)])
-    error_message = "routes must each have a throttling_burst_limit that is null or a whole number of requests from 1 upwards."
+    condition     = alltrue([for route in values(var.routes) : try(route.throttling_burst_limit >= 1 && route.throttling_burst_limit <= 2147483647 && floor(route.throttling_burst_limit) == route.throttling_burst_limit, route.throttling_burst_limit == null) if route != null])
+    error_message = "routes must each have a throttling_burst_limit that is null or a whole number of requests from 1 to 2147483647."
   }
 
   validation {
-    condition     = alltrue([for route in values(var.routes) : try(route.throttling_rate_limit > 0, route.throttling_rate_limit == null)])
+    condition     = alltrue([for route in values(var.routes) : try(route.throttling_rate_limit > 0, route.throttling_rate_limit == null) if route != null])
     error_message = "routes must each have a throttling_rate_limit that is null or a number of requests per second above 0."
   }
 
   validation {
-    condition     = alltrue([for route in values(var.routes) : route.timeout_milliseconds >= 50 && route.timeout_milliseconds <= 29000])
-    error_message = "routes must each have a timeout_milliseconds from 50 to 29000."
+    condition     = alltrue([for route in values(var.routes) : route.timeout_milliseconds >= 50 && route.timeout_milliseconds <= 29000 && floor(route.timeout_milliseconds) == route.timeout_milliseconds if route != null])
+    error_message = "routes must each have a timeout_milliseconds that is a whole number from 50 to 29000."
   }
 }
 
@@ -166,6 +166,16 @@ variable "tags" {
     condition     = length(var.tags) <= 50 && alltrue([for key in keys(var.tags) : !startswith(lower(key), "aws:")])
     error_message = "tags must be at most 50 tags whose keys do not start with \"aws:\", which AWS reserves."
   }
+
+  validation {
+    condition     = alltrue([for key, value in var.tags : can(regex("^[\\p{L}\\p{Z}\\p{N}_.:/=+@-]{1,128}$", key)) && can(regex("^[\\p{L}\\p{Z}\\p{N}_.:/=+@-]{0,256}$", value))])
+    error_message = "tags must have keys of 1 to 128 characters and values of at most 256, all of them letters, digits, spaces or one of _ . : / = + - @, and none null."
+  }
+
+  validation {
+    condition     = length(distinct([for key in keys(var.tags) : lower(key)])) == length(var.tags)
+    error_message = "tags must not have keys that differ only in upper and lower case, which IAM takes for the same."
+  }
 }
 
 variable "throttling_burst_limit" {
@@ -175,8 +185,8 @@ variable "throttling_burst_limit" {
   nullable    = false
 
   validation {
-    condition     = var.throttling_burst_limit >= 1 && floor(var.throttling_burst_limit) == var.throttling_burst_limit
-    error_message = "throttling_burst_limit must be a whole number of requests from 1 upwards."
+    condition     = var.throttling_burst_limit >= 1 && var.throttling_burst_limit <= 2147483647 && floor(var.throttling_burst_limit) == var.throttling_burst_limit
+    error_message = "throttling_burst_limit must be a whole number of requests from 1 to 2147483647."
   }
 }
 

@@ -1,6 +1,5 @@
 # One run per validation: a bad value is refused at plan.
 
-
 mock_provider "aws" {}
 
 # The zips are tested in their own module.
@@ -12,6 +11,26 @@ override_module {
     hashes    = {}
     s3_keys   = {}
   }
+}
+
+run "allow_replacement_takes_variables_that_can_be_refused" {
+  command = plan
+
+  variables {
+    allow_replacement = ["architecture"]
+  }
+
+  expect_failures = [var.allow_replacement]
+}
+
+run "code_revision_takes_no_spaces" {
+  command = plan
+
+  variables {
+    code_revision = "once more"
+  }
+
+  expect_failures = [var.code_revision]
 }
 
 run "additional_routes_take_function_names_only" {

@@ -11,6 +11,12 @@ mock_provider "aws" {
     }
   }
 
+  mock_resource "aws_lambda_function" {
+    defaults = {
+      code_sha256 = "47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU="
+    }
+  }
+
   mock_resource "aws_iam_role" {
     defaults = {
       arn = "arn:aws:iam::111122223333:role/roomcast-connect-eu-central-1"
@@ -23,7 +29,7 @@ variables {
   filename = "connect.zip"
   handler  = "connect.handler"
   name     = "roomcast-connect"
-  policy   = "{\"Version\": \"2012-10-17\", \"Statement\": []}"
+  policy   = "{\"Version\": \"2012-10-17\", \"Statement\": [{\"Effect\": \"Allow\", \"Action\": \"dynamodb:Query\", \"Resource\": \"*\"}]}"
 }
 
 run "function_runs_the_code_with_a_role_of_its_own" {
@@ -32,7 +38,7 @@ run "function_runs_the_code_with_a_role_of_its_own" {
     environment              = { ROOMCAST_PACE = "0" }
     permissions_boundary_arn = "arn:aws:iam::111122223333:policy/boundary"
     reserved_concurrency     = 5
-    source_code_hash         = filebase64sha256("main.tf")
+    source_code_hash         = "47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU="
     tags                     = { team = "chat" }
   }
 
@@ -237,5 +243,24 @@ run "role_name_of_65_characters_is_cut" {
   assert {
     condition     = length(aws_iam_role.this.name) == 64 && endswith(aws_iam_role.this.name, substr(sha256("${var.name}-eu-central-1"), 0, 8))
     error_message = "IAM refuses names over 64 characters"
+  }
+}
+run "other_code_than_the_zips_is_told" {
+  variables {
+    source_code_hash = filebase64sha256("main.tf")
+  }
+
+  expect_failures = [check.function_runs_its_zip]
+}
+
+run "another_revision_uploads_the_zip_again" {
+  variables {
+    code_revision    = "2"
+    source_code_hash = "47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU="
+  }
+
+  assert {
+    condition     = aws_lambda_function.this.source_code_hash == "47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU= 2"
+    error_message = "the provider takes it for another zip"
   }
 }

@@ -1,13 +1,12 @@
 # One run per validation: a bad value is refused at plan.
 
-
 mock_provider "aws" {}
 
 variables {
   filename = "connect.zip"
   handler  = "connect.handler"
   name     = "roomcast-connect"
-  policy   = "{\"Version\": \"2012-10-17\", \"Statement\": []}"
+  policy   = "{\"Version\": \"2012-10-17\", \"Statement\": [{\"Effect\": \"Allow\", \"Action\": \"dynamodb:Query\", \"Resource\": \"*\"}]}"
 }
 
 run "architecture_takes_what_lambda_offers" {
@@ -18,6 +17,16 @@ run "architecture_takes_what_lambda_offers" {
   }
 
   expect_failures = [var.architecture]
+}
+
+run "code_revision_takes_no_spaces" {
+  command = plan
+
+  variables {
+    code_revision = "once more"
+  }
+
+  expect_failures = [var.code_revision]
 }
 
 run "description_takes_256_characters" {

@@ -16,6 +16,7 @@ mock_data "aws_region" {
 
 mock_resource "aws_apigatewayv2_api" {
   defaults = {
+    api_endpoint  = "wss://a1b2c3d4e5.execute-api.cn-north-1.amazonaws.com.cn"
     execution_arn = "arn:aws-cn:execute-api:cn-north-1:111122223333:a1b2c3d4e5"
     id            = "a1b2c3d4e5"
   }
