@@ -1,0 +1,84 @@
+"""Instances of the root with every option on, applied by a deployer whose rights a test takes and gives."""
+
+from __future__ import annotations
+
+import io
+import json
+import secrets
+import zipfile
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from integration_tests.recover.withholding import withholding
+from scripts.local.aws import Aws
+from scripts.local.deployment import AppliedRoot, access_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    from integration_tests.recover.withholding import Withholding
+    from integration_tests.targets.interface import Target
+
+    Root = Callable[..., AppliedRoot]
+
+HANDLER = 'def handler(event, context):\n    return {"statusCode": 200}\n'
+
+
+@pytest.fixture
+def rights(target: Target) -> Iterator[Withholding]:
+    """What Terraform may do; everything, until the test says otherwise."""
+    assert target.aws is not None
+    assert target.aws.endpoint_url is not None
+    with withholding(target.aws.endpoint_url) as rights:
+        yield rights
+
+
+@pytest.fixture
+def root(target: Target, rights: Withholding, tmp_path: Path) -> Root:
+    """Makes instances of the root, not applied yet, whose Terraform goes through :func:`rights`."""
+    assert target.aws is not None
+    access = replace(access_of(target.aws), aws=Aws.of_emulator(rights.url))
+
+    def make(**variables: Any) -> AppliedRoot:  # noqa: ANN401 - any Terraform value
+        name = f"half-{secrets.token_hex(3)}"
+        return AppliedRoot(access, tmp_path / name, {"name": name, **variables})
+
+    return make
+
+
+@pytest.fixture
+def everything(target: Target) -> dict[str, Any]:
+    """Variables that make Terraform create every kind of object of the root."""
+    assert target.aws is not None
+    session, endpoint = target.aws.session, target.aws.endpoint_url
+    name = f"theirs-{secrets.token_hex(3)}"
+    iam = session.client("iam", endpoint_url=endpoint)
+    trust = {"Effect": "Allow", "Principal": {"Service": "lambda.amazonaws.com"}, "Action": "sts:AssumeRole"}
+    role = iam.create_role(RoleName=name, AssumeRolePolicyDocument=_document(trust))["Role"]["Arn"]
+    allowed = {"Effect": "Allow", "Action": "*", "Resource": "*"}
+    boundary = iam.create_policy(PolicyName=name, PolicyDocument=_document(allowed))["Policy"]["Arn"]
+    key = session.client("kms", endpoint_url=endpoint).create_key()["KeyMetadata"]["Arn"]
+    code = io.BytesIO()
+    with zipfile.ZipFile(code, "w") as archive:
+        archive.writestr("theirs.py", HANDLER)
+    arn = target.aws.functions.create_function(
+        FunctionName=name, Runtime="python3.13", Role=role, Handler="theirs.handler", Code={"ZipFile": code.getvalue()}
+    )["FunctionArn"]
+    region = arn.split(":")[3]
+    invoke_arn = f"arn:aws:apigateway:{region}:lambda:path/2015-03-31/functions/{arn}/invocations"
+    return {
+        "access_log_enabled": True,
+        "additional_routes": {"theirs": {"function_name": name, "invoke_arn": invoke_arn}},
+        "log_kms_key_arn": key,
+        "permissions_boundary_arn": boundary,
+        "queued_delivery": {"enabled": True},
+        "table_kms_key_arn": key,
+        "tags": {"team": "chat"},
+    }
+
+
+def _document(statement: dict[str, Any]) -> str:
+    return json.dumps({"Version": "2012-10-17", "Statement": [statement]})

@@ -1,0 +1,1 @@
+"""Tests of the withholding proxy itself; no target is involved."""
