@@ -1,0 +1,53 @@
+"""A report says what its run does not show, and says it of nothing else."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any, cast
+
+import pytest
+
+from integration_tests.harness.ledger import Tally
+from integration_tests.load.run import not_shown
+from integration_tests.load.tests.test_scenarios import PLAN
+from integration_tests.targets.interface import Capability, Caveat
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+SHOWS_ALL = replace(PLAN, rooms=2, ordered=True)
+COUNTED = Tally(acknowledged=2, delivered=2, receipts_counted=1)
+
+
+def sentences(plan: Any = SHOWS_ALL, total: Tally = COUNTED, lacks: Mapping[Any, str] | None = None) -> list[str]:
+    """The sentences of a report on a target that lacks something."""
+    return not_shown(plan, cast("Any", SimpleNamespace(lacks=lambda: lacks or {})), total)
+
+
+def test_a_run_that_shows_everything_says_nothing() -> None:
+    assert sentences() == []
+
+
+@pytest.mark.parametrize(
+    ("limited", "said"),
+    [
+        ({"plan": replace(SHOWS_ALL, rooms=1)}, "A message that leaks into another room"),
+        ({"plan": replace(SHOWS_ALL, ordered=False)}, "The order of messages"),
+        ({"total": Tally(acknowledged=2, delivered=2)}, "Whether receipts count right"),
+        ({"lacks": {Capability.TABLE: "It is hidden."}}, "Whether clients leave items in the table. It is hidden."),
+        ({"lacks": {Capability.LOGS: "They are hidden."}}, "Errors in the functions' logs. They are hidden."),
+        ({"lacks": {Caveat.SPEED: "One machine."}}, "Latency on AWS"),
+    ],
+)
+def test_each_limit_of_a_run_is_one_sentence(limited: dict[str, Any], said: str) -> None:
+    [sentence] = sentences(**limited)
+
+    assert sentence.startswith(said)
+    for reason in limited.get("lacks", {}).values():
+        assert sentence.endswith(f" {reason}")
+
+
+def test_what_no_report_is_about_is_not_said() -> None:
+    assert sentences(total=Tally()) == []
+    assert sentences(lacks={Capability.SIZE_LIMITS: "It has none."}) == []
