@@ -111,7 +111,7 @@ resource "aws_lambda_function" "this" {
 check "function_runs_its_zip" {
   assert {
     condition     = var.source_code_hash == null ? true : aws_lambda_function.this.code_sha256 == var.source_code_hash
-    error_message = "The function ${var.name} runs other code than its zip's, because an upload failed or somebody changed the code by hand. Apply another code_revision to upload the zip again."
+    error_message = "The function ${var.name} runs other code than its zip's, because an upload failed or the code was changed by hand. Apply another code_revision to upload the zip again."
   }
 }
 
