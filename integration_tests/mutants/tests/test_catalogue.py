@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from integration_tests.mutants.catalogue import MUTANTS
+from integration_tests.mutants.catalogue import MUTANTS, read
 from integration_tests.mutants.mutant import Edit, Mutant
 from integration_tests.mutants.patching import REPOSITORY, PatchError, applied, apply
 from integration_tests.mutants.runs import FAILED, NOT_RUN, PASSED, without_case
@@ -62,6 +62,57 @@ def functions_of(file: str) -> set[str]:
         for node in body
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
     }
+
+
+PARAGRAPHS = """\
+# A comment, which is skipped.
+
+forgets both
+handlers/one.py
+-    first
+-    second
+handlers/two.py
+-old
+-
++new
++
+handlers/two.py
+-, more
++
+units a.py::test_one[with a space]
+terraform b.tftest.hcl::run
+units a.py::test_two
+"""
+
+
+def test_paragraph_is_a_mutant() -> None:
+    assert [*read(PARAGRAPHS)] == [
+        Mutant(
+            "forgets both",
+            (
+                Edit("handlers/one.py", "    first\n    second\n", ""),
+                Edit("handlers/two.py", "old\n", "new\n"),
+                Edit("handlers/two.py", ", more", ""),
+            ),
+            units=("a.py::test_one[with a space]", "a.py::test_two"),
+            terraform=("b.tftest.hcl::run",),
+        )
+    ]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "no edit\nunits a.py::test_one",
+        "no test\nhandlers/one.py\n-old\n+new",
+        "no old text\nhandlers/one.py\n+new\nunits a.py::test_one",
+        "another kind\nhandlers/one.py\n-old\n+new\nunit a.py::test_one",
+        "stray line\nhandlers/one.py\n-old\nold\n+new\nunits a.py::test_one",
+    ],
+)
+def test_paragraph_that_is_no_mutant_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match="no mutant"):
+        list(read(text))
 
 
 def test_no_two_mutants_have_one_name() -> None:
