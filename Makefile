@@ -100,7 +100,7 @@ format: require-terraform $(TOX) ## format Python and Terraform, write the gener
 
 
 .PHONY: bench load
-bench: $(TOX) ## CPU time per message, beside AWS's SDKs; takes minutes
+bench: $(TOX) ## CPU per message, time until it arrives, beside AWS's SDKs
 	@$(RUN_TOX) run -q -e bench
 
 load: build require-terraform $(HARNESS) ## thousands of clients, every message accounted for

@@ -18,7 +18,7 @@ import trustme
 from scripts.bench.contenders import measure
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 WORK = REPOSITORY / "build" / "bench"
@@ -82,33 +82,62 @@ def environment(**more: str) -> dict[str, str]:
     }
 
 
+class Server:
+    """A server in a process of its own, which takes commands.
+
+    Args:
+        process: The process.
+
+    Attributes:
+        port: Its port.
+    """
+
+    def __init__(self, process: subprocess.Popen[str]) -> None:
+        self._process = process
+        self.port = int(self._line())
+
+    def ask(self, command: str, **parameters: Any) -> Any:  # noqa: ANN401 - each command has its own answer
+        """Give a command, and return its answer: ``configure``, ``take`` or ``hang_up_all``."""
+        assert self._process.stdin is not None
+        print(json.dumps([command, parameters]), file=self._process.stdin, flush=True)
+        return json.loads(self._line())
+
+    def _line(self) -> str:
+        assert self._process.stdout is not None
+        line = self._process.stdout.readline()
+        if not line:
+            raise subprocess.CalledProcessError(self._process.wait(), self._process.args)
+        return line
+
+
 @contextlib.contextmanager
-def server(module: str, *arguments: str) -> Iterator[tuple[int, dict[str, Any]]]:
-    """Run a server; yield its port and a dict, which receives the server's final figures when it has stopped."""
-    command = [sys.executable, "-m", f"scripts.bench.{module}", "--certificate", str(CERTIFICATE), *arguments]
-    process = subprocess.Popen(command, cwd=REPOSITORY, env=environment(), stdout=subprocess.PIPE, text=True)
-    last_words: dict[str, Any] = {}
-    try:
-        assert process.stdout is not None
-        yield int(process.stdout.readline()), last_words
-    finally:
-        process.terminate()
-        rest, _ = process.communicate(timeout=30)
-        with contextlib.suppress(ValueError):
-            last_words.update(json.loads(rest))
+def server(module: str, **settings: Any) -> Iterator[Server]:  # noqa: ANN401 - each setting has its own type
+    """Run a server with these settings while the context lasts."""
+    command = [sys.executable, "-m", f"scripts.bench.{module}", "--certificate", str(CERTIFICATE)]
+    with subprocess.Popen(
+        command, cwd=REPOSITORY, env=environment(), stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as process:
+        try:
+            found = Server(process)
+            found.ask("configure", **settings)
+            yield found
+        finally:
+            # It ends with its standard input, but an interrupted command must not be waited for.
+            process.terminate()
 
 
-def contend(name: str, recipients: int, *sink_options: str, **more: str) -> tuple[Run, dict[str, Any]]:
-    """Run a contender against a new sink; return the run and the sink's figures.
+def contend(name: str, recipients: int, faults: Mapping[str, float], **more: str) -> tuple[Run, list[str]]:
+    """Run a contender against a new sink; return the run, and the connection ids of posts if the sink keeps them.
 
     Raises:
         subprocess.CalledProcessError: The contender failed.
     """
-    with server("sink", *sink_options) as (port, seen):
-        url = f"https://localhost:{port}/live"
+    with server("sink", **faults) as sink:
+        url = f"https://localhost:{sink.port}/live"
         cost = h2load(url, recipients) if name == "h2load" else json.loads(output(name, url, recipients, more))
+        seen = sink.ask("take")
     run = Run(**cost, connections=seen["connections"], requests=seen["requests"])
-    return run, seen
+    return run, [connection_id for _, connection_id, _ in seen["posts"]]
 
 
 def output(name: str, url: str, recipients: int, more: dict[str, str]) -> str:

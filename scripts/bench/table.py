@@ -1,18 +1,29 @@
-"""A server in place of DynamoDB, with one room of a given size. It makes up each page of the room when asked.
-
-``python -m scripts.bench.table --certificate FILE --members N`` prints its port and serves until SIGTERM.
-"""
+"""A server in place of DynamoDB: one room of a given size, and the items that transactions write."""
 
 from __future__ import annotations
 
-import argparse
+import bisect
 import json
-import ssl
 import time
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
+from scripts.bench.json_server import JsonServer, UnknownError, dump
+from scripts.bench.server import run
+
 ROOM = "lobby"
+PAGE_ITEMS = 10_000
+"""A page of DynamoDB holds 1 MB
+(https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Query.Pagination.html), and a member 100 bytes."""
+QUERY_PARAMETERS = {
+    "ConsistentRead",
+    "ExclusiveStartKey",
+    "ExpressionAttributeValues",
+    "FilterExpression",
+    "KeyConditionExpression",
+    "Limit",
+    "ProjectionExpression",
+    "TableName",
+}
 
 
 def member_id(number: int) -> str:
@@ -20,72 +31,120 @@ def member_id(number: int) -> str:
     return f"BFHPhf{number:07}AM="
 
 
-def items(first: int, count: int) -> list[dict[str, Any]]:
-    """Return the membership items of consecutive members."""
-    return [
-        {"sort_key": {"S": member_id(number)}, "connected_at": {"N": "0"}} for number in range(first, first + count)
-    ]
+class Table(JsonServer):
+    """Answers reads and writes.
+
+    Attributes:
+        write_delay: Seconds until the answer to a write.
+        members: Size of the room.
+        shards: Number of its partitions; members are dealt out to them in turn.
+    """
+
+    def __init__(self, certificate: str) -> None:
+        super().__init__(certificate)
+        self.write_delay = 0.0
+        self.members = 0
+        self.shards = 1
+        self._partitions: dict[str, list[str]] = {}
+        self._shard_of: dict[str, int] = {}
+        self._pages: dict[bytes, bytes] = {}
+        self._items: dict[str, dict[str, Any]] = {}
+
+    def configure(self, **settings: Any) -> None:  # noqa: ANN401 - each setting has its own type
+        """Set the attributes, and delete all items beside the room's."""
+        super().configure(**settings)
+        self._items.clear()
+        if settings.keys() & {"members", "shards"}:
+            self._make_room()
+
+    def _make_room(self) -> None:
+        self._partitions = {f"room#{ROOM}#{shard}": [] for shard in range(self.shards)}
+        self._shard_of = {member_id(number): number % self.shards for number in range(self.members)}
+        for connection_id, shard in self._shard_of.items():
+            self._partitions[f"room#{ROOM}#{shard}"].append(connection_id)
+        self._pages.clear()
+
+    def call(self, operation: str, body: bytes, arrived_at: float) -> tuple[bytes, float]:
+        """Read or write."""
+        del arrived_at
+        request = json.loads(body)
+        if operation == "Query":
+            return self._page(request), self.delay
+        if operation == "GetItem":
+            return dump(self._item(request["Key"])), self.delay
+        if operation == "TransactWriteItems":
+            for action in request["TransactItems"]:
+                [(kind, parameters)] = action.items()
+                self._write(kind, parameters)
+        elif operation in {"PutItem", "DeleteItem"}:
+            self._write(operation.removesuffix("Item"), request)
+        else:
+            raise UnknownError("the operation")
+        return b"{}", self.write_delay
+
+    def _item(self, key: dict[str, Any]) -> dict[str, Any]:
+        kind, _, connection_id = key["partition_key"]["S"].partition("#")
+        if kind == "connection" and connection_id in self._shard_of:
+            rooms = {"M": {ROOM: {"N": str(self._shard_of[connection_id])}}}
+            return {"Item": {**key, **_attributes(), "rooms": rooms}}
+        item = self._items.get(key["partition_key"]["S"], {}).get(key["sort_key"]["S"])
+        return {"Item": item} if item else {}
+
+    def _page(self, request: dict[str, Any]) -> bytes:
+        partition = _partition(request)
+        # A warm function asks the same again and again: its answer must not cost time of its own.
+        asked = dump({**request, "ExpressionAttributeValues": partition})
+        if asked in self._pages:
+            return self._pages[asked]
+        members = self._partitions.get(partition)
+        stored = self._items.get(partition, {})
+        keys = sorted(stored) if members is None else members
+        after = request.get("ExclusiveStartKey", {}).get("sort_key", {}).get("S", "")
+        first = bisect.bisect_right(keys, after)
+        some = keys[first : first + min(request.get("Limit", PAGE_ITEMS), PAGE_ITEMS)]
+        key = {"partition_key": {"S": partition}}
+        if members is None:
+            found = [stored[each] for each in some]
+        else:
+            found = [{**key, "sort_key": {"S": each}, **_attributes()} for each in some]
+        names = [name.strip() for name in request.get("ProjectionExpression", "").split(",")]
+        if names != [""]:
+            found = [{name: item[name] for name in names if name in item} for item in found]
+        page: dict[str, Any] = {"Items": found, "Count": len(found), "ScannedCount": len(found)}
+        if first + len(some) < len(keys):
+            page["LastEvaluatedKey"] = {**key, "sort_key": {"S": some[-1]}}
+        answer = dump(page)
+        if members is not None:
+            self._pages[asked] = answer
+        return answer
+
+    def _write(self, kind: str, parameters: dict[str, Any]) -> None:
+        """Write or delete an item; the room's own items stay, so that each message meets the same room."""
+        item = parameters.get("Item") or parameters.get("Key") or {}
+        partition, sort = item["partition_key"]["S"], item["sort_key"]["S"]
+        if kind == "Put":
+            self._items.setdefault(partition, {})[sort] = item
+        elif kind == "Delete":
+            self._items.get(partition, {}).pop(sort, None)
+        else:
+            raise UnknownError(f"the action {kind}")
 
 
-class Handler(BaseHTTPRequestHandler):
-    """Answers ``GetItem`` with the sender's connection and ``Query`` with a page of the room."""
-
-    protocol_version = "HTTP/1.1"
-    members = 0
-
-    def do_POST(self) -> None:
-        """Answer one call."""
-        request = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-        operation = self.headers["X-Amz-Target"].rpartition(".")[2]
-        answer = self._item() if operation == "GetItem" else self._page(request)
-        body = json.dumps(answer, separators=(",", ":")).encode()
-        self.send_response(200)
-        self.send_header("Content-Type", "application/x-amz-json-1.0")
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
-
-    def _item(self) -> dict[str, Any]:
-        return {
-            "Item": {
-                "partition_key": {"S": f"connection#{member_id(0)}"},
-                "sort_key": {"S": "connection"},
-                "connected_at": {"N": "0"},
-                "expires_at": {"N": str(int(time.time()) + 3600)},
-                "rooms": {"M": {ROOM: {"N": "0"}}},
-            }
-        }
-
-    def _page(self, request: dict[str, Any]) -> dict[str, Any]:
-        start = request.get("ExclusiveStartKey")
-        first = int(start["sort_key"]["S"][6:13]) + 1 if start else 0
-        count = min(request["Limit"], self.members - first)
-        page: dict[str, Any] = {"Items": items(first, count), "Count": count, "ScannedCount": count}
-        if first + count < self.members:
-            page["LastEvaluatedKey"] = {
-                "partition_key": {"S": f"room#{ROOM}#0"},
-                "sort_key": {"S": member_id(first + count - 1)},
-            }
-        return page
-
-    def log_message(self, *_: object) -> None:
-        """Log nothing."""
+def _partition(request: dict[str, Any]) -> str:
+    """Return the partition that a query asks for; a condition on the sort key is unknown here."""
+    if unknown := request.keys() - QUERY_PARAMETERS:
+        raise UnknownError(f"the parameters {sorted(unknown)}")
+    name, _, value = request["KeyConditionExpression"].replace(" ", "").partition("=")
+    if name != "partition_key" or value not in request["ExpressionAttributeValues"]:
+        raise UnknownError(f"the condition {request['KeyConditionExpression']}")
+    partition: str = request["ExpressionAttributeValues"][value]["S"]
+    return partition
 
 
-def main() -> None:
-    """Run the command line."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--certificate", required=True, help="file with private key and certificate chain")
-    parser.add_argument("--members", type=int, required=True, help="size of the room")
-    options = parser.parse_args()
-    Handler.members = options.members
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(options.certificate)
-    server.socket = context.wrap_socket(server.socket, server_side=True)
-    print(server.server_port, flush=True)
-    server.serve_forever()
+def _attributes() -> dict[str, Any]:
+    """Return the attributes of a member that connected long ago."""
+    return {"connected_at": {"N": "0"}, "expires_at": {"N": str(int(time.time()) + 3600)}}
 
 
 if __name__ == "__main__":
-    main()
+    run(Table)
