@@ -12,6 +12,7 @@ MODULES = (
     "workers",
     "updates",
     "log_groups",
+    "log_keys",
     "identifiers",
     "events",
     "integrations",

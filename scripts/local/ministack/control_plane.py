@@ -22,6 +22,14 @@ CONTROL_PLANE = (
         "test_tags.py::test_changed_tags_are_told_everywhere",
     ),
     Correction(
+        "AssociateKmsKey, DisassociateKmsKey",
+        "change the key of a log group",
+        "unknown actions",
+        "SDK model of logs: AssociateKmsKey",
+        "log_keys",
+        "test_log_keys.py::test_the_key_of_a_log_group_changes",
+    ),
+    Correction(
         "IAM action of an SQS batch",
         "that of the single call: `sqs:SendMessage` allows SendMessageBatch",
         "`sqs:SendMessageBatch`, which does not exist on AWS",
