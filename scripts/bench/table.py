@@ -96,27 +96,26 @@ class Table(JsonServer):
         asked = dump({**request, "ExpressionAttributeValues": partition})
         if asked in self._pages:
             return self._pages[asked]
-        members = self._partitions.get(partition)
-        stored = self._items.get(partition, {})
-        keys = sorted(stored) if members is None else members
+        items = self._items_of(partition)
+        keys = sorted(items)
         after = request.get("ExclusiveStartKey", {}).get("sort_key", {}).get("S", "")
         first = bisect.bisect_right(keys, after)
         some = keys[first : first + min(request.get("Limit", PAGE_ITEMS), PAGE_ITEMS)]
-        key = {"partition_key": {"S": partition}}
-        if members is None:
-            found = [stored[each] for each in some]
-        else:
-            found = [{**key, "sort_key": {"S": each}, **_attributes()} for each in some]
-        names = [name.strip() for name in request.get("ProjectionExpression", "").split(",")]
-        if names != [""]:
-            found = [{name: item[name] for name in names if name in item} for item in found]
+        found = [_projected(items[key], request.get("ProjectionExpression", "")) for key in some]
         page: dict[str, Any] = {"Items": found, "Count": len(found), "ScannedCount": len(found)}
         if first + len(some) < len(keys):
-            page["LastEvaluatedKey"] = {**key, "sort_key": {"S": some[-1]}}
+            page["LastEvaluatedKey"] = _projected(items[some[-1]], "partition_key, sort_key")
         answer = dump(page)
-        if members is not None:
+        if partition in self._partitions:
             self._pages[asked] = answer
         return answer
+
+    def _items_of(self, partition: str) -> dict[str, Any]:
+        members = self._partitions.get(partition)
+        if members is None:
+            return self._items.get(partition, {})
+        key = {"partition_key": {"S": partition}}
+        return {each: {**key, "sort_key": {"S": each}, **_attributes()} for each in members}
 
     def _write(self, kind: str, parameters: dict[str, Any]) -> None:
         """Write or delete an item; the room's own items stay, so that each message meets the same room."""
@@ -139,6 +138,12 @@ def _partition(request: dict[str, Any]) -> str:
         raise UnknownError(f"the condition {request['KeyConditionExpression']}")
     partition: str = request["ExpressionAttributeValues"][value]["S"]
     return partition
+
+
+def _projected(item: dict[str, Any], expression: str) -> dict[str, Any]:
+    """Return the attributes that an expression names; all if it names none."""
+    names = expression.replace(" ", "").split(",")
+    return item if names == [""] else {name: item[name] for name in names if name in item}
 
 
 def _attributes() -> dict[str, Any]:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from scripts.bench import __main__ as bench
 from scripts.bench import processes
 from scripts.bench.table import ROOM, member_id
 from scripts.bench.waits import contenders, cpu_share, figures, part, rows, stage, table
@@ -371,6 +372,14 @@ def test_an_invocation_beyond_its_limit_is_ended_and_said(tmp_path: Path, monkey
 def test_wrong_options_are_refused(options: list[str], reason: str) -> None:
     with pytest.raises(SystemExit, match=reason):
         part.main(["--ours", *options])
+
+
+def test_rows_are_listed_and_chosen_by_patterns(capsys: pytest.CaptureFixture[str]) -> None:
+    bench.main(["waits", "--list", "--rows", "cold-1*", "fifo-100"])
+    listed = capsys.readouterr().out.split()
+    assert "fifo-100" in listed
+    assert "cold-10-cpu-0.29" in listed
+    assert not [name for name in listed if name.startswith("warm")]
 
 
 def test_a_share_of_a_cpu_limits_a_busy_process() -> None:

@@ -203,9 +203,3 @@ class Function:
         self._process.kill()
         self._process.communicate()
         self._resources.close()
-
-
-def how_cpu_is_shared() -> str:
-    """Return the means that give a function its share of a CPU, in words."""
-    with cpu_share.group(0.5) as group:
-        return "signals that stop and continue it" if group is None else "a quota of its control group"

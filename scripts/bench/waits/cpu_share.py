@@ -52,6 +52,12 @@ def group(share: float) -> Iterator[Path | None]:
     yield None
 
 
+def means() -> str:
+    """Return how a process gets its share here, in words."""
+    with group(0.5) as processes:
+        return "signals that stop and continue the process" if processes is None else "a quota of its control group"
+
+
 def in_group(processes: Path, command: Sequence[str]) -> list[str]:
     """Return the command that runs a command in a control group from its first instruction."""
     return ["sh", "-c", 'echo $$ > "$0" && exec "$@"', str(processes), *command]

@@ -19,7 +19,7 @@ from collections import defaultdict
 from typing import TYPE_CHECKING
 
 from scripts.bench import processes
-from scripts.bench.waits import contenders, figures, table
+from scripts.bench.waits import contenders, cpu_share, figures, table
 from scripts.bench.waits.rows import QUICK, ROWS, Row
 from scripts.bench.waits.stage import Services, Stage
 
@@ -85,7 +85,11 @@ def main(arguments: Sequence[str]) -> None:
         return
     processes.prepare()
     everyone = contenders.ours(options.handlers or [str(processes.REPOSITORY / "handlers")])
-    everyone += [] if options.ours else contenders.boto3()
+    if not options.ours:
+        usual = contenders.boto3()
+        if not usual:
+            print("boto3 does not take part: it is not installed", file=sys.stderr)
+        everyone += usual
     lines = run(rows, everyone, quick=options.quick)
     target = processes.WORK / "waits.json"
     target.write_text(json.dumps([line.to_dict() for line in lines], indent=2) + "\n")
@@ -109,5 +113,5 @@ def run(rows: Sequence[Row], everyone: Sequence[Contender], *, quick: bool) -> l
             for line in measured:
                 print(line.text(), file=sys.stderr, flush=True)
             lines += measured
-    print(f"CPU shares below 1 by {contenders.how_cpu_is_shared()}", file=sys.stderr)
+    print(f"A share of a CPU is given by {cpu_share.means()}.", file=sys.stderr)
     return lines
