@@ -45,7 +45,7 @@ class Table(JsonServer):
         self.write_delay = 0.0
         self.members = 0
         self.shards = 1
-        self._partitions: dict[str, list[str]] = {}
+        self._partitions: dict[str, dict[str, Any]] = {}
         self._shard_of: dict[str, int] = {}
         self._pages: dict[bytes, bytes] = {}
         self._items: dict[str, dict[str, Any]] = {}
@@ -58,10 +58,12 @@ class Table(JsonServer):
             self._make_room()
 
     def _make_room(self) -> None:
-        self._partitions = {f"room#{ROOM}#{shard}": [] for shard in range(self.shards)}
         self._shard_of = {member_id(number): number % self.shards for number in range(self.members)}
+        self._partitions = {f"room#{ROOM}#{shard}": {} for shard in range(self.shards)}
         for connection_id, shard in self._shard_of.items():
-            self._partitions[f"room#{ROOM}#{shard}"].append(connection_id)
+            partition = f"room#{ROOM}#{shard}"
+            key = {"partition_key": {"S": partition}, "sort_key": {"S": connection_id}}
+            self._partitions[partition][connection_id] = {**key, **_attributes()}
         self._pages.clear()
 
     def call(self, operation: str, body: bytes, arrived_at: float) -> tuple[bytes, float]:
@@ -96,7 +98,7 @@ class Table(JsonServer):
         asked = dump({**request, "ExpressionAttributeValues": partition})
         if asked in self._pages:
             return self._pages[asked]
-        items = self._items_of(partition)
+        items = self._partitions.get(partition, self._items.get(partition, {}))
         keys = sorted(items)
         after = request.get("ExclusiveStartKey", {}).get("sort_key", {}).get("S", "")
         first = bisect.bisect_right(keys, after)
@@ -109,13 +111,6 @@ class Table(JsonServer):
         if partition in self._partitions:
             self._pages[asked] = answer
         return answer
-
-    def _items_of(self, partition: str) -> dict[str, Any]:
-        members = self._partitions.get(partition)
-        if members is None:
-            return self._items.get(partition, {})
-        key = {"partition_key": {"S": partition}}
-        return {each: {**key, "sort_key": {"S": each}, **_attributes()} for each in members}
 
     def _write(self, kind: str, parameters: dict[str, Any]) -> None:
         """Write or delete an item; the room's own items stay, so that each message meets the same room."""
