@@ -375,6 +375,26 @@ def test_a_late_answer_of_the_resolver_is_used(resolver: Resolver, client: Clien
     assert len(resolver.look_ups) == 1
 
 
+@pytest.mark.parametrize(("seconds", "look_ups"), [(4.0, 1), (5.5, 2)])
+def test_a_late_answer_of_the_resolver_is_believed_for_no_longer_than_others(
+    resolver: Resolver, monkeypatch: pytest.MonkeyPatch, seconds: float, look_ups: int
+) -> None:
+    clock = Clock(monkeypatch)
+    resolver.addresses, resolver.moves_to = [NO_TCP], [(socket.AF_INET, ("127.0.0.1", 1))]
+    resolver.hangs = True
+    endpoint = Endpoint("https://example")
+    with pytest.raises(UnresolvedError):
+        endpoint.addresses(clock.monotonic)
+    look_up = endpoint._look_up
+    assert look_up is not None
+    resolver.released.set()
+    assert look_up._ended.wait(PATIENCE_SECONDS)
+    resolver.hangs = False
+    clock.pass_by(seconds)
+    address = endpoint.address(clock.monotonic + PATIENCE_SECONDS)
+    assert (len(resolver.look_ups), address) == (look_ups, [NO_TCP, *resolver.moves_to][look_ups - 1])
+
+
 def test_a_look_up_that_takes_too_long_is_begun_again(resolver: Resolver, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(addresses, "LOOK_UP_SECONDS", 0.05)
     endpoint = Endpoint("https://example")

@@ -149,6 +149,25 @@ def test_a_request_that_dies_with_a_kept_connection_is_sent_again_and_says_so(
     assert [(request.connection, request.turn) for request in server.requests] == [(0, 0), (0, 1), (1, 0)]
 
 
+def test_a_request_that_died_with_a_kept_connection_may_have_arrived_also_when_no_new_one_opens(
+    tls: ssl.SSLContext, connect: Callable[[HostileServer], Client], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(_deadline: float) -> None:
+        raise TransportError("refused", sent=False)
+
+    with HostileServer(lambda request: HANG_UP if request.turn == 1 else say(), tls) as server:
+        client = connect(server)
+        call(client)
+        monkeypatch.setattr(client, "_connect", refuse)
+        with pytest.raises(TransportError, match="refused") as caught:
+            call(client)
+        assert caught.value.sent
+        with pytest.raises(TransportError, match="refused") as caught:
+            call(client)
+        assert not caught.value.sent
+    assert len(server.requests) == 2
+
+
 @pytest.mark.parametrize(
     "reply",
     [HANG_UP, Reply(reset=True), Reply([b"HTTP/1.1 200"], close=True), Reply([b"SSH-2.0\r\n\r\n"])],

@@ -49,6 +49,10 @@ ANSWERS = {
     ),
     "no content": (b"HTTP/1.1 204 No Content\r\n\r\n", 204, b"", True),
     "no content but a length": (b"HTTP/1.1 204 No Content\r\nContent-Length: 5\r\n\r\n", 204, b"", False),
+    "no content but chunks": (b"HTTP/1.1 204 No Content\r\nTransfer-Encoding: chunked\r\n\r\n", 204, b"", False),
+    "not modified": (b"HTTP/1.1 304 Not Modified\r\nContent-Length: 0\r\n\r\n", 304, b"", True),
+    "not modified but a length": (b"HTTP/1.1 304 Not Modified\r\nContent-Length: 5\r\n\r\n", 304, b"", False),
+    "not modified but chunks": (b"HTTP/1.1 304 Not Modified\r\nTransfer-Encoding: chunked\r\n\r\n", 304, b"", False),
 }
 BROKEN = {
     "another protocol": b"SSH-2.0-OpenSSH_9.2\r\n\r\n",
@@ -69,6 +73,8 @@ BROKEN = {
     "a bad chunk size": b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n+3\r\nabc\r\n",
     "a huge chunk": b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nfffffff\r\n",
     "a chunk that does not end": b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nabc\r\n",
+    "a chunk that is longer than its size": b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nabc0\r\n\r\n",
+    "a chunk without its line end": b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1\r\na\n\n0\r\n\r\n",
     "a head without end": b"HTTP/1.1 200 OK\r\nA: " + b"a" * (MAXIMUM_HEAD_BYTES + 1),
     "a huge head": b"HTTP/1.1 200 OK\r\nA: " + b"a" * MAXIMUM_HEAD_BYTES + b"\r\n\r\n",
     "a size line without end": b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1;"

@@ -151,6 +151,18 @@ class TestSilence:
         # Long enough for a lost packet to be sent again, short beside the 3 s that a try of a call may take.
         assert 500 <= milliseconds <= 1500
 
+    @pytest.mark.parametrize("encrypted", [True, False])
+    def test_no_request_waits_for_more_data_to_send_with_it(
+        self, tls: ssl.SSLContext, connect: Connect, *, encrypted: bool
+    ) -> None:
+        """Nagle's algorithm would hold a second write back until the first is acknowledged, up to 0.2 s later."""
+        with HostileServer(lambda _: say(), tls if encrypted else None) as server:
+            client = connect(server)
+            call(client)
+            kept = client._connection
+            assert kept is not None
+            assert kept._socket.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+
     @pytest.mark.parametrize("step", ["send", "flush", "receive"])
     def test_what_the_system_has_given_up_is_asked_for_again(
         self, connect: Connect, monkeypatch: pytest.MonkeyPatch, *, step: str

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from roomcast import addresses, aws_json, http_parser, tasks
 from roomcast.delivery import RoomMessage
+from roomcast.recipients import Recipient
 from tests.fakes import FakeConnections, FakeContext, FakeTable, handshake, message
 
 if TYPE_CHECKING:
@@ -74,8 +75,8 @@ def test_a_slow_queue_is_not_given_the_message_twice_in_a_hurry(monkeypatch: pyt
     assert 6 <= allowed[0] <= 12
 
 
-@pytest.mark.parametrize("sizes", [[1, 131_072, 1, 131_072], [131_072] * 3, [60_000, 1] * 8, [1] * 25, [1]], ids=str)
-def test_no_batch_is_larger_than_sqs_takes_and_none_is_lost(sizes: list[int]) -> None:
+def batches_of(queued: list[tasks.Task | tasks.Unreadable]) -> list[list[str]]:
+    """The bodies in each batch of a put; SQS takes each of them, and none is lost."""
     batches: list[list[str]] = []
 
     class Limited(RecordingService):
@@ -86,10 +87,54 @@ def test_no_batch_is_larger_than_sqs_takes_and_none_is_lost(sizes: list[int]) ->
             batches.append(bodies)
             return super().call(operation, parameters, deadline)
 
-    queued = [tasks.Task(ROOM_MESSAGE._replace(data="x" * size), shard) for shard, size in enumerate(sizes)]
     make(Limited(), fifo=True).put(queued, time.monotonic() + 60)
-
     assert [body for bodies in batches for body in bodies] == [task.to_json() for task in queued]
+    return batches
+
+
+@pytest.mark.parametrize("sizes", [[1, 131_072, 1, 131_072], [131_072] * 3, [60_000, 1] * 8, [1] * 25, [1]], ids=str)
+def test_no_batch_is_larger_than_sqs_takes_and_none_is_lost(sizes: list[int]) -> None:
+    batches_of([tasks.Task(ROOM_MESSAGE._replace(data="x" * size), shard) for shard, size in enumerate(sizes)])
+
+
+@pytest.mark.parametrize("character", ["x", "\u00e9", "\u20ac", "\U0001f600"], ids=["1", "2", "3", "4"])
+def test_an_unreadable_body_counts_with_its_bytes(character: str) -> None:
+    """Other bodies are ASCII, but these came from elsewhere."""
+    bytes_each = 60_000
+    body = character * (bytes_each // len(character.encode()))
+    queued: list[tasks.Task | tasks.Unreadable] = [tasks.Unreadable(body, f"m-{number}") for number in range(10)]
+
+    assert [len(bodies) for bodies in batches_of(queued)] == [4, 4, 2]
+
+
+def test_as_many_recipients_as_a_task_names_fit_beside_the_largest_text() -> None:
+    recipients = [Recipient(f"L0SM9cOFvHcCIh{number:04}=", 1_731_333_546_000, 99) for number in range(10_000)]
+    largest = ROOM_MESSAGE._replace(room="r" * 64, sender="L0SM9cOFvHcCIhQ=", data="x" * 131_072, request_id="r" * 36)
+    task = tasks.Task(
+        largest, 99, "", recipients[: tasks.RECIPIENTS_PER_TASK], copies=1, retries=4, hold=time.time_ns()
+    )
+
+    assert len(task.to_json()) <= 262_144
+    # One by one would cost as many queue messages as the room has members.
+    assert tasks.RECIPIENTS_PER_TASK >= 100
+
+
+@pytest.mark.parametrize("faults", [[False, True], [True, False], [True, True]], ids=str)
+def test_an_entry_that_sqs_refuses_for_good_ends_the_put_at_once(
+    faults: list[bool], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Refusing(RecordingService):
+        def call(self, operation: str, parameters: Mapping[str, Any], deadline: float) -> dict[str, Any]:
+            super().call(operation, parameters, deadline)
+            failed = [{"Id": str(index), "SenderFault": fault, "Code": "No"} for index, fault in enumerate(faults)]
+            return {"Failed": failed}
+
+    monkeypatch.setattr(aws_json, "pause", lambda *_: pytest.fail("another try is refused as this one was"))
+    service = Refusing()
+    with pytest.raises(aws_json.ServiceError, match="No"):
+        make(service, fifo=False).put([tasks.Task(ROOM_MESSAGE, shard) for shard in range(3)], time.monotonic() + 60)
+
+    assert len(service.entries) == 3
 
 
 def test_what_sqs_took_of_a_batch_is_not_given_to_it_again(monkeypatch: pytest.MonkeyPatch) -> None:

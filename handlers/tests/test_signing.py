@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import time
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 from unittest import mock
 
 import botocore.auth
+import pytest
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials as BotocoreCredentials
 from hypothesis import given
@@ -14,7 +16,7 @@ from hypothesis import strategies as st
 from roomcast.signing import Credentials, SignedRequests, Signer, quote
 
 if TYPE_CHECKING:
-    import pytest
+    from collections.abc import Iterator
 
 CREDENTIALS = Credentials("AKIDEXAMPLE", "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY", "AQoDYXdzEPT//////////wEXAMPLE==")
 NOW = 1_731_333_546  # 2024-11-11T13:59:06Z
@@ -113,6 +115,28 @@ def test_one_set_of_requests_is_good_for_longer_than_a_second() -> None:
     requests = SignedRequests(Signer("execute-api", "eu-west-1"), CREDENTIALS, "POST", "example", "/", {}, b"")
     assert sign(requests, "a", NOW)[1]["X-Amz-Date"] == "20241111T135906Z"
     assert sign(requests, "a", NOW + 54)[1]["X-Amz-Date"] == "20241111T140000Z"
+
+
+@pytest.fixture
+def half_a_day_ahead(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """A user may give a function an environment variable ``TZ``."""
+    monkeypatch.setenv("TZ", "Roomcast-12")
+    time.tzset()
+    yield
+    monkeypatch.undo()
+    time.tzset()
+
+
+@pytest.mark.usefixtures("half_a_day_ahead")
+def test_a_signature_carries_the_time_of_greenwich_in_every_time_zone() -> None:
+    requests = SignedRequests(Signer("execute-api", "eu-west-1"), CREDENTIALS, "POST", "example", "/", {}, b"")
+
+    _, headers = sign(requests, "a")
+
+    assert headers["X-Amz-Date"] == "20241111T135906Z"
+    assert headers["Authorization"] == botocore_authorization(
+        CREDENTIALS, "https://example/a", {}, b"", "execute-api", "eu-west-1"
+    )
 
 
 def test_credentials_are_those_of_the_moment(monkeypatch: pytest.MonkeyPatch) -> None:
