@@ -46,6 +46,7 @@ T = TypeVar("T")
 
 ROOMS = {"lobby": 40, "kitchen": 30, "garden": 20, "attic": 10}
 """Members by room."""
+HELLO = "hello world"
 SPEAKERS = 2
 """Members of each room that send at the same time."""
 MESSAGES_PER_SPEAKER = 10
@@ -91,9 +92,9 @@ class Room:
         arrivals = [Arrival(seat, self.name, now) for seat in range(self.members)]
         return [*(await self.users.join(arrivals)).values()]
 
-    async def send(self, messages: int) -> None:
-        """Send from as many clients at the same time, and wait for their receipts."""
-        await self.users.talk(Schedule(time.monotonic(), 0.0, messages, 0))
+    async def send(self, messages: int, words: str = "") -> None:
+        """Send from as many clients at the same time, and wait for their receipts; some words can be sent once."""
+        await self.users.talk(Schedule(time.monotonic(), 0.0, messages, 0, words))
         await self.users.answered(scaled(TERMS.patience))
 
     async def settle(self) -> None:
@@ -254,17 +255,17 @@ async def connect(console: Console, rooms: Sequence[Room]) -> None:
 
 
 async def greet(console: Console, rooms: Sequence[Room]) -> None:
-    """Send one message and show the rooms that it reaches."""
+    """Send ``HELLO`` and show the rooms that it reaches."""
     lobby = rooms[0]
     with console.step("Say hello in the lobby") as step:
-        await lobby.send(1)
+        await lobby.send(1, HELLO)
         await each(rooms, Room.settle)
-        step.detail = json.dumps({"action": "sendmessage", "data": "...", "id": "client-0.0"})
+        step.detail = json.dumps({"action": "sendmessage", "data": HELLO, "id": "client-0.0"})
     for room in rooms:
         times = room.latency.total
         share = f"{times.count} of {room.members} members"
         first, last = times.at_percentiles([0, 100])
-        when = f"hello after {first:.0f} to {last:.0f} ms" if times.count else "[dim]silence[/]"
+        when = f"received it after {first:.0f} to {last:.0f} ms" if times.count else "[dim]silence[/]"
         console.say(f"    {room.name:<8} {share:<17} {when}")
 
 

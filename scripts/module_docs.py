@@ -8,7 +8,7 @@ A part is the text between two marker lines; the rest is prose::
 ========== ==========================================================================================================
 (no name)  inputs and outputs of the Terraform root or module that the README stands in, from its ``.tf`` files
 routes     each function with links to its row, rights, handler and test, as ``check_routes`` finds them
-errors     the error codes of the wire protocol and the message of each, from ``roomcast.protocol``
+errors     the error codes of the wire protocol with fault and remedy, the halves of ``roomcast.protocol``'s messages
 proofs     the text as it is, with a link for each test file that it names; each test that it names must exist
 ========== ==========================================================================================================
 
@@ -88,9 +88,16 @@ def routes(document: Path, _current: str = "") -> str:
 
 
 def errors(_document: Path, _current: str = "") -> str:
-    """Return a row for each error code of the wire protocol."""
-    codes = runpy.run_path(str(REPOSITORY / HANDLERS / "roomcast" / "protocol.py"))["ERRORS"]
-    return _table(("Error code", "Message"), [(_code(code), message) for code, message in codes.items()])
+    """Return a row for each error code of the wire protocol: the two halves of its message.
+
+    Raises:
+        DocumentationError: a message does not say what to do.
+    """
+    messages = runpy.run_path(str(REPOSITORY / HANDLERS / "roomcast" / "protocol.py"))["ERRORS"]
+    rows = [(_code(code), *message.split("; ")) for code, message in messages.items()]
+    if unfit := [row[0] for row in rows if len(row) != 3]:
+        raise DocumentationError(f"the message of {', '.join(unfit)} must be a fault, a semicolon, and what to do")
+    return _table(("Error code", "Meaning", "What to do"), rows)
 
 
 def proofs(document: Path, current: str) -> str:

@@ -36,17 +36,18 @@ ERRORS = {
     "not_json": "the message is not JSON; send a JSON object with an action",
     "not_an_object": "the message is JSON but not an object; send a JSON object with an action",
     "no_action": "the message has no action; name a route of this API, as a string",
-    "unknown_action": "the action names no route of this API",
-    "missing_data": "sendmessage needs data: any JSON value but an empty string",
-    "not_unicode": "data holds half of a surrogate pair and cannot be sent as UTF-8",
-    "too_large": "data is larger than 131072 bytes of UTF-8",
-    "invalid_id": "id must be a string of 1 to 64 characters",
-    "unknown_recipient": "to must be the connection id of a member of your room",
+    "unknown_action": "the action names no route of this API; name one that it has",
+    "missing_data": "sendmessage needs data; send any JSON value but an empty string",
+    "not_unicode": "data holds half of a surrogate pair and cannot be sent as UTF-8; send whole characters",
+    "too_large": "data is larger than 131072 bytes of UTF-8; split it",
+    "invalid_id": "id is not a string of 1 to 64 characters; choose another",
+    "unknown_recipient": "to is not the connection id of a member of your room; ask the recipient for its whoami",
     "not_joined": "this connection is no longer in a room; reconnect",
-    "not_delivered": "the message did not reach every recipient within the time allowed",
+    "not_delivered": "the message did not reach every recipient in time; send it again if duplicates do no harm",
     "unavailable": "the service could not serve the message, which may have reached some recipients; try again",
 }
-"""The closed list of error codes, stable for ever, and their messages. No message repeats input."""
+"""The closed list of error codes, stable for ever, and their messages: the fault, a semicolon, and the remedy.
+No message repeats input."""
 
 
 class Refusal(Exception):  # noqa: N818 - an answer to the client, not a failure of the program

@@ -199,6 +199,11 @@ def test_every_error_is_one_json_object(code: str) -> None:
     assert answer == {"error": {"code": code, "message": protocol.ERRORS[code], "requestId": "request-1"}}
 
 
+@pytest.mark.parametrize("message", protocol.ERRORS.values(), ids=protocol.ERRORS)
+def test_every_error_says_what_was_wrong_and_what_to_do(message: str) -> None:
+    assert [bool(half) for half in message.split("; ")] == [True, True]
+
+
 def test_a_receipt_carries_the_callers_id_unchanged() -> None:
     assert json.loads(protocol.receipt('"ü\n', 1, 2, 3)) == {
         "receipt": {"id": '"ü\n', "delivered": 1, "gone": 2, "failed": 3}

@@ -33,7 +33,9 @@ STEPS = 12
 AT_ONCE = 4
 ROOMS = 2
 NOTHING: dict[str, Counter[str]] = {}
-UNKNOWN_RECIPIENT = error("unknown_recipient", "to must be the connection id of a member of your room")
+UNKNOWN_RECIPIENT = error(
+    "unknown_recipient", "to is not the connection id of a member of your room; ask the recipient for its whoami"
+)
 
 
 class Act(NamedTuple):

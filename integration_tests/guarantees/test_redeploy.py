@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from integration_tests.targets.interface import Changeable
     from scripts.local.deployment import Deployment
 
-UNKNOWN_ACTION = error("unknown_action", "the action names no route of this API")
+UNKNOWN_ACTION = error("unknown_action", "the action names no route of this API; name one that it has")
 
 
 @pytest.mark.emulator_only

@@ -38,12 +38,14 @@ class Schedule(NamedTuple):
         interval: Seconds between two.
         messages: How many.
         size: Characters of each.
+        words: Text of the only message, instead of one with a stamp; it may be sent once in a run.
     """
 
     at: float
     interval: float
     messages: int
     size: int
+    words: str = ""
 
 
 class Progress(NamedTuple):
@@ -134,9 +136,9 @@ class UserGroup:
             for number in range(schedule.messages):
                 due = schedule.at + number * schedule.interval
                 await asyncio.sleep(max(0.0, due - time.monotonic()))
-                group.create_task(self._send_from_next(speakers, due, schedule.size))
+                group.create_task(self._send_from_next(speakers, due, schedule))
 
-    async def _send_from_next(self, speakers: Iterator[VirtualUser | None], due: float, size: int) -> None:
+    async def _send_from_next(self, speakers: Iterator[VirtualUser | None], due: float, schedule: Schedule) -> None:
         try:
             async with asyncio.timeout(self._terms.patience):
                 while (speaker := next(speakers)) is None:
@@ -149,7 +151,7 @@ class UserGroup:
         self._attempted += 1
         try:
             async with asyncio.timeout(self._terms.patience):
-                await speaker.say(due, size)
+                await speaker.say(due, schedule.size, schedule.words)
         except TimeoutError:  # the message counts as attempted, and stays unanswered
             self._recorder.first("a client's connection took no message: the stage reads nothing")
 

@@ -90,17 +90,20 @@ class VirtualUser:
         connects.late += member.joined_at - member.asked_at > self._recorder.ledger.terms.late_after
         return None
 
-    async def say(self, due: float, size: int) -> None:
+    async def say(self, due: float, size: int, words: str = "") -> None:
         """Send one message to the room and ask for a receipt.
 
         Args:
             due: When the schedule wanted it sent, monotonic seconds.
             size: Characters of its text; a text is never shorter than the ledger needs.
+            words: Sent instead of such a text.
         """
         assert self._client is not None
         replies = self._listen()
         assert self._sender is not None
         sequence, text = self._sender.attempt(due, time.monotonic(), size)
+        if words:
+            text = self._recorder.ledger.in_plain_words(text, words)
         try:
             await self._client.say(text, id=replies.expect(sequence))
         except ConnectionClosed:

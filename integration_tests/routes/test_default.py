@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 NOT_JSON = error("not_json", "the message is not JSON; send a JSON object with an action")
 NOT_AN_OBJECT = error("not_an_object", "the message is JSON but not an object; send a JSON object with an action")
 NO_ACTION = error("no_action", "the message has no action; name a route of this API, as a string")
-UNKNOWN_ACTION = error("unknown_action", "the action names no route of this API")
+UNKNOWN_ACTION = error("unknown_action", "the action names no route of this API; name one that it has")
 
 BAD_MESSAGES: dict[str, tuple[str, dict[str, Any]]] = {
     "text": ("hello world", NOT_JSON),

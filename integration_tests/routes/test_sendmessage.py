@@ -15,9 +15,11 @@ if TYPE_CHECKING:
     from integration_tests.harness.crowd import Crowd
     from integration_tests.harness.table import ConnectionsTable
 
-MISSING_DATA = error("missing_data", "sendmessage needs data: any JSON value but an empty string")
-INVALID_ID = error("invalid_id", "id must be a string of 1 to 64 characters")
-UNKNOWN_RECIPIENT = error("unknown_recipient", "to must be the connection id of a member of your room")
+MISSING_DATA = error("missing_data", "sendmessage needs data; send any JSON value but an empty string")
+INVALID_ID = error("invalid_id", "id is not a string of 1 to 64 characters; choose another")
+UNKNOWN_RECIPIENT = error(
+    "unknown_recipient", "to is not the connection id of a member of your room; ask the recipient for its whoami"
+)
 
 JSON_VALUES = {
     "number": "17",
@@ -41,7 +43,7 @@ BAD_MESSAGES: dict[str, tuple[str, dict[str, Any]]] = {
     "empty-data": ('{"action":"sendmessage","data":""}', MISSING_DATA),
     "half-a-pair": (
         r'{"action":"sendmessage","data":"\ud800"}',
-        error("not_unicode", "data holds half of a surrogate pair and cannot be sent as UTF-8"),
+        error("not_unicode", "data holds half of a surrogate pair and cannot be sent as UTF-8; send whole characters"),
     ),
     "id-empty": ('{"action":"sendmessage","data":"x","id":""}', INVALID_ID),
     "id-number": ('{"action":"sendmessage","data":"x","id":7}', INVALID_ID),

@@ -68,6 +68,8 @@ async def test_demo_finds_no_violation_in_a_healthy_stage() -> None:
     found, shown = await violations_of("healthy")
 
     assert found == 0, shown
+    assert shown.count("hello world") == 1
+    assert "lobby    4 of 4 members" in shown
 
 
 @pytest.mark.usefixtures("small_demo")

@@ -168,8 +168,15 @@ def test_the_command_covers_every_generated_part(repository: Path) -> None:
         "sendmessage.json.tftpl) | [sendmessage.py](handlers/sendmessage.py) | "
         "[test_sendmessage.py](integration_tests/routes/test_sendmessage.py) |\n" in text
     )
-    assert "| `not_json` | no JSON; send some |\n" in text
+    assert "| `not_json` | no JSON | send some |\n" in text
     assert module_docs.main(["--check"]) == 0
+
+
+def test_an_error_without_a_remedy_is_refused(repository: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write_tree(repository, {"handlers/roomcast/protocol.py": 'ERRORS = {"not_json": "no JSON"}\n'})
+
+    assert module_docs.main([]) == 1
+    assert "`not_json` must be a fault, a semicolon, and what to do" in capsys.readouterr().err
 
 
 def test_a_part_moves_with_its_markers(repository: Path) -> None:
@@ -183,7 +190,7 @@ def test_a_part_moves_with_its_markers(repository: Path) -> None:
     ("file", "text"),
     [
         ("terraform/modules/backend/routes.tf", "locals {\n  routes = {\n    whoami = {}\n  }\n}\n"),
-        ("handlers/roomcast/protocol.py", 'ERRORS = {"not_json": "no JSON"}\n'),
+        ("handlers/roomcast/protocol.py", 'ERRORS = {"not_json": "no JSON; send an object"}\n'),
         ("handlers/roomcast/protocol.py", 'ERRORS = {"other": "no JSON; send some"}\n'),
     ],
 )

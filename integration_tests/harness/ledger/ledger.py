@@ -17,7 +17,7 @@ from integration_tests.harness.ledger.verdict import Tally, Verdict
 
 if TYPE_CHECKING:
     from integration_tests.harness.ledger.records import Sender
-    from integration_tests.harness.ledger.texts import Stamp
+    from integration_tests.harness.ledger.texts import Reading, Stamp
 
 FOREIGN = "not a message of this run"
 NO_QUESTION = "an error that answers no message of this client"
@@ -60,6 +60,7 @@ class Ledger:
         self._token = checksum(run)
         self._rooms: dict[str, Room] = {}
         self._stray_examples: list[Stray] = []
+        self._plain: dict[str, Reading | None] = {}
 
     def member(self, room: str, name: str) -> Member:
         """Add a connection before its handshake begins; the caller sets the times on it."""
@@ -76,6 +77,16 @@ class Ledger:
         """
         return self._room(room).sender(name)
 
+    def in_plain_words(self, text: str, words: str) -> str:
+        """Return other words to send instead of a message's text, which from now on identify it.
+
+        Args:
+            text: A stamped text that :meth:`Sender.attempt` returned.
+            words: Sent once by the run, because they carry no stamp.
+        """
+        self._plain[words] = read(text)
+        return words
+
     def receive(self, member: Member, text: str, at: float) -> Stamp | None:
         """Record that a member received a text of any kind.
 
@@ -87,7 +98,7 @@ class Ledger:
         Returns:
             The stamp, if it is a message to this room that the member had not received before.
         """
-        reading = read(text)
+        reading = self._plain.get(text) or read(text)
         if reading is None or reading.stamp.run != self._token:
             self.stray(member, FOREIGN, text, at)
             return None

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from integration_tests.harness.ledger import Sender
 
 TRANSIT = 2.0
+HARNESS = "*/integration_tests/harness/*"
 
 unhurried = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 """How long an example takes says something about the machine, which may be busy with something else."""
@@ -81,6 +82,18 @@ def test_deliveries_without_a_receipt_are_missing_and_not_lost(ledger: Ledger) -
     assert (total.acknowledged, total.unanswered, total.failed) == (0, 2, 1)
     assert (total.lost, total.missing) == (0, 3)
     assert total.recovered == 2
+
+
+def test_words_without_a_stamp_are_accounted_for_like_any_message(ledger: Ledger) -> None:
+    a, b, other = joined(ledger, "a"), joined(ledger, "b"), joined(ledger, "c", room="kitchen")
+    attempt = ledger.sender("lobby", "a").attempt(1.0, 1.0)
+    words = ledger.in_plain_words(attempt.text, "hello world")
+    for member in (a, a, other):
+        ledger.receive(member, words, 1.5)
+    ledger.receive(b, "Hello world", 1.5)
+    ledger.sender("lobby", "a").acknowledge(attempt.sequence, 2.0)
+    total = ledger.verdict().total
+    assert (total.delivered, total.duplicated, total.lost, total.unexpected) == (1, 1, 1, 2)
 
 
 def test_a_second_copy_is_a_duplicate_and_is_not_timed(ledger: Ledger) -> None:
@@ -544,7 +557,9 @@ def test_a_delivery_costs_about_one_bit() -> None:
     tracemalloc.start()
     for at in range(10):
         send(sender, float(at), to=members, ledger=ledger)
-    used, _ = tracemalloc.get_traced_memory()
+    # Of the harness alone: threads and caches of earlier tests in this process may allocate at the same time.
+    traces = tracemalloc.take_snapshot().filter_traces([tracemalloc.Filter(inclusive=True, filename_pattern=HARNESS)])
     tracemalloc.stop()
+    used = sum(each.size for each in traces.statistics("filename"))
     assert ledger.verdict().total == Tally(attempted=10, acknowledged=10, expected=20_000, delivered=20_000)
-    assert used < 20_000  # less than a byte per delivery, everything included
+    assert 1_000 < used < 20_000  # less than a byte per delivery, everything included
