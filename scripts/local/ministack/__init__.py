@@ -18,7 +18,7 @@ apply. Two more variables are read once at the start and hidden from the functio
     Factor (default 1) for API Gateway's idle timeout (10 minutes) and connection lifetime (2 hours); 0.001 makes them
     0.6 and 7.2 seconds.
 
-``README.md`` lists every correction; ``python -m scripts.local.ministack.corrections`` writes it.
+``README.md`` lists every correction with its proof.
 """
 
 from __future__ import annotations

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from importlib import import_module, metadata
 
-from scripts.local.ministack.corrections import PINNED_VERSION
-
+PINNED_VERSION = "1.5.33"
 MODULES = (
     "frames",
     "headers",

@@ -10,15 +10,20 @@ from typing import TYPE_CHECKING
 import pytest
 
 from scripts.local.emulator import REPOSITORY, ministack_python
-from scripts.local.ministack import corrections
-from scripts.local.ministack.__main__ import MODULES
-from scripts.local.ministack.corrections import CORRECTIONS
+from scripts.local.ministack.__main__ import MODULES, PINNED_VERSION
 from scripts.waiting import scaled
 
 if TYPE_CHECKING:
-    from scripts.local.ministack.correction import Correction
+    from collections.abc import Mapping
 
 HERE = Path(__file__).parent
+README = (HERE.parent / "README.md").read_text(encoding="utf-8")
+ROW = re.compile(
+    r"^\| (?P<subject>[^|]+) \| [^|]+ \| [^|]+ \| \[(?P<module>\w+)\]\((?P=module)\.py\) \| [^|]+ "
+    r"\| \[(?P<test>\w+)\]\(tests/(?P<file>\w+\.py)\) \|$",
+    re.MULTILINE,
+)
+ROWS = [match.groupdict() for match in ROW.finditer(README)]
 ANOTHER_VERSION = """
 import importlib.metadata
 importlib.metadata.version = lambda name: "9.9.9"
@@ -27,21 +32,22 @@ main()
 """
 
 
-def test_the_readme_is_what_the_table_says() -> None:
-    assert corrections.README.read_text(encoding="utf-8") == corrections.readme(), (
-        "run: python -m scripts.local.ministack.corrections"
-    )
+@pytest.mark.parametrize("row", ROWS, ids=lambda row: row["subject"])
+def test_every_correction_has_a_module_and_a_proof(row: Mapping[str, str]) -> None:
+    assert (HERE.parent / f"{row['module']}.py").is_file()
+    assert re.search(rf"^(async )?def {row['test']}\(", (HERE / row["file"]).read_text(encoding="utf-8"), re.MULTILINE)
 
 
-@pytest.mark.parametrize("correction", CORRECTIONS, ids=lambda correction: correction.name)
-def test_every_correction_has_a_module_and_a_test(correction: Correction) -> None:
-    file, _, function = correction.test.partition("::")
-    assert (HERE.parent / f"{correction.module}.py").is_file()
-    assert re.search(rf"^(async )?def {function}\(", (HERE / file).read_text(encoding="utf-8"), re.MULTILINE)
+def test_no_row_is_of_another_form() -> None:
+    assert README.count("\n|") == len(ROWS) + 2  # with head and rule
 
 
 def test_every_installed_module_is_in_the_table() -> None:
-    assert set(MODULES) - {"sessions"} <= {correction.module for correction in CORRECTIONS}
+    assert set(MODULES) - {"sessions"} <= {row["module"] for row in ROWS}
+
+
+def test_the_table_is_about_the_pinned_version() -> None:
+    assert {*re.findall(r"MiniStack ([0-9.]*[0-9])", README)} == {PINNED_VERSION}
 
 
 def test_another_version_is_refused_with_a_sentence() -> None:
