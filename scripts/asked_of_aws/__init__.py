@@ -5,9 +5,10 @@ only a queue. ``python -m scripts.terraform check`` passes the results to :func:
 example, a permission that is too wide, a lost setting, two swapped settings, and a missing or additional object.
 
 ============= =====================================================================================
+settings      values that a caller of the root may choose, with their defaults
 functions     rows of Roomcast's own functions: memory, timeout, environment, permissions
 objects       objects of each Terraform module
-runs          the table of each run, composed of the two above
+runs          the settings of each run, and the table of a run, composed of the two above
 comparison    comparison of an object with its row
 mocks         values that AWS chooses, generated for each function into a file for the mocked provider
 ============= =====================================================================================
@@ -20,6 +21,6 @@ the clients of the stage. All other settings of such a route are compared.
 The package needs only the standard library.
 """
 
-from scripts.asked_of_aws.runs import TABLES, differences
+from scripts.asked_of_aws.runs import RUNS, differences
 
-__all__ = ["TABLES", "differences"]
+__all__ = ["RUNS", "differences"]

@@ -5,14 +5,15 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from scripts.asked_of_aws.settings import EXECUTION
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    Settings = dict[str, Any]
+    from scripts.asked_of_aws.settings import Queue, Run, Settings
 
-EXECUTION = "arn:aws-cn:execute-api:cn-north-1:111122223333:a1b2c3d4e5"
 TABLE_ARN = "arn:aws-cn:dynamodb:cn-north-1:111122223333:table/mocked"
 QUEUE_ARN = "arn:aws-cn:sqs:cn-north-1:111122223333:messages"
 TABLE_KEY = "arn:aws-cn:kms:cn-north-1:111122223333:key/table"
@@ -78,39 +79,32 @@ def post(sid: str, stage: str) -> list[Settings]:
     return [allow(sid, "execute-api:ManageConnections", f"{EXECUTION}/{stage}/POST/@connections/*")]
 
 
-def functions(stage: str, shared: Mapping[str, str], queue: Mapping[str, str]) -> dict[str, Function]:
-    """Return the functions behind the backend's own routes.
-
-    Args:
-        stage: The stage's name.
-        shared: Environment of all functions.
-        queue: Variables of ``sendmessage`` for the queue; empty without one.
-    """
-    table = shared["ROOMCAST_TABLE_NAME"]
-    hand_over = [allow("HandOverToWorkers", "sqs:SendMessage", QUEUE_ARN)] if queue else []
-    answer = post("AnswerCaller", stage)
-    return {
+def functions(run: Run) -> dict[str, Function]:
+    """Return the functions behind the backend's own routes, and the worker of a queue."""
+    hand_over = [allow("HandOverToWorkers", "sqs:SendMessage", QUEUE_ARN)] if run.queue else []
+    answer = post("AnswerCaller", run.stage)
+    own = {
         "connect": Function(
             "Writes the membership of a client that joins a room.",
             256,
             10,
-            shared,
-            [*table_rights("WriteMembership", ["dynamodb:PutItem", "dynamodb:DeleteItem"], table), *answer],
+            run.environment,
+            [*table_rights("WriteMembership", ["dynamodb:PutItem", "dynamodb:DeleteItem"], run.table), *answer],
             "$connect",
         ),
         "disconnect": Function(
             "Deletes the membership of a client that is gone.",
             256,
             10,
-            shared,
-            [*table_rights("DeleteMembership", ["dynamodb:GetItem", "dynamodb:DeleteItem"], table), *answer],
+            run.environment,
+            [*table_rights("DeleteMembership", ["dynamodb:GetItem", "dynamodb:DeleteItem"], run.table), *answer],
             "$disconnect",
         ),
         "default": Function(
             "Answers a message that no other route takes with a documented error.",
             256,
             10,
-            shared,
+            run.environment,
             answer,
             "$default",
         ),
@@ -118,13 +112,13 @@ def functions(stage: str, shared: Mapping[str, str], queue: Mapping[str, str]) -
             "Sends a message to every member of the sender's room, or to one.",
             1769,
             27,
-            {**shared, **queue},
+            {**run.environment, **run.queue_environment},
             [
                 *table_rights(
-                    "ReadAndPruneMembership", ["dynamodb:GetItem", "dynamodb:Query", "dynamodb:DeleteItem"], table
+                    "ReadAndPruneMembership", ["dynamodb:GetItem", "dynamodb:Query", "dynamodb:DeleteItem"], run.table
                 ),
                 *hand_over,
-                *post("SendToMembers", stage),
+                *post("SendToMembers", run.stage),
             ],
             "sendmessage",
         ),
@@ -132,32 +126,32 @@ def functions(stage: str, shared: Mapping[str, str], queue: Mapping[str, str]) -
             "Tells a client its connection id and room.",
             256,
             10,
-            shared,
-            [*table_rights("ReadMembership", "dynamodb:GetItem", table), *answer],
+            run.environment,
+            [*table_rights("ReadMembership", "dynamodb:GetItem", run.table), *answer],
             "whoami",
         ),
     }
+    return {**own, "fanout_worker": _worker(run, run.queue)} if run.queue else own
 
 
-def worker(stage: str, environment: Mapping[str, str], memory_size: int, timeout: int) -> Function:
-    """Return the function that serves the queue."""
+def _worker(run: Run, queue: Queue) -> Function:
     return Function(
         "Sends queued messages to the members of their rooms.",
-        memory_size,
-        timeout,
-        environment,
+        queue.memory_size,
+        queue.timeout,
+        {**run.environment, **run.queue_environment},
         [
             *table_rights(
                 "ReadAndPruneMembershipAndKeepBacklog",
                 ["dynamodb:Query", "dynamodb:PutItem", "dynamodb:DeleteItem"],
-                environment["ROOMCAST_TABLE_NAME"],
+                run.table,
             ),
             allow(
                 "ServeQueueAndHandOverTheRest",
                 ["sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes", "sqs:SendMessage"],
                 QUEUE_ARN,
             ),
-            *post("SendToMembers", stage),
+            *post("SendToMembers", run.stage),
         ],
         None,
     )

@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from scripts.asked_of_aws import TABLES, differences
+from scripts.asked_of_aws import RUNS, differences
 from scripts.terraform import common
 from scripts.terraform.common import WHOLE, TerraformError
 from scripts.terraform.executable import executable
@@ -91,7 +91,7 @@ def _compare_states(states: Mapping[str, Mapping[str, Any]]) -> int:
         TerraformError: Something differs, or a table had no run.
     """
     found = [line for run, state in sorted(states.items()) for line in differences(run, state)]
-    found += [f"{run}: terraform/{WHOLE} has no run of this name" for run in TABLES.keys() - states.keys()]
+    found += [f"{run}: terraform/{WHOLE} has no run of this name" for run in RUNS.keys() - states.keys()]
     if found:
         raise TerraformError("Terraform asks AWS for something else than scripts/asked_of_aws:\n" + "\n".join(found))
     return len(states)

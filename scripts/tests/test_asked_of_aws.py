@@ -10,6 +10,7 @@ import pytest
 
 from scripts.asked_of_aws import differences, functions, runs
 from scripts.asked_of_aws.comparison import OUTPUTS
+from scripts.asked_of_aws.settings import EXECUTION, Run
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -30,7 +31,8 @@ TABLE = {
 @pytest.fixture(autouse=True)
 def table(monkeypatch: pytest.MonkeyPatch) -> None:
     """A small table."""
-    monkeypatch.setattr(runs, "TABLES", {"run": lambda _more: copy.deepcopy(TABLE)})
+    monkeypatch.setattr(runs, "RUNS", {"run": Run()})
+    monkeypatch.setattr(runs, "table", lambda *_: copy.deepcopy(TABLE))
 
 
 def state() -> State:
@@ -138,8 +140,8 @@ def test_a_function_that_the_table_does_not_name_is_taken_as_its_row_and_policy_
         (["sqs:SendMessage", "sqs:*"], functions.QUEUE_ARN, "by pattern: sqs:SendMessage, sqs:*"),
         ("dynamodb:GetItem", "*", "rights to *,"),
         ("dynamodb:GetItem", f"{functions.TABLE_ARN}/*", "rights to "),
-        ("execute-api:ManageConnections", f"{functions.EXECUTION}/*", "rights to "),
-        ("execute-api:ManageConnections", f"{functions.EXECUTION}/live/*/@connections/*", "rights to "),
+        ("execute-api:ManageConnections", f"{EXECUTION}/*", "rights to "),
+        ("execute-api:ManageConnections", f"{EXECUTION}/live/*/@connections/*", "rights to "),
         ("s3:GetObject", "arn:aws-cn:s3:::secrets", "rights to "),
     ],
 )

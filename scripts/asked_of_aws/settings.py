@@ -1,0 +1,129 @@
+"""The settings of a run; the defaults are those of the root's variables."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    Settings = dict[str, Any]
+    Table = dict[str, Settings]
+
+EXECUTION = "arn:aws-cn:execute-api:cn-north-1:111122223333:a1b2c3d4e5"
+QUEUE_URL = "https://sqs.cn-north-1.amazonaws.com.cn/111122223333/messages"
+
+
+class Route(NamedTuple):
+    """A route behind the API.
+
+    Attributes:
+        function: Name of its function, with the qualifier if it has one.
+        burst: Limit of requests at once.
+        rate: Limit of requests per second.
+        timeout: Milliseconds.
+    """
+
+    function: str
+    burst: int
+    rate: float
+    timeout: int = 29000
+
+
+class Queue(NamedTuple):
+    """Queued delivery.
+
+    Attributes:
+        fifo: Whether the queue keeps the order.
+        batch_size: Messages per invocation of a worker.
+        concurrency: Workers at a time.
+        memory_size: A worker's memory in MB.
+        timeout: A worker's timeout in seconds.
+    """
+
+    fifo: bool = False
+    batch_size: int = 10
+    concurrency: int = 10
+    memory_size: int = 1769
+    timeout: int = 30
+
+
+@dataclass(frozen=True)
+class Run:
+    """All values that a caller of the root may choose.
+
+    Attributes:
+        name: Prefix of every name.
+        stage: The stage's name.
+        table: The table's name.
+        table_key: Key of the table.
+        protected: Whether the table cannot be deleted.
+        restorable: Whether the table has point-in-time recovery.
+        architecture: The functions' instruction set.
+        bucket: Bucket of the zips; None if functions get them directly.
+        zips: Folder of the zips, as in ``handlers_directory``.
+        endpoint: The management endpoint.
+        log_level: The functions' log level.
+        pace: Messages per second, as the functions read it.
+        shards_per_room: Partitions of a room.
+        shards_read: Partitions that senders read.
+        limits: The stage's limits of burst and rate.
+        access_log: Whether there is an access log.
+        authorization: Authorization of the handshake.
+        retention: Days that log groups keep lines.
+        log_key: Key of every log group.
+        boundary: Boundary of every role.
+        tags: Tags of all objects that support tags.
+        queue: Queued delivery; None without.
+        routes: Additional routes by key.
+    """
+
+    name: str = "roomcast"
+    stage: str = "live"
+    table: str = "roomcast-connections"
+    table_key: str | None = None
+    protected: bool = False
+    restorable: bool = True
+    architecture: str = "arm64"
+    bucket: str | None = None
+    zips: str = "modules/backend/../../../build/handlers"
+    endpoint: str = "https://a1b2c3d4e5.execute-api.cn-north-1.amazonaws.com.cn/live"
+    log_level: str = "INFO"
+    pace: str = "0"
+    shards_per_room: int = 1
+    shards_read: int = 1
+    limits: tuple[int, float] = (1000, 2000)
+    access_log: bool = False
+    authorization: str = "NONE"
+    retention: int = 30
+    log_key: str | None = None
+    boundary: str | None = None
+    tags: Mapping[str, str] = field(default_factory=dict)
+    queue: Queue | None = None
+    routes: Mapping[str, Route] = field(default_factory=dict)
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """The variables of all functions."""
+        return {
+            "ROOMCAST_DNS_SUFFIX": "amazonaws.com.cn",
+            "ROOMCAST_LOG_LEVEL": self.log_level,
+            "ROOMCAST_MANAGEMENT_ENDPOINT": self.endpoint,
+            "ROOMCAST_PACE": self.pace,
+            "ROOMCAST_SHARDS_PER_ROOM": str(self.shards_per_room),
+            "ROOMCAST_SHARDS_READ": str(self.shards_read),
+            "ROOMCAST_TABLE_NAME": self.table,
+        }
+
+    @property
+    def queue_environment(self) -> dict[str, str]:
+        """The variables of sender and worker for the queue; none without one."""
+        if self.queue is None:
+            return {}
+        return {"ROOMCAST_QUEUE_FIFO": str(self.queue.fifo).lower(), "ROOMCAST_QUEUE_URL": QUEUE_URL}
+
+    @property
+    def access_log_name(self) -> str | None:
+        """Name of the access log's group; None without."""
+        return f"/aws/apigateway/{self.name}/{self.stage}" if self.access_log else None
