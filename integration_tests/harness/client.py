@@ -5,8 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 import math
-import socket
-import struct
 import time
 from collections import deque
 from dataclasses import dataclass, field
@@ -15,7 +13,7 @@ from urllib.parse import urlsplit
 
 from websockets.exceptions import ConnectionClosed
 
-from integration_tests.harness.handshakes import Handshake, address_options
+from integration_tests.harness.handshakes import CLOSE_SECONDS, Handshake, options, reset
 from scripts.stage_url import in_room
 from scripts.waiting import scaled, waiting_for
 
@@ -100,12 +98,7 @@ class Client:
             connection = await Handshake(
                 address,
                 subprotocols=offered,
-                compression=None,  # API Gateway negotiates none; it would only cost memory
-                ping_interval=None,
-                open_timeout=scaled(within),
-                close_timeout=scaled(10),
-                user_agent_header="roomcast-integration-tests",
-                **address_options(url),
+                **options(url, within),
             )
         client = cls(connection, room, time.monotonic(), on_message=on_message)
         client._reader = asyncio.create_task(client._read())
@@ -208,11 +201,7 @@ class Client:
     async def abort(self) -> None:
         """Cut the connection as a crash does, by a TCP reset without a WebSocket close frame."""
         self.left = True
-        transport = self.connection.transport
-        if not transport.is_closing():
-            raw: socket.socket = transport.get_extra_info("socket")
-            raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-            transport.abort()
+        reset(self.connection.transport)
         await self._finish()
 
     async def closed_by_server(self, within: float = DELIVERY) -> int | None:
@@ -228,7 +217,7 @@ class Client:
 
     async def _finish(self) -> None:
         if self._reader is not None:
-            await asyncio.wait({self._reader}, timeout=scaled(10))
+            await asyncio.wait({self._reader}, timeout=scaled(CLOSE_SECONDS))
 
     def __str__(self) -> str:
         """Name the client by room and by its local port, which server logs show."""

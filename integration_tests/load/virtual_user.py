@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 
 from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus
 
-from integration_tests.harness.client import Client, Message
 from integration_tests.harness.ledger import NO_QUESTION
+from integration_tests.load.listener import Listener
 from integration_tests.load.replies import STRANGE, Replies
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ class VirtualUser:
         self.room = room
         self.name = name
         self._recorder = recorder
-        self._client: Client | None = None
+        self._client: Listener | None = None
         self._member: Member | None = None
         self._sender: Sender | None = None
         self._replies: Replies | None = None
@@ -76,9 +76,7 @@ class VirtualUser:
         self._member = member = self._recorder.ledger.member(self.room, self.name)
         member.asked_at = time.monotonic()
         try:
-            self._client = await Client.connect(
-                url, self.room, on_message=self._take, within=self._recorder.handshake_within
-            )
+            self._client = await Listener.connect(url, self.room, self._take, self._recorder.handshake_within)
         except CONNECT_ERRORS as error:
             reason = reason_of(error)
             connects.refused[reason] = connects.refused.get(reason, 0) + 1
@@ -135,7 +133,7 @@ class VirtualUser:
         if client is None or member is None or client.ended_at == math.inf:
             return
         member.left_at = client.ended_at
-        self._recorder.first(f"connection ended by the other side, close code {client.connection.close_code}")
+        self._recorder.first(f"connection ended by the other side, close code {client.close_code}")
         self._give_up()
 
     def _give_up(self) -> None:
@@ -144,19 +142,19 @@ class VirtualUser:
         if self._replies is not None:
             self._replies.give_up()
 
-    def _take(self, message: Message) -> None:
-        self._recorder.received(message.received_at)
+    def _take(self, text: str, at: float) -> None:
+        self._recorder.received(at)
         assert self._member is not None
-        if not message.text.startswith("{"):  # as all answers do, and no message of this run
-            self._recorder.ledger.receive(self._member, message.text, message.received_at)
+        if not text.startswith("{"):  # as all answers do, and no message of this run
+            self._recorder.ledger.receive(self._member, text, at)
             return
-        reply = self._listen().take(message.text, message.received_at)
+        reply = self._listen().take(text, at)
         if reply.event is not None:
             self._recorder.first(reply.event)
         if reply is STRANGE:
-            self._recorder.ledger.receive(self._member, message.text, message.received_at)
+            self._recorder.ledger.receive(self._member, text, at)
         elif not reply.taken:
-            self._recorder.ledger.stray(self._member, NO_QUESTION, message.text, message.received_at)
+            self._recorder.ledger.stray(self._member, NO_QUESTION, text, at)
 
 
 def reason_of(error: BaseException) -> str:

@@ -15,6 +15,8 @@ from contextlib import contextmanager, suppress
 from multiprocessing import resource_tracker
 from typing import TYPE_CHECKING, Any
 
+import uvloop
+
 from integration_tests.load.user_group import UserGroup
 from scripts.descriptors import allow_sockets
 
@@ -22,8 +24,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from multiprocessing.connection import Connection
 
-OBJECTS_BEFORE_COLLECTION = 500_000
-"""A connection is some 100 objects that stay; by default the collector looks through all of them again and again."""
+OBJECTS_BEFORE_COLLECTION = 50_000
+"""A connection is some ten objects that stay; by default the collector looks through all of them again and again."""
 SPAWN = multiprocessing.get_context("spawn")
 """A forked process would inherit event loops, sockets and locks of this one."""
 ENDING = {signal.SIGINT, signal.SIGTERM}
@@ -120,7 +122,7 @@ def blocked(signals: set[signal.Signals]) -> Iterator[None]:
 def serve(pipe: Connection, *arguments: Any) -> None:  # noqa: ANN401 - as UserGroup has them
     """Run a user group in this process until the other end of the pipe is closed."""
     prepare_process()
-    asyncio.run(answer_calls(pipe, *arguments))
+    uvloop.run(answer_calls(pipe, *arguments))
 
 
 def prepare_process() -> None:

@@ -1,4 +1,4 @@
-"""Measures how many sockets one client process carries, how fast it opens them, and how much memory each takes.
+"""Measures one client process: the memory of a socket, how fast sockets open, and the CPU time of a message heard.
 
     python -m integration_tests.load.tests.scale [--connections 10000] [--tls] [--output build/bench/client.json]
 
@@ -23,12 +23,14 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 from urllib.parse import urlsplit
+
+import uvloop
 
 from integration_tests.harness.handshakes import ASYNCIO_READ_BUFFER
 from integration_tests.load.tests.stages import running_stage, running_tls_stage
-from integration_tests.load.user_group import Arrival, UserGroup
+from integration_tests.load.user_group import Arrival, Schedule, UserGroup
 from integration_tests.load.virtual_user import CloseMode
 from integration_tests.load.worker_process import prepare_process
 
@@ -41,6 +43,8 @@ BARE_REQUEST = (
     b"GET /live HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
     b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
 )
+MESSAGES = 200
+MESSAGE_CHARACTERS = 100
 WARMED_UP = 50
 """Sockets opened beforehand, so that one-time costs are not measured."""
 
@@ -58,6 +62,7 @@ class Scale:
             without other work.
         bare_per_cpu_second: The same of asyncio's connections with the least handshake that there is and no
             client, measured before and after: the speed of this machine, with all its other work.
+        microseconds_heard: CPU time of this process for each message that a client heard, the ledger's work included.
         python: Version of the interpreter.
     """
 
@@ -67,6 +72,7 @@ class Scale:
     per_second: float
     per_cpu_second: float
     bare_per_cpu_second: float
+    microseconds_heard: float
     python: str = platform.python_version()
 
 
@@ -86,6 +92,7 @@ async def measure(url: str, connections: int) -> Scale:
     each = (resident_bytes() - before) / connections
     if absent := users.absent():
         raise RuntimeError(f"{len(absent)} of {connections} sockets could not be opened: {users.progress()}")
+    heard = await microseconds_heard(users, connections)
     await users.leave(seats, CloseMode.ABORT)
     await users.finish()
     return Scale(
@@ -95,7 +102,25 @@ async def measure(url: str, connections: int) -> Scale:
         round(connections / seconds),
         round(connections / cpu_seconds),
         round((bare_before + await bare_per_cpu_second(url)) / 2),
+        round(heard, 1),
     )
+
+
+async def microseconds_heard(users: UserGroup, connections: int) -> float:
+    """Return the CPU time for each message heard.
+
+    Raises:
+        RuntimeError: Some messages were not heard.
+    """
+    members = (WARMED_UP + connections) // ROOMS
+    received, cpu = users.progress().received, time.process_time()
+    await users.talk(Schedule(time.monotonic(), 0.01, MESSAGES, MESSAGE_CHARACTERS))
+    await users.settle()
+    cpu_seconds = time.process_time() - cpu
+    heard = users.progress().received - received
+    if heard < MESSAGES * members:
+        raise RuntimeError(f"{heard} of {MESSAGES * members} messages were heard")
+    return cpu_seconds / heard * 1e6
 
 
 def arrivals(seats: range) -> list[Arrival]:
@@ -111,8 +136,7 @@ class BareConnection(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Write the request."""
-        assert isinstance(transport, asyncio.Transport)
-        transport.write(BARE_REQUEST)
+        cast("asyncio.Transport", transport).write(BARE_REQUEST)
 
     def data_received(self, data: bytes) -> None:  # noqa: ARG002 - asyncio's signature
         """Accept any answer."""
@@ -160,14 +184,16 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="scale", description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--connections", type=int, default=10_000, metavar="N")
     parser.add_argument("--tls", action="store_true", help="wss instead of ws")
+    parser.add_argument("--asyncio", action="store_true", help="asyncio's event loop instead of uvloop's")
     parser.add_argument("--asyncio-buffers", action="store_true", help="read buffers of the size that asyncio chooses")
     parser.add_argument("--output", type=Path, metavar="FILE", help="write the JSON there too")
     options = parser.parse_args(arguments)
     prepare_process()
     if options.asyncio_buffers:
         SSLProtocol.max_size = ASYNCIO_READ_BUFFER
+    run = asyncio.run if options.asyncio else uvloop.run
     with stage(tls=options.tls) as url:
-        text = json.dumps(asdict(asyncio.run(measure(url, options.connections)))) + "\n"
+        text = json.dumps(asdict(run(measure(url, options.connections)))) + "\n"
     sys.stdout.write(text)
     if options.output:
         options.output.parent.mkdir(parents=True, exist_ok=True)
