@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from importlib import import_module, metadata
 
+from scripts.local.ministack import wrapping
+
 PINNED_VERSION = "1.5.33"
 MODULES = (
     "frames",
@@ -53,8 +55,11 @@ def check_version() -> None:
 def main() -> None:
     """Install the corrections and hand over to MiniStack's own command line."""
     check_version()
-    for module in MODULES:
-        import_module(f"{__package__}.{module}").install()
+    for name in MODULES:
+        module = import_module(f"{__package__}.{name}")
+        if hasattr(module, "install"):  # more than replaced functions
+            module.install()
+        wrapping.install(module.__name__)
     import_module("ministack.app").main()
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from ministack.core import iam_actions
 
-from scripts.local.ministack.wrapping import wrap
+from scripts.local.ministack.wrapping import replaces
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -19,11 +19,7 @@ OF_BATCH = {
 }
 
 
-def install() -> None:
-    """Correct the action that is looked up in policies."""
-    wrap(iam_actions, "extract_iam_action", extract_iam_action)
-
-
+@replaces(iam_actions, "extract_iam_action")
 def extract_iam_action(original: Callable[..., str | None], *request: Any) -> str | None:
     """Return the action that the request needs, or None if it needs none."""
     action = original(*request)

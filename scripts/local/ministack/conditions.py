@@ -7,17 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 from ministack.core import iam_evaluator
 
-from scripts.local.ministack.wrapping import wrap
+from scripts.local.ministack.wrapping import replaces
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 
-def install() -> None:
-    """Correct the values of condition keys."""
-    wrap(iam_evaluator, "_resolve_condition_key", resolve)
-
-
+@replaces(iam_evaluator, "_resolve_condition_key")
 def resolve(original: Callable[..., Any], key: str, context: Any) -> Any:
     """Return the value of a condition key; None if the request has none."""
     return "true" if key.lower() == "aws:securetransport" else original(key, context)

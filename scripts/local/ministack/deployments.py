@@ -18,7 +18,7 @@ from ministack.services import apigateway
 from scripts.local.ministack.management import error
 from scripts.local.ministack.sessions import current
 from scripts.local.ministack.stages import stages
-from scripts.local.ministack.wrapping import wrap
+from scripts.local.ministack.wrapping import replaces
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -40,8 +40,6 @@ def install() -> None:
     """Show connections their stage's snapshot, and the control plane the present objects."""
     for name in STORES:
         getattr(apigateway, name).__class__ = store_of(name)
-    wrap(apigateway, "_create_deployment", create_deployment)
-    wrap(apigateway, "handle_request", handle_request)
 
 
 def store_of(name: str) -> type[AccountRegionScopedDict]:
@@ -68,6 +66,7 @@ def snapshot_of_connection(api_id: str) -> Snapshot | None:
     return _snapshots.get(stages(api_id).get(session.stage, {}).get("deploymentId", ""))
 
 
+@replaces(apigateway, "_create_deployment")
 def create_deployment(original: Callable[..., Response], api_id: str, request: Any) -> Response:
     """Create a deployment with a copy of the present API."""
     response = original(api_id, request)
@@ -78,6 +77,7 @@ def create_deployment(original: Callable[..., Response], api_id: str, request: A
     return response
 
 
+@replaces(apigateway, "handle_request")
 async def handle_request(
     original: Callable[..., Awaitable[Response]], method: str, path: str, *request: Any
 ) -> Response:

@@ -10,7 +10,7 @@ from ministack.services import apigateway
 
 from scripts.local.ministack.sessions import Session, current
 from scripts.local.ministack.stages import stages
-from scripts.local.ministack.wrapping import wrap
+from scripts.local.ministack.wrapping import replaces
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -21,11 +21,7 @@ CLOSE_REASONS = {1000: "Connection Closed Normally", 1005: "Client-side close fr
 """API Gateway's reasons for a client that gives none, by close code."""
 
 
-def install() -> None:
-    """Correct the request context, which authorizers receive, too."""
-    wrap(apigateway, "_ws_request_context", request_context)
-
-
+@replaces(apigateway, "_ws_request_context")
 def request_context(original: Callable[..., Event], *arguments: Any) -> Event:
     """Return MiniStack's ``requestContext`` with the connection's time and one request id."""
     context = original(*arguments)

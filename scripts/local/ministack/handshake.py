@@ -11,7 +11,7 @@ from ministack.services import apigateway
 from scripts.local.ministack.integrations import Failure
 from scripts.local.ministack.sessions import Session, current
 from scripts.local.ministack.stages import stages
-from scripts.local.ministack.wrapping import wrap
+from scripts.local.ministack.wrapping import replaces
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -19,12 +19,7 @@ if TYPE_CHECKING:
     from scripts.local.ministack.sessions import Message, Receive, Send
 
 
-def install() -> None:
-    """Answer handshakes as API Gateway does."""
-    wrap(apigateway, "_invoke_ws_lambda", run_integration)
-    wrap(apigateway, "handle_websocket", handle_websocket)
-
-
+@replaces(apigateway, "_invoke_ws_lambda")
 async def run_integration(original: Callable[..., Awaitable[Any]], *arguments: Any, **keywords: Any) -> Any:
     """Record the status and subprotocol from ``$connect``; MiniStack keeps only whether it refuses."""
     event_type = arguments[6]
@@ -42,6 +37,7 @@ async def run_integration(original: Callable[..., Awaitable[Any]], *arguments: A
     return answer
 
 
+@replaces(apigateway, "handle_websocket")
 async def handle_websocket(
     original: Callable[..., Awaitable[None]],
     scope: dict[str, Any],

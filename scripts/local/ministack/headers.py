@@ -11,7 +11,7 @@ import hypercorn.asyncio
 from ministack.services import apigateway
 
 from scripts.local.ministack.sessions import current
-from scripts.local.ministack.wrapping import wrap
+from scripts.local.ministack.wrapping import replaces
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -19,12 +19,7 @@ if TYPE_CHECKING:
 ABSENT_FROM_CONNECT = {"connection", "upgrade"}
 
 
-def install() -> None:
-    """Keep the spelling in Hypercorn, and put these headers into the ``$connect`` event."""
-    wrap(hypercorn.asyncio, "serve", serve)
-    wrap(apigateway, "_ws_connect_fields", connect_fields)
-
-
+@replaces(hypercorn.asyncio, "serve")
 async def serve(
     original: Callable[..., Awaitable[None]], application: Callable[..., Awaitable[None]], config: Any
 ) -> None:
@@ -40,6 +35,7 @@ async def serve(
     await original(with_both_spellings, config)
 
 
+@replaces(apigateway, "_ws_connect_fields")
 def connect_fields(original: Callable[..., dict[str, Any]], headers: dict[str, str], query: Any) -> dict[str, Any]:
     """Return MiniStack's fields with the headers replaced."""
     fields = original(headers, query)

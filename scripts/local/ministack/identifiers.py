@@ -9,17 +9,13 @@ from typing import TYPE_CHECKING
 from ministack.services import apigateway
 
 from scripts.local.ministack.sessions import current
-from scripts.local.ministack.wrapping import wrap
+from scripts.local.ministack.wrapping import replaces
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 
-def install() -> None:
-    """Replace the shortened UUID, MiniStack's connection id."""
-    wrap(apigateway, "new_uuid", new_uuid)
-
-
+@replaces(apigateway, "new_uuid")
 def new_uuid(original: Callable[[], str]) -> str:
     """Return a connection id for the first UUID of each connection, which MiniStack takes as the id."""
     session = current.get(None)

@@ -16,7 +16,7 @@ from ministack.services import apigateway, lambda_svc
 from scripts.local.ministack import events, permissions, settings
 from scripts.local.ministack.sessions import current
 from scripts.local.ministack.stages import route_arn
-from scripts.local.ministack.wrapping import wrap
+from scripts.local.ministack.wrapping import replaces
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -46,9 +46,9 @@ class Failure(Exception):  # noqa: N818 - an answer for the client, not an error
 def install() -> None:
     """Run functions of WebSocket routes the way Invoke does."""
     lambda_runtime.get_or_create_worker = Function
-    wrap(apigateway, "_invoke_ws_lambda", run_integration)
 
 
+@replaces(apigateway, "_invoke_ws_lambda")
 async def run_integration(
     original: Callable[..., Awaitable[Any]],
     api_id: str,

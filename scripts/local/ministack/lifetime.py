@@ -10,7 +10,7 @@ from ministack.services import apigateway
 
 from scripts.local.ministack.sessions import current
 from scripts.local.ministack.settings import LIMITS_FACTOR
-from scripts.local.ministack.wrapping import wrap
+from scripts.local.ministack.wrapping import replaces
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -19,11 +19,6 @@ if TYPE_CHECKING:
 
 IDLE_SECONDS = 600 * LIMITS_FACTOR
 LIFETIME_SECONDS = 7200 * LIMITS_FACTOR
-
-
-def install() -> None:
-    """Give every connection its timers."""
-    wrap(apigateway, "handle_websocket", handle_websocket)
 
 
 class Timers:
@@ -52,6 +47,7 @@ class Timers:
         self.next.cancel()
 
 
+@replaces(apigateway, "handle_websocket")
 async def handle_websocket(
     original: Callable[..., Awaitable[None]],
     scope: dict[str, Any],

@@ -8,17 +8,13 @@ from typing import TYPE_CHECKING, Any
 from ministack.core import iam_evaluator
 from ministack.services import cloudwatch_logs, iam, lambda_svc
 
-from scripts.local.ministack.wrapping import wrap
+from scripts.local.ministack.wrapping import replaces
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 
-def install() -> None:
-    """Check the role before a log group is created."""
-    wrap(lambda_svc, "_emit_lambda_logs", emit_logs)
-
-
+@replaces(lambda_svc, "_emit_lambda_logs")
 def emit_logs(original: Callable[..., None], function: dict[str, Any], *arguments: Any, **keywords: Any) -> None:
     """Write an invocation's lines to its log group. If it is missing and the role may not create it, they are lost."""
     config = function.get("config") or function

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from ministack.core.responses import error_response_json, json_response
 from ministack.services import cloudwatch_logs
 
-from scripts.local.ministack.wrapping import wrap
+from scripts.local.ministack.wrapping import replaces
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
@@ -19,11 +19,7 @@ if TYPE_CHECKING:
 ACTIONS = ("Logs_20140328.AssociateKmsKey", "Logs_20140328.DisassociateKmsKey")
 
 
-def install() -> None:
-    """Answer the two actions, which MiniStack does not know."""
-    wrap(cloudwatch_logs, "handle_request", handle_request)
-
-
+@replaces(cloudwatch_logs, "handle_request")
 async def handle_request(
     original: Callable[..., Awaitable[Response]],
     method: str,

@@ -12,7 +12,7 @@ from ministack.services import apigateway
 
 from scripts.local.ministack.sessions import sessions
 from scripts.local.ministack.stages import stages
-from scripts.local.ministack.wrapping import wrap
+from scripts.local.ministack.wrapping import replaces
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -25,12 +25,7 @@ UNSENT_BYTES = 1024 * 1024
 CONNECTION_ID = re.compile(r"[A-Za-z0-9_-]{15}=")
 
 
-def install() -> None:
-    """Correct the ``@connections`` API and the other answers of the same host."""
-    wrap(apigateway, "handle_connections_api", handle_connections_api)
-    wrap(apigateway, "handle_execute", handle_execute)
-
-
+@replaces(apigateway, "handle_connections_api")
 async def handle_connections_api(
     original: Callable[..., Awaitable[Response]], method: str, api_id: str, *request: Any
 ) -> Response:
@@ -68,6 +63,7 @@ def refused_post(connection_id: str, body: bytes) -> Response | None:
     return None
 
 
+@replaces(apigateway, "handle_execute")
 async def handle_execute(
     original: Callable[..., Awaitable[Response]], api_id: str, *arguments: Any, **keywords: Any
 ) -> Response:

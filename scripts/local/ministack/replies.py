@@ -12,7 +12,7 @@ from ministack.services import apigateway
 
 from scripts.local.ministack.integrations import Failure
 from scripts.local.ministack.sessions import current
-from scripts.local.ministack.wrapping import wrap
+from scripts.local.ministack.wrapping import replaces
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -22,11 +22,7 @@ if TYPE_CHECKING:
 _running: set[asyncio.Task[None]] = set()
 
 
-def install() -> None:
-    """Answer messages as API Gateway does, each independently."""
-    wrap(apigateway, "_invoke_ws_lambda", run_integration)
-
-
+@replaces(apigateway, "_invoke_ws_lambda")
 async def run_integration(original: Callable[..., Awaitable[Any]], *arguments: Any, **keywords: Any) -> Any:
     """Serve each message in a task, so that MiniStack reads the next one; ignore failures of ``$disconnect``."""
     event_type = arguments[6]

@@ -10,7 +10,7 @@ from urllib.parse import unquote
 from ministack.services import apigateway
 
 from scripts.local.ministack.management import error
-from scripts.local.ministack.wrapping import wrap
+from scripts.local.ministack.wrapping import replaces
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -20,11 +20,7 @@ if TYPE_CHECKING:
 ADDRESS = re.compile(r"/v2/apis/(?P<api>[^/]+)/stages/(?P<stage>[^/]+)/routesettings/(?P<route>.+)")
 
 
-def install() -> None:
-    """Replace MiniStack's DeleteRouteSettings."""
-    wrap(apigateway, "handle_request", handle_request)
-
-
+@replaces(apigateway, "handle_request")
 async def handle_request(
     original: Callable[..., Awaitable[Response]], method: str, path: str, *request: Any
 ) -> Response:

@@ -13,7 +13,7 @@ from ministack.services import apigateway
 from scripts.local.ministack.integrations import Failure
 from scripts.local.ministack.sessions import current
 from scripts.local.ministack.stages import stages
-from scripts.local.ministack.wrapping import wrap
+from scripts.local.ministack.wrapping import replaces
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -23,13 +23,7 @@ if TYPE_CHECKING:
 UNROUTABLE: Route = {}
 
 
-def install() -> None:
-    """Correct the choice of the route."""
-    wrap(apigateway, "_evaluate_route_selection", select_route)
-    wrap(apigateway, "_match_ws_route", match_route)
-    wrap(apigateway, "_invoke_ws_lambda", run_integration)
-
-
+@replaces(apigateway, "_evaluate_route_selection")
 def select_route(original: Callable[[str, str], str], expression: str, body: str) -> str:
     """Return the route key that a message names; ``$default`` for a body that is not JSON.
 
@@ -42,6 +36,7 @@ def select_route(original: Callable[[str, str], str], expression: str, body: str
         return "$default"
 
 
+@replaces(apigateway, "_match_ws_route")
 def match_route(original: Callable[[str, str], Route | None], api_id: str, route_key: str) -> Route | None:
     """Return the route of the key; for a message else ``$default``, else ``UNROUTABLE``."""
     route = original(api_id, route_key)
@@ -51,6 +46,7 @@ def match_route(original: Callable[[str, str], Route | None], api_id: str, route
     return route if route is not None and route["routeKey"] == route_key else None
 
 
+@replaces(apigateway, "_invoke_ws_lambda")
 async def run_integration(original: Callable[..., Awaitable[Any]], *arguments: Any, **keywords: Any) -> Any:
     """Run the integration, or refuse the message.
 

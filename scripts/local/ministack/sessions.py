@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from ministack.services import apigateway
 
-from scripts.local.ministack.wrapping import wrap
+from scripts.local.ministack.wrapping import replaces
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -76,11 +76,7 @@ current: ContextVar[Session] = ContextVar("session")
 sessions: dict[str, Session] = {}
 
 
-def install() -> None:
-    """Give every WebSocket connection of an API a session."""
-    wrap(apigateway, "handle_websocket", handle_websocket)
-
-
+@replaces(apigateway, "handle_websocket")
 async def handle_websocket(
     original: Callable[..., Awaitable[None]],
     scope: dict[str, Any],

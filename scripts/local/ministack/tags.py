@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from ministack.services import apigateway
 
-from scripts.local.ministack.wrapping import wrap
+from scripts.local.ministack.wrapping import replaces
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -15,12 +15,8 @@ if TYPE_CHECKING:
     from scripts.local.ministack.management import Response
 
 
-def install() -> None:
-    """Write changed tags to their API or stage, too."""
-    wrap(apigateway, "_tag_resource", change_tags)
-    wrap(apigateway, "_untag_resource", change_tags)
-
-
+@replaces(apigateway, "_tag_resource")
+@replaces(apigateway, "_untag_resource")
 def change_tags(original: Callable[..., Response], resource_arn: str, change: Any) -> Response:
     """Change tags where MiniStack does, and in the API or stage."""
     response = original(resource_arn, change)

@@ -11,7 +11,7 @@ from ministack.services import apigateway
 
 from scripts.local.ministack.integrations import Failure
 from scripts.local.ministack.stages import stages
-from scripts.local.ministack.wrapping import wrap
+from scripts.local.ministack.wrapping import replaces
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -48,11 +48,7 @@ class Bucket:
 _buckets: dict[tuple[str, str, str], Bucket] = {}
 
 
-def install() -> None:
-    """Throttle invocations of integrations."""
-    wrap(apigateway, "_invoke_ws_lambda", run_integration)
-
-
+@replaces(apigateway, "_invoke_ws_lambda")
 async def run_integration(original: Callable[..., Awaitable[Any]], *arguments: Any, **keywords: Any) -> Any:
     """Run the integration if its route has a token. ``$disconnect`` needs none, because its client is gone.
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from ministack.core import lambda_runtime
 from ministack.services import lambda_svc
 
-from scripts.local.ministack.wrapping import wrap
+from scripts.local.ministack.wrapping import replaces
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -20,13 +20,7 @@ _here = threading.local()
 """Whether this thread is removing a function's workers from their pools."""
 
 
-def install() -> None:
-    """Let a busy worker finish its invocation."""
-    wrap(lambda_runtime.Worker, "invoke", invoke)
-    wrap(lambda_runtime, "kill_workers", kill_workers)
-    wrap(lambda_svc, "invalidate_worker", invalidate)
-
-
+@replaces(lambda_runtime.Worker, "invoke")
 def invoke(original: Callable[..., Any], worker: Any, *arguments: Any, **keywords: Any) -> Any:
     """Run an invocation; then end the process if it was removed from its pool meanwhile."""
     with lambda_runtime._lock:
@@ -41,6 +35,7 @@ def invoke(original: Callable[..., Any], worker: Any, *arguments: Any, **keyword
             lambda_runtime.kill_workers([worker])
 
 
+@replaces(lambda_svc, "invalidate_worker")
 def invalidate(original: Callable[..., None], *arguments: Any, **keywords: Any) -> None:
     """Remove a function's workers from their pools, so that no later invocation runs old code or settings."""
     _here.is_invalidating = True
@@ -50,6 +45,7 @@ def invalidate(original: Callable[..., None], *arguments: Any, **keywords: Any) 
         _here.is_invalidating = False
 
 
+@replaces(lambda_runtime, "kill_workers")
 def kill_workers(original: Callable[..., None], workers: Iterable[Any]) -> None:
     """End processes; while workers are being invalidated, leave busy ones to :func:`invoke`."""
     doomed = [*workers]

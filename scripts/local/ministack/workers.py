@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from ministack.core import lambda_runtime
 
-from scripts.local.ministack.wrapping import wrap
+from scripts.local.ministack.wrapping import replaces
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -31,9 +31,9 @@ def install() -> None:
         raise SystemExit("MiniStack's program for Lambda processes has changed: compare it with workers.py")
     mark = f"        print({END_OF_OUTPUT!a}, file=sys.stderr, flush=True)\n"
     lambda_runtime._PYTHON_WORKER_SCRIPT = program.replace(LINEAGE, "").replace(ANSWER, mark + ANSWER)
-    wrap(lambda_runtime.Worker, "_drain_stderr_bounded", output)
 
 
+@replaces(lambda_runtime.Worker, "_drain_stderr_bounded")
 def output(original: Callable[[Any], str], worker: Any) -> str:
     """Return an invocation's output: up to the mark for Python, MiniStack's guess for other runtimes."""
     if not worker.config["Runtime"].startswith("python"):
