@@ -27,9 +27,14 @@ CPU_CLOCK_OF_PROCESS = 2
 def group(share: float) -> Iterator[Path | None]:
     """Make a control group with that share of a CPU; gives its file of processes, or ``None`` if that is impossible."""
     quota, period = int(share * PERIOD_SECONDS * 1e6), int(PERIOD_SECONDS * 1e6)
+    # The quota is the limit: within it, other programs on the machine shall not take the share away.
     settings = {
-        CGROUPS / "cpu" / NAME: {"cpu.cfs_period_us": f"{period}", "cpu.cfs_quota_us": f"{quota}"},
-        CGROUPS / NAME: {"cpu.max": f"{quota} {period}"},
+        CGROUPS / "cpu" / NAME: {
+            "cpu.cfs_period_us": f"{period}",
+            "cpu.cfs_quota_us": f"{quota}",
+            "cpu.shares": "262144",
+        },
+        CGROUPS / NAME: {"cpu.max": f"{quota} {period}", "cpu.weight": "10000"},
     }
     for folder, files in settings.items():
         try:
