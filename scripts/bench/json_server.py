@@ -1,6 +1,6 @@
 """The AWS JSON protocol for the servers in place of DynamoDB and SQS.
 
-They refuse what they do not know, and count it, because a measurement with a wrong answer is none.
+They refuse unknown requests, and report them, because a measurement with a wrong answer is none.
 """
 
 from __future__ import annotations

@@ -33,9 +33,9 @@ class Sink(Server):
         throttled: Share of posts to answer with 429.
         dropped: Share of posts on which the connection is closed without an answer.
         tail: Share of posts that take ``TAIL`` times as long.
-        full: Numbers of the members whose posts are all answered with 429.
-        silent: Numbers of the members whose posts are never answered.
-        dead: Numbers of the members whose posts are answered with 410.
+        full: Numbers of the members with a full buffer: all their posts are answered with 429.
+        silent: Numbers of the members that do not read: their posts are never answered.
+        dead: Numbers of the members that have left: their posts are answered with 410.
         keeps: Whether to keep accepted posts for ``take``.
     """
 

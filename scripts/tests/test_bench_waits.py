@@ -1,4 +1,4 @@
-"""The benchmark's part "what a member waits": its servers, its arithmetic, and that nothing measured is a failure."""
+"""The benchmark of waiting: its servers, its arithmetic, and that nothing measured is a failure."""
 
 from __future__ import annotations
 
@@ -372,6 +372,19 @@ def test_an_invocation_beyond_its_limit_is_ended_and_said(tmp_path: Path, monkey
 def test_wrong_options_are_refused(options: list[str], reason: str) -> None:
     with pytest.raises(SystemExit, match=reason):
         part.main(["--ours", *options])
+
+
+@pytest.mark.parametrize("has_groups", [True, False])
+def test_a_function_with_a_share_of_a_cpu_is_measured(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, has_groups: bool
+) -> None:
+    if not has_groups:
+        monkeypatch.setattr(cpu_share, "CGROUPS", tmp_path)
+        assert cpu_share.means().startswith("signals")
+    line = run(rows.Row("share", 12, cpu=0.5, state="cold", rounds=1))
+    assert not line.failure
+    assert line.summary is not None
+    assert line.summary.missing == 0
 
 
 def test_rows_are_listed_and_chosen_by_patterns(capsys: pytest.CaptureFixture[str]) -> None:

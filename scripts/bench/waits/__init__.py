@@ -1,1 +1,1 @@
-"""Benchmark part "what a member waits": from the moment a function has its event to the moment a post has arrived."""
+"""Benchmark of waiting: from the moment a function has its event to the moment a post has arrived."""

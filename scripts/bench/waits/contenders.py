@@ -142,7 +142,7 @@ class Function:
     """One execution environment of a function, with its share of a CPU.
 
     Args:
-        contender: Whose function it is.
+        contender: Contender that the function belongs to.
         name: Name of the function.
         more: Further environment variables.
         share: Share of one CPU; from 1 on, no limit is set.

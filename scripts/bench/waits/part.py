@@ -1,4 +1,4 @@
-"""Measure what a member waits: ``python -m scripts.bench waits [--quick]``.
+"""Measure how long a member waits: ``python -m scripts.bench waits [--quick]``.
 
 A wait begins when a function has its event and ends when the post has arrived whole. DynamoDB, SQS and
 ``@connections`` answer after fixed delays. Contenders take turns, one message each. Writes ``build/bench/waits.json``

@@ -1,4 +1,4 @@
-"""Rows of the table: what is measured."""
+"""Rows of the table: scenarios."""
 
 from __future__ import annotations
 

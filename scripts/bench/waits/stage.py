@@ -245,7 +245,7 @@ class Stage:
 
 
 def _event(text: str) -> dict[str, Any]:
-    """Return an event of the route ``sendmessage``, whose sender wants a receipt."""
+    """Return an event of the route ``sendmessage``; the sender wants a receipt."""
     return {
         "requestContext": {
             "eventType": "MESSAGE",

@@ -1,4 +1,4 @@
-"""The table of the part "what a member waits"."""
+"""The table of the part ``waits``."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class Line(NamedTuple):
     """One line of the table.
 
     Attributes:
-        row: What was measured.
+        row: The scenario.
         contender: Of which contender.
         summary: Its figures; ``None`` if it has none.
         failure: Why a turn failed; empty if none did.
