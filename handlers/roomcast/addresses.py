@@ -11,6 +11,8 @@ import threading
 import time
 from typing import NamedTuple
 
+from roomcast import authorities
+
 ADDRESS_LIFETIME_SECONDS = 5
 """Lifetime of looked-up addresses: AWS answers with a time to live of 5 s, and moves addresses."""
 
@@ -31,6 +33,9 @@ NEXT_ADDRESS_SECONDS = 1.0
 _URL = re.compile(r"(https?)://(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9][A-Za-z0-9._-]*)(?::([0-9]{1,5}))?(/[^?#\s]*)?", re.ASCII)
 _PATH = re.compile(r"(/(?!\.{1,2}(/|$))[A-Za-z0-9._~-]+)*/?", re.ASCII)
 _ADDRESS = re.compile(r"[0-9.]+|.*:.*", re.ASCII)
+
+_UNKNOWN_AUTHORITY = {2, 18, 19, 20, 21}
+"""OpenSSL's verification errors (X509_V_ERR_*) about an issuer that is not at hand, or a certificate without one."""
 
 
 class TransportError(Exception):
@@ -53,18 +58,27 @@ class UnresolvedError(TransportError):
         super().__init__(f"cannot resolve {host}: the resolver does not answer", sent=False)
 
 
-def tls_context() -> ssl.SSLContext:
+class TrustWidenedError(Exception):
+    """Amazon's authorities did not verify a certificate; the endpoint trusts the system's now. Connect again."""
+
+
+def tls_context(*, is_wide: bool = False) -> ssl.SSLContext:
     """TLS settings of the process: certificate and host name are always verified.
 
-    ``AWS_CA_BUNDLE`` (as in AWS SDKs) or else ``SSL_CERT_FILE`` (as in OpenSSL) names another file of certificate
-    authorities. Reading them takes some 20 ms of CPU, hence once and only when the first connection is opened.
+    ``AWS_CA_BUNDLE`` (as in AWS SDKs) or else ``SSL_CERT_FILE`` (as in OpenSSL) names a file of certificate
+    authorities. Without them Amazon's own are trusted, because reading the system's takes 20 ms of CPU in a cold start.
+
+    Args:
+        is_wide: Whether to trust the system's authorities in place of Amazon's.
     """
-    return _tls_context(os.environ.get("AWS_CA_BUNDLE"), os.environ.get("SSL_CERT_FILE"))
+    bundle, file = os.environ.get("AWS_CA_BUNDLE"), os.environ.get("SSL_CERT_FILE")
+    return _tls_context(bundle, file, is_wide=is_wide or bool(bundle or file))
 
 
-@functools.lru_cache(maxsize=1)
-def _tls_context(bundle: str | None, _ssl_cert_file: str | None) -> ssl.SSLContext:
-    context = ssl.create_default_context(cafile=bundle or None)
+@functools.lru_cache(maxsize=2)  # reading authorities is slow, and a session is resumed under the same settings only
+def _tls_context(bundle: str | None, _ssl_cert_file: str | None, *, is_wide: bool) -> ssl.SSLContext:
+    amazon = None if is_wide else authorities.AMAZON
+    context = ssl.create_default_context(cafile=bundle or None, cadata=amazon)
     context.options |= ssl.OP_NO_RENEGOTIATION
     context.set_alpn_protocols(["http/1.1"])
     return context
@@ -120,6 +134,24 @@ class Endpoint:
         return self._context.wrap_socket(
             connected, server_hostname=self.host, do_handshake_on_connect=False, session=self.session
         )
+
+    def widen_trust(self, used: ssl.SSLContext, error: ssl.SSLCertVerificationError) -> bool:
+        """Trust the system's certificate authorities, if Amazon's did not know a certificate's.
+
+        Args:
+            used: The settings that the certificate was verified under.
+            error: The result.
+
+        Returns:
+            Whether another connection may succeed for it.
+        """
+        if error.verify_code not in _UNKNOWN_AUTHORITY:
+            return False
+        wide = tls_context(is_wide=True)
+        if used is wide:
+            return False
+        self._context, self.session = wide, None
+        return True
 
     def addresses(self, deadline: float = float("inf")) -> int:
         """Count the addresses that may be tried; they are looked up again every ``ADDRESS_LIFETIME_SECONDS``.

@@ -12,7 +12,7 @@ import time
 from typing import TYPE_CHECKING
 
 from roomcast import addresses
-from roomcast.addresses import Endpoint, TransportError
+from roomcast.addresses import Endpoint, TransportError, TrustWidenedError
 from roomcast.connection import Connection
 from roomcast.http_parser import ProtocolError
 from roomcast.signing import Credentials, SignedRequests, Signer
@@ -103,6 +103,8 @@ class Client:
         while True:
             try:
                 return self._connect_to_next(deadline)
+            except TrustWidenedError:
+                continue
             except OSError as error:
                 if not endpoint.alternatives or time.monotonic() >= deadline:
                     raise TransportError(f"cannot connect to {endpoint.host_header}: {error}", sent=False) from error

@@ -10,6 +10,7 @@ import ssl
 import time
 from typing import TYPE_CHECKING
 
+from roomcast.addresses import TrustWidenedError
 from roomcast.http_parser import ProtocolError, ResponseParser
 
 if TYPE_CHECKING:
@@ -92,7 +93,11 @@ class Connection:
         return self._parser is not None
 
     def establish(self) -> None:
-        """Take the next step of connecting."""
+        """Take the next step of connecting.
+
+        Raises:
+            TrustWidenedError: Another connection to the same address may succeed.
+        """
         if not isinstance(self._socket, ssl.SSLSocket):
             _check_connecting(self._socket.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR))
             if _TCP_USER_TIMEOUT is not None:
@@ -190,6 +195,10 @@ class Connection:
     def _shake_hands(self, encrypted: ssl.SSLSocket) -> bool:
         try:
             encrypted.do_handshake()
+        except ssl.SSLCertVerificationError as error:
+            if self._endpoint.widen_trust(encrypted.context, error):
+                raise TrustWidenedError from error
+            raise
         except ssl.SSLWantReadError:
             return False
         except ssl.SSLWantWriteError:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
-from roomcast.addresses import TransportError, UnresolvedError
+from roomcast.addresses import TransportError, TrustWidenedError, UnresolvedError
 from roomcast.http_parser import ProtocolError, Response, empty_success
 from roomcast.judge import Judge, Post
 from roomcast.pacing import Throttle
@@ -235,6 +235,9 @@ class Run:
                 response = line.receive(empty_success)
                 if response is None:
                     line.flush()
+        except TrustWidenedError:
+            self._pool.drop(line)  # the loop opens another one
+            return
         except (OSError, ProtocolError) as error:
             self._lost(line, error)
             return

@@ -6,6 +6,7 @@ import contextlib
 import errno
 import hashlib
 import json
+import marshal
 import os
 import resource
 import shutil
@@ -38,6 +39,7 @@ LAMBDA_ENVIRONMENT = {
     "ROOMCAST_QUEUE_FIFO": "false",
 }
 FIRST_OF_1970, SOME_DAY_IN_2033 = 0, 2_000_000_000
+REPOSITORY = build_handlers.REPOSITORY
 GOLDEN = "5f8781ab59ed4b926208faf2c5022cc4ff80cfd510fc5bda1920cb9b1081b5b5"
 """SHA-256 of the zip of `connect` from the fixture `sources`, on every machine and at every time."""
 
@@ -380,3 +382,73 @@ def test_a_shipped_zip_imports_alone_and_has_its_entry_point(shipped: Path, hand
     result = subprocess.run(command, env=LAMBDA_ENVIRONMENT, check=False, capture_output=True, text=True)
 
     assert result.returncode == 0, result.stderr
+
+
+def test_compiled_code_is_for_the_runtime_that_terraform_names() -> None:
+    variables = (REPOSITORY / "terraform" / "modules" / "handler" / "variables.tf").read_text("utf-8")
+
+    assert f'"python{build_handlers.RUNTIME[0]}.{build_handlers.RUNTIME[1]}"' in variables
+
+
+def test_another_python_compiles_nothing(sources: Path, output: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(build_handlers, "RUNTIME", (3, 99))
+
+    with pytest.raises(BuildError, match=r"runtime is Python 3\.99, and this is 3\."):
+        build(sources, output, is_compiled=True)
+    assert not output.exists()
+
+
+@pytest.fixture
+def runtime_is_this_python(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(build_handlers, "RUNTIME", sys.version_info[:2])
+
+
+@pytest.mark.usefixtures("runtime_is_this_python")
+def test_compiled_code_stands_beside_each_source_and_is_what_python_runs(sources: Path, output: Path) -> None:
+    plain, with_code = output / "plain", output / "compiled"
+    build(sources, plain)
+    build(sources, with_code, is_compiled=True)
+    with zipfile.ZipFile(with_code / "connect.zip") as archive:
+        names = archive.namelist()
+        archive.extractall(output / "task")
+    cached = [f"__pycache__/{name}.{sys.implementation.cache_tag}.pyc" for name in ("__init__", "rooms", "wire")]
+    assert set(names) == {
+        "connect.py",
+        f"__pycache__/connect.{sys.implementation.cache_tag}.pyc",
+        *(f"shared/{name}" for name in ("__init__.py", "rooms.py", "wire.py", *cached)),
+    }
+    digests = {
+        json.loads((folder / build_handlers.MANIFEST).read_text())["handlers"]["connect"]["source_digest"]
+        for folder in (plain, with_code)
+    }
+    assert len(digests) == 1
+
+    (output / "task" / "shared" / "wire.py").write_text("VALUE = 'from the source'\n")
+    shown = subprocess.run(
+        [sys.executable, "-B", "-c", "import connect, shared.wire; print(shared.wire.VALUE, shared.wire.__file__)"],
+        cwd=output / "task",
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout.split()
+    assert shown == ["1", str(output / "task" / "shared" / "wire.py")]
+
+
+def test_compiled_code_does_not_depend_on_the_objects_of_the_process() -> None:
+    """Later formats mark an object that anything else refers to."""
+    code = compile("def handler(event, context):\n    return 'a text'\n", "connect.py", "exec")
+    before = marshal.dumps(code, build_handlers.STABLE_MARSHAL)
+
+    held = code.co_consts[0]
+
+    assert marshal.dumps(code, build_handlers.STABLE_MARSHAL) == before
+    assert held.co_name == "handler"
+
+
+@pytest.mark.usefixtures("runtime_is_this_python")
+def test_check_tells_compiled_zips_from_plain_ones(sources: Path, output: Path) -> None:
+    arguments = ["--sources", str(sources), "--output", str(output)]
+
+    assert build_handlers.main([*arguments, "--compiled"]) == 0
+    assert build_handlers.main([*arguments, "--compiled", "--check"]) == 0
+    assert build_handlers.main([*arguments, "--check"]) == 1
