@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from integration_tests.harness.ledger import Tally
+from integration_tests.harness.ledger import MEANINGS, Tally
 from integration_tests.report import charts
 from integration_tests.report.metrics import format_number
 
@@ -19,30 +19,6 @@ if TYPE_CHECKING:
     from integration_tests.report.model import Document
 
 HERE = Path(__file__).parent
-TALLY_MEANINGS = {
-    "unsent": "messages that were due while no client was connected to send them",
-    "attempted": "messages whose sending was begun",
-    "acknowledged": "their receipt came and named no failed delivery",
-    "failed": "the sender was told that not every member received them",
-    "unanswered": "the sender was told nothing",
-    "abandoned": "their sender left before an answer could be expected",
-    "recovered": "failed, unanswered or abandoned, but received by a member",
-    "receipts_counted": "receipts that say how many members were reached",
-    "receipts_wrong": "receipts whose counts cannot be true",
-    "receipts_repeated": "receipts for a message that had one already",
-    "receipts_unknown": "receipts for a message that was never sent",
-    "expected": "deliveries owed to clients that surely were members",
-    "delivered": "deliveries that took place, each counted once",
-    "lost": "owed by an acknowledged message, and not delivered",
-    "missing": "owed by another message, and not delivered",
-    "late": "deliveries and answers that took too long, or were still on their way at the end",
-    "duplicated": "further copies of a delivery",
-    "unexpected": "from another room, or never sent",
-    "altered": "deliveries whose text is not the one that was sent",
-    "reordered": "deliveries after one that was sent later",
-}
-MESSAGES_AND_RECEIPTS = 11
-"""How many of these count messages and receipts; the others count deliveries."""
 
 
 def write(document: Document, directory: Path) -> dict[str, Path]:
@@ -118,8 +94,8 @@ def html_text(document: Document) -> str:
         escape_pointer=escape_pointer,
         format_number=format_number,
         tally_columns=[each.name for each in fields(Tally)],
-        messages_and_receipts=MESSAGES_AND_RECEIPTS,
-        tally_meanings=list(TALLY_MEANINGS.items()),
+        messages_and_receipts=[*MEANINGS].index("expected"),
+        tally_meanings=list(MEANINGS.items()),
         charts={
             "distribution": charts.distribution(document["latency"]) if document["latency"]["count"] else "",
             "latency_over_time": charts.latency_over_time(document) if timeline else "",

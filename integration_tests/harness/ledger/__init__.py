@@ -2,30 +2,7 @@
 
 A message is an element that its sender adds to the set of its room; every member of the room is a reader.
 
-=================  ====================================================================================
-unsent             due messages that no connected client could send
-attempted          messages that a client began to send
-acknowledged       messages with a receipt that names no failed delivery
-failed             messages with a receipt that names failed deliveries, or answered by an error
-unanswered         messages without any answer: they may or may not have been delivered
-abandoned          messages without an answer when their sender left early; nothing is concluded about them
-recovered          failed, unanswered or abandoned messages that a member received
-expected           deliveries owed: one per message and membership that surely spans it
-delivered          deliveries that took place, each counted once
-lost               deliveries of an acknowledged message that are owed and did not take place
-missing            deliveries of a failed or unanswered message that are owed and did not take place
-late               deliveries and answers that took longer than ``late_after`` seconds, and deliveries that had not
-                   come at the end although others had taken longer than the run could wait for these
-duplicated         further copies of a delivery
-unexpected         texts from another room or from no sender of this run, and deliveries to a member that began its
-                   handshake only when the message was settled
-altered            deliveries with another text than the one that was sent
-reordered          deliveries of an acknowledged message that came after a message sent only later
-receipts_counted   receipts that say how many members were reached, and so can be checked
-receipts_wrong     receipts with counts that cannot be true
-receipts_repeated  receipts for a message that had one already
-receipts_unknown   receipts for a message that their receiver never sent
-=================  ====================================================================================
+``MEANINGS`` in ``verdict.py`` defines each count.
 
 A membership surely spans a message if the handshake had ended before the send began, and the client began to close
 only after the message was settled. An acknowledged message is settled ``transit`` seconds after its receipt, when its
@@ -48,10 +25,11 @@ from integration_tests.harness.ledger.ledger import NO_QUESTION, Ledger
 from integration_tests.harness.ledger.records import NO_COUNTS, Counts, Member, Sender
 from integration_tests.harness.ledger.terms import Terms
 from integration_tests.harness.ledger.texts import PROBE, Stamp, read
-from integration_tests.harness.ledger.verdict import FINDINGS, Tally, Verdict
+from integration_tests.harness.ledger.verdict import FINDINGS, MEANINGS, Tally, Verdict
 
 __all__ = [
     "FINDINGS",
+    "MEANINGS",
     "NO_COUNTS",
     "NO_QUESTION",
     "PROBE",

@@ -7,7 +7,7 @@ from dataclasses import dataclass, fields
 
 @dataclass(frozen=True)
 class Tally:
-    """Counts of messages (unsent to recovered), deliveries (expected to reordered) and receipts: see the package."""
+    """Counts of messages (unsent to recovered), deliveries (expected to reordered) and receipts: see ``MEANINGS``."""
 
     unsent: int = 0
     attempted: int = 0
@@ -48,6 +48,32 @@ class Tally:
         """Whether no message was acknowledged or none was delivered, so that the run shows nothing."""
         return not (self.acknowledged and self.delivered)
 
+
+MEANINGS = {
+    "unsent": "due messages that no connected client could send",
+    "attempted": "messages that a client began to send",
+    "acknowledged": "messages with a receipt that names no failed delivery",
+    "failed": "messages with a receipt that names failed deliveries, or answered by an error",
+    "unanswered": "messages without any answer: they may or may not have been delivered",
+    "abandoned": "messages without an answer when their sender left early; nothing is concluded about them",
+    "recovered": "failed, unanswered or abandoned messages that a member received",
+    "receipts_counted": "receipts that say how many members were reached, and so can be checked",
+    "receipts_wrong": "receipts with counts that cannot be true",
+    "receipts_repeated": "receipts for a message that had one already",
+    "receipts_unknown": "receipts for a message that their receiver never sent",
+    "expected": "deliveries owed: one per message and membership that surely spans it",
+    "delivered": "deliveries that took place, each counted once",
+    "lost": "deliveries of an acknowledged message that are owed and did not take place",
+    "missing": "deliveries of a failed or unanswered message that are owed and did not take place",
+    "late": "deliveries and answers that took longer than `late_after` seconds, and deliveries that had not come at "
+    "the end although others had taken longer than the run could wait for these",
+    "duplicated": "further copies of a delivery",
+    "unexpected": "texts from another room or from no sender of this run, and deliveries to a member that began its "
+    "handshake only when the message was settled",
+    "altered": "deliveries with another text than the one that was sent",
+    "reordered": "deliveries of an acknowledged message that came after a message sent only later",
+}
+"""The counts of messages, of receipts (from ``receipts_counted`` on) and of deliveries (from ``expected`` on)."""
 
 FINDINGS = (
     *("unsent", "failed", "unanswered", "lost", "missing", "late", "duplicated", "unexpected", "altered", "reordered"),

@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from integration_tests.harness.ledger import Tally
+from integration_tests.harness.ledger import MEANINGS, Tally
 from integration_tests.report.judgement import Limits, judge
 from integration_tests.report.metrics import format_number
 from integration_tests.report.tests.examples import TRICKY_ROOM, example
-from integration_tests.report.write import TALLY_MEANINGS, escape_pointer, html_text, junit_text, look_up, write
+from integration_tests.report.write import escape_pointer, html_text, junit_text, look_up, write
 
 if TYPE_CHECKING:
     from integration_tests.report.model import Document
@@ -105,7 +105,7 @@ def test_every_number_stands_beside_its_own_name(document: Document) -> None:
         "latency p99": "/latency/p99_ms",
     }
     rows = re.findall(r'<th scope="row">([\w ]+)</th><td class="number"><data [^>]*data-pointer="([^"]*)"', html)
-    assert len(rows) == len(TALLY_MEANINGS) == len(fields(Tally))
+    assert len(rows) == len(MEANINGS) == len(fields(Tally))
     assert all(pointer == f"/invariants/{name.replace(' ', '_')}" for name, pointer in rows)
 
 
