@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from integration_tests.harness.answers import receipt
-from integration_tests.harness.cloudwatch import Logs, Metrics, record_of
+from integration_tests.harness.answers import object_of, receipt
+from integration_tests.harness.cloudwatch import Logs, Metrics
 from integration_tests.harness.crowd import expect_everywhere
 from integration_tests.targets.interface import Capability
 from scripts.waiting import eventually, scaled
@@ -111,7 +111,7 @@ async def test_handshake_is_in_the_access_log(crowd: Crowd, room: str, target: T
     logs = Logs(target.aws.logs, [group])
 
     async def handshakes() -> list[str]:
-        records = map(record_of, await logs.lines(began_at, connection_id))
+        records = map(object_of, await logs.lines(began_at, connection_id))
         return [record["status"] for record in records if record["routeKey"] == "$connect"]
 
     await eventually(handshakes, ["200"], within=LINES_WITHIN, every=2, what="the access log to show the handshake")

@@ -1,7 +1,8 @@
-"""Answers that depend on the invocation, made comparable."""
+"""Answers and log lines: read, and made comparable where they depend on the invocation."""
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 
@@ -15,6 +16,17 @@ class AnyId:
 
     def __repr__(self) -> str:
         return "<any id>"
+
+
+def object_of(text: str) -> dict[str, Any]:
+    """Return the JSON object that a text is; an empty one if it is something else."""
+    if not text.lstrip().startswith("{"):  # which costs less than an exception for each message
+        return {}
+    try:
+        value = json.loads(text)
+    except (ValueError, RecursionError):
+        return {}
+    return value if isinstance(value, dict) else {}
 
 
 def error(code: str, message: str) -> dict[str, Any]:

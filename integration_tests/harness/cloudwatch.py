@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import json
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
+
+from integration_tests.harness.answers import object_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -53,7 +54,7 @@ class Logs:
 
     async def records(self, since: float, message: str) -> list[dict[str, Any]]:
         """Return the handlers' structured lines with this ``message``; arguments as above."""
-        records = map(record_of, await self.lines(since, message))
+        records = map(object_of, await self.lines(since, message))
         return [record for record in records if record.get("message") == message]
 
     async def errors(self, since: float) -> list[str]:
@@ -64,11 +65,11 @@ class Logs:
         own = await self.lines(since, "ERROR")
         failed = [line for phrase in FAILED_INVOCATION for line in await self.lines(since, phrase)]
         # "ERROR" may also occur in a warning's text, for example about a retried request.
-        return [*(line for line in own if record_of(line).get("level", "ERROR") == "ERROR"), *failed]
+        return [*(line for line in own if object_of(line).get("level", "ERROR") == "ERROR"), *failed]
 
     async def warnings(self, since: float) -> list[str]:
         """Return the handlers' warnings; argument as above."""
-        return [line for line in await self.lines(since, "WARNING") if record_of(line).get("level") == "WARNING"]
+        return [line for line in await self.lines(since, "WARNING") if object_of(line).get("level") == "WARNING"]
 
     def find(self, since: float, phrase: str) -> Iterator[str]:
         """Yield the same lines as :meth:`lines`, but block while reading."""
@@ -105,12 +106,3 @@ class Metrics:
             Statistics=["Sum"],
         )
         return sum(point["Sum"] for point in answer["Datapoints"])
-
-
-def record_of(line: str) -> dict[str, Any]:
-    """Return the fields of a structured line; none for a line of Lambda itself."""
-    try:
-        record = json.loads(line)
-    except ValueError:
-        return {}
-    return record if isinstance(record, dict) else {}

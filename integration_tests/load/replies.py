@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from integration_tests.harness.answers import object_of
 from integration_tests.harness.ledger import NO_COUNTS, Counts
 
 if TYPE_CHECKING:
@@ -125,17 +125,6 @@ class Replies:
         self._sender.fail(self._waiting.pop(message_id))
         self._blamed[message_id] = problem
         return True
-
-
-def object_of(text: str) -> dict[str, Any]:
-    """Return the JSON object that a text is; an empty one if it is something else."""
-    if not text.startswith("{"):
-        return {}
-    try:
-        value = json.loads(text)
-    except (ValueError, RecursionError):
-        return {}
-    return value if isinstance(value, dict) else {}
 
 
 def counts_of(receipt: dict[str, Any]) -> Counts:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import secrets
 from typing import TYPE_CHECKING, Any
 
 from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus
 
+from integration_tests.harness.answers import object_of
 from integration_tests.harness.client import Client
 from scripts.waiting import scaled
 
@@ -113,8 +113,5 @@ async def exchange(client: Client, text: str, message_id: str) -> tuple[list[str
 
 def receipt_of(text: str, message_id: str) -> dict[str, Any] | None:
     """Return the receipt in a text, or None if the text is no receipt for this message."""
-    try:
-        receipt = json.loads(text)["receipt"]
-        return receipt if receipt["id"] == message_id else None
-    except (ValueError, TypeError, KeyError):
-        return None
+    receipt = object_of(text).get("receipt")
+    return receipt if isinstance(receipt, dict) and receipt.get("id") == message_id else None
