@@ -91,9 +91,9 @@ class FaultProxy:
         self._connections: set[asyncio.Task[None]] = set()
         self.url = ""
 
-    async def start(self, port: int = 0) -> None:
-        """Listen on the loopback interface."""
-        self._server = await asyncio.start_server(self._accept, "127.0.0.1", port, limit=LARGEST_HEAD)
+    async def start(self) -> None:
+        """Listen on a free port of the loopback interface."""
+        self._server = await asyncio.start_server(self._accept, "127.0.0.1", 0, limit=LARGEST_HEAD)
         self.url = f"http://127.0.0.1:{self._server.sockets[0].getsockname()[1]}"
 
     async def close(self) -> None:
@@ -261,12 +261,11 @@ async def main(arguments: Sequence[str] | None = None) -> None:
     """Run a proxy until SIGTERM or SIGINT; its URL is the first line printed."""
     parser = argparse.ArgumentParser(prog="python -m integration_tests.harness.faults.proxy", description=main.__doc__)
     parser.add_argument("--upstream", required=True, help="base URL of the emulator, http://host:port")
-    parser.add_argument("--port", type=int, default=0, help="port to listen on (default: any free one)")
     options = parser.parse_args(arguments)
     proxy, stop = FaultProxy(options.upstream), asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    await proxy.start(options.port)
+    await proxy.start()
     sys.stdout.write(f"{proxy.url}\n")
     sys.stdout.flush()
     await stop.wait()
