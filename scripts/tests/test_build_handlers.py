@@ -185,23 +185,27 @@ def test_a_build_that_fails_changes_nothing(sources: Path, output: Path) -> None
     assert digests(output) == before
 
 
+FULL = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+@pytest.mark.parametrize("end", [FULL, KeyboardInterrupt()], ids=["full disk", "Ctrl-C"])
 @pytest.mark.parametrize("writes", range(5))
 def test_a_build_that_ends_half_way_leaves_no_manifest_before_its_zips_and_no_part_of_a_file(
-    sources: Path, output: Path, monkeypatch: pytest.MonkeyPatch, writes: int
+    sources: Path, output: Path, monkeypatch: pytest.MonkeyPatch, writes: int, end: BaseException
 ) -> None:
     build(sources, output)
     before = digests(output)
     write_tree(sources, {"connect.py": "VALUE = 2\n", "default.py": "VALUE = 2\n", "new.py": "VALUE = 2\n"})
     left, write = iter(range(writes)), Path.write_bytes
 
-    def until_the_disk_is_full(file: Path, content: bytes) -> int:
+    def until_the_end(file: Path, content: bytes) -> int:
         if next(left, None) is None:
             write(file, content[: len(content) // 2])
-            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(file))
+            raise end
         return write(file, content)
 
-    with monkeypatch.context() as patch, contextlib.suppress(OSError):
-        patch.setattr(Path, "write_bytes", until_the_disk_is_full)
+    with monkeypatch.context() as patch, contextlib.suppress(OSError, KeyboardInterrupt):
+        patch.setattr(Path, "write_bytes", until_the_end)
         build(sources, output)
 
     after = digests(output)

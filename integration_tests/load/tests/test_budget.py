@@ -43,6 +43,24 @@ def test_users_of_a_month_cost_what_amazon_says_they_do() -> None:
     assert usage(month).dollars == pytest.approx(36, rel=0.01)
 
 
+@pytest.mark.parametrize(("messages", "minutes"), [(1, 1), (30, 1), (60, 1), (61, 2), (120, 2)])
+def test_minute_that_has_begun_counts_as_a_whole_one(messages: int, minutes: int) -> None:
+    assert usage(replace(PLAN, messages=messages)).quantities["connection minutes"] == 100 + 100 * minutes
+
+
+@pytest.mark.parametrize(("size", "parts"), [(1, 1), (32 * 1024, 1), (32 * 1024 + 1, 2), (128 * 1024, 4)])
+def test_piece_that_has_begun_counts_as_a_whole_one(size: int, parts: int) -> None:
+    quantities = usage(replace(PLAN, messages=1, size=size)).quantities
+    assert quantities["API Gateway messages"] == parts * 101 + 1
+
+
+def test_members_of_the_last_page_and_of_the_fullest_room_are_paid_for() -> None:
+    """A room of 41 members is 3 read units, beside the one for the sender."""
+    assert usage(replace(PLAN, connections=82, rooms=2, messages=1)).quantities["DynamoDB read units"] == 4
+    assert usage(replace(PLAN, connections=81, rooms=2, messages=1)).quantities["DynamoDB read units"] == 4
+    assert usage(replace(PLAN, connections=80, rooms=2, messages=1)).quantities["DynamoDB read units"] == 3
+
+
 def test_clients_that_connect_again_cost_again() -> None:
     soak = replace(PLAN, scenario="soak", messages=600, rate=10, lifetime=30)
 
@@ -62,6 +80,7 @@ def test_several_plans_cost_their_sum_and_connect_their_most() -> None:
     ("plan", "small"),
     [
         (PLAN, True),
+        (replace(PLAN, connections=500, messages=100), True),
         (replace(PLAN, connections=501), False),
         (replace(PLAN, messages=1_000), False),
     ],

@@ -22,6 +22,13 @@ if TYPE_CHECKING:
             "run --websocket-url=wss://h.example/live",
         ),
         (["run", "--websocket-url", "wss://user:S3CRET@h.example/live"], "run --websocket-url wss://h.example/live"),
+        (
+            ["run", "--websocket-url", "wss://user:S3CRET@S3CRET@h.example/live"],
+            "run --websocket-url wss://h.example/live",
+        ),
+        (["run", "--websocket-url", "user:S3CRET@h.example/live"], "run --websocket-url user:h.example/live"),
+        (["run", "--websocket-url", "wss://h.example#S3CRET@/live"], "run --websocket-url wss://h.example"),
+        (["run", "--previous", "https://user:S3CRET@h.example/?S3CRET"], "run --previous https://h.example/"),
         (["run", "--websocket-url", "h.example/live?token=S3CRET"], "run --websocket-url h.example/live"),
         (
             ["bench", "--websocket-url", "wss://h.example?S3CRET", "--sizes", "5"],

@@ -238,10 +238,12 @@ def test_runs_on_two_machines_at_the_same_time_merge_into_one_report(
     merged = json.loads((tmp_path / "load-steady-merged-live.json").read_text())
     for name in ("attempted", "delivered", "unexpected", "members"):
         assert merged["invariants"][name] == sum(report["invariants"][name] for report in reports)
-    assert (merged["parameters"]["connections"], merged["latency"]["count"]) == (
-        2 * CONNECTIONS,
-        2 * MESSAGES * MEMBERS,
-    )
+    # On a busy machine, a client may find itself too slow to measure; the other one's times stand alone then.
+    latencies = [report["latency"] for report in reports]
+    trusted = [latency for latency in latencies if not latency["saturated"]] or latencies
+    assert merged["latency"]["count"] == sum(latency["count"] for latency in trusted)
+    assert {latency["count"] for latency in latencies} == {MESSAGES * MEMBERS}
+    assert merged["parameters"]["connections"] == 2 * CONNECTIONS
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

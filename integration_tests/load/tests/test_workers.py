@@ -5,15 +5,26 @@ from __future__ import annotations
 import os
 import signal
 from dataclasses import replace
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
+from integration_tests.harness.ledger import Ledger
+from integration_tests.load import workers
 from integration_tests.load.plan import Plan
+from integration_tests.load.recorder import ProcessResult
 from integration_tests.load.user_group import UserGroup
 from integration_tests.load.virtual_user import CloseMode
 from integration_tests.load.worker_process import WorkerError
-from integration_tests.load.workers import first_of_each, started_workers
-from integration_tests.report.model import Event
+from integration_tests.load.workers import Workers, first_of_each, started_workers
+from integration_tests.report.model import Connects, Event
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from integration_tests.load.user_group import Arrival, Schedule
+    from integration_tests.load.worker_process import WorkerProcess
 
 PLAN = Plan(
     scenario="steady",
@@ -50,6 +61,86 @@ async def test_messages_of_one_process_come_to_the_clients_of_all(stage_url: str
     assert (total.acknowledged, total.delivered) == (10, 10 * PLAN.connections // PLAN.rooms)
     assert (result.connects.succeeded, result.connects.times.count) == (PLAN.connections, PLAN.connections)
     assert result.connects.per_second
+
+
+class FakeProcess:
+    """Takes its share of each command, and refuses some handshakes.
+
+    Args:
+        clock: Its monotonic time goes on with each handshake.
+        refused: Seats whose handshakes are refused.
+    """
+
+    def __init__(self, clock: SimpleNamespace, *refused: int) -> None:
+        self.clock = clock
+        self.refused = refused
+        self.schedules: list[Schedule] = []
+        self.arrivals: list[Arrival] = []
+
+    async def call(self, method: Callable[..., Any], *arguments: Any) -> Any:
+        """As ``WorkerProcess.call``."""
+        if method is UserGroup.talk:
+            self.schedules += arguments
+        if method is UserGroup.join:
+            (share,) = arguments
+            self.arrivals += share
+            self.clock.now += len(share)
+            return {each.seat: "429" for each in share if each.seat in self.refused}
+        return ProcessResult(Ledger(PLAN.run), Connects(), [])
+
+
+def workers_of(plan: Plan, *processes: FakeProcess) -> Workers:
+    """Command fake processes."""
+    return Workers(plan, cast("list[WorkerProcess]", processes), lambda _: None)
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
+    """The clock of the process, which goes on when told."""
+    clock = SimpleNamespace(now=1000.0)
+    monkeypatch.setattr(workers, "time", SimpleNamespace(monotonic=lambda: clock.now))
+    return clock
+
+
+@pytest.mark.parametrize("processes", [1, 2, 3, 7])
+async def test_processes_share_all_messages_and_each_is_due_in_its_turn(clock: SimpleNamespace, processes: int) -> None:
+    fakes = [FakeProcess(clock) for _ in range(processes)]
+    await workers_of(replace(PLAN, processes=processes, messages=10, rate=4), *fakes).talk()
+
+    due = sorted(
+        each.at + number * each.interval for fake in fakes for each in fake.schedules for number in range(each.messages)
+    )
+    assert due == pytest.approx([1000 + workers.HEAD_START + number / 4 for number in range(10)])
+    assert {each.size for fake in fakes for each in fake.schedules} == {PLAN.size}
+
+
+async def test_handshakes_are_due_at_the_plans_rate(clock: SimpleNamespace) -> None:
+    fakes = [FakeProcess(clock) for _ in range(2)]
+    await workers_of(replace(PLAN, connect_rate=4), *fakes).join(PLAN.seats)
+
+    arrivals = sorted(each for fake in fakes for each in fake.arrivals)
+    start = 1000 + workers.HEAD_START
+    assert [(each.seat, each.room) for each in arrivals] == [(seat, PLAN.room_of(seat)) for seat in PLAN.seats]
+    assert [each.due for each in arrivals] == pytest.approx([start + seat / 4 for seat in PLAN.seats])
+
+
+async def test_refused_handshakes_do_not_count_as_connections_per_second(clock: SimpleNamespace) -> None:
+    fakes = [FakeProcess(clock, 0, 1, 2), FakeProcess(clock, 3)]
+    team = workers_of(PLAN, *fakes)
+    assert await team.join(PLAN.seats) == dict.fromkeys(range(4), "429")
+    await team.join([5])
+
+    seconds = PLAN.connections - workers.HEAD_START
+    assert (await team.finish()).connects.per_second == pytest.approx((PLAN.connections - 4) / seconds)
+
+
+async def test_result_knows_when_the_run_stopped_waiting_and_what_was_never_scheduled(clock: SimpleNamespace) -> None:
+    """What comes later is late, and what no client could send is owed."""
+    team = workers_of(PLAN, FakeProcess(clock), FakeProcess(clock))
+    team.ended_at, team.unsent = 1234.0, 7
+    ledger = (await team.finish()).ledger
+
+    assert (ledger.ended_at, ledger.unsent) == (1234.0, 7)
 
 
 async def test_who_left_is_absent_and_can_come_again(stage_url: str) -> None:

@@ -69,11 +69,32 @@ class LogClient:
         return [{"events": [{"message": f"{request['logGroupName']} {self.line}"}]}]
 
 
-@pytest.mark.parametrize(
+WRITTEN = pytest.mark.parametrize(
     ("line", "number"),
     [("fan-out", 0), (f'{{"body":"{SECRET}"}}', 2), ("in roomcast-test-x", 2), (FAMILIAR_TEXT, 2)],
     ids=["a line", "a body", "a room", "a text"],  # the reports name tests by these, and are searched, too
 )
+
+
+@WRITTEN
+def test_files_of_a_targets_processes_are_searched_for_the_same(tmp_path: Path, line: str, number: int) -> None:
+    files = [tmp_path / name for name in ("one", "two", "missing")]
+    for file in files[:2]:
+        file.write_text(f"REPORT\n{line}\n", encoding="utf-8")
+
+    class Stage(Live):
+        aws = None
+
+        def __init__(self) -> None:
+            pass
+
+        def files(self) -> list[Path]:
+            return files
+
+    assert len(leaks(Stage(), 0)) == number
+
+
+@WRITTEN
 def test_log_groups_of_functions_and_the_access_log_are_searched(line: str, number: int) -> None:
     class Stage(Live):
         deployment = Deployment("wss://x", None, {"log_group_names": {"connect": "a"}, "access_log_group_name": "b"})

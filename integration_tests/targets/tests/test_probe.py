@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import json
 import os
 import re
 import sys
@@ -10,11 +12,14 @@ import time
 from typing import TYPE_CHECKING, NamedTuple
 
 import pytest
+from botocore.exceptions import ClientError
+from websockets.asyncio.server import ServerConnection, serve
 
-from integration_tests.targets.interface import Capability
+from integration_tests.harness.table import ROOM_PREFIX
+from integration_tests.targets.interface import Capability, TargetError
 from integration_tests.targets.live import Live
 from integration_tests.targets.probe import ANSWERED_WITHIN, HANDSHAKE_WITHIN, ProbeError, probe
-from integration_tests.targets.tests.hostile import stage
+from integration_tests.targets.tests.hostile import receipt, stage
 from scripts.local.emulator import REPOSITORY
 from scripts.waiting import TOLD_AFTER, scaled
 
@@ -91,6 +96,67 @@ async def test_stage_that_cannot_be_tested_is_described_in_a_sentence(kind: str)
             await probe(url, "room")
 
     assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("answered", [False, True])
+async def test_probe_that_fails_leaves_no_connection_open(answered: bool) -> None:
+    """Neither when the stage answers wrongly, nor when the look at its table fails."""
+    gone = asyncio.Event()
+
+    async def handle(connection: ServerConnection) -> None:
+        try:
+            async for data in connection:
+                message = json.loads(data)
+                for answer in [message["data"], receipt(message)] if answered else ["what?", "what?"]:
+                    await connection.send(answer)
+        finally:
+            gone.set()
+
+    async def look() -> None:
+        raise ProbeError("is not the stage of this table")
+
+    async with serve(handle, "127.0.0.1", 0) as server:
+        with pytest.raises(ProbeError):
+            await probe(f"ws://127.0.0.1:{next(iter(server.sockets)).getsockname()[1]}/live", "room", look)
+        await asyncio.wait_for(gone.wait(), scaled(10))
+
+
+@pytest.mark.parametrize(
+    ("members", "sentence"),
+    [
+        ({"id="}, None),
+        (set(), "does not write to the table chat: the outputs are those of another stage"),
+        (ClientError({"Error": {"Code": "AccessDenied"}}, "Query"), "cannot be read with these credentials"),
+    ],
+    ids=["its own", "another's", "forbidden"],
+)
+async def test_table_in_the_outputs_must_be_the_one_that_the_stage_writes_to(
+    members: set[str] | Exception, sentence: str | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[str] = []
+
+    class FakeTable:
+        name = "chat"
+
+        async def members(self, room: str) -> set[str]:
+            asked.append(room)
+            if isinstance(members, Exception):
+                raise members
+            return members
+
+    monkeypatch.delenv("AWS_PROFILE", raising=False)
+    monkeypatch.setattr("integration_tests.targets.live.ConnectionsTable.of_stage", lambda *_: FakeTable())
+    arn = "arn:aws:dynamodb:eu-central-1:111122223333:table/chat"
+    async with stage("healthy") as url:
+        values = {"websocket_url": url, "connections_table_arn": arn, "connections_table_name": "chat"}
+        values |= {"shards_per_room": "1", "management_endpoint": "https://example.com/live"}
+        outputs = tmp_path / "outputs.json"
+        outputs.write_text(json.dumps({name: {"value": value} for name, value in values.items()}))
+        with pytest.raises(TargetError, match=sentence) if sentence else contextlib.nullcontext():
+            await asyncio.to_thread(Live(None, outputs).check)
+
+    assert len(asked) == 1
+    assert asked[0].startswith(ROOM_PREFIX)
 
 
 @pytest.mark.parametrize("url", ["ws://127.0.0.1:9/live", "wss://nowhere.invalid/live", f"wss://{'x' * 70}.com/live"])

@@ -1,0 +1,151 @@
+"""One simulated client: which times it records, and what it does with the texts that it gets."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import time
+from dataclasses import replace
+from typing import TYPE_CHECKING, Self, cast
+
+import pytest
+
+from integration_tests.harness.client import Client, Message
+from integration_tests.harness.ledger import NO_QUESTION, Ledger
+from integration_tests.load.recorder import Recorder
+from integration_tests.load.terms import TERMS
+from integration_tests.load.user_group import Schedule, UserGroup
+from integration_tests.load.virtual_user import CloseMode, VirtualUser
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+URL = "wss://stage.example/live"
+
+
+class FakeClient:
+    """A connection that a test ends, and through which it says something to the client.
+
+    Attributes:
+        take: Called with each message.
+        closing: Moments at which a close began.
+    """
+
+    def __init__(self, take: Callable[[Message], None]) -> None:
+        self.take = take
+        self.connected_at = time.monotonic()
+        self.ended_at = math.inf
+        self.closing: list[float] = []
+
+    @classmethod
+    async def connect(cls, _url: str, _room: str, *, on_message: Callable[[Message], None], within: float) -> Self:
+        """As ``Client.connect``."""
+        assert within > 0
+        return cls(on_message)
+
+    async def close(self) -> None:
+        """As ``Client.close``, and also as ``Client.abort``."""
+        self.closing.append(time.monotonic())
+        await asyncio.sleep(0)
+        self.ended_at = time.monotonic()
+
+    abort = close
+
+
+@pytest.fixture
+def recorder() -> Recorder:
+    return Recorder(Ledger("run"))
+
+
+@pytest.fixture
+def user(recorder: Recorder, monkeypatch: pytest.MonkeyPatch) -> VirtualUser:
+    """A client that is not yet connected."""
+    monkeypatch.setattr(Client, "connect", FakeClient.connect)
+    return VirtualUser(recorder, "lobby", "client-1")
+
+
+async def joined(user: VirtualUser, due: float | None = None) -> FakeClient:
+    """Connect; return the connection."""
+    assert await user.join(URL, time.monotonic() if due is None else due) is None
+    return cast("FakeClient", user._client)
+
+
+async def test_handshake_is_timed_from_when_it_was_due(user: VirtualUser, recorder: Recorder) -> None:
+    """Otherwise a stage that makes clients queue up would look fast."""
+    await joined(user, due=time.monotonic() - 5)
+
+    assert recorder.connects.times.percentiles().max_ms >= 4_990
+
+
+@pytest.mark.parametrize("mode", CloseMode)
+async def test_close_begins_before_the_connection_is_gone(
+    user: VirtualUser, recorder: Recorder, mode: CloseMode
+) -> None:
+    """A frame that comes while it closes is neither owed nor a fault, and its end is no broken connection."""
+    client = await joined(user)
+    await user.leave(mode)
+
+    (member,) = recorder.ledger._room("lobby").members
+    assert member.asked_at <= member.joined_at <= member.leaving_at <= client.closing[0] <= member.left_at < math.inf
+    assert not member.broken
+    assert recorder.ledger.verdict().broken == 0
+
+
+async def test_end_that_the_client_did_not_want_is_a_broken_connection(user: VirtualUser, recorder: Recorder) -> None:
+    client = await joined(user)
+    client.ended_at = time.monotonic()
+    client.connection = type("Connection", (), {"close_code": 1006})()  # type: ignore[attr-defined]
+    await user.leave(CloseMode.CLOSE)
+
+    assert recorder.ledger.verdict().broken == 1
+    assert "close code 1006" in next(iter(recorder.events))
+
+
+@pytest.mark.parametrize(
+    ("text", "origin"),
+    [
+        ('{"error":{"code":"too_large"}}', NO_QUESTION),
+        ('{"message": "Internal server error", "connectionId":"a", "requestId":"b"}', NO_QUESTION),
+        ('{"whoami":{}}', "not a message of this run"),
+        ("hello", "not a message of this run"),
+        ("", "not a message of this run"),
+    ],
+)
+async def test_text_that_nothing_asked_for_is_unexpected(
+    user: VirtualUser, recorder: Recorder, text: str, origin: str
+) -> None:
+    (await joined(user)).take(Message(text, time.monotonic()))
+
+    assert recorder.ledger.verdict().total.unexpected == 1
+    assert recorder.ledger._room("lobby").strays == {origin: 1}
+    assert recorder.messages == 1
+
+
+async def test_messages_are_due_at_equal_distances_however_late_they_are_sent() -> None:
+    """Latency counts from the moment that a message was due, or a stage that holds senders up would look fast."""
+    said: list[tuple[float, int]] = []
+
+    class Speaker:
+        present = True
+        unanswered = 0
+
+        async def say(self, due: float, size: int) -> None:
+            said.append((due, size))
+
+    users = UserGroup(URL, "run")
+    users._users[0] = cast("VirtualUser", Speaker())
+    at = time.monotonic() - 60
+    await users.talk(Schedule(at, 0.5, 4, 300))
+    users._users.clear()
+    await users.finish()
+
+    assert said == [(at + number * 0.5, 300) for number in range(4)]
+
+
+async def test_message_that_no_client_could_send_is_counted_and_marked() -> None:
+    users = UserGroup(URL, "run", terms=replace(TERMS, patience=0.05))
+    await users.talk(Schedule(time.monotonic(), 0.0, 3, 300))
+    result = await users.finish()
+
+    assert result.ledger.verdict().total.unsent == 3
+    assert [event.label for event in result.events] == ["no client was connected to send a message that was due"]
