@@ -9,8 +9,8 @@ These are faults:
   versa;
 - a variable of the root with a validation, because the backend validates it;
 - an output of the root that is not the backend's output of the same name;
-- a ``create_before_destroy``, ``depends_on`` or ``ignore_changes`` that ``ORDER`` does not list, and one that it lists
-  and that is gone, because neither plan nor state shows them.
+- a ``create_before_destroy``, ``depends_on``, ``ignore_changes``, ``override_provider``, ``moved`` or ``removed`` that
+  ``ORDER`` does not list, and one that it lists and that is gone, because neither plan nor state shows them.
 """
 
 from __future__ import annotations
@@ -104,11 +104,18 @@ ORDER = {
         "aws_lambda_permission.this]"
         for name in ("arn", "function_name", "invoke_arn")
     ),
+    'modules/backend moved to = module.handler["fanout_worker"]',
+    "modules/backend moved to = module.zips.aws_s3_object.zip",
+    "modules/backend moved to = module.zips.terraform_data.build",
+    "modules/websocket-api removed from = aws_apigatewayv2_deployment.this",
+    "modules/websocket-api removed destroy = false",
+    "modules/zips aws_s3_object.zip override_provider tags = {}",
 }
 
 _REFERENCE = re.compile(r"\b(?:var|each\.value|route)\.([a-z0-9_]+(?:\.[a-z0-9_]+)*)")
 _ELEMENT = re.compile(r"^\s+([a-z_]+)\s*=\s(.+)$", re.MULTILINE)
 _ORDERING = ("create_before_destroy", "depends_on", "ignore_changes", "prevent_destroy", "replace_triggered_by")
+_MOVING = {"moved": ("to",), "removed": ("from", "destroy")}
 
 
 def find_faults(repository: Path) -> list[str]:
@@ -218,8 +225,16 @@ def _different_order(modules: Mapping[Path, list[Block]]) -> Iterator[str]:
         for folder, blocks in modules.items()
         for block in blocks
         for attributes in (block.attributes, *(inner.attributes for inner in _of_kind(block.blocks, "lifecycle")))
-        for name in _ORDERING
+        for name in (*_ORDERING, *_MOVING.get(block.kind, ()))
         if name in attributes
+    }
+    found |= {
+        f"{folder.relative_to(CONFIGURATION)} {_address(block)} override_provider {name} = {setting.text}"
+        for folder, blocks in modules.items()
+        for block in blocks
+        for override in _of_kind(block.blocks, "override_provider")
+        for inner in override.blocks
+        for name, setting in inner.attributes.items()
     }
     for line in sorted(found - ORDER):
         yield f"{CONFIGURATION}: {line}: scripts/check_variables.py does not know of it"

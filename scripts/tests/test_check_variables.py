@@ -19,6 +19,7 @@ FUNCTIONS = "terraform/modules/backend/functions.tf"
 QUEUE = "terraform/modules/backend/queue.tf"
 HANDLER = "terraform/modules/handler/main.tf"
 API = "terraform/modules/websocket-api/main.tf"
+ZIPS = "terraform/modules/zips/main.tf"
 
 
 @pytest.fixture
@@ -79,6 +80,14 @@ def test_nothing_is_dropped_or_swapped() -> None:
             "  policy = var.policy\n  lifecycle {\n    ignore_changes = [policy]\n  }\n",
             "ig",
         ),
+        (
+            FUNCTIONS,
+            "  to   = module.zips.terraform_data.build\n",
+            "  to   = module.zips.terraform_data.other\n",
+            "is gone",
+        ),
+        (API, "    destroy = false\n", "    destroy = true\n", "removed destroy = false is gone"),
+        (ZIPS, "      tags = {}\n", "", "override_provider tags = {} is gone"),
         ("terraform/outputs.tf", "= module.backend.fanout_queue_url", "= module.backend.api_id", "fanout_queue_url is"),
         ("terraform/modules/handler/outputs.tf", ", aws_lambda_permission.this]", "]", "is gone"),
         ("terraform/variables.tf", "  default     = 30\n", "  default     = 7\n", "another default"),

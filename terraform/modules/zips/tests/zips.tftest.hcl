@@ -102,6 +102,36 @@ run "zip_other_than_the_manifests_is_refused" {
   expect_failures = [terraform_data.build]
 }
 
+run "zip_without_a_digest_in_the_manifest_is_refused" {
+  command = plan
+
+  variables {
+    directory = "tests/fixtures/digest_missing"
+  }
+
+  expect_failures = [terraform_data.build]
+}
+
+run "zip_without_a_digest_of_its_sources_is_refused" {
+  command = plan
+
+  variables {
+    directory = "tests/fixtures/source_digest_missing"
+  }
+
+  expect_failures = [terraform_data.build]
+}
+
+run "zip_without_sources_is_refused" {
+  command = plan
+
+  variables {
+    directory = "tests/fixtures/sources_missing"
+  }
+
+  expect_failures = [terraform_data.build]
+}
+
 run "zip_older_than_a_source_is_refused" {
   command = plan
 
