@@ -73,24 +73,22 @@ ROUTES = [
 ]
 BACKEND_ALONE = {"handler_sources_directory"}
 """Variables of the backend that the root lacks, because the sources' folder is fixed in this repository."""
-_REMEMBERED = "terraform_data.queued, terraform_data.shards_per_room, terraform_data.shards_read"
 _ROUTE = "aws_apigatewayv2_route.this"
 ORDER = {
     # No create_before_destroy: Terraform would also apply it to all objects that the object depends on.
     *(
         f"modules/backend terraform_data.{name} ignore_changes = [input]"
         for name in (
-            "first_apply",
             "in_use",
             "queue",
-            "queued",
-            "shards_per_room",
-            "shards_read",
+            "settled",
+            "settled_before",
             "value_in_use",
         )
     ),
-    f"modules/backend terraform_data.first_apply depends_on = [{_REMEMBERED}]",
     "modules/backend terraform_data.in_use depends_on = [terraform_data.value_in_use]",
+    "modules/backend terraform_data.settled depends_on = [module.handler]",
+    "modules/backend terraform_data.settled_before depends_on = [terraform_data.settled]",
     "modules/handler aws_lambda_function.this depends_on = [aws_iam_role_policy.logs, aws_iam_role_policy.task]",
     "modules/handler aws_iam_role.this ignore_changes = [name]",
     "modules/handler aws_iam_role.this replace_triggered_by = [aws_cloudwatch_log_group.this.name]",

@@ -28,12 +28,16 @@ DIGEST = re.compile(r"<(sha256|base64) of (\w+\.zip)>")
 """Placeholder in a kept state for the digest of a zip: a function's code may change, its address may not."""
 
 NEW = re.compile(
-    r'module\.backend\.terraform_data\.(?:in_use|refusals|value_in_use\["\w+"\])'
+    r'module\.backend\.terraform_data\.(?:refusals|(?:in_use|settled|settled_before|value_in_use)\["\w+"\])'
     r'|module\.backend\.module\.(?:handler\["\w+"\]\.aws_iam_role_polic(?:ies|y_attachments)_exclusive\.this'
     r'|fanout_queue\[0\]\.aws_sqs_queue_policy\.tls_only\["\w+"\]'
     r"|websocket_api\.aws_apigatewayv2_integration\.redeployment)"
 )
 """Addresses of objects that are newer than the first of these commits and may be created."""
+OLD = re.compile(
+    r'module\.backend\.terraform_data\.(?:first_apply|queued\["\w+"\]|shards|shards_(?:per_room|read)\["\d=\d"\])'
+)
+"""Addresses of objects that newer ones stand for. They exist in the state alone, so they may go."""
 
 PROVIDER = """
 provider "aws" {
@@ -80,7 +84,7 @@ NAMES = sorted(folder.name for folder in STATES.iterdir())
 @pytest.mark.parametrize("name", NAMES)
 def test_nothing_is_replaced(name: str, tmp_path: Path) -> None:
     made, gone = made_and_gone(planned(name, tmp_path))
-    assert not gone
+    assert {address for address in gone if not OLD.fullmatch(address)} == set()
     assert {address for address in made if not NEW.fullmatch(address)} == set()
 
 
@@ -90,7 +94,7 @@ def test_nothing_is_replaced_while_the_module_waits_for_something(name: str, tmp
     waiting = 'module "backend" {\n  depends_on = [terraform_data.before]\n'
     before = 'resource "terraform_data" "before" {\n}\n\n'
     made, gone = made_and_gone(planned(name, tmp_path, {'module "backend" {\n': before + waiting}))
-    assert not gone
+    assert {address for address in gone if not OLD.fullmatch(address)} == set()
     assert {address for address in made if not NEW.fullmatch(address)} == {"terraform_data.before"}
 
 

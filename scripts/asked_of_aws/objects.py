@@ -32,17 +32,17 @@ UNLOGGED = {"data_trace_enabled": False, "logging_level": "OFF"}
 def of_backend(run: Run, functions: Functions) -> Table:
     """Return the objects of ``modules/backend`` itself and the record of the zips."""
     module = "module.backend.terraform_data"
-    # Values that clients depend on, so that a change is noticed.
-    in_use = {
+    # Values of the last apply, so that the next plan notices a change.
+    remembered = {
         "name": run.name,
+        "queued_delivery": run.queue is not None,
+        "shards_per_room": run.shards_per_room,
+        "shards_read": run.shards_read,
         "stage_name": run.stage,
         "table_kms_key_arn": run.table_key,
         "table_name": run.table,
     }
-    # Values for the next apply; numbers as seven binary digits.
-    remembered = ["first_apply", f'queued["{str(run.queue is not None).lower()}"]']
-    for name, number in (("shards_per_room", run.shards_per_room), ("shards_read", run.shards_read)):
-        remembered += [f'{name}["{bit}={digit}"]' for bit, digit in enumerate(reversed(f"{number:07b}"))]
+    settled = ("queued_delivery", "shards_per_room", "shards_read")
     return {
         "module.backend.data.aws_partition.current": {"dns_suffix": "amazonaws.com.cn", "partition": "aws-cn"},
         "module.backend.module.zips.terraform_data.build": {
@@ -50,13 +50,13 @@ def of_backend(run: Run, functions: Functions) -> Table:
                 handler: hashlib.sha256((ZIPS / f"{handler}.zip").read_bytes()).hexdigest() for handler in functions
             }
         },
-        **{f"{module}.{key}": {"input": TIME} for key in remembered},
-        f"{module}.shards": {"input": {"per_room": run.shards_per_room, "read": run.shards_read}},
         **{
-            f'{module}.value_in_use["{variable}"]': {"input": TIME, "triggers_replace": [value]}
-            for variable, value in in_use.items()
+            f'{module}.{kind}["{variable}"]': {"input": TIME, "triggers_replace": [remembered[variable]]}
+            for kind, variables in (("value_in_use", remembered), ("settled", settled))
+            for variable in variables
         },
-        f"{module}.in_use": {"input": TIME},
+        **{f'{module}.in_use["{variable}"]': {"input": TIME} for variable in remembered},
+        **{f'{module}.settled_before["{variable}"]': {"input": TIME} for variable in settled},
         f"{module}.refusals": {},
         **({f"{module}.queue[0]": {"input": {"fifo": run.queue.fifo}}} if run.queue else {}),
     }

@@ -37,8 +37,8 @@ locals {
     ROOMCAST_LOG_LEVEL           = var.log_level
     ROOMCAST_MANAGEMENT_ENDPOINT = local.management_endpoint
     ROOMCAST_PACE                = tostring(var.pace)
-    ROOMCAST_SHARDS_PER_ROOM     = tostring(var.shards_per_room)
-    ROOMCAST_SHARDS_READ         = tostring(local.shards_read)
+    ROOMCAST_SHARDS_PER_ROOM     = tostring(terraform_data.value_in_use["shards_per_room"].triggers_replace[0])
+    ROOMCAST_SHARDS_READ         = tostring(terraform_data.value_in_use["shards_read"].triggers_replace[0])
     ROOMCAST_TABLE_NAME          = module.connections_table.table_name
   }
 

@@ -1,5 +1,10 @@
 data "aws_partition" "current" {}
 
+locals {
+  shards_read = coalesce(var.shards_read, var.shards_per_room)
+  table_name  = coalesce(var.table_name, "${var.name}-connections")
+}
+
 module "connections_table" {
   source = "../connections-table"
 

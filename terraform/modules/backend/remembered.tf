@@ -1,53 +1,88 @@
-# Values of the last apply, for changes that need two applies.
+# Values of the last apply. A plan refuses changes that would replace what clients use, and changes that need two applies.
 #
-# A plan can read an earlier value only from an object that does not change. Each value is therefore part of an object's
-# key, and the object keeps the time of its creation. If this plan creates the object, the value was different before.
+# An object below is replaced when its value changes, and keeps the time of its creation. If this plan creates the object,
+# the value changes. A second object per value, created after the first, tells a changed value from one that no apply has
+# remembered yet, as in a first apply, after an interrupted first apply, or after an upgrade that remembers more values.
 
 locals {
-  first_apply = terraform_data.first_apply.input == plantimestamp()
+  remembered = {
+    name              = var.name
+    queued_delivery   = var.queued_delivery.enabled
+    shards_per_room   = var.shards_per_room
+    shards_read       = local.shards_read
+    stage_name        = var.stage_name
+    table_kms_key_arn = var.table_kms_key_arn
+    table_name        = local.table_name
+  }
 
-  queued_before = (
-    !local.first_apply && terraform_data.queued[tostring(var.queued_delivery.enabled)].input == plantimestamp()
-    ? !var.queued_delivery.enabled
-    : var.queued_delivery.enabled
-  )
+  # Values that functions read. An apply that stopped may have updated only some functions.
+  settled = { for name in ["queued_delivery", "shards_per_room", "shards_read"] : name => local.remembered[name] }
 
-  shards_read = coalesce(var.shards_read, var.shards_per_room)
+  # This plan changes the value.
+  changed = {
+    for name, value in terraform_data.value_in_use :
+    name => value.input == plantimestamp() && terraform_data.in_use[name].input != plantimestamp()
+  }
 
-  # Numbers as bits, so that seven objects hold any number up to 127. A bit that this plan creates had the other value.
-  shards_per_room_bits = { for bit in range(7) : bit => floor(var.shards_per_room / pow(2, bit)) % 2 }
-  shards_read_bits     = { for bit in range(7) : bit => floor(local.shards_read / pow(2, bit)) % 2 }
+  # This plan changes the value, or an earlier apply that changed it has not updated every function.
+  unsettled = {
+    for name, value in terraform_data.settled :
+    name => local.changed[name] || value.input == plantimestamp() && terraform_data.settled_before[name].input != plantimestamp()
+  }
 
-  shards_per_room_before = sum([
-    for bit, value in local.shards_per_room_bits :
-    pow(2, bit) * (!local.first_apply && terraform_data.shards_per_room["${bit}=${value}"].input == plantimestamp() ? 1 - value : value)
-  ])
+  refused = { for name, changed in local.changed : name => changed && !contains(var.allow_replacement, name) }
 
-  shards_read_before = sum([
-    for bit, value in local.shards_read_bits :
-    pow(2, bit) * (!local.first_apply && terraform_data.shards_read["${bit}=${value}"].input == plantimestamp() ? 1 - value : value)
-  ])
+  queued_before = local.changed["queued_delivery"] ? !var.queued_delivery.enabled : var.queued_delivery.enabled
 }
 
-# It comes last: an apply that stops before is a first one again, or what it left out would look like a change.
-resource "terraform_data" "first_apply" {
+# Functions and queue depend on these objects. So a value is remembered before anything uses it. The values may be unknown
+# when the backend is first planned.
+resource "terraform_data" "value_in_use" {
+  for_each = local.remembered
+
+  input            = plantimestamp()
+  triggers_replace = [each.value]
+
+  lifecycle {
+    ignore_changes = [input]
+  }
+}
+
+resource "terraform_data" "in_use" {
+  for_each = local.remembered
+
   input = plantimestamp()
 
   lifecycle {
     ignore_changes = [input]
   }
 
-  depends_on = [terraform_data.queued, terraform_data.shards_per_room, terraform_data.shards_read]
+  depends_on = [terraform_data.value_in_use]
 }
 
-resource "terraform_data" "queued" {
-  for_each = toset([tostring(var.queued_delivery.enabled)])
+resource "terraform_data" "settled" {
+  for_each = local.settled
+
+  input            = plantimestamp()
+  triggers_replace = [each.value]
+
+  lifecycle {
+    ignore_changes = [input]
+  }
+
+  depends_on = [module.handler]
+}
+
+resource "terraform_data" "settled_before" {
+  for_each = local.settled
 
   input = plantimestamp()
 
   lifecycle {
     ignore_changes = [input]
   }
+
+  depends_on = [terraform_data.settled]
 }
 
 resource "terraform_data" "queue" {
@@ -65,45 +100,51 @@ resource "terraform_data" "queue" {
   }
 }
 
-resource "terraform_data" "shards_per_room" {
-  for_each = toset([for bit, value in local.shards_per_room_bits : "${bit}=${value}"])
-
-  input = plantimestamp()
-
+resource "terraform_data" "refusals" {
   lifecycle {
-    ignore_changes = [input]
-  }
-}
+    precondition {
+      condition     = !local.refused["name"]
+      error_message = "name is part of every name: another one replaces the table, the functions and the API, and cuts off every client. To do that in this apply, give allow_replacement = [\"name\", \"table_name\"]; with table_deletion_protection, turn that off in an apply before."
+    }
 
-resource "terraform_data" "shards_read" {
-  for_each = toset([for bit, value in local.shards_read_bits : "${bit}=${value}"])
+    precondition {
+      condition     = !local.refused["stage_name"]
+      error_message = "stage_name is part of the URL: another one replaces the stage and cuts off every client, whose rows stay in the table until they expire. To do that in this apply, give allow_replacement = [\"stage_name\"]."
+    }
 
-  input = plantimestamp()
+    precondition {
+      condition     = !local.refused["table_name"] || local.refused["name"]
+      error_message = "table_name cannot change: DynamoDB renames no table, so the table and its rows would go and every client would be in no room. To do that in this apply, give allow_replacement = [\"table_name\"]; with table_deletion_protection, turn that off in an apply before."
+    }
 
-  lifecycle {
-    ignore_changes = [input]
-  }
-}
+    precondition {
+      condition     = var.table_kms_key_arn != null || !local.refused["table_kms_key_arn"]
+      error_message = "table_kms_key_arn cannot be taken away: the provider would leave the table on its key and say nothing. Give the table another key; or move it by `aws dynamodb update-table --table-name ${local.table_name} --sse-specification Enabled=true,SSEType=KMS` to the account's own key, and give allow_replacement = [\"table_kms_key_arn\"] in the apply after that."
+    }
 
-# Terraform updates functions one after the other. So senders must read a partition before a member can be in it, and as
-# long as one may be in it.
-resource "terraform_data" "shards" {
-  input = { per_room = var.shards_per_room, read = local.shards_read }
+    precondition {
+      condition     = local.queue_exists || !local.unsettled["queued_delivery"]
+      error_message = "The apply that turned queued_delivery off did not finish, so sendmessage may still put messages into the queue that this apply would remove. Apply `queued_delivery = { enabled = true }`, which changes nothing else, and then turn it off again."
+    }
 
-  lifecycle {
+    # Terraform updates functions one after the other. So senders must read a partition before a member can be in it, and
+    # as long as one may be in it.
     precondition {
       condition     = local.shards_read >= var.shards_per_room
       error_message = "shards_read must be at least shards_per_room, because senders would miss the members in the other partitions."
     }
 
     precondition {
-      condition     = var.shards_per_room <= local.shards_read_before
-      error_message = "shards_per_room must be at most ${local.shards_read_before}, the number of partitions that the functions read now: first apply shards_read = ${var.shards_per_room} with the old shards_per_room, then raise shards_per_room. In one apply, members would join partitions that senders do not read yet."
-    }
-
-    precondition {
-      condition     = local.shards_read >= local.shards_per_room_before
-      error_message = "shards_read must be at least ${local.shards_per_room_before}, the number of partitions that may hold clients: first lower shards_per_room with shards_read = ${local.shards_per_room_before}, and lower shards_read two hours later, when the last of these clients has disconnected."
+      condition = (
+        !(local.changed["shards_per_room"] || local.changed["shards_read"])
+        || !(local.unsettled["shards_per_room"] && local.unsettled["shards_read"])
+      )
+      error_message = "shards_per_room and shards_read must not change in one apply, because functions change one after the other, and members would be in partitions that senders do not read. To raise them, first apply shards_read = ${local.shards_read} with the old shards_per_room. To lower them, first apply shards_per_room = ${var.shards_per_room} with the old shards_read, and lower shards_read two hours later, when the last client in the other partitions has disconnected. An apply that stopped half-way must be finished first."
     }
   }
+}
+
+moved {
+  from = terraform_data.in_use
+  to   = terraform_data.in_use["name"]
 }

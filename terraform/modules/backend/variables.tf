@@ -268,7 +268,7 @@ variable "queued_delivery" {
 
 variable "shards_per_room" {
   type        = number
-  description = "Number of partitions that hold a room's members. Each serves 1,000 joins per second. A number above the `shards_read` of the last apply is refused: raise `shards_read` first."
+  description = "Number of partitions that hold a room's members. Each serves 1,000 joins per second. A plan refuses to change it together with `shards_read`: raise `shards_read` first."
   default     = 1
   nullable    = false
 

@@ -1,4 +1,4 @@
-# Changes that need two applies: a plan refuses the short cut, or makes only the first step.
+# Changes of values in use: a plan refuses them, or makes only the first of two steps.
 
 mock_provider "aws" {
   mock_data "aws_partition" {
@@ -65,6 +65,163 @@ variables {
   shards_per_room = 2
 }
 
+run "everything_goes_at_first" {
+  assert {
+    condition     = local.shards_read == 2 && length(module.fanout_queue) == 1 && local.sender_environment == local.queue_environment
+    error_message = "the first apply takes any value"
+  }
+}
+
+run "first_second_passes" {
+  module {
+    source = "./tests/fixtures/second"
+  }
+}
+
+run "nothing_is_refused_that_stays" {
+  command = plan
+
+  assert {
+    condition     = local.queued_before && !anytrue(values(local.changed)) && !anytrue(values(local.unsettled))
+    error_message = "the values of the last apply are remembered"
+  }
+}
+
+run "queue_does_not_change_its_kind" {
+  command = plan
+
+  variables {
+    queued_delivery = { enabled = true, fifo = true }
+  }
+
+  expect_failures = [terraform_data.queue]
+}
+
+run "members_are_not_written_where_senders_do_not_look_yet" {
+  command = plan
+
+  variables {
+    shards_per_room = 3
+  }
+
+  expect_failures = [terraform_data.refusals]
+}
+
+run "raising_both_at_once_is_refused" {
+  command = plan
+
+  variables {
+    shards_per_room = 3
+    shards_read     = 3
+  }
+
+  expect_failures = [terraform_data.refusals]
+}
+
+run "senders_do_not_stop_looking_where_members_are" {
+  command = plan
+
+  variables {
+    shards_per_room = 1
+  }
+
+  expect_failures = [terraform_data.refusals]
+}
+
+run "senders_look_at_least_where_members_are_written" {
+  command = plan
+
+  variables {
+    shards_read = 1
+  }
+
+  expect_failures = [terraform_data.refusals]
+}
+
+run "senders_leave_the_queue_first" {
+  variables {
+    queued_delivery = {}
+    shards_read     = 100
+  }
+
+  expect_failures = [check.queue_is_emptied]
+}
+
+run "second_second_passes" {
+  module {
+    source = "./tests/fixtures/second"
+  }
+}
+
+run "queue_that_was_left_goes" {
+  command = plan
+
+  variables {
+    queued_delivery = {}
+    shards_per_room = 100
+    shards_read     = 100
+  }
+
+  assert {
+    condition     = length(module.fanout_queue) == 0 && !contains(keys(module.handler), "fanout_worker") && length(local.sender_environment) == 0
+    error_message = "queue and worker go once the senders have left"
+  }
+
+  assert {
+    condition     = local.changed["shards_per_room"] && !local.unsettled["shards_read"] && local.environment.ROOMCAST_SHARDS_PER_ROOM == "100"
+    error_message = "partitions that are read may be written to"
+  }
+}
+
+run "queue_that_was_left_is_used_again" {
+  command = plan
+
+  variables {
+    shards_read = 100
+  }
+
+  assert {
+    condition     = length(module.fanout_queue) == 1 && local.sender_environment == local.queue_environment && !local.queue_is_emptied
+    error_message = "the same queue serves again"
+  }
+}
+
+run "queue_that_was_left_does_not_change_its_kind" {
+  command = plan
+
+  variables {
+    queued_delivery = { enabled = true, fifo = true }
+    shards_read     = 100
+  }
+
+  expect_failures = [terraform_data.queue]
+}
+
+run "lowering_both_at_once_is_refused" {
+  command = plan
+
+  variables {
+    shards_per_room = 1
+    shards_read     = 2
+  }
+
+  expect_failures = [terraform_data.refusals]
+}
+
+run "fewer_partitions_may_be_read_than_were" {
+  command = plan
+
+  variables {
+    queued_delivery = {}
+    shards_read     = 2
+  }
+
+  assert {
+    condition     = local.environment.ROOMCAST_SHARDS_READ == "2"
+    error_message = "two partitions hold every member, so the other 98 need not be read"
+  }
+}
+
 run "first_apply" {
   state_key = "in_use"
 
@@ -82,7 +239,7 @@ run "nothing_changed" {
   }
 
   assert {
-    condition     = !anytrue(values(local.replaced))
+    condition     = !anytrue(values(local.changed)) && !anytrue(values(local.unsettled))
     error_message = "nothing that is in use is another one"
   }
 }
@@ -184,7 +341,7 @@ run "another_key_is_taken" {
   }
 
   assert {
-    condition     = local.replaced["table_kms_key_arn"] && !anytrue([for name in ["name", "stage_name", "table_name"] : local.replaced[name]])
+    condition     = local.changed["table_kms_key_arn"] && !anytrue([for name in ["name", "stage_name", "table_name"] : local.changed[name]])
     error_message = "the key alone is another one"
   }
 }
