@@ -34,6 +34,7 @@ def rights(target: Target) -> Iterator[Withholding]:
     assert target.aws.endpoint_url is not None
     with withholding(target.aws.endpoint_url) as rights:
         yield rights
+        print("irregular:", *rights.irregular, sep="\n  ")
 
 
 @pytest.fixture

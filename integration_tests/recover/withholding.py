@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 
 SENTENCE = "the right was withheld"
 SCOPE = re.compile(r"Credential=[^/]+/[0-9]+/[^/]+/(?P<service>[^/]+)/aws4_request")
+Answer = tuple[int, dict[str, str], bytes]
+ATTEMPT = re.compile("attempt=([2-9]|[1-9][0-9])(?:;|$)")
+"""The header of AWS's SDKs in a request that they repeat."""
 HOP_BY_HOP = {"connection", "keep-alive", "transfer-encoding"}
 LONGEST_ANSWER = 60.0
 """Seconds; an emulator answers a request of Terraform's in less than one."""
@@ -75,16 +78,23 @@ def refusal(action: str) -> tuple[dict[str, str], bytes]:
 class Withholding:
     """Which requests are refused, and which were.
 
+    Args:
+        upstream: Host and port of the emulator.
+
     Attributes:
         refuses: Called with each action; whether it is refused. Calls take turns.
         refused: The actions that were refused, each as often as it was.
         seen: The actions that were asked for.
+        irregular: Requests that the emulator did not answer or answered with a 5xx, and requests that the client sent
+            once more. A repeated creation finds its own object, so a test that fails shows these.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, upstream: str) -> None:
+        self._upstream = upstream
         self.refuses: Callable[[str], bool] = lambda _: False
         self.refused: list[str] = []
         self.seen: set[str] = set()
+        self.irregular: list[str] = []
         self.url = ""
         self._lock = threading.Lock()
 
@@ -111,6 +121,30 @@ class Withholding:
             self.refused.append(action)
             return True
 
+    def hand_on(self, action: str, method: str, path: str, body: bytes, headers: Mapping[str, str]) -> Answer:
+        """Hand a request to the emulator, over a connection of its own; return status, headers and body of the answer.
+
+        Raises:
+            OSError: There was no answer.
+            http.client.HTTPException: There was half an answer.
+        """
+        if attempt := ATTEMPT.match(headers.get("Amz-Sdk-Request", "")):
+            self.irregular.append(f"{action}: asked for the {attempt[1]}. time")
+        connection = http.client.HTTPConnection(self._upstream, timeout=scaled(LONGEST_ANSWER))
+        try:
+            connection.request(method, path, body, dict(headers))
+            response = connection.getresponse()
+            content = response.read()
+        except (OSError, http.client.HTTPException) as error:
+            self.irregular.append(f"{action}: not answered: {error!r}")
+            raise
+        finally:
+            connection.close()
+        if response.status >= 500:
+            self.irregular.append(f"{action}: answered with {response.status}: {content[:200]!r}")
+        kept = {name: value for name, value in response.getheaders() if name.lower() not in HOP_BY_HOP}
+        return response.status, kept, content
+
 
 @contextmanager
 def withholding(upstream: str) -> Iterator[Withholding]:
@@ -119,8 +153,7 @@ def withholding(upstream: str) -> Iterator[Withholding]:
     Args:
         upstream: The emulator's URL, ``http://host:port``.
     """
-    rights = Withholding()
-    address = urlsplit(upstream).netloc
+    rights = Withholding(urlsplit(upstream).netloc)
 
     class Handler(http.server.BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
@@ -135,15 +168,7 @@ def withholding(upstream: str) -> Iterator[Withholding]:
             if rights.judge(action):
                 self.answer(403, *refusal(action))
                 return
-            upstream = http.client.HTTPConnection(address, timeout=scaled(LONGEST_ANSWER))
-            try:
-                upstream.request(self.command, self.path, body, dict(self.headers.items()))
-                response = upstream.getresponse()
-                content = response.read()
-                kept = {name: value for name, value in response.getheaders() if name.lower() not in HOP_BY_HOP}
-                self.answer(response.status, kept, content)
-            finally:
-                upstream.close()
+            self.answer(*rights.hand_on(action, self.command, self.path, body, dict(self.headers.items())))
 
         def answer(self, status: int, headers: Mapping[str, str], content: bytes) -> None:
             self.send_response_only(status)
