@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Self, cast
 
 import pytest
 
-from integration_tests.harness.client import Client, Message
 from integration_tests.harness.ledger import NO_QUESTION, Ledger
+from integration_tests.load.listener import Listener
 from integration_tests.load.recorder import Recorder
 from integration_tests.load.terms import TERMS
 from integration_tests.load.user_group import Schedule, UserGroup
@@ -27,24 +27,27 @@ class FakeClient:
     """A connection that a test ends, and through which it says something to the client.
 
     Attributes:
-        take: Called with each message.
+        take: Called with each text and its time.
+        close_code: As of ``Listener``.
         closing: Moments at which a close began.
     """
 
-    def __init__(self, take: Callable[[Message], None]) -> None:
+    close_code = 1006
+
+    def __init__(self, take: Callable[[str, float], None]) -> None:
         self.take = take
         self.connected_at = time.monotonic()
         self.ended_at = math.inf
         self.closing: list[float] = []
 
     @classmethod
-    async def connect(cls, _url: str, _room: str, *, on_message: Callable[[Message], None], within: float) -> Self:
-        """As ``Client.connect``."""
+    async def connect(cls, _url: str, _room: str, on_message: Callable[[str, float], None], within: float) -> Self:
+        """As ``Listener.connect``."""
         assert within > 0
         return cls(on_message)
 
     async def close(self) -> None:
-        """As ``Client.close``, and also as ``Client.abort``."""
+        """As ``Listener.close``, and also as ``Listener.abort``."""
         self.closing.append(time.monotonic())
         await asyncio.sleep(0)
         self.ended_at = time.monotonic()
@@ -60,7 +63,7 @@ def recorder() -> Recorder:
 @pytest.fixture
 def user(recorder: Recorder, monkeypatch: pytest.MonkeyPatch) -> VirtualUser:
     """A client that is not yet connected."""
-    monkeypatch.setattr(Client, "connect", FakeClient.connect)
+    monkeypatch.setattr(Listener, "connect", FakeClient.connect)
     return VirtualUser(recorder, "lobby", "client-1")
 
 
@@ -94,7 +97,6 @@ async def test_close_begins_before_the_connection_is_gone(
 async def test_end_that_the_client_did_not_want_is_a_broken_connection(user: VirtualUser, recorder: Recorder) -> None:
     client = await joined(user)
     client.ended_at = time.monotonic()
-    client.connection = type("Connection", (), {"close_code": 1006})()  # type: ignore[attr-defined]
     await user.leave(CloseMode.CLOSE)
 
     assert recorder.ledger.verdict().broken == 1
@@ -114,7 +116,7 @@ async def test_end_that_the_client_did_not_want_is_a_broken_connection(user: Vir
 async def test_text_that_nothing_asked_for_is_unexpected(
     user: VirtualUser, recorder: Recorder, text: str, origin: str
 ) -> None:
-    (await joined(user)).take(Message(text, time.monotonic()))
+    (await joined(user)).take(text, time.monotonic())
 
     assert recorder.ledger.verdict().total.unexpected == 1
     assert recorder.ledger._room("lobby").strays == {origin: 1}
@@ -129,7 +131,8 @@ async def test_messages_are_due_at_equal_distances_however_late_they_are_sent() 
         present = True
         unanswered = 0
 
-        async def say(self, due: float, size: int) -> None:
+        async def say(self, due: float, size: int, words: str) -> None:
+            assert not words
             said.append((due, size))
 
     users = UserGroup(URL, "run")
