@@ -60,13 +60,10 @@ class Usage:
         return self.connections <= CONNECTIONS_CEILING and self.quantities["API Gateway messages"] <= MESSAGES_CEILING
 
     def __str__(self) -> str:
-        lines = [
-            f"  {name:22}{quantity:>15,.0f}{quantity * PRICES[name]:>12.4f}"
-            for name, quantity in self.quantities.items()
-        ]
-        return "\n".join(
-            ["estimated cost         at most about         USD", *lines, f"  {'together':37}{self.dollars:>12.4f}"]
-        )
+        lines = ["estimated cost         at most about         USD"]
+        for name, quantity in self.quantities.items():
+            lines.append(f"  {name:22}{quantity:>15,.0f}{quantity * PRICES[name]:>12.4f}")
+        return "\n".join([*lines, f"  {'together':37}{self.dollars:>12.4f}"])
 
 
 def usage(*plans: Plan) -> Usage:

@@ -55,14 +55,7 @@ class Installer:
             return run_tests(
                 REPOSITORY,
                 tests,
-                [
-                    "-p",
-                    PLUGIN,
-                    "--target",
-                    Running.name,
-                    "--connections",
-                    CONNECTIONS,
-                ],
+                ["-p", PLUGIN, "--target", Running.name, "--connections", CONNECTIONS],
                 {DEPLOYMENT: str(file), "TIMEOUT_FACTOR": str(scaled(patience))},
             )
 

@@ -50,17 +50,12 @@ def run_tests(
     inherited = {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "PYTEST_"))}
     with TemporaryDirectory() as directory:
         report = Path(directory) / "report.xml"
+        command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", f"--junit-xml={report}"]
+        command += [f"--hypothesis-seed={SEED}", f"--timeout={scaled(LONGEST_TEST)}", *options, *tests]
+        variables = {**inherited, "PYTHONDONTWRITEBYTECODE": "1", **(environment or {})}
+        within = scaled(LONGEST_RUN)
         run = subprocess.run(
-            [
-                *(sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", f"--junit-xml={report}"),
-                *(f"--hypothesis-seed={SEED}", f"--timeout={scaled(LONGEST_TEST)}", *options, *tests),
-            ],
-            cwd=folder,
-            env={**inherited, "PYTHONDONTWRITEBYTECODE": "1", **(environment or {})},
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=scaled(LONGEST_RUN),
+            command, cwd=folder, env=variables, capture_output=True, text=True, check=False, timeout=within
         )
         if not report.exists():
             raise RunError(f"{run.stdout}\n{run.stderr}")

@@ -33,12 +33,10 @@ def write(document: Document, directory: Path) -> dict[str, Path]:
     """
     directory.mkdir(parents=True, exist_ok=True)
     name = f"{document['run']['name']}-{document['run']['target']}"
-    contents = {"json": json_text(document), "junit": junit_text(document), "html": html_text(document)}
-    suffixes = {"json": ".json", "junit": ".junit.xml", "html": ".html"}
-    paths = {}
-    for form, content in contents.items():
-        paths[form] = directory / f"{name}{suffixes[form]}"
-        paths[form].write_text(content, encoding="utf-8")
+    forms = {"json": (json_text, "json"), "junit": (junit_text, "junit.xml"), "html": (html_text, "html")}
+    paths = {form: directory / f"{name}.{suffix}" for form, (_, suffix) in forms.items()}
+    for form, (text_of, _) in forms.items():
+        paths[form].write_text(text_of(document), encoding="utf-8")
     return paths
 
 

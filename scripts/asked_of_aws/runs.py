@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import ChainMap
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -78,17 +79,15 @@ def table(run: Run, more: Mapping[str, Function]) -> Table:
         more: Functions that the table does not name; their environment is the shared one.
     """
     own = {**functions(run), **{name: replace(each, environment=run.environment) for name, each in more.items()}}
-    made = {
+    return {
         **objects.of_backend(run, own),
         **objects.members(run),
         **objects.of_api(run, own),
         **objects.of_additional_routes(run),
         **objects.outputs(run, own),
         **(objects.of_queue(run, run.queue) if run.queue else {}),
+        **ChainMap(*(objects.of_function(handler, function, run) for handler, function in own.items())),
     }
-    for handler, function in own.items():
-        made |= objects.of_function(handler, function, run)
-    return made
 
 
 def differences(run: str, state: Mapping[str, Any]) -> list[str]:

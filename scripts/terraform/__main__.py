@@ -28,11 +28,9 @@ def main(arguments: Sequence[str]) -> int:
         if arguments[:1] == ["check"]:
             return 0 if check([Path(argument) for argument in arguments[1:]] or configurations()) else 1
         become_terraform(arguments)
-    except TerraformError as error:
-        print(f"terraform: {error}", file=sys.stderr)
-        return 1
-    except OSError as error:
-        print(f"terraform: {error.strerror}: {error.filename}", file=sys.stderr)
+    except (TerraformError, OSError) as error:
+        reason = f"{error.strerror}: {error.filename}" if isinstance(error, OSError) else error
+        print(f"terraform: {reason}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         print("terraform: interrupted", file=sys.stderr)
