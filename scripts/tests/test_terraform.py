@@ -479,7 +479,7 @@ Workspace(CONFIGURATION, Path(sys.argv[1]), report=lambda line: print(line, flus
 def test_a_table_without_a_run_is_no_comparison(
     monkeypatch: pytest.MonkeyPatch, states: set[str], found: str | None
 ) -> None:
-    monkeypatch.setattr(checking, "TABLES", {"on": {}, "off": {}})
+    monkeypatch.setattr(checking, "RUNS", {"on": {}, "off": {}})
     monkeypatch.setattr(checking, "differences", lambda _run, _state: [])
     compare = partial(checking._compare_states, {each: {} for each in states})
     if found is None:
