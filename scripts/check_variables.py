@@ -103,6 +103,7 @@ ORDER = {
         for name in ("arn", "function_name", "invoke_arn")
     ),
     'modules/backend moved to = module.handler["fanout_worker"]',
+    'modules/backend moved to = terraform_data.in_use["name"]',
     "modules/backend moved to = module.zips.aws_s3_object.zip",
     "modules/backend moved to = module.zips.terraform_data.build",
     "modules/websocket-api removed from = aws_apigatewayv2_deployment.this",
