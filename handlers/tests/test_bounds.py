@@ -268,6 +268,21 @@ class TestIdleConnections:
         assert server.connections == connections
 
 
+def test_each_answer_makes_a_connection_young_again(
+    client: Callable[[HostileServer], Client],
+    engine: Callable[[HostileServer], Engine],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Otherwise a busy function would pay for a handshake every few minutes."""
+    with HostileServer(lambda _: say()) as server:
+        caller, poster = client(server), engine(server)
+        for _ in range(4):
+            call(caller)
+            deliver(poster, Recipient("alice=", CONNECTED_AT))
+            wait(200.0, monkeypatch)
+    assert server.connections == 2
+
+
 def wait(seconds: float, monkeypatch: pytest.MonkeyPatch) -> None:
     """Let time pass, as a frozen function sees it: at once."""
     now = time.time

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+import string
 
 import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 from roomcast import protocol
+
+ROOM_CHARACTERS = set(string.ascii_letters + string.digits + "._-")
 
 json_values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
@@ -181,15 +184,39 @@ def test_text_is_delivered_as_it_is(data: str) -> None:
     assert protocol.parse_message(json.dumps({"data": data})).data == data
 
 
-@given(st.from_regex(protocol.ROOM_NAME, fullmatch=True))
+@given(st.text(sorted(ROOM_CHARACTERS), min_size=1, max_size=64))
 def test_a_room_name_is_taken_as_it_is(name: str) -> None:
     assert protocol.room_of({"room": [name]}) == name
 
 
-@given(st.text().filter(lambda name: not protocol.ROOM_NAME.fullmatch(name)))
+@pytest.mark.parametrize("name", ["", "r" * 65, *(f"lobby{each}" for each in "#:/* \n\t?%,+~@$ü٣\0")], ids=repr)
+def test_a_room_name_that_would_be_ambiguous_in_a_key_or_a_url_is_refused(name: str) -> None:
+    with pytest.raises(protocol.InvalidRoomError):
+        protocol.room_of({"room": [name]})
+
+
+@given(st.text().filter(lambda name: not (name and len(name) <= 64 and set(name) <= ROOM_CHARACTERS)))
 def test_any_other_text_is_no_room(name: str) -> None:
     with pytest.raises(protocol.InvalidRoomError):
         protocol.room_of({"room": [name]})
+
+
+@pytest.mark.parametrize("connection_id", ["L0SM9cOFvHcCIhQ=", "a_b-C9==", "x" * 128])
+def test_an_id_of_api_gateway_names_a_recipient(connection_id: str) -> None:
+    assert protocol.parse_message(json.dumps({"data": "x", "to": connection_id})).to == connection_id
+
+
+@pytest.mark.parametrize(
+    "to",
+    ["", "x" * 129, "x" * 4_000, *(f"L0SM9cOFvHcCIhQ={each}" for each in "#:/* \n?%\0ü٣"), None, 7, True, [], {}],
+    ids=repr,
+)
+def test_what_cannot_be_a_connection_id_is_refused_before_the_table_is_asked(to: object) -> None:
+    """DynamoDB refuses a key beyond 2048 bytes, which would look like a table that fails."""
+    with pytest.raises(protocol.Refusal) as refusal:
+        protocol.parse_message(json.dumps({"data": "x", "to": to}))
+
+    assert refusal.value.code == "unknown_recipient"
 
 
 @pytest.mark.parametrize("code", protocol.ERRORS)

@@ -111,6 +111,27 @@ def test_each_difference_is_told(change: Callable[[State], object], place: str) 
     assert place in sentence
 
 
+@pytest.mark.parametrize("value", ["abcd1234", "", "production"])
+@pytest.mark.parametrize("place", ["tags", "environment.variables", "triggers", "input"])
+def test_each_further_key_of_users_own_is_told_although_it_looks_mocked(
+    monkeypatch: pytest.MonkeyPatch, place: str, value: str
+) -> None:
+    """No provider computes such a key, so a value that looks computed or empty was set."""
+
+    def object_with(keys: dict[str, str]) -> dict[str, Any]:
+        *outer, inner = place.split(".")
+        return {outer[0]: [{inner: keys}]} if outer else {inner: keys}
+
+    wanted, made = object_with({"A": "1"}), object_with({"A": "1", "B": value})
+    monkeypatch.setattr(runs, "table", lambda *_: {"thing": wanted, OUTPUTS: {}})
+    resources = [{"address": "thing", "values": made}]
+
+    [told] = differences("run", {"outputs": {}, "root_module": {"resources": resources}})
+
+    assert told.startswith("run: thing.")
+    assert f".B is {json.dumps(value)}, and should not be set" in told
+
+
 def test_run_without_a_table_is_told() -> None:
     """A run without a table fails."""
     assert differences("another", state()) == ["another: scripts/asked_of_aws/runs.py has no table of this name"]

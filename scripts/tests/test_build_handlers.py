@@ -95,6 +95,14 @@ def test_a_zip_holds_what_its_handler_imports_and_nothing_else(sources: Path, ou
     assert names(output / "default.zip") == ["default.py"]
 
 
+def test_a_package_is_imported_before_a_module_of_its_name_as_python_does(sources: Path, output: Path) -> None:
+    write_tree(sources, {"default.py": "import shared.wire\n", "shared/wire/__init__.py": ""})
+
+    build(sources, output)
+
+    assert names(output / "default.zip") == ["default.py", "shared/__init__.py", "shared/wire/__init__.py"]
+
+
 @pytest.mark.parametrize(
     ("line", "found"),
     [
