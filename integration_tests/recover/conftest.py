@@ -34,7 +34,8 @@ def rights(target: Target) -> Iterator[Withholding]:
     assert target.aws.endpoint_url is not None
     with withholding(target.aws.endpoint_url) as rights:
         yield rights
-        print("irregular:", *rights.irregular, sep="\n  ")
+        for line in rights.irregular:  # shown if the test fails
+            print(line)
 
 
 @pytest.fixture

@@ -113,8 +113,6 @@ async def test_an_apply_that_was_told_to_stop_is_completed(root: Root) -> None:
         await asyncio.to_thread(instance.destroy)
 
 
-# Long until the cause is known: once, CreateLogGroup found the name taken that DeleteLogGroup had just freed.
-@pytest.mark.long
 async def test_two_rights_that_came_late(root: Root, rights: Withholding) -> None:
     """The representative of the long test: a log group and the table stay half made, and no name is taken for ever."""
     instance = root()

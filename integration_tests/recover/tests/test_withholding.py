@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import http.server
+import json
 import threading
+import urllib.request
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -13,6 +15,7 @@ from botocore.config import Config
 from botocore.exceptions import ClientError
 
 from integration_tests.recover.withholding import SENTENCE, action_of, withholding
+from scripts.waiting import scaled
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -48,17 +51,21 @@ def test_a_target_names_the_action() -> None:
 
 @contextmanager
 def server() -> Iterator[str]:
-    """A server that answers every request with an empty JSON object."""
+    """A server that answers every request with the JSON object of the number of requests so far."""
+    requests = 0
 
     class Handler(http.server.BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
 
         def do_POST(self) -> None:
             self.rfile.read(int(self.headers["Content-Length"]))
+            nonlocal requests
+            requests += 1
+            body = b'{"requests": %d}' % requests
             self.send_response_only(200)
-            self.send_header("Content-Length", "2")
+            self.send_header("Content-Length", str(len(body)))
             self.end_headers()
-            self.wfile.write(b"{}")
+            self.wfile.write(body)
 
         do_GET = do_POST  # noqa: N815 - the base class's name
 
@@ -112,3 +119,18 @@ def test_the_rest_passes() -> None:
         client.list_tables()
         assert rights.seen == {"dynamodb ListTables"}
         assert rights.refused == []
+
+
+def test_a_repeated_request_reaches_the_emulator_once() -> None:
+    with server() as upstream, withholding(upstream) as rights:
+        first, again, other = (ask(rights.url, invocation) for invocation in ("one", "one", "two"))
+        assert (first, again, other) == ({"requests": 1}, {"requests": 1}, {"requests": 2})
+        assert rights.irregular == ["logs CreateLogGroup: asked once more, although answered"]
+
+
+def ask(url: str, invocation: str) -> object:
+    """Ask as an SDK does that repeats a request under the id of the first one."""
+    target = {"X-Amz-Target": "Logs_20140328.CreateLogGroup", "Amz-Sdk-Invocation-Id": invocation}
+    request = urllib.request.Request(url, b"{}", signed("logs", **target))
+    with urllib.request.urlopen(request, timeout=scaled(10)) as response:
+        return json.load(response)
