@@ -266,6 +266,22 @@ def test_the_last_part_is_a_tenth_and_at_least_one() -> None:
     assert figures.last_part([3, 1, 2]) == [2]
 
 
+def test_the_table_compares_the_last_members() -> None:
+    one, other = (contenders.Contender(name, {}, {}, is_ours=True) for name in ("one", "other"))
+    quick, slow = rows.Row("quick", 10), rows.Row("slow", 10)
+    lines = [
+        table.line(quick, one, [waits(0.0123, 9, receipt=1.5, cpu=0.0041)], ""),
+        table.line(quick, other, [waits(0.2, 9, missing=3)], ""),
+        table.line(slow, one, [], "Traceback\nValueError: of a handler"),
+    ]
+    assert table.markdown(lines).splitlines() == [
+        "| one, ms | first | p50 | p99 | last | / floor | receipt | invocation | CPU |  | other: last |",
+        "| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |",
+        "| quick | 100 | 200 | 300 | 12 | 1.2x | 1,500 | 1,000 | 4.1 |  | >200 (3 missing) |",
+        "| slow | - | - | - | - | - | - | - | - | ValueError: of a handler |  |",
+    ]
+
+
 # Rows.
 
 
@@ -330,7 +346,7 @@ def test_each_kind_of_row_measures_every_living_member(row: rows.Row) -> None:
     assert ("init" in times) == (row.state == "cold")
     assert ("sending" in times) == bool(row.queue)
     assert (line.summary.missing, line.summary.twice, line.summary.turns) == (0, 0, row.rounds)
-    assert len(line.cells()) == table.HEAD.count("|") - 1
+    assert len(line.cells()) == len(table.COLUMNS) + 1
 
 
 @pytest.mark.parametrize(

@@ -12,8 +12,7 @@ if TYPE_CHECKING:
     from scripts.bench.waits.contenders import Contender
     from scripts.bench.waits.rows import Row
 
-COLUMNS = ("first", "p50", "p99", "last")
-HEAD = "| ms | | first | p50 | p99 | last | / floor | receipt | invocation | CPU | |"
+COLUMNS = ("first", "p50", "p99", "last", "/ floor", "receipt", "invocation", "CPU")
 
 
 class Line(NamedTuple):
@@ -32,20 +31,31 @@ class Line(NamedTuple):
     failure: str
 
     def cells(self) -> list[str]:
-        """Return the cells, times in milliseconds."""
+        """Return the figures in the order of ``COLUMNS``, times in milliseconds, and notes."""
         if self.summary is None:
-            return [self.row.name, self.contender.name, *["-"] * 8, self.failure.strip().rpartition("\n")[2]]
-        times = self.summary.times
+            return [*["-"] * len(COLUMNS), _last_line(self.failure)]
+        times = {name: _milliseconds(value) for name, value in self.summary.times.items()}
         return [
-            self.row.name,
-            self.contender.name,
-            *(_milliseconds(times[name]) for name in COLUMNS),
-            f"{self.summary.ratio:.1f}x",
-            _milliseconds(times["receipt"]),
-            (">" if self.summary.ended else "") + _milliseconds(times["invocation"]),
-            _milliseconds(times["cpu"]),
+            *(times[name] for name in ("first", "p50", "p99")),
+            self._at_least + times["last"],
+            f"{self._at_least}{self.summary.ratio:.1f}x",
+            times["receipt"],
+            (">" if self.summary.ended else "") + times["invocation"],
+            times["cpu"],
             ", ".join(self._notes(self.summary)),
         ]
+
+    def short(self) -> str:
+        """Return the last living member's wait, in milliseconds, and how many were missed."""
+        if self.summary is None:
+            return "-"
+        missing = f" ({self.summary.missing} missing)" if self.summary.missing else ""
+        return self._at_least + _milliseconds(self.summary.times["last"]) + missing
+
+    @property
+    def _at_least(self) -> str:
+        """A sign before the last wait: while members are missing, the last one has not been seen."""
+        return ">" if self.summary and self.summary.missing else ""
 
     def _notes(self, summary: figures.Summary) -> list[str]:
         notes = []
@@ -58,13 +68,12 @@ class Line(NamedTuple):
         if self.row.ranks:
             notes.append(f"one member {summary.most_often_last} of {summary.turns} times in the last tenth")
         if self.failure:
-            notes.append(self.failure.strip().rpartition("\n")[2])
+            notes.append(_last_line(self.failure))
         return notes
 
     def text(self) -> str:
         """Return the line as text, for a terminal."""
-        name, contender, *cells = self.cells()
-        return f"{name:26} {contender:20} " + " ".join(f"{cell:>8}" for cell in cells)
+        return f"{self.row.name:26} {self.contender.name:20} " + " ".join(f"{cell:>10}" for cell in self.cells())
 
     def to_dict(self) -> dict[str, Any]:
         """Return the figures by name, times in seconds."""
@@ -81,9 +90,20 @@ def line(row: Row, contender: Contender, turns: Sequence[figures.Waits], failure
 
 
 def markdown(lines: Sequence[Line]) -> str:
-    """Return the lines as a table in Markdown."""
-    body = ["| " + " | ".join(each.cells()) + " |" for each in lines]
-    return "\n".join([HEAD, "|---" * 11 + "|", *body])
+    """Return a table in Markdown: the figures of the first contender, and the last member's wait of each other one."""
+    names = list(dict.fromkeys(each.contender.name for each in lines))
+    first, *others = names
+    found = {(each.row.name, each.contender.name): each for each in lines}
+    head = [f"{first}, ms", *COLUMNS, "", *(f"{name}: last" for name in others)]
+    body = [head, ["---"] * len(head)]
+    for row in dict.fromkeys(each.row.name for each in lines):
+        shorts = [found[row, name].short() if (row, name) in found else "" for name in others]
+        body.append([row, *found[row, first].cells(), *shorts])
+    return "\n".join("| " + " | ".join(cells) + " |" for cells in body)
+
+
+def _last_line(text: str) -> str:
+    return text.strip().rpartition("\n")[2]
 
 
 def _milliseconds(seconds: float | None) -> str:
