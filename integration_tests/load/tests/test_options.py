@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import argparse
 from typing import TYPE_CHECKING
 
 import pytest
 
 from integration_tests.load.__main__ import main
-from integration_tests.load.options import without_secrets
+from integration_tests.load.options import OptionsError, add_run, rooms_of, without_secrets
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -59,6 +60,38 @@ def test_what_cannot_be_run_is_refused_in_a_sentence(
 ) -> None:
     assert main([*options.split(), "--target", "live", "--websocket-url", "ws://127.0.0.1:9/live"]) == 2
     assert sentence in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("asked", "connections", "rooms"),
+    [
+        ("", 1, 0),
+        ("", 2, 1),
+        ("", 3, 1),
+        ("", 4, 2),
+        ("", 6, 3),
+        ("", 300, 3),
+        ("", 301, 4),
+        ("--processes 5", 14, 2),
+        ("--processes 5", 15, 3),
+        ("--rooms 1", 2, 1),
+        ("--rooms 1", 1, 0),
+        ("--rooms 4", 8, 4),
+        ("--rooms 4", 7, 0),
+        ("--rooms 3 --processes 5", 14, 0),
+        ("--rooms 3 --processes 5", 15, 3),
+    ],
+)
+def test_each_room_has_two_members_at_least_and_one_in_each_process(asked: str, connections: int, rooms: int) -> None:
+    """With one member, nothing shows that a message reaches anyone but its sender; 0 stands for a refusal."""
+    parser = argparse.ArgumentParser()
+    add_run(parser)
+    options = parser.parse_args(asked.split())
+    if rooms:
+        assert rooms_of(options, connections) == rooms
+    else:
+        with pytest.raises(OptionsError, match=f"{connections} clients are too few"):
+            rooms_of(options, connections)
 
 
 @pytest.mark.parametrize("previous", [b"no JSON", b"[]", b'{"format": 1}'])

@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import UTC, datetime
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, cast
@@ -20,7 +21,9 @@ from integration_tests.harness.ledger import Tally
 from integration_tests.load import __main__
 from integration_tests.load.__main__ import main
 from integration_tests.load.run import logs_of
+from integration_tests.load.run import run as run_plan
 from integration_tests.load.tests.stages import REPOSITORY, running_stage
+from integration_tests.load.tests.test_workers import PLAN
 from integration_tests.report.__main__ import main as merge_reports
 from integration_tests.report.model import FunctionLogs
 from scripts.local.deployment import Deployment
@@ -111,6 +114,28 @@ def test_logs_that_name_no_client_prove_nothing_but_an_error_in_them_is_one(
 
     assert found == (FunctionLogs(1, 0, errors) if errors else None)
     assert bool(said) is not bool(errors)
+
+
+@pytest.mark.parametrize(("seconds", "interval"), [(1, 1.0), (300, 1.0), (600, 2.0), (36_000, 120.0)])
+def test_timeline_has_intervals_of_a_second_at_least_and_some_hundred_at_most(
+    monkeypatch: pytest.MonkeyPatch, seconds: int, interval: float
+) -> None:
+    """Shorter ones would hold too few deliveries for a percentile, and more could not be told apart in the report."""
+    asked: list[float] = []
+
+    class StopError(Exception):
+        pass
+
+    def started_workers(_plan: Plan, _url: str, interval: float, _say: object) -> None:
+        asked.append(interval)
+        raise StopError
+
+    monkeypatch.setattr("integration_tests.load.run.started_workers", started_workers)
+    plan = replace(PLAN, messages=10 * seconds, rate=10)
+    target = SimpleNamespace(name="live", aws=None, deployment=Deployment("wss://stage.example/live", None, {}))
+    with pytest.raises(StopError):
+        asyncio.run(run_plan(plan, cast("Target", target), cast("Display", SimpleNamespace(say=lambda _: None))))
+    assert asked == [interval]
 
 
 def test_on_a_correct_stage_every_message_comes_to_every_member_once(stage_url: str, tmp_path: Path) -> None:

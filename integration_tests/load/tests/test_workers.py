@@ -16,7 +16,7 @@ from integration_tests.load.plan import Plan
 from integration_tests.load.recorder import ProcessResult
 from integration_tests.load.user_group import UserGroup
 from integration_tests.load.virtual_user import CloseMode
-from integration_tests.load.worker_process import WorkerError
+from integration_tests.load.worker_process import ENDING, WorkerError, blocked
 from integration_tests.load.workers import Workers, first_of_each, started_workers
 from integration_tests.report.model import Connects, Event
 
@@ -158,6 +158,31 @@ async def test_what_a_process_raises_arrives_as_its_traceback(stage_url: str) ->
             await workers.processes[0].call(UserGroup.leave, [99], CloseMode.CLOSE)
         with pytest.raises(WorkerError, match="cannot pickle"):
             await workers.processes[0].call(UserGroup._speakers)
+
+
+async def test_ctrl_c_still_ends_this_process_once_the_clients_processes_have_started(stage_url: str) -> None:
+    """They inherit the signals that are blocked while they start, and keep them blocked."""
+
+    def blocked_here() -> set[int]:
+        return signal.pthread_sigmask(signal.SIG_BLOCK, [])
+
+    before = blocked_here()
+    assert not before & ENDING
+    async with started_workers(PLAN, stage_url, 1.0, print) as workers:
+        assert blocked_here() == before
+        for process in workers.processes:
+            os.kill(process.pid, signal.SIGINT)
+            os.kill(process.pid, signal.SIGTERM)
+        assert (await workers.progress()).connected == 0
+
+    def start_and_fail() -> None:
+        with blocked(ENDING):
+            assert blocked_here() == before | ENDING
+            raise OSError
+
+    with pytest.raises(OSError, match=r"^$"):
+        start_and_fail()
+    assert blocked_here() == before
 
 
 async def test_process_that_is_killed_fails_the_run_and_is_not_waited_for(stage_url: str) -> None:
