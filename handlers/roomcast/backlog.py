@@ -17,7 +17,7 @@ from roomcast import logs, tasks
 from roomcast.rooms import Waiting
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Container, Iterable, Sequence
 
     from roomcast.fanout import Recipient
     from roomcast.rooms import Rooms
@@ -45,6 +45,7 @@ class Job(NamedTuple):
         key: Its place among those of its group.
         receives: How often it has been received, this time included.
         task: Its content.
+        receipt: Handle of this receive.
     """
 
     message_id: str
@@ -52,20 +53,24 @@ class Job(NamedTuple):
     key: str
     receives: int
     task: tasks.Task | tasks.WakeUp
+    receipt: str = ""
 
 
 class Outcome(Protocol):
     """Result of serving a task."""
 
     @property
-    def stragglers(self) -> Sequence[tuple[Recipient, int]]:
-        """Recipients that get a message group of their own, and how many copies each may have been sent."""
+    def is_begun(self) -> bool:
+        """Whether its turn has come."""
 
     @property
     def is_stuck(self) -> bool:
         """Whether no recipient was reached, so that the task is worth a pause."""
 
-    def remaining(self) -> list[tasks.Task]:
+    def stragglers(self, held: Container[str], room_for: int) -> list[tuple[Recipient, int]]:
+        """Recipients that get a message group of their own, and how many copies each may have been sent."""
+
+    def remaining(self, apart: Iterable[tuple[Recipient, int]]) -> list[tasks.Task]:
         """Tasks for the other recipients left."""
 
 
@@ -162,46 +167,59 @@ class Backlog:
         if item is not None:
             self._deletions.append(item)
 
-    def serve(
-        self,
-        serve: Callable[[tasks.Task, Mapping[str, Waiting], int], Outcome],
-        may_begin: Callable[[], bool],
-    ) -> bool:
-        """Serve tasks in order for as long as time allows; false when no recipient could be reached.
+    @property
+    def held(self) -> Container[str]:
+        """Ids of members whose messages have a message group of their own."""
+        return self._held.keys()
 
-        Args:
-            serve: Serves a task, but not the members given by their ids, and waits for at most so many stragglers.
-            may_begin: Whether there is time for another task.
-        """
-        has_reached = False
-        while self._entries and not self._is_kept_only:
-            entry = self._entries[0]
+    @property
+    def room_for(self) -> int:
+        """How many others may get one."""
+        return MAXIMUM_HELD - len(self._held)
+
+    def due(self) -> list[tasks.Task]:
+        """The tasks to be served now, one after the other."""
+        due: list[tasks.Task] = []
+        for entry in () if self._is_kept_only else self._entries:
             # A task of the queue comes after all waiting ones, also after those that have not been read.
-            if (entry.item is None and not self._is_whole) or not may_begin():
+            if entry.item is None and not self._is_whole:
+                break
+            # A task that a worker may have died of is served alone: should another one die, it is blamed.
+            if due and entry.task.retries:
+                break
+            due.append(entry.task)
+            if entry.task.retries:
+                break
+        return due
+
+    def settle(self, outcomes: Iterable[Outcome]) -> bool:
+        """Note what became of the tasks that were due, in order; false when no recipient could be reached."""
+        has_reached = False
+        position = 0
+        for outcome in outcomes:
+            if not outcome.is_begun:
                 return True
-            outcome = serve(entry.task, self._held, MAXIMUM_HELD - len(self._held))
             if outcome.is_stuck:
                 # Time may have been too short for the pace, after others. A next worker begins with it.
                 return has_reached
             has_reached = True
-            rest = outcome.remaining()
-            self._replace_first(rest)
-            for recipient, copies in outcome.stragglers:
-                self._set_apart(entry.task, recipient, copies)
-            # Should the worker die, the first task of the backlog is blamed: the next one is not begun behind this one.
-            if rest or entry.task.retries:
-                return True
+            apart = outcome.stragglers(self.held, self.room_for)
+            task = self._entries[position].task
+            position += self._replace(position, outcome.remaining(apart))
+            for recipient, copies in apart:
+                self._set_apart(task, recipient, copies)
         return True
 
-    def _replace_first(self, rest: Sequence[tasks.Task]) -> None:
-        """Put the rest of the first task, if there is any, in its place."""
-        entry = self._entries.pop(0)
+    def _replace(self, position: int, rest: Sequence[tasks.Task]) -> int:
+        """Put the rest of a task, if there is any, in its place; gives the number of its parts."""
+        entry = self._entries.pop(position)
         keys = _keys_of_parts(entry.key, len(rest))
-        self._entries[:0] = [_Entry(key, task, None) for key, task in zip(keys, rest, strict=True)]
+        self._entries[position:position] = [_Entry(key, task, None) for key, task in zip(keys, rest, strict=True)]
         if entry.item is not None and entry.key not in keys:
             self._deletions.append(entry.item)
         if not rest:
             self.done.add(entry.key)
+        return len(rest)
 
     def _set_apart(self, task: tasks.Task, recipient: Recipient, copies: int) -> None:
         mark = Waiting(f"{HELD}{recipient.connection_id}", "", time.time_ns())

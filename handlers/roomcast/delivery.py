@@ -1,4 +1,4 @@
-"""Deliver one message to a room: post it, prune dead connections, log a summary."""
+"""Deliver messages to rooms: post them, log a summary of each, and prune dead connections once nothing waits for it."""
 
 from __future__ import annotations
 
@@ -9,14 +9,13 @@ from typing import TYPE_CHECKING, NamedTuple
 from roomcast import aws_json, fanout, logs
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Iterable, Sequence
 
     from roomcast.rooms import Rooms
 
-    Callback = Callable[[Sequence[fanout.Recipient]], None]
-
 PRUNE_SECONDS = 2.0
-"""Time limit for pruning, because the sender's receipt waits for it. DynamoDB deletes 2,000 members in that time."""
+"""Time limit for pruning, because the function serves no other message meanwhile. DynamoDB deletes 2,000 members in
+that time."""
 
 PRUNE_BATCH = fanout.BATCH
 """Members deleted by one transaction. Several senders prune at once: small batches seldom conflict for long."""
@@ -49,74 +48,72 @@ class Delivery:
     def __init__(self, engine: fanout.Engine, table: Rooms) -> None:
         self._engine = engine
         self._table = table
+        self._gone: list[tuple[RoomMessage, list[fanout.Recipient]]] = []
 
     def deliver(self, message: RoomMessage, recipients: Iterable[fanout.Recipient], deadline: float) -> fanout.Report:
-        """Post a message to each recipient, then prune the dead ones; parameters and errors as of ``post``."""
-        gone: list[fanout.Recipient] = []
-        try:
-            return self.post(message, recipients, deadline, gone.extend)
-        finally:
-            self.prune(message, gone, deadline)
-
-    def post(
-        self,
-        message: RoomMessage,
-        recipients: Iterable[fanout.Recipient],
-        deadline: float,
-        on_gone: Callback,
-        stragglers: fanout.Stragglers = fanout.NO_STRAGGLERS,
-    ) -> fanout.Report:
-        """Post a message to each recipient, without pruning.
+        """Post a message to each recipient, and wait for every answer.
 
         Args:
             message: The message.
             recipients: Members of its room, read as they are posted to.
             deadline: Latest end, in seconds of ``time.monotonic``.
-            on_gone: Called with batches of recipients that are dead, for ``prune``.
-            stragglers: How to treat recipients that the others need not wait for.
 
         Raises:
             fanout.DeliveryInterruptedError: Reading ``recipients`` failed; those read before are served.
         """
-        try:
-            report = self._engine.deliver(
-                recipients,
-                message.data.encode(),
-                deadline=deadline,
-                on_gone=on_gone,
-                stragglers=stragglers,
-            )
-        except fanout.DeliveryInterruptedError as error:
-            logs.write(
-                "ERROR", "the members could not be read", error=str(error.__cause__), request_id=message.request_id
-            )
-            _log(message, error.report, stragglers)
-            raise
-        _log(message, report, stragglers)
-        return report
+        posts = fanout.Message(recipients, message.data.encode())
+        [result] = self.deliver_all([(message, posts)], deadline)
+        if result.error is not None:
+            raise fanout.DeliveryInterruptedError(result.report) from result.error
+        return result.report
 
-    def prune(self, message: RoomMessage, gone: Sequence[fanout.Recipient], deadline: float) -> None:
-        """Delete dead members from the table for up to ``PRUNE_SECONDS``; the next send finds those that stay.
+    def deliver_all(
+        self, messages: Sequence[tuple[RoomMessage, fanout.Message]], deadline: float, patience: float | None = None
+    ) -> list[fanout.Result]:
+        """Post messages side by side.
 
         Args:
-            message: The message that they were found dead with.
-            gone: The dead members.
+            messages: Each message, as a room and as the engine knows it; dead recipients are kept for ``prune``.
+            deadline: Latest end, in seconds of ``time.monotonic``.
+            patience: As of ``fanout.Engine.deliver_all``.
+        """
+        posts = []
+        for message, each in messages:
+            gone: list[fanout.Recipient] = []
+            self._gone.append((message, gone))
+            posts.append(each._replace(on_gone=gone.extend))
+        results = self._engine.deliver_all(posts, deadline=deadline, patience=patience)
+        for (message, each), result in zip(messages, results, strict=True):
+            _log(message, result, each.stragglers)
+        return results
+
+    def prune(self, deadline: float) -> None:
+        """Delete members found dead, for up to ``PRUNE_SECONDS``; the next send finds those that stay.
+
+        Args:
             deadline: Latest end, in seconds of ``time.monotonic``.
         """
-        # The sender has just sent a message: it is alive, also when its own post is answered with 410.
-        dead = [recipient for recipient in gone if recipient.connection_id != message.sender]
-        # Several senders find the same dead members at once. In an order of its own, each conflicts less.
-        random.shuffle(dead)
         until = min(deadline, time.monotonic() + PRUNE_SECONDS)
-        for start in range(0, len(dead), PRUNE_BATCH):
-            try:
-                self._table.prune(message.room, dead[start : start + PRUNE_BATCH], until)
-            except aws_json.ServiceError as error:
-                logs.write("WARNING", "dead members stay for now", error=str(error), members=len(dead) - start)
-                return
+        found, self._gone = self._gone, []
+        for message, gone in found:
+            # The sender has just sent a message: it is alive, also when its own post is answered with 410.
+            dead = [recipient for recipient in gone if recipient.connection_id != message.sender]
+            # Several senders find the same dead members at once. In an order of its own, each conflicts less.
+            random.shuffle(dead)
+            for start in range(0, len(dead), PRUNE_BATCH):
+                try:
+                    self._table.prune(message.room, dead[start : start + PRUNE_BATCH], until)
+                except aws_json.ServiceError as error:
+                    logs.write("WARNING", "dead members stay for now", error=str(error), members=len(dead) - start)
+                    return
 
 
-def _log(message: RoomMessage, report: fanout.Report, stragglers: fanout.Stragglers) -> None:
+def _log(message: RoomMessage, result: fanout.Result, stragglers: fanout.Stragglers) -> None:
+    if not result.is_begun:
+        return
+    report = result.report
+    if result.error is not None:
+        logs.write("ERROR", "the members could not be read", error=str(result.error), request_id=message.request_id)
     # Late recipients that a callback takes over are tried again: they are not given up.
     given_up = report.failed - (0 if stragglers.on_late is None else report.late)
     logs.write_metrics("fan-out", {**report.to_dict(), "given_up": given_up}, request_id=message.request_id)

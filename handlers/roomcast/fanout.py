@@ -1,4 +1,4 @@
-"""The fan-out engine: posts one message to any number of connections, and alone knows ``@connections``.
+"""The fan-out engine: posts messages to any number of connections, and alone knows ``@connections``.
 
 One event loop (``run``) drives as many kept-alive connections (``pool``) as pay off for the number of recipients. Each
 carries one signed ``POST {stage}/@connections/{connection id}`` at a time. Recipients are read from the caller's
@@ -14,14 +14,22 @@ from roomcast.addresses import Endpoint
 from roomcast.outcomes import BATCH, Outcomes
 from roomcast.pacing import Bucket
 from roomcast.pool import Pool
-from roomcast.posts import Posts
-from roomcast.recipients import NO_STRAGGLERS, DeliveryInterruptedError, Recipient, Report, Stragglers
+from roomcast.recipients import (
+    NO_STRAGGLERS,
+    DeliveryInterruptedError,
+    Message,
+    Recipient,
+    Report,
+    Result,
+    Stragglers,
+)
 from roomcast.run import Run
+from roomcast.shares import Share
 from roomcast.signing import Credentials, SignedRequests, Signer
 from roomcast.verdicts import MAXIMUM_COPIES
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     from roomcast.recipients import Callback
 
@@ -31,8 +39,10 @@ __all__ = [
     "NO_STRAGGLERS",
     "DeliveryInterruptedError",
     "Engine",
+    "Message",
     "Recipient",
     "Report",
+    "Result",
     "Stragglers",
 ]
 
@@ -68,39 +78,50 @@ class Engine:
         on_gone: Callback | None = None,
         on_failed: Callback | None = None,
         stragglers: Stragglers = NO_STRAGGLERS,
+        patience: float | None = None,
     ) -> Report:
-        """Post a message to every recipient and wait for every answer.
-
-        The engine gives a recipient up before the deadline when it alone is refused ``TRIES_ALONE`` times while others
-        get the message, when it may have been sent ``MAXIMUM_COPIES``, or when no retry can change its status
-        (``verdicts.TABLE``).
-
-        Callbacks run when the last recipient is served, before this method returns, with up to ``BATCH`` recipients at
-        a time. A callback that fails is not called again. Neither they nor the iterable may use the engine.
-
-        Args:
-            recipients: Read as they are needed, so a database may be read meanwhile.
-            data: The message: UTF-8, at most 128 KB.
-            deadline: Latest end, in seconds of ``time.monotonic``; the last moments before it are left to the caller.
-            on_gone: Called with recipients that are certainly dead.
-            on_failed: Called with recipients that count as failed.
-            stragglers: How to treat recipients that the others need not wait for.
+        """Post one message to every recipient and wait for every answer; see ``deliver_all`` and ``Message``.
 
         Raises:
             DeliveryInterruptedError: The iterable or a callback raised an exception; it is the cause.
         """
-        requests = SignedRequests(
-            self._signer,
-            Credentials.from_environment(),
-            "POST",
-            self._endpoint.host_header,
-            f"{self._endpoint.path}/@connections/",
-            {},
-            data,
-        )
-        outcomes = Outcomes(on_gone, on_failed, stragglers)
-        run = Run(self._pool, self._bucket, requests, data, Posts(recipients), deadline, outcomes, stragglers)
-        return run.run()
+        message = Message(recipients, data, on_gone, on_failed, stragglers)
+        [result] = self.deliver_all([message], deadline=deadline, patience=patience)
+        if result.error is not None:
+            raise DeliveryInterruptedError(result.report) from result.error
+        return result.report
+
+    def deliver_all(
+        self, messages: Sequence[Message], *, deadline: float, patience: float | None = None
+    ) -> list[Result]:
+        """Post messages to their recipients side by side, and wait for every answer.
+
+        A member receives the messages in their order: a later one waits until the earlier one is settled, and shares
+        its outcome if that was late or dead. No other member waits for it.
+
+        The engine gives a recipient up before the deadline when it alone is refused ``TRIES_ALONE`` times while others
+        get a message, when it may have been sent ``MAXIMUM_COPIES``, or when no retry can change its status
+        (``verdicts.TABLE``).
+
+        Callbacks run when the last recipient is served, before this method returns, with up to ``BATCH`` recipients at
+        a time. A callback that fails is not called again. Neither they nor the iterables may use the engine.
+
+        Args:
+            messages: The messages.
+            deadline: Latest end, in seconds of ``time.monotonic``; the last moments before it are left to the caller.
+            patience: When the others have been reached, seconds to wait for the last few, which are late then; ``None``
+                to wait until the deadline.
+        """
+        credentials = Credentials.from_environment()
+        path = f"{self._endpoint.path}/@connections/"
+        shares = []
+        for each in messages:
+            requests = SignedRequests(
+                self._signer, credentials, "POST", self._endpoint.host_header, path, {}, each.data
+            )
+            shares.append(Share(each, requests, Outcomes(each.on_gone, each.on_failed, each.stragglers)))
+        Run(self._pool, self._bucket, shares, deadline, patience).run()
+        return [Result(share.report, share.is_begun, share.error) for share in shares]
 
     def close(self) -> None:
         """Close all connections; the next delivery opens new ones."""

@@ -5,10 +5,11 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
+from roomcast.shares import History
 from roomcast.verdicts import Answer, Case, row_of
 
 if TYPE_CHECKING:
-    from roomcast.recipients import Recipient
+    from roomcast.shares import Post, Refusals
     from roomcast.verdicts import Row
 
 OTHERS_REFUSED = 1 / 4
@@ -16,74 +17,18 @@ OTHERS_REFUSED = 1 / 4
 they were refused, too. Ten such refusals in a row happen by chance to one post in ten million."""
 
 
-class Post:
-    """The message for one recipient.
-
-    Attributes:
-        recipient: The recipient.
-        history: The answers so far, or ``None`` before the first one that is not a delivery.
-    """
-
-    __slots__ = ("history", "recipient")
-
-    def __init__(self, recipient: Recipient) -> None:
-        self.recipient = recipient
-        self.history: History | None = None
-
-
-class History:
-    """The answers for one recipient so far, each kind counted by itself: one says nothing about another.
-
-    Attributes:
-        copies: Copies of the message that the recipient may have been sent without an answer.
-    """
-
-    __slots__ = ("absences", "absent_since", "closed", "copies", "errors", "throttled")
-
-    def __init__(self, copies: int) -> None:
-        self.absences = 0
-        self.absent_since = 0.0
-        self.closed = False
-        self.copies = copies
-        self.errors = Refusals()
-        self.throttled = Refusals()
-
-
-class Refusals:
-    """Refusals of one recipient.
-
-    Attributes:
-        tries: All of them.
-        alone: Those in a row that hit it alone; less certain ones count half.
-        delivered: Deliveries of the fan-out up to the last one.
-        suspect: Whether the last one with deliveries before it hit the recipient alone.
-    """
-
-    __slots__ = ("alone", "delivered", "suspect", "tries")
-
-    def __init__(self) -> None:
-        self.alone = 0.0
-        self.delivered = 0
-        self.suspect = False
-        self.tries = 0
-
-
 class Census:
     """Tells a refusal that is meant for one recipient from throttling that hits all of them.
-
-    Args:
-        presumed: Whether a recipient counts as refused alone until others are seen to be refused.
 
     Attributes:
         waiting: Recipients that were refused and are still to be reached.
     """
 
-    def __init__(self, *, presumed: bool) -> None:
+    def __init__(self) -> None:
         self.waiting = 0
-        self._presumed = presumed
 
-    def count(self, refusals: Refusals, delivered: int) -> tuple[int, float, float]:
-        """Count a refusal of one recipient after so many deliveries of the fan-out; as ``Judge._count``."""
+    def count(self, refusals: Refusals, delivered: int, *, presumed: bool) -> tuple[int, float, float]:
+        """Count a refusal of one recipient after so many deliveries of the run; as ``Judge._count``."""
         if not refusals.tries:
             self.waiting += 1
         refusals.tries += 1
@@ -91,7 +36,7 @@ class Census:
         if since:
             refusals.suspect = self.waiting - 1 <= since * OTHERS_REFUSED
             refusals.alone = refusals.alone + 1 if refusals.suspect else 0
-        elif self._presumed:
+        elif presumed:
             refusals.alone += 1
         elif self.waiting <= delivered:
             # No other recipient was reached meanwhile, perhaps because there is none: a hint that weighs less.
@@ -100,17 +45,14 @@ class Census:
 
 
 class Judge:
-    """Finds the row of the table for each answer of one fan-out.
+    """Finds the row of the table for each answer of a run.
 
-    Args:
-        copies: Copies of the message that the recipients may have been sent before.
-        presume_alone: Whether a recipient counts as refused alone until others are seen to be refused.
+    Deliveries of all its messages count: what one room receives shows that another one is refused alone.
     """
 
-    def __init__(self, copies: int, *, presume_alone: bool) -> None:
-        self._copies = copies
-        self._throttled = Census(presumed=presume_alone)
-        self._errors = Census(presumed=presume_alone)
+    def __init__(self) -> None:
+        self._throttled = Census()
+        self._errors = Census()
 
     def judge(self, post: Post, answer: Answer, delivered: int, now: float, asked: float = 0.0) -> tuple[Row, float]:
         """Count an answer; gives the row that holds and the pause before another try.
@@ -118,24 +60,27 @@ class Judge:
         Args:
             post: The post that was answered.
             answer: Kind of answer.
-            delivered: Deliveries of the fan-out so far.
+            delivered: Deliveries of the run so far.
             now: The time, in seconds of ``time.monotonic``.
             asked: Seconds that the server asks to wait.
         """
-        history = post.history = post.history or History(self._copies)
+        history = post.history = post.history or History(post.share.stragglers.copies)
         if answer is Answer.CLOSED and history.closed:
             answer = Answer.BROKEN
-        tries, alone, waited = self._count(history, answer, delivered, now)
+        tries, alone, waited = self._count(post, history, answer, delivered, now)
         case = Case(time.time() - post.recipient.connected_at / 1000, tries, alone, waited, asked)
         row = row_of(answer, case)
         return row, row.pause(case)
 
-    def _count(self, history: History, answer: Answer, delivered: int, now: float) -> tuple[int, float, float]:
+    def _count(
+        self, post: Post, history: History, answer: Answer, delivered: int, now: float
+    ) -> tuple[int, float, float]:
         """Count an answer; gives ``tries``, ``alone`` and ``waited`` of the case."""
+        presumed = post.share.stragglers.presume_alone
         if answer is Answer.THROTTLED:
-            return self._throttled.count(history.throttled, delivered)
+            return self._throttled.count(history.throttled, delivered, presumed=presumed)
         if answer is Answer.ERROR or answer is Answer.BROKEN:
-            return self._errors.count(history.errors, delivered)
+            return self._errors.count(history.errors, delivered, presumed=presumed)
         if answer is Answer.GONE:
             history.absences += 1
             history.absent_since = history.absent_since or now

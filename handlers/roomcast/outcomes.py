@@ -8,7 +8,6 @@ from roomcast.recipients import Report
 from roomcast.verdicts import Outcome
 
 if TYPE_CHECKING:
-    from roomcast.judge import Post
     from roomcast.recipients import Callback, Recipient, Stragglers
 
 BATCH = 50
@@ -64,27 +63,33 @@ class Outcomes:
         self._copies = stragglers.copies
         self._malformed: list[Recipient] = []
 
-    def count(self, post: Post, outcome: Outcome) -> None:
-        """Count the outcome for a recipient that was not reached."""
+    def count(self, recipient: Recipient, outcome: Outcome, copies: int | None) -> None:
+        """Count the outcome for a recipient that was not reached.
+
+        Args:
+            recipient: The recipient.
+            outcome: What became of the message.
+            copies: How many copies it may have been sent without an answer; ``None`` if it had no turn at all.
+        """
         report = self.report
         if outcome is Outcome.LATE:
             report.failed += 1
             report.late += 1
-            self._late(post).add(post.recipient)
+            self._late(copies).add(recipient)
         elif outcome is Outcome.FAILED or outcome is Outcome.REFUSED:
             report.failed += 1
-            self.failed.add(post.recipient)
+            self.failed.add(recipient)
         else:
             report.gone += 1
             if outcome is Outcome.DEAD:
-                self.gone.add(post.recipient)
+                self.gone.add(recipient)
             elif outcome is Outcome.MALFORMED and len(self._malformed) < MAXIMUM_MALFORMED:
-                self._malformed.append(post.recipient)
+                self._malformed.append(recipient)
 
-    def _late(self, post: Post) -> Returns:
-        if post.history is None:
+    def _late(self, copies: int | None) -> Returns:
+        if copies is None:
             return self.untried
-        return self.silent if post.history.copies > self._copies else self.late
+        return self.silent if copies > self._copies else self.late
 
     def hand_back(self) -> Exception | None:
         """Call all callbacks; gives the first exception that one raised."""

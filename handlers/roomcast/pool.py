@@ -13,13 +13,13 @@ from roomcast.verdicts import Answer
 
 if TYPE_CHECKING:
     from roomcast.addresses import Endpoint
-    from roomcast.judge import Post
+    from roomcast.shares import Post
 
-REQUEST_SECONDS = 5.0
+REQUEST_SECONDS = 1.5
 """Time limit of an answer; then the connection is given up and the post tried again. API Gateway answers within
 hundredths of a second, and a later answer is lost far more often than late."""
 
-FIRST_REQUEST_SECONDS = 2.0
+FIRST_REQUEST_SECONDS = 1.0
 """As ``REQUEST_SECONDS``, on a connection that was unused for so long that it may have gone silent."""
 
 CONNECTION_COST_SECONDS = 0.001

@@ -1,22 +1,24 @@
-"""The posts of a fan-out that are not under way: recipients read ahead, and posts that wait for another try."""
+"""The posts of a run that are not under way: recipients read ahead, and posts that wait for another try."""
 
 from __future__ import annotations
 
 import heapq
-import operator
 from collections import deque
-from itertools import islice
 from typing import TYPE_CHECKING
 
-from roomcast.judge import Post
+from roomcast.lanes import Lanes
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Sequence
 
-    from roomcast.recipients import Recipient
+    from roomcast.shares import Post, Share
+    from roomcast.verdicts import Outcome
 
 LOOK_AHEAD = 1_000
 """Recipients read at a time."""
+
+TURN = 100
+"""The same of each message in turn while several are served: few enough that a large room holds up no other."""
 
 MAXIMUM_WAITING = 5_000
 """No further recipients are read while so many posts wait for another try: memory must not grow with the room."""
@@ -26,56 +28,100 @@ class Posts:
     """Posts still to be sent, recipients without a try first.
 
     Args:
-        recipients: Read as posts are sent.
+        shares: The messages.
+        conclude: Called with a post that has the outcome of an earlier message to the same member.
 
     Attributes:
-        fresh: Recipients that were read and not posted to.
+        fresh: Posts of recipients that were read and not posted to.
         again: A heap of posts to be tried again: when, which first, post.
-        read: Recipients read so far.
-        retried: Posts put back by ``retry`` so far.
-        exhausted: Whether no further recipient will be read.
-        complete: Whether those read so far are, or may still be followed by, all there are.
-        error: The exception that reading raised.
     """
 
-    def __init__(self, recipients: Iterable[Recipient]) -> None:
-        self.fresh: deque[Recipient] = deque()
+    def __init__(self, shares: Sequence[Share], conclude: Callable[[Post, Outcome], None]) -> None:
+        self.fresh: deque[Post] = deque()
         self.again: list[tuple[float, int, Post]] = []
-        self.read = 0
-        self.retried = 0
-        self.exhausted = False
-        self.complete = True
-        self.error: Exception | None = None
-        self._source: Iterator[Recipient] = iter(recipients)
+        self._number = 0
+        self._conclude = conclude
+        self._lanes = Lanes() if len(shares) > 1 else None
+        self._limit = LOOK_AHEAD if len(shares) == 1 else TURN
+        self._reading: deque[Share] = deque()
+        orders: dict[str, deque[Share]] = {}
+        for share in shares:
+            if share.order:
+                orders.setdefault(share.order, deque()).append(share)
+            else:
+                self._begin(share)
+        self._orders = list(orders.values())
+        for order in self._orders:
+            self._begin(order[0])
+
+    @property
+    def is_reading(self) -> bool:
+        """Whether a message that has begun has further recipients."""
+        return bool(self._reading)
 
     def next(self, now: float) -> Post | None:
         """Take the next post that may be sent now."""
-        if not self.fresh:
+        fresh, again = self.fresh, self.again
+        if not fresh:
             self.pull()
         # A first try comes before any retry.
-        if self.fresh:
-            return Post(self.fresh.popleft())
-        if self.again and self.again[0][0] <= now:
-            return heapq.heappop(self.again)[2]
+        while fresh:
+            post = fresh.popleft()
+            if self._lanes is None or self._may_go(self._lanes, post):
+                return post
+        if again and again[0][0] <= now:
+            return heapq.heappop(again)[2]
         return None
 
-    def pull(self) -> None:
-        """Read some more recipients once all that were read are under way."""
-        if self.fresh or self.exhausted or len(self.again) >= MAXIMUM_WAITING:
-            return
-        try:
-            # Not through a list: recipients that come before an exception must be kept.
-            self.fresh.extend(islice(self._source, LOOK_AHEAD))
-            self.exhausted = len(self.fresh) < LOOK_AHEAD
-        except Exception as error:  # noqa: BLE001 - the engine raises it when the recipients read so far are served
-            self.error = error
-            self.stop()
-        self.read += len(self.fresh)
+    def _may_go(self, lanes: Lanes, post: Post) -> bool:
+        """Whether no earlier message to the same member is unsettled, or has decided the outcome."""
+        outcome = lanes.closed(post)
+        if outcome is None:
+            return lanes.enter(post)
+        self._conclude(post, outcome)
+        return False
 
-    def stop(self) -> None:
-        """Read no further recipient."""
-        self.complete = self.complete and self.exhausted
-        self.exhausted = True
+    def pull(self) -> None:
+        """Read some more recipients once all that were read are under way, also of messages whose turn has come."""
+        for order in self._orders:
+            if len(order) > 1 and order[0].leaves_few():
+                order.popleft()
+                self._begin(order[0])
+        self.read()
+
+    def read(self) -> None:
+        """Read some more recipients of the messages that have begun."""
+        while self._reading and not self.fresh and len(self.again) < MAXIMUM_WAITING:
+            share = self._reading[0]
+            share.take(self.fresh, self._limit)
+            self._reading.rotate(-1)
+            if share.exhausted:
+                self._reading.remove(share)
+
+    def stop(self, share: Share) -> list[Post]:
+        """Read no further recipient of a message; gives the posts of those that were read."""
+        share.stop()
+        if share in self._reading:
+            self._reading.remove(share)
+        fresh = list(self.fresh)
+        self.fresh.clear()
+        self.fresh.extend(post for post in fresh if post.share is not share)
+        return [post for post in fresh if post.share is share]
+
+    def settled(self, post: Post, outcome: Outcome | None, now: float) -> None:
+        """Note what became of a post; ``None`` is a delivery."""
+        share = post.share
+        share.open -= 1
+        if not share.open:
+            share.settled_at = now
+        if self._lanes is not None:
+            for following in self._lanes.leave(post, outcome):
+                closed = self._lanes.closed(following)
+                if closed is None:
+                    following.is_behind = True
+                    self._put_back(following, 0.0)
+                else:
+                    self._conclude(following, closed)
 
     def retry(self, post: Post, when: float) -> None:
         """Put a post back.
@@ -84,9 +130,8 @@ class Posts:
             post: The post.
             when: Not to be sent earlier, in seconds of ``time.monotonic``.
         """
-        self.retried += 1
-        # The number keeps posts of one moment in order, and the heap from comparing them.
-        heapq.heappush(self.again, (when, self.retried, post))
+        post.share.report.retried += 1
+        self._put_back(post, when)
 
     def sendable(self, now: float) -> int:
         """Posts that may be sent now; of those due again, all or none count, because the heap knows only the first."""
@@ -94,8 +139,14 @@ class Posts:
         return len(self.fresh) + (len(self.again) if due else 0)
 
     def left(self) -> int:
-        """Posts still to be sent; an iterable without a length hint counts as many again as were read."""
-        left = len(self.fresh) + len(self.again)
-        if not self.exhausted:
-            left += operator.length_hint(self._source, self.read)
-        return left
+        """Posts still to be sent."""
+        return len(self.fresh) + len(self.again) + sum(share.unread() for share in self._reading)
+
+    def _begin(self, share: Share) -> None:
+        share.is_begun = True
+        self._reading.append(share)
+
+    def _put_back(self, post: Post, when: float) -> None:
+        self._number += 1
+        # The number keeps posts of one moment in order, and the heap from comparing them.
+        heapq.heappush(self.again, (when, self._number, post))

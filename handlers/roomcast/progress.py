@@ -5,13 +5,12 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
-from roomcast import tasks
-from roomcast.recipients import Report
+from roomcast import fanout, tasks
+from roomcast.run import FEW
 
 if TYPE_CHECKING:
     from collections.abc import Container, Iterable, Iterator, Sequence
 
-    from roomcast.recipients import Recipient
     from roomcast.rooms import Rooms
     from roomcast.tasks import Task
 
@@ -23,42 +22,49 @@ class Progress:
         task: The task.
         table: The table with the members.
         stop_at: No further recipient is taken after this moment, in seconds of ``time.monotonic``.
-        apart: Ids of members that the task does not wait for.
-        dead: Members found dead earlier.
-        room_for: How many of those not reached may get a message group of their own.
+        apart: Ids of members whose messages have a message group of their own.
 
     Attributes:
-        late: Recipients that failed only because time was over.
+        late: Recipients that were not reached in the time for them.
         silent: Recipients that may have a copy, because a post was not answered.
         untried: Recipients without a post, because time or the pace allowed none: they are not slow themselves.
-        report: The engine's report.
+        result: The engine's result.
     """
 
-    def __init__(  # noqa: PLR0913, PLR0917 - the task, and all that limits it
-        self,
-        task: Task,
-        table: Rooms,
-        stop_at: float,
-        apart: Container[str] = (),
-        dead: Container[Recipient] = (),
-        room_for: int = 0,
-    ) -> None:
+    def __init__(self, task: Task, table: Rooms, stop_at: float, apart: Container[str] = ()) -> None:
         self.task = task
         self._table = table
         self.stop_at = stop_at
         self.after = task.after
         self.pulled = 0
-        self.late: list[Recipient] = []
-        self.silent: list[Recipient] = []
-        self.untried: list[Recipient] = []
+        self.late: list[fanout.Recipient] = []
+        self.silent: list[fanout.Recipient] = []
+        self.untried: list[fanout.Recipient] = []
         self.is_complete = False
-        self.report = Report()
+        self.result = fanout.Result(fanout.Report(), is_begun=False)
         self._apart = () if task.recipients else apart
-        self._dead = dead
-        self._room_for = room_for
-        self._left_out: list[Recipient] = []
+        self._left_out: list[fanout.Recipient] = []
 
-    def __iter__(self) -> Iterator[Recipient]:
+    def message(self, order: str = "", may_leave: int = 0) -> fanout.Message:
+        """The task as the engine takes it; ``order`` and ``may_leave`` as of ``fanout.Message``."""
+        is_last_round = self.task.rounds >= tasks.MAXIMUM_ROUNDS
+        stragglers = fanout.Stragglers(
+            None if is_last_round else self.late.extend,
+            None if is_last_round else self.silent.extend,
+            presume_alone=0 < len(self.task.recipients) <= FEW,
+            copies=self.task.copies,
+            on_untried=self.untried.extend,
+        )
+        return fanout.Message(
+            self,
+            self.task.message.data.encode(),
+            stragglers=stragglers,
+            order=order,
+            may_leave=may_leave,
+            is_complete=lambda: self.is_complete,
+        )
+
+    def __iter__(self) -> Iterator[fanout.Recipient]:
         """Yield one recipient after the other while time allows."""
         for recipient in self._recipients():
             if not self.has_time():
@@ -67,7 +73,7 @@ class Progress:
             self.after = recipient.connection_id
             if recipient.connection_id in self._apart:
                 self._left_out.append(recipient)
-            elif recipient not in self._dead:
+            else:
                 yield recipient
         self.is_complete = True
 
@@ -75,44 +81,56 @@ class Progress:
         """Whether another recipient may be taken."""
         return self.stop_at > time.monotonic()
 
-    def _recipients(self) -> Iterable[Recipient]:
+    def _recipients(self) -> Iterable[fanout.Recipient]:
         if self.task.recipients:
             return self.task.recipients
         return self._table.members_of_shard(self.task.message.room, self.task.shard, self.stop_at, self.after)
 
     @property
-    def is_stuck(self) -> bool:
-        """Whether recipients are left although none was reached, or may have been."""
-        is_left = bool(self.late or self.untried) or not self.is_complete
-        return is_left and not (self.report.delivered or self.report.gone or self.silent or self._left_out)
+    def is_begun(self) -> bool:
+        """Whether a recipient was taken, or all there are."""
+        return self.result.is_begun and (self.pulled > 0 or self.is_complete or self.result.error is not None)
 
     @property
-    def stragglers(self) -> list[tuple[Recipient, int]]:
-        """Recipients that get a message group of their own, and how many copies each may have been sent."""
+    def is_stuck(self) -> bool:
+        """Whether recipients are left although none was reached, or may have been."""
+        report = self.result.report
+        is_left = bool(self.late or self.untried) or not self.is_complete
+        return is_left and not (report.delivered or report.gone or self.silent or self._left_out)
+
+    def stragglers(self, held: Container[str], room_for: int) -> list[tuple[fanout.Recipient, int]]:
+        """Recipients that get a message group of their own, and how many copies each may have been sent.
+
+        Args:
+            held: Ids of members that have such a group.
+            room_for: How many others may get one.
+        """
         copies = self.task.copies
-        apart = [(each, copies) for each in self._left_out]
-        if not self.is_stuck and self._are_few():
-            apart += [(each, copies) for each in self.late] + [(each, copies + 1) for each in self.silent]
-        return apart
+        left = [(each, copies) for each in self.late] + [(each, copies + 1) for each in self.silent]
+        new = sum(each.connection_id not in held for each, _ in left)
+        apart = [each for each in left if new <= room_for or each[0].connection_id in held]
+        return [(each, copies) for each in self._left_out] + apart
 
-    def _are_few(self) -> bool:
-        return len(self.late) + len(self.silent) <= self._room_for
-
-    def remaining(self) -> list[Task]:
-        """Tasks for the recipients left that are no stragglers: too many not reached, and those not yet taken."""
-        late = [] if self._are_few() else self._named(self.late, 0) + self._named(self.silent, 1)
-        return late + self._named(self.untried, 0) + self._untaken()
+    def remaining(self, apart: Iterable[tuple[fanout.Recipient, int]]) -> list[Task]:
+        """Tasks for the recipients left that are not set apart: too many not reached, and those not yet taken."""
+        names = {each.connection_id for each, _ in apart}
+        late, silent = ([one for one in each if one.connection_id not in names] for each in (self.late, self.silent))
+        return self._named(late, 0) + self._named(silent, 1) + self._named(self.untried, 0) + self._untaken()
 
     def everything_left(self) -> list[Task]:
-        """Tasks for all recipients left, in a queue that keeps no order."""
-        return (
-            self._named([*self._left_out, *self.late, *self.untried], 0) + self._named(self.silent, 1) + self._untaken()
-        )
+        """Tasks for all recipients left, in a queue that keeps no order.
 
-    def _named(self, recipients: Sequence[Recipient], copies: int) -> list[Task]:
+        A round counts if it reached no recipient, or all but a few; else the trouble was not theirs.
+        """
+        rounds = self.task.rounds + (self.is_stuck or len(self.late) + len(self.silent) <= FEW)
+        late = self._named(self.late, 0, rounds) + self._named(self.silent, 1, rounds)
+        return late + self._named(self.untried, 0) + self._untaken()
+
+    def _named(self, recipients: Sequence[fanout.Recipient], copies: int, rounds: int = 0) -> list[Task]:
         size = tasks.RECIPIENTS_PER_TASK
         parts = [recipients[start : start + size] for start in range(0, len(recipients), size)]
-        return [self.task._replace(after="", recipients=part, copies=self.task.copies + copies) for part in parts]
+        task = self.task._replace(after="", copies=self.task.copies + copies, rounds=max(rounds, self.task.rounds))
+        return [task._replace(recipients=part) for part in parts]
 
     def _untaken(self) -> list[Task]:
         if self.is_complete:

@@ -1,11 +1,11 @@
-"""Input and result of a fan-out: its recipients, and the report."""
+"""Input and result of the engine: messages, their recipients, and the reports."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     Callback = Callable[[Sequence["Recipient"]], None]
 
@@ -30,16 +30,14 @@ class Stragglers(NamedTuple):
     Attributes:
         on_late: Called, instead of ``on_failed``, with recipients that failed only because time was over.
         on_silent: Called, instead of ``on_late``, with recipients that may have the message: a post was not answered.
-        patience: When the others have been reached, seconds to wait for the last few, which are late then; ``None`` to
-            wait until the deadline.
-        presume_alone: Whether other recipients were reached before: then a refused recipient counts as refused alone.
+        presume_alone: Whether other recipients were reached before: then a refused recipient counts as refused alone,
+            and no run waits for it longer than for any straggler.
         copies: Copies of the message that the recipients may have been sent before.
         on_untried: Called, instead of ``on_late``, with recipients for which time, or the pace, allowed no post at all.
     """
 
     on_late: Callback | None = None
     on_silent: Callback | None = None
-    patience: float | None = None
     presume_alone: bool = False
     copies: int = 0
     on_untried: Callback | None = None
@@ -48,8 +46,39 @@ class Stragglers(NamedTuple):
 NO_STRAGGLERS = Stragglers()
 
 
+def always() -> bool:
+    """No condition."""
+    return True
+
+
+class Message(NamedTuple):
+    """One of the messages that a run of the engine serves side by side.
+
+    Attributes:
+        recipients: Read as they are needed, so a database may be read meanwhile.
+        data: The message: UTF-8, at most 128 KB.
+        on_gone: Called with recipients that are certainly dead.
+        on_failed: Called with recipients that count as failed.
+        stragglers: How to treat recipients that the others need not wait for.
+        order: Messages of one order begin one after the other, as they are given; empty for none.
+        may_leave: The next message of the order begins once at most so many recipients are left and others are
+            reached. Those left receive it after this one.
+        is_complete: Whether the recipients that were read are all there are; else the next one of the order does not
+            begin.
+    """
+
+    recipients: Iterable[Recipient]
+    data: bytes
+    on_gone: Callback | None = None
+    on_failed: Callback | None = None
+    stragglers: Stragglers = NO_STRAGGLERS
+    order: str = ""
+    may_leave: int = 0
+    is_complete: Callable[[], bool] = always
+
+
 class Report:
-    """Result of a fan-out; ``recipients`` is the sum of ``delivered``, ``gone`` and ``failed``.
+    """Result for one message; ``recipients`` is the sum of ``delivered``, ``gone`` and ``failed``.
 
     Attributes:
         recipients: Recipients of the message.
@@ -59,9 +88,9 @@ class Report:
         late: Those of ``failed`` for which only time was over: another fan-out may reach them.
         retried: Posts that were sent again.
         throttled: Posts that were answered with 429.
-        connections_opened: New connections to API Gateway.
-        duration_ms: Wall time.
-        cpu_ms: CPU time of the process.
+        connections_opened: New connections to API Gateway, counted with the first message of a run.
+        duration_ms: Wall time until the last recipient was served.
+        cpu_ms: CPU time of the process; of a run of several messages, a share by recipients.
         refused_status: The first status that no retry can change, such as 403; 0 if there was none.
         transport_error: The first error below HTTP; empty if there was none.
         complete: Whether all recipients were read; those that were not are not counted.
@@ -118,3 +147,17 @@ class DeliveryInterruptedError(Exception):
             "recipients"
         )
         self.report = report
+
+
+class Result(NamedTuple):
+    """What became of one message of a run.
+
+    Attributes:
+        report: The counts.
+        is_begun: Whether its turn has come; else no recipient was read.
+        error: What the iterable or a callback raised. All recipients that had been read were served all the same.
+    """
+
+    report: Report
+    is_begun: bool = True
+    error: Exception | None = None

@@ -1,4 +1,4 @@
-"""The event loop of a fan-out, from its first recipient to its last answer."""
+"""The event loop of a run: messages served side by side, from their first recipient to their last answer."""
 
 from __future__ import annotations
 
@@ -7,27 +7,30 @@ from typing import TYPE_CHECKING
 
 from roomcast.addresses import TransportError, TrustWidenedError, UnresolvedError
 from roomcast.http_parser import ProtocolError, Response, empty_success
-from roomcast.judge import Judge, Post
+from roomcast.judge import Judge
 from roomcast.pacing import Throttle
 from roomcast.pool import LOOK_UP_CHECK_SECONDS
-from roomcast.recipients import DeliveryInterruptedError, Report
+from roomcast.posts import Posts
 from roomcast.verdicts import Answer, Outcome, answer_of, retry_after
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from roomcast.outcomes import Outcomes
     from roomcast.pacing import Bucket
     from roomcast.pool import Line, Pool
-    from roomcast.posts import Posts
-    from roomcast.recipients import Stragglers
-    from roomcast.signing import SignedRequests
+    from roomcast.recipients import Report
+    from roomcast.shares import Post, Share
 
 REFUSALS_TO_STOP = 150
 """After so many refusals that no retry can change, such as 403, and nothing else, the others would be refused too."""
 
-LAST_ANSWER_SECONDS = 1.5
-"""Minimum age of a post that is given up because ``patience`` ended: its copy may be delivered already."""
+LAST_ANSWER_SECONDS = 0.75
+"""Minimum age of a post that is given up because ``patience`` ended: its copy may be delivered already. API Gateway
+answers within hundredths of a second, and the next batch of a room in order waits meanwhile."""
+
+FEW = 20
+"""At most so many recipients that are left have trouble of their own, when any other was reached. Of more than were
+reached, the trouble is the service's."""
 
 STUCK_SECONDS = 0.5
 """A connection that has waited so long for an answer does not count when the pool asks whether another one pays."""
@@ -42,57 +45,55 @@ UNREQUESTED = "the server sent an answer without a request"
 
 
 class Run:
-    """One fan-out, from its first recipient to its last answer."""
+    """Messages that are served side by side.
 
-    def __init__(  # noqa: PLR0913, PLR0917 - all parts of one fan-out
-        self,
-        pool: Pool,
-        bucket: Bucket,
-        requests: SignedRequests,
-        data: bytes,
-        posts: Posts,
-        deadline: float,
-        outcomes: Outcomes,
-        stragglers: Stragglers,
+    Args:
+        pool: The connections.
+        bucket: The pace.
+        shares: The messages.
+        deadline: Latest end, in seconds of ``time.monotonic``.
+        patience: When the others have been reached, seconds to wait for the last few, which are late then; ``None`` to
+            wait until the deadline.
+    """
+
+    def __init__(
+        self, pool: Pool, bucket: Bucket, shares: Sequence[Share], deadline: float, patience: float | None
     ) -> None:
         self._started = time.monotonic()
         self._reserve = min(RESERVE_SECONDS, (deadline - self._started) / 10)
         self._stop_at = deadline - self._reserve
         self._next_check = min(self._started + CHECK_SECONDS, self._stop_at)
-        self._report = outcomes.report
         self._pool = pool
         self._bucket = bucket
         self._throttle = Throttle(bucket, self._started)
-        self._requests = requests
-        self._data = data
-        self._posts = posts
-        self._judge = Judge(stragglers.copies, presume_alone=stragglers.presume_alone)
-        self._outcomes = outcomes
-        self._refused = 0
-        self._patience = stragglers.patience
+        self._shares = shares
+        self._posts = Posts(shares, self._conclude)
+        self._judge = Judge()
+        self._delivered = 0
+        self._patience = patience
         self._patience_ends = 0.0
         self._is_ending = False
 
-    def run(self) -> Report:
-        """Serve all recipients; see ``Engine.deliver``."""
+    def run(self) -> None:
+        """Serve all recipients; see ``Engine.deliver_all``."""
         cpu = time.process_time()
-        report, posts = self._report, self._posts
         try:
             self._pool.begin()
             self._loop()
             self._give_up()
         finally:
             self._pool.drop_unfinished()
-        callback_error = self._outcomes.hand_back()
-        report.recipients = posts.read
-        report.retried = posts.retried
-        report.complete = posts.complete and posts.exhausted
-        report.duration_ms = round((time.monotonic() - self._started) * 1000, 3)
-        report.cpu_ms = round((time.process_time() - cpu) * 1000, 3)
-        error = posts.error or callback_error
-        if error is not None:
-            raise DeliveryInterruptedError(report) from error
-        return report
+        errors = [share.outcomes.hand_back() for share in self._shares]
+        ended = time.monotonic()
+        cpu_ms = (time.process_time() - cpu) * 1000
+        recipients = sum(share.read for share in self._shares) or 1
+        for share, error in zip(self._shares, errors, strict=True):
+            report = share.report
+            share.error = share.error or error
+            report.recipients = share.read
+            report.complete = share.complete and share.exhausted
+            report.duration_ms = round(((share.settled_at or ended) - self._started) * 1000, 3)
+            report.cpu_ms = round(cpu_ms * (share.read / recipients if len(self._shares) > 1 else 1), 3)
 
     # The loop: give work to idle connections, open more if that pays, wait, take the answers.
 
@@ -141,7 +142,7 @@ class Run:
         line.post = post
         line.sent_at = time.monotonic()
         try:
-            line.send(self._requests.head(post.recipient.connection_id) + self._data)
+            line.send(post.share.requests.head(post.recipient.connection_id) + post.share.data)
         except OSError as error:
             self._lost(line, error)
         else:
@@ -196,7 +197,7 @@ class Run:
     def _check(self, now: float) -> None:
         """Give up overdue connections, and adapt the rate."""
         self._next_check = min(now + CHECK_SECONDS, self._stop_at)
-        self._throttle.adapt(self._report.delivered, self._report.throttled, now)
+        self._throttle.adapt(self._delivered, sum(share.report.throttled for share in self._shares), now)
         for line in self._pool.overdue(now):
             self._lost(line, TimeoutError("timed out"))
         self._pool.stuck = self._pool.waiting_since(now - STUCK_SECONDS)
@@ -207,17 +208,17 @@ class Run:
 
     def _be_patient(self, patience: float, now: float) -> None:
         """Stop trying again once only stragglers have been left for long enough."""
-        report, posts = self._report, self._posts
-        left = self._pool.busy + len(posts.again)
-        few = left <= report.delivered + report.gone and not self._throttle.general
-        if not posts.exhausted or posts.fresh or not few:
+        reached = self._delivered + sum(share.report.gone for share in self._shares)
+        # A task for stragglers alone is no sign of trouble that others have, too.
+        left = sum(share.open for share in self._shares if not share.stragglers.presume_alone)
+        is_trouble = self._throttle.general or left > max(reached, FEW if reached else 0)
+        if self._posts.is_reading or self._posts.fresh or is_trouble:
             self._patience_ends = 0.0
         elif not self._patience_ends:
             self._patience_ends = now + patience
         elif now >= self._patience_ends:
             self._is_ending = True
-            while posts.again:
-                self._conclude(posts.again.pop()[2], Outcome.LATE)
+            self._leave_waiting()
 
     def _stop(self, now: float) -> None:
         self._stop_at = self._next_check = now
@@ -250,7 +251,7 @@ class Run:
 
     def _established(self, line: Line) -> None:
         now = time.monotonic()
-        self._report.connections_opened += 1
+        self._shares[0].report.connections_opened += 1
         if self._pool.established(line, now):
             self._dispatch(now)
         else:
@@ -269,10 +270,12 @@ class Run:
         else:
             self._pool.drop(line)
         if 200 <= response.status < 300:
-            self._report.delivered += 1
+            post.share.report.delivered += 1
+            self._delivered += 1
             self._pool.observe(now - line.sent_at)
             if post.history is not None:
                 self._judge.settle(post)
+            self._posts.settled(post, None, now)
         else:
             self._not_delivered(post, response, now)
         self._dispatch(now)
@@ -283,7 +286,7 @@ class Run:
         post, line.post = line.post, None
         self._pool.drop(line)
         if post is not None:
-            self._note(error)
+            _note(post.share.report, error)
             self._decide(post, line.kind_of_end(error), now)
         elif not line.established:
             self._pool.endpoint.avoid(line.address)
@@ -295,21 +298,23 @@ class Run:
             self._stop(now)
 
     def _note(self, error: Exception) -> None:
-        self._report.transport_error = self._report.transport_error or str(error)
+        for share in self._shares:
+            _note(share.report, error)
 
     # Verdicts.
 
     def _not_delivered(self, post: Post, response: Response, now: float) -> None:
         answer = answer_of(response.status)
+        report = post.share.report
         if answer is Answer.THROTTLED:
-            self._report.throttled += 1
+            report.throttled += 1
         elif answer is Answer.REFUSED:
-            self._report.refused_status = self._report.refused_status or response.status
+            report.refused_status = report.refused_status or response.status
         self._decide(post, answer, now, retry_after(response.headers))
 
     def _decide(self, post: Post, answer: Answer, now: float, asked: float = 0.0) -> None:
         """Carry out the verdict on an answer."""
-        row, pause = self._judge.judge(post, answer, self._report.delivered, now, asked)
+        row, pause = self._judge.judge(post, answer, self._delivered, now, asked)
         outcome = row.outcome
         if outcome is Outcome.AGAIN:
             if now + pause >= self._stop_at:
@@ -321,26 +326,41 @@ class Run:
                 return
         self._conclude(post, outcome)
         if outcome is Outcome.REFUSED:
-            self._refused += 1
-            if self._refused >= REFUSALS_TO_STOP and not self._report.delivered + self._report.gone:
-                self._posts.stop()
-                self._stop(now)
+            self._refused(post.share)
+
+    def _refused(self, share: Share) -> None:
+        """Stop a message that every recipient is refused."""
+        share.refused += 1
+        if share.refused == REFUSALS_TO_STOP and not share.report.delivered + share.report.gone:
+            for post in self._posts.stop(share):
+                self._conclude(post, Outcome.LATE)
 
     def _conclude(self, post: Post, outcome: Outcome) -> None:
         self._judge.settle(post)
-        self._outcomes.count(post, outcome)
+        post.share.outcomes.count(post.recipient, outcome, post.copies)
+        self._posts.settled(post, outcome, time.monotonic())
+
+    def _leave_waiting(self) -> None:
+        """Try no post again, because time for it is over."""
+        again = self._posts.again
+        while again:
+            self._conclude(again.pop()[2], Outcome.LATE)
 
     def _give_up(self) -> None:
         """Count the recipients that are left as failed: time is over, or no connection can be made."""
         posts = self._posts
+        self._is_ending = True
         now = time.monotonic()
         for line in self._pool.all:
             if line.post is not None:
                 # API Gateway may have the post: it counts as a copy.
                 self._decide(line.post, Answer.SILENT, now)
-        while posts.again:
-            self._conclude(posts.again.pop()[2], Outcome.LATE)
-        while posts.fresh or (not posts.exhausted and time.monotonic() < self._stop_at + self._reserve / 2):
-            posts.pull()
+        self._leave_waiting()
+        while posts.fresh or (posts.is_reading and time.monotonic() < self._stop_at + self._reserve / 2):
+            posts.read()
             while posts.fresh:
-                self._conclude(Post(posts.fresh.popleft()), Outcome.LATE)
+                self._conclude(posts.fresh.popleft(), Outcome.LATE)
+
+
+def _note(report: Report, error: Exception) -> None:
+    report.transport_error = report.transport_error or str(error)

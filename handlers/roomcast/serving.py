@@ -25,7 +25,11 @@ connection that fails and another one. Of a short time, a quarter."""
 
 
 def serve_message(
-    raw_event: Mapping[str, Any], context: events.Context, engine: fanout.Engine, serve: Serve
+    raw_event: Mapping[str, Any],
+    context: events.Context,
+    engine: fanout.Engine,
+    serve: Serve,
+    afterwards: Callable[[float], None] | None = None,
 ) -> dict[str, int]:
     """Serve a message and send the caller its answer or an error.
 
@@ -34,6 +38,7 @@ def serve_message(
         context: Lambda's context object.
         engine: Engine that reaches the caller.
         serve: The route's own part; raises ``protocol.Refusal`` for a message that cannot be served.
+        afterwards: The work that the caller's answer need not wait for; takes a deadline (``time.monotonic``).
     """
     event = events.parse(raw_event)
     answer_by = events.deadline(context)
@@ -48,6 +53,8 @@ def serve_message(
         connection_id=event.connection_id,
         request_id=event.request_id,
     )
+    if afterwards is not None:
+        afterwards(answer_by)
     return OK
 
 

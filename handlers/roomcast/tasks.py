@@ -34,6 +34,13 @@ MAXIMUM_BATCH_ENTRIES = 10
 MAXIMUM_RECEIVES = 5
 """After so many receives SQS makes a message a dead letter: ``max_receive_count`` of the module ``fanout-queue``."""
 
+MAXIMUM_ROUNDS = 5
+"""A standard queue hands a straggler's task back so often: with the delays, a client that does not read for half a
+minute still receives it. Then it is given up."""
+
+MAXIMUM_DELAY_SECONDS = 16
+"""Longest delay of a straggler's task. It is doubled with each round, from 1 s: most pauses of a client are short."""
+
 PUT_SECONDS = 8.0
 """Time limit of a put before it is tried again. Too short a limit makes duplicates, because a standard queue delivers a
 message twice that it took twice. ``sendmessage`` must have time for a second try."""
@@ -60,6 +67,7 @@ class Task(NamedTuple):
         copies: How many copies of the message the recipients may have been sent, without an answer.
         retries: Redeliveries of the tasks that this one was made from.
         hold: Stamp of the item that holds the recipient's messages back in a FIFO queue; 0 for none.
+        rounds: How many workers of a standard queue have tried the recipients, who are stragglers then.
     """
 
     message: RoomMessage
@@ -69,6 +77,7 @@ class Task(NamedTuple):
     copies: int = 0
     retries: int = 0
     hold: int = 0
+    rounds: int = 0
 
     def to_json(self) -> str:
         """The body of a queue message.
@@ -78,11 +87,15 @@ class Task(NamedTuple):
         data = binascii.b2a_base64(self.message.data.encode(), newline=False).decode()
         message = self.message._replace(data=data)
         fields: list[Any] = [message, self.shard, self.after, self.recipients]
-        if not self.copies and not self.retries and not self.hold:
+        if not any(self[len(fields) :]):
             return _json(fields)
-        names = ("fan_out", "shard", "after", "recipients", "copies", "retries", "hold")
-        values = (*fields, self.copies, self.retries, self.hold)
-        return _json({"v": VERSION, "kind": "task", **dict(zip(names, values, strict=True))})
+        names = ("fan_out", *self._fields[1:])
+        return _json({"v": VERSION, "kind": "task", **dict(zip(names, (*fields, *self[len(fields) :]), strict=True))})
+
+    @property
+    def delay(self) -> int:
+        """Seconds that it waits in a standard queue before a worker gets it."""
+        return min(2 ** (self.rounds - 1), MAXIMUM_DELAY_SECONDS) if self.rounds else 0
 
     @property
     def group(self) -> str:
@@ -167,8 +180,8 @@ def _from_object(value: dict[str, Any]) -> Task | WakeUp:
     if value["kind"] == "wake-up":
         return WakeUp(str(value["room"]), int(value["shard"]))
     task = _task(value["fan_out"], value["shard"], value.get("after", ""), value.get("recipients", []))
-    copies, retries, hold = (int(value.get(name, 0)) for name in ("copies", "retries", "hold"))
-    return task._replace(copies=copies, retries=retries, hold=hold)
+    copies, retries, hold, rounds = (int(value.get(name, 0)) for name in ("copies", "retries", "hold", "rounds"))
+    return task._replace(copies=copies, retries=retries, hold=hold, rounds=rounds)
 
 
 def _task(message: Sequence[str], shard: int | str, after: str, recipients: Sequence[Sequence[Any]]) -> Task:
@@ -221,12 +234,31 @@ class Queue:
         for start in range(0, len(entries), size):
             self._put_batch(entries[start : start + size], deadline)
 
+    def postpone(self, receipts: Sequence[str], seconds: int, deadline: float) -> None:
+        """Let messages that this worker has received become visible again.
+
+        Args:
+            receipts: Handles of the receives, at most ten.
+            seconds: In how many seconds.
+            deadline: Latest end, in seconds of ``time.monotonic``.
+
+        Raises:
+            aws_json.ServiceError: The queue did not answer by the deadline.
+        """
+        entries = [
+            {"Id": str(index), "ReceiptHandle": receipt, "VisibilityTimeout": seconds}
+            for index, receipt in enumerate(receipts)
+        ]
+        self._service.call("ChangeMessageVisibilityBatch", {"QueueUrl": self._url, "Entries": entries}, deadline)
+
     def _entry(self, index: int, task: Task | WakeUp | Unreadable) -> dict[str, Any]:
-        entry = {"Id": str(index), "MessageBody": task.to_json()}
+        entry: dict[str, Any] = {"Id": str(index), "MessageBody": task.to_json()}
         if self._is_fifo:
             entry["MessageGroupId"] = task.group
             # Random, because two equal messages are two messages.
             entry["MessageDeduplicationId"] = os.urandom(16).hex()
+        elif isinstance(task, Task) and task.delay:
+            entry["DelaySeconds"] = task.delay
         return entry
 
     def _put_batch(self, entries: Sequence[dict[str, Any]], deadline: float) -> None:

@@ -26,8 +26,9 @@ TRIES_ALONE = 10
 message: some 3 s with the usual pauses. Fewer would give up a client that pauses for a second, more would hold up the
 receipt. Tries count, not time: a post may have waited for its turn behind a whole room."""
 
-MAXIMUM_COPIES = 2
-"""Copies sent of a post that is not answered: each may have been delivered."""
+MAXIMUM_COPIES = 3
+"""Copies sent of a post that is not answered. Each may have been delivered, and with the time limit of an answer they
+bound how long the sender's receipt waits for a silent member: under 5 s."""
 
 
 class Answer(Enum):

@@ -167,6 +167,44 @@ class FakeConnections:
         self.silent: set[str] = set()
         self.refusing: set[str] = set()
         self.stragglers: list[fanout.Stragglers] = []
+        self.patience: list[float | None] = []
+        self._behind: set[str] = set()
+
+    def deliver_all(
+        self, messages: Sequence[fanout.Message], *, deadline: float, patience: float | None = None
+    ) -> list[fanout.Result]:
+        """As ``fanout.Engine.deliver_all``, one message after the other."""
+        self.patience.append(patience)
+        # Several workers may run side by side.
+        before, self._behind = self._behind, set()
+        try:
+            return self._deliver_in_turn(messages, deadline)
+        finally:
+            self._behind = before
+
+    def _deliver_in_turn(self, messages: Sequence[fanout.Message], deadline: float) -> list[fanout.Result]:
+        waiting: set[str] = set()
+        results: list[fanout.Result] = []
+        for each in messages:
+            if each.order in waiting:
+                results.append(fanout.Result(fanout.Report(), is_begun=False))
+                continue
+            result = self._result(each, deadline)
+            results.append(result)
+            reached = result.report.delivered + result.report.gone
+            is_read = each.is_complete() and result.error is None
+            if each.order and not (is_read and result.report.late <= min(each.may_leave, 1_000 * reached)):
+                waiting.add(each.order)
+        return results
+
+    def _result(self, message: fanout.Message, deadline: float) -> fanout.Result:
+        options = {"on_gone": message.on_gone, "on_failed": message.on_failed, "stragglers": message.stragglers}
+        try:
+            return fanout.Result(self.deliver(message.recipients, message.data, deadline=deadline, **options))  # type: ignore[arg-type]
+        except fanout.DeliveryInterruptedError as error:
+            cause = error.__cause__
+            assert isinstance(cause, Exception)
+            return fanout.Result(error.report, error=cause)
 
     def deliver(
         self,
@@ -200,9 +238,11 @@ class FakeConnections:
         return report
 
     def _failure(self, connection_id: str, outcomes: Outcomes) -> Returns | None:
-        if connection_id in self.failing:
+        if connection_id in self.failing | self._behind:
+            self._behind.add(connection_id)
             return outcomes.late
         if connection_id in self.silent:
+            self._behind.add(connection_id)
             return outcomes.silent
         return outcomes.failed if connection_id in self.refusing else None
 

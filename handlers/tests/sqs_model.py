@@ -12,7 +12,7 @@ from roomcast import aws_json
 from tests.fakes import FakeContext
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
 VISIBILITY = 180.0
 MAXIMUM_RECEIVES = 5
@@ -37,7 +37,17 @@ class _Message:
                 "MessageGroupId": self.group,
                 "SequenceNumber": str(18_849_496_460_467_696_128 + self.number),
             }
-        return {"messageId": f"m-{self.number}", "body": self.body, "attributes": attributes}
+        return {
+            "messageId": f"m-{self.number}",
+            "receiptHandle": self.receipt,
+            "body": self.body,
+            "attributes": attributes,
+        }
+
+    @property
+    def receipt(self) -> str:
+        """Handle of the last receive."""
+        return f"receipt-{self.number}-{self.receives}"
 
 
 class SqsModel:
@@ -68,6 +78,8 @@ class SqsModel:
 
     def call(self, operation: str, parameters: Mapping[str, Any], _deadline: float) -> dict[str, Any]:
         """As ``aws_json.Service.call``."""
+        if operation == "ChangeMessageVisibilityBatch":
+            return self._change_visibility(parameters["Entries"])
         assert operation == "SendMessageBatch"
         if self.refusing:
             raise aws_json.ServiceError(operation, "ServiceUnavailable", {}, transient=True)
@@ -82,6 +94,15 @@ class SqsModel:
             if f"{group} {deduplication_id}" not in self._deduplication_ids:
                 self._deduplication_ids.add(f"{group} {deduplication_id}")
                 self.put(entry["MessageBody"], group, entry.get("DelaySeconds", 0))
+        return {"Successful": [], "Failed": []}
+
+    def _change_visibility(self, entries: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+        assert 1 <= len(entries) <= 10
+        assert len({entry["Id"] for entry in entries}) == len(entries)
+        times = {entry["ReceiptHandle"]: entry["VisibilityTimeout"] for entry in entries}
+        for each in self._messages:
+            if each.receipt in times:
+                each.visible_at = self.now + times[each.receipt]
         return {"Successful": [], "Failed": []}
 
     def put(self, body: str, group: str = "", delay: int = 0) -> None:

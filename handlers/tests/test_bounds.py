@@ -10,9 +10,10 @@ import socket
 import threading
 import time
 from typing import TYPE_CHECKING, Any
+from unittest import mock
 
 import pytest
-from roomcast import addresses, aws_json, judge, pacing, posts, tasks
+from roomcast import addresses, aws_json, fanout, pacing, posts, shares, tasks
 from roomcast.addresses import Endpoint
 from roomcast.aws_http import Client
 from roomcast.delivery import RoomMessage
@@ -393,8 +394,9 @@ def test_a_fan_out_that_runs_out_of_time_leaves_some_to_its_caller(
 def test_a_room_is_not_read_on_while_thousands_wait_for_another_try(waiting: int, *, is_read_on: bool) -> None:
     """Each takes some hundred bytes, and the smallest function has 128 MB."""
     room = iter([Recipient("next=", CONNECTED_AT)])
-    waiting_posts = posts.Posts(room)
-    post = judge.Post(Recipient("refused=", CONNECTED_AT))
+    share = shares.Share(fanout.Message(room, b"hello"), mock.Mock(), mock.Mock())
+    waiting_posts = posts.Posts([share], mock.Mock())
+    post = shares.Post(Recipient("refused=", CONNECTED_AT), share)
     waiting_posts.again = [(time.monotonic() + 10, number, post) for number in range(waiting)]
     waiting_posts.next(time.monotonic())
 

@@ -9,7 +9,7 @@ import time
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pytest
-from roomcast import backlog, fanout, protocol, rooms, tasks
+from roomcast import aws_json, backlog, fanout, progress, protocol, rooms, tasks
 from roomcast.delivery import RoomMessage
 from tests.fakes import PLANTED, FakeConnections, FakeContext, FakeTable, handshake, message
 from tests.sqs_model import SqsModel, WorkerDiedError
@@ -32,7 +32,6 @@ class Stage:
         self.connections = connections
         self.capacity = 1_000
         self.left = 0
-        self.may_begin = worker.Invocation.may_begin
 
     def say(self, *texts: str) -> None:
         """One message after the other."""
@@ -73,8 +72,7 @@ def stage(load: Callable[[str], Any], connections: FakeConnections, monkeypatch:
         monkeypatch.setattr(module, "QUEUE", made)
     monkeypatch.setattr(worker, "SETTINGS", settings)
     stage = Stage(worker, sendmessage, sqs, connections)
-    monkeypatch.setattr(worker.Progress, "has_time", lambda _: stage.take())
-    monkeypatch.setattr(worker.Invocation, "may_begin", lambda self: self._is_first or stage.left > 0)
+    monkeypatch.setattr(progress.Progress, "has_time", lambda _: stage.take())
     return stage
 
 
@@ -200,8 +198,7 @@ def test_what_an_invocation_leaves_of_a_whole_page_fits_into_a_transaction(
     kept.change_backlog("lobby", 0, items, [], later)
     waiting = backlog.Backlog(kept, "lobby", 0)
     waiting.read(jobs, later)
-    outcomes = iter([Left([])] * (rooms.BACKLOG_PAGE_ITEMS - 1) + [Left([task] * 3)])
-    waiting.serve(lambda *_: next(outcomes), lambda: True)
+    waiting.settle([Left([])] * (rooms.BACKLOG_PAGE_ITEMS - 1) + [Left([task] * 3)])
 
     assert waiting.write(later, is_stuck=False) == [tasks.WakeUp("lobby", 0)]
     assert len(backlog_of(table)) == 100 - rooms.BACKLOG_PAGE_ITEMS + 3 + len(jobs)
@@ -211,10 +208,13 @@ class Left(NamedTuple):
     """The rest of a task: for three reasons, a task each."""
 
     left: list[tasks.Task]
-    stragglers: tuple[()] = ()
+    is_begun: bool = True
     is_stuck: bool = False
 
-    def remaining(self) -> list[tasks.Task]:
+    def stragglers(self, *_: object) -> list[Any]:
+        return []
+
+    def remaining(self, _apart: object) -> list[tasks.Task]:
         return self.left
 
 
@@ -300,7 +300,6 @@ class TestStragglers:
 
         first, second = stage.connections.stragglers
         assert (first.presume_alone, second.presume_alone) == (False, True)
-        assert first.patience is not None
         assert (len(stage.sqs), stage.sqs.dead_letters, stage.sqs.receives) == (0, [], 1)
 
     def test_one_that_stays_apart_because_the_table_fails_is_told_and_loses_nothing(
@@ -360,8 +359,8 @@ class TestStragglers:
         stage.sqs.drain(stage.handler)
 
         assert len(told) > 2
-        # One post is left to each worker, which is not repeated where it is not answered.
-        assert told == [0] + [fanout.MAXIMUM_COPIES - 1] * (len(told) - 1)
+        # One post is left to the last workers, which is not repeated where it is not answered.
+        assert told == [min(number, fanout.MAXIMUM_COPIES - 1) for number in range(len(told))]
 
     def test_within_a_batch_it_is_waited_for_once(self, stage: Stage) -> None:
         stage.connections.failing.add(MEMBERS[3])
@@ -369,8 +368,9 @@ class TestStragglers:
         stage.sqs.invoke(stage.handler)
 
         assert sum(each == (MEMBERS[4], text) for each in stage.connections.posts for text in TEXTS) == len(TEXTS)
-        patience = [each.patience for each in stage.connections.stragglers]
-        assert sum(each or 0 for each in patience[:1] + patience[2:3]) <= 1.0
+        [patience] = stage.connections.patience
+        assert patience is not None
+        assert 0 < patience < 1
 
     def test_many_are_no_stragglers_but_the_room_waits(self, stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(backlog, "MAXIMUM_HELD", 2)
@@ -464,34 +464,6 @@ def test_what_nobody_can_read_blocks_nobody(stage: Stage, body: str, capsys: pyt
     output = capsys.readouterr().out
     assert '"a task is given up"' in output
     assert output.count('"level":"ERROR"') >= 5
-
-
-def test_a_room_that_takes_all_its_time_leaves_that_of_the_others(
-    stage: Stage, load: Callable[[str], Any], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    speakers = {"hall": "hall-member=", "attic": "attic-member="}
-    for room, each in speakers.items():
-        load("connect").handler(handshake(each, room), FakeContext())
-    stage.say("in the lobby")
-    for each in speakers.values():
-        stage.sendmessage.handler(message(each, {"action": "sendmessage", "data": "hello"}), FakeContext())
-    now = time.monotonic()
-    given: list[float] = []
-    deliver = stage.connections.deliver
-
-    def take_all_the_time(*call: Any, deadline: float, **options: Any) -> Any:
-        nonlocal now
-        given.append(deadline - now)
-        report = deliver(*call, deadline=deadline, **options)
-        now = deadline - stage.worker.TAKING_RESERVE_SECONDS
-        return report
-
-    monkeypatch.setattr(time, "monotonic", lambda: now)
-    monkeypatch.setattr(stage.connections, "deliver", take_all_the_time)
-    stage.sqs.invoke(stage.handler)
-
-    assert len(given) == 3
-    assert min(given) > max(given) / 2
 
 
 @pytest.mark.parametrize("body", [f"not a task: {PLANTED}", '{"v":99,"kind":"task"}'])
@@ -700,7 +672,7 @@ class TestOrderOfWhatAWorkerDoes:
 
         def die_once(operation: str, parameters: Mapping[str, Any], deadline: float) -> Any:
             nonlocal deaths
-            if any('"retries":5' in entry["MessageBody"] for entry in parameters["Entries"]) and not deaths:
+            if any('"retries":5' in entry.get("MessageBody", "") for entry in parameters["Entries"]) and not deaths:
                 deaths += 1
                 raise WorkerDiedError
             return put(operation, parameters, deadline)
@@ -820,30 +792,70 @@ class TestOrderOfWhatAWorkerDoes:
         assert len(stage.sqs.dead_letters) == 1
         assert backlog_of(table) == []
 
-    def test_groups_that_no_time_is_left_for_are_kept_without_a_pause(
-        self, stage: Stage, table: FakeTable, load: Callable[[str], Any], monkeypatch: pytest.MonkeyPatch
+    def test_a_group_that_no_time_is_left_for_is_kept_without_a_pause(
+        self, stage: Stage, table: FakeTable, load: Callable[[str], Any]
     ) -> None:
         load("connect").handler(handshake("elsewhere=", "hall"), FakeContext())
+        stage.capacity = len(MEMBERS)
         stage.say("one")
         stage.sqs.put(tasks.Task(RoomMessage("hall", "elsewhere=", "two", "r"), 0).to_json(), "hall.0")
-        begin_group = stage.worker.Invocation.begin_group
-
-        def late(invocation: Any, groups: int) -> None:
-            if groups == 1:
-                invocation._take_until_at_last = time.monotonic() - 1
-            begin_group(invocation, groups)
-
-        monkeypatch.setattr(stage.worker.Invocation, "begin_group", late)
-        monkeypatch.setattr(stage.worker.Invocation, "may_begin", stage.may_begin)
-        monkeypatch.setattr(stage.worker.Progress, "has_time", lambda each: each.stop_at > time.monotonic())
         stage.sqs.invoke(stage.handler)
         assert stage.connections.received("elsewhere=") == []
-        monkeypatch.setattr(stage.worker.Invocation, "begin_group", begin_group)
         stage.sqs.drain(stage.handler)
 
         assert stage.connections.received("elsewhere=") == ["two"]
         assert (stage.sqs.now, stage.sqs.receives) == (0.0, 1)
         assert backlog_of(table) == []
+
+    def test_a_straggler_that_cannot_be_reached_yet_is_tried_again_within_seconds(self, stage: Stage) -> None:
+        stage.connections.failing.add(MEMBERS[3])
+        stage.say(*TEXTS[:3])
+        while stage.sqs.now < 10:
+            assert stage.sqs.invoke(stage.handler) or stage.sqs._skip()
+        stage.connections.failing.clear()
+        stage.sqs.drain(stage.handler)
+
+        assert stage.received() == everybody(TEXTS[:3])
+        assert stage.sqs.now < 60
+        assert stage.sqs.dead_letters == []
+
+    def test_a_room_whose_only_member_does_not_read_waits_for_seconds_while_others_are_served(
+        self, stage: Stage, load: Callable[[str], Any]
+    ) -> None:
+        load("connect").handler(handshake("elsewhere=", "hall"), FakeContext())
+        stage.connections.failing.add("elsewhere=")
+        stage.say("one")
+        stage.sqs.put(tasks.Task(RoomMessage("hall", "elsewhere=", "two", "r"), 0).to_json(), "hall.0")
+        stage.sqs.invoke(stage.handler)
+        stage.connections.failing.clear()
+        stage.sqs.drain(stage.handler)
+
+        assert stage.connections.received("elsewhere=") == ["two"]
+        assert stage.sqs.now < 60
+
+    def test_a_queue_that_sets_no_delay_is_told_and_loses_nothing(
+        self, stage: Stage, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        stage.connections.failing.add(MEMBERS[3])
+        stage.say("one")
+        stage.sqs.invoke(stage.handler)
+        call = stage.sqs.call
+
+        def refuse(operation: str, *rest: Any) -> Any:
+            if operation == "ChangeMessageVisibilityBatch":
+                raise aws_json.ServiceError(operation, "AccessDenied", {}, transient=False)
+            return call(operation, *rest)
+
+        monkeypatch.setattr(stage.sqs, "call", refuse)
+        capsys.readouterr()
+        stage.sqs.invoke(stage.handler)
+        lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+        [told] = [line for line in lines if line["message"] == "a delay cannot be set"]
+        assert (told["level"], told["error"]) == ("WARNING", "ChangeMessageVisibilityBatch failed: AccessDenied")
+        stage.connections.failing.clear()
+        stage.sqs.drain(stage.handler)
+
+        assert stage.received() == everybody(["one"])
 
 
 def test_records_without_a_sequence_number_keep_the_order_of_the_batch(stage: Stage) -> None:

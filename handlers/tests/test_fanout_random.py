@@ -68,11 +68,17 @@ class Members(FakeConnections):
         if name in self.gone:
             report.gone += 1
             outcomes.gone.add(recipient)
+        elif name in self._behind:
+            report.failed += 1
+            report.late += 1
+            outcomes.late.add(recipient)
         elif name in self.silent and self.drawn.random() < 0.7:
             report.failed += 1
+            self._behind.add(name)
             if self.drawn.random() < 0.3:
                 self.posts.append((name, text))
             if stragglers.copies + 1 >= fanout.MAXIMUM_COPIES:
+                self._behind.remove(name)
                 self.given_up.add((name, text))
                 outcomes.failed.add(recipient)
             else:
@@ -80,6 +86,7 @@ class Members(FakeConnections):
                 outcomes.silent.add(recipient)
         elif name in self.failing and self.drawn.random() < 0.8:
             report.failed += 1
+            self._behind.add(name)
             report.late += 1
             outcomes.late.add(recipient)
         else:
@@ -122,9 +129,8 @@ class World:
         patch.setattr(self.sendmessage, "QUEUE", made)
         patch.setattr(self.worker, "SETTINGS", settings)
         patch.setattr(self.worker.DELIVERY, "_engine", self.connections)
-        patch.setattr(self.worker.Progress, "has_time", lambda _: self._take())
+        patch.setattr("roomcast.progress.Progress.has_time", lambda _: self._take())
         patch.setattr(rooms, "BACKLOG_PAGE_ITEMS", drawn.choice([4, 7, 50]))
-        patch.setattr(self.worker.Invocation, "may_begin", lambda each: each._has_begun_none or self.left > 0)
         self.connections.before_post = lambda: self.disturb("post")
         self.capacity = drawn.choice([1, 3, 8, 20, 50, 1_000])
         self.batch = drawn.choice([1, 2, 5, 10])

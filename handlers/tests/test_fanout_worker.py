@@ -11,6 +11,7 @@ import pytest
 from roomcast import aws_json, protocol, tasks
 from roomcast.delivery import RoomMessage
 from roomcast.fanout import Recipient
+from roomcast.progress import Progress
 from tests.fakes import FakeConnections, FakeContext, FakeTable, error_code, handshake, message
 from tests.sqs_model import SqsModel, WorkerDiedError
 
@@ -125,12 +126,12 @@ def test_when_time_is_up_the_rest_is_handed_over(
     worker: Any, connections: FakeConnections, service: FakeQueueService, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     clock = iter([True, True, False])
-    monkeypatch.setattr(worker.Progress, "has_time", lambda _: next(clock))
+    monkeypatch.setattr(Progress, "has_time", lambda _: next(clock))
     run(worker, tasks.Task(ROOM_MESSAGE, 0))
 
     [task] = service.tasks()
     assert (task.after, task.recipients) == ("bob=", [])
-    monkeypatch.setattr(worker.Progress, "has_time", lambda _: True)
+    monkeypatch.setattr(Progress, "has_time", lambda _: True)
     run(worker, task)
     assert sorted(connections.posts) == [(name, "hello") for name in LOBBY]
 
@@ -140,7 +141,7 @@ def test_when_time_is_up_named_recipients_are_handed_over(
 ) -> None:
     named = list(worker.ROOMS.members("lobby", time.monotonic() + 1))
     clock = iter([True, False])
-    monkeypatch.setattr(worker.Progress, "has_time", lambda _: next(clock))
+    monkeypatch.setattr(Progress, "has_time", lambda _: next(clock))
     run(worker, tasks.Task(ROOM_MESSAGE, 0, recipients=named))
 
     [task] = service.tasks()
@@ -151,7 +152,8 @@ def test_when_time_is_up_named_recipients_are_handed_over(
 def test_tasks_that_no_time_is_left_for_are_handed_over(
     worker: Any, connections: FakeConnections, service: FakeQueueService, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(worker.Invocation, "may_begin", lambda invocation: invocation._is_first)
+    clock = iter([True, True, True, False])
+    monkeypatch.setattr(Progress, "has_time", lambda _: next(clock))
     late = tasks.Task(ROOM_MESSAGE._replace(data="late"), 0)
 
     assert run(worker, tasks.Task(ROOM_MESSAGE, 0), late) == []
@@ -205,32 +207,6 @@ def test_a_task_that_fails_keeps_no_other_from_being_served(worker: Any, connect
     assert sorted(connections.posts) == [(name, "hello") for name in LOBBY]
 
 
-def test_who_was_late_with_another_message_is_tried_with_one_of_its_own(
-    worker: Any, connections: FakeConnections, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Handed over untried, its message would go round for as long as the room talks."""
-    named = [each for each in worker.ROOMS.members("lobby", time.monotonic() + 1) if each.connection_id == "bob="]
-    connections.failing.add("bob=")
-    deliver = connections.deliver
-
-    def fail_once(*call: Any, **options: Any) -> Any:
-        report = deliver(*call, **options)
-        connections.failing.clear()
-        return report
-
-    monkeypatch.setattr(connections, "deliver", fail_once)
-    run(worker, tasks.Task(ROOM_MESSAGE, 0), tasks.Task(ROOM_MESSAGE._replace(data="late"), 0, recipients=named))
-
-    assert connections.received("bob=") == ["late"]
-
-
-def test_named_recipients_are_served_last(worker: Any, connections: FakeConnections) -> None:
-    named = [next(each for each in worker.ROOMS.members("lobby", time.monotonic() + 1) if each[0] == "bob=")]
-    run(worker, tasks.Task(ROOM_MESSAGE._replace(data="late"), 0, recipients=named), tasks.Task(ROOM_MESSAGE, 0))
-
-    assert connections.posts[-1] == ("bob=", "late")
-
-
 def test_a_straggler_is_waited_for_once_in_a_batch(
     worker: Any, connections: FakeConnections, service: FakeQueueService
 ) -> None:
@@ -241,53 +217,64 @@ def test_a_straggler_is_waited_for_once_in_a_batch(
     assert connections.received("alice=") == connections.received("carol=") == texts
     assert [task.message.data for task in service.tasks()] == texts
     assert [[each.connection_id for each in task.recipients] for task in service.tasks()] == [["bob="]] * 10
-    waits = [each.patience or 0 for each in connections.stragglers]
-    assert 0 < waits[0] <= 1
-    assert all(wait < waits[0] for wait in waits[1:])
+    [patience] = connections.patience
+    assert patience is not None
+    assert 0 < patience < 1
 
 
-def test_a_straggler_is_not_tried_by_the_later_tasks_of_a_batch(
-    worker: Any, connections: FakeConnections, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    connections.failing.add("bob=")
-    deliver, recipients = connections.deliver, []
+class TestRounds:
+    """A straggler's task goes back to the queue with a delay, until the member is given up."""
 
-    def count(*call: Any, **options: Any) -> Any:
-        report = deliver(*call, **options)
-        recipients.append(report.recipients)
-        return report
+    def test_delays_grow_until_the_member_is_given_up(
+        self, worker: Any, connections: FakeConnections, service: FakeQueueService, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        connections.failing.add("bob=")
+        assert run(worker, tasks.Task(ROOM_MESSAGE, 0)) == []
+        delays = []
+        while service.batches:
+            [[entry]] = service.batches
+            delays.append(entry["DelaySeconds"])
+            service.batches.clear()
+            assert run(worker, entry["MessageBody"]) == []
 
-    monkeypatch.setattr(connections, "deliver", count)
-    run(worker, *[tasks.Task(ROOM_MESSAGE, 0)] * 3)
+        assert delays == [1, 2, 4, 8, 16]
+        lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+        assert [line["members"] for line in lines if line["message"] == "members are given up"] == [1]
+        assert sum(line.get("given_up", 0) for line in lines) == 1
 
-    assert recipients == [len(LOBBY), len(LOBBY) - 1, len(LOBBY) - 1]
+    def test_a_member_that_reads_again_receives_its_message(
+        self, worker: Any, connections: FakeConnections, service: FakeQueueService
+    ) -> None:
+        connections.failing.add("bob=")
+        run(worker, tasks.Task(ROOM_MESSAGE, 0))
+        for _ in range(tasks.MAXIMUM_ROUNDS - 1):
+            run(worker, service.tasks()[-1])
+        connections.failing.clear()
+        run(worker, service.tasks()[-1])
 
+        assert connections.received("bob=") == ["hello"]
+        assert len(service.tasks()) == tasks.MAXIMUM_ROUNDS
 
-@pytest.mark.parametrize(("left", "begins"), [(0.3, False), (3.0, True)])
-def test_no_task_is_begun_that_would_end_at_once(
-    worker: Any, monkeypatch: pytest.MonkeyPatch, left: float, *, begins: bool
-) -> None:
-    now = time.monotonic()
-    invocation = worker.Invocation(now + 20)
-    invocation.serve(tasks.Task(ROOM_MESSAGE, 0))
-    monkeypatch.setattr(time, "monotonic", lambda: invocation.take_until - left)
+    def test_a_room_that_cannot_be_reached_has_trouble_of_its_own_when_another_one_is(
+        self, worker: Any, connections: FakeConnections, service: FakeQueueService, load: Callable[[str], Any]
+    ) -> None:
+        load("connect").handler(handshake("dora=", "hall"), FakeContext())
+        connections.failing.add("dora=")
+        hall = tasks.Task(ROOM_MESSAGE._replace(room="hall"), 0)
 
-    assert invocation.may_begin() == begins
+        assert run(worker, tasks.Task(ROOM_MESSAGE, 0), hall) == []
+        assert [(task.message.room, task.rounds) for task in service.tasks()] == [("hall", 1)]
 
+    def test_trouble_of_many_is_no_round(
+        self, worker: Any, connections: FakeConnections, service: FakeQueueService, load: Callable[[str], Any]
+    ) -> None:
+        crowd = [f"crowd-{number:02}=" for number in range(30)]
+        for name in crowd:
+            load("connect").handler(handshake(name, "lobby"), FakeContext())
+        connections.failing.update(crowd)
 
-def test_stragglers_of_many_tasks_are_waited_for_less_than_a_second(worker: Any, connections: FakeConnections) -> None:
-    for name in LOBBY:
-        connections.failing = {name}
-        run(worker, *[tasks.Task(ROOM_MESSAGE, 0)] * 10)
-    invocation = worker.Invocation(time.monotonic() + 20)
-    waited = 0.0
-    for number in range(10):
-        # Another one each time.
-        connections.failing = {LOBBY[number % 3]}
-        invocation._apart.clear()
-        invocation.serve(tasks.Task(ROOM_MESSAGE, 0))
-        waited += connections.stragglers[-1].patience or 0
-    assert 0.3 < waited < 1
+        assert run(worker, tasks.Task(ROOM_MESSAGE, 0)) == []
+        assert [(len(task.recipients), task.rounds, task.delay) for task in service.tasks()] == [(30, 0, 0)]
 
 
 def test_who_failed_for_good_is_not_handed_over_but_told(
@@ -420,7 +407,7 @@ class TestReceives:
             taken.append(progress)
             return len(taken) == 1  # one recipient in each invocation
 
-        monkeypatch.setattr(worker.Progress, "has_time", has_time)
+        monkeypatch.setattr(Progress, "has_time", has_time)
 
         def handler(event: Any, context: Any) -> Any:
             taken.clear()
@@ -528,7 +515,9 @@ def test_in_a_fifo_queue_each_shard_of_a_room_is_a_group(
     assert len({entry["MessageDeduplicationId"] for entry in batch}) == 2
 
 
-@pytest.mark.parametrize("change", [{}, {"copies": 1}, {"retries": 2}, {"hold": 1_764_000_000_000_000_000}], ids=str)
+@pytest.mark.parametrize(
+    "change", [{}, {"copies": 1}, {"retries": 2}, {"hold": 1_764_000_000_000_000_000}, {"rounds": 3}], ids=str
+)
 def test_a_task_survives_the_queue(change: dict[str, int]) -> None:
     recipients = [Recipient("bob=", 1_764_000_000_000, 3)]
     task = tasks.Task(ROOM_MESSAGE._replace(data='"ü\n\U0001f600'), 3, "bob=", recipients)._replace(**change)  # type: ignore[arg-type]
@@ -614,5 +603,5 @@ def test_pruning_waits_until_the_last_task_is_served(
     monkeypatch.setattr(worker.ROOMS, "prune", note)
     run(worker, *[tasks.Task(ROOM_MESSAGE, 0)] * 3)
 
-    assert posts_before == [6]
+    assert set(posts_before) == {6}
     assert ("room#lobby#0", "bob=") not in table.items

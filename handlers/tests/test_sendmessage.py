@@ -12,7 +12,7 @@ from roomcast import aws_json, protocol, rooms
 from tests.fakes import CONNECTED_AT, FakeConnections, FakeContext, FakeTable, error_code, handshake, message
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
 LOBBY = ("alice=", "bob=", "carol=")
 PATIENCE_SECONDS = 10.0
@@ -92,6 +92,31 @@ def test_bad_input_reaches_nobody_and_is_answered(
     [(recipient, text)] = connections.posts
     assert recipient == "alice="
     assert json.loads(text) == {"error": {"code": code, "message": protocol.ERRORS[code], "requestId": "request-1"}}
+
+
+def test_the_senders_own_copy_goes_first(sendmessage: Any, connections: FakeConnections) -> None:
+    send(sendmessage, "bob=", data="hello")
+
+    assert connections.posts[0] == ("bob=", "hello")
+    assert len(connections.received("bob=")) == 1
+
+
+def test_the_receipt_does_not_wait_for_the_deletion_of_the_dead(
+    sendmessage: Any, connections: FakeConnections, table: FakeTable, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    connections.gone.add("bob=")
+    call = table.call
+    posts: list[int] = []
+
+    def note(operation: str, parameters: Mapping[str, Any], deadline: float) -> dict[str, Any]:
+        if operation == "TransactWriteItems":
+            posts.append(len(connections.received("alice=")))
+        return call(operation, parameters, deadline)
+
+    monkeypatch.setattr(table, "call", note)
+    send(sendmessage, "alice=", data="hello", id="i-1")
+
+    assert posts == [2]
 
 
 def test_the_largest_data_is_delivered(sendmessage: Any, connections: FakeConnections) -> None:
@@ -191,11 +216,12 @@ def test_a_table_that_does_not_delete_is_asked_once_and_briefly(
 
 
 def test_expired_members_are_ignored(sendmessage: Any, table: FakeTable, connections: FakeConnections) -> None:
-    for item in table.items.values():
+    for item in (item for key, item in table.items.items() if "alice=" not in str(key)):
         item["expires_at"] = {"N": str(int(time.time()))}
     send(sendmessage, "alice=", data="hello", id="m-1")
 
-    assert connections.posts == [("alice=", '{"receipt":{"id":"m-1","delivered":0,"gone":0,"failed":0}}')]
+    receipt = '{"receipt":{"id":"m-1","delivered":1,"gone":0,"failed":0}}'
+    assert connections.posts == [("alice=", "hello"), ("alice=", receipt)]
     assert len(table.items) == 8
 
 
@@ -287,7 +313,7 @@ def test_a_table_that_fails_is_answered(sendmessage: Any, table: FakeTable, conn
     table.failing.add("Query")
     send(sendmessage, "alice=", data="hello")
 
-    assert [error_code(text) for text in connections.received("alice=")] == ["unavailable"]
+    assert [error_code(text) for text in connections.received("alice=")[1:]] == ["unavailable"]
 
 
 def test_a_fan_out_is_logged_with_its_metrics_but_not_its_text(

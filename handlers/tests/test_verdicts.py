@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import random
 from typing import NamedTuple
+from unittest import mock
 
 import pytest
-from roomcast.judge import Judge, Post
-from roomcast.recipients import Recipient
+from roomcast.judge import Judge
+from roomcast.recipients import Recipient, Stragglers
+from roomcast.shares import Post
 from roomcast.verdicts import (
     MAXIMUM_COPIES,
     NOT_OPEN_RETRY_SECONDS,
@@ -123,31 +125,37 @@ def test_a_server_that_asks_for_nothing_gets_no_pause() -> None:
     assert retry_after({}) == 0.0
 
 
+def post_to(recipient: Recipient, copies: int = 0) -> Post:
+    """The post of a message."""
+    share = mock.Mock(stragglers=Stragglers(copies=copies))
+    return Post(recipient, share)
+
+
 class TestEvidence:
     """Which recipients are refused alone."""
 
     def test_one_that_alone_is_refused_is_given_up(self) -> None:
-        judge, post = Judge(0, presume_alone=False), Post(Recipient("slow=", 0))
+        judge, post = Judge(), post_to(Recipient("slow=", 0))
         outcomes = [judge.judge(post, Answer.THROTTLED, 100 * number, 0.0)[0].outcome for number in range(1, 11)]
         assert outcomes == [Outcome.AGAIN] * (TRIES_ALONE - 1) + [Outcome.FAILED]
 
     def test_none_is_given_up_while_throttling_is_general(self) -> None:
-        judge = Judge(0, presume_alone=False)
-        refused = [Post(Recipient(f"id-{number}", 0)) for number in range(100)]
+        judge = Judge()
+        refused = [post_to(Recipient(f"id-{number}", 0)) for number in range(100)]
         for round_ in range(1, 50):
             rows = [judge.judge(post, Answer.THROTTLED, 10 * round_, 0.0)[0] for post in refused]
             assert {row.outcome for row in rows} == {Outcome.AGAIN}
 
     def test_one_kind_of_refusal_says_nothing_about_another(self) -> None:
-        judge, post = Judge(0, presume_alone=False), Post(Recipient("unlucky=", 0))
+        judge, post = Judge(), post_to(Recipient("unlucky=", 0))
         for number in range(1, 2 * TRIES_ALONE - 1):
             answer = Answer.THROTTLED if number % 2 else Answer.BROKEN
             assert judge.judge(post, answer, 100 * number, 0.0)[0].outcome is Outcome.AGAIN
 
     def test_a_settled_recipient_no_longer_counts_as_refused(self) -> None:
-        judge, slow = Judge(0, presume_alone=False), Post(Recipient("slow=", 0))
+        judge, slow = Judge(), post_to(Recipient("slow=", 0))
         for number in range(1, TRIES_ALONE):
-            others = [Post(Recipient(f"id-{number}-{each}", 0)) for each in range(100)]
+            others = [post_to(Recipient(f"id-{number}-{each}", 0)) for each in range(100)]
             for post in others:
                 judge.judge(post, Answer.ERROR, 40 * number, 0.0)
                 judge.settle(post)
@@ -155,19 +163,19 @@ class TestEvidence:
         assert judge.judge(slow, Answer.ERROR, 40 * TRIES_ALONE, 0.0)[0].outcome is Outcome.FAILED
 
     def test_a_kept_connection_that_closes_costs_a_pause_the_second_time(self) -> None:
-        judge, post = Judge(0, presume_alone=False), Post(Recipient("alice=", 0))
+        judge, post = Judge(), post_to(Recipient("alice=", 0))
         pauses = [judge.judge(post, Answer.CLOSED, 0, 0.0)[1] for _ in range(3)]
         assert pauses == [0.0, 0.05, 0.1]
 
     def test_copies_of_an_earlier_fan_out_count(self) -> None:
-        judge, post = Judge(MAXIMUM_COPIES - 1, presume_alone=False), Post(Recipient("alice=", 0))
+        judge, post = Judge(), post_to(Recipient("alice=", 0), copies=MAXIMUM_COPIES - 1)
         assert judge.judge(post, Answer.SILENT, 0, 0.0)[0].outcome is Outcome.FAILED
 
     def test_an_absent_connection_is_tried_for_as_long_as_a_handshake_may_need(
         self, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr("time.time", lambda: 1_000.0)
-        judge, post = Judge(0, presume_alone=False), Post(Recipient("new=", 999_000))
+        judge, post = Judge(), post_to(Recipient("new=", 999_000))
         now = 50.0
         while (verdict := judge.judge(post, Answer.GONE, 0, now))[0].outcome is Outcome.AGAIN:
             assert verdict[1] > 0

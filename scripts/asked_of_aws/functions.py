@@ -148,7 +148,13 @@ def _worker(run: Run, queue: Queue) -> Function:
             ),
             allow(
                 "ServeQueueAndHandOverTheRest",
-                ["sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes", "sqs:SendMessage"],
+                [
+                    "sqs:ReceiveMessage",
+                    "sqs:DeleteMessage",
+                    "sqs:GetQueueAttributes",
+                    "sqs:SendMessage",
+                    "sqs:ChangeMessageVisibility",
+                ],
                 QUEUE_ARN,
             ),
             *post("SendToMembers", run.stage),

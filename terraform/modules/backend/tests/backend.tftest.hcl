@@ -279,8 +279,11 @@ run "messages_are_queued_if_so_asked" {
       handler => flatten([for statement in jsondecode(policy).Statement : statement.Action if can(regex(":sqs:", statement.Resource))])
       if strcontains(policy, "sqs:")
       } == {
-      fanout_worker = ["sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes", "sqs:SendMessage"]
-      sendmessage   = ["sqs:SendMessage"]
+      fanout_worker = [
+        "sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes", "sqs:SendMessage",
+        "sqs:ChangeMessageVisibility",
+      ]
+      sendmessage = ["sqs:SendMessage"]
     }
     error_message = "the sender may send and the worker may serve"
   }

@@ -1,0 +1,148 @@
+"""The messages of a run, their posts, and the answers to each post so far."""
+
+from __future__ import annotations
+
+import operator
+from itertools import islice
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections import deque
+    from collections.abc import Iterator
+
+    from roomcast.outcomes import Outcomes
+    from roomcast.recipients import Message, Recipient
+    from roomcast.signing import SignedRequests
+
+
+class Post:
+    """A message for one recipient.
+
+    Attributes:
+        recipient: The recipient.
+        share: The message, with its data and its report.
+        history: The answers so far, or ``None`` before the first one that is not a delivery.
+        is_behind: Whether it has waited behind an earlier message for the same recipient.
+    """
+
+    __slots__ = ("history", "is_behind", "recipient", "share")
+
+    def __init__(self, recipient: Recipient, share: Share) -> None:
+        self.recipient = recipient
+        self.share = share
+        self.history: History | None = None
+        self.is_behind = False
+
+    @property
+    def copies(self) -> int | None:
+        """How many copies the recipient may have been sent without an answer; ``None`` if it had no turn at all."""
+        if self.history is not None:
+            return self.history.copies
+        return self.share.stragglers.copies if self.is_behind else None
+
+
+class History:
+    """The answers for one recipient so far, each kind counted by itself: one says nothing about another.
+
+    Attributes:
+        copies: Copies of the message that the recipient may have been sent without an answer.
+    """
+
+    __slots__ = ("absences", "absent_since", "closed", "copies", "errors", "throttled")
+
+    def __init__(self, copies: int) -> None:
+        self.absences = 0
+        self.absent_since = 0.0
+        self.closed = False
+        self.copies = copies
+        self.errors = Refusals()
+        self.throttled = Refusals()
+
+
+class Refusals:
+    """Refusals of one recipient.
+
+    Attributes:
+        tries: All of them.
+        alone: Those in a row that hit it alone; less certain ones count half.
+        delivered: Deliveries of the run up to the last one.
+        suspect: Whether the last one with deliveries before it hit the recipient alone.
+    """
+
+    __slots__ = ("alone", "delivered", "suspect", "tries")
+
+    def __init__(self) -> None:
+        self.alone = 0.0
+        self.delivered = 0
+        self.suspect = False
+        self.tries = 0
+
+
+class Share:
+    """One message of a run, and how far its recipients have been served.
+
+    Args:
+        message: The message.
+        requests: Makes the head of each of its posts.
+        outcomes: Counts what became of them.
+
+    Attributes:
+        data: The message's text.
+        stragglers: As of the message.
+        open: Recipients that were read and are not settled.
+        read: Recipients read so far.
+        refused: Recipients that were refused for good.
+        is_begun: Whether its turn has come.
+        exhausted: Whether no further recipient will be read.
+        complete: Whether those read so far are, or may still be followed by, all there are.
+        error: The exception that reading raised.
+        settled_at: When the last recipient was settled, in seconds of ``time.monotonic``; 0 before.
+    """
+
+    def __init__(self, message: Message, requests: SignedRequests, outcomes: Outcomes) -> None:
+        self.requests = requests
+        self.data = message.data
+        self.order = message.order
+        self.stragglers = message.stragglers
+        self.outcomes = outcomes
+        self.report = outcomes.report
+        self.open = 0
+        self.read = 0
+        self.refused = 0
+        self.is_begun = False
+        self.exhausted = False
+        self.complete = True
+        self.error: Exception | None = None
+        self.settled_at = 0.0
+        self._may_leave = message.may_leave
+        self._is_complete = message.is_complete
+        self._source: Iterator[Recipient] = iter(message.recipients)
+
+    def take(self, fresh: deque[Post], limit: int) -> None:
+        """Read up to so many recipients, and append their posts."""
+        before = len(fresh)
+        try:
+            # Not through a list: recipients that come before an exception must be kept.
+            fresh.extend(Post(recipient, self) for recipient in islice(self._source, limit))
+            self.exhausted = len(fresh) - before < limit
+        except Exception as error:  # noqa: BLE001 - the engine raises it when the recipients read so far are served
+            self.error = error
+            self.stop()
+        self.open += len(fresh) - before
+        self.read += len(fresh) - before
+
+    def stop(self) -> None:
+        """Read no further recipient."""
+        self.complete = self.complete and self.exhausted
+        self.exhausted = True
+
+    def unread(self) -> int:
+        """Recipients still to be read; an iterable without a length hint counts as many again as were read."""
+        return 0 if self.exhausted else operator.length_hint(self._source, self.read)
+
+    def leaves_few(self) -> bool:
+        """Whether the next message of its order may begin: all but a few have this one."""
+        report = self.report
+        left = self.open + report.late
+        is_read = self.exhausted and self.complete and self._is_complete()
+        return is_read and left <= self._may_leave and (not left or report.delivered + report.gone > 0)

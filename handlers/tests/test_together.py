@@ -1,0 +1,264 @@
+"""Messages that one run serves side by side: no member waits for another one, and each receives them in order."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+import time
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from roomcast import fanout, tasks
+from roomcast.delivery import Delivery, RoomMessage
+from roomcast.fanout import Engine, Message, Recipient, Stragglers
+from tests.fakes import FakeContext, FakeTable, handshake
+from tests.hostile_server import PATIENCE_SECONDS, TIMEOUT_FACTOR, HostileServer, Reply, Request, say
+from tests.sqs_model import SqsModel
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+LONG_AGO = 1_700_000_000_000
+MEMBERS = [f"member-{number:02}=" for number in range(12)]
+SLOW = MEMBERS[5]
+TEXTS = [f"message {number}" for number in range(10)]
+BAR_SECONDS = 1.0
+"""How long the last living member waits at most for any message of a batch."""
+
+
+class Stage:
+    """A server that notes which text each member was sent and when, and answers one of them as told.
+
+    Attributes:
+        trouble: Gives the reply to a post to the slow member.
+    """
+
+    def __init__(self) -> None:
+        self.trouble: Callable[[Request], Reply] = lambda _: say()
+        self.posts: list[tuple[str, str, float]] = []
+
+    def script(self, request: Request) -> Reply:
+        """As of ``HostileServer``."""
+        reply = self.trouble(request) if request.connection_id == SLOW else say()
+        self.posts.append((request.connection_id, request.body.decode(), time.monotonic()))
+        return reply
+
+    def received(self, member: str) -> list[str]:
+        """Texts of all posts to a member, in order."""
+        return [text for name, text, _ in self.posts if name == member]
+
+
+@pytest.fixture
+def stage() -> Stage:
+    return Stage()
+
+
+@pytest.fixture
+def engine(stage: Stage) -> Iterator[Engine]:
+    """An engine that posts to the stage."""
+    with HostileServer(stage.script) as server, contextlib.closing(Engine(server.url, "eu-west-1")) as engine:
+        yield engine
+
+
+@pytest.fixture
+def never() -> Iterator[threading.Event]:
+    """Is set when the test has ended."""
+    event = threading.Event()
+    yield event
+    event.set()
+
+
+def messages(count: int, **options: Any) -> list[Message]:
+    """Messages to all members."""
+    everybody = [Recipient(name, LONG_AGO) for name in MEMBERS]
+    return [Message(everybody, text.encode(), **options) for text in TEXTS[:count]]
+
+
+def soon(seconds: float = 10 * PATIENCE_SECONDS) -> float:
+    """A deadline."""
+    return time.monotonic() + seconds
+
+
+@pytest.mark.parametrize("options", [{}, {"order": "lobby", "may_leave": 3}], ids=["loose", "ordered"])
+class TestSlowMember:
+    """One member does not take a message."""
+
+    def test_every_member_receives_the_messages_in_order(
+        self, stage: Stage, engine: Engine, options: dict[str, Any]
+    ) -> None:
+        stage.trouble = lambda request: say(200 if request.attempt % 3 == 2 else 429)
+        results = engine.deliver_all(messages(4, **options), deadline=soon())
+
+        assert [result.report.delivered for result in results] == [len(MEMBERS)] * 4
+        for member in MEMBERS:
+            assert list(dict.fromkeys(stage.received(member))) == TEXTS[:4]
+
+    def test_when_patience_ends_it_is_late_with_all_messages_and_has_none_out_of_turn(
+        self, stage: Stage, engine: Engine, options: dict[str, Any]
+    ) -> None:
+        stage.trouble = lambda _: say(429)
+        late: list[Recipient] = []
+        given = messages(4, stragglers=Stragglers(late.extend), **options)
+        results = engine.deliver_all(given, deadline=soon(), patience=0.2)
+
+        assert [each.connection_id for each in late] == [SLOW] * 4
+        assert [result.report.late for result in results] == [1] * 4
+        assert set(stage.received(SLOW)) == {TEXTS[0]}
+        assert results[0].report.duration_ms < PATIENCE_SECONDS * 1_000
+
+    def test_others_wait_neither_for_a_refusal_nor_for_silence(
+        self, stage: Stage, engine: Engine, never: threading.Event, options: dict[str, Any]
+    ) -> None:
+        stage.trouble = lambda _: Reply(after=never)
+        began = time.monotonic()
+        engine.deliver_all(messages(10, **options), deadline=soon(), patience=0.2)
+
+        others = [(text, at) for name, text, at in stage.posts if name != SLOW]
+        assert len(others) == 10 * (len(MEMBERS) - 1)
+        assert max(at for _, at in others) - began < BAR_SECONDS * TIMEOUT_FACTOR
+
+    def test_the_dead_are_handed_back_once(self, stage: Stage, engine: Engine, options: dict[str, Any]) -> None:
+        stage.trouble = lambda _: say(410)
+        gone: list[Recipient] = []
+        results = engine.deliver_all(messages(4, on_gone=gone.extend, **options), deadline=soon())
+
+        assert [result.report.gone for result in results] == [1] * 4
+        assert [each.connection_id for each in gone] == [SLOW]
+        assert stage.received(SLOW) == TEXTS[:1]
+
+    def test_one_that_is_given_up_is_tried_with_the_next_message(
+        self, stage: Stage, engine: Engine, options: dict[str, Any]
+    ) -> None:
+        stage.trouble = lambda request: say(413 if request.body == TEXTS[0].encode() else 200)
+        results = engine.deliver_all(messages(3, **options), deadline=soon())
+
+        assert [result.report.failed for result in results] == [1, 0, 0]
+        assert stage.received(SLOW) == TEXTS[:3]
+
+
+class TestOrder:
+    """When the next message of an order begins."""
+
+    def test_not_before_all_but_a_few_are_reached(self, stage: Stage, engine: Engine, never: threading.Event) -> None:
+        stage.trouble = lambda _: Reply(after=never)
+        results = engine.deliver_all(messages(2, order="lobby", may_leave=0), deadline=soon(), patience=0.2)
+
+        assert [result.is_begun for result in results] == [True, False]
+        assert {text for _, text, _ in stage.posts} == {TEXTS[0]}
+
+    @pytest.mark.parametrize("fault", ["reading fails", "more is left to read"])
+    def test_not_behind_one_whose_recipients_are_not_all_read(self, engine: Engine, fault: str) -> None:
+        def some() -> Iterator[Recipient]:
+            yield Recipient(MEMBERS[0], LONG_AGO)
+            if fault == "reading fails":
+                raise LookupError
+
+        first, second = messages(2, order="lobby", may_leave=5)
+        first = first._replace(recipients=some(), is_complete=lambda: fault == "reading fails")
+        results = engine.deliver_all([first, second], deadline=soon())
+
+        assert [result.is_begun for result in results] == [True, False]
+        assert isinstance(results[0].error, LookupError | None)
+        assert results[0].report.delivered == 1
+
+    def test_one_order_does_not_wait_for_another(self, stage: Stage, engine: Engine, never: threading.Event) -> None:
+        stage.trouble = lambda _: Reply(after=never)
+        stuck = messages(2, order="lobby", may_leave=0)
+        others = [Recipient("elsewhere=", LONG_AGO)]
+        hall = [Message(others, text.encode(), order="hall") for text in TEXTS[2:5]]
+        results = engine.deliver_all([*stuck, *hall], deadline=soon(), patience=0.2)
+
+        assert [result.is_begun for result in results] == [True, False, True, True, True]
+        assert stage.received("elsewhere=") == TEXTS[2:5]
+
+
+def test_a_large_room_holds_up_no_small_one(stage: Stage, engine: Engine) -> None:
+    crowd = [Recipient(f"crowd-{number}=", LONG_AGO) for number in range(1_500)]
+    small = Message([Recipient("alone=", LONG_AGO)], b"psst")
+    engine.deliver_all([Message(crowd, b"hello"), small], deadline=soon())
+
+    names = [name for name, _, _ in stage.posts]
+    assert len(names) == 1_501
+    assert names.index("alone=") < 500
+
+
+def test_what_one_room_receives_shows_that_another_ones_member_is_refused_alone(stage: Stage, engine: Engine) -> None:
+    stage.trouble = lambda _: say(429)
+    alone = Message([Recipient(SLOW, LONG_AGO)], b"psst", stragglers=Stragglers(on_late=lambda _: None))
+    others = Message([Recipient(f"crowd-{number}=", LONG_AGO) for number in range(100)], b"hello")
+    results = engine.deliver_all([others, alone], deadline=soon(), patience=0.2)
+
+    assert [result.report.failed for result in results] == [0, 1]
+    assert results[0].report.duration_ms < PATIENCE_SECONDS * 1_000
+
+
+@pytest.fixture
+def worker(load: Callable[[str], Any], engine: Engine, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """The queue worker with a real engine, and all members in the lobby."""
+    connect = load("connect")
+    for name in MEMBERS:
+        connect.handler(handshake(name, "lobby"), FakeContext())
+    module = load("fanout_worker")
+    monkeypatch.setattr(module, "DELIVERY", Delivery(engine, module.ROOMS))
+    return module
+
+
+@pytest.mark.parametrize("trouble", ["429", "silence"])
+@pytest.mark.parametrize("fifo", [False, True], ids=["standard", "fifo"])
+def test_a_batch_of_ten_waits_for_no_member(  # noqa: PLR0917 - fixtures and parameters
+    worker: Any,
+    stage: Stage,
+    table: FakeTable,
+    never: threading.Event,
+    monkeypatch: pytest.MonkeyPatch,
+    trouble: str,
+    *,
+    fifo: bool,
+) -> None:
+    is_slow = True
+
+    def reply(_request: Request) -> Reply:
+        if not is_slow:
+            return say()
+        return say(429) if trouble == "429" else Reply(after=never)
+
+    stage.trouble = reply
+    sqs = SqsModel(fifo=fifo)
+    settings = worker.SETTINGS._replace(queue_url="https://sqs.eu-west-1.amazonaws.com/1/q", queue_is_fifo=fifo)
+    queue = tasks.Queue(settings)
+    queue._service = sqs  # type: ignore[assignment]
+    monkeypatch.setattr(worker, "QUEUE", queue)
+    monkeypatch.setattr(worker, "SETTINGS", settings)
+    for text in TEXTS:
+        sqs.put(tasks.Task(RoomMessage("lobby", MEMBERS[0], text, "r"), 0).to_json(), "lobby.0" if fifo else "")
+    began = time.monotonic()
+    sqs.invoke(worker.handler)
+    ended = time.monotonic()
+
+    healthy = [name for name in MEMBERS if name != SLOW]
+    assert {name: stage.received(name) for name in healthy} == dict.fromkeys(healthy, TEXTS)
+    assert max(at for name, _, at in stage.posts if name != SLOW) - began < BAR_SECONDS * TIMEOUT_FACTOR
+    # The next batch of the room waits for the end of this one.
+    assert ended - began < 2 * BAR_SECONDS * TIMEOUT_FACTOR
+    assert set(stage.received(SLOW)) <= {TEXTS[0]}
+
+    is_slow = False
+    before = len(stage.posts)
+    sqs.drain(worker.handler)
+    assert sorted({text for name, text, _ in stage.posts[before:] if name == SLOW}) == TEXTS
+    if fifo:
+        assert [text for name, text, _ in stage.posts[before:] if name == SLOW] == TEXTS
+    assert {name for name, _, _ in stage.posts[before:]} == {SLOW}
+    assert sqs.dead_letters == []
+    assert [key for key in table.items if key[0].startswith("backlog#")] == []
+
+
+def test_a_silent_member_costs_a_sender_seconds_only(engine: Engine, stage: Stage, never: threading.Event) -> None:
+    stage.trouble = lambda _: Reply(after=never)
+    everybody = [Recipient(name, LONG_AGO) for name in MEMBERS]
+    report = engine.deliver(everybody, b"hello", deadline=soon(25))
+
+    assert (report.delivered, report.failed) == (len(MEMBERS) - 1, 1)
+    assert stage.received(SLOW) == ["hello"] * fanout.MAXIMUM_COPIES
+    # With its own copy, an answer to the sender is on its way within 6 s.
+    assert report.duration_ms < 5_500 * TIMEOUT_FACTOR
