@@ -12,6 +12,7 @@ import itertools
 import json
 import os
 import selectors
+import signal
 import socket
 import ssl
 import sys
@@ -238,5 +239,7 @@ def run(kind: type[Server]) -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--certificate", required=True, help="file with private key and certificate chain")
     server = kind(parser.parse_args().certificate)
+    # Ctrl-C reaches it, too: the benchmark that it serves ends it.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     print(server.port, flush=True)
     server.serve(sys.stdin.fileno())

@@ -329,6 +329,7 @@ def run(row: rows.Row, handlers: str = HANDLERS) -> table.Line:
         rows.Row("shards", 12, shards=3, rounds=1),
         rows.Row("lukewarm", 12, state="lukewarm", rounds=1),
         rows.Row("cold", 12, state="cold", rounds=1),
+        rows.Row("queue-cold", 12, queue="standard", state="cold", rounds=1),
         rows.Row("dead", 12, trouble="dead", rounds=1),
         rows.Row("queue", 12, shards=3, queue="standard", rounds=1),
         rows.Row("fifo", 12, queue="fifo", messages=3, rounds=1),

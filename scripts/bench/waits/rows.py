@@ -73,7 +73,7 @@ SIZES = (10, 100, 1_000, 10_000)
 
 
 def _rows() -> list[Row]:
-    rows = [Row(f"warm-{size}", size, rounds=3 if size == 10_000 else 7) for size in SIZES]
+    rows = [Row(f"warm-{size}", size, rounds=rounds) for size, rounds in zip(SIZES, (21, 15, 7, 3), strict=True)]
     rows += [Row(f"warm-{size}-shards-{shards}", size, shards) for shards in (4, 16) for size in SIZES[:3]]
     rows += [Row("warm-10000-shards-16", 10_000, 16, rounds=3)]
     rows += [Row(f"warm-{size}-cpu-0.29", size, cpu=0.29, rounds=5) for size in SIZES[:3]]
@@ -84,6 +84,9 @@ def _rows() -> list[Row]:
     rows += [Row("cold-10000", 10_000, state="cold", rounds=2)]
     rows += [Row(f"queue-{size}", size, queue="standard") for size in SIZES[:3]]
     rows += [Row("queue-10000", 10_000, queue="standard", rounds=3), Row("queue-100-shards-16", 100, 16, "standard")]
+    rows += [Row("queue-1000-lukewarm", 1_000, queue="standard", state="lukewarm", rounds=5)]
+    rows += [Row("queue-100-cold", 100, queue="standard", state="cold", rounds=5)]
+    rows += [Row("queue-100-cold-cpu-0.29", 100, queue="standard", state="cold", cpu=0.29, rounds=5)]
     rows += [Row(f"fifo-{size}", size, queue="fifo") for size in SIZES[1:3]]
     rows += [Row(f"{trouble}-1000", 1_000, trouble=trouble, rounds=5) for trouble in ("tails", "dead")]
     rows += [
