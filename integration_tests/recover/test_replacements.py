@@ -5,15 +5,12 @@ from __future__ import annotations
 import asyncio
 import json
 import re
-import time
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import pytest
-from websockets.exceptions import ConnectionClosed, InvalidHandshake
 
 from integration_tests.harness.client import Client
-from scripts.waiting import scaled
+from integration_tests.recover.talkers import crowd
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -23,56 +20,9 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.emulator_only
 
-LONGEST_GAP = 60.0
-"""Seconds that a client may try in vain while an object is replaced: a function or a table is made in less than 20 on
-an idle machine, and a table takes its members along."""
-PATIENCE = 5.0
-"""Seconds after which a client that hears nothing connects anew."""
 INSTANCE = re.compile(r'\["[^"]*"\]|\[[0-9]+\]')
 LOG_GROUP = 'module.backend.module.handler["connect"].aws_cloudwatch_log_group.this'
 POLICY = 'module.backend.module.handler["connect"].aws_iam_role_policy.task'
-
-
-@dataclass
-class Talker:
-    """One client that connects, hears its own words and leaves, again and again.
-
-    Attributes:
-        url: The stage.
-        room: Where it talks.
-        heard: How often it heard itself.
-        gap: Longest time without that, in seconds.
-    """
-
-    url: str
-    room: str
-    heard: int = 0
-    gap: float = 0.0
-
-    async def talk_until(self, end: asyncio.Event) -> None:
-        """Go on until told to end, and once more after that."""
-        before = time.monotonic()
-        while True:
-            is_last = end.is_set()
-            try:
-                await self._talk_once()
-            except (AssertionError, ConnectionClosed, InvalidHandshake, OSError):
-                assert time.monotonic() - before < scaled(LONGEST_GAP), "nothing works any more"
-                continue
-            self.heard += 1
-            self.gap = max(self.gap, time.monotonic() - before)
-            before = time.monotonic()
-            if is_last:
-                return
-
-    async def _talk_once(self) -> None:
-        client = await Client.connect(self.url, self.room, within=PATIENCE)
-        try:
-            await client.say(text := f"{time.monotonic()}")
-            await client.expect(text, within=PATIENCE)
-            await client.whoami()
-        finally:
-            await client.close()
 
 
 async def test_a_function_keeps_log_group_and_rights(root: Root) -> None:
@@ -114,21 +64,20 @@ def one_of_each_kind(instance: AppliedRoot) -> Mapping[str, str]:
 
 
 async def replace(instance: AppliedRoot, *addresses: str) -> float:
-    """Replace objects while a client talks; return the longest time in which it was not heard, in seconds.
+    """Replace objects while clients talk; return the longest time in which one was not acknowledged, in seconds.
 
     Raises:
-        AssertionError: The plan afterwards is not empty, or the client is not heard any more.
+        AssertionError: The plan afterwards is not empty, a client waited for longer than is documented, or an
+            acknowledged message was lost.
         scripts.terraform.TerraformError: The apply failed.
     """
-    talker = Talker(instance.deployment().websocket_url, "replaced")
-    replaced = asyncio.Event()
-    talk = asyncio.create_task(talker.talk_until(replaced))
-    try:
+    async with crowd(instance.deployment().websocket_url) as talkers:
         await asyncio.to_thread(instance.workspace.apply, *(f"-replace={address}" for address in addresses))
-    finally:
-        talker.url = instance.deployment().websocket_url  # the API itself may be another one
-        replaced.set()
-    await talk
+        url = instance.deployment().websocket_url  # the API itself may be another one
+        talkers.move_to(url)
+    newcomer = await Client.connect(url)
+    await newcomer.whoami()
+    await newcomer.close()
     plan = await asyncio.to_thread(instance.plan)
     assert not plan.changes, f"{addresses}:\n{plan.text}"
-    return talker.gap
+    return talkers.gap
