@@ -112,7 +112,7 @@ variable "point_in_time_recovery" {
 
 variable "queued_delivery" {
   type = object({
-    enabled             = optional(bool, false)
+    enabled             = bool
     batch_size          = optional(number, 10)
     fifo                = optional(bool, false)
     maximum_concurrency = optional(number, 10)
@@ -120,7 +120,7 @@ variable "queued_delivery" {
     worker_timeout      = optional(number, 30)
   })
   description = "Whether messages pass through a queue to workers, so that no message is lost with a worker (`enabled`); whether the queue keeps the order per room (`fifo`); the maximum of messages per invocation (`batch_size`) and of workers at a time; a worker's memory in MB and timeout in seconds. The messages of a failed worker are retried after six timeouts. Turning it off takes two applies: in the first, `sendmessage` delivers by itself and the workers empty the queue; the second removes queue and workers."
-  default     = {}
+  default     = { enabled = false }
   nullable    = false
 }
 

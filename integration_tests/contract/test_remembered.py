@@ -34,7 +34,7 @@ VARIABLES: Mapping[str, Any] = {"queued_delivery": {"enabled": True}, "shards_pe
 SETTLED = ("queued_delivery", "shards_per_room", "shards_read")
 FIRST_VALUES = ("name", "stage_name", "table_kms_key_arn", "table_name")
 """Values that commit 6e87caf remembered, under one `in_use`."""
-OFF: Mapping[str, Any] = {"queued_delivery": {}}
+OFF: Mapping[str, Any] = {"queued_delivery": {"enabled": False}}
 REMEMBERED = "terraform/modules/backend/remembered.tf"
 
 

@@ -407,6 +407,28 @@ def test_both_ends_of_each_range_are_accepted_and_no_next_value(tmp_path: Path) 
     assert [(*case, answer) for case, answer in answers if answer is not case[-1]] == []
 
 
+@pytest.mark.parametrize("module", ["modules/backend", "."])
+def test_a_misspelt_attribute_does_not_turn_queued_delivery_off(module: str, tmp_path: Path) -> None:
+    """Terraform ignores unknown attributes of an object, so the one that decides must not be optional."""
+    variables = {
+        block.labels[0]: block.text for block in read_blocks(REPOSITORY / "terraform" / module / "variables.tf")
+    }
+    (tmp_path / "main.tf").write_text(variables["queued_delivery"], encoding="utf-8")
+    answers = [
+        subprocess.run(
+            ["terraform", "console", "-no-color", "-var", f"queued_delivery={value}"],
+            cwd=tmp_path,
+            input="var.queued_delivery.enabled\n",
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        for value in ("{ enabled = true }", "{ enable = true }")
+    ]
+    assert answers[0].stdout == "true\n"
+    assert 'attribute "enabled" is required' in " ".join(answers[1].stderr.split())
+
+
 def test_no_validation_is_without_cases() -> None:
     """A variable that gets a validation gets cases, too."""
     known = {(module, variable) for module, cases in CASES.items() for variable in cases}

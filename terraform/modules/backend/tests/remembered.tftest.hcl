@@ -140,7 +140,7 @@ run "senders_look_at_least_where_members_are_written" {
 
 run "senders_leave_the_queue_first" {
   variables {
-    queued_delivery = {}
+    queued_delivery = { enabled = false }
     shards_read     = 100
   }
 
@@ -157,7 +157,7 @@ run "queue_that_was_left_goes" {
   command = plan
 
   variables {
-    queued_delivery = {}
+    queued_delivery = { enabled = false }
     shards_per_room = 100
     shards_read     = 100
   }
@@ -212,7 +212,7 @@ run "fewer_partitions_may_be_read_than_were" {
   command = plan
 
   variables {
-    queued_delivery = {}
+    queued_delivery = { enabled = false }
     shards_read     = 2
   }
 

@@ -207,7 +207,7 @@ run "queued_delivery_takes_10_seconds_at_least" {
   command = plan
 
   variables {
-    queued_delivery = { worker_timeout = 5 }
+    queued_delivery = { enabled = true, worker_timeout = 5 }
   }
 
   expect_failures = [var.queued_delivery]
@@ -217,7 +217,7 @@ run "queued_delivery_takes_128_mb_at_least" {
   command = plan
 
   variables {
-    queued_delivery = { worker_memory_size = 64 }
+    queued_delivery = { enabled = true, worker_memory_size = 64 }
   }
 
   expect_failures = [var.queued_delivery]
@@ -227,7 +227,7 @@ run "queued_delivery_takes_batches_of_10_at_most" {
   command = plan
 
   variables {
-    queued_delivery = { batch_size = 11 }
+    queued_delivery = { enabled = true, batch_size = 11 }
   }
 
   expect_failures = [var.queued_delivery]
@@ -237,7 +237,7 @@ run "queued_delivery_takes_two_workers_at_least" {
   command = plan
 
   variables {
-    queued_delivery = { maximum_concurrency = 1 }
+    queued_delivery = { enabled = true, maximum_concurrency = 1 }
   }
 
   expect_failures = [var.queued_delivery]
