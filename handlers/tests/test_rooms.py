@@ -112,6 +112,34 @@ def test_of_a_dead_connection_nothing_is_left_even_if_a_half_is_gone(
         assert {key for key in table.items if "alice=" in "".join(key)} == set()
 
 
+@pytest.mark.parametrize("newer", [("connection#alice=", "connection"), ("room#lobby#0", "alice=")], ids=str)
+def test_of_a_connection_that_is_someone_elses_by_half_nothing_is_deleted_and_it_holds_up_nothing(
+    make: Make, table: FakeTable, newer: tuple[str, str]
+) -> None:
+    made = make()
+    fill(made, "alice=", "bob=")
+    dead = list(made.members("lobby", soon()))
+    table.items[newer] = {**table.items[newer], "connected_at": {"N": str(CONNECTED_AT + 1_000_000)}}
+    table.calls.clear()
+    made._database = Bounded(table)  # type: ignore[assignment]
+    made.prune("lobby", dead, soon())
+
+    assert {key for key in table.items if "bob=" in "".join(key)} == set()
+    assert len(table.items) == 2
+
+
+class Bounded:
+    """A table that is asked a few times only."""
+
+    def __init__(self, table: FakeTable) -> None:
+        self.table = table
+
+    def call(self, operation: str, parameters: Mapping[str, Any], deadline: float) -> dict[str, Any]:
+        """As ``aws_json.Service.call``."""
+        assert len(self.table.calls) < 3, "the same deletions are asked for again and again"
+        return self.table.call(operation, parameters, deadline)
+
+
 @pytest.mark.parametrize("room", ["lobby", "kitchen"])
 def test_a_join_that_is_given_up_leaves_a_newer_connection_of_its_id_alone(
     make: Make, table: FakeTable, monkeypatch: pytest.MonkeyPatch, room: str

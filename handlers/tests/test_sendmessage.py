@@ -8,7 +8,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from roomcast import aws_json, protocol, rooms
+from roomcast import aws_json, fanout, protocol, rooms
 from tests.fakes import CONNECTED_AT, FakeConnections, FakeContext, FakeTable, error_code, handshake, message
 
 if TYPE_CHECKING:
@@ -117,6 +117,21 @@ def test_the_receipt_does_not_wait_for_the_deletion_of_the_dead(
     send(sendmessage, "alice=", data="hello", id="i-1")
 
     assert posts == [2]
+
+
+@pytest.mark.parametrize("asked", [{}, {"id": "i-1"}], ids=["no id", "an id"])
+def test_a_room_that_was_not_read_to_its_end_has_not_been_reached(
+    sendmessage: Any, connections: FakeConnections, monkeypatch: pytest.MonkeyPatch, asked: dict[str, str]
+) -> None:
+    """A receipt would count the members that were read, and say nothing of the others."""
+    report = fanout.Report()
+    report.recipients = report.delivered = 2
+    report.complete = False
+    monkeypatch.setattr(sendmessage.DELIVERY, "deliver", lambda *_, **__: report)
+    send(sendmessage, "alice=", data="hello", **asked)
+
+    [(recipient, text)] = connections.posts
+    assert (recipient, error_code(text)) == ("alice=", "not_delivered")
 
 
 def test_the_largest_data_is_delivered(sendmessage: Any, connections: FakeConnections) -> None:
