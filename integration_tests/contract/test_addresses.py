@@ -57,15 +57,16 @@ def digest_of(match: re.Match[str]) -> str:
     return digest.hexdigest() if match[1] == "sha256" else base64.b64encode(digest.digest()).decode()
 
 
-def planned(name: str, scratch: Path, edits: Mapping[str, str] | None = None) -> list[Mapping[str, Any]]:
+def planned(name: str, scratch: Path, edits: Mapping[str, str] | None = None, **more: str) -> list[Mapping[str, Any]]:
     """Plan the root from a kept state; return the changes of its objects.
 
     Args:
         name: Name of the state.
         scratch: Empty directory.
         edits: Text of the root's ``main.tf`` and what stands there instead.
+        **more: Variables besides those of the state's apply.
     """
-    variables = json.loads((STATES / name / "variables.json").read_text(encoding="utf-8"))
+    variables = {**json.loads((STATES / name / "variables.json").read_text(encoding="utf-8")), **more}
     state = (STATES / name / "state.json").read_text(encoding="utf-8")
     workspace = Workspace(CONFIGURATION, scratch, variables=variables)
     workspace.init()
@@ -96,6 +97,30 @@ def test_nothing_is_replaced_while_the_module_waits_for_something(name: str, tmp
     made, gone = made_and_gone(planned(name, tmp_path, {'module "backend" {\n': before + waiting}))
     assert {address for address in gone if not OLD.fullmatch(address)} == set()
     assert {address for address in made if not NEW.fullmatch(address)} == {"terraform_data.before"}
+
+
+def test_a_key_changes_nothing_but_what_it_encrypts(tmp_path: Path) -> None:
+    """No right changes with a key, so functions may use the table before, during and after the change."""
+    name, key = "30b3d7f_everything_on", "arn:aws:kms:us-east-1:111122223333:key/one"
+    before = results(planned(name, tmp_path / "before"))
+    after = results(planned(name, tmp_path / "after", table_kms_key_arn=key, log_kms_key_arn=key))
+    assert before.keys() == after.keys()
+    changed = {address.rpartition(".module.")[2] for address in before if before[address] != after[address]}
+    functions = ("connect", "default", "disconnect", "fanout_worker", "sendmessage", "whoami")
+    assert changed == {
+        "connections_table.aws_dynamodb_table.this",
+        "websocket_api.aws_cloudwatch_log_group.access[0]",
+        *(f'handler["{function}"].aws_cloudwatch_log_group.this' for function in functions),
+    }
+
+
+def results(changes: list[Mapping[str, Any]]) -> dict[str, Any]:
+    """Return what each object on AWS will be, as far as the plan knows."""
+    return {
+        change["address"]: change["change"]["after"]
+        for change in changes
+        if change["mode"] == "managed" and change["type"] != "terraform_data"
+    }
 
 
 def made_and_gone(changes: list[Mapping[str, Any]]) -> tuple[set[str], set[str]]:

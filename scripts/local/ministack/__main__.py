@@ -28,6 +28,7 @@ MODULES = (
     "deployments",
     "actions",
     "conditions",
+    "table_keys",
     "sessions",
 )
 """In order of installation: of two modules that wrap the same function, the later one is the outer wrapper."""
