@@ -132,8 +132,7 @@ async def faulty_run(site: Site, rules: Sequence[Rule]) -> Outcome:
     left = await items_left(site.table)
     counts = site.faults.replace()
     result = await users.finish()
-    events = [event.label for event in result.events]
-    return Outcome(rules, counts, result.ledger.verdict(), result.connects, events, left)
+    return Outcome(rules, counts, result.ledger.verdict(), result.connects, [*result.events], left)
 
 
 async def items_left(table: ConnectionsTable) -> int:

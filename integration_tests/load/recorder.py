@@ -1,10 +1,10 @@
-"""The records that the clients of one process share, and the result that the process hands over."""
+"""The records that the clients of one process share, and that the process hands over in the end."""
 
 from __future__ import annotations
 
 import time
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from integration_tests.load.terms import PATIENCE
 from integration_tests.report.model import Connects, Event
@@ -14,20 +14,6 @@ if TYPE_CHECKING:
 
 MARKS = 50
 """On the timeline of a process: more could not be told apart, and a stage may invent new errors without end."""
-
-
-class ProcessResult(NamedTuple):
-    """The part of one process in a run's result.
-
-    Attributes:
-        ledger: Every message and membership.
-        connects: Handshakes.
-        events: The first of each kind of trouble.
-    """
-
-    ledger: Ledger
-    connects: Connects
-    events: list[Event]
 
 
 @dataclass
@@ -60,6 +46,18 @@ class Recorder:
         if len(self.events) < MARKS:
             self.events.setdefault(label, Event(time.monotonic(), label))
 
-    def result(self) -> ProcessResult:
-        """Return everything recorded."""
-        return ProcessResult(self.ledger, self.connects, [*self.events.values()])
+    def note(self, event: Event) -> None:
+        """Keep an event unless one of its label happened before."""
+        if event.at < self.events.setdefault(event.label, event).at:
+            self.events[event.label] = event
+
+    def merge(self, other: Recorder) -> None:
+        """Add the records of another process of the run, which are used up by it."""
+        self.ledger.merge(other.ledger)
+        self.connects.merge(other.connects)
+        for event in other.events.values():
+            self.note(event)
+
+    def timeline(self) -> list[Event]:
+        """Return the first event of each label, in order."""
+        return sorted(self.events.values(), key=lambda event: event.at)

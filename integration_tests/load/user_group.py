@@ -7,7 +7,7 @@ import time
 from typing import TYPE_CHECKING, NamedTuple
 
 from integration_tests.harness.ledger import Ledger, Terms
-from integration_tests.load.recorder import ProcessResult, Recorder
+from integration_tests.load.recorder import Recorder
 from integration_tests.load.terms import TERMS
 from integration_tests.load.virtual_user import CloseMode, VirtualUser
 from scripts.waiting import TIMEOUT_FACTOR
@@ -214,12 +214,12 @@ class UserGroup:
             unanswered=self._unanswered,
         )
 
-    async def finish(self) -> ProcessResult:
+    async def finish(self) -> Recorder:
         """Stop measuring and return everything."""
         self.absent()
         self._sampling.cancel()
         await asyncio.wait({self._sampling})
-        return self._recorder.result()
+        return self._recorder
 
     @property
     def _unanswered(self) -> int:

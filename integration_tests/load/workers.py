@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Collection, Iterable, Sequence
 
     from integration_tests.load.plan import Plan
-    from integration_tests.load.recorder import ProcessResult
+    from integration_tests.load.recorder import Recorder
     from integration_tests.load.virtual_user import CloseMode
 
 HEAD_START = 0.05
@@ -146,18 +146,18 @@ class Workers:
         """Return how far all processes are together."""
         return Progress(*map(sum, zip(*await self._call_all(UserGroup.progress), strict=True)))
 
-    async def finish(self) -> ProcessResult:
-        """Stop measuring; return the results of all processes as one."""
-        results: list[ProcessResult] = await self._call_all(UserGroup.finish)
-        total, *others = results
-        for result in others:
-            total.ledger.merge(result.ledger)
-            total.connects.merge(result.connects)
-            total.events.extend(result.events)
+    async def finish(self) -> Recorder:
+        """Stop measuring; return the records of all processes as one."""
+        total: Recorder
+        total, *others = await self._call_all(UserGroup.finish)
+        for each in others:
+            total.merge(each)
+        for event in self.events:
+            total.note(event)
         total.ledger.ended_at = self.ended_at
         total.ledger.unsent += self.unsent
         total.connects.per_second = self._joined / self._joining if self._joining else 0.0
-        return total._replace(events=first_of_each([*total.events, *self.events]))
+        return total
 
     def _shares(self, items: Iterable[Any], seat_of: Callable[[Any], int]) -> list[list[Any]]:
         """Return the items of each process, which is the one that the seat's client lives in."""
@@ -195,11 +195,3 @@ async def started_workers(plan: Plan, url: str, interval: float, say: Callable[[
         yield workers
     finally:
         await asyncio.gather(*(process.stop() for process in processes))
-
-
-def first_of_each(events: Iterable[Event]) -> list[Event]:
-    """Return the first event of each label, in order."""
-    first: dict[str, Event] = {}
-    for event in sorted(events, key=lambda event: event.at):
-        first.setdefault(event.label, event)
-    return [*first.values()]

@@ -151,4 +151,4 @@ async def test_message_that_no_client_could_send_is_counted_and_marked() -> None
     result = await users.finish()
 
     assert result.ledger.verdict().total.unsent == 3
-    assert [event.label for event in result.events] == ["no client was connected to send a message that was due"]
+    assert [*result.events] == ["no client was connected to send a message that was due"]

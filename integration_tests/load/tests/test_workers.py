@@ -13,12 +13,12 @@ import pytest
 from integration_tests.harness.ledger import Ledger
 from integration_tests.load import workers
 from integration_tests.load.plan import Plan
-from integration_tests.load.recorder import ProcessResult
+from integration_tests.load.recorder import Recorder
 from integration_tests.load.user_group import UserGroup
 from integration_tests.load.virtual_user import CloseMode
 from integration_tests.load.worker_process import ENDING, WorkerError, blocked
-from integration_tests.load.workers import Workers, first_of_each, started_workers
-from integration_tests.report.model import Connects, Event
+from integration_tests.load.workers import Workers, started_workers
+from integration_tests.report.model import Event
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -86,7 +86,7 @@ class FakeProcess:
             self.arrivals += share
             self.clock.now += len(share)
             return {each.seat: "429" for each in share if each.seat in self.refused}
-        return ProcessResult(Ledger(PLAN.run), Connects(), [])
+        return Recorder(Ledger(PLAN.run))
 
 
 def workers_of(plan: Plan, *processes: FakeProcess) -> Workers:
@@ -194,6 +194,10 @@ async def test_process_that_is_killed_fails_the_run_and_is_not_waited_for(stage_
 
 
 def test_of_each_kind_of_event_the_first_is_kept_in_order() -> None:
-    events = [Event(2.0, "b"), Event(1.0, "a"), Event(3.0, "a")]
+    mine, other = Recorder(Ledger(PLAN.run)), Recorder(Ledger(PLAN.run))
+    for recorder, event in ((mine, Event(2.0, "b")), (mine, Event(3.0, "a")), (other, Event(1.0, "a"))):
+        recorder.note(event)
 
-    assert [(each.at, each.label) for each in first_of_each(events)] == [(1.0, "a"), (2.0, "b")]
+    mine.merge(other)
+
+    assert [(each.at, each.label) for each in mine.timeline()] == [(1.0, "a"), (2.0, "b")]
