@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from integration_tests.recover.withholding import Withholding
     from integration_tests.targets.interface import Target
+    from scripts.local.deployment import EmulatorAccess
 
     Root = Callable[..., AppliedRoot]
 
@@ -42,42 +43,67 @@ def rights(target: Target) -> Iterator[Withholding]:
 def root(target: Target, rights: Withholding, tmp_path: Path) -> Root:
     """Makes instances of the root, not applied yet, whose Terraform goes through :func:`rights`."""
     assert target.aws is not None
-    access = replace(access_of(target.aws), aws=Aws.of_emulator(rights.url))
+    return _maker(replace(access_of(target.aws), aws=Aws.of_emulator(rights.url)), tmp_path)
 
+
+@pytest.fixture
+def living_root(target: Target, tmp_path: Path) -> Root:
+    """Makes instances of the root, not applied yet, with all rights."""
+    assert target.aws is not None
+    return _maker(access_of(target.aws), tmp_path)
+
+
+def _maker(access: EmulatorAccess, folder: Path) -> Root:
     def make(**variables: Any) -> AppliedRoot:  # noqa: ANN401 - any Terraform value
         name = f"half-{secrets.token_hex(3)}"
-        return AppliedRoot(access, tmp_path / name, {"name": name, **variables})
+        return AppliedRoot(access, folder / name, {"name": name, **variables})
 
     return make
 
 
 @pytest.fixture
-def everything(target: Target) -> dict[str, Any]:
-    """Variables that make Terraform create every kind of object of the root."""
+def given(target: Target) -> dict[str, str]:
+    """Objects of the account that belong to no instance: two keys, two boundaries, and a team's function."""
     assert target.aws is not None
     session, endpoint = target.aws.session, target.aws.endpoint_url
     name = f"theirs-{secrets.token_hex(3)}"
     iam = session.client("iam", endpoint_url=endpoint)
+    kms = session.client("kms", endpoint_url=endpoint)
     trust = {"Effect": "Allow", "Principal": {"Service": "lambda.amazonaws.com"}, "Action": "sts:AssumeRole"}
     role = iam.create_role(RoleName=name, AssumeRolePolicyDocument=_document(trust))["Role"]["Arn"]
-    allowed = {"Effect": "Allow", "Action": "*", "Resource": "*"}
-    boundary = iam.create_policy(PolicyName=name, PolicyDocument=_document(allowed))["Policy"]["Arn"]
-    key = session.client("kms", endpoint_url=endpoint).create_key()["KeyMetadata"]["Arn"]
+    allowed = _document({"Effect": "Allow", "Action": "*", "Resource": "*"})
+    boundaries = [
+        iam.create_policy(PolicyName=f"{name}-{number}", PolicyDocument=allowed)["Policy"]["Arn"] for number in range(2)
+    ]
+    keys = [kms.create_key()["KeyMetadata"]["Arn"] for _ in range(2)]
     code = io.BytesIO()
     with zipfile.ZipFile(code, "w") as archive:
         archive.writestr("theirs.py", HANDLER)
     arn = target.aws.functions.create_function(
         FunctionName=name, Runtime="python3.13", Role=role, Handler="theirs.handler", Code={"ZipFile": code.getvalue()}
     )["FunctionArn"]
-    region = arn.split(":")[3]
-    invoke_arn = f"arn:aws:apigateway:{region}:lambda:path/2015-03-31/functions/{arn}/invocations"
+    return {
+        "boundary": boundaries[0],
+        "function": name,
+        "invoke_arn": f"arn:aws:apigateway:{arn.split(':')[3]}:lambda:path/2015-03-31/functions/{arn}/invocations",
+        "key": keys[0],
+        "other_boundary": boundaries[1],
+        "other_key": keys[1],
+    }
+
+
+@pytest.fixture
+def everything(given: dict[str, str]) -> dict[str, Any]:
+    """Variables that make Terraform create every kind of object of the root."""
     return {
         "access_log_enabled": True,
-        "additional_routes": {"theirs": {"function_name": name, "invoke_arn": invoke_arn}},
-        "log_kms_key_arn": key,
-        "permissions_boundary_arn": boundary,
+        "additional_routes": {
+            "theirs": {"function_name": given["function"], "invoke_arn": given["invoke_arn"]},
+        },
+        "log_kms_key_arn": given["key"],
+        "permissions_boundary_arn": given["boundary"],
         "queued_delivery": {"enabled": True},
-        "table_kms_key_arn": key,
+        "table_kms_key_arn": given["key"],
         "tags": {"team": "chat"},
     }
 

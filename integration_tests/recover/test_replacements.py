@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import re
 from typing import TYPE_CHECKING
 
 import pytest
 
 from integration_tests.harness.client import Client
+from integration_tests.recover.state import objects_of
 from integration_tests.recover.talkers import crowd
 
 if TYPE_CHECKING:
@@ -52,14 +52,9 @@ async def test_any_object_can_be_replaced_while_clients_talk(root: Root, everyth
 
 def one_of_each_kind(instance: AppliedRoot) -> Mapping[str, str]:
     """Return one address of each resource of the root's modules."""
-    state = json.loads((instance.scratch / "terraform.tfstate").read_text(encoding="utf-8"))
     kinds: dict[str, str] = {}
-    for resource in state["resources"]:
-        if resource["mode"] == "managed" and resource["type"] != "terraform_data":
-            name = f"{resource['module']}.{resource['type']}.{resource['name']}"
-            key = resource["instances"][0].get("index_key")
-            index = "" if key is None else f"[{json.dumps(key)}]"
-            kinds.setdefault(INSTANCE.sub("", name), f"{name}{index}")
+    for managed in objects_of(instance):
+        kinds.setdefault(INSTANCE.sub("", managed.address), managed.address)
     return kinds
 
 

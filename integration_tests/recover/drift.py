@@ -1,0 +1,255 @@
+"""What is deleted and changed by hand, for each type of object of the root.
+
+Both tables take an object's attributes from Terraform's state.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from scripts.local.aws import Aws
+
+    Attributes = Mapping[str, Any]
+    Act = Callable[[Aws, Attributes], object]
+
+ANYTHING = json.dumps({"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "*", "Resource": "*"}]})
+ANY_CALLER = {"Effect": "Allow", "Principal": "*", "Action": "sqs:*"}
+ANY_TRUST = {"Effect": "Allow", "Principal": {"AWS": "*"}, "Action": "sts:AssumeRole"}
+
+
+def iam(aws: Aws) -> Any:  # noqa: ANN401 - boto3 is untyped for this service
+    """Return a client of IAM."""
+    return aws.session.client("iam", endpoint_url=aws.endpoint_url)
+
+
+def document(statement: Mapping[str, Any]) -> str:
+    """Return a policy of one statement."""
+    return json.dumps({"Version": "2012-10-17", "Statement": [statement]})
+
+
+def delete_integration(aws: Aws, integration: Attributes) -> None:
+    """Delete an integration, and before it its routes, because API Gateway refuses otherwise."""
+    gateway, api_id = aws.apigatewayv2, integration["api_id"]
+    for route in gateway.get_routes(ApiId=api_id)["Items"]:
+        if route["Target"] == f"integrations/{integration['id']}":
+            gateway.delete_route(ApiId=api_id, RouteId=route["RouteId"])
+    gateway.delete_integration(ApiId=api_id, IntegrationId=integration["id"])
+
+
+def delete_role(aws: Aws, role: Attributes) -> None:
+    """Delete a role, and before it its policies, because IAM refuses otherwise."""
+    for name in iam(aws).list_role_policies(RoleName=role["name"])["PolicyNames"]:
+        iam(aws).delete_role_policy(RoleName=role["name"], PolicyName=name)
+    iam(aws).delete_role(RoleName=role["name"])
+
+
+def delete_table(aws: Aws, table: Attributes) -> None:
+    """Delete a table and wait until it is gone."""
+    aws.dynamodb.delete_table(TableName=table["name"])
+    aws.dynamodb.get_waiter("table_not_exists").wait(TableName=table["name"], WaiterConfig={"Delay": 1})
+
+
+def remove_permission(aws: Aws, permission: Attributes) -> None:
+    """Remove one statement of a function's policy."""
+    aws.functions.remove_permission(FunctionName=permission["function_name"], StatementId=permission["statement_id"])
+
+
+def widen_permission(aws: Aws, permission: Attributes) -> None:
+    """Let any API invoke a function, by a statement of the same id."""
+    remove_permission(aws, permission)
+    aws.functions.add_permission(
+        FunctionName=permission["function_name"],
+        StatementId=permission["statement_id"],
+        Action="lambda:InvokeFunction",
+        Principal="apigateway.amazonaws.com",
+        SourceArn=f"{permission['source_arn'].rpartition(':')[0]}:*",
+    )
+
+
+def point_elsewhere(aws: Aws, route: Attributes) -> None:
+    """Let a route invoke the integration of another one."""
+    gateway, api_id = aws.apigatewayv2, route["api_id"]
+    targets = {each["Target"] for each in gateway.get_routes(ApiId=api_id)["Items"]} - {route["target"]}
+    gateway.update_route(ApiId=api_id, RouteId=route["id"], Target=min(targets))
+
+
+def attach_a_policy(aws: Aws, role: Attributes) -> None:
+    """Attach a managed policy to a role."""
+    name = f"attached-{role['role_name']}"
+    policy = iam(aws).create_policy(PolicyName=name, PolicyDocument=ANYTHING)["Policy"]["Arn"]
+    iam(aws).attach_role_policy(RoleName=role["role_name"], PolicyArn=policy)
+
+
+def with_queue(name: str, value: str = "") -> Act:
+    """Return what sets an attribute of a queue, or removes it."""
+    return lambda aws, queue: aws.sqs.set_queue_attributes(
+        QueueUrl=queue.get("queue_url") or queue["id"],
+        Attributes={name: value},  # type: ignore[dict-item] # any attribute
+    )
+
+
+def with_function(**configuration: Any) -> Act:  # noqa: ANN401 - any setting
+    """Return what changes the configuration of a function."""
+    return lambda aws, function: aws.functions.update_function_configuration(
+        FunctionName=function["function_name"], **configuration
+    )
+
+
+def with_stage(**settings: Any) -> Act:  # noqa: ANN401 - any setting
+    """Return what changes a stage."""
+    return lambda aws, stage: aws.apigatewayv2.update_stage(ApiId=stage["api_id"], StageName=stage["name"], **settings)
+
+
+def with_table(**settings: Any) -> Act:  # noqa: ANN401 - any setting
+    """Return what changes a table."""
+    return lambda aws, table: aws.dynamodb.update_table(TableName=table["name"], **settings)
+
+
+def with_mapping(**settings: Any) -> Act:  # noqa: ANN401 - any setting
+    """Return what changes the event source mapping."""
+    return lambda aws, mapping: aws.functions.update_event_source_mapping(UUID=mapping["uuid"], **settings)
+
+
+DELETED: Mapping[str, Act] = {
+    "aws_apigatewayv2_api": lambda aws, api: aws.apigatewayv2.delete_api(ApiId=api["id"]),
+    "aws_apigatewayv2_integration": delete_integration,
+    "aws_apigatewayv2_route": lambda aws, route: aws.apigatewayv2.delete_route(
+        ApiId=route["api_id"], RouteId=route["id"]
+    ),
+    "aws_apigatewayv2_stage": lambda aws, stage: aws.apigatewayv2.delete_stage(
+        ApiId=stage["api_id"], StageName=stage["name"]
+    ),
+    "aws_cloudwatch_log_group": lambda aws, group: aws.logs.delete_log_group(logGroupName=group["name"]),
+    "aws_dynamodb_table": delete_table,
+    "aws_iam_role": delete_role,
+    "aws_iam_role_policy": lambda aws, policy: iam(aws).delete_role_policy(
+        RoleName=policy["role"], PolicyName=policy["name"]
+    ),
+    "aws_lambda_event_source_mapping": lambda aws, mapping: aws.functions.delete_event_source_mapping(
+        UUID=mapping["uuid"]
+    ),
+    "aws_lambda_function": lambda aws, function: aws.functions.delete_function(FunctionName=function["function_name"]),
+    "aws_lambda_permission": remove_permission,
+    "aws_s3_object": lambda aws, zipped: aws.s3.delete_object(Bucket=zipped["bucket"], Key=zipped["key"]),
+    "aws_sqs_queue": lambda aws, queue: aws.sqs.delete_queue(QueueUrl=queue["url"]),
+    "aws_sqs_queue_policy": with_queue("Policy"),
+    "aws_sqs_queue_redrive_allow_policy": with_queue("RedriveAllowPolicy"),
+}
+"""Deletes an object of a type."""
+
+NO_OBJECTS = {
+    "aws_iam_role_policies_exclusive": "says which inline policies a role must not have; it is nothing to delete",
+    "aws_iam_role_policy_attachments_exclusive": "says that a role has no managed policies; it is nothing to delete",
+}
+"""Types without an object, and why."""
+
+CHANGED: Mapping[str, Mapping[str, Act]] = {
+    "aws_apigatewayv2_api": {
+        "route selection": lambda aws, api: aws.apigatewayv2.update_api(
+            ApiId=api["id"], RouteSelectionExpression="$request.body.other"
+        ),
+        "tags": lambda aws, api: aws.apigatewayv2.tag_resource(ResourceArn=api["arn"], Tags={"by": "hand"}),
+    },
+    "aws_apigatewayv2_integration": {
+        "timeout": lambda aws, integration: aws.apigatewayv2.update_integration(
+            ApiId=integration["api_id"], IntegrationId=integration["id"], TimeoutInMillis=50
+        ),
+    },
+    "aws_apigatewayv2_route": {
+        "target": point_elsewhere,
+        "key": lambda aws, route: aws.apigatewayv2.update_route(
+            ApiId=route["api_id"], RouteId=route["id"], RouteKey="by-hand"
+        ),
+    },
+    "aws_apigatewayv2_stage": {
+        "throttling": with_stage(DefaultRouteSettings={"ThrottlingBurstLimit": 1, "ThrottlingRateLimit": 1.0}),
+        "throttling of a route": with_stage(
+            RouteSettings={"sendmessage": {"ThrottlingBurstLimit": 1, "ThrottlingRateLimit": 1.0}}
+        ),
+        "variables": with_stage(StageVariables={"by": "hand"}),
+        "automatic deployment": with_stage(AutoDeploy=False),
+        "logging": with_stage(DefaultRouteSettings={"LoggingLevel": "INFO", "DataTraceEnabled": True}),
+    },
+    "aws_cloudwatch_log_group": {
+        "retention": lambda aws, group: aws.logs.put_retention_policy(logGroupName=group["name"], retentionInDays=1),
+        "key": lambda aws, group: aws.logs.disassociate_kms_key(logGroupName=group["name"]),
+        "tags": lambda aws, group: aws.logs.tag_resource(resourceArn=group["arn"], tags={"by": "hand"}),
+    },
+    "aws_dynamodb_table": {
+        "expiry": lambda aws, table: aws.dynamodb.update_time_to_live(
+            TableName=table["name"], TimeToLiveSpecification={"Enabled": False, "AttributeName": "expires_at"}
+        ),
+        "recovery": lambda aws, table: aws.dynamodb.update_continuous_backups(
+            TableName=table["name"], PointInTimeRecoverySpecification={"PointInTimeRecoveryEnabled": False}
+        ),
+        "deletion protection": with_table(DeletionProtectionEnabled=True),
+        "billing": with_table(
+            BillingMode="PROVISIONED", ProvisionedThroughput={"ReadCapacityUnits": 5, "WriteCapacityUnits": 5}
+        ),
+        "tags": lambda aws, table: aws.dynamodb.tag_resource(
+            ResourceArn=table["arn"], Tags=[{"Key": "by", "Value": "hand"}]
+        ),
+    },
+    "aws_iam_role": {
+        "trust": lambda aws, role: iam(aws).update_assume_role_policy(
+            RoleName=role["name"], PolicyDocument=document(ANY_TRUST)
+        ),
+        "boundary": lambda aws, role: iam(aws).delete_role_permissions_boundary(RoleName=role["name"]),
+        "tags": lambda aws, role: iam(aws).tag_role(RoleName=role["name"], Tags=[{"Key": "by", "Value": "hand"}]),
+    },
+    "aws_iam_role_policy": {
+        "document": lambda aws, policy: iam(aws).put_role_policy(
+            RoleName=policy["role"], PolicyName=policy["name"], PolicyDocument=ANYTHING
+        ),
+    },
+    "aws_iam_role_policies_exclusive": {
+        "one more": lambda aws, role: iam(aws).put_role_policy(
+            RoleName=role["role_name"], PolicyName="by-hand", PolicyDocument=ANYTHING
+        ),
+    },
+    "aws_iam_role_policy_attachments_exclusive": {"one more": attach_a_policy},
+    "aws_lambda_event_source_mapping": {
+        "batch size": with_mapping(BatchSize=1),
+        "disabled": with_mapping(Enabled=False),
+        "concurrency": with_mapping(ScalingConfig={"MaximumConcurrency": 2}),
+    },
+    "aws_lambda_function": {
+        "environment": with_function(Environment={"Variables": {"ROOMCAST_PACE": "1"}}),
+        "memory": with_function(MemorySize=128),
+        "timeout": with_function(Timeout=1),
+        "handler": with_function(Handler="by.hand"),
+        "concurrency": lambda aws, function: aws.functions.put_function_concurrency(
+            FunctionName=function["function_name"], ReservedConcurrentExecutions=1
+        ),
+        "tags": lambda aws, function: aws.functions.tag_resource(Resource=function["arn"], Tags={"by": "hand"}),
+    },
+    "aws_lambda_permission": {"source": widen_permission},
+    "aws_sqs_queue": {
+        "visibility timeout": with_queue("VisibilityTimeout", "1"),
+        "retention": with_queue("MessageRetentionPeriod", "60"),
+        "dead letters": with_queue("RedrivePolicy"),
+        "encryption": with_queue("SqsManagedSseEnabled", "false"),
+        "tags": lambda aws, queue: aws.sqs.tag_queue(QueueUrl=queue["url"], Tags={"by": "hand"}),
+    },
+    "aws_sqs_queue_policy": {
+        "statement": lambda aws, policy: with_queue(
+            "Policy", document({**ANY_CALLER, "Resource": json.loads(policy["policy"])["Statement"][0]["Resource"]})
+        )(aws, policy),
+    },
+    "aws_sqs_queue_redrive_allow_policy": {
+        "permission": with_queue("RedriveAllowPolicy", json.dumps({"redrivePermission": "allowAll"})),
+    },
+}
+"""Changes an object of a type, by what it changes."""
+
+ONLY = {("aws_sqs_queue", "dead letters"): ".messages"}
+"""Part of the addresses of the objects that a change is possible for."""
+
+UNSEEN = {
+    "aws_s3_object": "its key holds the digest, and Lambda keeps its own copy; check `function_runs_its_zip` warns"
+}
+"""Types of which a change by hand is in no plan, and why."""

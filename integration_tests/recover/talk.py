@@ -1,0 +1,133 @@
+"""Clients that stay connected and talk all the while, and the ledger of what they were owed.
+
+The clients of ``talkers.py`` may be cut off and connect anew; these may not.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+import time
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from integration_tests.harness.client import Client
+from integration_tests.load.terms import LATE_AFTER_ON_ONE_MACHINE, TERMS
+from integration_tests.load.user_group import Arrival, Schedule, UserGroup
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from integration_tests.harness.ledger import Verdict
+
+CLIENTS = 20
+ROOMS = 4
+INTERVAL = 0.2
+"""Seconds between two messages: each client speaks every four seconds, which two cores serve beside Terraform."""
+MESSAGES = 10
+"""Messages after which the clients look whether to end."""
+TEXT_SIZE = 200
+STAGE_TERMS = replace(TERMS, late_after=LATE_AFTER_ON_ONE_MACHINE)
+
+
+class Talk:
+    """Twenty clients in four rooms, each a sender and a listener; started by :func:`talking`.
+
+    Args:
+        url: The stage's WebSocket URL.
+    """
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+        self.run = secrets.token_hex(4)
+        self.began_at = time.monotonic()
+        self._users = UserGroup(url, self.run, terms=STAGE_TERMS)
+        self._end = asyncio.Event()
+        self._speech: asyncio.Task[None] | None = None
+
+    async def begin(self) -> None:
+        """Connect the clients and let them talk.
+
+        Raises:
+            AssertionError: A handshake was refused.
+        """
+        now = time.monotonic()
+        refused = await self._users.join([Arrival(seat, f"{self.run}-{seat % ROOMS}", now) for seat in range(CLIENTS)])
+        assert not refused, refused
+        self._speech = asyncio.create_task(self._speak())
+
+    async def _speak(self) -> None:
+        while not self._end.is_set():
+            await self._users.talk(Schedule(time.monotonic(), INTERVAL, MESSAGES, TEXT_SIZE))
+
+    def check_present(self) -> None:
+        """Check that every client is still connected; raises AssertionError."""
+        absent = self._users.absent()
+        assert not absent, f"{len(absent)} of {CLIENTS} clients were cut off"
+
+    async def newcomer_hears_itself(self) -> None:
+        """Let one more client connect, speak and leave.
+
+        Raises:
+            websockets.exceptions.InvalidStatus: Its handshake was refused.
+            AssertionError: It did not hear itself.
+        """
+        client = await Client.connect(self.url, room := f"{self.run}-newcomer-{secrets.token_hex(3)}")
+        try:
+            await client.say(room)
+            await client.expect(room, within=STAGE_TERMS.patience)
+        finally:
+            await client.close()
+
+    async def end(self) -> None:
+        """Stop talking, wait for the last deliveries, and disconnect; without a judgement."""
+        self._end.set()
+        if self._speech is not None:
+            await self._speech
+        await self._users.settle()
+
+    async def judge(self) -> None:
+        """Disconnect the clients and check that nothing was lost.
+
+        A copy is no fault here: on a busy machine posts and sends to the queue time out, and are repeated.
+
+        Raises:
+            AssertionError: A message was lost, or a client was cut off; the message shows examples, whose times count
+                from :attr:`began_at`.
+        """
+        self.check_present()
+        await self._users.leave_all()
+        verdict, story = await self.result()
+        assert replace(verdict.total, duplicated=0, receipts_repeated=0).clean, story
+        assert verdict.broken == 0, story
+        assert not verdict.total.empty, story
+        print(f"{verdict.total.attempted} messages, {verdict.total.delivered} deliveries")
+
+    async def result(self) -> tuple[Verdict, str]:
+        """Return what came of the messages, and the same in words."""
+        result = await self._users.finish()
+        verdict = result.ledger.verdict()
+        return verdict, "\n".join([str(verdict.total), *verdict.examples, *(event.label for event in result.events)])
+
+
+@asynccontextmanager
+async def talking(url: str) -> AsyncIterator[Talk]:
+    """Let clients talk while the context lasts, and check at its end that none missed a message.
+
+    Args:
+        url: The stage's WebSocket URL.
+
+    Raises:
+        AssertionError: A message was lost, or a client was cut off.
+    """
+    talk = Talk(url)
+    try:
+        await talk.begin()
+        yield talk
+    except Exception as error:
+        await talk.end()
+        error.add_note((await talk.result())[1])
+        raise
+    await talk.end()
+    await talk.judge()

@@ -1,0 +1,193 @@
+"""The table of the root's variables: what happens when each is set, changed and unset while clients talk.
+
+A row lists applies, one after the other. The last one leaves the variable as it was. In the values, ``<name>`` stands
+for one of the objects in :class:`Given`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping, Sequence
+
+    from scripts.local.deployment import AppliedRoot
+
+FUNCTION = "aws_lambda_function"
+LOG_GROUP = "aws_cloudwatch_log_group"
+MAPPING = "aws_lambda_event_source_mapping"
+INTEGRATION = "aws_apigatewayv2_integration"
+PERMISSION = "aws_lambda_permission"
+POLICY = "aws_iam_role_policy"
+QUEUE = "aws_sqs_queue"
+ROLE = "aws_iam_role"
+ROUTE = "aws_apigatewayv2_route"
+STAGE = "aws_apigatewayv2_stage"
+TABLE = "aws_dynamodb_table"
+ZIP = "aws_s3_object"
+WORKER = {FUNCTION, LOG_GROUP, POLICY, ROLE, ZIP}
+EXCLUSIVE = {"aws_iam_role_policies_exclusive", "aws_iam_role_policy_attachments_exclusive"}
+QUEUES = {MAPPING, QUEUE, "aws_sqs_queue_policy", "aws_sqs_queue_redrive_allow_policy"}
+
+Given = dict[str, str]
+"""Objects of the account that belong to no instance, by the name that stands for them in the table."""
+
+
+@dataclass(frozen=True)
+class Step:
+    """One apply, or one plan that is refused.
+
+    Attributes:
+        values: Variables besides those of the base; an absent one has its default.
+        refused: Words of the plan's refusal; nothing is applied then.
+        removes: Types of which the apply deletes or replaces objects.
+        handshake: Status that a new client is answered with afterwards.
+        settled: Whether the plan afterwards is empty.
+        cuts_off: Whether it cuts off every client, so that none talks meanwhile.
+        by_hand: Done before the plan.
+    """
+
+    values: Mapping[str, Any] = field(default_factory=dict)
+    refused: str | None = None
+    removes: frozenset[str] = frozenset()
+    handshake: int = 101
+    settled: bool = True
+    cuts_off: bool = False
+    by_hand: Callable[[AppliedRoot], object] | None = None
+
+
+@dataclass(frozen=True)
+class Row:
+    """What to expect of one variable.
+
+    Attributes:
+        touches: Types of the objects that the applies change, create or remove: all in place but ``Step.removes``.
+        steps: The applies.
+        long: Why `make test` leaves the row to `make test-long`; empty for a row of both.
+        not_here: A value that the emulator cannot show, and why.
+    """
+
+    touches: frozenset[str]
+    steps: Sequence[Step]
+    long: str = ""
+    not_here: str = ""
+
+
+def in_place(touches: Iterable[str], *values: Mapping[str, Any], **options: Any) -> Row:  # noqa: ANN401 - Row's fields
+    """Return a row of applies that change objects in place, with one more that leaves the variable as it was."""
+    return Row(frozenset(touches), [*map(Step, values), Step()], **options)
+
+
+def move_off_its_key(instance: AppliedRoot) -> None:
+    """Give the table the account's own key, as the refusal's sentence says."""
+    instance.access.aws.dynamodb.update_table(
+        TableName=instance.deployment().outputs["connections_table_name"],
+        SSESpecification={"Enabled": True, "SSEType": "KMS"},
+    )
+
+
+ROUTE_OF_A_TEAM = {"function_name": "<function>", "invoke_arn": "<invoke_arn>"}
+
+ROWS: Mapping[str, Row] = {
+    "access_log_enabled": Row(
+        frozenset({LOG_GROUP, STAGE}),
+        [Step({"access_log_enabled": True}), Step(removes=frozenset({LOG_GROUP}))],
+    ),
+    "additional_routes": Row(
+        frozenset({INTEGRATION, PERMISSION, ROUTE, STAGE}),
+        [
+            Step({"additional_routes": {"theirs": ROUTE_OF_A_TEAM}}),
+            Step({"additional_routes": {"theirs": {**ROUTE_OF_A_TEAM, "timeout_milliseconds": 5000}}}),
+            Step({"additional_routes": {"theirs": {**ROUTE_OF_A_TEAM, "throttling_burst_limit": 5}}}),
+            Step(removes=frozenset({INTEGRATION, PERMISSION, ROUTE})),
+        ],
+    ),
+    "allow_replacement": in_place((), {"allow_replacement": ["name"]}, {"allow_replacement": ["stage_name"]}),
+    "architecture": in_place({FUNCTION}, {"architecture": "x86_64"}),
+    "authorization_type": Row(frozenset({ROUTE}), [Step({"authorization_type": "AWS_IAM"}, handshake=403), Step()]),
+    "code_revision": in_place({FUNCTION}, {"code_revision": "1"}, {"code_revision": "2"}),
+    "handlers_bucket": Row(
+        frozenset({FUNCTION, ZIP}),
+        [
+            Step({"handlers_bucket": "<other_bucket>"}, removes=frozenset({ZIP})),
+            Step({"handlers_bucket": None}, removes=frozenset({ZIP})),
+            Step(),
+        ],
+        long="without a bucket the provider takes 5 s for each function",
+    ),
+    "handlers_directory": in_place({ZIP}, {"handlers_directory": "<other_directory>"}),
+    "log_kms_key_arn": in_place({LOG_GROUP}, {"log_kms_key_arn": "<key>"}, {"log_kms_key_arn": "<other_key>"}),
+    "log_level": in_place({FUNCTION}, {"log_level": "DEBUG"}, {"log_level": "ERROR"}),
+    "log_retention_days": in_place({LOG_GROUP}, {"log_retention_days": 7}, {"log_retention_days": 14}),
+    "management_endpoint": in_place(
+        {FUNCTION},
+        {"management_endpoint": "<other_endpoint>"},
+        not_here="null: AWS's own endpoint does not exist for an emulated API",
+    ),
+    "name": Row(
+        frozenset(),
+        [Step({"name": "<other_name>"}, refused="name is part of every name: another one replaces the table")],
+        long="its refusal speaks for that of table_name",
+    ),
+    "pace": in_place({FUNCTION}, {"pace": 1000}, {"pace": 500.5}),
+    "permissions_boundary_arn": in_place(
+        {ROLE}, {"permissions_boundary_arn": "<boundary>"}, {"permissions_boundary_arn": "<other_boundary>"}
+    ),
+    "point_in_time_recovery": in_place({TABLE}, {"point_in_time_recovery": False}),
+    "queued_delivery": Row(
+        frozenset({*WORKER, *EXCLUSIVE, *QUEUES}),
+        [
+            Step({"queued_delivery": {"enabled": True}}),
+            Step({"queued_delivery": {"enabled": True, "fifo": True}}, refused="queued_delivery.fifo must not change"),
+            Step({"queued_delivery": {"enabled": True, "batch_size": 5, "worker_memory_size": 512}}),
+            Step({"queued_delivery": {"enabled": False}}, settled=False),
+            Step(removes=frozenset({*WORKER, *EXCLUSIVE, *QUEUES})),
+        ],
+    ),
+    "shards_per_room": Row(
+        frozenset({FUNCTION}),
+        [
+            Step({"shards_per_room": 2}, refused="shards_per_room and shards_read must not change in one apply"),
+            Step({"shards_read": 2}),
+            Step({"shards_per_room": 2, "shards_read": 2}),
+            Step(refused="shards_per_room and shards_read must not change in one apply"),
+            Step({"shards_read": 2}),
+            Step(),
+        ],
+    ),
+    "shards_read": in_place({FUNCTION}, {"shards_read": 3}, {"shards_read": 4}, long="shards_per_room shows it, too"),
+    "stage_name": Row(
+        frozenset(), [Step({"stage_name": "other"}, refused="stage_name is part of the URL: another one replaces")]
+    ),
+    "table_deletion_protection": in_place({TABLE}, {"table_deletion_protection": True}),
+    "table_kms_key_arn": Row(
+        frozenset({TABLE}),
+        [
+            Step({"table_kms_key_arn": "<key>"}),
+            Step({"table_kms_key_arn": "<other_key>"}),
+            Step(refused="table_kms_key_arn cannot be taken away"),
+            Step({"allow_replacement": ["table_kms_key_arn"]}, by_hand=move_off_its_key),
+            Step(),
+        ],
+    ),
+    "table_name": Row(frozenset(), [Step({"table_name": "<other_name>"}, refused="table_name cannot change")]),
+    "tags": in_place(
+        {FUNCTION, LOG_GROUP, ROLE, STAGE, TABLE, "aws_apigatewayv2_api"},
+        {"tags": {"team": "chat", "cost": "1"}},
+        {"tags": {"team": "talk"}},
+    ),
+    "throttling_burst_limit": in_place({STAGE}, {"throttling_burst_limit": 500}, {"throttling_burst_limit": 600}),
+    "throttling_rate_limit": in_place({STAGE}, {"throttling_rate_limit": 500}, {"throttling_rate_limit": 600.5}),
+}
+
+
+def filled(value: Any, given: Given) -> Any:  # noqa: ANN401 - any Terraform value
+    """Return a value of the table with the given objects in the places of their names."""
+    if isinstance(value, dict):
+        return {key: filled(each, given) for key, each in value.items()}
+    if isinstance(value, list):
+        return [filled(each, given) for each in value]
+    if isinstance(value, str) and value.startswith("<"):
+        return given[value.strip("<>")]
+    return value
