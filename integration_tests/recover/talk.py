@@ -108,7 +108,7 @@ class Talk:
         """Return what came of the messages, and the same in words."""
         result = await self._users.finish()
         verdict = result.ledger.verdict()
-        return verdict, "\n".join([str(verdict.total), *verdict.examples, *(event.label for event in result.events)])
+        return verdict, "\n".join([str(verdict.total), *verdict.examples, *result.events])
 
 
 @asynccontextmanager
