@@ -28,6 +28,8 @@ PATIENCE = 5.0
 """Seconds after which a client that hears nothing connects anew."""
 LONGEST_GAP = 60.0
 """Seconds that a client may try in vain while an object is replaced, as terraform/README.md promises."""
+LONGEST_GAP_OF_A_QUEUE = 120.0
+"""The same for a queue, whose name SQS gives again only 60 s after the deletion, see DeleteQueue."""
 
 
 @dataclass
@@ -99,11 +101,13 @@ class Talker:
         url: The stage.
         room: Where it talks.
         stays: Its connections so far.
+        within: Longest time that it may try in vain, in seconds; scaled by ``TIMEOUT_FACTOR``.
         gap: Longest time without an acknowledged message, in seconds.
     """
 
     url: str
     room: str
+    within: float
     stays: list[Stay] = field(default_factory=list)
     gap: float = 0.0
     _since: float = 0.0
@@ -112,7 +116,7 @@ class Talker:
         """Go on until told to end, and until one message more is acknowledged.
 
         Raises:
-            AssertionError: Nothing was acknowledged for :data:`LONGEST_GAP`.
+            AssertionError: Nothing was acknowledged for too long.
         """
         self._since = time.monotonic()
         done = False
@@ -120,7 +124,7 @@ class Talker:
             try:
                 done = await self._stay_until(end)
             except (AssertionError, ConnectionClosed, InvalidHandshake, OSError) as error:
-                if time.monotonic() - self._since > scaled(LONGEST_GAP):
+                if time.monotonic() - self._since > scaled(self.within):
                     raise AssertionError(f"nothing works any more in {self.room}") from error
 
     async def _stay_until(self, end: asyncio.Event) -> bool:
@@ -159,10 +163,11 @@ class Crowd:
 
     Args:
         url: The stage.
+        within: Longest time that one of them may try in vain, in seconds; scaled by ``TIMEOUT_FACTOR``.
     """
 
-    def __init__(self, url: str) -> None:
-        self.talkers = [Talker(url, f"replaced-{seat % ROOMS}") for seat in range(TALKERS)]
+    def __init__(self, url: str, within: float) -> None:
+        self.talkers = [Talker(url, f"replaced-{seat % ROOMS}", within) for seat in range(TALKERS)]
 
     @property
     def gap(self) -> float:
@@ -174,28 +179,36 @@ class Crowd:
         for talker in self.talkers:
             talker.url = url
 
-    def check(self) -> None:
+    def check(self, *, may_lose: bool = False) -> None:
         """Check that no acknowledged message was missed.
+
+        Args:
+            may_lose: Whether messages may have been lost that waited in a queue.
 
         Raises:
             AssertionError: One was, or nothing was said.
         """
         stays = [stay for talker in self.talkers for stay in talker.stays]
         lost = missed(stays)
-        assert not lost, f"{len(lost)} deliveries are missing: " + "; ".join(lost[:5])
+        assert may_lose or not lost, f"{len(lost)} deliveries are missing: " + "; ".join(lost[:5])
         said = sum(len(stay.said) for stay in stays)
         assert said >= 2 * TALKERS, f"only {said} messages were acknowledged, so nothing is proved"
         print(f"{said} acknowledged messages on {len(stays)} connections, longest gap {self.gap:.1f} s")
 
 
 @asynccontextmanager
-async def crowd(url: str) -> AsyncIterator[Crowd]:
+async def crowd(url: str, within: float = LONGEST_GAP, *, may_lose: bool = False) -> AsyncIterator[Crowd]:
     """Let the talkers talk for the length of the context, from the first acknowledged message of each.
+
+    Args:
+        url: The stage.
+        within: Longest time that one of them may try in vain, in seconds; scaled by ``TIMEOUT_FACTOR``.
+        may_lose: Whether messages may be lost that wait in a queue.
 
     Raises:
         AssertionError: A talker heard nothing for too long, or missed an acknowledged message.
     """
-    talkers = Crowd(url)
+    talkers = Crowd(url, within)
     end = asyncio.Event()
 
     async def all_heard() -> bool:
@@ -209,4 +222,4 @@ async def crowd(url: str) -> AsyncIterator[Crowd]:
             yield talkers
         finally:
             end.set()
-    talkers.check()
+    talkers.check(may_lose=may_lose)

@@ -10,7 +10,7 @@ import pytest
 
 from integration_tests.harness.client import Client
 from integration_tests.recover.state import objects_of
-from integration_tests.recover.talkers import crowd
+from integration_tests.recover.talkers import LONGEST_GAP, LONGEST_GAP_OF_A_QUEUE, crowd
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -66,7 +66,9 @@ async def replace(instance: AppliedRoot, *addresses: str) -> float:
             acknowledged message was lost.
         scripts.terraform.TerraformError: The apply failed.
     """
-    async with crowd(instance.deployment().websocket_url) as talkers:
+    is_queue = any(".aws_sqs_queue." in address for address in addresses)  # the messages in it go with it
+    within = LONGEST_GAP_OF_A_QUEUE if is_queue else LONGEST_GAP
+    async with crowd(instance.deployment().websocket_url, within, may_lose=is_queue) as talkers:
         await asyncio.to_thread(instance.workspace.apply, *(f"-replace={address}" for address in addresses))
         url = instance.deployment().websocket_url  # the API itself may be another one
         talkers.move_to(url)
