@@ -6,6 +6,7 @@ import asyncio
 import math
 import time
 from dataclasses import replace
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Self, cast
 
 import pytest
@@ -16,6 +17,7 @@ from integration_tests.load.recorder import Recorder
 from integration_tests.load.terms import TERMS
 from integration_tests.load.user_group import Schedule, UserGroup
 from integration_tests.load.virtual_user import CloseMode, VirtualUser
+from scripts.waiting import scaled
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -152,3 +154,47 @@ async def test_message_that_no_client_could_send_is_counted_and_marked() -> None
 
     assert result.ledger.verdict().total.unsent == 3
     assert [*result.events] == ["no client was connected to send a message that was due"]
+
+
+def test_arrivals_are_noted_and_marks_are_few(recorder: Recorder) -> None:
+    """A stage may invent new errors without end, and more marks could not be told apart."""
+    for number in range(1_000):
+        recorder.received(float(number))
+        recorder.first(f"answer: {number}")
+    recorder.first("answer: 0")
+
+    assert (recorder.messages, recorder.last_message_at) == (1_000, 999.0)
+    labels = [event.label for event in recorder.events.values()]
+    assert labels == [f"answer: {number}" for number in range(len(labels))]
+    assert 10 <= len(labels) <= 100
+
+
+@pytest.mark.parametrize("endless", [False, True])
+async def test_quiet_begins_some_time_after_the_last_message_and_is_not_waited_for_without_end(endless: bool) -> None:
+    users = UserGroup(URL, "run", terms=replace(TERMS, transit=0.05))
+    transit, recorder = users._terms.transit, users._recorder
+
+    async def arrive() -> None:
+        while endless:
+            recorder.received(time.monotonic())
+            await asyncio.sleep(0.001)
+
+    began_at = time.monotonic()
+    recorder.received(began_at)
+    arriving = asyncio.create_task(arrive())
+    await asyncio.wait_for(users.quiet(), scaled(20))
+    arriving.cancel()
+    await users.finish()
+
+    assert time.monotonic() - began_at >= (5 if endless else 1) * transit
+
+
+async def test_connection_whose_other_side_never_closes_is_cut(monkeypatch: pytest.MonkeyPatch) -> None:
+    aborted: list[bool] = []
+    monkeypatch.setattr("integration_tests.load.listener.CLOSE_SECONDS", 0.01)
+    listener = Listener(lambda *_: None)
+    transport = SimpleNamespace(write=lambda _: None, abort=lambda: aborted.append(True))
+    listener._transport = cast("asyncio.Transport", transport)
+    await listener.close()
+
+    assert aborted == [True]
