@@ -1,7 +1,7 @@
 """Terraform that is stopped by force leaves objects that its state does not know; the next apply names each.
 
-That apply ends with "already exists" and the address of the object, as terraform/README.md says. After `terraform
-import`, a plain apply completes the rest.
+That apply ends with "already exists" and the address of the object, as terraform/README.md says. With an `import` block
+for each, the next one completes the rest.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from scripts import process_table
-from scripts.terraform import TerraformError
+from scripts.terraform import CONFIGURATION, TerraformError
 from scripts.waiting import eventually
 
 if TYPE_CHECKING:
@@ -96,21 +96,24 @@ def processes(instance: AppliedRoot) -> dict[int, str]:
 
 
 def complete(instance: AppliedRoot) -> None:
-    """Apply; import each object that exists without the state's knowledge, and apply again.
+    """Apply, with an `import` block for each object that exists without the state's knowledge.
 
     Raises:
         TerraformError: The apply failed for another reason.
     """
+    blocks: list[str] = []
     for _ in range(OBJECTS):
+        workspace = instance.workspace
+        workspace.init()
+        (workspace.tree / CONFIGURATION.name / "imports.tf").write_text("".join(blocks), encoding="utf-8")
         try:
-            instance.apply()
+            workspace.apply()
         except TerraformError as error:
             taken = {match["address"]: match["id"] for match in TAKEN.finditer(str(error))}
             print("exist, but are not in the state:", taken)
             if not taken or len(taken) != str(error).count("Error: "):
                 raise
-            for address, identity in taken.items():
-                instance.workspace.take_over(address, identity)
+            blocks = [f'import {{\n  to = {address}\n  id = "{identity}"\n}}\n' for address, identity in taken.items()]
         else:
             return
     raise AssertionError(f"{OBJECTS} applies do not complete it")

@@ -150,23 +150,6 @@ class Workspace:
         """
         self._run("apply", "-auto-approve", f"-parallelism={PARALLELISM}", *self._variable_options(), *options)
 
-    def take_over(self, address: str, identity: str) -> None:
-        """Add an existing object to the state by ``terraform import``; raises TerraformError.
-
-        Args:
-            address: Address of the object in the configuration.
-            identity: The id by which the provider finds it.
-        """
-        self._run("import", *self._variable_options(), address, identity)
-
-    def apply_planned(self, file: Path) -> None:
-        """Apply a plan that :meth:`plan` has written with the option ``-out``; raises TerraformError.
-
-        Args:
-            file: The plan.
-        """
-        self._run("apply", f"-parallelism={PARALLELISM}", str(file.resolve()))
-
     def destroy(self) -> None:
         """Remove everything in the state; raises TerraformError."""
         self._run("destroy", "-auto-approve", f"-parallelism={PARALLELISM}", *self._variable_options())
