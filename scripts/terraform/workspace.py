@@ -150,6 +150,14 @@ class Workspace:
         """
         self._run("apply", "-auto-approve", f"-parallelism={PARALLELISM}", *self._variable_options(), *options)
 
+    def apply_planned(self, file: Path) -> None:
+        """Apply a plan that :meth:`plan` has written with the option ``-out``; raises TerraformError.
+
+        Args:
+            file: The plan.
+        """
+        self._run("apply", f"-parallelism={PARALLELISM}", str(file.resolve()))
+
     def destroy(self) -> None:
         """Remove everything in the state; raises TerraformError."""
         self._run("destroy", "-auto-approve", f"-parallelism={PARALLELISM}", *self._variable_options())
