@@ -25,6 +25,7 @@ module "backend" {
   permissions_boundary_arn  = var.permissions_boundary_arn
   point_in_time_recovery    = var.point_in_time_recovery
   queued_delivery           = var.queued_delivery
+  sendmessage_memory_size   = var.sendmessage_memory_size
   shards_per_room           = var.shards_per_room
   shards_read               = var.shards_read
   stage_name                = var.stage_name

@@ -124,6 +124,13 @@ variable "queued_delivery" {
   nullable    = false
 }
 
+variable "sendmessage_memory_size" {
+  type        = number
+  description = "Memory of the function that delivers messages, in MB; its share of a CPU grows with it. A member waits no longer at 1024 than at 1769, one vCPU, in rooms of up to some 3,000 members: give larger ones 1769."
+  default     = 1024
+  nullable    = false
+}
+
 variable "shards_per_room" {
   type        = number
   description = "Number of partitions that hold a room's members. Each serves 1,000 joins per second. A plan refuses to change it together with `shards_read`: raise `shards_read` first."

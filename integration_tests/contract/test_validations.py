@@ -242,6 +242,7 @@ CASES: Mapping[str, Mapping[str, Cases]] = {
             field("worker_memory_size", whole(128, 10_240), QUEUED),
             field("worker_timeout", whole(10, 900), QUEUED),
         ),
+        "sendmessage_memory_size": whole(128, 10_240),
         "shards_per_room": whole(1, 100),
         "shards_read": or_null(whole(1, 100)),
         "table_kms_key_arn": or_null(kms_key),

@@ -145,6 +145,9 @@ ROWS: Mapping[str, Row] = {
             Step(removes=frozenset({*WORKER, *EXCLUSIVE, *QUEUES})),
         ],
     ),
+    "sendmessage_memory_size": in_place(
+        {FUNCTION}, {"sendmessage_memory_size": 512}, {"sendmessage_memory_size": 1769}
+    ),
     "shards_per_room": Row(
         frozenset({FUNCTION}),
         [

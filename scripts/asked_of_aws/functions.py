@@ -110,7 +110,7 @@ def functions(run: Run) -> dict[str, Function]:
         ),
         "sendmessage": Function(
             "Sends a message to every member of the sender's room, or to one.",
-            1769,
+            run.sendmessage_memory,
             27,
             {**run.environment, **run.queue_environment},
             [

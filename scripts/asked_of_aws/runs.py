@@ -34,6 +34,7 @@ RUNS: Mapping[str, Run] = {
         endpoint="https://ws.example.com/a1b2c3d4e5/v2",
         log_level="DEBUG",
         pace="2500.5",
+        sendmessage_memory=1536,
         shards_per_room=4,
         shards_read=6,
         limits=(21, 22.5),
@@ -53,6 +54,7 @@ RUNS: Mapping[str, Run] = {
     "largest_numbers": Run(
         retention=3653,
         pace="1000000.5",
+        sendmessage_memory=10_240,
         shards_per_room=100,
         shards_read=100,
         limits=(1_000_000, 1_000_000.5),
@@ -63,6 +65,7 @@ RUNS: Mapping[str, Run] = {
     "smallest_numbers": Run(
         retention=1,
         pace="0.001",
+        sendmessage_memory=128,
         limits=(1, 0.001),
         access_log=True,
         queue=Queue(batch_size=1, concurrency=2, memory_size=128, timeout=10),

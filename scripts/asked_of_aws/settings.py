@@ -66,6 +66,7 @@ class Run:
         endpoint: The management endpoint.
         log_level: The functions' log level.
         pace: Messages per second, as the functions read it.
+        sendmessage_memory: Memory of the function that delivers messages, in MB.
         shards_per_room: Partitions of a room.
         shards_read: Partitions that senders read.
         limits: The stage's limits of burst and rate.
@@ -91,6 +92,7 @@ class Run:
     endpoint: str = "https://a1b2c3d4e5.execute-api.cn-north-1.amazonaws.com.cn/live"
     log_level: str = "INFO"
     pace: str = "0"
+    sendmessage_memory: int = 1024
     shards_per_room: int = 1
     shards_read: int = 1
     limits: tuple[int, float] = (1000, 2000)

@@ -22,7 +22,7 @@ locals {
     }
     "sendmessage" = {
       description = "Sends a message to every member of the sender's room, or to one."
-      memory_size = 1769
+      memory_size = var.sendmessage_memory_size
       timeout     = 27
     }
     "whoami" = {

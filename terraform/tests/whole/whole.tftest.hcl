@@ -21,6 +21,7 @@ run "everything_on" {
     management_endpoint       = "https://ws.example.com/{api_id}/{stage_name}"
     name                      = "chat"
     pace                      = 2500.5
+    sendmessage_memory_size   = 1536
     permissions_boundary_arn  = "arn:aws-cn:iam::111122223333:policy/boundary"
     point_in_time_recovery    = false
     shards_per_room           = 4
@@ -100,13 +101,14 @@ run "largest_numbers" {
   state_key = "largest_numbers"
 
   variables {
-    access_log_enabled     = true
-    log_retention_days     = 3653
-    pace                   = 1000000.5
-    shards_per_room        = 100
-    shards_read            = 100
-    throttling_burst_limit = 1000000
-    throttling_rate_limit  = 1000000.5
+    access_log_enabled      = true
+    log_retention_days      = 3653
+    pace                    = 1000000.5
+    sendmessage_memory_size = 10240
+    shards_per_room         = 100
+    shards_read             = 100
+    throttling_burst_limit  = 1000000
+    throttling_rate_limit   = 1000000.5
 
     additional_routes = {
       "plain" = {
@@ -132,13 +134,14 @@ run "smallest_numbers" {
   state_key = "smallest_numbers"
 
   variables {
-    access_log_enabled     = true
-    log_retention_days     = 1
-    pace                   = 0.001
-    shards_per_room        = 1
-    shards_read            = 1
-    throttling_burst_limit = 1
-    throttling_rate_limit  = 0.001
+    access_log_enabled      = true
+    log_retention_days      = 1
+    pace                    = 0.001
+    sendmessage_memory_size = 128
+    shards_per_room         = 1
+    shards_read             = 1
+    throttling_burst_limit  = 1
+    throttling_rate_limit   = 0.001
 
     additional_routes = {
       "plain" = {
