@@ -63,7 +63,7 @@ def planned(name: str, scratch: Path, edits: Mapping[str, str] | None = None, **
     Args:
         name: Name of the state.
         scratch: Empty directory.
-        edits: Text of the root's ``main.tf`` and what stands there instead.
+        edits: Text of the root's ``main.tf``, and its replacement.
         **more: Variables besides those of the state's apply.
     """
     variables = {**json.loads((STATES / name / "variables.json").read_text(encoding="utf-8")), **more}
@@ -115,7 +115,7 @@ def test_a_key_changes_nothing_but_what_it_encrypts(tmp_path: Path) -> None:
 
 
 def results(changes: list[Mapping[str, Any]]) -> dict[str, Any]:
-    """Return what each object on AWS will be, as far as the plan knows."""
+    """Return each object on AWS as the plan expects it, as far as it knows."""
     return {
         change["address"]: change["change"]["after"]
         for change in changes

@@ -55,7 +55,7 @@ def add_route(repository: Path, name: str, like: str) -> set[str]:
     Args:
         repository: A copy of the repository.
         name: The route's.
-        like: The route whose handler and policy it copies.
+        like: The route that it copies handler and policy from.
 
     Returns:
         The files that were written.
@@ -110,7 +110,7 @@ def digests(repository: Path) -> dict[str, str]:
 
 @pytest.fixture(params=ALIKE)
 def repository(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
-    """A copy of the repository with one more route, whose generated files are up to date."""
+    """A copy of the repository with one more route; its generated files are up to date."""
     copied = copy(tmp_path / "repository")
     before = digests(copied)
     written = add_route(copied, ROUTE, request.param)

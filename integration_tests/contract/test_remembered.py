@@ -79,7 +79,7 @@ def kind_of(value: object) -> str:
 
 
 def complete(*, unsettled: Iterable[str] = ()) -> list[dict[str, Any]]:
-    """Return what an apply has remembered, except that functions may not have some values yet."""
+    """Return the values that an apply has remembered, except that functions may not have some values yet."""
     return [
         remembered("value_in_use", VALUES, is_replaced=True),
         remembered("in_use", VALUES),

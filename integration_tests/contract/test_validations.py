@@ -90,7 +90,7 @@ def or_null(cases: Cases) -> Cases:
 
 
 def field(name: str, cases: Cases, whole_object: Mapping[str, Any]) -> Cases:
-    """Cases of one attribute of an object, whose other attributes are right."""
+    """Cases of one attribute of an object; the others are right."""
     return changed(cases, lambda value: {**whole_object, name: value})
 
 
@@ -340,7 +340,7 @@ MORE: Sequence[tuple[str, str, Cases]] = (
     ("websocket-api", "authorizer_id", Cases([None], ["a"], {"authorization_type": "NONE"})),
     ("websocket-api", "authorizer_id", Cases([None], ["a"], {"authorization_type": "AWS_IAM"})),
 )
-"""Cases of variables whose validations read others."""
+"""Cases of variables with validations that read others."""
 
 
 def conditions() -> dict[tuple[str, str], list[str]]:

@@ -1,1 +1,1 @@
-"""Terraform that recovers: what stopped half-way is completed by a plain apply, and changes lose nothing."""
+"""Terraform that recovers: a plain apply completes one that stopped half-way, and changes lose nothing."""

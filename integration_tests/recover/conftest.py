@@ -30,7 +30,7 @@ HANDLER = 'def handler(event, context):\n    return {"statusCode": 200}\n'
 
 @pytest.fixture
 def rights(target: Target) -> Iterator[Withholding]:
-    """What Terraform may do; everything, until the test says otherwise."""
+    """Terraform's rights; all of them, until the test takes some."""
     assert target.aws is not None
     assert target.aws.endpoint_url is not None
     with withholding(target.aws.endpoint_url) as rights:

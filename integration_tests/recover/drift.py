@@ -1,4 +1,4 @@
-"""What is deleted and changed by hand, for each type of object of the root.
+"""Deletions and changes by hand, for each type of object of the root.
 
 Both tables take an object's attributes from Terraform's state.
 """
@@ -85,7 +85,7 @@ def attach_a_policy(aws: Aws, role: Attributes) -> None:
 
 
 def with_queue(name: str, value: str = "") -> Act:
-    """Return what sets an attribute of a queue, or removes it."""
+    """Return a function that sets an attribute of a queue, or removes it."""
     return lambda aws, queue: aws.sqs.set_queue_attributes(
         QueueUrl=queue.get("queue_url") or queue["id"],
         Attributes={name: value},  # type: ignore[dict-item] # any attribute
@@ -93,24 +93,24 @@ def with_queue(name: str, value: str = "") -> Act:
 
 
 def with_function(**configuration: Any) -> Act:  # noqa: ANN401 - any setting
-    """Return what changes the configuration of a function."""
+    """Return a function that changes a Lambda function's configuration."""
     return lambda aws, function: aws.functions.update_function_configuration(
         FunctionName=function["function_name"], **configuration
     )
 
 
 def with_stage(**settings: Any) -> Act:  # noqa: ANN401 - any setting
-    """Return what changes a stage."""
+    """Return a function that changes a stage."""
     return lambda aws, stage: aws.apigatewayv2.update_stage(ApiId=stage["api_id"], StageName=stage["name"], **settings)
 
 
 def with_table(**settings: Any) -> Act:  # noqa: ANN401 - any setting
-    """Return what changes a table."""
+    """Return a function that changes a table."""
     return lambda aws, table: aws.dynamodb.update_table(TableName=table["name"], **settings)
 
 
 def with_mapping(**settings: Any) -> Act:  # noqa: ANN401 - any setting
-    """Return what changes the event source mapping."""
+    """Return a function that changes the event source mapping."""
     return lambda aws, mapping: aws.functions.update_event_source_mapping(UUID=mapping["uuid"], **settings)
 
 
@@ -243,7 +243,7 @@ CHANGED: Mapping[str, Mapping[str, Act]] = {
         "permission": with_queue("RedriveAllowPolicy", json.dumps({"redrivePermission": "allowAll"})),
     },
 }
-"""Changes an object of a type, by what it changes."""
+"""Functions that change an object of a type, by the attribute."""
 
 ONLY = {("aws_sqs_queue", "dead letters"): ".messages"}
 """Part of the addresses of the objects that a change is possible for."""

@@ -57,7 +57,7 @@ def address_of(resource: Mapping[str, Any], instance: Mapping[str, Any]) -> str:
 
 
 def planned(plan: str) -> dict[str, str]:
-    """Return what a plan does with objects outside of the state: by address ``created``, ``updated``, ``replaced`` ...
+    """Return a plan's actions on objects outside of the state: by address ``created``, ``updated``, ``replaced`` ...
 
     Args:
         plan: The plan as Terraform prints it.

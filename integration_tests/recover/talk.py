@@ -1,4 +1,4 @@
-"""Clients that stay connected and talk all the while, and the ledger of what they were owed.
+"""Clients that stay connected and talk all the while, and the ledger of the messages they were owed.
 
 The clients of ``talkers.py`` may be cut off and connect anew; these may not.
 """
@@ -105,7 +105,7 @@ class Talk:
         print(f"{verdict.total.attempted} messages, {verdict.total.delivered} deliveries")
 
     async def result(self) -> tuple[Verdict, str]:
-        """Return what came of the messages, and the same in words."""
+        """Return the outcome of the messages, and the same in words."""
         result = await self._users.finish()
         verdict = result.ledger.verdict()
         return verdict, "\n".join([str(verdict.total), *verdict.examples, *result.events])

@@ -49,7 +49,7 @@ class Said:
 
 @dataclass
 class Stay:
-    """What one connection said and heard.
+    """The messages that one connection sent and received.
 
     Attributes:
         room: The room.

@@ -99,7 +99,7 @@ async def test_whatever_right_was_missing_the_next_apply_completes(
 
 
 async def test_an_apply_that_was_told_to_stop_is_completed(root: Root) -> None:
-    """SIGINT once, as Ctrl-C sends it: Terraform ends what it has begun, and the next apply makes the rest."""
+    """SIGINT once, as Ctrl-C sends it: Terraform ends the calls under way, and the next apply makes the rest."""
     instance = root()
     instance.report = stop_at("aws_iam_role.this: Creation complete")
     with pytest.raises(Stopped):
@@ -147,7 +147,7 @@ def complete(act: Callable[[], object], rights: Withholding, pattern: str) -> se
 
     Args:
         act: Runs Terraform.
-        rights: What Terraform may do.
+        rights: Terraform's rights.
         pattern: Regular expression for the requests that are refused.
 
     Raises:

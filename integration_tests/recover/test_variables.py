@@ -1,6 +1,6 @@
 """Each variable of the root is set, changed and unset on a living stack while 20 clients talk.
 
-The table in ``variables.py`` says what to expect. Every apply changes exactly the types of objects that it names, loses
+``variables.py`` holds the expectations. Every apply changes exactly the types of objects that it names, loses
 no message, cuts off no client and leaves an empty plan; or the plan refuses it in the words of the table.
 """
 
@@ -163,7 +163,7 @@ def touched_by(plan: str) -> tuple[set[str], set[str]]:
 def stages(rows: Sequence[Row]) -> Iterator[list[list[Step]]]:
     """Yield the steps of all rows by turns: for each row an apply and, if the table has one, the refusal after it.
 
-    The first stage is what has been applied before; a row that has come to its end stays there.
+    The first stage has been applied before; a row that has come to its end stays there.
     """
     columns = [by_apply(row) for row in rows]
     for number in range(max(map(len, columns))):
@@ -171,7 +171,7 @@ def stages(rows: Sequence[Row]) -> Iterator[list[list[Step]]]:
 
 
 def by_apply(row: Row) -> list[list[Step]]:
-    """Return the steps of a row in groups: an apply and what is refused after it."""
+    """Return the steps of a row in groups: an apply and the plans that are refused after it."""
     groups = [[Step()]]
     for step in row.steps:
         if step.refused is None:
@@ -182,7 +182,7 @@ def by_apply(row: Row) -> list[list[Step]]:
 
 
 def merged(steps: Sequence[Step]) -> Step:
-    """Return one step that does what all of these do."""
+    """Return one step with the values and removals of all of these."""
     values: dict[str, Any] = {}
     for step in steps:
         assert not values.keys() & step.values.keys(), "two rows set one variable at the same time"

@@ -1,4 +1,4 @@
-"""The table of the root's variables: what happens when each is set, changed and unset while clients talk.
+"""The table of the root's variables: the effect of setting, changing and unsetting each while clients talk.
 
 A row lists applies, one after the other. The last one leaves the variable as it was. In the values, ``<name>`` stands
 for one of the objects in :class:`Given`.
@@ -59,7 +59,7 @@ class Step:
 
 @dataclass(frozen=True)
 class Row:
-    """What to expect of one variable.
+    """The expectations of one variable.
 
     Attributes:
         touches: Types of the objects that the applies change, create or remove: all in place but ``Step.removes``.

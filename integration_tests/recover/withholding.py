@@ -1,6 +1,6 @@
 """A deployer whose rights are incomplete: a proxy between Terraform and an emulator that refuses chosen requests.
 
-What it answers is what AWS answers to a principal without the right, in the form of each protocol.
+Its refusal is AWS's to a principal without the right, in the form of each protocol.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ LONGEST_ANSWER = 60.0
 
 
 def action_of(method: str, path: str, headers: Mapping[str, str], body: bytes) -> str:
-    """Return what a request does, the same for all objects of a kind: ``iam CreateRole``, ``lambda POST /functions``.
+    """Return a request's action, the same for all objects of a kind: ``iam CreateRole``, ``lambda POST /functions``.
 
     Args:
         method: HTTP method.

@@ -1,4 +1,4 @@
-"""The tables of variables and of drift name what Terraform has."""
+"""The tables of variables and of drift name all variables and types that Terraform has."""
 
 from __future__ import annotations
 
