@@ -133,7 +133,7 @@ variable "sendmessage_memory_size" {
 
 variable "shards_per_room" {
   type        = number
-  description = "Number of partitions that hold a room's members. Each serves 1,000 joins per second. A plan refuses to change it together with `shards_read`: raise `shards_read` first."
+  description = "Number of partitions that hold a room's members. Each takes 500 joins and leaves per second: a transaction needs two of a partition's 1,000 write units for each. A plan refuses to change it together with `shards_read`: raise `shards_read` first."
   default     = 1
   nullable    = false
 }
