@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from roomcast import delivery, events, fanout, protocol, rooms, serving, settings, tasks
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterable, Mapping
 
 SETTINGS = settings.from_environment()
 ROOMS = rooms.Rooms(SETTINGS)
@@ -41,19 +41,12 @@ def send(event: events.Event, deadline: float) -> str | None:
 def recipients_of(command: protocol.Message, sender: rooms.Membership, deadline: float) -> Iterable[fanout.Recipient]:
     """All members of the sender's room, or the one member that the message names."""
     if command.to is None:
-        return everybody(sender, deadline)
+        # The sender's own copy shows it that the message is on its way.
+        return ROOMS.members(sender.room, deadline, sender.recipient)
     member = ROOMS.find(command.to, deadline)
     if member is None or member.room != sender.room:
         raise protocol.Refusal("unknown_recipient")
     return [member.recipient]
-
-
-def everybody(sender: rooms.Membership, deadline: float) -> Iterator[fanout.Recipient]:
-    """All members of the sender's room, the sender first: its own copy shows it that the message is on its way."""
-    yield sender.recipient
-    for member in ROOMS.members(sender.room, deadline):
-        if member.connection_id != sender.connection_id:
-            yield member
 
 
 def answer(command: protocol.Message, report: fanout.Report) -> str | None:

@@ -5,8 +5,6 @@ Calls to DynamoDB and SQS go through ``Client``. The fan-out engine has ``pool``
 
 from __future__ import annotations
 
-import select
-import selectors
 import ssl
 import time
 from typing import TYPE_CHECKING
@@ -16,11 +14,13 @@ from roomcast.addresses import Endpoint, TransportError, TrustWidenedError
 from roomcast.connection import Connection
 from roomcast.http_parser import ProtocolError
 from roomcast.signing import Credentials, SignedRequests, Signer
+from roomcast.steps import Wait, drive
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from roomcast.http_parser import Response
+    from roomcast.steps import Steps
 
 FIRST_ANSWER_SECONDS = 1.0
 """How long the first byte of that answer may take before the request is sent again on a new connection; AWS's services
@@ -58,6 +58,12 @@ class Client:
         Raises:
             TransportError: There was no answer.
         """
+        return drive(self.steps(method, path, headers, body, deadline=deadline))
+
+    def steps(
+        self, method: str, path: str, headers: Mapping[str, str], body: bytes, *, deadline: float
+    ) -> Steps[Response]:
+        """As ``request``, for a loop that waits."""
         requests = SignedRequests(
             self._signer,
             Credentials.from_environment(),
@@ -74,11 +80,12 @@ class Client:
             now = time.monotonic()
             first_byte_by = min(deadline, now + FIRST_ANSWER_SECONDS) if kept.idled(now) else deadline
             try:
-                return self._exchange(kept, message, deadline, first_byte_by)
+                return (yield from self._exchange(kept, message, deadline, first_byte_by))
             except _StaleConnectionError:
                 resent = True
         try:
-            answer = self._exchange(self._connect(deadline), message, deadline, deadline)
+            connection = yield from self._connect(deadline)
+            answer = yield from self._exchange(connection, message, deadline, deadline)
         except TransportError as error:
             raise TransportError(str(error), sent=error.sent or resent) from error
         return answer._replace(resent=resent)
@@ -97,26 +104,26 @@ class Client:
         connection.close()
         return None
 
-    def _connect(self, deadline: float) -> Connection:
+    def _connect(self, deadline: float) -> Steps[Connection]:
         """Open a connection to the first address that accepts one."""
         endpoint = self._endpoint
         while True:
             try:
-                return self._connect_to_next(deadline)
+                return (yield from self._connect_to_next(deadline))
             except TrustWidenedError:
                 continue
             except OSError as error:
                 if not endpoint.alternatives or time.monotonic() >= deadline:
                     raise TransportError(f"cannot connect to {endpoint.host_header}: {error}", sent=False) from error
 
-    def _connect_to_next(self, deadline: float) -> Connection:
+    def _connect_to_next(self, deadline: float) -> Steps[Connection]:
         connection = Connection(self._endpoint, deadline)
         began = time.monotonic()
         give_up_at = min(deadline, began + self._endpoint.connect_seconds)
         has_time = give_up_at - began >= addresses.NEXT_ADDRESS_SECONDS
         try:
             while not connection.established:
-                _wait(connection, give_up_at)
+                yield from _ready(connection, give_up_at)
                 connection.establish()
             _check_silence(connection)
         except OSError as error:
@@ -130,11 +137,18 @@ class Client:
             raise
         return connection
 
-    def _exchange(self, connection: Connection, request: bytes, deadline: float, first_byte_by: float) -> Response:
+    def _exchange(
+        self, connection: Connection, request: bytes, deadline: float, first_byte_by: float
+    ) -> Steps[Response]:
         try:
             connection.send(request)
-            while (answer := self._receive(connection, deadline if connection.answering else first_byte_by)) is None:
-                pass
+            answer = None
+            while answer is None:
+                yield from _ready(connection, deadline if connection.answering else first_byte_by)
+                # Read first: the server may refuse a long request before its end, and close the connection.
+                answer = connection.receive()
+                if answer is None:
+                    connection.flush()
         except (OSError, ProtocolError) as error:
             connection.close()
             # Only a connection that has idled has such an earlier limit: its silence says nothing about the service.
@@ -152,14 +166,6 @@ class Client:
             connection.close()
         return answer
 
-    def _receive(self, connection: Connection, deadline: float) -> Response | None:
-        _wait(connection, deadline)
-        # Read first: the server may refuse a long request before its end, and close the connection.
-        answer = connection.receive()
-        if answer is None:
-            connection.flush()
-        return answer
-
 
 def _check_silence(connection: Connection) -> None:
     if not connection.usable():
@@ -170,17 +176,11 @@ class _StaleConnectionError(TransportError):
     """A kept-alive connection was closed before any byte of the answer."""
 
 
-def _wait(connection: Connection, deadline: float) -> None:
+def _ready(connection: Connection, deadline: float) -> Steps[None]:
     """Wait until the connection is ready to read or write, as its ``interest`` says.
 
     Raises:
         TimeoutError: It was not ready by the deadline.
     """
-    remaining = deadline - time.monotonic()
-    poll = select.poll()
-    events = (select.POLLIN if connection.interest & selectors.EVENT_READ else 0) | (
-        select.POLLOUT if connection.interest & selectors.EVENT_WRITE else 0
-    )
-    poll.register(connection, events)
-    if remaining <= 0 or not poll.poll(remaining * 1000):
+    if not (yield Wait(connection, deadline)):
         raise TimeoutError("timed out")

@@ -17,11 +17,13 @@ from typing import TYPE_CHECKING, Any
 from roomcast import aws_http
 from roomcast.addresses import TransportError
 from roomcast.backoff import backoff_seconds
+from roomcast.steps import Wait, drive
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from roomcast.http_parser import Response
+    from roomcast.steps import Steps
 
 CONTENT_TYPE = "application/x-amz-json-1.0"
 MAXIMUM_ATTEMPTS = 10
@@ -134,20 +136,28 @@ class Service:
         Raises:
             ServiceError: The call failed for good.
         """
+        return drive(self.steps(operation, parameters, deadline))
+
+    def steps(self, operation: str, parameters: Mapping[str, Any], deadline: float) -> Steps[dict[str, Any]]:
+        """As ``call``, for a loop that waits."""
         body = json.dumps(parameters, separators=(",", ":")).encode()
         headers = {"content-type": CONTENT_TYPE, "x-amz-target": f"{self._target}.{operation}"}
         for attempt in itertools.count(1):
             try:
-                return self._attempt(operation, headers, body, deadline)
+                return (yield from self._attempt(operation, headers, body, deadline))
             except ServiceError as error:
-                if not error.transient or attempt == MAXIMUM_ATTEMPTS or not pause(attempt, deadline):
+                again_at = time.monotonic() + pause_seconds(attempt)
+                if not error.transient or attempt == MAXIMUM_ATTEMPTS or again_at >= deadline:
                     raise
+            yield Wait(None, again_at)
         raise AssertionError("the loop ends by returning or raising")
 
-    def _attempt(self, operation: str, headers: Mapping[str, str], body: bytes, deadline: float) -> dict[str, Any]:
+    def _attempt(
+        self, operation: str, headers: Mapping[str, str], body: bytes, deadline: float
+    ) -> Steps[dict[str, Any]]:
         try:
             give_up_at = min(deadline, time.monotonic() + self._attempt_seconds)
-            response = self._client.request("POST", "/", headers, body, deadline=give_up_at)
+            response = yield from self._client.steps("POST", "/", headers, body, deadline=give_up_at)
         except TransportError as error:
             raise ServiceError(operation, str(error), {}, transient=True) from error
         # DynamoDB sends a checksum of the body.
@@ -162,14 +172,19 @@ class Service:
         return answer
 
 
+def pause_seconds(attempt: int) -> float:
+    """Seconds before the next try, with full jitter, after so many failed ones (from 1)."""
+    return backoff_seconds(attempt, base=BACKOFF_BASE_SECONDS, cap=BACKOFF_CAP_SECONDS, random=random.random)
+
+
 def pause(attempt: int, deadline: float) -> bool:
-    """Wait before the next try, with full jitter; false, at once, when that would be beyond the deadline.
+    """Wait before the next try; false, at once, when that would be beyond the deadline.
 
     Args:
         attempt: How many tries have failed, from 1.
         deadline: Latest end, in seconds of ``time.monotonic``.
     """
-    seconds = backoff_seconds(attempt, base=BACKOFF_BASE_SECONDS, cap=BACKOFF_CAP_SECONDS, random=random.random)
+    seconds = pause_seconds(attempt)
     if time.monotonic() + seconds >= deadline:
         return False
     time.sleep(seconds)

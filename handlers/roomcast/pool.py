@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from roomcast.connection import IDLE_LIMIT_SECONDS, Connection
 from roomcast.pacing import pause
+from roomcast.reading import Read
 from roomcast.verdicts import Answer
 
 if TYPE_CHECKING:
@@ -76,6 +77,7 @@ class Pool:
         latency: Seconds that the quickest answer of this fan-out took.
         mean_latency: A moving mean of the same.
         open_not_before: When another connection may be opened, in seconds of ``time.monotonic``.
+        reads_ready: Parts of rooms whose connections to the database can go on.
     """
 
     def __init__(self, endpoint: Endpoint, limit: int) -> None:
@@ -93,6 +95,7 @@ class Pool:
         self._latency_is_guessed = True
         self._selector: selectors.BaseSelector = selectors.DefaultSelector()
         self._is_closed = False
+        self.reads_ready: list[Read] = []
 
     def begin(self) -> None:
         """Start a fan-out: close connections that the server has closed, or that have been idle for too long."""
@@ -177,9 +180,19 @@ class Pool:
         self._selector.modify(line, line.interest, line)
         line.watched = line.interest
 
+    def watch_read(self, connection: Connection, read: Read) -> None:
+        """Have ``ready`` note when a connection to the database can go on."""
+        self._selector.register(connection, connection.interest, read)
+
+    def unwatch_read(self, connection: Connection) -> None:
+        """The opposite of ``watch_read``, before the connection goes on or is closed."""
+        self._selector.unregister(connection)
+
     def ready(self, timeout: float) -> list[Line]:
-        """Connections that can go on; waits at most so many seconds for the first."""
-        return [key.data for key, _ in self._selector.select(timeout)]
+        """Connections that can go on, and in ``reads_ready`` those to the database; waits for the first of them."""
+        ready = [key.data for key, _ in self._selector.select(timeout)]
+        self.reads_ready = [each for each in ready if isinstance(each, Read)]
+        return [each for each in ready if not isinstance(each, Read)] if self.reads_ready else ready
 
     def overdue(self, now: float) -> list[Line]:
         """Connections that have been connecting, or waiting for an answer, for too long."""

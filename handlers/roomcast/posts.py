@@ -11,6 +11,7 @@ from roomcast.lanes import Lanes
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from roomcast.pool import Pool
     from roomcast.shares import Post, Share
     from roomcast.verdicts import Outcome
 
@@ -29,6 +30,7 @@ class Posts:
 
     Args:
         shares: The messages.
+        pool: Its selector watches the connections to the database.
         conclude: Called with a post that has the outcome of an earlier message to the same member.
 
     Attributes:
@@ -36,10 +38,11 @@ class Posts:
         again: A heap of posts to be tried again: when, which first, post.
     """
 
-    def __init__(self, shares: Sequence[Share], conclude: Callable[[Post, Outcome], None]) -> None:
+    def __init__(self, shares: Sequence[Share], pool: Pool, conclude: Callable[[Post, Outcome], None]) -> None:
         self.fresh: deque[Post] = deque()
         self.again: list[tuple[float, int, Post]] = []
         self._number = 0
+        self._pool = pool
         self._conclude = conclude
         self._lanes = Lanes() if len(shares) > 1 else None
         self._limit = LOOK_AHEAD if len(shares) == 1 else TURN
@@ -91,12 +94,23 @@ class Posts:
 
     def read(self) -> None:
         """Read some more recipients of the messages that have begun."""
-        while self._reading and not self.fresh and len(self.again) < MAXIMUM_WAITING:
-            share = self._reading[0]
+        for share in list(self._reading):
+            if self.fresh or len(self.again) >= MAXIMUM_WAITING:
+                return
             share.take(self.fresh, self._limit)
-            self._reading.rotate(-1)
-            if share.exhausted:
-                self._reading.remove(share)
+            self._reading.remove(share)
+            if not share.exhausted:
+                self._reading.append(share)
+
+    @property
+    def read_until(self) -> float:
+        """When to read on at the latest, in seconds of ``time.monotonic``."""
+        return min((share.reading.until for share in self._reading if share.reading is not None), default=float("inf"))
+
+    def cut(self) -> None:
+        """Ask for no further recipients; those that were read stay."""
+        for share in self._reading:
+            share.cut()
 
     def stop(self, share: Share) -> list[Post]:
         """Read no further recipient of a message; gives the posts of those that were read."""
@@ -143,7 +157,7 @@ class Posts:
         return len(self.fresh) + len(self.again) + sum(share.unread() for share in self._reading)
 
     def _begin(self, share: Share) -> None:
-        share.is_begun = True
+        share.begin(self._pool)
         self._reading.append(share)
 
     def _put_back(self, post: Post, when: float) -> None:

@@ -7,11 +7,13 @@ from typing import TYPE_CHECKING
 
 from roomcast import fanout, tasks
 from roomcast.run import FEW
+from roomcast.steps import Wait
 
 if TYPE_CHECKING:
     from collections.abc import Container, Iterable, Iterator, Sequence
 
-    from roomcast.rooms import Rooms
+    from roomcast.recipients import Pages
+    from roomcast.rooms import Members, Rooms
     from roomcast.tasks import Task
 
 
@@ -66,24 +68,53 @@ class Progress:
 
     def __iter__(self) -> Iterator[fanout.Recipient]:
         """Yield one recipient after the other while time allows."""
-        for recipient in self._recipients():
+        for recipient in self.task.recipients or self._members():
             if not self.has_time():
                 return
-            self.pulled += 1
-            self.after = recipient.connection_id
-            if recipient.connection_id in self._apart:
-                self._left_out.append(recipient)
-            else:
+            if self._take(recipient):
                 yield recipient
         self.is_complete = True
+
+    def reads(self) -> Iterable[Pages]:
+        """As of ``recipients.Source``."""
+        return [self._named_page()] if self.task.recipients else map(self._pages, self._members().reads())
+
+    def _named_page(self) -> Pages:
+        yield list(self)
+
+    def _pages(self, pages: Pages) -> Pages:
+        """Take the recipients of each page while time allows."""
+        is_ready = False
+        try:
+            item = next(pages)
+            while True:
+                if isinstance(item, Wait):
+                    is_ready = yield item
+                else:
+                    page = [each for each in item if self.has_time() and self._take(each)]
+                    is_ready = yield page
+                    if not self.has_time():
+                        return
+                item = pages.send(is_ready)
+        except StopIteration:
+            self.is_complete = True
+        finally:
+            pages.close()
 
     def has_time(self) -> bool:
         """Whether another recipient may be taken."""
         return self.stop_at > time.monotonic()
 
-    def _recipients(self) -> Iterable[fanout.Recipient]:
-        if self.task.recipients:
-            return self.task.recipients
+    def _take(self, recipient: fanout.Recipient) -> bool:
+        """Note that a recipient is taken; false if its messages have a message group of their own."""
+        self.pulled += 1
+        self.after = recipient.connection_id
+        if recipient.connection_id not in self._apart:
+            return True
+        self._left_out.append(recipient)
+        return False
+
+    def _members(self) -> Members:
         return self._table.members_of_shard(self.task.message.room, self.task.shard, self.stop_at, self.after)
 
     @property

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+
+    from roomcast.steps import Wait
 
     Callback = Callable[[Sequence["Recipient"]], None]
+    Pages = Generator[Wait | list["Recipient"], bool, None]
+    """Yields pages of recipients, and the waits for them; is sent whether a wait ended in time."""
 
 
 class Recipient(NamedTuple):
@@ -22,6 +26,17 @@ class Recipient(NamedTuple):
     connection_id: str
     connected_at: int
     shard: int = 0
+
+
+@runtime_checkable
+class Source(Protocol):
+    """Recipients that the engine reads in its own loop, instead of waiting for an iterable."""
+
+    def __iter__(self) -> Iterator[Recipient]:
+        """Yield one recipient after the other."""
+
+    def reads(self) -> Iterable[Pages]:
+        """Parts that can be read side by side."""
 
 
 class Stragglers(NamedTuple):
@@ -55,7 +70,7 @@ class Message(NamedTuple):
     """One of the messages that a run of the engine serves side by side.
 
     Attributes:
-        recipients: Read as they are needed, so a database may be read meanwhile.
+        recipients: Read as they are needed; those of a ``Source`` while the engine posts.
         data: The message: UTF-8, at most 128 KB.
         on_gone: Called with recipients that are certainly dead.
         on_failed: Called with recipients that count as failed.

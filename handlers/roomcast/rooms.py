@@ -24,17 +24,18 @@ from __future__ import annotations
 
 import binascii
 import os
-import threading
+import random
 import time
-from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from roomcast import aws_json, protocol
+from roomcast import steps as calls
 from roomcast.recipients import Recipient
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
+    from roomcast.recipients import Pages
     from roomcast.settings import Settings
 
 CONNECTION_LIFETIME_SECONDS = 2 * 60 * 60
@@ -49,10 +50,6 @@ COMPENSATION_SECONDS = 2.0
 TOMBSTONE_SECONDS = 15 * 60
 """Lifetime of a tombstone: AWS refuses requests with an older signature
 (https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv.html), so nothing can arrive later."""
-
-SHARDS_AT_ONCE = 8
-"""Shards of a room that are read side by side: a hundred take a tenth of the time that they take one by one. Each costs
-one more connection, and a page in memory."""
 
 PAGE_ITEMS = 1000
 """Members read at a time: few enough that memory does not grow with the room."""
@@ -105,6 +102,52 @@ class Waiting(NamedTuple):
     stamp: int
 
 
+class Members:
+    """Members of a room, read when they are asked for: one by one, or shards side by side in the engine's loop.
+
+    Args:
+        table: The table.
+        room: Name of the room.
+        shards: Numbers of the partitions.
+        deadline: Latest end, in seconds of ``time.monotonic``.
+        after: Connection ids up to this one are left out; empty for none.
+        first: The member that comes first.
+    """
+
+    def __init__(  # noqa: PLR0913, PLR0917 - which members, and in which order
+        self,
+        table: Rooms,
+        room: str,
+        shards: Sequence[int],
+        deadline: float,
+        after: str = "",
+        first: Recipient | None = None,
+    ) -> None:
+        self._table = table
+        self._room = room
+        self._shards = shards
+        self._deadline = deadline
+        self._after = after
+        self._first = first
+
+    def __iter__(self) -> Iterator[Recipient]:
+        """Yield one member after the other."""
+        for read in self.reads():
+            yield from calls.each(read)
+
+    def reads(self) -> Iterator[Pages]:
+        """As of ``recipients.Source``."""
+        if self._first is not None:
+            yield _one(self._first)
+        without = "" if self._first is None else self._first.connection_id
+        for shard in self._shards:
+            yield self._table.pages(self._room, shard, self._deadline, self._after, without)
+
+
+def _one(member: Recipient) -> Pages:
+    yield [member]
+
+
 class Rooms:
     """The connections table.
 
@@ -122,6 +165,7 @@ class Rooms:
     def __init__(self, settings: Settings) -> None:
         self._database = aws_json.Service(settings.dynamodb_endpoint, "dynamodb", "DynamoDB_20120810", settings.region)
         self._readers: list[aws_json.Service] = []
+        self._is_lent = False
         self._table_name = settings.table_name
         self.shards_per_room = settings.shards_per_room
         self.shards_read = settings.shards_read
@@ -171,45 +215,21 @@ class Rooms:
         item = answer.get("Item")
         return _membership(item) if item and "rooms" in item else None
 
-    def members(self, room: str, deadline: float) -> Iterator[Recipient]:
-        """All members of a room, page by page, in no particular order; shards are read side by side."""
-        if self.shards_read == 1:
-            yield from self.members_of_shard(room, 0, deadline)
-            return
-        answers: SimpleQueue[tuple[int, dict[str, Any] | Exception]] = SimpleQueue()
-        started = 0
-        for done in range(self.shards_read):
-            # A shard is read ahead for each one that has been consumed: a slow consumer holds few pages in memory.
-            while started < min(self.shards_read, done + SHARDS_AT_ONCE):
-                read = threading.Thread(
-                    target=self._read_first_page, args=(room, started, deadline, answers), daemon=True
-                )
-                read.start()
-                started += 1
-            shard, answer = answers.get()
-            if isinstance(answer, Exception):
-                raise answer
-            yield from _recipients(answer, shard)
-            if last := answer.get("LastEvaluatedKey"):
-                yield from self.members_of_shard(room, shard, deadline, last["sort_key"]["S"])
+    def members(self, room: str, deadline: float, first: Recipient | None = None) -> Members:
+        """All members of a room, in no particular order.
 
-    def _read_first_page(
-        self, room: str, shard: int, deadline: float, answers: SimpleQueue[tuple[int, dict[str, Any] | Exception]]
-    ) -> None:
-        """Read a shard's first page in a thread, on a connection that the next thread uses again."""
-        try:
-            try:
-                database = self._readers.pop()
-            except IndexError:
-                database = self._database.another()
-            query = self._query(_room_key(room, shard), "sort_key, connected_at", PAGE_ITEMS)
-            answers.put((shard, database.call("Query", query, deadline)))
-            self._readers.append(database)
-        except Exception as error:  # noqa: BLE001 - the reader of the room raises it
-            answers.put((shard, error))
+        Args:
+            room: Name of the room.
+            deadline: Latest end.
+            first: The member that comes first, found in the room before.
+        """
+        shards = list(range(self.shards_read))
+        # Members of no shard are always served last.
+        random.shuffle(shards)
+        return Members(self, room, shards, deadline, first=first)
 
-    def members_of_shard(self, room: str, shard: int, deadline: float, after: str = "") -> Iterator[Recipient]:
-        """All members in one partition of a room, ordered by connection id, page by page.
+    def members_of_shard(self, room: str, shard: int, deadline: float, after: str = "") -> Members:
+        """All members in one partition of a room, ordered by connection id.
 
         Args:
             room: Name of the room.
@@ -217,16 +237,39 @@ class Rooms:
             deadline: Latest end.
             after: Connection ids up to this one are left out; empty for none.
         """
+        return Members(self, room, [shard], deadline, after)
+
+    def pages(self, room: str, shard: int, deadline: float, after: str = "", without: str = "") -> Pages:
+        """Read one partition page by page.
+
+        Args:
+            room: Name of the room.
+            shard: Number of the partition.
+            deadline: Latest end.
+            after: Connection ids up to this one are left out; empty for none.
+            without: The id of a member that is left out; empty for none.
+        """
         query = self._query(_room_key(room, shard), "sort_key, connected_at", PAGE_ITEMS)
         if after:
             query["ExclusiveStartKey"] = _membership_key(room, shard, after)
-        while True:
-            page = self._database.call("Query", query, deadline)
-            yield from _recipients(page, shard)
-            # An empty page may still be followed by others.
-            if "LastEvaluatedKey" not in page:
-                return
-            query["ExclusiveStartKey"] = page["LastEvaluatedKey"]
+        database = self._readers.pop() if self._readers else self._lend()
+        try:
+            while True:
+                page = yield from database.steps("Query", query, deadline)
+                yield [each for each in _recipients(page, shard) if each.connection_id != without]
+                # An empty page may still be followed by others.
+                if "LastEvaluatedKey" not in page:
+                    return
+                query["ExclusiveStartKey"] = page["LastEvaluatedKey"]
+        finally:
+            self._readers.append(database)
+
+    def _lend(self) -> aws_json.Service:
+        """A connection for reading: first the one that other calls use, because they wait meanwhile."""
+        if self._is_lent:
+            return self._database.another()
+        self._is_lent = True
+        return self._database
 
     def prune(self, room: str, gone: Sequence[Recipient], deadline: float) -> None:
         """Delete the items of connections that are certainly dead."""

@@ -67,7 +67,7 @@ class Run:
         self._bucket = bucket
         self._throttle = Throttle(bucket, self._started)
         self._shares = shares
-        self._posts = Posts(shares, self._conclude)
+        self._posts = Posts(shares, pool, self._conclude)
         self._judge = Judge()
         self._delivered = 0
         self._patience = patience
@@ -82,6 +82,7 @@ class Run:
             self._loop()
             self._give_up()
         finally:
+            self._posts.cut()
             self._pool.drop_unfinished()
         errors = [share.outcomes.hand_back() for share in self._shares]
         ended = time.monotonic()
@@ -105,9 +106,11 @@ class Run:
                 self._dispatch(now)
             if not posts.fresh:
                 posts.pull()
-                if not posts.fresh and not posts.again and not pool.busy:
+                if not posts.fresh and not posts.again and not pool.busy and not posts.is_reading:
                     return
             ready = self._wait(now)
+            for read in pool.reads_ready:
+                read.owner.resume(read, is_ready=True)
             if pool.idle:
                 # Before one of them is given a post, for which this would be taken as the answer.
                 self._drop_talkative(ready)
@@ -169,6 +172,8 @@ class Run:
             until = again[0][0]
         if now < open_not_before < until:
             until = open_not_before
+        if self._posts.is_reading and not self._posts.fresh:
+            until = min(until, self._posts.read_until)
         if self._bucket.limited:
             until = min(until, now + (self._bucket.wait(now) or CHECK_SECONDS))
         return self._pool.ready(until - now)
@@ -356,6 +361,7 @@ class Run:
                 # API Gateway may have the post: it counts as a copy.
                 self._decide(line.post, Answer.SILENT, now)
         self._leave_waiting()
+        posts.cut()
         while posts.fresh or (posts.is_reading and time.monotonic() < self._stop_at + self._reserve / 2):
             posts.read()
             while posts.fresh:

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import operator
+import time
 from itertools import islice
 from typing import TYPE_CHECKING
+
+from roomcast.reading import Reading
+from roomcast.recipients import Source
 
 if TYPE_CHECKING:
     from collections import deque
     from collections.abc import Iterator
 
     from roomcast.outcomes import Outcomes
+    from roomcast.reading import Watch
     from roomcast.recipients import Message, Recipient
     from roomcast.signing import SignedRequests
 
@@ -116,10 +121,51 @@ class Share:
         self.settled_at = 0.0
         self._may_leave = message.may_leave
         self._is_complete = message.is_complete
-        self._source: Iterator[Recipient] = iter(message.recipients)
+        self._reading: Reading | None = None
+        self._source: Iterator[Recipient] = iter(())
+        self._recipients = message.recipients
+
+    def begin(self, watch: Watch) -> None:
+        """Begin to read the recipients."""
+        self.is_begun = True
+        if isinstance(self._recipients, Source):
+            self._reading = Reading(self._recipients, watch)
+        else:
+            self._source = iter(self._recipients)
+
+    @property
+    def reading(self) -> Reading | None:
+        """How far the recipients are read in the engine's loop, if they are."""
+        return self._reading
+
+    def cut(self) -> None:
+        """Ask for no further recipients; those that were read can be taken."""
+        if self._reading is not None:
+            self.complete = self.complete and self._reading.is_whole
+            self._reading.close()
 
     def take(self, fresh: deque[Post], limit: int) -> None:
         """Read up to so many recipients, and append their posts."""
+        before = len(fresh)
+        if self._reading is not None:
+            self._take_ahead(self._reading, fresh, limit)
+        else:
+            self._take_next(fresh, limit)
+        self.open += len(fresh) - before
+        self.read += len(fresh) - before
+
+    def _take_ahead(self, reading: Reading, fresh: deque[Post], limit: int) -> None:
+        reading.go_on(time.monotonic())
+        ahead = reading.ahead
+        fresh.extend(Post(ahead.popleft(), self) for _ in range(min(limit, len(ahead))))
+        # The next page is asked for before the posts of this one.
+        reading.go_on(0.0)
+        self.exhausted = reading.is_exhausted
+        if reading.error is not None and self.exhausted:
+            self.error = reading.error
+            self.complete = False
+
+    def _take_next(self, fresh: deque[Post], limit: int) -> None:
         before = len(fresh)
         try:
             # Not through a list: recipients that come before an exception must be kept.
@@ -128,17 +174,20 @@ class Share:
         except Exception as error:  # noqa: BLE001 - the engine raises it when the recipients read so far are served
             self.error = error
             self.stop()
-        self.open += len(fresh) - before
-        self.read += len(fresh) - before
 
     def stop(self) -> None:
         """Read no further recipient."""
+        if self._reading is not None:
+            self._reading.close()
         self.complete = self.complete and self.exhausted
         self.exhausted = True
 
     def unread(self) -> int:
         """Recipients still to be read; an iterable without a length hint counts as many again as were read."""
-        return 0 if self.exhausted else operator.length_hint(self._source, self.read)
+        if self.exhausted:
+            return 0
+        ahead = len(self._reading.ahead) if self._reading is not None else 0
+        return ahead + operator.length_hint(self._source, self.read)
 
     def leaves_few(self) -> bool:
         """Whether the next message of its order may begin: all but a few have this one."""

@@ -76,6 +76,7 @@ def load(table: FakeTable, connections: FakeConnections, monkeypatch: pytest.Mon
         if hasattr(module, "ROOMS"):
             monkeypatch.setattr(module.ROOMS, "_database", table)
             monkeypatch.setattr(module.ROOMS, "_readers", [])
+            monkeypatch.setattr(module.ROOMS, "_is_lent", False)
         if hasattr(module, "DELIVERY"):
             monkeypatch.setattr(module, "DELIVERY", Delivery(connections, module.ROOMS))  # type: ignore[arg-type]
         return module

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from roomcast.outcomes import Returns
+    from roomcast.steps import Steps
 
 CONNECTED_AT = int(time.time() * 1000)
 
@@ -70,6 +71,11 @@ class FakeTable:
             self.failing_after_write.remove(operation)
             raise aws_json.ServiceError(operation, "the connection broke", {"message": PLANTED}, transient=True)
         return answer
+
+    def steps(self, operation: str, parameters: Mapping[str, Any], deadline: float) -> Steps[dict[str, Any]]:
+        """As ``aws_json.Service.steps``."""
+        yield from ()
+        return self.call(operation, parameters, deadline)
 
     def living(self) -> set[tuple[str, str]]:
         """Keys of all items but tombstones."""

@@ -11,7 +11,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from roomcast import addresses, aws_http, aws_json
+from roomcast import addresses, aws_json, steps
 from roomcast.addresses import Endpoint, TransportError, UnresolvedError
 from roomcast.aws_http import Client
 from roomcast.connection import Connection
@@ -433,11 +433,11 @@ def test_a_dead_address_leaves_time_for_the_next_within_one_attempt(
     """A lost packet costs a second: one address gets that long and more only if it is the last."""
     allowed = []
 
-    def wait(_: Connection, deadline: float) -> None:
-        allowed.append(deadline - time.monotonic())
-        raise TimeoutError("timed out")
+    def time_out(wait: steps.Wait) -> bool:
+        allowed.append(wait.until - time.monotonic())
+        return False
 
-    monkeypatch.setattr(aws_http, "_wait", wait)
+    monkeypatch.setattr(steps, "now", time_out)
     client = Client(f"https://{HOST}", "dynamodb", "eu-west-1")
     for found in ([at(silent), NO_TCP], [at(silent)]):
         resolver.addresses = found

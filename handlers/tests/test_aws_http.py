@@ -15,7 +15,7 @@ import trustme
 from botocore.credentials import Credentials
 from hypothesis import given
 from hypothesis import strategies as st
-from roomcast import aws_http
+from roomcast import steps
 from roomcast.addresses import Endpoint, TransportError
 from roomcast.aws_http import Client
 from roomcast.backoff import backoff_seconds
@@ -239,7 +239,7 @@ def test_an_interrupted_call_does_not_leave_its_answer_to_the_next(
         client = connect(server)
         call(client, b"a")
         with monkeypatch.context() as patch:
-            patch.setattr(aws_http, "_wait", interrupt)
+            patch.setattr(steps, "now", interrupt)
             with pytest.raises(KeyboardInterrupt):
                 call(client, b"b")
         assert call(client, b"c").body == b"c"

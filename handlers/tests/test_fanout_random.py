@@ -21,6 +21,8 @@ from tests.sqs_model import SqsModel, WorkerDiedError
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
+    from roomcast.steps import Steps
+
 FIRST = int(os.environ.get("RANDOM_FIRST", "0"))
 RUNS = int(os.environ.get("RANDOM_RUNS", "40"))
 ROOMS = ("lobby", "hall")
@@ -230,6 +232,15 @@ class Troubled:
         if self.world.fails():
             raise aws_json.ServiceError(operation, "the connection broke", {}, transient=True)
         return answer
+
+    def steps(self, operation: str, parameters: Mapping[str, Any], deadline: float) -> Steps[Any]:
+        """As ``aws_json.Service.steps``."""
+        yield from ()
+        return self.call(operation, parameters, deadline)
+
+    def another(self) -> Troubled:
+        """As ``aws_json.Service.another``."""
+        return self
 
 
 @pytest.mark.parametrize("seed", range(FIRST, FIRST + RUNS))

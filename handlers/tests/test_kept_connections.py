@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from roomcast import addresses, aws_http, connection, http_parser
+from roomcast import addresses, aws_http, connection, http_parser, steps
 from roomcast.addresses import TransportError
 from roomcast.aws_http import Client
 from roomcast.fanout import Engine, Recipient, Report
@@ -233,7 +233,7 @@ class TestAnswersToNothing:
             assert call(client).body == b"right"
             wait_until(lambda: server.answers == 1)
             if (kept := client._connection) is not None:
-                aws_http._wait(kept, time.monotonic() + PATIENCE_SECONDS)
+                steps.now(steps.Wait(kept, time.monotonic() + PATIENCE_SECONDS))
             assert [call(client).body for _ in range(3)] == [b"right"] * 3
         assert server.connections == 2
 
@@ -249,7 +249,7 @@ class TestAnswersToNothing:
             deliver(engine)
             wait_until(lambda: server.answers == 1)
             for line in engine._pool.all:
-                aws_http._wait(line, time.monotonic() + PATIENCE_SECONDS)
+                steps.now(steps.Wait(line, time.monotonic() + PATIENCE_SECONDS))
             report = deliver(engine)
         assert (report.delivered, report.gone) == (1, 0)
 
@@ -379,7 +379,7 @@ class TestDescriptors:
             client.close()
             wait_until(lambda: not server._sockets)
             before = descriptors()
-            monkeypatch.setattr(aws_http, "_wait", interrupt)
+            monkeypatch.setattr(steps, "now", interrupt)
             with pytest.raises(KeyboardInterrupt):
                 call(client)
             wait_until(lambda: not server._sockets)

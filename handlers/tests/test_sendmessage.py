@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import threading
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +14,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
 LOBBY = ("alice=", "bob=", "carol=")
-PATIENCE_SECONDS = 10.0
 
 
 @pytest.fixture
@@ -273,34 +271,6 @@ class TestShards:
         send(spread, "member-0=", data="hello")
 
         assert sorted(connections.posts) == sorted((f"member-{number}=", "hello") for number in range(100))
-
-    def test_they_are_read_side_by_side(
-        self, spread: Any, table: FakeTable, connections: FakeConnections, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        query = table._query
-        all_at_work = threading.Barrier(4)
-        arrived: list[int] = []
-        at_work: list[int] = [0, 0]
-        lock = threading.Lock()
-
-        def slow(parameters: Any) -> Any:
-            with lock:
-                at_work[0] += 1
-                at_work[1] = max(at_work)
-                arrived.append(1)
-                is_early = len(arrived) <= 4
-            if is_early:
-                # One after the other, they would wait for each other in vain.
-                all_at_work.wait(PATIENCE_SECONDS)
-            with lock:
-                at_work[0] -= 1
-                return query(parameters)
-
-        monkeypatch.setattr(table, "_query", slow)
-        send(spread, "member-0=", data="hello")
-
-        assert len(connections.posts) == 100
-        assert 4 <= at_work[1] <= rooms.SHARDS_AT_ONCE
 
     def test_one_that_cannot_be_read_is_told(
         self, spread: Any, table: FakeTable, connections: FakeConnections, monkeypatch: pytest.MonkeyPatch

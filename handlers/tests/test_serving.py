@@ -13,6 +13,8 @@ from tests.fakes import FakeConnections, FakeContext, FakeTable, error_code, han
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from roomcast.steps import Steps
+
 BUDGETS = (8_000, 3_000, 1_500)
 """Milliseconds left of an invocation."""
 
@@ -32,6 +34,11 @@ class HangingService:
             raise aws_json.ServiceError(operation, "timed out", {}, transient=True)
         assert self.table is not None
         return self.table.call(operation, parameters, deadline)
+
+    def steps(self, operation: str, parameters: Mapping[str, Any], deadline: float) -> Steps[dict[str, Any]]:
+        """As ``aws_json.Service.steps``."""
+        yield from ()
+        return self.call(operation, parameters, deadline)
 
 
 class Deadlines(FakeConnections):

@@ -68,24 +68,6 @@ def test_who_is_dead_is_deleted_from_the_shard_that_it_joined(
     assert table.items == {}
 
 
-def test_a_room_is_read_by_the_connections_of_its_last_reading(
-    table: FakeTable, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    opened = []
-
-    def another() -> FakeTable:
-        opened.append(1)
-        return table
-
-    monkeypatch.setattr(table, "another", another)
-    reader = rooms_of(table, monkeypatch, ROOMCAST_SHARDS_READ=20)
-    for _ in range(10):
-        members(reader)
-
-    # Of 200 readings; as many as are open at once, and some more where one began before another had ended.
-    assert 1 <= len(opened) <= 40
-
-
 def test_members_are_written_to_no_more_shards_than_configured(
     table: FakeTable, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -1,0 +1,270 @@
+"""Rooms read in the engine's loop: shards side by side, a page ahead of the posts, and no member always last."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import threading
+import time
+from collections import Counter
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from roomcast import aws_json, fanout, reading, rooms, settings
+from roomcast.recipients import Recipient
+from tests.hostile_server import PATIENCE_SECONDS, HostileServer, Reply, Request, say, wait_until
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from tests.fakes import FakeTable
+
+    Script = Callable[[Request], Reply | None]
+
+MEMBERS = {f"member-{number:03}=" for number in range(200)}
+
+
+class Stage:
+    """A table behind a server, and a server for posts.
+
+    Attributes:
+        before_query: Called with each query, and its number; what it gives takes the place of the answer.
+        queries: The sort key that each query began after; empty for a first page.
+        posts: Connection ids, in the order of their posts.
+    """
+
+    def __init__(
+        self, table: FakeTable, shards: int, monkeypatch: pytest.MonkeyPatch, stack: contextlib.ExitStack
+    ) -> None:
+        self.table = table
+        self.before_query: Callable[[dict[str, Any], int], Reply | None] = lambda *_: None
+        self.before_post: Callable[[Request], Reply | None] = lambda _: None
+        self.queries: list[str] = []
+        self.posts: list[str] = []
+        self.database = stack.enter_context(HostileServer(self._query))
+        self.management = stack.enter_context(HostileServer(self._post))
+        monkeypatch.setenv("ROOMCAST_SHARDS_PER_ROOM", str(shards))
+        monkeypatch.setenv("AWS_ENDPOINT_URL_DYNAMODB", self.database.url.removesuffix("/live"))
+        self.rooms = rooms.Rooms(settings.from_environment())
+        self.engine = fanout.Engine(self.management.url, "eu-west-1")
+        stack.callback(self.engine.close)
+        stack.callback(self.close)
+        joining = rooms.Rooms(settings.from_environment())
+        joining._database = table  # type: ignore[assignment]
+        for name in sorted(MEMBERS):
+            joining.join(name, 1_700_000_000_000 + int(1000 * (time.time() - 1_700_000_000)), "lobby", soon())
+
+    def close(self) -> None:
+        """Close the connections to the table."""
+        for service in {self.rooms._database, *self.rooms._readers}:
+            service._client.close()
+
+    def _query(self, request: Request) -> Reply:
+        parameters = json.loads(request.body)
+        start = parameters.get("ExclusiveStartKey", {}).get("sort_key", {}).get("S", "")
+        self.queries.append(start)
+        reply = self.before_query(parameters, len(self.queries) - 1)
+        return reply or say(200, json.dumps(self.table.call("Query", parameters, 0.0)).encode())
+
+    def _post(self, request: Request) -> Reply:
+        self.posts.append(request.connection_id)
+        return self.before_post(request) or say()
+
+    def deliver(self, first: Recipient | None = None, seconds: float = PATIENCE_SECONDS) -> fanout.Result:
+        """One message to the lobby."""
+        members = self.rooms.members("lobby", soon(seconds), first)
+        [result] = self.engine.deliver_all([fanout.Message(members, b"hello")], deadline=soon(seconds))
+        assert sorted(self.posts) == sorted(set(self.posts))
+        return result
+
+
+def soon(seconds: float = PATIENCE_SECONDS) -> float:
+    """A deadline."""
+    return time.monotonic() + seconds
+
+
+@pytest.fixture
+def shards() -> int:
+    """Partitions of the room."""
+    return 16
+
+
+@pytest.fixture
+def stage(table: FakeTable, shards: int, monkeypatch: pytest.MonkeyPatch) -> Iterator[Stage]:
+    with contextlib.ExitStack() as stack:
+        yield Stage(table, shards, monkeypatch, stack)
+
+
+@pytest.mark.parametrize("page_items", [1, 7, 1_000])
+def test_every_member_is_served_once(stage: Stage, monkeypatch: pytest.MonkeyPatch, page_items: int) -> None:
+    monkeypatch.setattr(rooms, "PAGE_ITEMS", page_items)
+    result = stage.deliver()
+
+    assert set(stage.posts) == MEMBERS
+    assert (result.report.delivered, result.report.complete, result.error) == (len(MEMBERS), True, None)
+
+
+def test_the_first_member_comes_first_and_once(stage: Stage) -> None:
+    stage.deliver(Recipient("member-077=", 1_700_000_000_000))
+
+    assert stage.posts[0] == "member-077="
+    assert set(stage.posts) == MEMBERS
+
+
+def test_shards_are_read_side_by_side(stage: Stage) -> None:
+    at_work: list[int] = [0, 0]
+    lock = threading.Lock()
+    all_at_work = threading.Event()
+
+    def before_query(_: dict[str, Any], number: int) -> Reply | None:
+        with lock:
+            at_work[0] = number + 1
+        if number + 1 == reading.AT_ONCE:
+            all_at_work.set()
+        if number >= reading.AT_ONCE:
+            return None
+        # The answer of none of the first comes before all of them were asked for.
+        parameters_of_answer = stage.table.call("Query", _, 0.0)
+        return say(200, json.dumps(parameters_of_answer).encode())._replace(after=all_at_work)
+
+    stage.before_query = before_query
+    stage.deliver()
+
+    assert set(stage.posts) == MEMBERS
+    assert stage.database.connections == reading.AT_ONCE
+
+
+def test_posts_begin_with_the_first_page(stage: Stage) -> None:
+    posted = threading.Event()
+
+    def before_post(_: Request) -> None:
+        posted.set()
+
+    def before_query(parameters: dict[str, Any], number: int) -> Reply | None:
+        if not number:
+            return None
+        return say(200, json.dumps(stage.table.call("Query", parameters, 0.0)).encode())._replace(after=posted)
+
+    stage.before_post, stage.before_query = before_post, before_query
+    stage.deliver()
+
+    assert set(stage.posts) == MEMBERS
+
+
+@pytest.mark.parametrize("shards", [1])
+def test_the_next_page_is_asked_for_before_the_last_one_is_posted(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(rooms, "PAGE_ITEMS", 100)
+    asked = threading.Event()
+
+    def before_query(_: dict[str, Any], number: int) -> None:
+        if number:
+            asked.set()
+
+    # No post is answered before the second page was asked for.
+    stage.before_query, stage.before_post = before_query, lambda _: say()._replace(after=asked)
+    stage.deliver()
+
+    assert set(stage.posts) == MEMBERS
+
+
+@pytest.mark.parametrize("shards", [1])
+def test_few_pages_are_held(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rooms, "PAGE_ITEMS", 20)
+    monkeypatch.setattr(reading, "ENOUGH", 20)
+    monkeypatch.setattr("roomcast.posts.LOOK_AHEAD", 20)
+    held: list[int] = []
+
+    def before_query(_: dict[str, Any], number: int) -> None:
+        held.append(20 * number - len(stage.posts))
+
+    stage.before_query = before_query
+    stage.deliver()
+
+    assert max(held) <= 3 * 20
+    assert set(stage.posts) == MEMBERS
+
+
+@pytest.mark.parametrize("shards", [1])
+def test_no_member_is_always_last(stage: Stage) -> None:
+    last: Counter[str] = Counter()
+    for _ in range(20):
+        stage.posts.clear()
+        stage.deliver()
+        last.update(stage.posts[-len(MEMBERS) // 10 :])
+
+    assert max(last.values()) <= 8
+
+
+def test_shards_take_turns_in_being_last(stage: Stage) -> None:
+    last: Counter[str] = Counter()
+    for _ in range(20):
+        stage.posts.clear()
+        stage.deliver()
+        last.update(stage.posts[-len(MEMBERS) // 10 :])
+
+    assert max(last.values()) <= 12
+
+
+class TestTrouble:
+    """A table that fails while the engine posts."""
+
+    def test_an_answer_that_is_late_is_asked_for_again(self, stage: Stage) -> None:
+        stage.rooms._database._attempt_seconds = 0.2
+        stage.rooms._database._made_of = (*stage.rooms._database._made_of[:4], 0.2)
+        never = threading.Event()
+        stage.before_query = lambda _, number: Reply(after=never) if number < 2 else None
+        result = stage.deliver()
+        never.set()
+
+        assert set(stage.posts) == MEMBERS
+        assert result.report.complete
+
+    def test_throttling_is_waited_out(self, stage: Stage) -> None:
+        throttled = json.dumps({"__type": "ThrottlingException"}).encode()
+        stage.before_query = lambda _, number: say(400, throttled) if number % 3 == 0 and number < 20 else None
+        result = stage.deliver()
+
+        assert set(stage.posts) == MEMBERS
+        assert result.report.complete
+
+    @pytest.mark.parametrize("number", [0, 5])
+    def test_a_part_that_cannot_be_read_is_told_and_the_others_are_served(self, stage: Stage, number: int) -> None:
+        refused = json.dumps({"__type": "AccessDeniedException"}).encode()
+        stage.before_query = lambda _, each: say(400, refused) if each == number else None
+        result = stage.deliver()
+
+        assert isinstance(result.error, aws_json.ServiceError)
+        assert not result.report.complete
+        assert result.report.delivered == len(stage.posts)
+        # The connections serve the next message.
+        stage.before_query = lambda *_: None
+        stage.posts.clear()
+        assert stage.deliver().report.delivered == len(MEMBERS)
+
+    def test_a_table_that_does_not_answer_costs_no_more_than_the_time_that_there_is(self, stage: Stage) -> None:
+        never = threading.Event()
+        stage.before_query = lambda _, number: Reply(after=never) if number == 3 else None
+        began = time.monotonic()
+        result = stage.deliver(seconds=1.0)
+        never.set()
+
+        assert time.monotonic() - began < 1.0 + PATIENCE_SECONDS / 10
+        assert not result.report.complete
+        assert len(stage.posts) > len(MEMBERS) / 2
+
+    def test_an_interrupt_leaves_the_engine_and_the_table_usable(
+        self, stage: Stage, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def interrupt(*_: object, **__: object) -> None:
+            raise KeyboardInterrupt
+
+        with monkeypatch.context() as patch:
+            patch.setattr(reading.Reading, "resume", interrupt)
+            with pytest.raises(KeyboardInterrupt):
+                stage.deliver()
+        stage.posts.clear()
+
+        assert stage.deliver().report.delivered == len(MEMBERS)
+        wait_until(lambda: set(stage.posts) == MEMBERS)
