@@ -29,6 +29,10 @@ CONNECTION_COST_SECONDS = 0.001
 BUSY_FACTOR = 10
 """When answers take this many times as long as the quickest one, more connections would only wait for each other."""
 
+UNFINISHED_SECONDS = 1.0
+"""A fan-out that follows within this time goes on with connections that were not established before: after a longer
+time Lambda may have frozen the process meanwhile."""
+
 LOOK_UP_CHECK_SECONDS = 0.005
 """Pause between checks for the resolver's answer while there is other work."""
 
@@ -76,6 +80,7 @@ class Pool:
         stuck: How many have waited for an answer for so long that they do not count as working.
         latency: Seconds that the quickest answer of this fan-out took.
         mean_latency: A moving mean of the same.
+        wanted: As many as the most recipients of a run, up to the limit: then all posts are under way at once.
         open_not_before: When another connection may be opened, in seconds of ``time.monotonic``.
         reads_ready: Parts of rooms whose connections to the database can go on.
     """
@@ -89,6 +94,7 @@ class Pool:
         self.stuck = 0
         self.latency = 0.0
         self.mean_latency = 0.0
+        self.wanted = 0
         self.open_not_before = 0.0
         self._failures = 0
         self._certificate_failures = 0
@@ -99,15 +105,19 @@ class Pool:
 
     def begin(self) -> None:
         """Start a fan-out: close connections that the server has closed, or that have been idle for too long."""
-        self.connecting = self.stuck = self._failures = self._certificate_failures = 0
+        self.stuck = self._failures = self._certificate_failures = 0
         self.open_not_before = 0.0
         self._latency_is_guessed = True
         if self._is_closed:
             self._selector, self._is_closed = selectors.DefaultSelector(), False
         readable = self.ready(0)
-        oldest = time.time() - IDLE_LIMIT_SECONDS
+        now = time.time()
         for line in list(self.all):
-            if line.used_at < oldest or (line in readable and not line.usable()):
+            if not line.established:
+                is_good = now - line.used_at < UNFINISHED_SECONDS
+            else:
+                is_good = now - line.used_at < IDLE_LIMIT_SECONDS and (line not in readable or line.usable())
+            if not is_good:
                 self.drop(line)
 
     @property
@@ -127,8 +137,22 @@ class Pool:
         count = max(0, len(self.all) - self.stuck)
         if not count:
             return True
-        is_busy = self.mean_latency > BUSY_FACTOR * self.latency
-        return not is_busy and posts * self.latency >= CONNECTION_COST_SECONDS * count * (count + 1)
+        return not self._is_busy and posts * self.latency >= CONNECTION_COST_SECONDS * count * (count + 1)
+
+    def may_grow(self, recipients: int, seconds: float) -> bool:
+        """Whether another connection can be made for the next messages, while this process has nothing else to do.
+
+        Args:
+            recipients: Recipients of this run.
+            seconds: How long it has nothing else to do.
+        """
+        self.wanted = min(self.limit, max(self.wanted, recipients))
+        is_time = (self.connecting + 1) * CONNECTION_COST_SECONDS < seconds
+        return is_time and len(self.all) < self.wanted and not self._is_busy
+
+    @property
+    def _is_busy(self) -> bool:
+        return self.mean_latency > BUSY_FACTOR * self.latency
 
     def open(self, deadline: float) -> None:
         """Begin to open a connection.
@@ -229,9 +253,10 @@ class Pool:
         line.close()
 
     def drop_unfinished(self) -> None:
-        """Close connections that still wait for something, because the fan-out has ended."""
+        """Close connections that still wait for an answer, because the fan-out has ended."""
         for line in self.all.difference(self.idle):
-            self.drop(line)
+            if line.established:
+                self.drop(line)
 
     def close(self) -> None:
         """Close all connections; the next fan-out may open new ones."""

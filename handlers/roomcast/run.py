@@ -70,6 +70,7 @@ class Run:
         self._posts = Posts(shares, pool, self._conclude)
         self._judge = Judge()
         self._delivered = 0
+        self._sent_at = 0.0
         self._patience = patience
         self._patience_ends = 0.0
         self._is_ending = False
@@ -143,7 +144,7 @@ class Run:
 
     def _send(self, line: Line, post: Post) -> None:
         line.post = post
-        line.sent_at = time.monotonic()
+        line.sent_at = self._sent_at = time.monotonic()
         try:
             line.send(post.share.requests.head(post.recipient.connection_id) + post.share.data)
         except OSError as error:
@@ -160,7 +161,7 @@ class Run:
 
     def _wait(self, now: float) -> list[Line]:
         """Wait until a connection can go on or something else is due, opening connections meanwhile if that pays."""
-        if self._opening_pays(now):
+        if self._opening_pays(now) or self._may_grow(now):
             ready = self._pool.ready(0)
             if not ready:
                 self._open(now)
@@ -185,6 +186,14 @@ class Run:
         return (
             self._posts.sendable(now) > pool.connecting and now >= pool.open_not_before and not self._bucket.wait(now)
         )
+
+    def _may_grow(self, now: float) -> bool:
+        """Whether to open a connection for the next message while the last answers of this one are waited for."""
+        posts, pool = self._posts, self._pool
+        if posts.fresh or posts.again or posts.is_reading or self._bucket.limited or now < pool.open_not_before:
+            return False
+        idle_seconds = self._sent_at + pool.latency - now
+        return idle_seconds > 0 and pool.may_grow(sum(share.read for share in self._shares), idle_seconds)
 
     def _open(self, now: float) -> None:
         pool = self._pool

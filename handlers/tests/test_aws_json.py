@@ -18,6 +18,8 @@ from roomcast import addresses, aws_json, http_parser
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
+    from roomcast.steps import Steps
+
 
 class ScriptedClient:
     """Answers requests from a script; an exception in the script is raised."""
@@ -27,10 +29,11 @@ class ScriptedClient:
         self.requests: list[tuple[str, str, Mapping[str, str], bytes]] = []
         self.waits: list[float] = []
 
-    def request(
+    def steps(
         self, method: str, path: str, headers: Mapping[str, str], body: bytes, *, deadline: float
-    ) -> http_parser.Response:
-        """As ``aws_http.Client.request``."""
+    ) -> Steps[http_parser.Response]:
+        """As ``aws_http.Client.steps``."""
+        yield from ()
         self.waits.append(deadline - time.monotonic())
         self.requests.append((method, path, headers, body))
         answer = self.script.pop(0)

@@ -24,6 +24,8 @@ from tests.hostile_server import PATIENCE_SECONDS, HostileServer, Request, say, 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
 
+    from roomcast.steps import Steps
+
 NAT_FORGETS_AFTER = 350.0
 """Seconds that a NAT gateway keeps an idle connection in mind; later packets are lost
 (https://docs.aws.amazon.com/vpc/latest/userguide/nat-gateway-basics.html)."""
@@ -116,7 +118,8 @@ def test_a_service_that_fails_is_asked_again_after_a_pause(monkeypatch: pytest.M
     class Failing:
         """Never answers."""
 
-        def request(self, *_: object, deadline: float) -> None:
+        def steps(self, *_: object, deadline: float) -> Steps[None]:
+            yield from ()
             waits.append(deadline - time.monotonic())
             raise addresses.TransportError("timed out", sent=True)
 

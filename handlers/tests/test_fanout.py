@@ -725,6 +725,17 @@ class TestConnections:
         assert 10 < report.connections_opened <= 40
         assert report.duration_ms < 40 * seconds * 1000 / 3
 
+    def test_the_next_message_finds_a_connection_for_each_recipient(
+        self, tls: ssl.SSLContext, connect: Connect
+    ) -> None:
+        with HostileServer(lambda _: say()._replace(delay=0.1), tls) as server:
+            engine = connect(server)
+            for _ in range(4):
+                deliver(engine, members(12))
+                deliver(engine, members(1))  # the receipt
+            assert len(engine._pool.all) == 12
+            assert deliver(engine, members(12)).connections_opened == 0
+
     def test_no_more_are_opened_than_pay(self) -> None:
         lines = pool.Pool(Endpoint("http://localhost/live"), 250)
         outcomes = Outcomes(None, None, fanout.NO_STRAGGLERS)

@@ -15,6 +15,8 @@ from tests.fakes import FakeConnections, FakeContext, FakeTable, handshake, mess
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from roomcast.steps import Steps
+
 URL = "https://sqs.eu-west-1.amazonaws.com/123456789012/fan-out.fifo"
 ROOM_MESSAGE = RoomMessage("lobby", "alice=", "hello", "request-1")
 
@@ -62,13 +64,14 @@ def test_a_slow_queue_is_not_given_the_message_twice_in_a_hurry(monkeypatch: pyt
     """A standard queue would deliver it twice; yet a put that is lost has to be repeated within an invocation."""
     allowed = []
 
-    def request(*_: object, deadline: float) -> http_parser.Response:
+    def request(*_: object, deadline: float) -> Steps[http_parser.Response]:
+        yield from ()
         allowed.append(deadline - time.monotonic())
         raise addresses.TransportError("timed out", sent=True)
 
     made = tasks.Queue(importlib.import_module("connect").SETTINGS._replace(queue_url=URL))
-    monkeypatch.setattr(made._service._client, "request", request)
-    monkeypatch.setattr(aws_json, "pause", lambda *_: False)
+    monkeypatch.setattr(made._service._client, "steps", request)
+    monkeypatch.setattr(aws_json, "MAXIMUM_ATTEMPTS", 1)
     with pytest.raises(aws_json.ServiceError):
         made.put([tasks.Task(ROOM_MESSAGE, 0)], time.monotonic() + 60)
 
