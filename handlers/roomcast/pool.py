@@ -29,9 +29,8 @@ CONNECTION_COST_SECONDS = 0.001
 BUSY_FACTOR = 10
 """When answers take this many times as long as the quickest one, more connections would only wait for each other."""
 
-UNFINISHED_SECONDS = 1.0
-"""A fan-out that follows within this time goes on with connections that were not established before: after a longer
-time Lambda may have frozen the process meanwhile."""
+MAXIMUM_GROWN = 100
+"""No further connections are made for later messages: larger rooms wait for this process, not for answers."""
 
 LOOK_UP_CHECK_SECONDS = 0.005
 """Pause between checks for the resolver's answer while there is other work."""
@@ -80,7 +79,8 @@ class Pool:
         stuck: How many have waited for an answer for so long that they do not count as working.
         latency: Seconds that the quickest answer of this fan-out took.
         mean_latency: A moving mean of the same.
-        wanted: As many as the most recipients of a run, up to the limit: then all posts are under way at once.
+        handshake: Seconds that the quickest new connection took.
+        wanted: As many as the most recipients of a run, up to ``MAXIMUM_GROWN``: all posts are under way at once then.
         open_not_before: When another connection may be opened, in seconds of ``time.monotonic``.
         reads_ready: Parts of rooms whose connections to the database can go on.
     """
@@ -94,6 +94,7 @@ class Pool:
         self.stuck = 0
         self.latency = 0.0
         self.mean_latency = 0.0
+        self.handshake = float("inf")
         self.wanted = 0
         self.open_not_before = 0.0
         self._failures = 0
@@ -105,19 +106,15 @@ class Pool:
 
     def begin(self) -> None:
         """Start a fan-out: close connections that the server has closed, or that have been idle for too long."""
-        self.stuck = self._failures = self._certificate_failures = 0
+        self.connecting = self.stuck = self._failures = self._certificate_failures = 0
         self.open_not_before = 0.0
         self._latency_is_guessed = True
         if self._is_closed:
             self._selector, self._is_closed = selectors.DefaultSelector(), False
         readable = self.ready(0)
-        now = time.time()
+        oldest = time.time() - IDLE_LIMIT_SECONDS
         for line in list(self.all):
-            if not line.established:
-                is_good = now - line.used_at < UNFINISHED_SECONDS
-            else:
-                is_good = now - line.used_at < IDLE_LIMIT_SECONDS and (line not in readable or line.usable())
-            if not is_good:
+            if line.used_at < oldest or (line in readable and not line.usable()):
                 self.drop(line)
 
     @property
@@ -146,9 +143,9 @@ class Pool:
             recipients: Recipients of this run.
             seconds: How long it has nothing else to do.
         """
-        self.wanted = min(self.limit, max(self.wanted, recipients))
-        is_time = (self.connecting + 1) * CONNECTION_COST_SECONDS < seconds
-        return is_time and len(self.all) < self.wanted and not self._is_busy
+        self.wanted = min(self.limit, max(self.wanted, min(recipients, MAXIMUM_GROWN)))
+        takes = self.handshake + self.connecting * CONNECTION_COST_SECONDS
+        return len(self.all) < self.wanted and takes < seconds and not self._is_busy
 
     @property
     def _is_busy(self) -> bool:
@@ -181,6 +178,7 @@ class Pool:
             self.drop(line)
             return False
         self._failures = 0
+        self.handshake = min(self.handshake, now - line.sent_at)
         if not self.latency:
             # Until there is an answer: it will take at least as long as it took to connect.
             self.latency = now - line.sent_at
@@ -253,10 +251,9 @@ class Pool:
         line.close()
 
     def drop_unfinished(self) -> None:
-        """Close connections that still wait for an answer, because the fan-out has ended."""
+        """Close connections that still wait for something, because the fan-out has ended."""
         for line in self.all.difference(self.idle):
-            if line.established:
-                self.drop(line)
+            self.drop(line)
 
     def close(self) -> None:
         """Close all connections; the next fan-out may open new ones."""

@@ -154,9 +154,9 @@ class Run:
                 self._pool.watch(line)
 
     def _drop_talkative(self, ready: Sequence[Line]) -> None:
-        """Drop idle connections on which something has come: it is no answer to any request."""
+        """Drop idle connections on which something but TLS has come: it is no answer to any request."""
         for line in ready:
-            if line.post is None and line.established:
+            if line.post is None and line.established and not line.usable():
                 self._lost(line, ProtocolError(UNREQUESTED))
 
     def _wait(self, now: float) -> list[Line]:
