@@ -12,8 +12,9 @@ from roomcast.steps import Wait
 if TYPE_CHECKING:
     from collections.abc import Container, Iterable, Iterator, Sequence
 
+    from roomcast.members import Members
     from roomcast.recipients import Pages
-    from roomcast.rooms import Members, Rooms
+    from roomcast.rooms import Rooms
     from roomcast.tasks import Task
 
 

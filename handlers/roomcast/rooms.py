@@ -29,7 +29,7 @@ import time
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from roomcast import aws_json, protocol
-from roomcast import steps as calls
+from roomcast.members import Members
 from roomcast.recipients import Recipient
 
 if TYPE_CHECKING:
@@ -100,52 +100,6 @@ class Waiting(NamedTuple):
     key: str
     body: str
     stamp: int
-
-
-class Members:
-    """Members of a room, read when they are asked for: one by one, or shards side by side in the engine's loop.
-
-    Args:
-        table: The table.
-        room: Name of the room.
-        shards: Numbers of the partitions.
-        deadline: Latest end, in seconds of ``time.monotonic``.
-        after: Connection ids up to this one are left out; empty for none.
-        first: The member that comes first.
-    """
-
-    def __init__(  # noqa: PLR0913, PLR0917 - which members, and in which order
-        self,
-        table: Rooms,
-        room: str,
-        shards: Sequence[int],
-        deadline: float,
-        after: str = "",
-        first: Recipient | None = None,
-    ) -> None:
-        self._table = table
-        self._room = room
-        self._shards = shards
-        self._deadline = deadline
-        self._after = after
-        self._first = first
-
-    def __iter__(self) -> Iterator[Recipient]:
-        """Yield one member after the other."""
-        for read in self.reads():
-            yield from calls.each(read)
-
-    def reads(self) -> Iterator[Pages]:
-        """As of ``recipients.Source``."""
-        if self._first is not None:
-            yield _one(self._first)
-        without = "" if self._first is None else self._first.connection_id
-        for shard in self._shards:
-            yield self._table.pages(self._room, shard, self._deadline, self._after, without)
-
-
-def _one(member: Recipient) -> Pages:
-    yield [member]
 
 
 class Rooms:
@@ -226,7 +180,8 @@ class Rooms:
         shards = list(range(self.shards_read))
         # Members of no shard are always served last.
         random.shuffle(shards)
-        return Members(self, room, shards, deadline, first=first)
+        without = "" if first is None else first.connection_id
+        return Members(lambda shard: self.pages(room, shard, deadline, without=without), shards, first)
 
     def members_of_shard(self, room: str, shard: int, deadline: float, after: str = "") -> Members:
         """All members in one partition of a room, ordered by connection id.
@@ -237,7 +192,7 @@ class Rooms:
             deadline: Latest end.
             after: Connection ids up to this one are left out; empty for none.
         """
-        return Members(self, room, [shard], deadline, after)
+        return Members(lambda shard: self.pages(room, shard, deadline, after), [shard])
 
     def pages(self, room: str, shard: int, deadline: float, after: str = "", without: str = "") -> Pages:
         """Read one partition page by page.

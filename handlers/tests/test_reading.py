@@ -64,7 +64,11 @@ class Stage:
         start = parameters.get("ExclusiveStartKey", {}).get("sort_key", {}).get("S", "")
         self.queries.append(start)
         reply = self.before_query(parameters, len(self.queries) - 1)
-        return reply or say(200, json.dumps(self.table.call("Query", parameters, 0.0)).encode())
+        return reply or self.answer(parameters)
+
+    def answer(self, parameters: dict[str, Any]) -> Reply:
+        """The table's answer to a query."""
+        return say(200, json.dumps(self.table.call("Query", parameters, 0.0)).encode())
 
     def _post(self, request: Request) -> Reply:
         self.posts.append(request.connection_id)
@@ -105,6 +109,10 @@ def test_every_member_is_served_once(stage: Stage, monkeypatch: pytest.MonkeyPat
 
 
 def test_the_first_member_comes_first_and_once(stage: Stage) -> None:
+    posted = threading.Event()
+    stage.before_post = lambda _: posted.set()
+    # The table answers once the first post has come.
+    stage.before_query = lambda parameters, _: stage.answer(parameters)._replace(after=posted)
     stage.deliver(Recipient("member-077=", 1_700_000_000_000))
 
     assert stage.posts[0] == "member-077="
@@ -116,7 +124,7 @@ def test_shards_are_read_side_by_side(stage: Stage) -> None:
     lock = threading.Lock()
     all_at_work = threading.Event()
 
-    def before_query(_: dict[str, Any], number: int) -> Reply | None:
+    def before_query(parameters: dict[str, Any], number: int) -> Reply | None:
         with lock:
             at_work[0] = number + 1
         if number + 1 == reading.AT_ONCE:
@@ -124,8 +132,7 @@ def test_shards_are_read_side_by_side(stage: Stage) -> None:
         if number >= reading.AT_ONCE:
             return None
         # The answer of none of the first comes before all of them were asked for.
-        parameters_of_answer = stage.table.call("Query", _, 0.0)
-        return say(200, json.dumps(parameters_of_answer).encode())._replace(after=all_at_work)
+        return stage.answer(parameters)._replace(after=all_at_work)
 
     stage.before_query = before_query
     stage.deliver()
@@ -141,9 +148,7 @@ def test_posts_begin_with_the_first_page(stage: Stage) -> None:
         posted.set()
 
     def before_query(parameters: dict[str, Any], number: int) -> Reply | None:
-        if not number:
-            return None
-        return say(200, json.dumps(stage.table.call("Query", parameters, 0.0)).encode())._replace(after=posted)
+        return stage.answer(parameters)._replace(after=posted) if number else None
 
     stage.before_post, stage.before_query = before_post, before_query
     stage.deliver()
