@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import time
 from typing import TYPE_CHECKING, Any
@@ -161,6 +162,70 @@ def test_a_join_that_is_given_up_leaves_a_newer_connection_of_its_id_alone(
 
     assert len(calls) == 2
     assert table.items == before
+
+
+class Ending:
+    """A table that takes some calls and then no further ones, as when time is over."""
+
+    def __init__(self, table: FakeTable, calls: int) -> None:
+        self.table = table
+        self.calls_left = calls
+
+    def call(self, operation: str, parameters: Mapping[str, Any], deadline: float) -> dict[str, Any]:
+        """As ``aws_json.Service.call``."""
+        if not self.calls_left:
+            raise aws_json.ServiceError(operation, "timed out", {}, transient=True)
+        self.calls_left -= 1
+        return self.table.call(operation, parameters, deadline)
+
+
+WAITING = [rooms.Waiting(f"task#{number}", "{}", number) for number in range(1, 7)]
+CHANGES: Mapping[str, Callable[[rooms.Rooms], object]] = {
+    "join": lambda made: made.join("bob=", CONNECTED_AT, "lobby", soon()),
+    "leave": lambda made: made.leave("alice=", CONNECTED_AT, soon()),
+    "prune": lambda made: made.prune(
+        "lobby", [Recipient("alice=", CONNECTED_AT), Recipient("carol=", CONNECTED_AT + 1)], soon()
+    ),
+    "put": lambda made: made.change_backlog("lobby", 0, WAITING[3:], [], soon()),
+    "delete": lambda made: made.change_backlog("lobby", 0, [], WAITING[:3], soon()),
+    "put and delete": lambda made: made.change_backlog("lobby", 0, WAITING[3:], WAITING[:3], soon()),
+}
+
+
+@pytest.mark.parametrize("calls", range(8))
+@pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES)
+def test_a_change_happens_as_a_whole_or_not_at_all(
+    make: Make, table: FakeTable, change: Callable[[rooms.Rooms], object], calls: int
+) -> None:
+    """A task that is put without its forerunner being deleted is served twice, and the other way round never."""
+
+    def present() -> dict[tuple[str, str], str]:
+        return {key: item["connected_at"]["N"] for key, item in table.items.items()}
+
+    made = make()
+    fill(made, "alice=", "carol=")
+    made.change_backlog("lobby", 0, WAITING[:3], [], soon())
+    items = dict(table.items)
+    before = present()
+    change(made)
+    after = present()
+
+    table.items, table.tokens = items, set()
+    made._database = Ending(table, calls)  # type: ignore[assignment]
+    with contextlib.suppress(aws_json.ServiceError):
+        change(made)
+    assert present() in (before, after)
+
+
+def test_a_backlog_in_which_an_item_was_replaced_is_not_changed(make: Make, table: FakeTable) -> None:
+    made = make()
+    newer = WAITING[1]._replace(stamp=100)
+    made.change_backlog("lobby", 0, [WAITING[0], newer], [], soon())
+    before = dict(table.items)
+
+    assert not made.change_backlog("lobby", 0, WAITING[2:], WAITING[:2], soon())
+    assert table.items == before
+    assert made.change_backlog("lobby", 0, WAITING[2:], [WAITING[0], newer], soon())
 
 
 def test_the_dead_of_one_room_leave_another_alone(make: Make, table: FakeTable) -> None:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import ast
 import contextlib
 import errno
 import hashlib
+import itertools
 import json
 import marshal
 import os
@@ -15,11 +17,12 @@ import sys
 import zipfile
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from scripts import build_handlers
-from scripts.build_handlers import BuildError, build
+from scripts.build_handlers import BuildError, build, compiled
 from scripts.tests.trees import write_tree
 
 SCRIPT = Path(build_handlers.__file__)
@@ -455,6 +458,42 @@ def test_compiled_code_does_not_depend_on_the_objects_of_the_process() -> None:
 
     assert marshal.dumps(code, build_handlers.STABLE_MARSHAL) == before
     assert held.co_name == "handler"
+
+
+SOURCE = b"""'Documentation.'
+def handler(event: dict, context: object) -> None:
+    assert event, 'an event'
+    return event in {'connect', 'disconnect', 'default', 'sendmessage', 'whoami'}
+"""
+
+
+def test_compiled_code_does_not_depend_on_the_options_of_the_process() -> None:
+    """Options may drop assertions and documentation, and give sets another order."""
+    command = f"from scripts.build_handlers import compiled; print(compiled({{'connect.py': {SOURCE!r}}}))"
+    expected = compiled({"connect.py": SOURCE})
+
+    for options, seed in itertools.product(([], ["-O"], ["-OO"]), ("1", "2")):
+        result = subprocess.run(
+            [sys.executable, *options, "-c", command],
+            cwd=REPOSITORY,
+            env=os.environ | {"PYTHONHASHSEED": seed},
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        assert ast.literal_eval(result.stdout) == expected, (options, seed)
+
+
+def test_compiled_code_does_what_its_source_does() -> None:
+    [content] = compiled({"connect.py": SOURCE}).values()
+    module: dict[str, Any] = {}
+    exec(marshal.loads(content[16:]), module)  # noqa: S102, S302 - our own bytes
+
+    assert module["__doc__"] == "Documentation."
+    # Text, if the build's own `from __future__ import annotations` counted.
+    assert module["handler"].__annotations__ == {"event": dict, "context": object, "return": None}
+    with pytest.raises(AssertionError):
+        module["handler"]("", None)
 
 
 @pytest.mark.usefixtures("runtime_is_this_python")

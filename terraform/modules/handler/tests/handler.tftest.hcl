@@ -253,6 +253,15 @@ run "other_code_than_the_zips_is_told" {
   expect_failures = [check.function_runs_its_zip]
 }
 
+run "other_code_than_the_zips_is_told_under_every_revision" {
+  variables {
+    code_revision    = "2"
+    source_code_hash = filebase64sha256("main.tf")
+  }
+
+  expect_failures = [check.function_runs_its_zip]
+}
+
 run "another_revision_uploads_the_zip_again" {
   variables {
     code_revision    = "2"
