@@ -104,6 +104,9 @@ class Reading:
         """Ask for further pages, unless some are waiting to be taken; note the waits that are over."""
         for read in [read for read in self._waiting if read.until <= now]:
             self.resume(read, is_ready=False)
+        self._ask()
+
+    def _ask(self) -> None:
         while self._parked and len(self.ahead) < ENOUGH:
             self._step(self._parked.pop(), is_ready=True)
         while self._rest and len(self.ahead) < ENOUGH and len(self._waiting) + len(self._parked) < AT_ONCE:
@@ -115,6 +118,7 @@ class Reading:
             self._waiting.remove(read)
             self._unwatch(read)
             self._step(read, is_ready=is_ready)
+            self._ask()
 
     def close(self) -> None:
         """Read no further."""
