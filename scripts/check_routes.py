@@ -29,6 +29,8 @@ from scripts.hcl import read_blocks
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    Function = ast.FunctionDef | ast.AsyncFunctionDef
+
 REPOSITORY = Path(__file__).resolve().parent.parent
 BACKEND = Path("terraform", "modules", "backend")
 POLICIES = BACKEND / "policies"
@@ -87,8 +89,8 @@ def find_routes(repository: Path) -> Routes:
             key,
             declared,
             f"{permitted}:1" if (repository / permitted).is_file() else None,
-            _first_function(repository, handled, lambda function: function == "handler"),
-            _first_function(repository, tested, lambda function: function.startswith("test_")),
+            _first_function(repository, handled, _is_entry_point),
+            _first_function(repository, tested, lambda function: function.name.startswith("test_")),
         )
         rows.append(row)
         wanted = [
@@ -129,8 +131,13 @@ def _declared(repository: Path, file: str, table: str, remark: str = "") -> Iter
         yield f"{key} {remark}".rstrip(), key.removeprefix("$"), f"{place}:{row.line}"
 
 
-def _first_function(repository: Path, file: Path, wanted: Callable[[str], bool]) -> str | None:
-    """Return ``file:line`` of a module's first function with a wanted name, or None."""
+def _is_entry_point(function: Function) -> bool:
+    # Lambda awaits nothing.
+    return isinstance(function, ast.FunctionDef) and function.name == "handler"
+
+
+def _first_function(repository: Path, file: Path, is_wanted: Callable[[Function], bool]) -> str | None:
+    """Return ``file:line`` of a module's first function that is wanted, or None."""
     if not (repository / file).is_file():
         return None
     try:
@@ -138,7 +145,7 @@ def _first_function(repository: Path, file: Path, wanted: Callable[[str], bool])
     except SyntaxError:
         return None
     for node in body:
-        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and wanted(node.name):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and is_wanted(node):
             return f"{file}:{node.lineno}"
     return None
 

@@ -10,7 +10,9 @@ These are faults:
 - a variable of the root with a validation, because the backend validates it;
 - an output of the root that is not the backend's output of the same name;
 - a ``create_before_destroy``, ``depends_on``, ``ignore_changes``, ``override_provider``, ``moved`` or ``removed`` that
-  ``ORDER`` does not list, and one that it lists and that is gone, because neither plan nor state shows them.
+  ``ORDER`` does not list, and one that it lists and that is gone, because neither plan nor state shows them;
+- a reference that ``REFERENCES`` lists and that is gone: a name or null in its place gives the same plan, and Terraform
+  no longer waits for the object.
 """
 
 from __future__ import annotations
@@ -110,9 +112,44 @@ ORDER = {
     "modules/websocket-api removed destroy = false",
     "modules/zips aws_s3_object.zip override_provider tags = {}",
 }
+REFERENCES = {
+    "modules/backend module.fanout_queue": {"module.handler", "terraform_data.queue"},
+    "modules/backend module.handler": {
+        "module.connections_table",
+        "module.fanout_queue",
+        "module.websocket_api",
+        "module.zips",
+        "terraform_data.value_in_use",
+    },
+    "modules/backend module.websocket_api": {"aws_lambda_permission.additional_route", "module.handler"},
+    "modules/connections-table output.table_name": {"aws_dynamodb_table.this"},
+    "modules/fanout-queue aws_lambda_event_source_mapping.this": {"aws_sqs_queue.messages"},
+    "modules/fanout-queue aws_sqs_queue.messages": {"aws_sqs_queue.dead_letters"},
+    "modules/handler aws_iam_role_policies_exclusive.this": {
+        "aws_iam_role.this",
+        "aws_iam_role_policy.logs",
+        "aws_iam_role_policy.task",
+    },
+    "modules/handler aws_iam_role_policy.logs": {"aws_cloudwatch_log_group.this", "aws_iam_role.this"},
+    "modules/handler aws_iam_role_policy.task": {"aws_iam_role.this"},
+    "modules/handler aws_iam_role_policy_attachments_exclusive.this": {"aws_iam_role.this"},
+    "modules/handler aws_lambda_function.this": {"aws_cloudwatch_log_group.this", "aws_iam_role.this"},
+    "modules/handler output.log_group_name": {"aws_cloudwatch_log_group.this"},
+    "modules/handler output.role_name": {"aws_iam_role.this"},
+    "modules/websocket-api aws_apigatewayv2_route.this": {"aws_apigatewayv2_integration.this"},
+    "modules/websocket-api aws_apigatewayv2_stage.this": {"aws_cloudwatch_log_group.access"},
+    "modules/websocket-api output.access_log_group_name": {"aws_cloudwatch_log_group.access"},
+    "modules/websocket-api output.stage_name": {"aws_apigatewayv2_stage.this"},
+    "modules/websocket-api output.websocket_url": {"aws_apigatewayv2_stage.this"},
+    "modules/zips output.s3_keys": {"aws_s3_object.zip"},
+}
+"""Objects that a block refers to, itself or by local values, where another expression could have the same value."""
 
 _REFERENCE = re.compile(r"\b(?:var|each\.value|route)\.([a-z0-9_]+(?:\.[a-z0-9_]+)*)")
 _ELEMENT = re.compile(r"^\s+([a-z_]+)\s*=\s(.+)$", re.MULTILINE)
+_LOCAL = re.compile(r"\blocal\.([a-z0-9_]+)")
+_OBJECT = re.compile(r"(?<![.\w])(?:module|terraform_data|aws_[a-z0-9_]+)\.[a-z0-9_]+")
+_COMMENT = re.compile(r"^\s*#.*$", re.MULTILINE)
 _ORDERING = ("create_before_destroy", "depends_on", "ignore_changes", "prevent_destroy", "replace_triggered_by")
 _MOVING = {"moved": ("to",), "removed": ("from", "destroy")}
 
@@ -138,6 +175,7 @@ def find_faults(repository: Path) -> list[str]:
     faults += _different_variables(modules[CONFIGURATION], modules[BACKEND])
     faults += _different_outputs(modules[CONFIGURATION], modules[BACKEND])
     faults += _different_order(modules)
+    faults += _lost_references(modules)
     return faults
 
 
@@ -239,6 +277,33 @@ def _different_order(modules: Mapping[Path, list[Block]]) -> Iterator[str]:
         yield f"{CONFIGURATION}: {line}: scripts/check_variables.py does not know of it"
     for line in sorted(ORDER - found):
         yield f"{CONFIGURATION}: {line} is gone"
+
+
+def _lost_references(modules: Mapping[Path, list[Block]]) -> Iterator[str]:
+    found = {
+        f"{folder.relative_to(CONFIGURATION)} {_address(block)}": _objects(block.text, _locals(blocks))
+        for folder, blocks in modules.items()
+        for block in blocks
+    }
+    for place, wanted in REFERENCES.items():
+        if lost := wanted - found.get(place, set()):
+            yield f"{CONFIGURATION}: {place} refers no longer to {_listed(lost)}, and so no longer waits for it"
+
+
+def _locals(blocks: list[Block]) -> dict[str, str]:
+    return {name: value.text for block in _of_kind(blocks, "locals") for name, value in block.attributes.items()}
+
+
+def _objects(text: str, values: Mapping[str, str]) -> set[str]:
+    """Return the addresses of the objects that a text refers to, itself or by local values (expression by name)."""
+    texts = {"": _COMMENT.sub("", text)}
+    waiting = [texts[""]]
+    while waiting:
+        for name in _LOCAL.findall(waiting.pop()):
+            if name not in texts:
+                texts[name] = _COMMENT.sub("", values.get(name, ""))
+                waiting.append(texts[name])
+    return {reference for each in texts.values() for reference in _OBJECT.findall(each)}
 
 
 def _address(block: Block) -> str:

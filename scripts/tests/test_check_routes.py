@@ -105,7 +105,12 @@ def test_a_part_that_is_missing_is_a_gap(repository: Path, missing: str, name: s
     [
         ("handlers/connect.py", "def other(): ...\n", "handlers/connect.py must define a function `handler`"),
         ("handlers/connect.py", "class A:\n    def handler(self): ...\n", "must define a function `handler`"),
+        ("handlers/connect.py", "def handler_of(event): ...\n", "must define a function `handler`"),
+        ("handlers/connect.py", "def _handler(event, context): ...\n", "must define a function `handler`"),
+        ("handlers/connect.py", "async def handler(event, context): ...\n", "must define a function `handler`"),
         ("integration_tests/routes/test_connect.py", "X = 1\n", "test_connect.py must hold a test"),
+        ("integration_tests/routes/test_connect.py", "def a_test_of_it(): ...\n", "test_connect.py must hold a test"),
+        ("integration_tests/routes/test_connect.py", "def testers(): ...\n", "test_connect.py must hold a test"),
     ],
 )
 def test_a_part_that_is_empty_is_a_gap(repository: Path, file: str, text: str, sentence: str) -> None:

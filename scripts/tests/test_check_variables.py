@@ -19,6 +19,8 @@ FUNCTIONS = "terraform/modules/backend/functions.tf"
 QUEUE = "terraform/modules/backend/queue.tf"
 HANDLER = "terraform/modules/handler/main.tf"
 API = "terraform/modules/websocket-api/main.tf"
+API_OUTPUTS = "terraform/modules/websocket-api/outputs.tf"
+TABLE_OUTPUTS = "terraform/modules/connections-table/outputs.tf"
 ZIPS = "terraform/modules/zips/main.tf"
 
 
@@ -58,6 +60,38 @@ def test_nothing_is_dropped_or_swapped() -> None:
         (BACKEND, "= try(route.throttling_burst_limit, null)", "= null", "routes hands on"),
         (BACKEND, "= route.throttling_rate_limit\n", "= route.throttling_burst_limit\n", "routes hands on"),
         (BACKEND, "        timeout_milliseconds   = route.timeout_milliseconds\n", "", "routes is made of"),
+        (
+            BACKEND,
+            "= aws_lambda_permission.additional_route[route_key].id",
+            "= null",
+            "no longer to aws_lambda_permission",
+        ),
+        (
+            HANDLER,
+            "log_group  = aws_cloudwatch_log_group.this.name",
+            'log_group  = "/aws/lambda/${var.name}"',
+            "aws_lambda_function.this refers no longer to aws_cloudwatch_log_group.this",
+        ),
+        (
+            HANDLER,
+            "[aws_iam_role_policy.logs.name, aws_iam_role_policy.task.name]",
+            '["logs", "task"]',
+            "refers no longer to aws_iam_role_policy.logs, aws_iam_role_policy.task",
+        ),
+        (
+            HANDLER,
+            "= aws_iam_role.this.name\n  policy_arns",
+            "= local.role_name\n  policy_arns",
+            "no longer to aws_iam_role",
+        ),
+        (
+            QUEUE,
+            "one([for queue in terraform_data.queue : queue.input.fifo])",
+            "var.queued_delivery.fifo",
+            "_data.queue",
+        ),
+        (API_OUTPUTS, "= aws_apigatewayv2_stage.this.name", "= var.stage_name", "stage_name refers no longer"),
+        (TABLE_OUTPUTS, "= aws_dynamodb_table.this.name", "= var.name", "table_name refers no longer"),
         (QUEUE, "= var.queued_delivery.worker_timeout", "= 30", "function_timeout is made of no variable"),
         (QUEUE, "= var.queued_delivery.batch_size", "= var.queued_delivery.maximum_concurrency", "batch_size is made"),
         (HANDLER, "= var.memory_size", "= 256", "memory_size is used by nothing"),
