@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     Script = Callable[[Request], Reply | None]
 
+AT_ONCE = 8
 MEMBERS = {f"member-{number:03}=" for number in range(200)}
 
 
@@ -127,9 +128,9 @@ def test_shards_are_read_side_by_side(stage: Stage) -> None:
     def before_query(parameters: dict[str, Any], number: int) -> Reply | None:
         with lock:
             at_work[0] = number + 1
-        if number + 1 == reading.AT_ONCE:
+        if number + 1 == AT_ONCE:
             all_at_work.set()
-        if number >= reading.AT_ONCE:
+        if number >= AT_ONCE:
             return None
         # The answer of none of the first comes before all of them were asked for.
         return stage.answer(parameters)._replace(after=all_at_work)
@@ -138,7 +139,7 @@ def test_shards_are_read_side_by_side(stage: Stage) -> None:
     stage.deliver()
 
     assert set(stage.posts) == MEMBERS
-    assert stage.database.connections == reading.AT_ONCE
+    assert stage.database.connections == AT_ONCE
 
 
 def test_posts_begin_with_the_first_page(stage: Stage) -> None:
@@ -161,6 +162,7 @@ def test_the_next_page_is_asked_for_before_the_last_one_is_posted(
     stage: Stage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(rooms, "PAGE_ITEMS", 100)
+    monkeypatch.setattr(reading, "ENOUGH", 100)
     asked = threading.Event()
 
     def before_query(_: dict[str, Any], number: int) -> None:
