@@ -112,7 +112,7 @@ def test_nothing_is_dropped_or_swapped() -> None:
             HANDLER,
             "  policy = var.policy\n",
             "  policy = var.policy\n  lifecycle {\n    ignore_changes = [policy]\n  }\n",
-            "ig",
+            "ignore_changes = [policy]",
         ),
         (
             FUNCTIONS,
@@ -125,6 +125,12 @@ def test_nothing_is_dropped_or_swapped() -> None:
         ("terraform/outputs.tf", "= module.backend.fanout_queue_url", "= module.backend.api_id", "fanout_queue_url is"),
         ("terraform/modules/handler/outputs.tf", ", aws_lambda_permission.this]", "]", "is gone"),
         ("terraform/variables.tf", "  default     = 30\n", "  default     = 7\n", "another default"),
+        ("terraform/variables.tf", "  default     = 30\n", "", "variable log_retention_days has another default"),
+        ("terraform/variables.tf", "  nullable    = false\n", "", "access_log_enabled has another nullable"),
+        ("terraform/variables.tf", "  nullable    = false\n", "  nullable    = true\n", "has another nullable"),
+        ("terraform/variables.tf", "= optional(number)\n", "= number\n", "additional_routes has another type"),
+        ("terraform/variables.tf", '  description = "', '  description = "Not ', "has another description"),
+        ("terraform/modules/backend/variables.tf", "  default     = false\n", "", "enabled has another default"),
         (
             "terraform/variables.tf",
             'variable "pace" {\n',
