@@ -61,6 +61,27 @@ async def test_many_waits_are_one_line(told: list[str]) -> None:
     assert told[0].endswith(", and 4 more waits")
 
 
+async def test_slow_machine_has_more_time(told: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(waiting, "TIMEOUT_FACTOR", 10_000)
+
+    async def observe() -> bool:
+        return bool(told)
+
+    await eventually(observe, True, within=0.01, every=0.02)
+
+    assert told[0].endswith(" s of at most 100 s")
+
+
+async def test_fast_machine_has_less_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(waiting, "TIMEOUT_FACTOR", 0.001)
+
+    async def observe() -> bool:
+        return False
+
+    with pytest.raises(AssertionError, match=r"after 0\.6 s: expected True"):
+        await asyncio.wait_for(eventually(observe, True, within=600), 60)
+
+
 @pytest.mark.parametrize("text", ["", "many", "0", "-1", "nan", "inf"])
 def test_factor_that_is_none_ends_in_a_sentence(text: str) -> None:
     with pytest.raises(SystemExit, match="TIMEOUT_FACTOR must be a number above 0"):
