@@ -837,7 +837,9 @@ class TestTime:
             report = deliver(engine, members(3000), seconds=0.5, on_failed=failed.extend)
             never.set()
             assert report.delivered == 1
-            assert report.failed == len(failed) == len(set(failed)) == 2999
+            # Those read count, and the busier the machine, the fewer are read before the deadline.
+            assert report.failed == len(failed) == len(set(failed)) == report.recipients - 1 >= posts.LOOK_AHEAD - 1
+            assert report.complete == (report.recipients == 3000)
             # Connections that waited for an answer are gone; the engine is as good as new.
             server.script = lambda _: say()
             assert counts(deliver(engine, members(5))) == (5, 0, 0)
