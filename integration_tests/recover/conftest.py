@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 
     from integration_tests.recover.withholding import Withholding
     from integration_tests.targets.interface import Target
-    from scripts.local.deployment import EmulatorAccess
 
     Root = Callable[..., AppliedRoot]
 
@@ -43,20 +42,11 @@ def rights(target: Target) -> Iterator[Withholding]:
 def root(target: Target, rights: Withholding, tmp_path: Path) -> Root:
     """Makes instances of the root, not applied yet, whose Terraform goes through :func:`rights`."""
     assert target.aws is not None
-    return _maker(replace(access_of(target.aws), aws=Aws.of_emulator(rights.url)), tmp_path)
+    access = replace(access_of(target.aws), aws=Aws.of_emulator(rights.url))
 
-
-@pytest.fixture
-def living_root(target: Target, tmp_path: Path) -> Root:
-    """Makes instances of the root, not applied yet, with all rights."""
-    assert target.aws is not None
-    return _maker(access_of(target.aws), tmp_path)
-
-
-def _maker(access: EmulatorAccess, folder: Path) -> Root:
     def make(**variables: Any) -> AppliedRoot:  # noqa: ANN401 - any Terraform value
         name = f"half-{secrets.token_hex(3)}"
-        return AppliedRoot(access, folder / name, {"name": name, **variables})
+        return AppliedRoot(access, tmp_path / name, {"name": name, **variables})
 
     return make
 

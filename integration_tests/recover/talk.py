@@ -15,11 +15,14 @@ from typing import TYPE_CHECKING
 from integration_tests.harness.client import Client
 from integration_tests.load.terms import LATE_AFTER_ON_ONE_MACHINE, TERMS
 from integration_tests.load.user_group import Arrival, Schedule, UserGroup
+from integration_tests.recover.copies import FanOuts
+from scripts.waiting import eventually
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
     from integration_tests.harness.ledger import Verdict
+    from scripts.local.deployment import AppliedRoot
 
 CLIENTS = 20
 ROOMS = 4
@@ -35,13 +38,16 @@ class Talk:
     """Twenty clients in four rooms, each a sender and a listener; started by :func:`talking`.
 
     Args:
+        instance: The stage's instance of the root.
         url: The stage's WebSocket URL.
     """
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, instance: AppliedRoot, url: str) -> None:
         self.url = url
         self.run = secrets.token_hex(4)
         self.began_at = time.monotonic()
+        prefix = f"/aws/lambda/{instance.variables['name']}-"
+        self._fan_outs = FanOuts(instance.access.aws.logs, prefix, time.time())
         self._users = UserGroup(url, self.run, terms=STAGE_TERMS)
         self._end = asyncio.Event()
         self._speech: asyncio.Task[None] | None = None
@@ -66,6 +72,10 @@ class Talk:
         absent = self._users.absent()
         assert not absent, f"{len(absent)} of {CLIENTS} clients were cut off"
 
+    async def keep_lines(self) -> None:
+        """Read the functions' log lines, because an apply may remove a function with its log group."""
+        await asyncio.to_thread(self._fan_outs.read)
+
     async def newcomer_hears_itself(self) -> None:
         """Let one more client connect, speak and leave.
 
@@ -88,13 +98,14 @@ class Talk:
         await self._users.settle()
 
     async def judge(self) -> None:
-        """Disconnect the clients and check that nothing was lost.
+        """Disconnect the clients, and check that nothing was lost, and nothing delivered twice without a reason.
 
-        A copy is no fault here: on a busy machine posts and sends to the queue time out, and are repeated.
+        On a busy machine posts and sends to the queue time out, and are repeated. As many copies are allowed as the log
+        lines of the fan-outs explain. A receipt may come twice, because no line tells of an answer that was repeated.
 
         Raises:
-            AssertionError: A message was lost, or a client was cut off; the message shows examples, whose times count
-                from :attr:`began_at`.
+            AssertionError: A message was lost or doubled, or a client was cut off; the message shows examples, whose
+                times count from :attr:`began_at`.
         """
         self.check_present()
         await self._users.leave_all()
@@ -102,7 +113,21 @@ class Talk:
         assert replace(verdict.total, duplicated=0, receipts_repeated=0).clean, story
         assert verdict.broken == 0, story
         assert not verdict.total.empty, story
-        print(f"{verdict.total.attempted} messages, {verdict.total.delivered} deliveries")
+        try:
+            await self._explain(verdict.total.duplicated)
+        except AssertionError as error:
+            error.add_note(story)
+            raise
+        print(verdict.total)
+
+    async def _explain(self, copies: int) -> None:
+        """Wait until log lines explain some copies."""
+
+        async def are_explained() -> bool:
+            await self.keep_lines()
+            return copies <= self._fan_outs.copies(CLIENTS // ROOMS)
+
+        await eventually(are_explained, expected=True, within=STAGE_TERMS.patience, what=f"reasons for {copies} copies")
 
     async def result(self) -> tuple[Verdict, str]:
         """Return the outcome of the messages, and the same in words."""
@@ -112,16 +137,17 @@ class Talk:
 
 
 @asynccontextmanager
-async def talking(url: str) -> AsyncIterator[Talk]:
+async def talking(instance: AppliedRoot) -> AsyncIterator[Talk]:
     """Let clients talk while the context lasts, and check at its end that none missed a message.
 
     Args:
-        url: The stage's WebSocket URL.
+        instance: The stage's instance of the root.
 
     Raises:
-        AssertionError: A message was lost, or a client was cut off.
+        AssertionError: A message was lost or doubled, or a client was cut off.
     """
-    talk = Talk(url)
+    deployment = await asyncio.to_thread(instance.deployment)
+    talk = Talk(instance, deployment.websocket_url)
     try:
         await talk.begin()
         yield talk

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import pytest
 
 from integration_tests.harness.client import Client
+from integration_tests.harness.cloudwatch import Logs
 from integration_tests.recover.drift import CHANGED, DELETED, ONLY
 from integration_tests.recover.state import objects_of, planned
 
@@ -40,9 +41,9 @@ class Deed(NamedTuple):
 
 
 @pytest.mark.timeout(1800)
-async def test_drift_of_one_object_of_each_type_is_repaired(living_root: Root) -> None:
+async def test_drift_of_one_object_of_each_type_is_repaired(root: Root) -> None:
     """The representative of the long test, without a queue: Terraform takes more than a minute to make one."""
-    instance = living_root()
+    instance = root()
     await asyncio.to_thread(instance.apply)
     try:
         await repair(instance, [deed for deed in one_of_each(instance, deletions()) if deed.managed.type not in WHOLE])
@@ -53,12 +54,22 @@ async def test_drift_of_one_object_of_each_type_is_repaired(living_root: Root) -
 
 @pytest.mark.long
 @pytest.mark.timeout(7200)
-async def test_drift_of_every_object_is_repaired(living_root: Root, everything: dict[str, object]) -> None:
-    instance = living_root(**everything)
+async def test_every_object_that_was_deleted_by_hand_is_made_again(root: Root, everything: dict[str, object]) -> None:
+    instance = root(**everything)
     await asyncio.to_thread(instance.apply)
     try:
         for kind, act in DELETED.items():
             await repair(instance, [Deed(each, "deleted", act) for each in objects_of(instance) if each.type == kind])
+    finally:
+        await asyncio.to_thread(instance.destroy)
+
+
+@pytest.mark.long
+@pytest.mark.timeout(7200)
+async def test_every_change_by_hand_is_undone(root: Root, everything: dict[str, object]) -> None:
+    instance = root(**everything)
+    await asyncio.to_thread(instance.apply)
+    try:
         for number in range(max(map(len, CHANGED.values()))):
             await repair(instance, one_of_each(instance, changes(number)))
     finally:
@@ -102,8 +113,25 @@ async def repair(instance: AppliedRoot, deeds: Sequence[Deed]) -> None:
     await asyncio.to_thread(instance.workspace.apply_planned, file)
     plan = await asyncio.to_thread(instance.plan)
     assert not plan.changes, "\n".join([*map(str, deeds), plan.text])
-    client = await Client.connect(instance.deployment().websocket_url, "repaired")
-    await client.say("hello world")
-    await client.expect("hello world")
-    await client.close()
+    await say_hello(instance)
     print(f"{time.monotonic() - began_at:.1f} s:", *deeds, sep="\n  ", flush=True)
+
+
+async def say_hello(instance: AppliedRoot) -> None:
+    """Let a client hear itself.
+
+    Raises:
+        AssertionError: It did not; the notes hold what the functions logged meanwhile.
+    """
+    deployment, since = instance.deployment(), time.time()
+    client = await Client.connect(deployment.websocket_url, "repaired")
+    try:
+        await client.say("hello world")
+        await client.expect("hello world")
+    except AssertionError as error:
+        logs = Logs(instance.access.aws.logs, [*deployment.outputs["log_group_names"].values()])
+        for line in await logs.lines(since, ""):
+            error.add_note(line)
+        raise
+    finally:
+        await client.close()

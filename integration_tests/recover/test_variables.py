@@ -57,14 +57,14 @@ def found(given: Given, target: Target, tmp_path: Path) -> Iterator[Given]:
 
 
 @pytest.mark.timeout(1800)
-async def test_variables_together(living_root: Root, found: Given) -> None:
+async def test_variables_together(root: Root, found: Given) -> None:
     """The representative of the long test: the rows take their steps at the same time."""
     rows = [row for row in ROWS.values() if not row.long]
     touched: set[str] = set()
-    instance = living_root()
+    instance = root()
     await asyncio.to_thread(instance.apply)
     try:
-        async with talking(instance.deployment().websocket_url) as talk:
+        async with talking(instance) as talk:
             for number, stage in enumerate(stages(rows)):
                 if number > 0:
                     touched |= await switch(instance, talk, merged([steps[0] for steps in stage]), found)
@@ -77,8 +77,8 @@ async def test_variables_together(living_root: Root, found: Given) -> None:
 
 @pytest.mark.long
 @pytest.mark.timeout(3600)
-async def test_each_variable(living_root: Root, found: Given) -> None:
-    instance = living_root()
+async def test_each_variable(root: Root, found: Given) -> None:
+    instance = root()
     await asyncio.to_thread(instance.apply)
     try:
         for name, row in ROWS.items():
@@ -94,7 +94,7 @@ async def follow(instance: AppliedRoot, name: str, row: Row, given: Given) -> No
         AssertionError: Something else happened than the row says.
     """
     touched: set[str] = set()
-    async with talking(instance.deployment().websocket_url) as talk:
+    async with talking(instance) as talk:
         for step in row.steps:
             touched |= await switch(instance, talk, step, given)
     assert touched == row.touches, f"{name}: {touched ^ row.touches}"
@@ -114,6 +114,7 @@ async def switch(instance: AppliedRoot, talk: Talk, step: Step, given: Given) ->
         touched, removed = touched_by(plan.text)
         print(f"{time.monotonic() - talk.began_at:.1f} s: {dict(step.values)}", flush=True)
         assert removed == step.removes, f"{dict(step.values)}: {removed ^ step.removes}"
+        await talk.keep_lines()
         await asyncio.to_thread(instance.workspace.apply_planned, file)
         talk.check_present()
         await check_handshake(talk, step.handshake)
@@ -163,17 +164,18 @@ def touched_by(plan: str) -> tuple[set[str], set[str]]:
 def stages(rows: Sequence[Row]) -> Iterator[list[list[Step]]]:
     """Yield the steps of all rows by turns: for each row an apply and, if the table has one, the refusal after it.
 
-    The first stage has been applied before; a row that has come to its end stays there.
+    Steps of the long test are left out. The first stage has been applied before; a row that has come to its end stays
+    there.
     """
-    columns = [by_apply(row) for row in rows]
+    columns = [by_apply([step for step in row.steps if not step.long]) for row in rows]
     for number in range(max(map(len, columns))):
         yield [column[number] if number < len(column) else [Step()] for column in columns]
 
 
-def by_apply(row: Row) -> list[list[Step]]:
-    """Return the steps of a row in groups: an apply and the plans that are refused after it."""
+def by_apply(steps: Sequence[Step]) -> list[list[Step]]:
+    """Return steps in groups: an apply and the plans that are refused after it."""
     groups = [[Step()]]
-    for step in row.steps:
+    for step in steps:
         if step.refused is None:
             groups.append([step])
         else:

@@ -44,8 +44,8 @@ class Step:
         removes: Types of which the apply deletes or replaces objects.
         handshake: Status that a new client is answered with afterwards.
         settled: Whether the plan afterwards is empty.
-        cuts_off: Whether it cuts off every client, so that none talks meanwhile.
         by_hand: Done before the plan.
+        long: Whether `make test` leaves the step out, so that three applies take all rows through.
     """
 
     values: Mapping[str, Any] = field(default_factory=dict)
@@ -53,8 +53,8 @@ class Step:
     removes: frozenset[str] = frozenset()
     handshake: int = 101
     settled: bool = True
-    cuts_off: bool = False
     by_hand: Callable[[AppliedRoot], object] | None = None
+    long: bool = False
 
 
 @dataclass(frozen=True)
@@ -98,12 +98,19 @@ ROWS: Mapping[str, Row] = {
         frozenset({INTEGRATION, PERMISSION, ROUTE, STAGE}),
         [
             Step({"additional_routes": {"theirs": ROUTE_OF_A_TEAM}}),
-            Step({"additional_routes": {"theirs": {**ROUTE_OF_A_TEAM, "timeout_milliseconds": 5000}}}),
+            Step({"additional_routes": {"theirs": {**ROUTE_OF_A_TEAM, "timeout_milliseconds": 5000}}}, long=True),
             Step({"additional_routes": {"theirs": {**ROUTE_OF_A_TEAM, "throttling_burst_limit": 5}}}),
             Step(removes=frozenset({INTEGRATION, PERMISSION, ROUTE})),
         ],
     ),
-    "allow_replacement": in_place((), {"allow_replacement": ["name"]}, {"allow_replacement": ["stage_name"]}),
+    "allow_replacement": Row(
+        frozenset(),
+        [
+            Step({"allow_replacement": ["name"]}),
+            Step({"allow_replacement": ["stage_name"]}, long=True),
+            Step(),
+        ],
+    ),
     "architecture": in_place({FUNCTION}, {"architecture": "x86_64"}),
     "authorization_type": Row(frozenset({ROUTE}), [Step({"authorization_type": "AWS_IAM"}, handshake=403), Step()]),
     "code_revision": in_place({FUNCTION}, {"code_revision": "1"}, {"code_revision": "2"}),
@@ -139,8 +146,12 @@ ROWS: Mapping[str, Row] = {
         frozenset({*WORKER, *EXCLUSIVE, *QUEUES}),
         [
             Step({"queued_delivery": {"enabled": True}}),
-            Step({"queued_delivery": {"enabled": True, "fifo": True}}, refused="queued_delivery.fifo must not change"),
-            Step({"queued_delivery": {"enabled": True, "batch_size": 5, "worker_memory_size": 512}}),
+            Step(
+                {"queued_delivery": {"enabled": True, "fifo": True}},
+                refused="queued_delivery.fifo must not change",
+                long=True,  # a plan tells one of two refusals, and the other one is that of table_kms_key_arn
+            ),
+            Step({"queued_delivery": {"enabled": True, "batch_size": 5, "worker_memory_size": 512}}, long=True),
             Step({"queued_delivery": {"enabled": False}}, settled=False),
             Step(removes=frozenset({*WORKER, *EXCLUSIVE, *QUEUES})),
         ],
@@ -158,8 +169,9 @@ ROWS: Mapping[str, Row] = {
             Step({"shards_read": 2}),
             Step(),
         ],
+        long="it takes four applies",
     ),
-    "shards_read": in_place({FUNCTION}, {"shards_read": 3}, {"shards_read": 4}, long="shards_per_room shows it, too"),
+    "shards_read": in_place({FUNCTION}, {"shards_read": 3}, {"shards_read": 4}),
     "stage_name": Row(
         frozenset(), [Step({"stage_name": "other"}, refused="stage_name is part of the URL: another one replaces")]
     ),
@@ -168,7 +180,7 @@ ROWS: Mapping[str, Row] = {
         frozenset({TABLE}),
         [
             Step({"table_kms_key_arn": "<key>"}),
-            Step({"table_kms_key_arn": "<other_key>"}),
+            Step({"table_kms_key_arn": "<other_key>"}, long=True),
             Step(refused="table_kms_key_arn cannot be taken away"),
             Step({"allow_replacement": ["table_kms_key_arn"]}, by_hand=move_off_its_key),
             Step(),

@@ -1,0 +1,32 @@
+"""The log lines that explain copies of messages."""
+
+from __future__ import annotations
+
+import pytest
+
+from integration_tests.recover.copies import explained
+
+
+def line(request_id: str, delivered: int, retried: int = 0, message: str = "fan-out") -> dict[str, object]:
+    """Return one line of a function's log."""
+    return {"message": message, "request_id": request_id, "delivered": delivered, "retried": retried}
+
+
+@pytest.mark.parametrize(
+    ("lines", "copies"),
+    [
+        ([], 0),
+        ([line("a", 5), line("b", 5)], 0),
+        ([line("a", 5, retried=2)], 2),
+        ([line("a", 3), line("a", 2)], 0),
+        ([line("a", 5), line("a", 4)], 4),
+        ([line("a", 5), line("a", 4, retried=1), line("b", 1)], 5),
+        ([line("a", 5, retried=2, message="message")], 0),
+        ([{"message": "fan-out of another function"}, {}], 0),
+    ],
+    ids=["none", "whole", "posted again", "in parts", "served twice", "both", "other line", "foreign"],
+)
+def test_a_copy_needs_a_repeated_post_or_a_task_that_was_served_twice(
+    lines: list[dict[str, object]], copies: int
+) -> None:
+    assert explained(lines, members=5) == copies
