@@ -20,6 +20,13 @@ REQUEST_SECONDS = 1.5
 """Time limit of an answer; then the connection is given up and the post tried again. API Gateway answers within
 hundredths of a second, and a later answer is lost far more often than late."""
 
+SLOW_FACTOR = 10 / 3
+"""As many times longer, 5 s, is the limit when answers are late in general: a post that is tried again may be delivered
+twice."""
+
+MEAN_LATENCIES = 10
+"""An answer is not late before it has taken as many times as long as the others, up to that longer limit."""
+
 FIRST_REQUEST_SECONDS = 1.0
 """As ``REQUEST_SECONDS``, on a connection that was unused for so long that it may have gone silent."""
 
@@ -48,13 +55,14 @@ class Line(Connection):
         self.sent_at = time.monotonic()
         self.watched = self.interest
 
-    def is_overdue(self, now: float, connect_seconds: float) -> bool:
-        """Whether connecting, or an answer, has taken too long."""
+    def is_overdue(self, now: float, connect_seconds: float, factor: float) -> bool:
+        """Whether connecting, or an answer, has taken too long; ``factor`` makes the limits of answers longer."""
         waited = now - self.sent_at
         if not self.established:
             return waited > connect_seconds
         if self.post is None:
             return False
+        waited /= factor
         return waited > REQUEST_SECONDS or (waited > FIRST_REQUEST_SECONDS and self.idled(self.sent_at))
 
     def kind_of_end(self, error: Exception) -> Answer:
@@ -216,13 +224,26 @@ class Pool:
         self.reads_ready = [each for each in ready if isinstance(each, Read)]
         return [each for each in ready if not isinstance(each, Read)] if self.reads_ready else ready
 
-    def overdue(self, now: float) -> list[Line]:
-        """Connections that have been connecting, or waiting for an answer, for too long."""
-        connect_seconds = self.endpoint.connect_seconds
-        late = [line for line in self.all if line.is_overdue(now, connect_seconds)]
+    @property
+    def slowness(self) -> float:
+        """How many times longer than usual the limits of answers are, from 1 to ``SLOW_FACTOR``."""
+        return min(SLOW_FACTOR, max(1.0, MEAN_LATENCIES * self.mean_latency / REQUEST_SECONDS))
+
+    def overdue(self, now: float, delivered: int) -> list[Line]:
+        """Connections that have been connecting, or waiting for an answer, for too long.
+
+        Args:
+            now: The time, in seconds of ``time.monotonic``.
+            delivered: Posts of the run that were delivered. While more are under way, answers are late in general.
+        """
+        late = self._late(now, SLOW_FACTOR if self.busy > delivered else self.slowness)
         # It may be this process that was late: the caller's code runs within the fan-out, and Lambda shares CPUs.
         ready = self.ready(0) if late else []
         return [line for line in late if line not in ready]
+
+    def _late(self, now: float, factor: float) -> list[Line]:
+        connect_seconds = self.endpoint.connect_seconds
+        return [line for line in self.all if line.is_overdue(now, connect_seconds, factor)]
 
     def waiting_since(self, moment: float) -> int:
         """How many connections have been waiting for an answer since before a moment."""

@@ -212,12 +212,12 @@ class Run:
         """Give up overdue connections, and adapt the rate."""
         self._next_check = min(now + CHECK_SECONDS, self._stop_at)
         self._throttle.adapt(self._delivered, sum(share.report.throttled for share in self._shares), now)
-        for line in self._pool.overdue(now):
+        for line in self._pool.overdue(now, self._delivered):
             self._lost(line, TimeoutError("timed out"))
         self._pool.stuck = self._pool.waiting_since(now - STUCK_SECONDS)
         if self._patience is not None and not self._is_ending:
             self._be_patient(self._patience, now)
-        if self._is_ending and not self._pool.waiting_for_less_than(LAST_ANSWER_SECONDS, now):
+        if self._is_ending and not self._pool.waiting_for_less_than(LAST_ANSWER_SECONDS * self._pool.slowness, now):
             self._stop(now)
 
     def _be_patient(self, patience: float, now: float) -> None:

@@ -632,6 +632,27 @@ class TestConnections:
         assert counts(report) == (0, 0, 3)
         assert (report.late, sorted(failed)) == (0, members(3))
 
+    @pytest.mark.parametrize("recipients", [1, 20])
+    def test_answers_that_are_late_in_general_are_waited_for(
+        self, recipients: int, connect: Connect, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """A post that was tried again might be delivered twice."""
+        monkeypatch.setattr(pool, "REQUEST_SECONDS", 1.0)
+        with HostileServer(lambda _: say()._replace(delay=1.8)) as server:
+            report = deliver(connect(server), members(recipients))
+        assert server.served() == {each.connection_id: 1 for each in members(recipients)}
+        assert counts(report) == (recipients, 0, 0)
+
+    def test_an_answer_may_take_ten_times_as_long_as_the_others(
+        self, connect: Connect, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(pool, "REQUEST_SECONDS", 1.0)
+        slow = members(1)[0].connection_id
+        with HostileServer(lambda each: say()._replace(delay=1.6 if each.connection_id == slow else 0.3)) as server:
+            report = deliver(connect(server), members(60))
+        assert server.served()[slow] == 1
+        assert counts(report) == (60, 0, 0)
+
     def test_copies_sent_before_count(self, connect: Connect, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(pool, "REQUEST_SECONDS", 0.05)
         never = threading.Event()
