@@ -165,7 +165,7 @@ class DeliveryInterruptedError(Exception):
 
 
 class Result(NamedTuple):
-    """What became of one message of a run.
+    """The outcome of one message of a run.
 
     Attributes:
         report: The counts.

@@ -34,7 +34,7 @@ def serve_message(
     """Serve a message and send the caller its answer or an error.
 
     Args:
-        raw_event: What Lambda was invoked with.
+        raw_event: The event of the invocation.
         context: Lambda's context object.
         engine: Engine that reaches the caller.
         serve: The route's own part; raises ``protocol.Refusal`` for a message that cannot be served.

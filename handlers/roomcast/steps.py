@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 class Wait(NamedTuple):
-    """What a call waits for.
+    """The connection or the moment that a call waits for.
 
     Attributes:
         connection: The connection that must become ready for its ``interest``; ``None`` for a pause.

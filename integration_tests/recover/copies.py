@@ -22,7 +22,7 @@ class FanOuts:
 
     Args:
         logs: boto3 client.
-        prefix: What the names of the functions' log groups begin with.
+        prefix: Beginning of the names of the functions' log groups.
         since: Older lines are passed over; Unix time in seconds.
     """
 
