@@ -135,10 +135,7 @@ resource "terraform_data" "refusals" {
     }
 
     precondition {
-      condition = (
-        !(local.changed["shards_per_room"] || local.changed["shards_read"])
-        || !(local.unsettled["shards_per_room"] && local.unsettled["shards_read"])
-      )
+      condition     = !((local.changed["shards_per_room"] || local.changed["shards_read"]) && local.unsettled["shards_per_room"] && local.unsettled["shards_read"])
       error_message = "shards_per_room and shards_read must not change in one apply, because functions change one after the other, and members would be in partitions that senders do not read. To raise them, first apply shards_read = ${local.shards_read} with the old shards_per_room. To lower them, first apply shards_per_room = ${var.shards_per_room} with the old shards_read, and lower shards_read two hours later, when the last client in the other partitions has disconnected. An apply that stopped half-way must be finished first."
     }
   }

@@ -1,0 +1,1 @@
+"""Tests that need a checker's own environment, so that only its tox environment runs them."""
