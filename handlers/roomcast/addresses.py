@@ -12,6 +12,7 @@ import time
 from typing import NamedTuple
 
 from roomcast import authorities
+from roomcast.http_parser import MAXIMUM_ANSWER_BYTES
 
 ADDRESS_LIFETIME_SECONDS = 5
 """Lifetime of looked-up addresses: AWS answers with a time to live of 5 s, and moves addresses."""
@@ -103,6 +104,8 @@ class Endpoint:
         ValueError: The URL is not one of these.
     """
 
+    maximum_answer_bytes = MAXIMUM_ANSWER_BYTES
+
     def __init__(self, url: str) -> None:
         match = _URL.fullmatch(url)
         if match is None:
@@ -122,9 +125,9 @@ class Endpoint:
         self._context: ssl.SSLContext | None = None
         self.session: ssl.SSLSession | None = None
         self._addresses: list[Address] = []
-        self._resolved_at: _Moment = _LONG_AGO
+        self._resolved_at: Moment = LONG_AGO
         self._look_up: _LookUp | None = None
-        self._avoided: dict[Address, _Moment] = {}
+        self._avoided: dict[Address, Moment] = {}
         self._next = 0
 
     def wrap(self, connected: socket.socket) -> ssl.SSLSocket:
@@ -194,7 +197,7 @@ class Endpoint:
             # The addresses behind it move up by one: the turn must not skip one of them.
             self._next -= self._addresses.index(address) < self._next
             self._addresses.remove(address)
-            self._avoided[address] = _Moment()
+            self._avoided[address] = Moment()
             if not self._addresses:
                 self._avoided.clear()
 
@@ -207,11 +210,11 @@ class Endpoint:
         self._look_up = None
         if look_up.error is not None:
             raise TransportError(f"cannot resolve {self.host}: {look_up.error}", sent=False) from look_up.error
-        self._resolved_at = look_up.ended_at or _LONG_AGO
+        self._resolved_at = look_up.ended_at or LONG_AGO
         return look_up.found
 
 
-class _Moment:
+class Moment:
     """A moment to measure from, by two clocks: while Lambda freezes a process, one of them may stand still."""
 
     __slots__ = ("_monotonic", "_wall")
@@ -225,12 +228,13 @@ class _Moment:
         return max(time.monotonic() - self._monotonic, time.time() - self._wall)
 
 
-class _LongAgo(_Moment):
+class _LongAgo(Moment):
     def seconds_ago(self) -> float:
         return float("inf")
 
 
-_LONG_AGO = _LongAgo()
+LONG_AGO = _LongAgo()
+"""Before anything that has happened."""
 
 
 class _LookUp:
@@ -245,8 +249,8 @@ class _LookUp:
     def __init__(self, host: str, port: int) -> None:
         self.found: list[Address] = []
         self.error: Exception | None = None
-        self.ended_at: _Moment | None = None
-        self._began_at = _Moment()
+        self.ended_at: Moment | None = None
+        self._began_at = Moment()
         self._ended = threading.Event()
         if _ADDRESS.fullmatch(host):
             self._run(host, port)  # an address needs no look-up, and no thread
@@ -263,7 +267,7 @@ class _LookUp:
         except (OSError, UnicodeError) as error:
             self.error = error
         finally:
-            self.ended_at = _Moment()
+            self.ended_at = Moment()
             self._ended.set()
 
     def is_spent(self) -> bool:

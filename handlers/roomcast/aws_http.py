@@ -27,53 +27,27 @@ FIRST_ANSWER_SECONDS = 1.0
 answer within hundredths of a second."""
 
 
-class Client:
-    """Calls one AWS service, one request at a time, on a connection that it keeps.
+class HttpClient:
+    """Sends requests to one host, one at a time, on a connection that it keeps.
 
     Args:
-        endpoint_url: Base URL, such as ``https://dynamodb.eu-central-1.amazonaws.com``; ``http://`` for emulators.
-        service: Signing name, such as ``dynamodb``.
-        region: Region to sign for.
+        endpoint: Destination.
     """
 
-    def __init__(self, endpoint_url: str, service: str, region: str) -> None:
-        self._endpoint = Endpoint(endpoint_url)
-        self._signer = Signer(service, region)
+    def __init__(self, endpoint: Endpoint) -> None:
+        self._endpoint = endpoint
         self._connection: Connection | None = None
 
-    def request(self, method: str, path: str, headers: Mapping[str, str], body: bytes, *, deadline: float) -> Response:
-        """Send a request and wait for its answer, of any status.
-
-        The request is sent once, with one exception: a kept-alive connection turns out to be closed, or silent after
-        some idling, before the first byte of the answer. Then it is sent again on a new connection, and
-        ``Response.resent`` says that the server may have received it twice.
+    def exchange(self, message: bytes, deadline: float) -> Steps[Response]:
+        """Send a request and wait for its answer, of any status; see ``Client.request``.
 
         Args:
-            method: HTTP method.
-            path: Path below the endpoint's, as it goes over the wire, without a query.
-            headers: All are signed.
-            body: Bytes of the body.
+            message: The whole request.
             deadline: Latest end, in seconds of ``time.monotonic``.
 
         Raises:
             TransportError: There was no answer.
         """
-        return drive(self.steps(method, path, headers, body, deadline=deadline))
-
-    def steps(
-        self, method: str, path: str, headers: Mapping[str, str], body: bytes, *, deadline: float
-    ) -> Steps[Response]:
-        """As ``request``, for a loop that waits."""
-        requests = SignedRequests(
-            self._signer,
-            Credentials.from_environment(),
-            method,
-            self._endpoint.host_header,
-            self._endpoint.path + path,
-            headers,
-            body,
-        )
-        message = requests.head() + body
         resent = False
         kept = self._take_kept_connection()
         if kept is not None:
@@ -165,6 +139,54 @@ class Client:
         else:
             connection.close()
         return answer
+
+
+class Client(HttpClient):
+    """Calls one AWS service.
+
+    Args:
+        endpoint_url: Base URL, such as ``https://dynamodb.eu-central-1.amazonaws.com``; ``http://`` for emulators.
+        service: Signing name, such as ``dynamodb``.
+        region: Region to sign for.
+    """
+
+    def __init__(self, endpoint_url: str, service: str, region: str) -> None:
+        super().__init__(Endpoint(endpoint_url))
+        self._signer = Signer(service, region)
+
+    def request(self, method: str, path: str, headers: Mapping[str, str], body: bytes, *, deadline: float) -> Response:
+        """Send a request and wait for its answer, of any status.
+
+        The request is sent once, with one exception: a kept-alive connection turns out to be closed, or silent after
+        some idling, before the first byte of the answer. Then it is sent again on a new connection, and
+        ``Response.resent`` says that the server may have received it twice.
+
+        Args:
+            method: HTTP method.
+            path: Path below the endpoint's, as it goes over the wire, without a query.
+            headers: All are signed.
+            body: Bytes of the body.
+            deadline: Latest end, in seconds of ``time.monotonic``.
+
+        Raises:
+            TransportError: There was no answer.
+        """
+        return drive(self.steps(method, path, headers, body, deadline=deadline))
+
+    def steps(
+        self, method: str, path: str, headers: Mapping[str, str], body: bytes, *, deadline: float
+    ) -> Steps[Response]:
+        """As ``request``, for a loop that waits."""
+        requests = SignedRequests(
+            self._signer,
+            Credentials.from_environment(),
+            method,
+            self._endpoint.host_header,
+            self._endpoint.path + path,
+            headers,
+            body,
+        )
+        return (yield from self.exchange(requests.head() + body, deadline))
 
 
 def _check_silence(connection: Connection) -> None:

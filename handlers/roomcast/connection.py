@@ -152,7 +152,7 @@ class Connection:
                     return self._answered(answer)
                 if not data:
                     raise ConnectionError("the server closed the connection")
-                self._parser = ResponseParser()
+                self._parser = ResponseParser(self._endpoint.maximum_answer_bytes)
             answer = self._parser.feed(data) if data else self._parser.end()
             if answer is not None:
                 return self._answered(answer)

@@ -15,6 +15,9 @@ MAXIMUM_HEAD_BYTES = 65_536
 MAXIMUM_BODY_BYTES = 32 * 1024 * 1024
 """DynamoDB's largest answer is 16 MB (BatchGetItem); everything else read here is much smaller."""
 
+MAXIMUM_ANSWER_BYTES = 2 * MAXIMUM_BODY_BYTES
+"""Everything counts: informational answers, trailers and extensions of chunks have no end of their own."""
+
 _HEAD_END = b"\r\n\r\n"
 _LINE_END = b"\r\n"
 
@@ -64,9 +67,14 @@ def empty_success(data: bytes) -> Response | None:
 
 
 class ResponseParser:
-    """Takes the bytes of one answer in any pieces."""
+    """Takes the bytes of one answer in any pieces.
 
-    def __init__(self) -> None:
+    Args:
+        maximum_bytes: Size limit of the whole answer, as it comes over the wire.
+    """
+
+    def __init__(self, maximum_bytes: int = MAXIMUM_ANSWER_BYTES) -> None:
+        self._left = maximum_bytes
         self._data = bytearray()
         self._searched = 0
         self._head: tuple[int, dict[str, str], bool] | None = None
@@ -78,6 +86,9 @@ class ResponseParser:
         Raises:
             ProtocolError: The bytes are no answer, or one that is too large.
         """
+        self._left -= len(data)
+        if self._left < 0:
+            raise ProtocolError("the answer is too large")
         self._data += data
         while self._body is None:
             if not self._read_head():

@@ -78,16 +78,25 @@ class Settings(NamedTuple):
     @property
     def dynamodb_endpoint(self) -> str:
         """Base URL of DynamoDB."""
-        return self._endpoint("dynamodb")
+        return endpoint("dynamodb", self.region, self.dns_suffix)
 
     @property
     def sqs_endpoint(self) -> str:
         """Base URL of SQS."""
-        return self._endpoint("sqs")
+        return endpoint("sqs", self.region, self.dns_suffix)
 
-    def _endpoint(self, service: str) -> str:
-        configured = os.environ.get(f"AWS_ENDPOINT_URL_{service.upper()}") or os.environ.get("AWS_ENDPOINT_URL")
-        return configured or f"https://{service}.{self.region}.{self.dns_suffix}"
+
+def endpoint(service: str, region: str, dns_suffix: str, name: str = "") -> str:
+    """Base URL of a service.
+
+    Args:
+        service: First part of its host names.
+        region: Its Region.
+        dns_suffix: Ends its host names.
+        name: Its name in ``AWS_ENDPOINT_URL_<SERVICE>``, where that is another one.
+    """
+    variable = f"AWS_ENDPOINT_URL_{name or service.upper()}"
+    return os.environ.get(variable) or os.environ.get("AWS_ENDPOINT_URL") or f"https://{service}.{region}.{dns_suffix}"
 
 
 def from_environment() -> Settings:

@@ -211,3 +211,21 @@ def test_noise_is_refused_or_read_but_nothing_else(pieces: list[bytes]) -> None:
         parser.end()
     except ProtocolError:
         pass
+
+
+@pytest.mark.parametrize(
+    ("head", "piece"),
+    [
+        (b"", b"HTTP/1.1 100 Continue\r\n\r\n"),
+        (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", b"1;extension=" + b"x" * 100 + b"\r\n \r\n"),
+        (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n", b"Trailer: value\r\n"),
+        (b"HTTP/1.1 200 OK\r\n\r\n", b"x"),
+    ],
+)
+def test_what_has_no_end_of_its_own_counts_too(head: bytes, piece: bytes) -> None:
+    parser = ResponseParser(maximum_bytes=len(head) + 10 * len(piece))
+    assert parser.feed(head) is None
+    for _ in range(10):
+        assert parser.feed(piece) is None
+    with pytest.raises(ProtocolError, match="too large"):
+        parser.feed(piece)
