@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 SETTINGS = settings.from_environment()
 ROOMS = rooms.Rooms(SETTINGS)
-ENGINE = fanout.Engine(SETTINGS.management_endpoint, SETTINGS.region, pace=SETTINGS.pace)
+ENGINE = fanout.Engine(SETTINGS.management_endpoint, SETTINGS.region, pace=SETTINGS.pace, http2=SETTINGS.http2)
 DELIVERY = delivery.Delivery(ENGINE, ROOMS)
 QUEUE = tasks.Queue(SETTINGS)
 

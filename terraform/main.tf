@@ -16,6 +16,7 @@ module "backend" {
   code_revision             = var.code_revision
   handlers_bucket           = var.handlers_bucket
   handlers_directory        = var.handlers_directory
+  http2                     = var.http2
   log_kms_key_arn           = var.log_kms_key_arn
   log_level                 = var.log_level
   log_retention_days        = var.log_retention_days

@@ -57,6 +57,13 @@ variable "handlers_directory" {
   default     = null
 }
 
+variable "http2" {
+  type        = bool
+  description = "Whether messages to clients are sent over HTTP/2 where the management endpoint offers it, otherwise over HTTP/1.1."
+  default     = true
+  nullable    = false
+}
+
 variable "log_kms_key_arn" {
   type        = string
   description = "ARN of the KMS key that encrypts the log groups; its key policy must allow CloudWatch Logs. Null means CloudWatch's own encryption."

@@ -9,10 +9,13 @@ import socket
 import ssl
 import threading
 import time
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from roomcast import authorities
 from roomcast.http_parser import MAXIMUM_ANSWER_BYTES
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 ADDRESS_LIFETIME_SECONDS = 5
 """Lifetime of looked-up addresses: AWS answers with a time to live of 5 s, and moves addresses."""
@@ -31,6 +34,11 @@ CONNECT_SECONDS = 3.0
 NEXT_ADDRESS_SECONDS = 1.0
 """The same for an address while there are others to try: in one Region, an answer takes hundredths of a second."""
 
+HTTP1 = "http/1.1"
+HTTP2 = "h2"
+"""Protocols as TLS handshakes name them (RFC 7301, RFC 9113)."""
+
+_OFFERING = threading.Lock()
 _URL = re.compile(r"(https?)://(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9][A-Za-z0-9._-]*)(?::([0-9]{1,5}))?(/[^?#\s]*)?", re.ASCII)
 _PATH = re.compile(r"(/(?!\.{1,2}(/|$))[A-Za-z0-9._~-]+)*/?", re.ASCII)
 _ADDRESS = re.compile(r"[0-9.]+|.*:.*", re.ASCII)
@@ -81,7 +89,6 @@ def _tls_context(bundle: str | None, _ssl_cert_file: str | None, *, is_wide: boo
     amazon = None if is_wide else authorities.AMAZON
     context = ssl.create_default_context(cafile=bundle or None, cadata=amazon)
     context.options |= ssl.OP_NO_RENEGOTIATION
-    context.set_alpn_protocols(["http/1.1"])
     return context
 
 
@@ -99,6 +106,7 @@ class Endpoint:
         url: Base URL, ``https://`` or, for emulators, ``http://``; its path goes before that of every request. The path
             must match ``(/[A-Za-z0-9._~-]+)*/?`` and hold no segment ``.`` or ``..``: a path that a proxy normalises,
             encodes or decodes no longer matches its signature.
+        protocols: What the TLS handshake offers (ALPN), first choice first.
 
     Raises:
         ValueError: The URL is not one of these.
@@ -106,7 +114,7 @@ class Endpoint:
 
     maximum_answer_bytes = MAXIMUM_ANSWER_BYTES
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, protocols: Sequence[str] = (HTTP1,)) -> None:
         match = _URL.fullmatch(url)
         if match is None:
             raise ValueError(f"not a base URL of the form https://host[:port][/path]: {url!r}")
@@ -122,6 +130,7 @@ class Endpoint:
         self.port = int(port or default_port)
         self.path = (path or "").rstrip("/")
         self.host_header = host if self.port == default_port else f"{host}:{self.port}"
+        self._protocols = list(protocols)
         self._context: ssl.SSLContext | None = None
         self.session: ssl.SSLSession | None = None
         self._addresses: list[Address] = []
@@ -134,9 +143,12 @@ class Endpoint:
         """Put TLS on a connected socket, resuming the last session; the handshake is still to be done."""
         # A session can be resumed only under the settings that it was made with.
         self._context = self._context or tls_context()
-        return self._context.wrap_socket(
-            connected, server_hostname=self.host, do_handshake_on_connect=False, session=self.session
-        )
+        with _OFFERING:
+            # The process has one context, because reading the authorities takes long; sockets copy what it offers.
+            self._context.set_alpn_protocols(self._protocols)
+            return self._context.wrap_socket(
+                connected, server_hostname=self.host, do_handshake_on_connect=False, session=self.session
+            )
 
     def widen_trust(self, used: ssl.SSLContext, error: ssl.SSLCertVerificationError) -> bool:
         """Trust the system's certificate authorities, if Amazon's did not know a certificate's.

@@ -1,4 +1,4 @@
-"""Non-blocking HTTP/1.1 connections, with TLS for ``https`` endpoints; the fan-out engine drives hundreds of them."""
+"""Non-blocking connections, with TLS for ``https`` endpoints; the fan-out engine drives hundreds of them."""
 
 from __future__ import annotations
 
@@ -36,10 +36,11 @@ _WOULD_BLOCK = (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError)
 
 
 class Connection:
-    """One non-blocking connection with at most one request under way.
+    """One non-blocking connection, over HTTP/1.1 with at most one request under way.
 
     Its owner waits until the socket is ready for ``interest`` and then calls ``establish``, until ``established``.
-    After that it calls ``send`` and, whenever the socket is ready again, ``receive`` and ``flush``. Every method raises
+    After that it calls ``send`` and, whenever the socket is ready again, ``receive`` and ``flush``; ``read`` and
+    ``write`` are for other protocols. Every method raises
     ``OSError`` or ``ProtocolError`` when the connection has become useless: ``close`` it then.
 
     Args:
@@ -88,6 +89,11 @@ class Connection:
         return self._socket.fileno()
 
     @property
+    def protocol(self) -> str | None:
+        """What the handshake has agreed on (ALPN), if it has."""
+        return self._socket.selected_alpn_protocol() if isinstance(self._socket, ssl.SSLSocket) else None
+
+    @property
     def answering(self) -> bool:
         """Whether a part of the answer has arrived."""
         return self._parser is not None
@@ -111,25 +117,18 @@ class Connection:
 
     def send(self, request: bytes) -> None:
         """Send as much of a request as the socket takes now; ``flush`` sends the rest."""
-        try:
-            sent = self._socket.send(request)
-        except _WOULD_BLOCK:
-            sent = 0
-        except TimeoutError as error:
-            raise ConnectionError(_SILENT) from error
+        sent = self.write(request)
         if sent < len(request):
             self._unsent = memoryview(request)[sent:]
             self.interest = selectors.EVENT_READ | selectors.EVENT_WRITE
 
     def flush(self) -> None:
         """Send the rest of a request, as far as the socket takes it now."""
-        try:
-            while self._unsent:
-                self._unsent = self._unsent[self._socket.send(self._unsent) :]
-        except _WOULD_BLOCK:
-            return
-        except TimeoutError as error:
-            raise ConnectionError(_SILENT) from error
+        while self._unsent:
+            sent = self.write(self._unsent)
+            if not sent:
+                return
+            self._unsent = self._unsent[sent:]
         self.interest = selectors.EVENT_READ
 
     def receive(self, recognise: Callable[[bytes], Response | None] | None = None) -> Response | None:
@@ -139,13 +138,9 @@ class Connection:
             recognise: A quick look at the first bytes of an answer, tried before the parser.
         """
         while True:
-            try:
-                data = self._read(_READ_BYTES)
-            except _WOULD_BLOCK:
+            data = self.read()
+            if data is None:
                 return None
-            except TimeoutError as error:
-                # From the system, as there is no time limit on the socket.
-                raise ConnectionError(_SILENT) from error
             if self._parser is None:
                 answer = recognise(data) if recognise is not None else None
                 if answer is not None:
@@ -156,6 +151,25 @@ class Connection:
             answer = self._parser.feed(data) if data else self._parser.end()
             if answer is not None:
                 return self._answered(answer)
+
+    def write(self, data: bytes | bytearray | memoryview) -> int:
+        """Send as much as the socket takes now; gives how many bytes that were."""
+        try:
+            return self._socket.send(data)
+        except _WOULD_BLOCK:
+            return 0
+        except TimeoutError as error:
+            raise ConnectionError(_SILENT) from error
+
+    def read(self) -> bytes | None:
+        """Read what has arrived, at most one TLS record; ``None`` if there is nothing, no bytes at the end."""
+        try:
+            return self._read(_READ_BYTES)
+        except _WOULD_BLOCK:
+            return None
+        except TimeoutError as error:
+            # From the system, as there is no time limit on the socket.
+            raise ConnectionError(_SILENT) from error
 
     def usable(self) -> bool:
         """Whether an idle connection looks alive: not too old, not closed by the server, nothing unexpected in it."""
@@ -181,16 +195,26 @@ class Connection:
 
     def _answered(self, answer: Response) -> Response:
         self._parser = None
-        self.answers += 1
-        self.used_at = time.time()
-        if self.answers == 1 and isinstance(self._socket, ssl.SSLSocket) and not self._socket.session_reused:
-            # With TLS 1.3 the server sends tickets after the handshake: only now has one arrived. Taking it out of the
-            # socket costs a fifth of a handshake, hence not while the last one is still good.
-            self._endpoint.session = self._socket.session
+        self.note_answers(1)
         if self._unsent:
             # An answer before the end of the request: the server would take the rest of it for the next request.
             return answer._replace(keep_alive=False)
         return answer
+
+    def take_over(self, other: Connection) -> None:
+        """Become the one that uses another object's connection."""
+        for name in Connection.__slots__:
+            setattr(self, name, getattr(other, name))
+
+    def note_answers(self, count: int) -> None:
+        """Count answers that have been read just now."""
+        is_first = not self.answers
+        self.answers += count
+        self.used_at = time.time()
+        if is_first and isinstance(self._socket, ssl.SSLSocket) and not self._socket.session_reused:
+            # With TLS 1.3 the server sends tickets after the handshake: only now has one arrived. Taking it out of the
+            # socket costs a fifth of a handshake, hence not while the last one is still good.
+            self._endpoint.session = self._socket.session
 
     def _shake_hands(self, encrypted: ssl.SSLSocket) -> bool:
         try:

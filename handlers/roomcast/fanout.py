@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from roomcast.addresses import Endpoint
+from roomcast.addresses import HTTP1, HTTP2, Endpoint
 from roomcast.outcomes import BATCH, Outcomes
 from roomcast.pacing import Bucket
 from roomcast.pool import Pool
@@ -59,12 +59,17 @@ class Engine:
         max_connections: Upper limit of connections; Lambda allows 1,024 open files, which the function's other
             connections and logs share.
 
+        http2: Whether to use HTTP/2 where the host offers it: many posts share a connection then. It pays for rooms,
+            not for single posts.
+
     Raises:
         ValueError: The URL is not a base URL.
     """
 
-    def __init__(self, endpoint_url: str, region: str, *, pace: float = 0, max_connections: int = 250) -> None:
-        self._endpoint = Endpoint(endpoint_url)
+    def __init__(
+        self, endpoint_url: str, region: str, *, pace: float = 0, max_connections: int = 250, http2: bool = False
+    ) -> None:
+        self._endpoint = Endpoint(endpoint_url, (HTTP2, HTTP1) if http2 else (HTTP1,))
         self._signer = Signer("execute-api", region)
         self._bucket = Bucket(pace)
         self._pool = Pool(self._endpoint, max_connections)

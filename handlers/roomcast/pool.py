@@ -7,14 +7,23 @@ import ssl
 import time
 from typing import TYPE_CHECKING
 
+from roomcast.addresses import HTTP2
 from roomcast.connection import IDLE_LIMIT_SECONDS, Connection
+from roomcast.http2 import BROKEN, MAXIMUM_STREAMS
+from roomcast.http_parser import ProtocolError, empty_success
+from roomcast.multiplexed import MAXIMUM_UNDER_WAY, MultiplexedLine
 from roomcast.pacing import pause
 from roomcast.reading import Read
-from roomcast.verdicts import Answer
+from roomcast.verdicts import Answer, retry_after
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from typing import TypeAlias
+
     from roomcast.addresses import Endpoint
     from roomcast.shares import Post
+
+    AnyLine: TypeAlias = "Line | MultiplexedLine"
 
 REQUEST_SECONDS = 1.5
 """Time limit of an answer; then the connection is given up and the post tried again. API Gateway answers within
@@ -42,28 +51,78 @@ MAXIMUM_GROWN = 100
 LOOK_UP_CHECK_SECONDS = 0.005
 """Pause between checks for the resolver's answer while there is other work."""
 
+UNREQUESTED = "the server sent an answer without a request"
+
 
 class Line(Connection):
-    """A connection and the post that is under way on it."""
+    """A connection over HTTP/1.1, or one whose protocol is not known yet, and the post that is under way on it.
 
-    __slots__ = ("idle_since", "post", "sent_at", "watched")
+    Attributes:
+        idle_since: When it was seen without anything unread, in seconds of ``time.monotonic``.
+        is_ending: Whether it is to be closed after the last answer.
+        is_idle: Whether it is among those that can take a post.
+        post: The post that is under way.
+        sent_at: When that was sent, or else when it began to connect, in seconds of ``time.monotonic``.
+        watched: The ``interest`` that the pool knows.
+    """
+
+    __slots__ = ("idle_since", "is_ending", "is_idle", "post", "sent_at", "watched")
 
     def __init__(self, endpoint: Endpoint, deadline: float) -> None:
         self.idle_since = float("inf")
+        self.is_ending = False
+        self.is_idle = False
         self.post: Post | None = None
         super().__init__(endpoint, deadline)
         self.sent_at = time.monotonic()
         self.watched = self.interest
 
-    def is_overdue(self, now: float, connect_seconds: float, factor: float) -> bool:
-        """Whether connecting, or an answer, has taken too long; ``factor`` makes the limits of answers longer."""
-        waited = now - self.sent_at
-        if not self.established:
-            return waited > connect_seconds
-        if self.post is None:
-            return False
-        waited /= factor
-        return waited > REQUEST_SECONDS or (waited > FIRST_REQUEST_SECONDS and self.idled(self.sent_at))
+    @property
+    def expects_nothing(self) -> bool:
+        """Whether the server has nothing to say, as no request is under way."""
+        return self.established and self.post is None
+
+    @property
+    def under_way(self) -> int:
+        """How many posts are under way."""
+        return self.post is not None
+
+    @property
+    def room(self) -> int:
+        """How many further posts it takes now."""
+        return self.established and self.post is None and not self.is_ending
+
+    def posts(self) -> Sequence[Post]:
+        """The posts that are under way."""
+        return () if self.post is None else (self.post,)
+
+    def carry(self, post: Post) -> bool:
+        """Send a post; gives whether it is the last one that has room now, as it is over HTTP/1.1."""
+        self.post = post
+        self.sent_at = post.sent_at = time.monotonic()
+        self.send(post.share.requests.head(post.recipient.connection_id) + post.share.data)
+        return True
+
+    def take_answers(self) -> Sequence[tuple[Post, int, float]]:
+        """Read what has arrived; gives post, status, and the seconds that the server asks to wait, of each answer."""
+        response = self.receive(empty_success)
+        if response is None:
+            self.flush()
+            return ()
+        post, self.post = self.post, None
+        if post is None:
+            raise ProtocolError(UNREQUESTED)
+        self.is_ending = not response.keep_alive
+        asked = 0.0 if response.status == 200 else retry_after(response.headers)
+        return ((post, response.status, asked),)
+
+    def cancel(self, _: Sequence[Post]) -> bool:
+        """Give up posts; gives whether the connection goes on without them, which it cannot over HTTP/1.1."""
+        return False
+
+    def end(self) -> Sequence[tuple[Post, int, float]]:
+        """Give the post that was under way when the connection was lost."""
+        return () if self.post is None else ((self.post, BROKEN, 0.0),)
 
     def kind_of_end(self, error: Exception) -> Answer:
         """The kind of answer that the loss of this connection stands for."""
@@ -71,6 +130,12 @@ class Line(Connection):
             return Answer.SILENT
         # The server may close a kept connection at any moment, also when a request is on its way.
         return Answer.CLOSED if self.answers > 0 and not self.answering else Answer.BROKEN
+
+
+def _is_late(line: AnyLine, post: Post, now: float, factor: float) -> bool:
+    """Whether an answer has taken too long; ``factor`` makes the limits longer."""
+    waited = (now - post.sent_at) / factor
+    return waited > REQUEST_SECONDS or (waited > FIRST_REQUEST_SECONDS and line.idled(post.sent_at))
 
 
 class Pool:
@@ -82,8 +147,10 @@ class Pool:
 
     Attributes:
         all: All connections.
+        multiplexed: Those of them that speak HTTP/2.
         idle: Those that can take a post.
         connecting: How many are not established yet.
+        under_way: Posts sent and not answered.
         stuck: How many have waited for an answer for so long that they do not count as working.
         latency: Seconds that the quickest answer of this fan-out took.
         mean_latency: A moving mean of the same.
@@ -96,15 +163,19 @@ class Pool:
     def __init__(self, endpoint: Endpoint, limit: int) -> None:
         self.endpoint = endpoint
         self.limit = limit
-        self.all: set[Line] = set()
-        self.idle: list[Line] = []
+        self.all: set[AnyLine] = set()
+        self.multiplexed: list[MultiplexedLine] = []
+        self.idle: list[AnyLine] = []
         self.connecting = 0
+        self.under_way = 0
         self.stuck = 0
         self.latency = 0.0
         self.mean_latency = 0.0
         self.handshake = float("inf")
         self.wanted = 0
         self.open_not_before = 0.0
+        self._speaks_http2 = False
+        self._streams = MAXIMUM_STREAMS
         self._failures = 0
         self._certificate_failures = 0
         self._latency_is_guessed = True
@@ -114,7 +185,7 @@ class Pool:
 
     def begin(self) -> None:
         """Start a fan-out: close connections that the server has closed, or that have been idle for too long."""
-        self.connecting = self.stuck = self._failures = self._certificate_failures = 0
+        self.connecting = self.under_way = self.stuck = self._failures = self._certificate_failures = 0
         self.open_not_before = 0.0
         self._latency_is_guessed = True
         if self._is_closed:
@@ -125,10 +196,16 @@ class Pool:
             if line.used_at < oldest or (line in readable and not line.usable()):
                 self.drop(line)
 
+    def may_open(self) -> bool:
+        """Whether the limit allows another connection."""
+        return len(self.all) < self.limit and len(self.all) * self.streams < MAXIMUM_UNDER_WAY
+
     @property
-    def busy(self) -> int:
-        """How many connections carry a post."""
-        return len(self.all) - len(self.idle) - self.connecting
+    def streams(self) -> int:
+        """How many posts another connection probably takes at a time."""
+        if not self._speaks_http2:
+            return 1
+        return max(1, self.multiplexed[-1].streams if self.multiplexed else self._streams)
 
     def another_pays(self, posts: int) -> bool:
         """Whether another connection saves more time than it costs.
@@ -142,7 +219,9 @@ class Pool:
         count = max(0, len(self.all) - self.stuck)
         if not count:
             return True
-        return not self._is_busy and posts * self.latency >= CONNECTION_COST_SECONDS * count * (count + 1)
+        return not self._is_busy and posts * self.latency / self.streams >= CONNECTION_COST_SECONDS * count * (
+            count + 1
+        )
 
     def may_grow(self, recipients: int, seconds: float) -> bool:
         """Whether another connection can be made for the next messages, while this process has nothing else to do.
@@ -151,9 +230,10 @@ class Pool:
             recipients: Recipients of this run.
             seconds: How long it has nothing else to do.
         """
-        self.wanted = min(self.limit, max(self.wanted, min(recipients, MAXIMUM_GROWN)))
+        needed = -(-recipients // self.streams)
+        self.wanted = min(self.limit, max(self.wanted, min(needed, MAXIMUM_GROWN)))
         takes = self.handshake + self.connecting * CONNECTION_COST_SECONDS
-        return len(self.all) < self.wanted and takes < seconds and not self._is_busy
+        return len(self.all) < self.wanted and self.may_open() and takes < seconds and not self._is_busy
 
     @property
     def _is_busy(self) -> bool:
@@ -182,7 +262,12 @@ class Pool:
     def established(self, line: Line, now: float) -> bool:
         """Take an established connection into use; false when it is useless, because something has come already."""
         self.connecting -= 1
-        if not line.usable():
+        self._speaks_http2 = line.protocol == HTTP2
+        if self._speaks_http2:
+            self.offer(self._multiplex(line, now), now)
+        elif line.usable():
+            self.offer(line, now)
+        else:
             self.drop(line)
             return False
         self._failures = 0
@@ -190,8 +275,26 @@ class Pool:
         if not self.latency:
             # Until there is an answer: it will take at least as long as it took to connect.
             self.latency = now - line.sent_at
-        self.idle.append(line)
         return True
+
+    def _multiplex(self, line: Line, now: float) -> MultiplexedLine:
+        multiplexed = MultiplexedLine(line, now, self._streams)
+        self._selector.unregister(line)
+        self._selector.register(multiplexed, multiplexed.interest, multiplexed)
+        self.all.remove(line)
+        self.all.add(multiplexed)
+        self.multiplexed.append(multiplexed)
+        return multiplexed
+
+    def offer(self, line: AnyLine, now: float) -> None:
+        """Use a connection for further posts while it has room, unless it ends."""
+        line.idle_since = now
+        if line.room:
+            if not line.is_idle:
+                line.is_idle = True
+                self.idle.append(line)
+        elif line.is_ending and not line.under_way:
+            self.drop(line)
 
     def not_opened(self, error: Exception, now: float) -> bool:
         """Note that a connection could not be made; false when no other one can be, because certificates are wrong."""
@@ -202,11 +305,11 @@ class Pool:
         if isinstance(error, ssl.SSLCertVerificationError) and not has_alternatives:
             # A new look-up may find other addresses; another one after that would find the same certificates.
             self._certificate_failures += 1
-            return self._certificate_failures < 2 or bool(self.busy or self.idle)
+            return self._certificate_failures < 2 or bool(self.under_way or self.idle)
         return True
 
-    def watch(self, line: Line) -> None:
-        """Tell the selector that a connection now waits for something else."""
+    def watch(self, line: AnyLine) -> None:
+        """Tell the selector what a connection now waits for."""
         self._selector.modify(line, line.interest, line)
         line.watched = line.interest
 
@@ -218,7 +321,7 @@ class Pool:
         """The opposite of ``watch_read``, before the connection goes on or is closed."""
         self._selector.unregister(connection)
 
-    def ready(self, timeout: float) -> list[Line]:
+    def ready(self, timeout: float) -> list[AnyLine]:
         """Connections that can go on, and in ``reads_ready`` those to the database; waits for the first of them."""
         ready = [key.data for key, _ in self._selector.select(timeout)]
         self.reads_ready = [each for each in ready if isinstance(each, Read)]
@@ -229,29 +332,34 @@ class Pool:
         """How many times longer than usual the limits of answers are, from 1 to ``SLOW_FACTOR``."""
         return min(SLOW_FACTOR, max(1.0, MEAN_LATENCIES * self.mean_latency / REQUEST_SECONDS))
 
-    def overdue(self, now: float, delivered: int) -> list[Line]:
-        """Connections that have been connecting, or waiting for an answer, for too long.
+    def overdue(self, now: float, delivered: int) -> list[tuple[AnyLine, list[Post]]]:
+        """Connections that have been connecting, or waiting for answers, for too long, and the posts without one.
 
         Args:
             now: The time, in seconds of ``time.monotonic``.
             delivered: Posts of the run that were delivered. While more are under way, answers are late in general.
         """
-        late = self._late(now, SLOW_FACTOR if self.busy > delivered else self.slowness)
+        late = self._late(now, SLOW_FACTOR if self.under_way > delivered else self.slowness)
         # It may be this process that was late: the caller's code runs within the fan-out, and Lambda shares CPUs.
         ready = self.ready(0) if late else []
-        return [line for line in late if line not in ready]
+        return [(line, posts) for line, posts in late if line not in ready]
 
-    def _late(self, now: float, factor: float) -> list[Line]:
+    def _late(self, now: float, factor: float) -> list[tuple[AnyLine, list[Post]]]:
         connect_seconds = self.endpoint.connect_seconds
-        return [line for line in self.all if line.is_overdue(now, connect_seconds, factor)]
+        late = []
+        for line in self.all:
+            posts = [post for post in line.posts() if _is_late(line, post, now, factor)]
+            if posts or (not line.established and now - line.sent_at > connect_seconds):
+                late.append((line, posts))
+        return late
 
     def waiting_since(self, moment: float) -> int:
         """How many connections have been waiting for an answer since before a moment."""
-        return sum(line.post is not None and line.sent_at < moment for line in self.all)
+        return sum(line.sent_at < moment for line in self.all if line.under_way)
 
     def waiting_for_less_than(self, seconds: float, now: float) -> bool:
-        """Whether a connection carries a post that was sent less than so many seconds ago."""
-        return any(line.post is not None and now - line.sent_at < seconds for line in self.all)
+        """Whether a post is under way that was sent less than so many seconds ago."""
+        return any(now - post.sent_at < seconds for line in self.all for post in line.posts())
 
     def observe(self, latency: float) -> None:
         """Note how many seconds an answer took: the shortest counts, the others may have waited for this process."""
@@ -261,10 +369,14 @@ class Pool:
         # Exponential: about the last 16 answers count.
         self.mean_latency += (latency - self.mean_latency) / 16
 
-    def drop(self, line: Line) -> None:
+    def drop(self, line: AnyLine) -> None:
         """Close a connection."""
         self.all.remove(line)
-        if line in self.idle:
+        if isinstance(line, MultiplexedLine):
+            self.multiplexed.remove(line)
+            self._streams = line.streams
+        if line.is_idle:
+            line.is_idle = False
             self.idle.remove(line)
         if not line.established:
             self.connecting -= 1
@@ -273,8 +385,12 @@ class Pool:
 
     def drop_unfinished(self) -> None:
         """Close connections that still wait for something, because the fan-out has ended."""
-        for line in self.all.difference(self.idle):
-            self.drop(line)
+        self.under_way = 0
+        for line in list(self.all):
+            if not line.established or (line.under_way and not line.cancel(line.posts())):
+                self.drop(line)
+            else:
+                self.offer(line, line.idle_since)
 
     def close(self) -> None:
         """Close all connections; the next fan-out may open new ones."""

@@ -142,6 +142,10 @@ class Report:
         self.transport_error = ""
         self.complete = True
 
+    def note(self, error: str) -> None:
+        """Keep the first error below HTTP."""
+        self.transport_error = self.transport_error or error
+
     def to_dict(self) -> dict[str, int | float | str | bool]:
         """The report as plain values by name."""
         return {name: getattr(self, name) for name in self.__slots__}

@@ -6,19 +6,19 @@ import time
 from typing import TYPE_CHECKING
 
 from roomcast.addresses import TransportError, TrustWidenedError, UnresolvedError
-from roomcast.http_parser import ProtocolError, Response, empty_success
+from roomcast.http2 import BROKEN, NOT_PROCESSED
+from roomcast.http_parser import ProtocolError
 from roomcast.judge import Judge
 from roomcast.pacing import Throttle
-from roomcast.pool import LOOK_UP_CHECK_SECONDS
+from roomcast.pool import LOOK_UP_CHECK_SECONDS, UNREQUESTED, Line
 from roomcast.posts import Posts
-from roomcast.verdicts import Answer, Outcome, answer_of, retry_after
+from roomcast.verdicts import Answer, Outcome, answer_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from roomcast.pacing import Bucket
-    from roomcast.pool import Line, Pool
-    from roomcast.recipients import Report
+    from roomcast.pool import AnyLine, Pool
     from roomcast.shares import Post, Share
 
 REFUSALS_TO_STOP = 150
@@ -41,7 +41,7 @@ RESERVE_SECONDS = 0.5
 CHECK_SECONDS = 0.1
 """Pause between checks for time-outs, stragglers and the share of throttled posts."""
 
-UNREQUESTED = "the server sent an answer without a request"
+TIMED_OUT = "timed out"
 
 
 class Run:
@@ -107,7 +107,7 @@ class Run:
                 self._dispatch(now)
             if not posts.fresh:
                 posts.pull()
-                if not posts.fresh and not posts.again and not pool.busy and not posts.is_reading:
+                if not posts.fresh and not posts.again and not pool.under_way and not posts.is_reading:
                     return
             ready = self._wait(now)
             for read in pool.reads_ready:
@@ -125,41 +125,71 @@ class Run:
 
     def _dispatch(self, now: float) -> None:
         """Send posts over idle connections for as long as there are both."""
-        idle = self._pool.idle
+        self._fill(now)
+        if self._pool.multiplexed:
+            self._flush_all()
+
+    def _fill(self, now: float) -> None:
+        """Give posts to idle connections."""
+        idle, posts = self._pool.idle, self._posts
         bucket = self._bucket
         while idle:
             if bucket.limited and bucket.wait(now):
                 return
+            if not posts.fresh and posts.is_reading and self._pool.multiplexed:
+                # The caller may read for long now: what has gathered must not wait for it.
+                self._flush_all()
+                if not idle:
+                    return
             line = idle[-1]
             # A connection that has answered at this very moment had no time to send anything else.
-            if line.idle_since != now and not line.usable():
-                self._pool.drop(line)
-                continue
-            post = self._posts.next(now)
+            if line.idle_since != now:
+                if not line.usable():
+                    self._pool.drop(line)
+                    continue
+                line.idle_since = now
+            post = posts.next(now)
             if post is None:
                 return
             if bucket.limited:
                 bucket.take()
-            self._send(idle.pop(), post)
+            self._send(line, post)
 
-    def _send(self, line: Line, post: Post) -> None:
-        line.post = post
-        line.sent_at = self._sent_at = time.monotonic()
+    def _send(self, line: AnyLine, post: Post) -> None:
+        self._pool.under_way += 1
         try:
-            line.send(post.share.requests.head(post.recipient.connection_id) + post.share.data)
+            if line.carry(post):
+                line.is_idle = False
+                self._pool.idle.pop()
+            self._sent_at = post.sent_at
         except OSError as error:
             self._lost(line, error)
         else:
             if line.interest != line.watched:
                 self._pool.watch(line)
 
-    def _drop_talkative(self, ready: Sequence[Line]) -> None:
+    def _flush_all(self) -> None:
+        """Send what has gathered on connections over HTTP/2."""
+        for line in list(self._pool.multiplexed):
+            if line.is_unsent:
+                self._flush(line)
+
+    def _flush(self, line: AnyLine) -> None:
+        try:
+            line.flush()
+        except OSError as error:
+            self._lost(line, error)
+        else:
+            if line.interest != line.watched:
+                self._pool.watch(line)
+
+    def _drop_talkative(self, ready: Sequence[AnyLine]) -> None:
         """Drop idle connections on which something but TLS has come: it is no answer to any request."""
         for line in ready:
-            if line.post is None and line.established and not line.usable():
+            if line.expects_nothing and not line.usable():
                 self._lost(line, ProtocolError(UNREQUESTED))
 
-    def _wait(self, now: float) -> list[Line]:
+    def _wait(self, now: float) -> list[AnyLine]:
         """Wait until a connection can go on or something else is due, opening connections meanwhile if that pays."""
         if self._opening_pays(now) or self._may_grow(now):
             ready = self._pool.ready(0)
@@ -181,10 +211,12 @@ class Run:
 
     def _opening_pays(self, now: float) -> bool:
         pool = self._pool
-        if pool.idle or len(pool.all) >= pool.limit or not pool.another_pays(self._posts.left()):
+        if pool.idle or not pool.may_open() or not pool.another_pays(self._posts.left()):
             return False
         return (
-            self._posts.sendable(now) > pool.connecting and now >= pool.open_not_before and not self._bucket.wait(now)
+            self._posts.sendable(now) > pool.connecting * pool.streams
+            and now >= pool.open_not_before
+            and not self._bucket.wait(now)
         )
 
     def _may_grow(self, now: float) -> bool:
@@ -198,7 +230,7 @@ class Run:
     def _open(self, now: float) -> None:
         pool = self._pool
         # With nothing else to do, this may wait for the resolver.
-        wait_until = now if pool.busy or pool.connecting else self._stop_at
+        wait_until = now if pool.under_way or pool.connecting else self._stop_at
         try:
             pool.open(wait_until)
         except UnresolvedError as error:
@@ -212,8 +244,16 @@ class Run:
         """Give up overdue connections, and adapt the rate."""
         self._next_check = min(now + CHECK_SECONDS, self._stop_at)
         self._throttle.adapt(self._delivered, sum(share.report.throttled for share in self._shares), now)
-        for line in self._pool.overdue(now, self._delivered):
-            self._lost(line, TimeoutError("timed out"))
+        for line, late in self._pool.overdue(now, self._delivered):
+            if not line.cancel(late):
+                self._lost(line, TimeoutError(TIMED_OUT))
+                continue
+            self._pool.offer(line, now)
+            for post in late:
+                self._pool.under_way -= 1
+                post.share.report.note(TIMED_OUT)
+                self._decide(post, Answer.SILENT, now)
+        self._flush_all()
         self._pool.stuck = self._pool.waiting_since(now - STUCK_SECONDS)
         if self._patience is not None and not self._is_ending:
             self._be_patient(self._patience, now)
@@ -239,17 +279,15 @@ class Run:
 
     # Events of one connection.
 
-    def _advance(self, line: Line) -> None:
+    def _advance(self, line: AnyLine) -> None:
         """Take the steps that a connection is ready for."""
         connecting = not line.established
-        response = None
+        answers: Sequence[tuple[Post, int, float]] = ()
         try:
             if connecting:
                 line.establish()
             else:
-                response = line.receive(empty_success)
-                if response is None:
-                    line.flush()
+                answers = line.take_answers()
         except TrustWidenedError:
             self._pool.drop(line)  # the loop opens another one
             return
@@ -258,53 +296,56 @@ class Run:
             return
         if line.interest != line.watched:
             self._pool.watch(line)
-        if response is not None:
-            self._answered(line, response)
-        elif connecting and line.established:
-            self._established(line)
-
-    def _established(self, line: Line) -> None:
         now = time.monotonic()
+        if not connecting:
+            self._pool.offer(line, now)
+            for post, status, asked in answers:
+                self._answered(post, status, asked, now)
+            self._dispatch(now)
+        elif isinstance(line, Line) and line.established:
+            self._established(line, now)
+
+    def _established(self, line: Line, now: float) -> None:
         self._shares[0].report.connections_opened += 1
         if self._pool.established(line, now):
             self._dispatch(now)
         else:
             self._not_opened(ProtocolError(UNREQUESTED), now)
 
-    def _answered(self, line: Line, response: Response) -> None:
-        post = line.post
-        if post is None:
-            self._lost(line, ProtocolError(UNREQUESTED))
-            return
-        now = time.monotonic()
-        line.post = None
-        if response.keep_alive:
-            line.idle_since = now
-            self._pool.idle.append(line)
-        else:
-            self._pool.drop(line)
-        if 200 <= response.status < 300:
+    def _answered(self, post: Post, status: int, asked: float, now: float) -> None:
+        self._pool.under_way -= 1
+        if 200 <= status < 300:
             post.share.report.delivered += 1
             self._delivered += 1
-            self._pool.observe(now - line.sent_at)
+            self._pool.observe(now - post.sent_at)
             if post.history is not None:
                 self._judge.settle(post)
             self._posts.settled(post, None, now)
+        elif status > 0:
+            self._not_delivered(post, status, asked, now)
+        elif status == NOT_PROCESSED:
+            post.share.report.note("the server did not process the request")
+            self._decide(post, Answer.CLOSED, now)
         else:
-            self._not_delivered(post, response, now)
-        self._dispatch(now)
+            post.share.report.note("the server ended the stream")
+            self._decide(post, Answer.BROKEN, now)
 
-    def _lost(self, line: Line, error: Exception) -> None:
-        """Drop a broken connection and reschedule the post that it carried."""
+    def _lost(self, line: AnyLine, error: Exception) -> None:
+        """Drop a broken connection and reschedule the posts that it carried."""
         now = time.monotonic()
-        post, line.post = line.post, None
         self._pool.drop(line)
-        if post is not None:
-            _note(post.share.report, error)
-            self._decide(post, line.kind_of_end(error), now)
-        elif not line.established:
+        if not line.established:
             self._pool.endpoint.avoid(line.address)
             self._not_opened(error, now)
+            return
+        kind = line.kind_of_end(error)
+        for post, status, asked in line.end():
+            if status == BROKEN:
+                self._pool.under_way -= 1
+                post.share.report.note(str(error))
+                self._decide(post, kind, now)
+            else:
+                self._answered(post, status, asked, now)
 
     def _not_opened(self, error: Exception, now: float) -> None:
         self._note(error)
@@ -313,18 +354,18 @@ class Run:
 
     def _note(self, error: Exception) -> None:
         for share in self._shares:
-            _note(share.report, error)
+            share.report.note(str(error))
 
     # Verdicts.
 
-    def _not_delivered(self, post: Post, response: Response, now: float) -> None:
-        answer = answer_of(response.status)
+    def _not_delivered(self, post: Post, status: int, asked: float, now: float) -> None:
+        answer = answer_of(status)
         report = post.share.report
         if answer is Answer.THROTTLED:
             report.throttled += 1
         elif answer is Answer.REFUSED:
-            report.refused_status = report.refused_status or response.status
-        self._decide(post, answer, now, retry_after(response.headers))
+            report.refused_status = report.refused_status or status
+        self._decide(post, answer, now, asked)
 
     def _decide(self, post: Post, answer: Answer, now: float, asked: float = 0.0) -> None:
         """Carry out the verdict on an answer."""
@@ -366,16 +407,12 @@ class Run:
         self._is_ending = True
         now = time.monotonic()
         for line in self._pool.all:
-            if line.post is not None:
+            for post in line.posts():
                 # API Gateway may have the post: it counts as a copy.
-                self._decide(line.post, Answer.SILENT, now)
+                self._decide(post, Answer.SILENT, now)
         self._leave_waiting()
         posts.cut()
         while posts.fresh or (posts.is_reading and time.monotonic() < self._stop_at + self._reserve / 2):
             posts.read()
             while posts.fresh:
                 self._conclude(posts.fresh.popleft(), Outcome.LATE)
-
-
-def _note(report: Report, error: Exception) -> None:
-    report.transport_error = report.transport_error or str(error)

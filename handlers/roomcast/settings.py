@@ -42,6 +42,7 @@ VARIABLES: Mapping[str, Variable] = {
     "management_endpoint": Variable("ROOMCAST_MANAGEMENT_ENDPOINT", str, REQUIRED),
     "shards_per_room": Variable("ROOMCAST_SHARDS_PER_ROOM", int, 1),
     "shards_read": Variable("ROOMCAST_SHARDS_READ", int, 1),
+    "http2": Variable("ROOMCAST_HTTP2", _is_true, default=True),
     "pace": Variable("ROOMCAST_PACE", float, 0.0),
     "queue_url": Variable("ROOMCAST_QUEUE_URL", str, ""),
     "queue_is_fifo": Variable("ROOMCAST_QUEUE_FIFO", _is_true, False),
@@ -60,6 +61,7 @@ class Settings(NamedTuple):
         shards_per_room: Number of partitions that new members of a room are spread over, at least 1.
         shards_read: Number of partitions that a room's members are read from, at least ``shards_per_room``. It rises
             one deployment before ``shards_per_room`` does, so that every reader covers every writer at every moment.
+        http2: Whether messages are posted over HTTP/2 where the host offers it.
         pace: Posts per second and invocation, 0 for no limit.
         queue_url: URL of the fan-out queue; empty when messages are delivered without one.
         queue_is_fifo: Whether the queue keeps the order of messages.
@@ -71,6 +73,7 @@ class Settings(NamedTuple):
     management_endpoint: str
     shards_per_room: int
     shards_read: int
+    http2: bool
     pace: float
     queue_url: str
     queue_is_fifo: bool

@@ -25,15 +25,17 @@ class Post:
 
     Attributes:
         recipient: The recipient.
+        sent_at: When it was sent last, in seconds of ``time.monotonic``.
         share: The message, with its data and its report.
         history: The answers so far, or ``None`` before the first one that is not a delivery.
         is_behind: Whether it has waited behind an earlier message for the same recipient.
     """
 
-    __slots__ = ("history", "is_behind", "recipient", "share")
+    __slots__ = ("history", "is_behind", "recipient", "sent_at", "share")
 
     def __init__(self, recipient: Recipient, share: Share) -> None:
         self.recipient = recipient
+        self.sent_at = 0.0
         self.share = share
         self.history: History | None = None
         self.is_behind = False

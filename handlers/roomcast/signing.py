@@ -91,6 +91,13 @@ class SignedRequests:
         path: the part of the path that all requests share, as it goes over the wire.
         headers: further headers; all are signed. Names and values must not contain line breaks.
         body: sent with every request, at most some megabytes.
+
+    Attributes:
+        path: as the argument.
+        headers: of the last request signed, but for the two below.
+        content_length: value of the Content-Length header.
+        authorization: value of the Authorization header of the last request signed, without its signature.
+        encodings: parts of HTTP/2 header blocks, kept by ``hpack.Encoder`` for as long as ``headers`` are the same.
     """
 
     def __init__(  # noqa: PLR0913, PLR0917 - a request has that many parts
@@ -105,18 +112,26 @@ class SignedRequests:
     ) -> None:
         self._signer = signer
         self._credentials = credentials
+        self.path = path
+        self.content_length = len(body)
+        self.authorization = ""
+        self.encodings: dict[str, tuple[str, str, str]] = {}
         self._start_line = f"{method} {path}"
         # The canonical path is the path on the wire, percent-encoded once more but for the slash.
         self._canonical_start = f"{method}\n{quote(path).replace('%2F', '/')}".encode()
-        self._headers = {"Host": host, "X-Amz-Date": "", **headers}
+        self.headers = {"Host": host, "X-Amz-Date": "", **headers}
         if credentials.session_token is not None:
-            self._headers["X-Amz-Security-Token"] = credentials.session_token
-        self._content_length = len(body)
+            self.headers["X-Amz-Security-Token"] = credentials.session_token
         self._payload_hash = hashlib.sha256(body).hexdigest()
         self._second = -1
 
     def head(self, segment: str = "") -> bytes:
         """Return request line and headers, signed as of now, for the shared path and an unquoted ``segment``."""
+        segment, signature = self.sign(segment)
+        return f"{self._start_line}{segment}{self._rest}{signature}\r\n\r\n".encode()
+
+    def sign(self, segment: str) -> tuple[str, str]:
+        """Return an unquoted ``segment`` as it goes over the wire, and the signature as of now of the request to it."""
         second = int(time.time())
         if second != self._second:
             self._prepare(second)
@@ -127,13 +142,13 @@ class SignedRequests:
         inner.update(canonical_request.hexdigest().encode())
         outer = self._outer.copy()
         outer.update(inner.digest())
-        return f"{self._start_line}{segment}{self._rest}{outer.hexdigest()}\r\n\r\n".encode()
+        return segment, outer.hexdigest()
 
     def _prepare(self, second: int) -> None:
         """Compute the parts that all requests of this second (Unix time) share."""
         now = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime(second))
         day = now[:8]
-        headers = self._headers
+        headers = self.headers
         headers["X-Amz-Date"] = now
         canonical = {name.lower(): " ".join(value.split()) for name, value in headers.items()}
         names = ";".join(sorted(canonical))
@@ -148,11 +163,10 @@ class SignedRequests:
         self._inner.update(f"AWS4-HMAC-SHA256\n{now}\n{scope}\n".encode())
         self._outer = hashlib.sha256(key.translate(_OUTER_PADDING))
 
-        self._rest = (
-            " HTTP/1.1\r\n"
-            + "".join(f"{name}: {value}\r\n" for name, value in headers.items())
-            + f"Content-Length: {self._content_length}\r\n"
-            + f"Authorization: AWS4-HMAC-SHA256 Credential={self._credentials.access_key_id}/{scope}, "
-            + f"SignedHeaders={names}, Signature="
+        self.authorization = (
+            f"AWS4-HMAC-SHA256 Credential={self._credentials.access_key_id}/{scope}, SignedHeaders={names}, Signature="
         )
+        lines = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
+        self._rest = f" HTTP/1.1\r\n{lines}Content-Length: {self.content_length}\r\nAuthorization: {self.authorization}"
+        self.encodings.clear()
         self._second = second

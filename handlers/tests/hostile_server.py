@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import unquote
 
 import trustme
+from tests.hostile_http2 import Conversation
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -65,6 +66,8 @@ class Reply(NamedTuple):
         reset: Whether to close it with a reset, so that the client loses what it has not read.
         after: Waited for before anything is sent.
         delay: Seconds of network between the request and the answer.
+        frames: Over HTTP/2, makes bytes to send instead, of the number of the request's stream.
+        goes_away: Whether, over HTTP/2, neither this request nor a later one on its connection is processed.
     """
 
     pieces: Sequence[bytes] = ()
@@ -72,6 +75,14 @@ class Reply(NamedTuple):
     reset: bool = False
     after: threading.Event | None = None
     delay: float = 0.0
+    frames: Callable[[int], bytes] | None = None
+    goes_away: bool = False
+
+    def wait(self) -> None:
+        """Wait for the time to answer."""
+        if self.after is not None:
+            self.after.wait(PATIENCE_SECONDS)
+        time.sleep(self.delay)
 
 
 def answer(status: int = 200, body: bytes = b"", *headers: str, length: bool = True) -> bytes:
@@ -88,11 +99,14 @@ def say(status: int = 200, body: bytes = b"", *headers: str) -> Reply:
 
 
 HANG_UP = Reply(close=True)
+"""Closes the connection, or over HTTP/2 the stream, instead of answering."""
+
+CLOSE = Reply(close=True, frames=lambda _: b"")
 """Closes the connection instead of answering."""
 
 
 class HostileServer:
-    """Serves every request as the script says.
+    """Serves every request as the script says, over HTTP/2 if client and TLS settings agree on it.
 
     Args:
         script: Gives the reply to a request; called under a lock, so it may keep count.
@@ -107,6 +121,7 @@ class HostileServer:
         self.requests: list[Request] = []
         self.answers = 0
         self.resumed_sessions = 0
+        self.http2_settings: dict[int, int] = {}
         self._tls = tls
         self._host = host
         self._listener = socket.create_server(
@@ -187,7 +202,10 @@ class HostileServer:
                 connection.do_handshake()
                 with self._lock:
                     self.resumed_sessions += bool(connection.session_reused)
-            self._converse(connection, number)
+            if isinstance(connection, ssl.SSLSocket) and connection.selected_alpn_protocol() == "h2":
+                self._converse_over_http2(connection, number)
+            else:
+                self._converse(connection, number)
         except OSError:
             pass  # The client has given up, or the test has ended.
         finally:
@@ -195,20 +213,32 @@ class HostileServer:
             with self._lock:
                 self._sockets.difference_update({plain, connection})
 
+    def _converse_over_http2(self, connection: socket.socket, number: int) -> None:
+        def reply_to(target: str, headers: dict[str, str], body: bytes, turn: int) -> Reply:
+            return self.reply_to(target, headers, body, number, turn)
+
+        Conversation(connection, self.http2_settings, reply_to, self.note_answer).run()
+
+    def reply_to(self, target: str, headers: dict[str, str], body: bytes, connection: int, turn: int) -> Reply:
+        """Note a request and ask the script for the reply; the parameters are attributes of ``Request``."""
+        with self._lock:
+            attempt = sum(request.target == target for request in self.requests)
+            request = Request(target, headers, body, connection, turn, attempt)
+            self.requests.append(request)
+            return self.script(request)
+
+    def note_answer(self) -> None:
+        """Count an answer that was sent."""
+        with self._lock:
+            self.answers += 1
+
     def _converse(self, connection: socket.socket, number: int) -> None:
         for turn, (target, headers, body) in enumerate(_requests(connection)):
-            with self._lock:
-                attempt = sum(request.target == target for request in self.requests)
-                request = Request(target, headers, body, number, turn, attempt)
-                self.requests.append(request)
-                reply = self.script(request)
-            if reply.after is not None:
-                reply.after.wait(PATIENCE_SECONDS)
-            time.sleep(reply.delay)
+            reply = self.reply_to(target, headers, body, number, turn)
+            reply.wait()
             for piece in reply.pieces:
                 connection.sendall(piece)
-            with self._lock:
-                self.answers += 1
+            self.note_answer()
             if reply.reset:
                 connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
             if reply.close or reply.reset:
@@ -282,17 +312,17 @@ def authority() -> trustme.CA:
     return trustme.CA()
 
 
-def trusted_tls(folder: Path, monkeypatch: pytest.MonkeyPatch) -> ssl.SSLContext:
+def trusted_tls(folder: Path, monkeypatch: pytest.MonkeyPatch, protocol: str = "http/1.1") -> ssl.SSLContext:
     """Server-side TLS settings for this machine; clients trust their authority during the test."""
     bundle = folder / "authority.pem"
     authority().cert_pem.write_to_path(str(bundle))
     monkeypatch.setenv("AWS_CA_BUNDLE", str(bundle))
-    return server_tls(authority())
+    return server_tls(authority(), protocol=protocol)
 
 
-def server_tls(authority: trustme.CA, *names: str) -> ssl.SSLContext:
+def server_tls(authority: trustme.CA, *names: str, protocol: str = "http/1.1") -> ssl.SSLContext:
     """Server-side TLS settings with a certificate for some names, those of this machine by default."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.set_alpn_protocols(["http/1.1"])
+    context.set_alpn_protocols([protocol])
     authority.issue_cert(*(names or ("localhost", "127.0.0.1", "::1"))).configure_cert(context)
     return context

@@ -20,6 +20,7 @@ ENVIRONMENT = {
     "AWS_REGION": "cn-north-1",
     "AWS_ENDPOINT_URL": "",
     "ROOMCAST_DNS_SUFFIX": "amazonaws.com.cn",
+    "ROOMCAST_HTTP2": "false",
     "ROOMCAST_MANAGEMENT_ENDPOINT": "https://a1b2c3d4e5.execute-api.cn-north-1.amazonaws.com.cn/v2",
     "ROOMCAST_PACE": "2.5",
     "ROOMCAST_SHARDS_PER_ROOM": "4",
@@ -64,6 +65,16 @@ def test_messages_are_sent_at_the_given_pace(start: Callable[[str], Any], name: 
 
     assert module.ENGINE._bucket.pace == 2.5
     assert module.DELIVERY._engine is module.ENGINE
+
+
+@pytest.mark.parametrize("name", ["sendmessage", "fanout_worker"])
+@pytest.mark.parametrize(("text", "offered"), [("false", ["http/1.1"]), ("true", ["h2", "http/1.1"])])
+def test_http_2_is_offered_unless_it_is_turned_off(
+    start: Callable[[str], Any], monkeypatch: pytest.MonkeyPatch, name: str, text: str, offered: list[str]
+) -> None:
+    monkeypatch.setenv("ROOMCAST_HTTP2", text)
+
+    assert start(name).ENGINE._endpoint._protocols == offered
 
 
 @pytest.mark.parametrize("name", USERS_OF_THE_TABLE)

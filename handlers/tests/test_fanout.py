@@ -25,6 +25,7 @@ from roomcast.connection import IDLE_LIMIT_SECONDS
 from roomcast.fanout import DeliveryInterruptedError, Engine, Recipient, Report
 from roomcast.outcomes import Outcomes
 from tests.hostile_server import (
+    CLOSE,
     HANG_UP,
     PATIENCE_SECONDS,
     TIMEOUT_FACTOR,
@@ -52,9 +53,21 @@ if TYPE_CHECKING:
 LONG_AGO = 1_700_000_000_000
 
 
+@pytest.fixture(params=["http/1.1", "h2"])
+def protocol(request: pytest.FixtureRequest) -> str:
+    """What the server speaks."""
+    return str(request.param)
+
+
 @pytest.fixture
-def tls(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ssl.SSLContext:
+def tls(protocol: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ssl.SSLContext:
     """Settings of a server that the engine trusts."""
+    return trusted_tls(tmp_path, monkeypatch, protocol)
+
+
+@pytest.fixture
+def tls_of_http1(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ssl.SSLContext:
+    """The same of a server that speaks HTTP/1.1 alone."""
     return trusted_tls(tmp_path, monkeypatch)
 
 
@@ -64,7 +77,7 @@ def connect() -> Iterator[Connect]:
     with contextlib.ExitStack() as stack:
 
         def connect_to(server: HostileServer, **options: Any) -> Engine:
-            engine = Engine(server.url, "eu-west-1", **options)
+            engine = Engine(server.url, "eu-west-1", **options, http2=True)
             stack.callback(engine.close)
             return engine
 
@@ -489,8 +502,10 @@ class TestConnections:
         ],
         ids=["announced", "HTTP/1.0", "without a length", "more than an answer"],
     )
-    def test_a_connection_may_end_with_its_answer(self, reply: Reply, tls: ssl.SSLContext, connect: Connect) -> None:
-        with HostileServer(lambda _: reply, tls) as server:
+    def test_a_connection_may_end_with_its_answer(
+        self, reply: Reply, tls_of_http1: ssl.SSLContext, connect: Connect
+    ) -> None:
+        with HostileServer(lambda _: reply, tls_of_http1) as server:
             report = deliver(connect(server), members(12))
         assert counts(report) == (12, 0, 0)
         assert report.retried == 0
@@ -505,7 +520,7 @@ class TestConnections:
         assert counts(report) == (20, 0, 0)
         assert report.retried == 0
 
-    def test_those_that_speak_unasked_are_not_used(self, tls: ssl.SSLContext, connect: Connect) -> None:
+    def test_those_that_speak_unasked_are_not_used(self, tls_of_http1: ssl.SSLContext, connect: Connect) -> None:
         heard, spoken = threading.Event(), threading.Event()
 
         class Talkative(HostileServer):
@@ -519,7 +534,7 @@ class TestConnections:
                 connection.sendall(answer(408))
                 spoken.set()
 
-        with Talkative(lambda _: say(), tls) as server:
+        with Talkative(lambda _: say(), tls_of_http1) as server:
             engine = connect(server)
             assert counts(deliver(engine, members(1))) == (1, 0, 0)
             heard.set()
@@ -528,14 +543,14 @@ class TestConnections:
         assert server.connections == 2
 
     def test_one_that_speaks_unasked_meanwhile_is_given_up(
-        self, tls: ssl.SSLContext, connect: Connect, monkeypatch: pytest.MonkeyPatch
+        self, tls_of_http1: ssl.SSLContext, connect: Connect, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr(pool, "CONNECTION_COST_SECONDS", 0.0)
 
         def script(request: Request) -> Reply:
             return say()._replace(delay=0.1) if request.connection else Reply([answer(200), answer(408)])
 
-        with HostileServer(script, tls) as server:
+        with HostileServer(script, tls_of_http1) as server:
             engine = connect(server)
             assert counts(deliver(engine, members(2))) == (2, 0, 0)
             server.script = lambda _: say()
@@ -568,7 +583,7 @@ class TestConnections:
             assert counts(deliver(connect(server, max_connections=1), members(3))) == (0, 3, 0)
         assert len(opened) == 2
 
-    def test_what_came_while_idle_answers_nothing(self, tls: ssl.SSLContext, connect: Connect) -> None:
+    def test_what_came_while_idle_answers_nothing(self, tls_of_http1: ssl.SSLContext, connect: Connect) -> None:
         class Talkative(HostileServer):
             """Answers the first request twice."""
 
@@ -580,7 +595,7 @@ class TestConnections:
                     connection.sendall(answer())
                 super()._converse(connection, number)
 
-        with Talkative(lambda _: say(410), tls) as server:
+        with Talkative(lambda _: say(410), tls_of_http1) as server:
             # The second post waits for its turn for a second.
             assert counts(deliver(connect(server, pace=1), members(2))) == (1, 1, 0)
         assert server.connections == 1  # only the second one carried a request that was read as one
@@ -588,7 +603,7 @@ class TestConnections:
     def test_one_that_dies_as_it_is_used_costs_no_pause(
         self, tls: ssl.SSLContext, connect: Connect, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        with HostileServer(lambda request: HANG_UP if request.turn == 1 else say(), tls) as server:
+        with HostileServer(lambda request: CLOSE if request.turn == 1 else say(), tls) as server:
             engine = connect(server)
             deliver(engine, members(1))
             monkeypatch.setattr(pacing, "BACKOFF_BASE_SECONDS", 1000.0)
@@ -738,11 +753,11 @@ class TestConnections:
         assert report.transport_error == "broken pipe"
 
     def test_as_many_are_opened_as_pay(
-        self, tls: ssl.SSLContext, connect: Connect, monkeypatch: pytest.MonkeyPatch
+        self, tls_of_http1: ssl.SSLContext, connect: Connect, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr(pool, "REQUEST_SECONDS", PATIENCE_SECONDS)
         seconds = 0.5 * TIMEOUT_FACTOR
-        with HostileServer(lambda _: say()._replace(delay=seconds), tls) as server:
+        with HostileServer(lambda _: say()._replace(delay=seconds), tls_of_http1) as server:
             report = deliver(connect(server), members(40), seconds=40 * seconds)
         assert counts(report) == (40, 0, 0)
         # The optimum, the square root of 40 * 0.5 s / 0.001 s, is more than there are recipients.
@@ -784,14 +799,14 @@ class TestConnections:
             server.drop_connections()
             assert deliver(engine, members(100)).connections_opened == 1
 
-    def test_there_is_an_upper_limit(self, tls: ssl.SSLContext, connect: Connect) -> None:
-        with HostileServer(lambda _: say()._replace(delay=0.01), tls) as server:
+    def test_there_is_an_upper_limit(self, tls_of_http1: ssl.SSLContext, connect: Connect) -> None:
+        with HostileServer(lambda _: say()._replace(delay=0.01), tls_of_http1) as server:
             report = deliver(connect(server, max_connections=4), members(100))
         assert counts(report) == (100, 0, 0)
         assert report.connections_opened == 4
 
-    def test_tls_sessions_are_resumed(self, tls: ssl.SSLContext, connect: Connect) -> None:
-        with HostileServer(lambda _: say(200, b"", "Connection: close"), tls) as server:
+    def test_tls_sessions_are_resumed(self, tls_of_http1: ssl.SSLContext, connect: Connect) -> None:
+        with HostileServer(lambda _: say(200, b"", "Connection: close"), tls_of_http1) as server:
             deliver(connect(server, max_connections=1), members(5))
             wait_until(lambda: server.resumed_sessions == 4)
 
@@ -851,11 +866,12 @@ class TestTime:
         failed: list[Recipient] = []
 
         def script(request: Request) -> Reply:
-            return Reply(after=never) if "000003" in request.target else say(429 if request.turn else 200)
+            is_first = request is server.requests[0]
+            return Reply(after=never) if "000003" in request.target else say(200 if is_first else 429)
 
         with HostileServer(script, tls) as server:
             engine = connect(server, max_connections=1)
-            report = deliver(engine, members(3000), seconds=0.5, on_failed=failed.extend)
+            report = deliver(engine, members(3000), seconds=PATIENCE_SECONDS / 5, on_failed=failed.extend)
             never.set()
             assert report.delivered == 1
             # Those read count, and the busier the machine, the fewer are read before the deadline.
@@ -867,7 +883,7 @@ class TestTime:
 
     def test_an_endless_room_is_not_read_beyond_the_deadline(self, tls: ssl.SSLContext, connect: Connect) -> None:
         with HostileServer(lambda _: say(), tls) as server:
-            report = deliver(connect(server), endless_room(), seconds=0.5)
+            report = deliver(connect(server), endless_room(), seconds=PATIENCE_SECONDS / 5)
         assert report.delivered > 0
         assert not report.complete
 
@@ -1067,17 +1083,18 @@ class TestCallers:
     """Iterables and callbacks."""
 
     def test_recipients_are_pulled_only_as_they_are_needed(
-        self, tls: ssl.SSLContext, connect: Connect, monkeypatch: pytest.MonkeyPatch
+        self, protocol: str, tls: ssl.SSLContext, connect: Connect, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr(posts, "LOOK_AHEAD", 10)
+        connections, carried = (8, 8) if protocol == "http/1.1" else (1, 100)
         with HostileServer(lambda _: say(), tls) as server:
 
             def room() -> Iterator[Recipient]:
                 for pulled, recipient in enumerate(members(1000)):
-                    assert pulled <= len(server.requests) + 10 + 8
+                    assert pulled <= len(server.requests) + 10 + carried
                     yield recipient
 
-            assert counts(deliver(connect(server, max_connections=8), room())) == (1000, 0, 0)
+            assert counts(deliver(connect(server, max_connections=connections), room())) == (1000, 0, 0)
 
     def test_memory_does_not_grow_with_the_room(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(pool, "Line", InstantLine)
@@ -1093,11 +1110,12 @@ class TestCallers:
         assert peaks[1] < peaks[0] + 50_000
 
     def test_those_who_wait_for_a_retry_hold_up_pulling(
-        self, tls: ssl.SSLContext, connect: Connect, monkeypatch: pytest.MonkeyPatch
+        self, protocol: str, tls: ssl.SSLContext, connect: Connect, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr(posts, "LOOK_AHEAD", 10)
         monkeypatch.setattr(posts, "MAXIMUM_WAITING", 20)
         monkeypatch.setattr(pacing.Throttle, "GENERAL", 1.0)  # two in three are throttled, and shall slow nothing down
+        connections, carried = (8, 8) if protocol == "http/1.1" else (1, 100)
         done: set[str] = set()
 
         def script(request: Request) -> Reply:
@@ -1110,10 +1128,10 @@ class TestCallers:
 
             def room() -> Iterator[Recipient]:
                 for pulled, recipient in enumerate(members(200)):
-                    assert pulled <= len(done) + 20 + 10 + 8
+                    assert pulled <= len(done) + 20 + 10 + carried
                     yield recipient
 
-            assert counts(deliver(connect(server, max_connections=8), room())) == (200, 0, 0)
+            assert counts(deliver(connect(server, max_connections=connections), room())) == (200, 0, 0)
 
     def test_a_room_that_cannot_be_read_to_its_end(self, tls: ssl.SSLContext, connect: Connect) -> None:
         def room() -> Iterator[Recipient]:

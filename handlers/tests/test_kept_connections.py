@@ -46,6 +46,12 @@ def tls(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ssl.SSLContext:
     return trusted_tls(tmp_path, monkeypatch)
 
 
+@pytest.fixture(params=["http/1.1", "h2"])
+def tls_of_either(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ssl.SSLContext:
+    """The same, for an engine, which may speak HTTP/2."""
+    return trusted_tls(tmp_path, monkeypatch, request.param)
+
+
 @pytest.fixture
 def connect() -> Iterator[Connect]:
     """Makes clients of a server, and closes them."""
@@ -118,11 +124,11 @@ class TestSilence:
         assert [(request.connection, request.turn) for request in server.requests] == [(0, 0), (0, 1), (1, 0)]
 
     def test_a_connection_that_went_silent_costs_a_fan_out_two(
-        self, tls: ssl.SSLContext, monkeypatch: pytest.MonkeyPatch, silence: Reply
+        self, tls_of_either: ssl.SSLContext, monkeypatch: pytest.MonkeyPatch, silence: Reply
     ) -> None:
         with (
-            HostileServer(lambda request: silence if request.turn else say(), tls) as server,
-            contextlib.closing(Engine(server.url, "eu-west-1")) as engine,
+            HostileServer(lambda request: silence if request.turn else say(), tls_of_either) as server,
+            contextlib.closing(Engine(server.url, "eu-west-1", http2=True)) as engine,
         ):
             deliver(engine)
             pass_by(monkeypatch, 10)
@@ -331,9 +337,11 @@ class TestDescriptors:
         assert {each.fileno() for each in made} == {-1}
 
     @pytest.mark.parametrize("encrypted", [False, True])
-    def test_a_closed_engine_leaves_none_whatever_happened(self, tls: ssl.SSLContext, *, encrypted: bool) -> None:
-        with HostileServer(lambda _: say(), tls if encrypted else None) as server:
-            engine = Engine(server.url, "eu-west-1")
+    def test_a_closed_engine_leaves_none_whatever_happened(
+        self, tls_of_either: ssl.SSLContext, *, encrypted: bool
+    ) -> None:
+        with HostileServer(lambda _: say(), tls_of_either if encrypted else None) as server:
+            engine = Engine(server.url, "eu-west-1", http2=True)
             deliver(engine, 50)
             engine.close()
             wait_until(lambda: not server._sockets)

@@ -58,6 +58,13 @@ def test_a_pace_may_be_a_fraction(monkeypatch: pytest.MonkeyPatch, text: str, pa
     assert settings.from_environment().pace == pace
 
 
+@pytest.mark.parametrize(("text", "http2"), [("", True), ("true", True), ("false", False)])
+def test_http_2_is_offered_unless_it_is_turned_off(monkeypatch: pytest.MonkeyPatch, text: str, *, http2: bool) -> None:
+    monkeypatch.setenv("ROOMCAST_HTTP2", text)
+
+    assert settings.from_environment().http2 is http2
+
+
 def test_a_queue_of_the_standard_kind_keeps_no_order(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ROOMCAST_QUEUE_FIFO", "false")
 

@@ -124,6 +124,7 @@ ROWS: Mapping[str, Row] = {
         long="without a bucket the provider takes 5 s for each function",
     ),
     "handlers_directory": in_place({ZIP}, {"handlers_directory": "<other_directory>"}),
+    "http2": in_place({FUNCTION}, {"http2": False}),
     "log_kms_key_arn": in_place({LOG_GROUP}, {"log_kms_key_arn": "<key>"}, {"log_kms_key_arn": "<other_key>"}),
     "log_level": in_place({FUNCTION}, {"log_level": "DEBUG"}, {"log_level": "ERROR"}),
     "log_retention_days": in_place({LOG_GROUP}, {"log_retention_days": 7}, {"log_retention_days": 14}),

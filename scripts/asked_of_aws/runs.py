@@ -32,6 +32,7 @@ RUNS: Mapping[str, Run] = {
         bucket="zips",
         zips="../build/handlers",
         endpoint="https://ws.example.com/a1b2c3d4e5/v2",
+        http2=False,
         log_level="DEBUG",
         pace="2500.5",
         sendmessage_memory=1536,

@@ -64,6 +64,7 @@ class Run:
         bucket: Bucket of the zips; None if functions get them directly.
         zips: Folder of the zips, as in ``handlers_directory``.
         endpoint: The management endpoint.
+        http2: Whether functions offer HTTP/2.
         log_level: The functions' log level.
         pace: Messages per second, as the functions read it.
         sendmessage_memory: Memory of the function that delivers messages, in MB.
@@ -90,6 +91,7 @@ class Run:
     bucket: str | None = None
     zips: str = "modules/backend/../../../build/handlers"
     endpoint: str = "https://a1b2c3d4e5.execute-api.cn-north-1.amazonaws.com.cn/live"
+    http2: bool = True
     log_level: str = "INFO"
     pace: str = "0"
     sendmessage_memory: int = 1024
@@ -110,6 +112,7 @@ class Run:
         """The variables of all functions."""
         return {
             "ROOMCAST_DNS_SUFFIX": "amazonaws.com.cn",
+            "ROOMCAST_HTTP2": str(self.http2).lower(),
             "ROOMCAST_LOG_LEVEL": self.log_level,
             "ROOMCAST_MANAGEMENT_ENDPOINT": self.endpoint,
             "ROOMCAST_PACE": self.pace,

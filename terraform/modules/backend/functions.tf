@@ -34,6 +34,7 @@ locals {
 
   environment = {
     ROOMCAST_DNS_SUFFIX          = local.dns_suffix
+    ROOMCAST_HTTP2               = tostring(var.http2)
     ROOMCAST_LOG_LEVEL           = var.log_level
     ROOMCAST_MANAGEMENT_ENDPOINT = local.management_endpoint
     ROOMCAST_PACE                = tostring(var.pace)

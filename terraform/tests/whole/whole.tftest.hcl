@@ -15,6 +15,7 @@ run "everything_on" {
     authorization_type        = "AWS_IAM"
     handlers_bucket           = "zips"
     handlers_directory        = "../build/handlers"
+    http2                     = false
     log_kms_key_arn           = "arn:aws-cn:kms:cn-north-1:111122223333:key/logs"
     log_level                 = "DEBUG"
     log_retention_days        = 7

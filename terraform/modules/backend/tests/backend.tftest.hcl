@@ -161,6 +161,7 @@ run "functions_know_what_they_are_configured_with" {
   state_key = "configured"
 
   variables {
+    http2           = false
     log_level       = "DEBUG"
     pace            = 2500.5
     shards_per_room = 4
@@ -171,6 +172,7 @@ run "functions_know_what_they_are_configured_with" {
   assert {
     condition = local.environment == {
       ROOMCAST_DNS_SUFFIX          = "amazonaws.com.cn"
+      ROOMCAST_HTTP2               = "false"
       ROOMCAST_LOG_LEVEL           = "DEBUG"
       ROOMCAST_MANAGEMENT_ENDPOINT = "https://a1b2c3d4e5.execute-api.cn-north-1.amazonaws.com.cn/live"
       ROOMCAST_PACE                = "2500.5"
