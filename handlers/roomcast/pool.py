@@ -14,13 +14,14 @@ from roomcast.http_parser import ProtocolError, empty_success
 from roomcast.multiplexed import MAXIMUM_UNDER_WAY, MultiplexedLine
 from roomcast.pacing import pause
 from roomcast.reading import Read
-from roomcast.verdicts import Answer, retry_after
+from roomcast.verdicts import Answer
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from typing import TypeAlias
 
     from roomcast.addresses import Endpoint
+    from roomcast.http_parser import Response
     from roomcast.shares import Post
 
     AnyLine: TypeAlias = "Line | MultiplexedLine"
@@ -103,18 +104,21 @@ class Line(Connection):
         self.send(post.share.requests.head(post.recipient.connection_id) + post.share.data)
         return True
 
-    def take_answers(self) -> Sequence[tuple[Post, int, float]]:
-        """Read what has arrived; gives post, status, and the seconds that the server asks to wait, of each answer."""
+    def take_answer(self) -> Response | None:
+        """Read what has arrived; gives the answer to the post once it is complete."""
         response = self.receive(empty_success)
         if response is None:
             self.flush()
-            return ()
-        post, self.post = self.post, None
-        if post is None:
-            raise ProtocolError(UNREQUESTED)
+            return None
+        self.post = None
         self.is_ending = not response.keep_alive
-        asked = 0.0 if response.status == 200 else retry_after(response.headers)
-        return ((post, response.status, asked),)
+        return response
+
+    def take_answers(self) -> Sequence[tuple[Post, int, float]]:
+        """Read what has arrived without a post."""
+        if self.receive(empty_success) is not None:
+            raise ProtocolError(UNREQUESTED)
+        return ()
 
     def cancel(self, _: Sequence[Post]) -> bool:
         """Give up posts; gives whether the connection goes on without them, which it cannot over HTTP/1.1."""
@@ -156,6 +160,7 @@ class Pool:
         mean_latency: A moving mean of the same.
         handshake: Seconds that the quickest new connection took.
         wanted: As many as the most recipients of a run, up to ``MAXIMUM_GROWN``: all posts are under way at once then.
+        sent_at: When the last post was sent, in seconds of ``time.monotonic``.
         open_not_before: When another connection may be opened, in seconds of ``time.monotonic``.
         reads_ready: Parts of rooms whose connections to the database can go on.
     """
@@ -173,7 +178,7 @@ class Pool:
         self.mean_latency = 0.0
         self.handshake = float("inf")
         self.wanted = 0
-        self.open_not_before = 0.0
+        self.sent_at = self.open_not_before = 0.0
         self._speaks_http2 = False
         self._streams = MAXIMUM_STREAMS
         self._failures = 0
@@ -186,7 +191,7 @@ class Pool:
     def begin(self) -> None:
         """Start a fan-out: close connections that the server has closed, or that have been idle for too long."""
         self.connecting = self.under_way = self.stuck = self._failures = self._certificate_failures = 0
-        self.open_not_before = 0.0
+        self.sent_at = self.open_not_before = 0.0
         self._latency_is_guessed = True
         if self._is_closed:
             self._selector, self._is_closed = selectors.DefaultSelector(), False

@@ -102,10 +102,14 @@ class Posts:
             if not share.exhausted:
                 self._reading.append(share)
 
-    @property
-    def read_until(self) -> float:
-        """When to read on at the latest, in seconds of ``time.monotonic``."""
-        return min((share.reading.until for share in self._reading if share.reading is not None), default=float("inf"))
+    def due(self, now: float) -> float:
+        """When to try a post again, or to read on, at the latest; in seconds of ``time.monotonic``."""
+        # A post that has been due already waits for a connection.
+        until = self.again[0][0] if self.again and now < self.again[0][0] else float("inf")
+        if self._reading and not self.fresh:
+            reads = [share.reading.until for share in self._reading if share.reading is not None]
+            return min([until, *reads])
+        return until
 
     def cut(self) -> None:
         """Ask for no further recipients; those that were read stay."""

@@ -9,10 +9,11 @@ from roomcast.addresses import TransportError, TrustWidenedError, UnresolvedErro
 from roomcast.http2 import BROKEN, NOT_PROCESSED
 from roomcast.http_parser import ProtocolError
 from roomcast.judge import Judge
+from roomcast.opening import Opener
 from roomcast.pacing import Throttle
 from roomcast.pool import LOOK_UP_CHECK_SECONDS, UNREQUESTED, Line
 from roomcast.posts import Posts
-from roomcast.verdicts import Answer, Outcome, answer_of
+from roomcast.verdicts import Answer, Outcome, answer_of, retry_after
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -68,9 +69,9 @@ class Run:
         self._throttle = Throttle(bucket, self._started)
         self._shares = shares
         self._posts = Posts(shares, pool, self._conclude)
+        self._opener = Opener(pool, self._posts, bucket, shares)
         self._judge = Judge()
         self._delivered = 0
-        self._sent_at = 0.0
         self._patience = patience
         self._patience_ends = 0.0
         self._is_ending = False
@@ -158,10 +159,10 @@ class Run:
     def _send(self, line: AnyLine, post: Post) -> None:
         self._pool.under_way += 1
         try:
-            if line.carry(post):
+            if line.carry(post) and line.is_idle:
                 line.is_idle = False
                 self._pool.idle.pop()
-            self._sent_at = post.sent_at
+            self._pool.sent_at = post.sent_at
         except OSError as error:
             self._lost(line, error)
         else:
@@ -170,18 +171,14 @@ class Run:
 
     def _flush_all(self) -> None:
         """Send what has gathered on connections over HTTP/2."""
-        for line in list(self._pool.multiplexed):
-            if line.is_unsent:
-                self._flush(line)
-
-    def _flush(self, line: AnyLine) -> None:
-        try:
-            line.flush()
-        except OSError as error:
-            self._lost(line, error)
-        else:
-            if line.interest != line.watched:
-                self._pool.watch(line)
+        for line in [line for line in self._pool.multiplexed if line.is_unsent]:
+            try:
+                line.flush()
+            except OSError as error:
+                self._lost(line, error)
+            else:
+                if line.interest != line.watched:
+                    self._pool.watch(line)
 
     def _drop_talkative(self, ready: Sequence[AnyLine]) -> None:
         """Drop idle connections on which something but TLS has come: it is no answer to any request."""
@@ -191,41 +188,17 @@ class Run:
 
     def _wait(self, now: float) -> list[AnyLine]:
         """Wait until a connection can go on or something else is due, opening connections meanwhile if that pays."""
-        if self._opening_pays(now) or self._may_grow(now):
+        if self._opener.is_due(now):
             ready = self._pool.ready(0)
             if not ready:
                 self._open(now)
             return ready
-        until = self._next_check
-        again, open_not_before = self._posts.again, self._pool.open_not_before
-        # A post that has been due already waits for a connection.
-        if again and now < again[0][0] < until:
-            until = again[0][0]
-        if now < open_not_before < until:
-            until = open_not_before
-        if self._posts.is_reading and not self._posts.fresh:
-            until = min(until, self._posts.read_until)
+        until = min(self._next_check, self._posts.due(now))
+        if now < self._pool.open_not_before:
+            until = min(until, self._pool.open_not_before)
         if self._bucket.limited:
             until = min(until, now + (self._bucket.wait(now) or CHECK_SECONDS))
         return self._pool.ready(until - now)
-
-    def _opening_pays(self, now: float) -> bool:
-        pool = self._pool
-        if pool.idle or not pool.may_open() or not pool.another_pays(self._posts.left()):
-            return False
-        return (
-            self._posts.sendable(now) > pool.connecting * pool.streams
-            and now >= pool.open_not_before
-            and not self._bucket.wait(now)
-        )
-
-    def _may_grow(self, now: float) -> bool:
-        """Whether to open a connection for the next message while the last answers of this one are waited for."""
-        posts, pool = self._posts, self._pool
-        if posts.fresh or posts.again or posts.is_reading or self._bucket.limited or now < pool.open_not_before:
-            return False
-        idle_seconds = self._sent_at + pool.latency - now
-        return idle_seconds > 0 and pool.may_grow(sum(share.read for share in self._shares), idle_seconds)
 
     def _open(self, now: float) -> None:
         pool = self._pool
@@ -281,6 +254,9 @@ class Run:
 
     def _advance(self, line: AnyLine) -> None:
         """Take the steps that a connection is ready for."""
+        if isinstance(line, Line) and line.post is not None:
+            self._go_on(line, line.post)
+            return
         connecting = not line.established
         answers: Sequence[tuple[Post, int, float]] = ()
         try:
@@ -304,6 +280,29 @@ class Run:
             self._dispatch(now)
         elif isinstance(line, Line) and line.established:
             self._established(line, now)
+
+    def _go_on(self, line: Line, post: Post) -> None:
+        """Take the answer to a post over HTTP/1.1, and send the next one: nearly all the work for a large room."""
+        try:
+            response = line.take_answer()
+        except (OSError, ProtocolError) as error:
+            self._lost(line, error)
+            return
+        if line.interest != line.watched:
+            self._pool.watch(line)
+        if response is None:
+            return
+        now = time.monotonic()
+        status = response.status
+        self._answered(post, status, 0.0 if status == 200 else retry_after(response.headers), now)
+        following = None
+        if not (line.is_ending or self._pool.idle or self._bucket.limited):
+            following = self._posts.next(now)
+        if following is None:
+            self._pool.offer(line, now)
+            self._dispatch(now)
+        else:
+            self._send(line, following)
 
     def _established(self, line: Line, now: float) -> None:
         self._shares[0].report.connections_opened += 1

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import operator
 import time
-from itertools import islice
+from itertools import islice, repeat
 from typing import TYPE_CHECKING
 
 from roomcast.reading import Reading
@@ -171,7 +171,7 @@ class Share:
         before = len(fresh)
         try:
             # Not through a list: recipients that come before an exception must be kept.
-            fresh.extend(Post(recipient, self) for recipient in islice(self._source, limit))
+            fresh.extend(map(Post, islice(self._source, limit), repeat(self)))
             self.exhausted = len(fresh) - before < limit
         except Exception as error:  # noqa: BLE001 - the engine raises it when the recipients read so far are served
             self.error = error

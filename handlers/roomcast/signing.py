@@ -28,7 +28,7 @@ _SHA256_BLOCK_BYTES = 64
 def quote(text: str) -> str:
     """Percent-encode everything but RFC 3986's unreserved characters, the slash included."""
     bare = text.rstrip("=")
-    if _is_unreserved(bare):
+    if (bare.isalnum() and bare.isascii()) or _is_unreserved(bare):
         # An id of API Gateway: there is nothing to encode but its padding.
         return bare + "%3D" * (len(text) - len(bare))
     return "".join(map(_QUOTED.__getitem__, text.encode("utf-8", "surrogatepass")))

@@ -1,0 +1,53 @@
+"""When a run opens another connection: for posts that wait for one, or for the next message."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from roomcast.pacing import Bucket
+    from roomcast.pool import Pool
+    from roomcast.posts import Posts
+    from roomcast.shares import Share
+
+
+class Opener:
+    """Decides for one run.
+
+    Args:
+        pool: The connections.
+        posts: Posts still to be sent.
+        bucket: The pace.
+        shares: The messages.
+    """
+
+    def __init__(self, pool: Pool, posts: Posts, bucket: Bucket, shares: Sequence[Share]) -> None:
+        self._pool = pool
+        self._posts = posts
+        self._bucket = bucket
+        self._shares = shares
+
+    def is_due(self, now: float) -> bool:
+        """Whether to open another connection now, in seconds of ``time.monotonic``."""
+        return self.pays(now) or self._may_grow(now)
+
+    def pays(self, now: float) -> bool:
+        """Whether the posts that wait are sent sooner with another connection."""
+        pool = self._pool
+        if pool.idle or not pool.may_open() or not pool.another_pays(self._posts.left()):
+            return False
+        return (
+            self._posts.sendable(now) > pool.connecting * pool.streams
+            and now >= pool.open_not_before
+            and not self._bucket.wait(now)
+        )
+
+    def _may_grow(self, now: float) -> bool:
+        """Whether to open a connection for the next message while the last answers of this one are waited for."""
+        posts, pool = self._posts, self._pool
+        if posts.fresh or posts.again or posts.is_reading or self._bucket.limited or now < pool.open_not_before:
+            return False
+        idle_seconds = pool.sent_at + pool.latency - now
+        return idle_seconds > 0 and pool.may_grow(sum(share.read for share in self._shares), idle_seconds)
