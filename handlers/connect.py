@@ -2,14 +2,15 @@
 
 Any status but 200 refuses the handshake
 (https://docs.aws.amazon.com/apigateway/latest/developerguide/apigateway-websocket-api-route-keys-connect-disconnect.html):
-400 for a room name that is not allowed, 500 when the table cannot be written.
+400 for a room name or a subprotocol that is not allowed, 401 for an expired token, 403 for a room without the right
+``join``, 500 when the table cannot be written.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from roomcast import aws_json, events, fanout, logs, protocol, rooms, serving, settings
+from roomcast import aws_json, events, fanout, identity, logs, protocol, rooms, serving, settings
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -19,23 +20,51 @@ ROOMS = rooms.Rooms(SETTINGS)
 ENGINE = fanout.Engine(SETTINGS.management_endpoint, SETTINGS.region)
 
 
-def handler(event: Mapping[str, Any], context: events.Context) -> dict[str, int]:
+def handler(event: Mapping[str, Any], context: events.Context) -> dict[str, Any]:
     """Lambda's entry point."""
-    handshake = events.parse(event)
+    handshake = serving.read(event)
+    if handshake is None:
+        return serving.NO_EVENT
     if handshake.type != "CONNECT":
         return serving.refuse_message(event, context, ENGINE)
-    status = join(handshake, events.deadline(context))
-    logs.write("INFO", "connect", status=status, connection_id=handshake.connection_id, request_id=handshake.request_id)
-    return {"statusCode": status}
+    client = identity.of(handshake, SETTINGS.authorization)
+    status, subprotocol = admit(handshake, client, events.deadline(context))
+    logs.write("INFO", "connect", status=status, **serving.ids(handshake))
+    answer: dict[str, Any] = {"statusCode": status}
+    return {**answer, "headers": {"Sec-WebSocket-Protocol": subprotocol}} if subprotocol else answer
 
 
-def join(handshake: events.Event, deadline: float) -> int:
-    """Join the room that the handshake names; gives the HTTP status to answer it with."""
+def admit(handshake: events.Event, client: identity.Identity, deadline: float) -> tuple[int, str | None]:
+    """Let a client into the room that it asks for; gives the HTTP status, and the subprotocol if it is let in."""
+    if client.fault:
+        logs.write("WARNING", "the authorizer's context is malformed", part=client.fault, **serving.ids(handshake))
+        return 403, None
+    if client.rights.ignored:
+        logs.write("WARNING", "rights are ignored", entries=client.rights.ignored, **serving.ids(handshake))
+    if client.is_expired:
+        return 401, None
     try:
         room = protocol.room_of(handshake.query)
-        ROOMS.join(handshake.connection_id, handshake.connected_at, room, deadline)
-    except protocol.InvalidRoomError:
-        return 400
+        subprotocol = protocol.subprotocol_of(handshake.subprotocols)
+    except (protocol.InvalidRoomError, protocol.UnknownSubprotocolError):
+        return 400, None
+    if not client.may("join", room):
+        return 403, None
+    status = join(handshake, room, client.ends_at, deadline)
+    return status, subprotocol if status == 200 else None
+
+
+def join(handshake: events.Event, room: str, ends_at: int | None, deadline: float) -> int:
+    """Join a room; gives the HTTP status.
+
+    Args:
+        handshake: The client's event.
+        room: Name of the room.
+        ends_at: When the client's token has expired, in seconds since 1970; ``None`` for never.
+        deadline: Latest end, in seconds of ``time.monotonic``.
+    """
+    try:
+        ROOMS.join(handshake.connection_id, handshake.connected_at, room, deadline, ends_at)
     except aws_json.ServiceError as error:
         logs.write("ERROR", "the table failed", error=str(error), request_id=handshake.request_id)
         return 500

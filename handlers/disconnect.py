@@ -2,7 +2,8 @@
 
 API Gateway calls this route as best effort, possibly late, twice or never
 (https://docs.aws.amazon.com/apigateway/latest/developerguide/apigateway-websocket-api-route-keys-connect-disconnect.html).
-A second call changes nothing. Items that it misses are deleted after the next send (410) or by time to live.
+A second call changes nothing, nor does one after a refused handshake. Items that it misses are deleted after the next
+send (410) or by time to live.
 """
 
 from __future__ import annotations
@@ -21,9 +22,11 @@ ENGINE = fanout.Engine(SETTINGS.management_endpoint, SETTINGS.region)
 
 def handler(event: Mapping[str, Any], context: events.Context) -> dict[str, int]:
     """Lambda's entry point; a table that cannot be reached is an error of the invocation, seen in its metric."""
-    goodbye = events.parse(event)
+    goodbye = serving.read(event)
+    if goodbye is None:
+        return serving.NO_EVENT
     if goodbye.type != "DISCONNECT":
         return serving.refuse_message(event, context, ENGINE)
     left = ROOMS.leave(goodbye.connection_id, goodbye.connected_at, events.deadline(context))
-    logs.write("INFO", "disconnect", left=left, connection_id=goodbye.connection_id, request_id=goodbye.request_id)
+    logs.write("INFO", "disconnect", left=left, **serving.ids(goodbye))
     return serving.OK

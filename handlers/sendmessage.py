@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from roomcast import delivery, events, fanout, protocol, rooms, serving, settings, tasks
+from roomcast import delivery, events, fanout, identity, protocol, rooms, serving, settings, tasks
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -23,10 +23,17 @@ def handler(event: Mapping[str, Any], context: events.Context) -> dict[str, int]
 
 def send(event: events.Event, deadline: float) -> str | None:
     """Deliver the message, or queue it for the workers; gives the receipt, if the sender asked for one."""
+    client = identity.of(event, SETTINGS.authorization)
+    if client.is_expired:
+        raise protocol.Refusal("token_expired")
+    if not client.rights.somewhere("send"):
+        raise protocol.Refusal("not_allowed")
     command = protocol.parse_message(event.body)
     sender = ROOMS.find(event.connection_id, deadline)
     if sender is None:
         raise protocol.Refusal("not_joined")
+    if not client.may("send", sender.room):
+        raise protocol.Refusal("not_allowed")
     message = delivery.RoomMessage(sender.room, sender.connection_id, command.data, event.request_id)
     if command.to is None and QUEUE is not None:
         QUEUE.put([tasks.Task(message, shard) for shard in range(ROOMS.shards_read)], deadline)
@@ -44,7 +51,7 @@ def recipients_of(command: protocol.Message, sender: rooms.Membership, deadline:
         # The sender's own copy shows it that the message is on its way.
         return ROOMS.members(sender.room, deadline, sender.recipient)
     member = ROOMS.find(command.to, deadline)
-    if member is None or member.room != sender.room:
+    if member is None or member.room != sender.room or member.has_ended:
         raise protocol.Refusal("unknown_recipient")
     return [member.recipient]
 

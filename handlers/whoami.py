@@ -1,10 +1,10 @@
-"""``whoami``: tells the caller its connection id and room."""
+"""``whoami``: tells the caller its connection id, its room and its identity, also after its token has expired."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from roomcast import events, fanout, protocol, rooms, serving, settings
+from roomcast import events, fanout, identity, protocol, rooms, serving, settings
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -22,6 +22,8 @@ def handler(event: Mapping[str, Any], context: events.Context) -> dict[str, int]
 def identify(message: events.Event, deadline: float) -> str:
     """The answer to the caller."""
     caller = ROOMS.find(message.connection_id, deadline)
+    client = identity.of(message, SETTINGS.authorization)
     if caller is None:
-        raise protocol.Refusal("not_joined")
-    return protocol.whoami(caller.connection_id, caller.room)
+        # Its items end with the token.
+        raise protocol.Refusal("token_expired" if client.is_expired else "not_joined")
+    return protocol.whoami(caller.connection_id, caller.room, client.subject)

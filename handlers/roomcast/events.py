@@ -6,6 +6,7 @@ Only the fields that AWS always sends are required; ``null`` counts as missing
 
 from __future__ import annotations
 
+import re
 import time
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
@@ -15,6 +16,11 @@ if TYPE_CHECKING:
 DEADLINE_RESERVE_SECONDS = 0.5
 """Time left at the end of an invocation for the last log lines and the return: Lambda kills a late function. They take
 some hundredths of a second on a quiet machine, ten times that on a busy one."""
+
+MAXIMUM_MILLISECONDS = 2**53
+"""Numbers are exact up to here in every language."""
+
+_PLAIN = re.compile(r"[!-~]{1,128}")
 
 
 class Context(Protocol):
@@ -35,6 +41,9 @@ class Event(NamedTuple):
         request_id: Id that API Gateway gave this event; empty if it gave none.
         body: Text of the message; empty on ``CONNECT`` and ``DISCONNECT``.
         query: Query string parameters of the handshake, every value of each; empty on other events.
+        authorizer: What a Lambda authorizer told about the client; ``None`` if none ran.
+        user_arn: ARN of the caller that signed the handshake; empty without ``AWS_IAM``.
+        subprotocols: Names that the handshake offers in ``Sec-WebSocket-Protocol``, in order; empty on other events.
     """
 
     type: str
@@ -44,35 +53,82 @@ class Event(NamedTuple):
     request_id: str
     body: str
     query: Mapping[str, Sequence[str]]
+    authorizer: Mapping[str, Any] | None
+    user_arn: str
+    subprotocols: Sequence[str]
+
+
+class InvalidEventError(KeyError):
+    """The event did not come from a WebSocket route; names the field that is missing or of another type."""
 
 
 def parse(event: Mapping[str, Any]) -> Event:
-    """Read an event.
+    """Read an event. A field that AWS may leave out counts as missing also when it has another type.
 
     Raises:
-        KeyError: The event did not come from a WebSocket route.
+        InvalidEventError: The event did not come from a WebSocket route.
     """
-    context = event["requestContext"]
+    event = _mapping(event)
+    context = _mapping(event.get("requestContext"))
+    authorizer = context.get("authorizer")
     return Event(
-        type=context["eventType"],
-        route_key=context["routeKey"],
-        connection_id=context["connectionId"],
-        connected_at=int(context["connectedAt"]),
-        request_id=context.get("requestId") or "",
-        body=event.get("body") or "",
-        query=_query(event),
+        type=_required(context, "eventType"),
+        route_key=_required(context, "routeKey"),
+        connection_id=_required(context, "connectionId"),
+        connected_at=_milliseconds(context, "connectedAt"),
+        request_id=_text(context.get("requestId")),
+        body=_text(event.get("body")),
+        query=_values(event, "queryStringParameters", "multiValueQueryStringParameters"),
+        authorizer=None if authorizer is None else _mapping(authorizer),
+        user_arn=_text(_mapping(context.get("identity")).get("userArn")),
+        subprotocols=_subprotocols(_values(event, "headers", "multiValueHeaders")),
     )
 
 
-def _query(event: Mapping[str, Any]) -> dict[str, list[str]]:
+def _required(context: Mapping[str, Any], name: str) -> str:
+    value = context.get(name)
+    # Connection ids are parts of keys, and all of these are logged.
+    if not isinstance(value, str) or not _PLAIN.fullmatch(value):
+        raise InvalidEventError(name)
+    return value
+
+
+def _milliseconds(context: Mapping[str, Any], name: str) -> int:
+    value = context.get(name)
+    if isinstance(value, bool) or not isinstance(value, (int, float, str)):
+        raise InvalidEventError(name)
+    try:
+        number = int(value)
+    except (ValueError, OverflowError):
+        raise InvalidEventError(name) from None
+    if not 0 <= number <= MAXIMUM_MILLISECONDS:
+        raise InvalidEventError(name)
+    return number
+
+
+def _values(event: Mapping[str, Any], single: str, several: str) -> dict[str, list[str]]:
     """All values of each parameter, from either of the two fields, because one may be missing."""
-    single = event.get("queryStringParameters") or {}
-    query = {name: [value] for name, value in single.items() if value is not None}
-    for name, values in (event.get("multiValueQueryStringParameters") or {}).items():
-        present = [value for value in values or () if value is not None]
+    values = {name: [value] for name, value in _mapping(event.get(single)).items() if isinstance(value, str)}
+    for name, listed in _mapping(event.get(several)).items():
+        present = [value for value in listed if isinstance(value, str)] if isinstance(listed, list) else []
         if present:
-            query[name] = present
-    return query
+            values[name] = present
+    return values
+
+
+def _subprotocols(headers: Mapping[str, Sequence[str]]) -> list[str]:
+    """The names in the header's lists; its own name may be spelt in several ways in one event."""
+    lists = [value for name, values in headers.items() if name.lower() == "sec-websocket-protocol" for value in values]
+    names = [name.strip(" \t") for each in lists for name in each.split(",")]
+    return [name for name in names if name]
+
+
+def _mapping(value: object) -> Mapping[str, Any]:
+    return value if isinstance(value, dict) else {}
+
+
+def _text(value: object) -> str:
+    return value if isinstance(value, str) else ""
 
 
 def deadline(context: Context) -> float:

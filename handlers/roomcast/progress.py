@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
-from roomcast import fanout, tasks
+from roomcast import fanout, steps, tasks
 from roomcast.run import FEW
 from roomcast.steps import Wait
 
@@ -69,7 +69,10 @@ class Progress:
 
     def __iter__(self) -> Iterator[fanout.Recipient]:
         """Yield one recipient after the other while time allows."""
-        for recipient in self.task.recipients or self._members():
+        yield from steps.each(self._named_page()) if self.task.recipients else self._taken(self._members())
+
+    def _taken(self, recipients: Iterable[fanout.Recipient]) -> Iterator[fanout.Recipient]:
+        for recipient in recipients:
             if not self.has_time():
                 return
             if self._take(recipient):
@@ -81,7 +84,15 @@ class Progress:
         return [self._named_page()] if self.task.recipients else map(self._pages, self._members().reads())
 
     def _named_page(self) -> Pages:
-        yield list(self)
+        """The named recipients; where tokens expire, those that are still members."""
+        named = self.task.recipients
+        if self._table.rows_end:
+            names = {recipient.connection_id for recipient in named}
+            rows = self._table.present(self.task.message.room, self.task.shard, names, self.stop_at)
+            present = {row[:2] for row in (yield from steps.collect(rows))}
+            yield [recipient for recipient in self._taken(named) if recipient[:2] in present]
+        else:
+            yield list(self._taken(named))
 
     def _pages(self, pages: Pages) -> Pages:
         """Take the recipients of each page while time allows."""

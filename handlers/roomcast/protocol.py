@@ -17,6 +17,10 @@ if TYPE_CHECKING:
 NAME = "text"
 """Name of this wire protocol, kept with every membership."""
 
+SUBPROTOCOLS = frozenset({"roomcast.text"})
+"""Names that a handshake may offer in ``Sec-WebSocket-Protocol``. Text mode is also what offering none gives; its name
+is for browsers, which end a connection whose answer echoes none of their names. A token there is no such name."""
+
 DEFAULT_ROOM = "default"
 MAXIMUM_DATA_BYTES = 131_072
 """Size limit of one post to a connection (https://docs.aws.amazon.com/apigateway/latest/developerguide/limits.html)."""
@@ -44,6 +48,10 @@ ERRORS = {
     "unknown_recipient": "to is not the connection id of a member of your room; ask the recipient for its whoami",
     "not_joined": "this connection is no longer in a room; reconnect",
     "not_delivered": "the message did not reach every recipient in time; send it again if duplicates do no harm",
+    "not_allowed": "your token does not allow this in that room; ask for a token that does",
+    "token_expired": "your token has expired; connect again with a new one",
+    "rate_limited": "this connection sends more messages a second than it may; wait a second and send it again",
+    "room_full": "the room has as many members as it may have; try again later",
     "unavailable": "the service could not serve the message, which may have reached some recipients; try again",
 }
 """The closed list of error codes, stable for ever, and their messages: the fault, a semicolon, and the remedy.
@@ -64,6 +72,10 @@ class Refusal(Exception):  # noqa: N818 - an answer to the client, not a failure
 
 class InvalidRoomError(ValueError):
     """The handshake names no room that could exist; it is refused with status 400."""
+
+
+class UnknownSubprotocolError(ValueError):
+    """The handshake offers subprotocols, and none of ``SUBPROTOCOLS``; it is refused with status 400."""
 
 
 class Message(NamedTuple):
@@ -92,6 +104,20 @@ def room_of(query: Mapping[str, Sequence[str]]) -> str:
     if len(names) != 1 or not ROOM_NAME.fullmatch(names[0]):
         raise InvalidRoomError("room must be given once, as 1 to 64 of the characters A-Z a-z 0-9 . _ -")
     return names[0]
+
+
+def subprotocol_of(offered: Sequence[str]) -> str | None:
+    """The name to echo: the first known one in the client's order, or ``None`` if it offers nothing.
+
+    Raises:
+        UnknownSubprotocolError: It offers other names alone.
+    """
+    for name in offered:
+        if name in SUBPROTOCOLS:
+            return name
+    if offered:
+        raise UnknownSubprotocolError("none of the offered subprotocols is known")
+    return None
 
 
 def parse_message(body: str) -> Message:
@@ -134,9 +160,10 @@ def queued_receipt(message_id: str) -> str:
     return _dump({"receipt": {"id": message_id, "queued": True}})
 
 
-def whoami(connection_id: str, room: str) -> str:
-    """The answer to ``whoami``."""
-    return _dump({"whoami": {"connectionId": connection_id, "room": room}})
+def whoami(connection_id: str, room: str, identity: str) -> str:
+    """The answer to ``whoami``; without an identity, it has no such field."""
+    fields = {"connectionId": connection_id, "room": room}
+    return _dump({"whoami": {**fields, "identity": identity} if identity else fields})
 
 
 def _refuse_constant(name: str) -> None:

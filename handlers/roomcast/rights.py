@@ -44,6 +44,10 @@ class Rights(NamedTuple):
         """The rights in a room: some of ``EVERY_RIGHT``."""
         return frozenset().union(*(rights for pattern, rights in self.granted if _matches(pattern, room)))
 
+    def somewhere(self, right: str) -> bool:
+        """Whether there may be a room with a right."""
+        return any(right in rights for _, rights in self.granted)
+
 
 ALL = Rights((("*", EVERY_RIGHT),))
 """All rights in all rooms, where no authorizer limits them."""

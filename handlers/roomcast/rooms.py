@@ -1,17 +1,4 @@
-"""Membership: the only module that knows the connections table's keys.
-
-The table holds four kinds of item: connections, memberships, tombstones of joins that failed, and waiting tasks of a
-FIFO queue's backlog (``backlog.py``). Keys are chosen so that every access is one GetItem, one Query or one
-transaction:
-
-=========== ================================ ================ ====================================================
-item        ``partition_key``                ``sort_key``     attributes
-=========== ================================ ================ ====================================================
-connection  ``connection#<connection id>``   ``connection``   ``rooms`` (room -> shard) and those of a membership
-tombstone   ``connection#<connection id>``   ``connection``   ``connected_at``, ``expires_at``
-membership  ``room#<room>#<shard>``          connection id    ``connected_at``, ``expires_at``, ``protocol``
-waiting     ``backlog#<room>#<shard>``       ``Waiting.key``  ``connected_at``, ``expires_at``, ``body``
-=========== ================================ ================ ====================================================
+"""Membership: who is in which room, and the waiting tasks of a FIFO queue's backlog (``backlog.py``).
 
 Memberships are written before the handshake is answered and read with strong consistency, so that no connected client
 is missed. All items carry ``connected_at``, and a deletion is conditional on it, because ids could be used again.
@@ -28,12 +15,12 @@ import random
 import time
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from roomcast import aws_json, protocol
+from roomcast import aws_json, items
 from roomcast.members import Members
 from roomcast.recipients import Recipient
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Collection, Iterator, Mapping, Sequence
 
     from roomcast.recipients import Pages
     from roomcast.settings import Settings
@@ -74,12 +61,19 @@ class Membership(NamedTuple):
         connected_at: When it was made, epoch milliseconds.
         room: Name of its room.
         shard: Which of the room's partitions holds its membership.
+        expires_at: When its items end, in seconds since 1970; 0 where nothing depends on it.
     """
 
     connection_id: str
     connected_at: int
     room: str
     shard: int
+    expires_at: int = 0
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether its items count no longer; time to live deletes them later."""
+        return self.expires_at <= time.time()
 
     @property
     def recipient(self) -> Recipient:
@@ -114,6 +108,7 @@ class Rooms:
     Attributes:
         shards_per_room: New members are spread over so many shards.
         shards_read: Members are read from so many shards, at least as many as any function in use writes to.
+        rows_end: Whether tokens expire, so that a member may lose its membership while it is connected.
     """
 
     def __init__(self, settings: Settings) -> None:
@@ -123,15 +118,26 @@ class Rooms:
         self._table_name = settings.table_name
         self.shards_per_room = settings.shards_per_room
         self.shards_read = settings.shards_read
+        self.rows_end = settings.authorization in {"JWT", "CUSTOM"}
 
-    def join(self, connection_id: str, connected_at: int, room: str, deadline: float) -> None:
+    def join(
+        self, connection_id: str, connected_at: int, room: str, deadline: float, ends_at: int | None = None
+    ) -> None:
         """Make a connection a member of a room: both items or none.
+
+        Args:
+            connection_id: Id of the connection.
+            connected_at: When it was made, epoch milliseconds.
+            room: Name of the room.
+            deadline: Latest end.
+            ends_at: When its token has expired, in seconds since 1970; ``None`` for never. Its items end with it.
 
         When it is unknown whether the write happened, a tombstone replaces the connection, which deletes the items of
         the write or refuses them should they still arrive. Then the error is raised.
         """
-        membership = Membership(connection_id, connected_at, room, self._shard_of(connection_id))
-        connection_item, membership_item = _items(membership)
+        expires_at = end_of(connected_at, ends_at)
+        membership = Membership(connection_id, connected_at, room, self._shard_of(connection_id), expires_at)
+        connection_item, membership_item = items.pair(*membership)
         # Items that an earlier request of this very join has written are no obstacle; a tombstone is.
         condition = f"{NEW_OR_OLDER} OR (connected_at = :connected_at AND attribute_exists(rooms))"
         puts = [
@@ -163,11 +169,11 @@ class Rooms:
         """The connection of that id, expired or not, or ``None``."""
         answer = self._database.call(
             "GetItem",
-            {"TableName": self._table_name, "Key": _connection_key(connection_id), "ConsistentRead": True},
+            {"TableName": self._table_name, "Key": items.connection_key(connection_id), "ConsistentRead": True},
             deadline,
         )
         item = answer.get("Item")
-        return _membership(item) if item and "rooms" in item else None
+        return _membership(connection_id, item) if item and "rooms" in item else None
 
     def members(self, room: str, deadline: float, first: Recipient | None = None) -> Members:
         """All members of a room, in no particular order.
@@ -204,9 +210,26 @@ class Rooms:
             after: Connection ids up to this one are left out; empty for none.
             without: The id of a member that is left out; empty for none.
         """
-        query = self._query(_room_key(room, shard), "sort_key, connected_at", PAGE_ITEMS)
+        query = self._query(items.room_key(room, shard), "sort_key, connected_at", PAGE_ITEMS)
         if after:
-            query["ExclusiveStartKey"] = _membership_key(room, shard, after)
+            query["ExclusiveStartKey"] = items.membership_key(room, shard, after)
+        return self._read(query, shard, without, deadline)
+
+    def present(self, room: str, shard: int, names: Collection[str], deadline: float) -> Pages:
+        """Read the part of a partition that holds some members, page by page, and perhaps others between them.
+
+        Args:
+            room: Name of the room.
+            shard: Number of the partition.
+            names: Connection ids of the members.
+            deadline: Latest end.
+        """
+        query = self._query(items.room_key(room, shard), "sort_key, connected_at", PAGE_ITEMS)
+        query["KeyConditionExpression"] += " AND sort_key BETWEEN :first AND :last"
+        query["ExpressionAttributeValues"] |= {":first": {"S": min(names)}, ":last": {"S": max(names)}}
+        return self._read(query, shard, "", deadline)
+
+    def _read(self, query: dict[str, Any], shard: int, without: str, deadline: float) -> Pages:
         database = self._readers.pop() if self._readers else self._lend()
         try:
             while True:
@@ -238,7 +261,7 @@ class Rooms:
         tombstone = {
             **connection_key,
             "connected_at": {"N": str(membership.connected_at)},
-            "expires_at": {"N": str(int(time.time()) + TOMBSTONE_SECONDS)},
+            "expires_at": {"N": str(min(int(time.time()) + TOMBSTONE_SECONDS, membership.expires_at))},
         }
         condition = f"{NEW_OR_OLDER} OR connected_at = :connected_at"
         actions = [
@@ -269,17 +292,17 @@ class Rooms:
             shard: Number of the partition.
             deadline: Latest end.
         """
-        query = self._query(_backlog_key(room, shard), "sort_key, connected_at, body", BACKLOG_PAGE_ITEMS)
-        items: list[Waiting] = []
+        query = self._query(items.backlog_key(room, shard), "sort_key, connected_at, body", BACKLOG_PAGE_ITEMS)
+        found: list[Waiting] = []
         while True:
             answer = self._database.call("Query", query, deadline)
-            items += [
+            found += [
                 Waiting(item["sort_key"]["S"], item["body"]["S"], int(item["connected_at"]["N"]))
                 for item in answer["Items"]
             ]
             # Expired items are left out. They may fill whole pages, with further items behind them.
-            if "LastEvaluatedKey" not in answer or any(each.body for each in items):
-                return items, "LastEvaluatedKey" not in answer
+            if "LastEvaluatedKey" not in answer or any(each.body for each in found):
+                return found, "LastEvaluatedKey" not in answer
             query["ExclusiveStartKey"] = answer["LastEvaluatedKey"]
 
     def change_backlog(
@@ -299,9 +322,9 @@ class Rooms:
         actions: list[dict[str, Any]] = []
         for each in puts:
             fields = {"connected_at": {"N": str(each.stamp)}, "expires_at": expires_at, "body": {"S": each.body}}
-            item = {**_waiting_key(room, shard, each.key), **fields}
+            item = {**items.waiting_key(room, shard, each.key), **fields}
             actions.append({"Put": {"TableName": self._table_name, "Item": item}})
-        actions += [self._deletion(_waiting_key(room, shard, each.key), each.stamp) for each in deletions]
+        actions += [self._deletion(items.waiting_key(room, shard, each.key), each.stamp) for each in deletions]
         try:
             self._write(actions, deadline)
         except aws_json.ServiceError as error:
@@ -364,49 +387,28 @@ class Rooms:
         return binascii.crc32(connection_id.encode()) % self.shards_per_room
 
 
+def end_of(connected_at: int, ends_at: int | None) -> int:
+    """When the items of a connection end, in seconds since 1970.
+
+    Args:
+        connected_at: When it was made, epoch milliseconds.
+        ends_at: When its token has expired, in seconds since 1970; ``None`` for never.
+    """
+    expires_at = connected_at // 1000 + CONNECTION_LIFETIME_SECONDS + EXPIRY_MARGIN_SECONDS
+    return expires_at if ends_at is None else min(expires_at, ends_at)
+
+
 def _recipients(page: Mapping[str, Any], shard: int) -> Iterator[Recipient]:
     for item in page["Items"]:
         yield Recipient(item["sort_key"]["S"], int(item["connected_at"]["N"]), shard)
 
 
-def _items(membership: Membership) -> list[dict[str, Any]]:
-    connection_key, membership_key = _keys(membership)
-    expires_at = membership.connected_at // 1000 + CONNECTION_LIFETIME_SECONDS + EXPIRY_MARGIN_SECONDS
-    shared = {
-        "connected_at": {"N": str(membership.connected_at)},
-        "expires_at": {"N": str(expires_at)},
-        "protocol": {"S": protocol.NAME},
-    }
-    rooms = {"M": {membership.room: {"N": str(membership.shard)}}}
-    return [{**connection_key, **shared, "rooms": rooms}, {**membership_key, **shared}]
-
-
 def _keys(membership: Membership) -> tuple[dict[str, Any], dict[str, Any]]:
     connection_id = membership.connection_id
-    return _connection_key(connection_id), _membership_key(membership.room, membership.shard, connection_id)
+    return items.connection_key(connection_id), items.membership_key(membership.room, membership.shard, connection_id)
 
 
-def _connection_key(connection_id: str) -> dict[str, Any]:
-    return {"partition_key": {"S": f"connection#{connection_id}"}, "sort_key": {"S": "connection"}}
-
-
-def _membership_key(room: str, shard: int, connection_id: str) -> dict[str, Any]:
-    return {"partition_key": {"S": _room_key(room, shard)}, "sort_key": {"S": connection_id}}
-
-
-def _room_key(room: str, shard: int) -> str:
-    return f"room#{room}#{shard}"
-
-
-def _backlog_key(room: str, shard: int) -> str:
-    return f"backlog#{room}#{shard}"
-
-
-def _waiting_key(room: str, shard: int, key: str) -> dict[str, Any]:
-    return {"partition_key": {"S": _backlog_key(room, shard)}, "sort_key": {"S": key}}
-
-
-def _membership(item: Mapping[str, Any]) -> Membership:
+def _membership(connection_id: str, item: Mapping[str, Any]) -> Membership:
     [(room, shard)] = item["rooms"]["M"].items()
-    connection_id = item["partition_key"]["S"].removeprefix("connection#")
-    return Membership(connection_id, int(item["connected_at"]["N"]), room, int(shard["N"]))
+    connected_at, expires_at = int(item["connected_at"]["N"]), int(item["expires_at"]["N"])
+    return Membership(connection_id, connected_at, room, int(shard["N"]), expires_at)

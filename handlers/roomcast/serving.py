@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Any
 
-from roomcast import aws_json, events, fanout, logs, protocol
+from roomcast import aws_json, events, fanout, identity, logs, protocol
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     """Takes the message and a deadline (seconds of ``time.monotonic``), gives the answer or ``None`` for none."""
 
 OK = {"statusCode": 200}
+
+NO_EVENT = {"statusCode": 400}
+"""Answer to an invocation without an event of a WebSocket route: there is no connection to post to."""
 
 ANSWER_SECONDS = 2.0
 """Time left for the answer to the caller when the table, the queue or other members have used up theirs: enough for a
@@ -40,7 +43,9 @@ def serve_message(
         serve: The route's own part; raises ``protocol.Refusal`` for a message that cannot be served.
         afterwards: The work that the caller's answer need not wait for; takes a deadline (``time.monotonic``).
     """
-    event = events.parse(raw_event)
+    event = read(raw_event)
+    if event is None:
+        return NO_EVENT
     answer_by = events.deadline(context)
     outcome, answer = _served(event, answer_by - min(ANSWER_SECONDS, (answer_by - time.monotonic()) / 4), serve)
     if answer is not None:
@@ -50,12 +55,27 @@ def serve_message(
         "message",
         route_key=event.route_key,
         outcome=outcome,
-        connection_id=event.connection_id,
-        request_id=event.request_id,
+        **ids(event),
     )
     if afterwards is not None:
         afterwards(answer_by)
     return OK
+
+
+def read(raw_event: Mapping[str, Any]) -> events.Event | None:
+    """Read the event of an invocation; ``None``, with a line in the log, if it is none of a WebSocket route."""
+    try:
+        return events.parse(raw_event)
+    except events.InvalidEventError as error:
+        logs.write("ERROR", "not an event of a WebSocket route", field=error.args[0])
+        return None
+
+
+def ids(event: events.Event) -> dict[str, str]:
+    """Fields for a log line: where an event came from, and whom its connection belongs to if an authorizer said so."""
+    subject = identity.subject_of(event)
+    origin = {"connection_id": event.connection_id, "request_id": event.request_id}
+    return {**origin, "subject": subject} if subject else origin
 
 
 def _served(event: events.Event, deadline: float, serve: Serve) -> tuple[str, str | None]:

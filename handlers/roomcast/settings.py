@@ -17,6 +17,10 @@ REQUIRED: Final = None
 """Stands for a default where no value fits every function."""
 
 
+AUTHORIZATIONS = ("NONE", "AWS_IAM", "JWT", "CUSTOM")
+"""Who may connect: anyone, callers that sign, holders of a token, or those whom another authorizer lets in."""
+
+
 class Variable(NamedTuple):
     """One environment variable.
 
@@ -35,6 +39,24 @@ def _is_true(text: str) -> bool:
     return text == "true"
 
 
+def _authorization(text: str) -> str:
+    # Of an unknown kind, this release could not tell who may do what.
+    if text not in AUTHORIZATIONS:
+        raise ValueError(f"must be one of {', '.join(AUTHORIZATIONS)}")
+    return text
+
+
+def _limit(text: str) -> float:
+    number = float(text)
+    if not 0 <= number < float("inf"):
+        raise ValueError("must be 0 or more")
+    return number
+
+
+def _count(text: str) -> int:
+    return int(_limit(str(int(text))))
+
+
 VARIABLES: Mapping[str, Variable] = {
     "region": Variable("AWS_REGION", str, REQUIRED),
     "dns_suffix": Variable("ROOMCAST_DNS_SUFFIX", str, "amazonaws.com"),
@@ -46,6 +68,9 @@ VARIABLES: Mapping[str, Variable] = {
     "pace": Variable("ROOMCAST_PACE", float, 0.0),
     "queue_url": Variable("ROOMCAST_QUEUE_URL", str, ""),
     "queue_is_fifo": Variable("ROOMCAST_QUEUE_FIFO", _is_true, False),
+    "authorization": Variable("ROOMCAST_AUTHORIZATION", _authorization, "NONE"),
+    "messages_per_second": Variable("ROOMCAST_MESSAGES_PER_SECOND", _limit, 0.0),
+    "maximum_room_members": Variable("ROOMCAST_MAXIMUM_ROOM_MEMBERS", _count, 0),
 }
 """The variables by the attribute of ``Settings`` that each becomes."""
 
@@ -65,6 +90,9 @@ class Settings(NamedTuple):
         pace: Posts per second and invocation, 0 for no limit.
         queue_url: URL of the fan-out queue; empty when messages are delivered without one.
         queue_is_fifo: Whether the queue keeps the order of messages.
+        authorization: Who may connect: one of ``AUTHORIZATIONS``.
+        messages_per_second: Messages per second that one connection may send, 0 for no limit.
+        maximum_room_members: Members that a room may have, 0 for no limit.
     """
 
     region: str
@@ -77,6 +105,9 @@ class Settings(NamedTuple):
     pace: float
     queue_url: str
     queue_is_fifo: bool
+    authorization: str
+    messages_per_second: float
+    maximum_room_members: int
 
     @property
     def dynamodb_endpoint(self) -> str:

@@ -58,6 +58,24 @@ def each(pages: Generator[Wait | list[T], bool, None]) -> Iterator[T]:
         return
 
 
+def collect(pages: Generator[Wait | list[T], bool, None]) -> Steps[list[T]]:
+    """Gather all that a call reads page by page, for a loop that waits."""
+    found: list[T] = []
+    is_ready = False
+    try:
+        item = next(pages)
+        while True:
+            if isinstance(item, Wait):
+                is_ready = yield item
+            else:
+                found += item
+            item = pages.send(is_ready)
+    except StopIteration:
+        return found
+    finally:
+        pages.close()
+
+
 def now(wait: Wait) -> bool:
     """Wait; false if the time is over before the connection is ready."""
     remaining = wait.until - time.monotonic()

@@ -115,6 +115,14 @@ class _Condition:
             self._next(")")
             return there == (token == "attribute_exists")
         comparison = self._next()
+        if comparison == "BETWEEN":
+            value, low, _, high = (
+                self._operand(token),
+                self._operand(self._next()),
+                self._next("AND"),
+                self._operand(self._next()),
+            )
+            return _compare(">=", value, low) and _compare("<=", value, high)
         if comparison not in COMPARISONS:
             raise ExpressionError(f"{comparison!r} compares nothing")
         return _compare(comparison, self._operand(token), self._operand(self._next()))

@@ -8,7 +8,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from roomcast import aws_json, protocol, tasks
+from roomcast import aws_json, protocol, rooms, tasks
 from roomcast.delivery import RoomMessage
 from roomcast.fanout import Recipient
 from roomcast.progress import Progress
@@ -605,3 +605,69 @@ def test_pruning_waits_until_the_last_task_is_served(
 
     assert set(posts_before) == {6}
     assert ("room#lobby#0", "bob=") not in table.items
+
+
+class TestTokensThatExpire:
+    """Workers look at the rows when they post."""
+
+    @pytest.fixture(autouse=True)
+    def tokens_expire(self, worker: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+        """As with ``JWT``."""
+        monkeypatch.setattr(worker.ROOMS, "rows_end", True)
+
+    def expire(self, table: FakeTable, name: str) -> None:
+        table.items["room#lobby#0", name]["expires_at"] = {"N": str(int(time.time()) - 1)}
+
+    @pytest.mark.parametrize("expired", [(), ("alice=",), ("bob=",), ("carol=",), LOBBY], ids=str)
+    @pytest.mark.parametrize("group", ["", "lobby.0:0"], ids=["standard", "FIFO"])
+    @pytest.mark.parametrize("page_items", [1, 1_000])
+    def test_named_recipients_must_still_be_members(
+        self,
+        worker: Any,
+        connections: FakeConnections,
+        table: FakeTable,
+        service: FakeQueueService,
+        monkeypatch: pytest.MonkeyPatch,
+        *,
+        expired: Sequence[str],
+        group: str,
+        page_items: int,
+    ) -> None:
+        monkeypatch.setattr(rooms, "PAGE_ITEMS", page_items)
+        monkeypatch.setattr(worker, "SETTINGS", worker.SETTINGS._replace(queue_is_fifo=bool(group)))
+        named = list(worker.ROOMS.members("lobby", time.monotonic() + 1))
+        for name in expired:
+            self.expire(table, name)
+
+        assert run(worker, tasks.Task(ROOM_MESSAGE, 0, recipients=named), groups=[group] if group else ()) == []
+        assert sorted(connections.posts) == [(name, "hello") for name in LOBBY if name not in expired]
+        assert service.tasks() == []
+
+    def test_a_newer_connection_of_the_same_id_is_another_recipient(
+        self, worker: Any, connections: FakeConnections
+    ) -> None:
+        [member, *_] = worker.ROOMS.members("lobby", time.monotonic() + 1)
+        older = member._replace(connected_at=member.connected_at - 1)
+
+        run(worker, tasks.Task(ROOM_MESSAGE, 0, recipients=[older]))
+        assert connections.posts == []
+
+    def test_a_table_that_fails_leaves_the_task(
+        self, worker: Any, connections: FakeConnections, table: FakeTable
+    ) -> None:
+        named = list(worker.ROOMS.members("lobby", time.monotonic() + 1))
+        table.failing.add("Query")
+
+        assert run(worker, tasks.Task(ROOM_MESSAGE, 0, recipients=named)) == ["m-0"]
+        assert connections.posts == []
+
+    def test_without_such_tokens_named_recipients_cost_no_read(
+        self, worker: Any, connections: FakeConnections, table: FakeTable, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(worker.ROOMS, "rows_end", False)
+        named = list(worker.ROOMS.members("lobby", time.monotonic() + 1))
+        table.calls.clear()
+
+        run(worker, tasks.Task(ROOM_MESSAGE, 0, recipients=named))
+        assert len(connections.posts) == 3
+        assert table.calls == []

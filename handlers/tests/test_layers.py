@@ -55,4 +55,4 @@ def test_a_module_imports_from_its_own_layer_and_those_below() -> None:
 
 def test_only_one_module_knows_the_table_and_only_the_engine_the_connections() -> None:
     assert {file.stem for file in LIBRARY.glob("*.py") if "@connections/" in file.read_text("utf-8")} == {"fanout"}
-    assert {file.stem for file in LIBRARY.glob("*.py") if '"partition_key"' in file.read_text("utf-8")} == {"rooms"}
+    assert {file.stem for file in LIBRARY.glob("*.py") if '"partition_key"' in file.read_text("utf-8")} == {"items"}

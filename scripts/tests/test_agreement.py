@@ -84,10 +84,11 @@ def test_items_have_the_tables_keys_and_expire_by_its_time_to_live(rooms: Any) -
     assert time_to_live is not None
     now = int(time.time())
 
-    items = rooms._items(rooms.Membership("alice=", now * 1000, "lobby", 0))
+    items = importlib.import_module("roomcast.items")
+    pair = items.pair("alice=", now * 1000, "lobby", 0, rooms.end_of(now * 1000, None))
 
-    assert len(items) == 2
-    for item in items:
+    assert len(pair) == 2
+    for item in pair:
         assert [list(item[key]) for key in keys] == [["S"], ["S"]]
         # Seconds, as DynamoDB requires: later than the two hours of a connection, but not by days.
         assert now + 7_200 < int(item[time_to_live[1]]["N"]) < now + 4 * 7_200
