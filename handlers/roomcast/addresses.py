@@ -72,7 +72,7 @@ class TrustWidenedError(Exception):
 
 
 def tls_context(*, is_wide: bool = False) -> ssl.SSLContext:
-    """TLS settings of the process: certificate and host name are always verified.
+    """TLS settings of the process: TLS 1.2 or later; certificate and host name are always verified.
 
     ``AWS_CA_BUNDLE`` (as in AWS SDKs) or else ``SSL_CERT_FILE`` (as in OpenSSL) names a file of certificate
     authorities. Without them Amazon's own are trusted, because reading the system's takes 20 ms of CPU in a cold start.
@@ -88,6 +88,7 @@ def tls_context(*, is_wide: bool = False) -> ssl.SSLContext:
 def _tls_context(bundle: str | None, _ssl_cert_file: str | None, *, is_wide: bool) -> ssl.SSLContext:
     amazon = None if is_wide else authorities.AMAZON
     context = ssl.create_default_context(cafile=bundle or None, cadata=amazon)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2  # whatever Python was built with, or OpenSSL's configuration says
     context.options |= ssl.OP_NO_RENEGOTIATION
     return context
 
