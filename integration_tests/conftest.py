@@ -18,6 +18,7 @@ import pytest
 
 from integration_tests.harness.crowd import Crowd
 from integration_tests.harness.table import ROOM_PREFIX, ConnectionsTable
+from integration_tests.queued_instances import being_deployed, queues_of, with_fifo_queue, with_queue
 from integration_tests.targets import privacy
 from integration_tests.targets.catalogue import TARGETS, create_target
 from integration_tests.targets.interface import Capability, Target, TargetError
@@ -32,6 +33,8 @@ if TYPE_CHECKING:
 
     from scripts.local.deployment import Deployment
 
+__all__ = ["being_deployed", "with_fifo_queue", "with_queue"]
+"""Fixtures from other files."""
 PLACES = {
     "everywhere": "holds on every target, a stage known by its URL alone included",
     "needs_table": "holds on every target whose connections table may be read and written",
@@ -121,7 +124,10 @@ def declare_markers(config: pytest.Config) -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Check that every test says where it holds; on a live stage, deselect tests that need no stage."""
+    """Check that every test says where it holds; on a live stage, deselect tests that need no stage.
+
+    Tests of queued delivery come last, because their instances are being applied meanwhile.
+    """
     aside: list[pytest.Item] = []
     here = Path(__file__).parent
     for item in items:
@@ -133,6 +139,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     if aside:
         config.hook.pytest_deselected(items=aside)
         items[:] = [item for item in items if item not in aside]
+    items.sort(key=lambda item: bool(queues_of(item)))
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:

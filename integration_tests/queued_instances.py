@@ -1,0 +1,63 @@
+"""Instances of the root with queued delivery, applied once per session beside the first tests.
+
+For each queue Terraform pauses three times for 25 s. These instances are therefore applied in the background, and their
+tests run last. ``conftest.py`` imports the fixtures, so that all folders share the instances.
+"""
+
+from __future__ import annotations
+
+import secrets
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from scripts.waiting import result_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+    from concurrent.futures import Future
+
+    from integration_tests.targets.interface import Target
+    from scripts.local.deployment import Deployment
+
+QUEUE_SHARDS = 4
+FIFO_SHARDS = 2
+WITH_QUEUE: Mapping[str, Mapping[str, Any]] = {
+    "with_queue": {"queued_delivery": {"enabled": True}, "shards_per_room": QUEUE_SHARDS},
+    "with_fifo_queue": {"queued_delivery": {"enabled": True, "fifo": True}, "shards_per_room": FIFO_SHARDS},
+}
+"""Variables of the instances with queued delivery, by the fixture that gives them."""
+
+
+def queues_of(item: pytest.Item) -> set[str]:
+    """Return the fixtures with queued delivery that a test uses."""
+    return WITH_QUEUE.keys() & set(getattr(item, "fixturenames", []))
+
+
+@pytest.fixture(scope="session", autouse=True)
+def being_deployed(request: pytest.FixtureRequest) -> Iterator[Mapping[str, Future[Deployment]]]:
+    """The instances with queued delivery that the selected tests use; applied in threads from the first test on."""
+    tests = [item for item in request.session.items if not item.get_closest_marker("skip")]
+    needed = sorted({name for item in tests for name in queues_of(item)})
+    if not needed:
+        yield {}
+        return
+    target: Target = request.getfixturevalue("target")
+    with ThreadPoolExecutor() as pool:
+        yield {
+            name: pool.submit(target.deploy_to_stay, f"queue-{secrets.token_hex(3)}", **WITH_QUEUE[name])
+            for name in needed
+        }
+
+
+@pytest.fixture(scope="session")
+def with_queue(being_deployed: Mapping[str, Future[Deployment]]) -> Deployment:
+    """An instance with queued delivery."""
+    return result_of(being_deployed["with_queue"], "an instance with queued delivery")
+
+
+@pytest.fixture(scope="session")
+def with_fifo_queue(being_deployed: Mapping[str, Future[Deployment]]) -> Deployment:
+    """An instance with queued delivery that keeps the order."""
+    return result_of(being_deployed["with_fifo_queue"], "an instance with a FIFO queue")

@@ -1,0 +1,85 @@
+"""The roles of an instance's functions: which actions they grant, and how a test takes one away for a while."""
+
+from __future__ import annotations
+
+import json
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from scripts.local.aws import Aws
+
+
+class Roles:
+    """The roles of an instance's functions.
+
+    Args:
+        aws: Access to the emulated account.
+        function_arns: By function, as Terraform's output has them.
+    """
+
+    def __init__(self, aws: Aws, function_arns: Mapping[str, str]) -> None:
+        self._functions = aws.functions
+        self._iam = aws.session.client("iam", endpoint_url=aws.endpoint_url)
+        self.arns = function_arns
+
+    def granted(self, function: str) -> set[str]:
+        """Return the actions that a function's policies allow, inline and attached."""
+        role = self._role(function)
+        assert self._iam.list_attached_role_policies(RoleName=role)["AttachedPolicies"] == []
+        names = self._iam.list_role_policies(RoleName=role)["PolicyNames"]
+        return {action for name in names for each in self._statements(role, name) for action in each["Action"]}
+
+    @contextmanager
+    def without(self, function: str, action: str) -> Iterator[None]:
+        """Take an action away from a function, and give it back."""
+        role, policy = self._role(function), "task"
+        before = self._statements(role, policy)
+        after = [{**each, "Action": [name for name in each["Action"] if name != action]} for each in before]
+        assert before != after, f"{function} has no right {action}"
+        self._put(role, policy, [each for each in after if each["Action"]])
+        try:
+            yield
+        finally:
+            self._put(role, policy, before)
+
+    @contextmanager
+    def uninvocable(self, function: str) -> Iterator[None]:
+        """Take API Gateway's permission to invoke a function away, and give it back."""
+        arn = self.arns[function]
+        (statement,) = json.loads(self._functions.get_policy(FunctionName=arn)["Policy"])["Statement"]
+        self._functions.remove_permission(FunctionName=arn, StatementId=statement["Sid"])
+        try:
+            yield
+        finally:
+            self._functions.add_permission(
+                FunctionName=arn,
+                StatementId=statement["Sid"],
+                Action=statement["Action"],
+                Principal=statement["Principal"]["Service"],
+                SourceArn=statement["Condition"]["ArnLike"]["AWS:SourceArn"],
+            )
+
+    def _role(self, function: str) -> str:
+        arn = self._functions.get_function_configuration(FunctionName=self.arns[function])["Role"]
+        return arn.rpartition("/")[2]
+
+    def _statements(self, role: str, policy: str) -> list[dict[str, Any]]:
+        document: Any = self._iam.get_role_policy(RoleName=role, PolicyName=policy)["PolicyDocument"]
+        document = json.loads(document) if isinstance(document, str) else document
+        return [{**each, "Action": actions_of(each)} for each in document["Statement"]]
+
+    def _put(self, role: str, policy: str, statements: list[dict[str, Any]]) -> None:
+        if not statements:
+            self._iam.delete_role_policy(RoleName=role, PolicyName=policy)
+            return
+        document = json.dumps({"Version": "2012-10-17", "Statement": statements})
+        self._iam.put_role_policy(RoleName=role, PolicyName=policy, PolicyDocument=document)
+
+
+def actions_of(statement: Mapping[str, Any]) -> list[str]:
+    """Return the actions of a statement as a list, also if it names one alone."""
+    action: str | list[str] = statement["Action"]
+    return [action] if isinstance(action, str) else action

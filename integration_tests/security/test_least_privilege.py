@@ -1,0 +1,160 @@
+"""Each right of each function is needed: without it, the feature that needs it fails, and nothing else is granted."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from integration_tests.conftest import table_of
+from integration_tests.harness.crowd import Crowd
+from integration_tests.harness.fanout_queue import FanoutQueue
+from integration_tests.security import features
+from integration_tests.security.features import Lab
+from integration_tests.security.roles import Roles
+from scripts.waiting import eventually
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+
+    from integration_tests.targets.interface import Target
+    from scripts.local.deployment import Deployment
+
+    Feature = Callable[[Lab], Awaitable[bool]]
+
+pytestmark = pytest.mark.emulator_only
+
+NEEDED: dict[tuple[str, str], Feature] = {
+    ("connect", "dynamodb:PutItem"): features.join,
+    ("connect", "dynamodb:DeleteItem"): features.undo_a_join,
+    ("connect", "kms:Decrypt"): features.join,
+    ("connect", "execute-api:ManageConnections"): features.answer_of_connect,
+    ("default", "execute-api:ManageConnections"): features.answer_of_default,
+    ("disconnect", "dynamodb:GetItem"): features.leave,
+    ("disconnect", "dynamodb:DeleteItem"): features.leave,
+    ("disconnect", "kms:Decrypt"): features.leave,
+    ("disconnect", "execute-api:ManageConnections"): features.answer_of_disconnect,
+    ("sendmessage", "dynamodb:GetItem"): features.send_to_room,
+    ("sendmessage", "dynamodb:Query"): features.send_to_room,
+    ("sendmessage", "dynamodb:DeleteItem"): features.send_to_a_dead_one,
+    ("sendmessage", "kms:Decrypt"): features.send_to_room,
+    ("sendmessage", "sqs:SendMessage"): features.send_to_room,
+    ("sendmessage", "execute-api:ManageConnections"): features.send_to_one,
+    ("whoami", "dynamodb:GetItem"): features.whoami,
+    ("whoami", "kms:Decrypt"): features.whoami,
+    ("whoami", "execute-api:ManageConnections"): features.whoami,
+    ("fanout_worker", "dynamodb:Query"): features.prune,
+    ("fanout_worker", "dynamodb:DeleteItem"): features.prune,
+    ("fanout_worker", "dynamodb:PutItem"): features.put_a_straggler_aside,
+    ("fanout_worker", "kms:Decrypt"): features.prune,
+    ("fanout_worker", "sqs:SendMessage"): features.put_a_straggler_aside,
+    ("fanout_worker", "sqs:ChangeMessageVisibility"): features.postpone,
+    ("fanout_worker", "execute-api:ManageConnections"): features.prune,
+}
+"""The feature that needs a right, by function and action."""
+
+WITHOUT_QUEUE = {("sendmessage", "dynamodb:Query")}
+"""Rights that are needed where there is no queue. With one they stay, because Terraform changes the policy before the
+function when queued delivery is turned on, and after it when it is turned off."""
+
+NOT_SHOWN = {
+    "kms:DescribeKey": "AWS lists it among the rights for a table with its own key; the emulator does not ask for it.",
+    "logs:CreateLogStream": "Lambda writes the logs; the emulator does so without the role.",
+    "logs:PutLogEvents": "Lambda writes the logs; the emulator does so without the role.",
+    "sqs:DeleteMessage": "Lambda deletes messages for the event source mapping; the emulator does so without the role.",
+    "sqs:GetQueueAttributes": "Lambda polls for the event source mapping; the emulator does so without the role.",
+    "sqs:ReceiveMessage": "Lambda polls for the event source mapping; the emulator does so without the role.",
+}
+"""Rights that services of AWS use in a function's name, each with the reason why no removal shows here."""
+
+ROUTES: dict[str, Feature] = {
+    "connect": features.join,
+    "default": features.serve_default,
+    "disconnect": features.serve_disconnect,
+    "sendmessage": features.serve_sendmessage,
+    "whoami": features.serve_whoami,
+}
+"""The feature that needs API Gateway's permission to invoke a function."""
+
+
+@pytest.fixture(scope="module")
+def keyed(target: Target, with_fifo_queue: Deployment) -> Iterator[Deployment]:
+    """An instance with queued delivery whose table has a key of its own, so that functions need the right to use it."""
+    assert target.aws is not None
+    kms = target.aws.session.client("kms", endpoint_url=target.aws.endpoint_url)
+    table = with_fifo_queue.outputs["connections_table_name"]
+    key = kms.create_key()["KeyMetadata"]["Arn"]
+    target.aws.dynamodb.update_table(
+        TableName=table, SSESpecification={"Enabled": True, "SSEType": "KMS", "KMSMasterKeyId": key}
+    )
+    yield with_fifo_queue
+    target.aws.dynamodb.update_table(TableName=table, SSESpecification={"Enabled": False})
+
+
+@pytest.fixture
+async def with_queue_and_key(target: Target, keyed: Deployment) -> AsyncIterator[Lab]:
+    """That instance with its clients; what a test has put into the queue must be served in the end."""
+    async for lab in lab_of(target, keyed):
+        yield lab
+    assert target.aws is not None
+    queue = FanoutQueue(target.aws.sqs, target.aws.functions, keyed.outputs)
+    await eventually(queue.size, 0, within=60, what="the queue to become empty")
+
+
+@pytest.fixture
+async def without_queue(target: Target) -> AsyncIterator[Lab]:
+    """The instance under test with its clients."""
+    async for lab in lab_of(target, target.deployment):
+        yield lab
+
+
+async def lab_of(target: Target, deployment: Deployment) -> AsyncIterator[Lab]:
+    """Yield an instance, and close its clients."""
+    assert target.aws is not None
+    lab = Lab(target.aws, deployment, table_of(target, deployment), Crowd(deployment.websocket_url))
+    yield lab
+    await lab.crowd.finish()
+
+
+async def fails_without(lab: Lab, function: str, action: str) -> None:
+    """Check that a feature works, fails without a right, and works again with it."""
+    feature, roles = NEEDED[function, action], roles_of(lab)
+    assert await feature(lab), "fails with all rights"
+    with roles.without(function, action):
+        assert not await feature(lab), f"{function} does not need {action}"
+    assert await feature(lab), "fails when the right is given back"
+
+
+def roles_of(lab: Lab) -> Roles:
+    """Return the roles of an instance's functions."""
+    return Roles(lab.aws, lab.deployment.outputs["function_arns"])
+
+
+@pytest.mark.parametrize(("function", "action"), sorted(NEEDED.keys() - WITHOUT_QUEUE))
+async def test_each_right_is_needed(with_queue_and_key: Lab, function: str, action: str) -> None:
+    await fails_without(with_queue_and_key, function, action)
+
+
+@pytest.mark.parametrize(("function", "action"), sorted(WITHOUT_QUEUE))
+async def test_each_right_is_needed_without_a_queue(without_queue: Lab, function: str, action: str) -> None:
+    await fails_without(without_queue, function, action)
+
+
+@pytest.mark.parametrize("function", ROUTES)
+async def test_each_permission_to_invoke_is_needed(without_queue: Lab, function: str) -> None:
+    feature, roles = ROUTES[function], roles_of(without_queue)
+    assert await feature(without_queue)
+    with roles.uninvocable(function):
+        assert not await feature(without_queue)
+    assert await feature(without_queue)
+
+
+async def test_every_granted_right_is_in_the_table(with_queue_and_key: Lab, without_queue: Lab) -> None:
+    for lab in (with_queue_and_key, without_queue):
+        roles = roles_of(lab)
+        granted = {(function, action) for function in roles.arns for action in roles.granted(function)}
+
+        assert {row for row in granted if row[1] not in NOT_SHOWN} <= NEEDED.keys()
+        if lab is with_queue_and_key:
+            assert NEEDED.keys() <= granted
+            assert NOT_SHOWN.keys() <= {action for _, action in granted}

@@ -1,0 +1,39 @@
+"""The table of rights and the policies name the same rights; a right that is in one place only is found in seconds."""
+
+from __future__ import annotations
+
+import re
+
+from integration_tests.security.test_least_privilege import NEEDED, NOT_SHOWN
+from scripts.build_handlers import REPOSITORY
+
+MODULES = REPOSITORY / "terraform" / "modules"
+POLICIES = MODULES / "backend" / "policies"
+ACTION = re.compile(r'"?\bAction"?\s*[:=]\s*(\[[^]]*\]|"[^"]*")')
+KEY = "use_table_key"
+
+
+def actions(text: str) -> set[str]:
+    """Return the actions of all statements in a text, those of trust policies excepted."""
+    named = {action for value in ACTION.findall(text) for action in re.findall('"([^"]*)"', value)}
+    return {action for action in named if not action.startswith("sts:")}
+
+
+def granted() -> set[tuple[str, str]]:
+    """Return each function and action in the modules' source."""
+    shared = actions((MODULES / "backend" / "functions.tf").read_text(encoding="utf-8").partition(f"  {KEY} = ")[2])
+    logs = actions((MODULES / "handler" / "main.tf").read_text(encoding="utf-8"))
+    found: set[tuple[str, str]] = set()
+    for file in POLICIES.iterdir():
+        text = file.read_text(encoding="utf-8")
+        all_of_them = actions(text) | logs | (shared if KEY in text else set())
+        found |= {(file.name.partition(".")[0], action) for action in all_of_them}
+    return found
+
+
+def test_every_granted_right_has_a_feature_or_a_reason() -> None:
+    rights = granted()
+
+    assert {right for right in rights if right[1] not in NOT_SHOWN} - NEEDED.keys() == set()
+    assert NEEDED.keys() - rights == set()
+    assert NOT_SHOWN.keys() - {action for _, action in rights} == set()
