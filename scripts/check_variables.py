@@ -36,6 +36,8 @@ BACKEND = CONFIGURATION / "modules" / "backend"
 
 MADE_OF: Mapping[tuple[str, str], set[str]] = {
     # Module call of the backend, argument: all variables and table columns that the argument uses.
+    ("authorizer", "function_arn"): {"authorizer_function_arn"},
+    ("authorizer", "permission"): {"authorizer_permission"},
     ("connections_table", "deletion_protection"): {"table_deletion_protection"},
     ("connections_table", "kms_key_arn"): {"table_kms_key_arn"},
     ("connections_table", "name"): set(),
@@ -53,6 +55,8 @@ MADE_OF: Mapping[tuple[str, str], set[str]] = {
     ("zips", "handlers"): set(),
     ("zips", "prefix"): {"name"},
     ("zips", "sources_directory"): {"handler_sources_directory"},
+    ("websocket_api", "authorization_type"): {"authorization_type"},
+    ("websocket_api", "authorizer_id"): set(),
     ("websocket_api", "description"): {"name"},
     ("websocket_api", "routes"): {
         "additional_routes",
@@ -76,6 +80,7 @@ ROUTES = [
 BACKEND_ALONE = {"handler_sources_directory"}
 """Variables of the backend that the root lacks, because the sources' folder is fixed in this repository."""
 _ROUTE = "aws_apigatewayv2_route.this"
+_REPLACING_A_ROUTE = "aws_apigatewayv2_integration.this[each.key].id, terraform_data.authorizer[each.key]"
 ORDER = {
     # No create_before_destroy: Terraform would also apply it to all objects that the object depends on.
     *(
@@ -88,6 +93,7 @@ ORDER = {
             "value_in_use",
         )
     ),
+    "modules/authorizer output.authorizer_id depends_on = [aws_lambda_permission.this]",
     "modules/backend terraform_data.in_use depends_on = [terraform_data.value_in_use]",
     "modules/backend terraform_data.settled depends_on = [module.handler]",
     "modules/backend terraform_data.settled_before depends_on = [terraform_data.settled]",
@@ -97,7 +103,7 @@ ORDER = {
     "modules/handler aws_lambda_function.this replace_triggered_by = [aws_iam_role.this.unique_id]",
     "modules/handler aws_lambda_permission.this replace_triggered_by = [aws_lambda_function.this.arn]",
     "modules/websocket-api aws_apigatewayv2_integration.redeployment depends_on = [aws_apigatewayv2_stage.this]",
-    f"modules/websocket-api {_ROUTE} replace_triggered_by = [aws_apigatewayv2_integration.this[each.key].id]",
+    f"modules/websocket-api {_ROUTE} replace_triggered_by = [{_REPLACING_A_ROUTE}]",
     "modules/websocket-api aws_apigatewayv2_stage.this depends_on = [aws_apigatewayv2_route.this]",
     *(
         f"modules/handler output.{name} depends_on = [aws_iam_role_policy.logs, aws_iam_role_policy.task, "
@@ -113,6 +119,9 @@ ORDER = {
     "modules/zips aws_s3_object.zip override_provider tags = {}",
 }
 REFERENCES = {
+    "modules/authorizer aws_lambda_permission.this": {"aws_apigatewayv2_authorizer.this"},
+    "modules/authorizer output.authorizer_id": {"aws_apigatewayv2_authorizer.this"},
+    "modules/backend module.authorizer": {"module.websocket_api"},
     "modules/backend module.fanout_queue": {"module.handler", "terraform_data.queue"},
     "modules/backend module.handler": {
         "module.connections_table",
@@ -121,7 +130,11 @@ REFERENCES = {
         "module.zips",
         "terraform_data.value_in_use",
     },
-    "modules/backend module.websocket_api": {"aws_lambda_permission.additional_route", "module.handler"},
+    "modules/backend module.websocket_api": {
+        "aws_lambda_permission.additional_route",
+        "module.authorizer",
+        "module.handler",
+    },
     "modules/connections-table output.table_name": {"aws_dynamodb_table.this"},
     "modules/fanout-queue aws_lambda_event_source_mapping.this": {"aws_sqs_queue.messages"},
     "modules/fanout-queue aws_sqs_queue.messages": {"aws_sqs_queue.dead_letters"},

@@ -13,6 +13,8 @@ module "backend" {
   allow_replacement         = var.allow_replacement
   architecture              = var.architecture
   authorization_type        = var.authorization_type
+  authorizer_function_arn   = var.authorizer_function_arn
+  authorizer_permission     = var.authorizer_permission
   code_revision             = var.code_revision
   handlers_bucket           = var.handlers_bucket
   handlers_directory        = var.handlers_directory
@@ -26,6 +28,7 @@ module "backend" {
   permissions_boundary_arn  = var.permissions_boundary_arn
   point_in_time_recovery    = var.point_in_time_recovery
   queued_delivery           = var.queued_delivery
+  redeployment_triggers     = var.redeployment_triggers
   sendmessage_memory_size   = var.sendmessage_memory_size
   shards_per_room           = var.shards_per_room
   shards_read               = var.shards_read

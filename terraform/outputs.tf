@@ -8,6 +8,11 @@ output "api_id" {
   value       = module.backend.api_id
 }
 
+output "authorizer_source_arn" {
+  description = "ARN of the Lambda authorizer: the source ARN of the permission to invoke its function. Null without an authorizer."
+  value       = module.backend.authorizer_source_arn
+}
+
 output "connect_function_arn" {
   description = "ARN of the function behind `$connect`."
   value       = module.backend.connect_function_arn

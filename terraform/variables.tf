@@ -34,8 +34,21 @@ variable "architecture" {
 
 variable "authorization_type" {
   type        = string
-  description = "Authorization of the handshake: `NONE` accepts any client, `AWS_IAM` a URL signed by a principal with `execute-api:Invoke` on the stage."
+  description = "Authorization of the handshake: `NONE` accepts any client, `AWS_IAM` a URL signed by a principal with `execute-api:Invoke` on the stage, `CUSTOM` what your own Lambda authorizer allows."
   default     = "NONE"
+  nullable    = false
+}
+
+variable "authorizer_function_arn" {
+  type        = string
+  description = "ARN of your own Lambda authorizer, or of a version or an alias of it, if `authorization_type` is `CUSTOM`."
+  default     = null
+}
+
+variable "authorizer_permission" {
+  type        = bool
+  description = "Whether this module allows the API to invoke your own authorizer. Set `false` for a function of another account, because only that account can change its policy; the output `authorizer_source_arn` is the source ARN of the permission."
+  default     = true
   nullable    = false
 }
 
@@ -128,6 +141,13 @@ variable "queued_delivery" {
   })
   description = "Whether messages pass through a queue to workers, so that no message is lost with a worker (`enabled`); whether the queue keeps the order per room (`fifo`); the maximum of messages per invocation (`batch_size`) and of workers at a time; a worker's memory in MB and timeout in seconds. The messages of a failed worker are retried after six timeouts. Turning it off takes two applies: in the first, `sendmessage` delivers by itself and the workers empty the queue; the second removes queue and workers."
   default     = { enabled = false }
+  nullable    = false
+}
+
+variable "redeployment_triggers" {
+  type        = map(string)
+  description = "Values of your own objects of the API, such as a route response. A change deploys the API again. This is needed only for deletions, because API Gateway deploys creations and updates."
+  default     = {}
   nullable    = false
 }
 

@@ -25,6 +25,13 @@ if TYPE_CHECKING:
     Root = Callable[..., AppliedRoot]
 
 HANDLER = 'def handler(event, context):\n    return {"statusCode": 200}\n'
+AUTHORIZER = """
+def handler(event, context):
+    statement = {"Effect": "Allow", "Action": "execute-api:Invoke", "Resource": event["methodArn"]}
+    policy = {"Version": "2012-10-17", "Statement": [statement]}
+    return {"principalId": "somebody", "policyDocument": policy, "context": {"rooms": '["*"]'}}
+"""
+"""Lets every client into every room."""
 
 
 @pytest.fixture
@@ -53,9 +60,9 @@ def root(target: Target, rights: Withholding, tmp_path: Path) -> Root:
 
 @pytest.fixture
 def given(target: Target) -> dict[str, str]:
-    """Objects of the account that belong to no instance: two keys, two boundaries, and a team's function."""
+    """Objects of the account that belong to no instance: two keys, two boundaries, and functions of a team."""
     assert target.aws is not None
-    session, endpoint = target.aws.session, target.aws.endpoint_url
+    functions, session, endpoint = target.aws.functions, target.aws.session, target.aws.endpoint_url
     name = f"theirs-{secrets.token_hex(3)}"
     iam = session.client("iam", endpoint_url=endpoint)
     kms = session.client("kms", endpoint_url=endpoint)
@@ -66,17 +73,27 @@ def given(target: Target) -> dict[str, str]:
         iam.create_policy(PolicyName=f"{name}-{number}", PolicyDocument=allowed)["Policy"]["Arn"] for number in range(2)
     ]
     keys = [kms.create_key()["KeyMetadata"]["Arn"] for _ in range(2)]
-    code = io.BytesIO()
-    with zipfile.ZipFile(code, "w") as archive:
-        archive.writestr("theirs.py", HANDLER)
-    arn = target.aws.functions.create_function(
-        FunctionName=name, Runtime="python3.13", Role=role, Handler="theirs.handler", Code={"ZipFile": code.getvalue()}
-    )["FunctionArn"]
+
+    def function(suffix: str, source: str) -> str:
+        code = io.BytesIO()
+        with zipfile.ZipFile(code, "w") as archive:
+            archive.writestr("theirs.py", source)
+        return functions.create_function(
+            FunctionName=f"{name}{suffix}",
+            Runtime="python3.13",
+            Role=role,
+            Handler="theirs.handler",
+            Code={"ZipFile": code.getvalue()},
+        )["FunctionArn"]
+
+    arn = function("", HANDLER)
     return {
+        "authorizer": function("-authorizer", AUTHORIZER),
         "boundary": boundaries[0],
         "function": name,
         "invoke_arn": f"arn:aws:apigateway:{arn.split(':')[3]}:lambda:path/2015-03-31/functions/{arn}/invocations",
         "key": keys[0],
+        "other_authorizer": function("-other-authorizer", AUTHORIZER),
         "other_boundary": boundaries[1],
         "other_key": keys[1],
     }
@@ -90,6 +107,8 @@ def everything(given: dict[str, str]) -> dict[str, Any]:
         "additional_routes": {
             "theirs": {"function_name": given["function"], "invoke_arn": given["invoke_arn"]},
         },
+        "authorization_type": "CUSTOM",
+        "authorizer_function_arn": given["authorizer"],
         "log_kms_key_arn": given["key"],
         "permissions_boundary_arn": given["boundary"],
         "queued_delivery": {"enabled": True},

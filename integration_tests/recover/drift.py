@@ -40,6 +40,15 @@ def delete_integration(aws: Aws, integration: Attributes) -> None:
     gateway.delete_integration(ApiId=api_id, IntegrationId=integration["id"])
 
 
+def delete_authorizer(aws: Aws, authorizer: Attributes) -> None:
+    """Delete an authorizer, and before it its route, because API Gateway refuses otherwise."""
+    gateway, api_id = aws.apigatewayv2, authorizer["api_id"]
+    for route in gateway.get_routes(ApiId=api_id)["Items"]:
+        if route.get("AuthorizerId") == authorizer["id"]:
+            gateway.delete_route(ApiId=api_id, RouteId=route["RouteId"])
+    gateway.delete_authorizer(ApiId=api_id, AuthorizerId=authorizer["id"])
+
+
 def delete_role(aws: Aws, role: Attributes) -> None:
     """Delete a role, and before it its policies, because IAM refuses otherwise."""
     for name in iam(aws).list_role_policies(RoleName=role["name"])["PolicyNames"]:
@@ -84,6 +93,13 @@ def attach_a_policy(aws: Aws, role: Attributes) -> None:
     iam(aws).attach_role_policy(RoleName=role["role_name"], PolicyArn=policy)
 
 
+def with_authorizer(**settings: Any) -> Act:  # noqa: ANN401 - any setting
+    """Return a function that changes an authorizer."""
+    return lambda aws, authorizer: aws.apigatewayv2.update_authorizer(
+        ApiId=authorizer["api_id"], AuthorizerId=authorizer["id"], **settings
+    )
+
+
 def with_queue(name: str, value: str = "") -> Act:
     """Return a function that sets an attribute of a queue, or removes it."""
     return lambda aws, queue: aws.sqs.set_queue_attributes(
@@ -116,6 +132,7 @@ def with_mapping(**settings: Any) -> Act:  # noqa: ANN401 - any setting
 
 DELETED: Mapping[str, Act] = {
     "aws_apigatewayv2_api": lambda aws, api: aws.apigatewayv2.delete_api(ApiId=api["id"]),
+    "aws_apigatewayv2_authorizer": delete_authorizer,
     "aws_apigatewayv2_integration": delete_integration,
     "aws_apigatewayv2_route": lambda aws, route: aws.apigatewayv2.delete_route(
         ApiId=route["api_id"], RouteId=route["id"]
@@ -153,6 +170,12 @@ CHANGED: Mapping[str, Mapping[str, Act]] = {
             ApiId=api["id"], RouteSelectionExpression="$request.body.other"
         ),
         "tags": lambda aws, api: aws.apigatewayv2.tag_resource(ResourceArn=api["arn"], Tags={"by": "hand"}),
+    },
+    "aws_apigatewayv2_authorizer": {
+        "identity source": with_authorizer(IdentitySource=["route.request.header.By-Hand"]),
+        "function": lambda aws, authorizer: with_authorizer(
+            AuthorizerUri=authorizer["authorizer_uri"].replace("/invocations", ":by-hand/invocations")
+        )(aws, authorizer),
     },
     "aws_apigatewayv2_integration": {
         "timeout": lambda aws, integration: aws.apigatewayv2.update_integration(

@@ -41,9 +41,9 @@ class Deed(NamedTuple):
 
 
 @pytest.mark.timeout(1800)
-async def test_drift_of_one_object_of_each_type_is_repaired(root: Root) -> None:
+async def test_drift_of_one_object_of_each_type_is_repaired(root: Root, given: dict[str, str]) -> None:
     """The representative of the long test, without a queue: Terraform takes more than a minute to make one."""
-    instance = root()
+    instance = root(authorization_type="CUSTOM", authorizer_function_arn=given["authorizer"])
     await asyncio.to_thread(instance.apply)
     try:
         await repair(instance, [deed for deed in one_of_each(instance, deletions()) if deed.managed.type not in WHOLE])

@@ -27,6 +27,7 @@ EVERYTHING = "(?!sts)"
 WRITES = f"{EVERYTHING}(?!.* (?:GET|HEAD|Describe|Get|List))"
 CREATED = {
     "apigateway POST /apis",
+    "apigateway POST /apis/*/authorizers",
     "apigateway POST /apis/*/integrations",
     "apigateway POST /apis/*/routes",
     "apigateway POST /apis/*/stages",
@@ -60,6 +61,7 @@ CHANGED = {
 }
 DESTROYED = {
     "apigateway DELETE /apis/*",
+    "apigateway DELETE /apis/*/authorizers/*",
     "apigateway DELETE /apis/*/integrations/*",
     "apigateway DELETE /apis/*/routes/*",
     "apigateway DELETE /apis/*/stages/*",

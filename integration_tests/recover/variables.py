@@ -113,6 +113,12 @@ ROWS: Mapping[str, Row] = {
     ),
     "architecture": in_place({FUNCTION}, {"architecture": "x86_64"}),
     "authorization_type": Row(frozenset({ROUTE}), [Step({"authorization_type": "AWS_IAM"}, handshake=403), Step()]),
+    "authorizer_function_arn": Row(
+        frozenset(),
+        [Step({"authorizer_function_arn": "<authorizer>"}, refused="authorizer_function_arn must be set if")],
+        long="a plan tells one of two refusals; test_authorizer.py changes it while clients connect",
+    ),
+    "authorizer_permission": in_place((), {"authorizer_permission": False}),
     "code_revision": in_place({FUNCTION}, {"code_revision": "1"}, {"code_revision": "2"}),
     "handlers_bucket": Row(
         frozenset({FUNCTION, ZIP}),
@@ -157,6 +163,7 @@ ROWS: Mapping[str, Row] = {
             Step(removes=frozenset({*WORKER, *EXCLUSIVE, *QUEUES})),
         ],
     ),
+    "redeployment_triggers": in_place({INTEGRATION}, {"redeployment_triggers": {"theirs": "1"}}),
     "sendmessage_memory_size": in_place(
         {FUNCTION}, {"sendmessage_memory_size": 512}, {"sendmessage_memory_size": 1769}
     ),

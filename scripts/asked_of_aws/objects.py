@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from scripts.asked_of_aws.functions import Function
-    from scripts.asked_of_aws.settings import Queue, Run, Settings, Table
+    from scripts.asked_of_aws.settings import Authorizer, Queue, Run, Settings, Table
 
     Functions = Mapping[str, Function]
 
@@ -26,6 +26,11 @@ TIME = re.compile("[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9:]{8}Z")
 
 DEAD_LETTERS_ARN = "arn:aws-cn:sqs:cn-north-1:111122223333:dead-letters"
 FUNCTION = "arn:aws-cn:lambda:cn-north-1:111122223333:function"
+AUTHORIZER_LOGGED = {
+    "authorizerRequestId": "$context.authorizer.requestId",
+    "authorizerStatus": "$context.authorizer.status",
+    "principalId": "$context.authorizer.principalId",
+}
 UNLOGGED = {"data_trace_enabled": False, "logging_level": "OFF"}
 
 
@@ -196,6 +201,7 @@ def of_api(run: Run, functions: Functions) -> Table:
                         "integrationStatus": "$context.integration.integrationStatus",
                         "functionStatus": "$context.integration.status",
                         "integrationMillis": "$context.integration.latency",
+                        **(AUTHORIZER_LOGGED if run.authorizer else {}),
                     },
                 }
             ]
@@ -240,6 +246,10 @@ def of_api(run: Run, functions: Functions) -> Table:
             "route_key": key,
             "target": f"integrations/integration-{suffix}",
             "authorization_type": run.authorization if key == "$connect" else "NONE",
+            "authorizer_id": "authorizer-id" if run.authorizer and key == "$connect" else None,
+        }
+        objects[f'{module}.terraform_data.authorizer["{key}"]'] = {
+            "triggers_replace": "authorizer-id" if run.authorizer and key == "$connect" else None
         }
     if run.access_log:
         objects[f"{module}.aws_cloudwatch_log_group.access[0]"] = {
@@ -262,6 +272,27 @@ def of_additional_routes(run: Run) -> Table:
             **({"qualifier": qualifier} if qualifier else {}),
         }
     return table
+
+
+def of_authorizer(run: Run, authorizer: Authorizer) -> Table:
+    """Return all objects of ``modules/authorizer``."""
+    module = "module.backend.module.authorizer[0]"
+    uri = f"arn:aws-cn:apigateway:cn-north-1:lambda:path/2015-03-31/functions/{authorizer.function_arn}/invocations"
+    objects: Table = {
+        f"{module}.aws_apigatewayv2_authorizer.this": {
+            "api_id": "a1b2c3d4e5",
+            "authorizer_type": "REQUEST",
+            "authorizer_uri": uri,
+            "identity_sources": [*authorizer.sources],
+            "name": run.name,
+        }
+    }
+    if authorizer.name is not None:
+        objects[f"{module}.aws_lambda_permission.this[0]"] = {
+            **permission(authorizer.name, f"{EXECUTION}/authorizers/authorizer-id", f"{run.name}-authorizer-"),
+            **({"qualifier": authorizer.qualifier} if authorizer.qualifier else {}),
+        }
+    return objects
 
 
 def of_queue(run: Run, queue: Queue) -> Table:
@@ -343,6 +374,7 @@ def outputs(run: Run, functions: Functions) -> Table:
             **{f"{handler}_function_arn": f"{FUNCTION}:mocked-{handler}" for handler in OWN if handler in functions},
             "access_log_group_name": run.access_log_name,
             "api_id": "a1b2c3d4e5",
+            "authorizer_source_arn": f"{EXECUTION}/authorizers/authorizer-id" if run.authorizer else None,
             "connections_table_arn": TABLE_ARN,
             "connections_table_name": run.table,
             "fanout_dead_letter_queue_url": QUEUE_URL.replace("messages", "dead-letters") if run.queue else None,

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from scripts.asked_of_aws import objects
 from scripts.asked_of_aws.comparison import compare, made_by
 from scripts.asked_of_aws.functions import TABLE_KEY, added, functions, too_wide
-from scripts.asked_of_aws.settings import Queue, Route, Run
+from scripts.asked_of_aws.settings import Authorizer, Queue, Route, Run
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -50,6 +50,17 @@ RUNS: Mapping[str, Run] = {
     ),
     "everything_off": Run(),
     "keys_without_queue": Run(table_key=TABLE_KEY, log_key=LOG_KEY, boundary=BOUNDARY),
+    "own_authorizer": Run(
+        access_log=True,
+        authorization="CUSTOM",
+        authorizer=Authorizer(
+            "arn:aws-cn:lambda:cn-north-1:111122223333:function:gate:live", name="gate", qualifier="live"
+        ),
+    ),
+    "authorizer_of_another_account": Run(
+        authorization="CUSTOM",
+        authorizer=Authorizer("arn:aws-cn:lambda:cn-north-1:444455556666:function:gate", name=None),
+    ),
     "standard_queue": Run(queue=Queue()),
     "standard_queue_of_choice": Run(queue=Queue(batch_size=7, concurrency=6, memory_size=1024, timeout=45)),
     "largest_numbers": Run(
@@ -89,6 +100,7 @@ def table(run: Run, more: Mapping[str, Function]) -> Table:
         **objects.of_api(run, own),
         **objects.of_additional_routes(run),
         **objects.outputs(run, own),
+        **(objects.of_authorizer(run, run.authorizer) if run.authorizer else {}),
         **(objects.of_queue(run, run.queue) if run.queue else {}),
         **ChainMap(*(objects.of_function(handler, function, run) for handler, function in own.items())),
     }

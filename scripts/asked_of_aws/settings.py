@@ -49,6 +49,22 @@ class Queue(NamedTuple):
     timeout: int = 30
 
 
+class Authorizer(NamedTuple):
+    """A Lambda authorizer.
+
+    Attributes:
+        function_arn: The function that it invokes.
+        name: The function's name, for the permission; None for a function of another account.
+        qualifier: The alias in the ARN; empty without.
+        sources: Identity sources.
+    """
+
+    function_arn: str
+    name: str | None
+    qualifier: str = ""
+    sources: tuple[str, ...] = ()
+
+
 @dataclass(frozen=True)
 class Run:
     """All values that a caller of the root may choose.
@@ -72,7 +88,8 @@ class Run:
         shards_read: Partitions that senders read.
         limits: The stage's limits of burst and rate.
         access_log: Whether there is an access log.
-        authorization: Authorization of the handshake.
+        authorization: Authorization of the handshake, as its route has it.
+        authorizer: The Lambda authorizer; None without.
         retention: Days that log groups keep lines.
         log_key: Key of every log group.
         boundary: Boundary of every role.
@@ -100,6 +117,7 @@ class Run:
     limits: tuple[int, float] = (1000, 2000)
     access_log: bool = False
     authorization: str = "NONE"
+    authorizer: Authorizer | None = None
     retention: int = 30
     log_key: str | None = None
     boundary: str | None = None

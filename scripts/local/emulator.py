@@ -88,6 +88,7 @@ class Emulator:
             "MINISTACK_ACCOUNT_ID": self.account,
             "AUTH": "true",
             "IOT_MTLS_ENABLED": "0",
+            "ROOMCAST_JWT_LOOPBACK": "true",  # for the functions: keys of tests come from this machine
             "SFTP_ENABLED": "0",
             "LOG_LEVEL": "INFO",
         }

@@ -17,6 +17,7 @@ MODULES = (
     "identifiers",
     "events",
     "integrations",
+    "authorizers",
     "throttling",
     "routes",
     "handshake",

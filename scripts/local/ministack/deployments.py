@@ -107,6 +107,9 @@ def why_refused(method: str, address: re.Match[str], body: bytes) -> str | None:
         users = [key for key, route in routes.items() if route.get("target") == f"integrations/{identifier}"]
         note = f"Cannot delete Integration because it is referenced by the following Routes with Ids: {users}"
         return note if users else None
+    if method == "DELETE" and kind == "authorizers":
+        users = [route["routeKey"] for route in routes.values() if route.get("authorizerId") == identifier]
+        return f"Cannot delete authorizer '{identifier}', is referenced in route: {users[0]}" if users else None
     if method in {"POST", "PATCH"} and kind == "routes":
         wanted = json.loads(body or b"{}").get("routeKey")
         taken = wanted in {route["routeKey"] for key, route in routes.items() if key != identifier}

@@ -34,6 +34,7 @@ class Session:
         connected_at: Epoch milliseconds.
         is_open: The handshake was accepted and the connection has not ended.
         is_closed: The connection has ended.
+        authorizer_error: Text of the error that the authorizer raised; empty without one.
         refusal: HTTP status and message for a refused handshake.
         subprotocol: Subprotocol from the ``$connect`` function, for the client.
         close: Close code and reason, for the client (if the server closes) and for ``$disconnect``.
@@ -47,6 +48,7 @@ class Session:
     connected_at: int = field(default_factory=lambda: int(time.time() * 1000))
     is_open: bool = False
     is_closed: bool = False
+    authorizer_error: str = ""
     refusal: tuple[int, str] = (403, "Forbidden")
     subprotocol: str | None = None
     close: tuple[int, str] = CLOSED_BY_SERVER

@@ -1,4 +1,4 @@
-"""Processes of Python functions: without botocore, and with an explicit mark at the end of an invocation's output."""
+"""Processes of Python functions: without botocore, with a mark at the end of the output, alive after an error."""
 # ruff: noqa: ANN401, SLF001 - MiniStack is untyped and has no other hook
 
 from __future__ import annotations
@@ -22,15 +22,29 @@ LINEAGE = "    _ms_install_invoke_depth()\n"
 """The line of MiniStack's program for the process that imports botocore, to detect recursive invocations."""
 ANSWER = "        _real_stdout.flush()\n\nrun()\n"
 """The place where the program sends a handler's result."""
+RAISED = '{"status": "error", "error": str(e), "trace": traceback.format_exc()}'
+"""The program's message that the handler has raised; MiniStack ends a process that sends it."""
+FAILED = "the handler raised"
+"""Status of such an invocation in the message of a process that goes on."""
 
 
 def install() -> None:
-    """Start Python processes without botocore, and let them print the mark after each invocation."""
+    """Start Python processes that go on after an error, without botocore, and that print the mark."""
     program = lambda_runtime._PYTHON_WORKER_SCRIPT
-    if LINEAGE not in program or ANSWER not in program:
+    if not all(program.count(part) == 1 for part in (LINEAGE, ANSWER, RAISED)):
         raise SystemExit("MiniStack's program for Lambda processes has changed: compare it with workers.py")
     mark = f"        print({END_OF_OUTPUT!a}, file=sys.stderr, flush=True)\n"
-    lambda_runtime._PYTHON_WORKER_SCRIPT = program.replace(LINEAGE, "").replace(ANSWER, mark + ANSWER)
+    raised = RAISED.replace('"status": "error"', f'"status": "ok", "{FAILED}": True')
+    lambda_runtime._PYTHON_WORKER_SCRIPT = (
+        program.replace(LINEAGE, "").replace(RAISED, raised).replace(ANSWER, mark + ANSWER)
+    )
+
+
+@replaces(lambda_runtime.Worker, "invoke")
+def invoke(original: Callable[..., dict[str, Any]], *arguments: Any, **keywords: Any) -> dict[str, Any]:
+    """Run an invocation; report an error of the handler, after which the process goes on."""
+    result = original(*arguments, **keywords)
+    return {**result, "status": "error"} if result.get(FAILED) else result
 
 
 @replaces(lambda_runtime.Worker, "_drain_stderr_bounded")

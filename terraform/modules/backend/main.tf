@@ -20,10 +20,12 @@ module "websocket_api" {
 
   name                   = var.name
   access_log_enabled     = var.access_log_enabled
-  authorization_type     = var.authorization_type
+  authorization_type     = local.has_authorizer ? "CUSTOM" : var.authorization_type
+  authorizer_id          = local.authorizer_id
   description            = "Roomcast backend ${var.name}."
   log_kms_key_arn        = var.log_kms_key_arn
   log_retention_days     = var.log_retention_days
+  redeployment_triggers  = merge(var.redeployment_triggers, local.authorizer_triggers)
   stage_name             = var.stage_name
   tags                   = var.tags
   throttling_burst_limit = var.throttling_burst_limit

@@ -8,6 +8,11 @@ output "api_id" {
   value       = module.websocket_api.api_id
 }
 
+output "authorizer_source_arn" {
+  description = "ARN of the Lambda authorizer: the source ARN of the permission to invoke its function. Null without an authorizer."
+  value       = local.has_authorizer ? module.authorizer[0].source_arn : null
+}
+
 output "connect_function_arn" {
   description = "ARN of the function behind `$connect`."
   value       = module.handler["connect"].arn

@@ -90,14 +90,37 @@ variable "architecture" {
 
 variable "authorization_type" {
   type        = string
-  description = "Authorization of the handshake: `NONE` accepts any client, `AWS_IAM` a URL signed by a principal with `execute-api:Invoke` on the stage."
+  description = "Authorization of the handshake: `NONE` accepts any client, `AWS_IAM` a URL signed by a principal with `execute-api:Invoke` on the stage, `CUSTOM` what your own Lambda authorizer allows."
   default     = "NONE"
   nullable    = false
 
   validation {
-    condition     = contains(["NONE", "AWS_IAM"], var.authorization_type)
-    error_message = "authorization_type must be \"NONE\" or \"AWS_IAM\"."
+    condition     = contains(["NONE", "AWS_IAM", "CUSTOM"], var.authorization_type)
+    error_message = "authorization_type must be \"NONE\", \"AWS_IAM\" or \"CUSTOM\"."
   }
+}
+
+variable "authorizer_function_arn" {
+  type        = string
+  description = "ARN of your own Lambda authorizer, or of a version or an alias of it, if `authorization_type` is `CUSTOM`."
+  default     = null
+
+  validation {
+    condition     = var.authorizer_function_arn == null || can(regex("^arn:[a-z0-9-]+:lambda:[a-z0-9-]+:[0-9]{12}:function:[a-zA-Z0-9_-]{1,64}(:[a-zA-Z0-9_-]{1,128})?$", var.authorizer_function_arn))
+    error_message = "authorizer_function_arn must be null or the ARN of a Lambda function, or of a version or an alias of it other than $LATEST, like \"arn:aws:lambda:eu-central-1:111122223333:function:authorizer\"."
+  }
+
+  validation {
+    condition     = (var.authorizer_function_arn != null) == (var.authorization_type == "CUSTOM")
+    error_message = "authorizer_function_arn must be set if authorization_type is \"CUSTOM\", and null otherwise."
+  }
+}
+
+variable "authorizer_permission" {
+  type        = bool
+  description = "Whether this module allows the API to invoke your own authorizer. Set `false` for a function of another account, because only that account can change its policy; the output `authorizer_source_arn` is the source ARN of the permission."
+  default     = true
+  nullable    = false
 }
 
 variable "code_revision" {
@@ -271,6 +294,13 @@ variable "queued_delivery" {
     condition     = var.queued_delivery.worker_timeout >= 10 && var.queued_delivery.worker_timeout <= 900 && floor(var.queued_delivery.worker_timeout) == var.queued_delivery.worker_timeout
     error_message = "queued_delivery must have a worker_timeout that is a whole number of seconds from 10 to 900."
   }
+}
+
+variable "redeployment_triggers" {
+  type        = map(string)
+  description = "Values of your own objects of the API, such as a route response. A change deploys the API again. This is needed only for deletions, because API Gateway deploys creations and updates."
+  default     = {}
+  nullable    = false
 }
 
 variable "sendmessage_memory_size" {

@@ -13,8 +13,11 @@ locals {
     triggers     = var.redeployment_triggers
   }))
 
-  # One line of JSON per request, without query strings, headers and bodies, which hold tokens and messages.
-  access_log_format = jsonencode({
+  # One line of JSON per request, without query strings, headers and bodies, which hold tokens and messages. Of what an
+  # authorizer says about the client, only the principal.
+  access_log_format = jsonencode(merge(local.access_log_fields, var.authorization_type == "CUSTOM" ? local.authorizer_fields : {}))
+
+  access_log_fields = {
     requestId         = "$context.requestId"
     requestTimeEpoch  = "$context.requestTimeEpoch"
     eventType         = "$context.eventType"
@@ -26,7 +29,13 @@ locals {
     integrationStatus = "$context.integration.integrationStatus"
     functionStatus    = "$context.integration.status"
     integrationMillis = "$context.integration.latency"
-  })
+  }
+
+  authorizer_fields = {
+    authorizerRequestId = "$context.authorizer.requestId"
+    authorizerStatus    = "$context.authorizer.status"
+    principalId         = "$context.authorizer.principalId"
+  }
 }
 
 resource "aws_apigatewayv2_api" "this" {
@@ -58,10 +67,18 @@ resource "aws_apigatewayv2_route" "this" {
   authorization_type = each.key == "$connect" ? var.authorization_type : "NONE"
   authorizer_id      = each.key == "$connect" ? var.authorizer_id : null
 
-  # API Gateway refuses to delete an integration that a route names, so replacing an integration replaces its route.
+  # API Gateway refuses to delete an integration or an authorizer that a route names, and Terraform deletes an object before
+  # it updates others. So the route is replaced with its integration and with its authorizer.
   lifecycle {
-    replace_triggered_by = [aws_apigatewayv2_integration.this[each.key].id]
+    replace_triggered_by = [aws_apigatewayv2_integration.this[each.key].id, terraform_data.authorizer[each.key]]
   }
+}
+
+# Of each route, because a lifecycle rule names an object by the key of its own.
+resource "terraform_data" "authorizer" {
+  for_each = var.routes
+
+  triggers_replace = each.key == "$connect" ? var.authorizer_id : null
 }
 
 resource "aws_cloudwatch_log_group" "access" {

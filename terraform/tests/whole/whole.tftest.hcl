@@ -74,6 +74,26 @@ run "keys_without_queue" {
   }
 }
 
+run "own_authorizer" {
+  state_key = "own_authorizer"
+
+  variables {
+    access_log_enabled      = true
+    authorization_type      = "CUSTOM"
+    authorizer_function_arn = "arn:aws-cn:lambda:cn-north-1:111122223333:function:gate:live"
+  }
+}
+
+run "authorizer_of_another_account" {
+  state_key = "authorizer_of_another_account"
+
+  variables {
+    authorization_type      = "CUSTOM"
+    authorizer_function_arn = "arn:aws-cn:lambda:cn-north-1:444455556666:function:gate"
+    authorizer_permission   = false
+  }
+}
+
 # A separate state, because the kind of an existing queue must not change.
 run "standard_queue" {
   state_key = "standard_queue"

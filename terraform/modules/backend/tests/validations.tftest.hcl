@@ -313,14 +313,45 @@ run "throttling_rate_limit_is_not_0" {
   expect_failures = [var.throttling_rate_limit]
 }
 
-run "authorization_type_takes_no_authorizer" {
+run "authorization_type_takes_what_there_is" {
+  command = plan
+
+  variables {
+    authorization_type = "TOKEN"
+  }
+
+  expect_failures = [var.authorization_type]
+}
+
+run "authorizer_of_ones_own_must_be_named" {
   command = plan
 
   variables {
     authorization_type = "CUSTOM"
   }
 
-  expect_failures = [var.authorization_type]
+  expect_failures = [var.authorizer_function_arn]
+}
+
+run "authorizer_of_ones_own_must_be_used" {
+  command = plan
+
+  variables {
+    authorizer_function_arn = "arn:aws:lambda:eu-central-1:111122223333:function:gate"
+  }
+
+  expect_failures = [var.authorizer_function_arn]
+}
+
+run "authorizer_of_ones_own_is_a_function" {
+  command = plan
+
+  variables {
+    authorization_type      = "CUSTOM"
+    authorizer_function_arn = "arn:aws:lambda:eu-central-1:111122223333:function:gate:$LATEST"
+  }
+
+  expect_failures = [var.authorizer_function_arn]
 }
 
 run "management_endpoint_is_sent_as_it_is_signed" {

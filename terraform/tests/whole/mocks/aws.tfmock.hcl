@@ -22,6 +22,12 @@ mock_resource "aws_apigatewayv2_api" {
   }
 }
 
+mock_resource "aws_apigatewayv2_authorizer" {
+  defaults = {
+    id = "authorizer-id"
+  }
+}
+
 mock_resource "aws_apigatewayv2_stage" {
   defaults = {
     invoke_url = "wss://a1b2c3d4e5.execute-api.cn-north-1.amazonaws.com.cn/mocked"
