@@ -123,6 +123,8 @@ def proofs(document: Path, current: str) -> str:
 
 PARTS: Mapping[str, Callable[[Path, str], str]] = {"": tables, "errors": errors, "proofs": proofs, "routes": routes}
 """The function that fills a part, by the part's name; it gets the file and the present text of the part."""
+IN_SEVERAL = {"proofs"}
+"""Parts that several files may hold, because the text is each file's own."""
 
 
 def filled(document: Path) -> str:
@@ -172,7 +174,7 @@ def documents() -> list[Path]:
             raise DocumentationError(f"{_shown(document)} must hold the lines {' and '.join(_markers())}, each once")
     named = [name for document in found for name in parts_of(document)]
     for name in PARTS:
-        if name and named.count(name) != 1:
+        if name and named.count(name) != 1 and not (name in IN_SEVERAL and name in named):
             raise DocumentationError(f"the generated part {name} must stand in one file, between {_markers(name)}")
     return [document for document in found if parts_of(document)]
 

@@ -208,6 +208,14 @@ def test_a_named_part_stands_in_one_place(repository: Path, text: str) -> None:
     assert module_docs.main([]) == 1
 
 
+def test_several_files_may_name_proofs(repository: Path) -> None:
+    text = "<!-- BEGIN GENERATED: proofs -->\n`test_sendmessage.py`\n<!-- END GENERATED -->\n"
+    write_tree(repository, {"SECURITY.md": text})
+
+    assert module_docs.main([]) == 0
+    assert "](integration_tests/routes/test_sendmessage.py)" in (repository / "SECURITY.md").read_text()
+
+
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
