@@ -64,7 +64,7 @@ outputs: require-terraform ## write the outputs of `make apply` to outputs.json
 
 
 # Tests and checks: tox runs each in its own environment.
-.PHONY: test lint audit types unit terraform integration test-faults test-mutants test-long format
+.PHONY: test lint audit types unit fuzz terraform integration test-faults test-mutants test-long format
 # The harness's own tests wait more than they compute, so they run beside the parts that compute.
 test: require-terraform $(TOX) ## run every test that needs no AWS: the five parts below
 	@TESTS_REPORT=harness TESTS_CHOSEN='not long and without_target' \
@@ -82,6 +82,10 @@ types: $(TOX) ## mypy, strict
 
 unit: $(TOX) ## unit tests, on Python 3.11, 3.12 and 3.13 where installed
 	@$(RUN_TOX) run -q -m unit
+
+# No time limit: it would end a property, not a test that hangs.
+fuzz: $(TOX) ## arbitrary input for every handler: CASES=20000 per property
+	@FUZZ_CASES=$(or $(CASES),20000) $(RUN_TOX) run -q -e py3 -- handlers/tests -m fuzz --timeout=0
 
 terraform: require-terraform $(TOX) ## validate and test all Terraform modules, providers mocked
 	@$(RUN_TOX) run -q -e terraform

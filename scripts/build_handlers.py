@@ -7,6 +7,10 @@ The bytes depend on the sources alone: entries are sorted, carry one fixed date 
 compression, because deflate output differs between zlib versions and builds. The sources are a few tens of kilobytes,
 so compression would save nothing that Lambda charges for.
 
+A handler with a lock beside it, ``handlers/<name>.lock``, has third-party code in its zip, and so one zip for each of
+Lambda's architectures. Where its wheels are neither in ``build/wheels`` nor to be downloaded, everything else is built.
+``--host`` builds its zips for the running Python, as the embedded target needs them.
+
 With ``--compiled``, the zips hold compiled code beside each source, which halves the CPU time of a cold start. Only the
 runtime's minor version of Python reads it; any other one uses the sources.
 
@@ -32,14 +36,24 @@ import zipfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+REPOSITORY = Path(__file__).resolve().parent.parent
+if not __package__:
+    sys.path.insert(0, str(REPOSITORY))  # run by its path
+
+from scripts import wheels  # noqa: E402
+from scripts.wheels import Machine, WheelsError  # noqa: E402
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-REPOSITORY = Path(__file__).resolve().parent.parent
 SOURCES = REPOSITORY / "handlers"
 OUTPUT = REPOSITORY / "build" / "handlers"
 MANIFEST = "manifest.json"
 MANIFEST_FORMAT = 1
+LOCK_SUFFIX = ".lock"
+LAMBDA_ARCHITECTURES = {"arm64": "aarch64", "x86_64": "x86_64"}
+"""Names of Linux for the architectures as Lambda names them."""
+
 TESTS = "tests"
 """Folder beside the handlers that no zip holds."""
 HANDLER_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,22}")
@@ -90,7 +104,7 @@ class _Imports(ast.NodeVisitor):
 
 
 def find_sources(handler: str, sources: Path) -> dict[str, bytes]:
-    """Find every file that a handler needs, itself included.
+    """Find every file that a handler needs, itself and its lock included.
 
     Args:
         handler: The handler's name; its file is ``<handler>.py``.
@@ -103,17 +117,22 @@ def find_sources(handler: str, sources: Path) -> dict[str, bytes]:
         BuildError: A file is no valid Python, or imports a module outside the standard library and ``sources``.
     """
     contents: dict[str, bytes] = {}
+    lock = sources / f"{handler}{LOCK_SUFFIX}"
+    third_party: frozenset[str] = frozenset()
+    if lock.is_file():
+        contents[lock.name] = lock.read_bytes()
+        third_party = wheels.read_lock(lock).imports
     waiting = [sources / f"{handler}.py"]
     while waiting:
         file = waiting.pop()
         path = file.relative_to(sources).as_posix()
         if path not in contents:
             contents[path] = file.read_bytes()
-            waiting += _imported_files(file, contents[path], sources)
+            waiting += _imported_files(file, contents[path], sources, third_party)
     return dict(sorted(contents.items()))
 
 
-def _imported_files(file: Path, content: bytes, sources: Path) -> Iterator[Path]:
+def _imported_files(file: Path, content: bytes, sources: Path, third_party: frozenset[str]) -> Iterator[Path]:
     """Yield the files below ``sources`` that running one file imports."""
     try:
         tree = ast.parse(content)
@@ -122,7 +141,7 @@ def _imported_files(file: Path, content: bytes, sources: Path) -> Iterator[Path]
     imports = _Imports(package=".".join(file.parent.relative_to(sources).parts))
     imports.visit(tree)
     for line, module, name in imports.found:
-        if module.partition(".")[0] in sys.stdlib_module_names:
+        if module.partition(".")[0] in sys.stdlib_module_names | third_party:
             continue
         if module.partition(".")[0] == TESTS:
             raise BuildError(f"{_shown(file)}:{line}: imports {module}; tests are not shipped to Lambda")
@@ -130,7 +149,7 @@ def _imported_files(file: Path, content: bytes, sources: Path) -> Iterator[Path]
         if chain is None:
             raise BuildError(
                 f"{_shown(file)}:{line}: imports {module or name}, which is neither in the standard library nor in "
-                f"{_shown(sources)}; nothing third-party is shipped to Lambda"
+                f"{_shown(sources)}; third-party code is shipped to Lambda only as a handler's lock lists it"
             )
         yield from chain
         if name is not None:
@@ -167,6 +186,8 @@ def compiled(contents: Mapping[str, bytes]) -> dict[str, bytes]:
     """Compile sources (content by path) as the running Python reads them from beside the sources, by path."""
     files = {}
     for path, content in contents.items():
+        if not path.endswith(".py"):
+            continue
         folder, _, name = path.rpartition("/")
         code = compile(content, path, "exec", dont_inherit=True, optimize=0)
         cached = f"__pycache__/{name.removesuffix('.py')}.{sys.implementation.cache_tag}.pyc"
@@ -183,12 +204,18 @@ def source_digest(sources: Mapping[str, str]) -> str:
     return hashlib.sha256(listing.encode()).hexdigest()
 
 
-def render(sources: Path, *, is_compiled: bool = False) -> dict[str, bytes]:
+def render(
+    sources: Path, *, is_compiled: bool = False, is_host: bool = False, cache: Path | None = wheels.CACHE
+) -> dict[str, bytes]:
     """Return every file of a build, as content by file name: a zip for each handler, and the manifest.
+
+    A handler whose wheels are not to be had is left out, with a sentence on standard error.
 
     Args:
         sources: Folder with one file per handler and the packages they share.
         is_compiled: Whether the zips hold compiled code, too.
+        is_host: Whether third-party code is for the running Python instead of Lambda's.
+        cache: Folder of wheels; ``None`` to leave out handlers with third-party code, and download nothing.
 
     Raises:
         BuildError: There is no handler, one of them cannot be built, or this Python cannot compile for the runtime.
@@ -205,18 +232,62 @@ def render(sources: Path, *, is_compiled: bool = False) -> dict[str, bytes]:
         if reason := _unfit_name(handler, sources):
             raise BuildError(f"{_shown(sources)}/{handler}.py {reason}; name the route differently")
         contents = find_sources(handler, sources)
-        archive = zip_bytes({**contents, **(compiled(contents) if is_compiled else {})})
-        digests = {path: hashlib.sha256(content).hexdigest() for path, content in contents.items()}
-        files[f"{handler}.zip"] = archive
-        entries[handler] = {
-            "zip": f"{handler}.zip",
-            "sha256": hashlib.sha256(archive).hexdigest(),
-            "source_digest": source_digest(digests),
-            "sources": digests,
-        }
+        try:
+            libraries = _libraries(sources / f"{handler}{LOCK_SUFFIX}", cache, is_host=is_host)
+            zips = _zips(handler, contents, libraries, is_compiled=is_compiled)
+        except WheelsError as error:
+            if cache is not None:
+                print(f"build_handlers: {handler} is not built, because {error}", file=sys.stderr)
+            continue
+        files |= dict(zips.values())
+        entries[handler] = _entry(contents, zips)
     manifest = {"format": MANIFEST_FORMAT, "handlers": entries}
     files[MANIFEST] = (json.dumps(manifest, indent=2) + "\n").encode()
     return files
+
+
+def _libraries(lock_file: Path, cache: Path | None, *, is_host: bool) -> dict[str, dict[str, bytes]]:
+    """Return the third-party files of a handler by architecture, or by an empty text if it has no lock.
+
+    Raises:
+        WheelsError: They are not to be had, or not wanted.
+    """
+    if not lock_file.is_file():
+        return {"": {}}
+    if cache is None:
+        raise WheelsError("third-party code is left out")
+    lock = wheels.read_lock(lock_file)
+    if is_host:
+        return dict.fromkeys(LAMBDA_ARCHITECTURES, wheels.contents(lock, wheels.this_machine(), cache))
+    return {
+        architecture: wheels.contents(lock, Machine(RUNTIME, "manylinux", name), cache)
+        for architecture, name in LAMBDA_ARCHITECTURES.items()
+    }
+
+
+def _zips(
+    handler: str, contents: Mapping[str, bytes], libraries: Mapping[str, Mapping[str, bytes]], *, is_compiled: bool
+) -> dict[str, tuple[str, bytes]]:
+    """Return name and bytes of a handler's zips, by architecture."""
+    zips = {}
+    for architecture, library in libraries.items():
+        if overlap := sorted(contents.keys() & library.keys()):
+            raise BuildError(f"{handler}: the packages of its lock would replace {', '.join(overlap)}")
+        files = {**contents, **library}
+        archive = zip_bytes({**files, **(compiled(files) if is_compiled else {})})
+        zips[architecture] = (f"{handler}-{architecture}.zip" if architecture else f"{handler}.zip", archive)
+    return zips
+
+
+def _entry(contents: Mapping[str, bytes], zips: Mapping[str, tuple[str, bytes]]) -> dict[str, Any]:
+    """Return a handler's part of the manifest."""
+    digests = {path: hashlib.sha256(content).hexdigest() for path, content in contents.items()}
+    found = {
+        architecture: {"zip": name, "sha256": hashlib.sha256(archive).hexdigest()}
+        for architecture, (name, archive) in zips.items()
+    }
+    own = {"source_digest": source_digest(digests), "sources": digests}
+    return {**found[""], **own} if "" in found else {"zips": found, **own}
 
 
 def _unfit_name(handler: str, sources: Path) -> str | None:
@@ -237,13 +308,22 @@ def differences(files: Mapping[str, bytes], output: Path) -> list[str]:
     return sorted(outdated + leftover)
 
 
-def build(sources: Path = SOURCES, output: Path = OUTPUT, *, is_compiled: bool = False) -> list[str]:
+def build(
+    sources: Path = SOURCES,
+    output: Path = OUTPUT,
+    *,
+    is_compiled: bool = False,
+    is_host: bool = False,
+    cache: Path | None = wheels.CACHE,
+) -> list[str]:
     """Bring ``output`` up to date with ``sources``; up-to-date files stay untouched.
 
     Args:
         sources: Folder with one file per handler and the packages they share.
         output: Folder for the zips and the manifest, made when missing.
         is_compiled: Whether the zips hold compiled code, too.
+        is_host: Whether third-party code is for the running Python instead of Lambda's.
+        cache: Folder of wheels; ``None`` to leave out handlers with third-party code.
 
     Returns:
         Names of the files that were written or removed, sorted.
@@ -252,7 +332,7 @@ def build(sources: Path = SOURCES, output: Path = OUTPUT, *, is_compiled: bool =
         BuildError: A handler cannot be built; ``output`` is unchanged.
         OSError: A file cannot be written; the manifest names no missing zip.
     """
-    files = render(sources, is_compiled=is_compiled)
+    files = render(sources, is_compiled=is_compiled, is_host=is_host, cache=cache)
     changed = differences(files, output)
     output.mkdir(parents=True, exist_ok=True)
     # The manifest comes last, so that it never names a zip that is not there yet.
@@ -267,10 +347,10 @@ def build(sources: Path = SOURCES, output: Path = OUTPUT, *, is_compiled: bool =
 def _listed(output: Path) -> list[str]:
     """Return the zips that an earlier build wrote into a folder; other files there do not belong to the build."""
     try:
-        handlers = json.loads((output / MANIFEST).read_bytes())["handlers"]
-    except (OSError, ValueError, KeyError):
+        entries = json.loads((output / MANIFEST).read_bytes())["handlers"].values()
+        return [part["zip"] for entry in entries for part in entry.get("zips", {"": entry}).values()]
+    except (OSError, ValueError, KeyError, AttributeError, TypeError):
         return []
-    return [f"{handler}.zip" for handler in handlers]
 
 
 def _holds(file: Path, content: bytes) -> bool:
@@ -301,10 +381,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--output", type=Path, default=OUTPUT, help="folder of the zips (default: build/handlers/)")
     parser.add_argument("--check", action="store_true", help="write nothing; exit 1 if what is built does not match")
     parser.add_argument("--compiled", action="store_true", help="put code compiled for Lambda's runtime into the zips")
+    parser.add_argument("--host", action="store_true", help="third-party code for the running Python, not for Lambda's")
+    parser.add_argument("--wheels", type=Path, default=wheels.CACHE, help="folder of wheels (default: build/wheels/)")
     options = parser.parse_args(arguments)
+    kind = {"is_compiled": options.compiled, "is_host": options.host, "cache": options.wheels}
     try:
-        run = _check if options.check else build
-        changed = run(options.sources, options.output, is_compiled=options.compiled)
+        changed = (_check if options.check else build)(options.sources, options.output, **kind)
     except BuildError as error:
         print(f"build_handlers: {error}", file=sys.stderr)
         return 1
@@ -318,8 +400,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
-def _check(sources: Path, output: Path, *, is_compiled: bool) -> list[str]:
-    if wrong := differences(render(sources, is_compiled=is_compiled), output):
+def _check(sources: Path, output: Path, **kind: Any) -> list[str]:  # noqa: ANN401 - as `render` has them
+    if wrong := differences(render(sources, **kind), output):
         raise BuildError(f"{_shown(output)} does not match the sources ({', '.join(wrong)}): run `make build`")
     return []
 

@@ -106,7 +106,7 @@ def find_routes(repository: Path) -> Routes:
 def _refused_by_the_build(repository: Path) -> Iterator[str]:
     """Yield the error of ``make build``, if it refuses the handlers."""
     try:
-        build_handlers.render(repository / HANDLERS)
+        build_handlers.render(repository / HANDLERS, cache=None)
     except BuildError as error:
         yield str(error)
 

@@ -9,6 +9,12 @@ locals {
       memory_size = var.queued_delivery.worker_memory_size
       timeout     = var.queued_delivery.worker_timeout
     }
+    authorizer = {
+      exists      = var.authorization_type == "JWT"
+      description = "Checks the JSON Web Tokens of handshakes."
+      memory_size = 512
+      timeout     = 8
+    }
   }
 
   functions = merge(

@@ -1,0 +1,276 @@
+"""Third-party code in zips: the files of a lock, and no other ones."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import os
+import subprocess
+import sys
+import zipfile
+from typing import TYPE_CHECKING
+
+import pytest
+
+from scripts import build_handlers, renew_lock, wheels
+from scripts.build_handlers import BuildError, build
+from scripts.tests.trees import write_tree
+from scripts.wheels import Machine, WheelsError, contents, fits, read_lock
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+LAMBDA_ARM = Machine((3, 13), "manylinux", "aarch64")
+LAMBDA_X86 = Machine((3, 13), "manylinux", "x86_64")
+
+
+def wheel(cache: Path, name: str, files: Mapping[str, str]) -> str:
+    """Put a wheel into a cache; return its hash."""
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        for path, text in files.items():
+            archive.writestr(path, text)
+    digest = hashlib.sha256(buffer.getvalue()).hexdigest()
+    (cache / digest).mkdir(parents=True)
+    (cache / digest / name).write_bytes(buffer.getvalue())
+    return digest
+
+
+@pytest.fixture
+def cache(tmp_path: Path) -> Path:
+    """A cache that holds the wheels of one lock, for Lambda's architectures and this machine."""
+    folder = tmp_path / "cache"
+    wheel(folder, "pure-1.0-py3-none-any.whl", {"pure/__init__.py": "VALUE = 1\n", "pure-1.0.dist-info/LICENSE": "MIT"})
+    for architecture in ("aarch64", "x86_64"):
+        native = {"native/__init__.py": "", "native/code.abi3.so": architecture}
+        wheel(folder, f"na_tive-2.0-cp311-abi3-manylinux_2_28_{architecture}.whl", native)
+    host = wheels.this_machine()
+    version = f"cp3{sys.version_info[1]}"
+    if not any(fits(file.name, host) for file in folder.glob("*/na_tive*")):
+        wheel(
+            folder, f"na_tive-2.0-{version}-{version}-{host.system}_11_0_{host.architecture}.whl", {"native/x.py": ""}
+        )
+    return folder
+
+
+@pytest.fixture
+def sources(tmp_path: Path, cache: Path) -> Path:
+    """A handler with a lock, and one without."""
+    hashes = {name: [file.parent.name for file in cache.glob(f"*/{name}-*")] for name in ("pure", "na_tive")}
+    lock = "# imports: native pure\n" + "".join(
+        " \\\n".join([f"{name}=={version}", *(f"    --hash=sha256:{digest}" for digest in hashes[key])]) + "\n"
+        for name, version, key in (("Na.tive", "2.0", "na_tive"), ("pure", "1.0", "pure"))
+    )
+    return write_tree(
+        tmp_path / "sources",
+        {
+            "authorizer.py": "import pure\nfrom shared import keys\n\ndef handler(event, context):\n    return 1\n",
+            "authorizer.lock": lock,
+            "default.py": "def handler(event, context):\n    return None\n",
+            "shared/__init__.py": "",
+            "shared/keys.py": "from native import code\n",
+        },
+    )
+
+
+@pytest.fixture
+def without_network(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let pip find nothing."""
+    for name in [name for name in os.environ if name.startswith("PIP_")]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("PIP_NO_INDEX", "1")
+    monkeypatch.setenv("PIP_CONFIG_FILE", os.devnull)
+
+
+def names(archive: Path) -> list[str]:
+    with zipfile.ZipFile(archive) as opened:
+        return opened.namelist()
+
+
+@pytest.mark.parametrize("is_host", [False, True])
+def test_a_handler_with_a_lock_has_a_zip_for_each_architecture(
+    sources: Path, cache: Path, tmp_path: Path, is_host: bool
+) -> None:
+    output = tmp_path / "output"
+    expected = ["authorizer-arm64.zip", "authorizer-x86_64.zip", "default.zip", "manifest.json"]
+
+    assert build(sources, output, is_host=is_host, cache=cache) == expected
+    assert build(sources, output, is_host=is_host, cache=cache) == []
+
+    manifest = json.loads((output / "manifest.json").read_text())
+    entry = manifest["handlers"]["authorizer"]
+    assert set(entry) == {"zips", "source_digest", "sources"}
+    assert set(entry["sources"]) == {"authorizer.lock", "authorizer.py", "shared/__init__.py", "shared/keys.py"}
+    for architecture, part in entry["zips"].items():
+        assert part["zip"] == f"authorizer-{architecture}.zip"
+        assert part["sha256"] == hashlib.sha256((output / part["zip"]).read_bytes()).hexdigest()
+        assert {*entry["sources"], "pure/__init__.py", "pure-1.0.dist-info/LICENSE"} <= set(names(output / part["zip"]))
+    assert manifest["handlers"]["default"]["zip"] == "default.zip"
+    assert manifest["format"] == 1
+
+
+def test_each_architecture_gets_its_own_code(sources: Path, cache: Path, tmp_path: Path) -> None:
+    build(sources, tmp_path / "output", cache=cache)
+
+    for architecture, name in build_handlers.LAMBDA_ARCHITECTURES.items():
+        with zipfile.ZipFile(tmp_path / "output" / f"authorizer-{architecture}.zip") as archive:
+            assert archive.read("native/code.abi3.so") == name.encode()
+
+
+def test_zips_that_are_not_built_any_more_go(sources: Path, cache: Path, tmp_path: Path) -> None:
+    build(sources, tmp_path / "output", cache=cache)
+    (sources / "authorizer.py").unlink()
+
+    assert build(sources, tmp_path / "output", cache=cache) == [
+        "authorizer-arm64.zip",
+        "authorizer-x86_64.zip",
+        "manifest.json",
+    ]
+
+
+def test_another_handler_may_not_import_third_party_code(sources: Path, cache: Path, tmp_path: Path) -> None:
+    write_tree(sources, {"default.py": "import shared.keys\n"})
+
+    with pytest.raises(BuildError, match=r"shared/keys\.py:1: imports native, .*only as a handler's lock lists it"):
+        build(sources, tmp_path / "output", cache=cache)
+
+
+def test_a_package_that_would_replace_a_source_is_refused(sources: Path, cache: Path, tmp_path: Path) -> None:
+    write_tree(sources, {"pure/__init__.py": "", "shared/keys.py": "import pure\n"})
+    lock = sources / "authorizer.lock"
+    lock.write_text(lock.read_text().replace("# imports: native pure", "# imports: native"))
+
+    with pytest.raises(BuildError, match=r"would replace pure/__init__\.py"):
+        build(sources, tmp_path / "output", cache=cache)
+
+
+@pytest.mark.usefixtures("without_network")
+def test_without_the_wheels_everything_else_is_built(
+    sources: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert build(sources, tmp_path / "output", cache=tmp_path / "empty") == ["default.zip", "manifest.json"]
+
+    manifest = json.loads((tmp_path / "output" / "manifest.json").read_text())
+    assert list(manifest["handlers"]) == ["default"]
+    (sentence,) = capsys.readouterr().err.splitlines()
+    assert sentence.startswith("build_handlers: authorizer is not built, because pip says: ")
+
+
+@pytest.mark.usefixtures("without_network")
+def test_a_wheel_that_was_changed_in_the_cache_is_not_used(sources: Path, cache: Path) -> None:
+    lock = read_lock(sources / "authorizer.lock")
+    assert contents(lock, LAMBDA_ARM, cache)
+    (changed,) = cache.glob("*/pure-*")
+    changed.write_bytes(changed.read_bytes() + b"\0")
+
+    with pytest.raises(WheelsError, match="pip says"):
+        contents(lock, LAMBDA_ARM, cache)
+
+
+def test_a_lock_without_a_wheel_for_the_machine(sources: Path, cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(wheels, "pip", lambda *_: None)
+
+    with pytest.raises(
+        WheelsError, match=r"authorizer\.lock has no wheel of na_tive for Python 3\.13 on manylinux, s390x"
+    ):
+        contents(read_lock(sources / "authorizer.lock"), Machine((3, 13), "manylinux", "s390x"), cache)
+
+
+@pytest.mark.parametrize("path", ["pure/__init__.py", "pure-1.0.data/scripts/run", "/etc/passwd", "a/../../b"])
+def test_a_wheel_with_a_file_that_has_no_place_is_refused(sources: Path, cache: Path, path: str) -> None:
+    digest = wheel(cache, "third-1.0-py3-none-any.whl", {path: ""})
+    lock = sources / "authorizer.lock"
+    lock.write_text(f"{lock.read_text()}third==1.0 --hash=sha256:{digest}\n")
+
+    with pytest.raises(WheelsError, match="has no place of its own"):
+        contents(read_lock(lock), LAMBDA_X86, cache)
+
+
+@pytest.mark.parametrize(
+    ("name", "machine", "expected"),
+    [
+        ("a-1-py3-none-any.whl", LAMBDA_ARM, True),
+        ("a-1-py2.py3-none-any.whl", LAMBDA_ARM, True),
+        ("a-1-py2-none-any.whl", LAMBDA_ARM, False),
+        ("a-1-cp313-cp313-manylinux2014_aarch64.manylinux_2_17_aarch64.whl", LAMBDA_ARM, True),
+        ("a-1-cp313-cp313-manylinux2014_aarch64.manylinux_2_17_aarch64.whl", LAMBDA_X86, False),
+        ("a-1-cp313-cp313t-manylinux_2_17_aarch64.whl", LAMBDA_ARM, False),
+        ("a-1-cp312-cp312-manylinux_2_17_aarch64.whl", LAMBDA_ARM, False),
+        ("a-1-cp311-abi3-manylinux_2_28_x86_64.whl", LAMBDA_X86, True),
+        ("a-1-cp314-abi3-manylinux_2_28_x86_64.whl", LAMBDA_X86, False),
+        ("a-1-cp311-abi3-musllinux_1_2_x86_64.whl", LAMBDA_X86, False),
+        ("a-1-cp311-abi3-macosx_10_9_universal2.whl", LAMBDA_X86, False),
+        ("a-1-cp311-abi3-macosx_10_9_universal2.whl", Machine((3, 12), "macosx", "arm64"), True),
+        ("a-1-7-cp311-abi3-macosx_10_9_x86_64.whl", Machine((3, 12), "macosx", "arm64"), False),
+        ("a-1.tar.gz", LAMBDA_ARM, False),
+    ],
+)
+def test_a_wheel_fits_by_its_name(name: str, machine: Machine, expected: bool) -> None:
+    assert fits(name, machine) == expected
+
+
+def test_the_lock_of_the_authorizer_has_what_it_needs() -> None:
+    lock = read_lock(renew_lock.LOCK)
+
+    assert sorted(lock.versions) == ["cffi", "cryptography", "pycparser", "pyjwt"]
+    assert lock.imports == {"cryptography", "jwt"}
+    major, minor, *_ = (int(part) for part in lock.versions["pyjwt"].split("."))
+    assert (2, 15) <= (major, minor) < (3,)
+    assert len(lock.hashes) >= 2 + 2 * len(renew_lock.PYTHONS)
+
+
+@pytest.fixture(scope="module")
+def shipped(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The authorizer's zips: Lambda's, and those of this machine in the folder ``host``."""
+    output = tmp_path_factory.mktemp("shipped")
+    build(output=output)
+    build(output=output / "host", is_host=True)
+    if not (output / "authorizer-arm64.zip").exists():
+        pytest.skip("the wheels of the authorizer are not in build/wheels, and cannot be downloaded")
+    return output
+
+
+def test_the_shipped_zips_hold_their_architectures_code_and_licences(shipped: Path) -> None:
+    for architecture, name in build_handlers.LAMBDA_ARCHITECTURES.items():
+        found = names(shipped / f"authorizer-{architecture}.zip")
+        assert f"_cffi_backend.cpython-313-{name}-linux-gnu.so" in found
+        assert {f"{each}.py" for each in ("authorizer", "roomcast/tokens", "jwt/api_jwt")} <= set(found)
+        assert any("cryptography-" in each and each.endswith("LICENSE.BSD") for each in found)
+
+
+HANDSHAKE = """
+import sys
+sys.path.insert(0, sys.argv[1])
+import authorizer
+try:
+    authorizer.handler({"multiValueHeaders": {"Authorization": ["Bearer a.b.c"]}}, None)
+except authorizer.Unauthorized as error:
+    print(error)
+"""
+
+
+def test_this_machines_zip_runs_alone(shipped: Path, tmp_path: Path) -> None:
+    """As Lambda runs it: unpacked, because native code is not read from within a zip."""
+    with zipfile.ZipFile(shipped / "host" / "authorizer-x86_64.zip") as archive:
+        archive.extractall(tmp_path)
+    environment = {
+        "ROOMCAST_JWT_JWKS_URL": "https://login.example.com/jwks",
+        "ROOMCAST_JWT_ISSUER": '["https://login.example.com/"]',
+        "ROOMCAST_JWT_AUDIENCE": '["roomcast"]',
+    }
+    command = [sys.executable, "-I", "-S", "-W", "error", "-c", HANDSHAKE, str(tmp_path)]
+    result = subprocess.run(command, env=environment, check=False, capture_output=True, text=True)
+
+    assert result.stderr == ""
+    assert result.stdout.splitlines()[-1] == "Unauthorized"
+
+
+def test_check_passes_what_was_built(sources: Path, tmp_path: Path, cache: Path) -> None:
+    options = ["--sources", str(sources), "--output", str(tmp_path / "output"), "--host", "--wheels", str(cache)]
+
+    assert build_handlers.main([*options, "--check"]) == 1
+    assert build_handlers.main(options) == 0
+    assert build_handlers.main([*options, "--check"]) == 0
+    assert "authorizer-arm64.zip" in {file.name for file in (tmp_path / "output").iterdir()}
