@@ -13,7 +13,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
-from roomcast import logs, tasks
+from roomcast import fanout, logs, tasks
 from roomcast.rooms import Waiting
 
 if TYPE_CHECKING:
@@ -25,8 +25,9 @@ if TYPE_CHECKING:
 HELD = "held#"
 TASK = "task#"  # sorts after the other one: the first page holds all marks
 
-MAXIMUM_HELD = 20
-"""Stragglers of one shard that get message groups of their own. With more, the room waits for them."""
+MAXIMUM_HELD = fanout.FEW
+"""Stragglers of one shard that get message groups of their own: as many as the engine leaves when others are reached.
+With more, the room waits for them."""
 
 SEQUENCE_DIGITS = 39
 """A sequence number has 128 bits."""

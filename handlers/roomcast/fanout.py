@@ -26,7 +26,7 @@ from roomcast.recipients import (
 from roomcast.run import Run
 from roomcast.shares import Share
 from roomcast.signing import Credentials, SignedRequests, Signer
-from roomcast.verdicts import MAXIMUM_COPIES
+from roomcast.verdicts import FEW, MAXIMUM_COPIES
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "BATCH",
+    "FEW",
     "MAXIMUM_COPIES",
     "NO_STRAGGLERS",
     "DeliveryInterruptedError",

@@ -86,8 +86,10 @@ class Judge:
             history.absent_since = history.absent_since or now
             return history.absences, 0.0, now - history.absent_since
         if answer is Answer.SILENT:
+            silence = post.silence(now)
             history.copies += 1
-            return history.copies, 0.0, 0.0
+            history.silence = silence
+            return history.copies, 0.0, silence
         history.closed = history.closed or answer is Answer.CLOSED
         return 1, 0.0, 0.0
 

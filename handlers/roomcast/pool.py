@@ -14,7 +14,7 @@ from roomcast.http_parser import ProtocolError, empty_success
 from roomcast.multiplexed import MAXIMUM_UNDER_WAY, MultiplexedLine
 from roomcast.pacing import pause
 from roomcast.reading import Read
-from roomcast.verdicts import Answer
+from roomcast.verdicts import FEW, SILENCE_SECONDS, Answer
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -36,6 +36,10 @@ twice."""
 
 MEAN_LATENCIES = 10
 """An answer is not late before it has taken as many times as long as the others, up to that longer limit."""
+
+STALL_SECONDS = 0.5
+"""When more than a few posts are under way and none is answered for so long, answers are late in general. When they
+come again, those that come next have waited for the same thing."""
 
 FIRST_REQUEST_SECONDS = 1.0
 """As ``REQUEST_SECONDS``, on a connection that was unused for so long that it may have gone silent."""
@@ -136,12 +140,6 @@ class Line(Connection):
         return Answer.CLOSED if self.answers > 0 and not self.answering else Answer.BROKEN
 
 
-def _is_late(line: AnyLine, post: Post, now: float, factor: float) -> bool:
-    """Whether an answer has taken too long; ``factor`` makes the limits longer."""
-    waited = (now - post.sent_at) / factor
-    return waited > REQUEST_SECONDS or (waited > FIRST_REQUEST_SECONDS and line.idled(post.sent_at))
-
-
 class Pool:
     """Connections to one endpoint.
 
@@ -179,6 +177,7 @@ class Pool:
         self.handshake = float("inf")
         self.wanted = 0
         self.sent_at = self.open_not_before = 0.0
+        self._heard_at = self._resumed_at = 0.0
         self._speaks_http2 = False
         self._streams = MAXIMUM_STREAMS
         self._failures = 0
@@ -192,6 +191,7 @@ class Pool:
         """Start a fan-out: close connections that the server has closed, or that have been idle for too long."""
         self.connecting = self.under_way = self.stuck = self._failures = self._certificate_failures = 0
         self.sent_at = self.open_not_before = 0.0
+        self._heard_at = self._resumed_at = time.monotonic()
         self._latency_is_guessed = True
         if self._is_closed:
             self._selector, self._is_closed = selectors.DefaultSelector(), False
@@ -344,7 +344,8 @@ class Pool:
             now: The time, in seconds of ``time.monotonic``.
             delivered: Posts of the run that were delivered. While more are under way, answers are late in general.
         """
-        late = self._late(now, SLOW_FACTOR if self.under_way > delivered else self.slowness)
+        is_stalled = self.under_way > FEW and now - self._heard_at > STALL_SECONDS
+        late = self._late(now, SLOW_FACTOR if is_stalled or self.under_way > delivered else self.slowness)
         # It may be this process that was late: the caller's code runs within the fan-out, and Lambda shares CPUs.
         ready = self.ready(0) if late else []
         return [(line, posts) for line, posts in late if line not in ready]
@@ -353,10 +354,17 @@ class Pool:
         connect_seconds = self.endpoint.connect_seconds
         late = []
         for line in self.all:
-            posts = [post for post in line.posts() if _is_late(line, post, now, factor)]
+            posts = [post for post in line.posts() if self._is_late(line, post, now, factor)]
             if posts or (not line.established and now - line.sent_at > connect_seconds):
                 late.append((line, posts))
         return late
+
+    def _is_late(self, line: AnyLine, post: Post, now: float, factor: float) -> bool:
+        waited = now - post.sent_at
+        if waited > REQUEST_SECONDS * SLOW_FACTOR or post.silence(now) >= SILENCE_SECONDS:
+            return True
+        waited = min(waited, now - self._resumed_at) / factor
+        return waited > REQUEST_SECONDS or (waited > FIRST_REQUEST_SECONDS and line.idled(post.sent_at))
 
     def waiting_since(self, moment: float) -> int:
         """How many connections have been waiting for an answer since before a moment."""
@@ -366,8 +374,11 @@ class Pool:
         """Whether a post is under way that was sent less than so many seconds ago."""
         return any(now - post.sent_at < seconds for line in self.all for post in line.posts())
 
-    def observe(self, latency: float) -> None:
+    def observe(self, latency: float, now: float) -> None:
         """Note how many seconds an answer took: the shortest counts, the others may have waited for this process."""
+        if now - self._heard_at > STALL_SECONDS and self.under_way > FEW:
+            self._resumed_at = now
+        self._heard_at = now
         if latency < self.latency or self._latency_is_guessed:
             self.latency = latency
             self._latency_is_guessed = False

@@ -6,8 +6,8 @@ import time
 from typing import TYPE_CHECKING
 
 from roomcast import fanout, steps, tasks
-from roomcast.run import FEW
 from roomcast.steps import Wait
+from roomcast.verdicts import FEW
 
 if TYPE_CHECKING:
     from collections.abc import Container, Iterable, Iterator, Sequence

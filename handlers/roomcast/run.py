@@ -13,7 +13,7 @@ from roomcast.opening import Opener
 from roomcast.pacing import Throttle
 from roomcast.pool import LOOK_UP_CHECK_SECONDS, UNREQUESTED, Line
 from roomcast.posts import Posts
-from roomcast.verdicts import Answer, Outcome, answer_of, retry_after
+from roomcast.verdicts import FEW, Answer, Outcome, answer_of, retry_after
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -28,10 +28,6 @@ REFUSALS_TO_STOP = 150
 LAST_ANSWER_SECONDS = 0.75
 """Minimum age of a post that is given up because ``patience`` ended: its copy may be delivered already. API Gateway
 answers within hundredths of a second, and the next batch of a room in order waits meanwhile."""
-
-FEW = 20
-"""At most so many recipients that are left have trouble of their own, when any other was reached. Of more than were
-reached, the trouble is the service's."""
 
 STUCK_SECONDS = 0.5
 """A connection that has waited so long for an answer does not count when the pool asks whether another one pays."""
@@ -316,7 +312,7 @@ class Run:
         if 200 <= status < 300:
             post.share.report.delivered += 1
             self._delivered += 1
-            self._pool.observe(now - post.sent_at)
+            self._pool.observe(now - post.sent_at, now)
             if post.history is not None:
                 self._judge.settle(post)
             self._posts.settled(post, None, now)

@@ -40,6 +40,12 @@ class Post:
         self.history: History | None = None
         self.is_behind = False
 
+    def silence(self, now: float) -> float:
+        """Seconds without an answer, over all copies, that the sender has waited; 0 if a queue keeps the rest."""
+        if self.share.stragglers.on_late is not None:
+            return 0.0
+        return now - self.sent_at + (self.history.silence if self.history is not None else 0.0)
+
     @property
     def copies(self) -> int | None:
         """How many copies the recipient may have been sent without an answer; ``None`` if it had no turn at all."""
@@ -53,15 +59,17 @@ class History:
 
     Attributes:
         copies: Copies of the message that the recipient may have been sent without an answer.
+        silence: How many seconds these went without an answer.
     """
 
-    __slots__ = ("absences", "absent_since", "closed", "copies", "errors", "throttled")
+    __slots__ = ("absences", "absent_since", "closed", "copies", "errors", "silence", "throttled")
 
     def __init__(self, copies: int) -> None:
         self.absences = 0
         self.absent_since = 0.0
         self.closed = False
         self.copies = copies
+        self.silence = 0.0
         self.errors = Refusals()
         self.throttled = Refusals()
 

@@ -31,6 +31,15 @@ MAXIMUM_COPIES = 3
 bound how long the sender's receipt waits for a silent member: under 5 s."""
 
 
+SILENCE_SECONDS = 5.0
+"""Silence over all copies of a post after which a sender is told that it failed, also while answers are late in
+general. A queue's worker has time for all copies."""
+
+FEW = 20
+"""At most so many recipients that are left have trouble of their own, when any other was reached. Of more than were
+reached, the trouble is the service's."""
+
+
 class Answer(Enum):
     """Kinds of answer to a post other than a delivery (2xx), from the status or from the end of the connection."""
 
@@ -63,7 +72,7 @@ class Case(NamedTuple):
         age: Seconds since the recipient connected.
         tries: Answers of this kind so far, this one included; of unanswered posts, copies.
         alone: How many of them in a row hit the recipient alone. It stays low while throttling is general.
-        waited: Seconds since the first answer of this kind.
+        waited: Seconds since the first answer of this kind; of unanswered posts to be told of at once, of silence.
         asked: Seconds that the server asks to wait (``Retry-After``).
     """
 
@@ -97,6 +106,11 @@ def refused_alone(case: Case) -> bool:
 def copies_used_up(case: Case) -> bool:
     """Each further copy might be one too many."""
     return case.tries >= MAXIMUM_COPIES
+
+
+def silent_for_long(case: Case) -> bool:
+    """The sender waits for the receipt."""
+    return case.waited >= SILENCE_SECONDS
 
 
 def at_once(_: Case) -> float:
@@ -159,6 +173,7 @@ TABLE = (
     Row(Answer.BROKEN, refused_alone, Outcome.FAILED),
     Row(Answer.BROKEN, always, Outcome.AGAIN, backoff),
     Row(Answer.SILENT, copies_used_up, Outcome.FAILED),
+    Row(Answer.SILENT, silent_for_long, Outcome.FAILED),
     Row(Answer.SILENT, always, Outcome.AGAIN, backoff),
 )
 

@@ -669,6 +669,58 @@ class TestConnections:
         assert server.served()[slow] == 1
         assert counts(report) == (60, 0, 0)
 
+    def test_a_service_that_pauses_gets_no_copies(self, connect: Connect, monkeypatch: pytest.MonkeyPatch) -> None:
+        """All posts that are under way wait for the same thing, and when answers come again, so will theirs."""
+        monkeypatch.setattr(pool, "REQUEST_SECONDS", 0.8)
+        ends: list[float] = []
+
+        def pause(_: Request) -> Reply:
+            if not ends and len(server.requests) == 400:
+                ends.append(time.monotonic() + 1.2)
+            wait = ends[0] - time.monotonic() if ends else 0.0
+            # Those that it took first are answered later than those it took last.
+            return say()._replace(delay=max(0.02, wait + 0.2 * (len(server.requests) % 2)))
+
+        with HostileServer(pause) as server:
+            report = deliver(connect(server), members(800))
+        assert server.served() == {each.connection_id: 1 for each in members(800)}
+        assert counts(report) == (800, 0, 0)
+
+    @pytest.mark.parametrize("late", [None, lambda _: None])
+    def test_a_sender_waits_five_seconds_for_one_silent_member(
+        self, late: Callable[[Sequence[Recipient]], None] | None, connect: Connect, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """A queue's worker has time for all copies."""
+        scale = TIMEOUT_FACTOR / 10
+        monkeypatch.setattr(pool, "REQUEST_SECONDS", 1.5 * scale)
+        monkeypatch.setattr(pool, "SILENCE_SECONDS", 5.0 * scale)
+        monkeypatch.setattr(verdicts, "SILENCE_SECONDS", 5.0 * scale)
+        never = threading.Event()
+        with HostileServer(lambda _: say()._replace(after=never)) as server:
+            engine, began = connect(server), time.monotonic()
+            report = engine.deliver(
+                members(1), b"hello", deadline=began + PATIENCE_SECONDS, stragglers=fanout.Stragglers(late)
+            )
+            never.set()
+        assert counts(report) == (0, 0, 1)
+        assert len(server.requests) == (1 if late is None else 3)
+
+    @pytest.mark.parametrize(
+        ("mean", "delivered", "limit"),
+        [(0.015, 1_000, 1.5), (0.3, 1_000, 3.0), (0.45, 1_000, 4.5), (60.0, 1_000, 5.0), (0.015, 0, 5.0)],
+    )
+    def test_how_late_is_late(self, mean: float, delivered: int, limit: float) -> None:
+        lines = pool.Pool(Endpoint("http://localhost/live"), 250)
+        lines.mean_latency, lines.under_way = mean, 1
+        share = shares.Share(fanout.Message([], b"hello"), mock.Mock(), Outcomes(None, None, fanout.NO_STRAGGLERS))
+        post = shares.Post(members(1)[0], share)
+        line = mock.Mock(established=True, posts=lambda: [post], idled=lambda _: False)
+        lines.all.add(line)
+        post.sent_at = time.monotonic()
+        assert lines.overdue(post.sent_at + limit - 0.01, delivered) == []
+        assert lines.overdue(post.sent_at + limit + 0.01, delivered) == [(line, [post])]
+        assert limit <= verdicts.SILENCE_SECONDS
+
     def test_copies_sent_before_count(self, connect: Connect, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(pool, "REQUEST_SECONDS", 0.05)
         never = threading.Event()

@@ -13,6 +13,7 @@ from roomcast.shares import Post
 from roomcast.verdicts import (
     MAXIMUM_COPIES,
     NOT_OPEN_RETRY_SECONDS,
+    SILENCE_SECONDS,
     TABLE,
     TRIES_ALONE,
     Answer,
@@ -73,6 +74,8 @@ WITHOUT_STATUS = [
     (Answer.BROKEN, Case(tries=10, alone=TRIES_ALONE), Outcome.FAILED, 0.0),
     (Answer.SILENT, Case(tries=1), Outcome.AGAIN, 0.05),
     (Answer.SILENT, Case(tries=MAXIMUM_COPIES), Outcome.FAILED, 0.0),
+    (Answer.SILENT, Case(tries=1, waited=SILENCE_SECONDS), Outcome.FAILED, 0.0),
+    (Answer.SILENT, Case(tries=2, waited=SILENCE_SECONDS - 0.1), Outcome.AGAIN, 0.1),
 ]
 
 
