@@ -3,14 +3,14 @@
 Any status but 200 refuses the handshake
 (https://docs.aws.amazon.com/apigateway/latest/developerguide/apigateway-websocket-api-route-keys-connect-disconnect.html):
 400 for a room name or a subprotocol that is not allowed, 401 for an expired token, 403 for a room without the right
-``join``, 500 when the table cannot be written.
+``join``, 429 for a room that is full, 500 when the table cannot be written.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from roomcast import aws_json, events, fanout, identity, logs, protocol, rooms, serving, settings
+from roomcast import aws_json, events, fanout, headcount, identity, logs, protocol, rooms, serving, settings
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -65,6 +65,8 @@ def join(handshake: events.Event, room: str, ends_at: int | None, deadline: floa
     """
     try:
         ROOMS.join(handshake.connection_id, handshake.connected_at, room, deadline, ends_at)
+    except headcount.RoomFullError:
+        return 429
     except aws_json.ServiceError as error:
         logs.write("ERROR", "the table failed", error=str(error), request_id=handshake.request_id)
         return 500

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from roomcast import delivery, events, fanout, identity, protocol, rooms, serving, settings, tasks
+from roomcast import allowance, delivery, events, fanout, identity, protocol, rooms, serving, settings, tasks
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -29,7 +29,7 @@ def send(event: events.Event, deadline: float) -> str | None:
     if not client.rights.somewhere("send"):
         raise protocol.Refusal("not_allowed")
     command = protocol.parse_message(event.body)
-    sender = ROOMS.find(event.connection_id, deadline)
+    sender = find(event.connection_id, deadline)
     if sender is None:
         raise protocol.Refusal("not_joined")
     if not client.may("send", sender.room):
@@ -43,6 +43,16 @@ def send(event: events.Event, deadline: float) -> str | None:
     except fanout.DeliveryInterruptedError as error:
         raise protocol.Refusal("unavailable") from error
     return answer(command, report)
+
+
+def find(connection_id: str, deadline: float) -> rooms.Membership | None:
+    """The sender, if it may send another message now."""
+    if not SETTINGS.messages_per_second:
+        return ROOMS.find(connection_id, deadline)
+    try:
+        return ROOMS.take(connection_id, allowance.of_rate(SETTINGS.messages_per_second), deadline)
+    except allowance.SpentError:
+        raise protocol.Refusal("rate_limited") from None
 
 
 def recipients_of(command: protocol.Message, sender: rooms.Membership, deadline: float) -> Iterable[fanout.Recipient]:

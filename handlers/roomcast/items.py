@@ -17,9 +17,19 @@ head count  ``members#<room>#<shard>``       ``members``      ``members``, ``cha
 
 from __future__ import annotations
 
-from typing import Any
+import time
+from typing import TYPE_CHECKING, Any
 
 from roomcast import protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+CONNECTION_LIFETIME_SECONDS = 2 * 60 * 60
+"""API Gateway closes every connection after 2 h (https://docs.aws.amazon.com/apigateway/latest/developerguide/limits.html)."""
+
+EXPIRY_MARGIN_SECONDS = 10 * 60
+"""An item must not expire before its connection, and clocks differ."""
 
 
 def key_of(*parts: str) -> str:
@@ -82,6 +92,62 @@ def pair(connection_id: str, connected_at: int, room: str, shard: int, expires_a
         {**connection_key(connection_id), **shared, "rooms": rooms},
         {**membership_key(room, shard, connection_id), **shared},
     ]
+
+
+def end_of(connected_at: int, ends_at: int | None) -> int:
+    """When the items of a connection end, in seconds since 1970.
+
+    Args:
+        connected_at: When it was made, epoch milliseconds.
+        ends_at: When its token has expired, in seconds since 1970; ``None`` for never.
+    """
+    expires_at = connected_at // 1000 + CONNECTION_LIFETIME_SECONDS + EXPIRY_MARGIN_SECONDS
+    return expires_at if ends_at is None else min(expires_at, ends_at)
+
+
+def put(table_name: str, item: Mapping[str, Any], condition: str, connected_at: int) -> dict[str, Any]:
+    """The action that writes an item, on a condition that names ``:connected_at``."""
+    return {
+        "Put": {
+            "TableName": table_name,
+            "Item": item,
+            "ConditionExpression": condition,
+            "ExpressionAttributeValues": {":connected_at": {"N": str(connected_at)}},
+        }
+    }
+
+
+def deletion(table_name: str, key: Mapping[str, Any], connected_at: int) -> dict[str, Any]:
+    """The action that deletes an item, but not that of a newer connection of the same id."""
+    return {
+        "Delete": {
+            "TableName": table_name,
+            "Key": key,
+            "ConditionExpression": "attribute_not_exists(partition_key) OR connected_at = :connected_at",
+            "ExpressionAttributeValues": {":connected_at": {"N": str(connected_at)}},
+        }
+    }
+
+
+def query(table_name: str, partition_key: str, attributes: str, limit: int) -> dict[str, Any]:
+    """The request that reads the items of a partition.
+
+    Args:
+        table_name: Name of the connections table.
+        partition_key: Key of the partition.
+        attributes: Those wanted of each item; empty for the number of items alone.
+        limit: Items of a page at most.
+    """
+    return {
+        "TableName": table_name,
+        "ConsistentRead": True,
+        "KeyConditionExpression": "partition_key = :room",
+        # Time to live deletes within days: until then an expired item is ignored here.
+        "FilterExpression": "expires_at > :now",
+        **({"ProjectionExpression": attributes} if attributes else {"Select": "COUNT"}),
+        "ExpressionAttributeValues": {":room": {"S": partition_key}, ":now": {"N": str(int(time.time()))}},
+        "Limit": limit,
+    }
 
 
 def _key(partition_key: str, sort_key: str) -> dict[str, Any]:

@@ -15,7 +15,7 @@ import random
 import time
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from roomcast import aws_json, items
+from roomcast import allowance, aws_json, headcount, items
 from roomcast.members import Members
 from roomcast.recipients import Recipient
 
@@ -24,12 +24,6 @@ if TYPE_CHECKING:
 
     from roomcast.recipients import Pages
     from roomcast.settings import Settings
-
-CONNECTION_LIFETIME_SECONDS = 2 * 60 * 60
-"""API Gateway closes every connection after 2 h (https://docs.aws.amazon.com/apigateway/latest/developerguide/limits.html)."""
-
-EXPIRY_MARGIN_SECONDS = 10 * 60
-"""An item must not expire before its connection, and clocks differ."""
 
 COMPENSATION_SECONDS = 2.0
 """Time left to undo a join that failed: enough for a connection that fails and another one. Of a short time, half."""
@@ -49,7 +43,6 @@ CONNECTIONS_PER_TRANSACTION = 50
 """Two items each, and a transaction takes 100 actions
 (https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/ServiceQuotas.html)."""
 
-CONDITION_FAILED = "ConditionalCheckFailed"
 NEW_OR_OLDER = "attribute_not_exists(partition_key) OR connected_at < :connected_at"
 
 
@@ -109,6 +102,7 @@ class Rooms:
         shards_per_room: New members are spread over so many shards.
         shards_read: Members are read from so many shards, at least as many as any function in use writes to.
         rows_end: Whether tokens expire, so that a member may lose its membership while it is connected.
+        headcount: The limit of members, and their numbers.
     """
 
     def __init__(self, settings: Settings) -> None:
@@ -119,6 +113,9 @@ class Rooms:
         self.shards_per_room = settings.shards_per_room
         self.shards_read = settings.shards_read
         self.rows_end = settings.authorization in {"JWT", "CUSTOM"}
+        self.headcount = headcount.Headcount(
+            settings.table_name, settings.maximum_room_members, settings.shards_per_room
+        )
 
     def join(
         self, connection_id: str, connected_at: int, room: str, deadline: float, ends_at: int | None = None
@@ -134,21 +131,35 @@ class Rooms:
 
         When it is unknown whether the write happened, a tombstone replaces the connection, which deletes the items of
         the write or refuses them should they still arrive. Then the error is raised.
+
+        Raises:
+            headcount.RoomFullError: The room has as many members as it may have.
         """
-        expires_at = end_of(connected_at, ends_at)
+        expires_at = items.end_of(connected_at, ends_at)
         membership = Membership(connection_id, connected_at, room, self._shard_of(connection_id), expires_at)
+        if self.headcount.maximum:
+            self.headcount.enter(
+                self._database, membership, lambda member, further: self._join(member, further, deadline), deadline
+            )
+        else:
+            self._join(membership, (), deadline)
+
+    def _join(self, membership: Membership, further: Sequence[Mapping[str, Any]], deadline: float) -> None:
+        connected_at = membership.connected_at
         connection_item, membership_item = items.pair(*membership)
         # Items that an earlier request of this very join has written are no obstacle; a tombstone is.
         condition = f"{NEW_OR_OLDER} OR (connected_at = :connected_at AND attribute_exists(rooms))"
         puts = [
-            self._put(connection_item, condition, connected_at),
+            items.put(self._table_name, connection_item, condition, connected_at),
             {"Put": {"TableName": self._table_name, "Item": membership_item}},
+            *further,
         ]
         compensation = min(COMPENSATION_SECONDS, (deadline - time.monotonic()) / 2)
         try:
             self._write(puts, deadline - compensation, token=os.urandom(16).hex())
-        except aws_json.ServiceError:
-            self._bury(membership, deadline)
+        except aws_json.ServiceError as error:
+            if not headcount.is_undone(error):
+                self._bury(membership, deadline)
             raise
 
     def leave(self, connection_id: str, connected_at: int, deadline: float) -> bool:
@@ -173,6 +184,20 @@ class Rooms:
             deadline,
         )
         item = answer.get("Item")
+        return _membership(connection_id, item) if item and "rooms" in item else None
+
+    def take(self, connection_id: str, rate: allowance.Allowance, deadline: float) -> Membership | None:
+        """As ``find``, and take one message from what the connection may send.
+
+        Args:
+            connection_id: Id of the connection.
+            rate: What it may send.
+            deadline: Latest end.
+
+        Raises:
+            allowance.SpentError: It has sent more than that.
+        """
+        item = allowance.take(self._database, self._table_name, items.connection_key(connection_id), rate, deadline)
         return _membership(connection_id, item) if item and "rooms" in item else None
 
     def members(self, room: str, deadline: float, first: Recipient | None = None) -> Members:
@@ -210,7 +235,7 @@ class Rooms:
             after: Connection ids up to this one are left out; empty for none.
             without: The id of a member that is left out; empty for none.
         """
-        query = self._query(items.room_key(room, shard), "sort_key, connected_at", PAGE_ITEMS)
+        query = items.query(self._table_name, items.room_key(room, shard), "sort_key, connected_at", PAGE_ITEMS)
         if after:
             query["ExclusiveStartKey"] = items.membership_key(room, shard, after)
         return self._read(query, shard, without, deadline)
@@ -224,7 +249,7 @@ class Rooms:
             names: Connection ids of the members.
             deadline: Latest end.
         """
-        query = self._query(items.room_key(room, shard), "sort_key, connected_at", PAGE_ITEMS)
+        query = items.query(self._table_name, items.room_key(room, shard), "sort_key, connected_at", PAGE_ITEMS)
         query["KeyConditionExpression"] += " AND sort_key BETWEEN :first AND :last"
         query["ExpressionAttributeValues"] |= {":first": {"S": min(names)}, ":last": {"S": max(names)}}
         return self._read(query, shard, "", deadline)
@@ -265,24 +290,14 @@ class Rooms:
         }
         condition = f"{NEW_OR_OLDER} OR connected_at = :connected_at"
         actions = [
-            self._put(tombstone, condition, membership.connected_at),
-            self._deletion(membership_key, membership.connected_at),
+            items.put(self._table_name, tombstone, condition, membership.connected_at),
+            items.deletion(self._table_name, membership_key, membership.connected_at),
         ]
         try:
             self._write(actions, deadline)
         except aws_json.ServiceError as error:
-            if CONDITION_FAILED not in aws_json.cancellation_reasons(error):
+            if headcount.CONDITION_FAILED not in aws_json.cancellation_reasons(error):
                 raise
-
-    def _put(self, item: Mapping[str, Any], condition: str, connected_at: int) -> dict[str, Any]:
-        return {
-            "Put": {
-                "TableName": self._table_name,
-                "Item": item,
-                "ConditionExpression": condition,
-                "ExpressionAttributeValues": {":connected_at": {"N": str(connected_at)}},
-            }
-        }
 
     def backlog(self, room: str, shard: int, deadline: float) -> tuple[list[Waiting], bool]:
         """Read the backlog of a shard, in order; gives the items, and whether those are all.
@@ -292,7 +307,9 @@ class Rooms:
             shard: Number of the partition.
             deadline: Latest end.
         """
-        query = self._query(items.backlog_key(room, shard), "sort_key, connected_at, body", BACKLOG_PAGE_ITEMS)
+        query = items.query(
+            self._table_name, items.backlog_key(room, shard), "sort_key, connected_at, body", BACKLOG_PAGE_ITEMS
+        )
         found: list[Waiting] = []
         while True:
             answer = self._database.call("Query", query, deadline)
@@ -318,17 +335,19 @@ class Rooms:
             deadline: Latest end.
         """
         # As long as the youngest member of that room may be connected: after that, no recipient is left.
-        expires_at = {"N": str(int(time.time()) + CONNECTION_LIFETIME_SECONDS + EXPIRY_MARGIN_SECONDS)}
+        expires_at = {"N": str(items.end_of(int(time.time() * 1_000), None))}
         actions: list[dict[str, Any]] = []
         for each in puts:
             fields = {"connected_at": {"N": str(each.stamp)}, "expires_at": expires_at, "body": {"S": each.body}}
             item = {**items.waiting_key(room, shard, each.key), **fields}
             actions.append({"Put": {"TableName": self._table_name, "Item": item}})
-        actions += [self._deletion(items.waiting_key(room, shard, each.key), each.stamp) for each in deletions]
+        actions += [
+            items.deletion(self._table_name, items.waiting_key(room, shard, each.key), each.stamp) for each in deletions
+        ]
         try:
             self._write(actions, deadline)
         except aws_json.ServiceError as error:
-            if CONDITION_FAILED in aws_json.cancellation_reasons(error):
+            if headcount.CONDITION_FAILED in aws_json.cancellation_reasons(error):
                 return False
             raise
         return True
@@ -336,44 +355,37 @@ class Rooms:
     def _delete(self, memberships: Sequence[Membership], deadline: float) -> None:
         """Delete the items of connections, but not those that a newer connection of the same id has written."""
         remaining = list(memberships)
+        if self.headcount.maximum:
+            remaining = list(self.headcount.leave(memberships, self._delete_present, deadline))
         while remaining:
-            actions = [self._deletion(key, each.connected_at) for each in remaining for key in _keys(each)]
+            actions = [
+                items.deletion(self._table_name, key, each.connected_at) for each in remaining for key in _keys(each)
+            ]
             try:
                 self._write(actions, deadline)
             except aws_json.ServiceError as error:
                 # One reason for each action, and two actions for each membership.
                 reasons = aws_json.cancellation_reasons(error)
-                if CONDITION_FAILED not in reasons:
+                if headcount.CONDITION_FAILED not in reasons:
                     raise
                 remaining = [
                     each
                     for index, each in enumerate(remaining)
-                    if CONDITION_FAILED not in reasons[2 * index : 2 * index + 2]
+                    if headcount.CONDITION_FAILED not in reasons[2 * index : 2 * index + 2]
                 ]
             else:
                 return
 
-    def _query(self, partition_key: str, attributes: str, limit: int) -> dict[str, Any]:
-        return {
-            "TableName": self._table_name,
-            "ConsistentRead": True,
-            "KeyConditionExpression": "partition_key = :room",
-            # Time to live deletes within days: until then an expired item is ignored here.
-            "FilterExpression": "expires_at > :now",
-            "ProjectionExpression": attributes,
-            "ExpressionAttributeValues": {":room": {"S": partition_key}, ":now": {"N": str(int(time.time()))}},
-            "Limit": limit,
-        }
-
-    def _deletion(self, key: Mapping[str, Any], connected_at: int) -> dict[str, Any]:
-        return {
-            "Delete": {
-                "TableName": self._table_name,
-                "Key": key,
-                "ConditionExpression": "attribute_not_exists(partition_key) OR connected_at = :connected_at",
-                "ExpressionAttributeValues": {":connected_at": {"N": str(connected_at)}},
-            }
-        }
+    def _delete_present(
+        self, memberships: Sequence[Membership], further: Sequence[Mapping[str, Any]], deadline: float
+    ) -> None:
+        """Delete items of connections, all of which must have a membership, and carry out further actions."""
+        actions = [
+            items.deletion(self._table_name, key, each.connected_at) for each in memberships for key in _keys(each)
+        ]
+        for action in actions[1::2]:
+            action["Delete"]["ConditionExpression"] = "connected_at = :connected_at"
+        self._write([*actions, *further], deadline)
 
     def _write(self, actions: Sequence[Mapping[str, Any]], deadline: float, token: str = "") -> None:
         """Carry out all actions or none; a request with a token only once, however often it arrives within 10 min."""
@@ -385,17 +397,6 @@ class Rooms:
     def _shard_of(self, connection_id: str) -> int:
         # Not hash(), which differs between processes.
         return binascii.crc32(connection_id.encode()) % self.shards_per_room
-
-
-def end_of(connected_at: int, ends_at: int | None) -> int:
-    """When the items of a connection end, in seconds since 1970.
-
-    Args:
-        connected_at: When it was made, epoch milliseconds.
-        ends_at: When its token has expired, in seconds since 1970; ``None`` for never.
-    """
-    expires_at = connected_at // 1000 + CONNECTION_LIFETIME_SECONDS + EXPIRY_MARGIN_SECONDS
-    return expires_at if ends_at is None else min(expires_at, ends_at)
 
 
 def _recipients(page: Mapping[str, Any], shard: int) -> Iterator[Recipient]:

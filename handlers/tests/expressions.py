@@ -50,6 +50,32 @@ def holds(expression: str, values: Mapping[str, Mapping[str, Any]], item: Item |
     return _Condition(expression, values, item or {}).evaluate()
 
 
+def updated(expression: str, values: Mapping[str, Mapping[str, Any]], item: Item) -> dict[str, Mapping[str, Any]]:
+    """The item after an update of the form ``SET a = :v, b = b + :w, c = c - :x``.
+
+    Raises:
+        ExpressionError: DynamoDB would not take it.
+    """
+    if not expression.startswith("SET "):
+        raise ExpressionError(f"no update: {expression!r}")
+    result = dict(item)
+    used: set[str] = set()
+    for part in expression.removeprefix("SET ").split(","):
+        name, _, operands = part.partition("=")
+        match = re.fullmatch(r"(?:(\w+) ([+-]) )?(:\w+)", operands.strip())
+        if match is None or match[3] not in values:
+            raise ExpressionError(f"no update: {part!r}")
+        value = values[match[3]]
+        used.add(match[3])
+        if match[1]:
+            if match[1] not in item:
+                raise ExpressionError("the expression refers to an attribute that does not exist")
+            number, sign = int(item[_checked(match[1])]["N"]), 1 if match[2] == "+" else -1
+            value = {"N": str(number + sign * int(value["N"]))}
+        result[_checked(name.strip())] = value
+    return result
+
+
 def attributes(expression: str) -> set[str]:
     """Return the attributes that a projection names."""
     return {_checked(name.strip()) for name in expression.split(",")}

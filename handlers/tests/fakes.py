@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from roomcast import aws_json, fanout
 from roomcast.outcomes import Outcomes
-from tests.expressions import attributes, holds
+from tests.expressions import attributes, holds, updated
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -65,6 +65,7 @@ class FakeTable:
             "GetItem": self._get,
             "Query": self._query,
             "TransactWriteItems": self._transact,
+            "UpdateItem": self._update,
         }
         answer = operations[operation](parameters)
         if operation in self.failing_after_write:
@@ -111,14 +112,11 @@ class FakeTable:
             assert set(start) == {"partition_key", "sort_key"}
             keys = [key for key in keys if key > _key(start)]
         page = keys[: parameters["Limit"]]
-        wanted = attributes(parameters["ProjectionExpression"])
-        answer: dict[str, Any] = {
-            "Items": [
-                {name: value for name, value in items[key].items() if name in wanted}
-                for key in page
-                if not conditions[1] or holds(conditions[1], values[1], items[key])
-            ]
-        }
+        found = [items[key] for key in page if not conditions[1] or holds(conditions[1], values[1], items[key])]
+        answer: dict[str, Any] = {"Count": len(found)}
+        if parameters.get("Select") != "COUNT":
+            wanted = attributes(parameters["ProjectionExpression"])
+            answer["Items"] = [{name: value for name, value in each.items() if name in wanted} for each in found]
         if len(page) == parameters["Limit"]:
             answer["LastEvaluatedKey"] = {"partition_key": {"S": page[-1][0]}, "sort_key": {"S": page[-1][1]}}
         return answer
@@ -131,7 +129,7 @@ class FakeTable:
             assert 1 <= len(token) <= 36
             if token in self.tokens:
                 return {}
-        keys = [_key(action["Put"]["Item"] if "Put" in action else action["Delete"]["Key"]) for action in actions]
+        keys = [_key(request.get("Item") or request["Key"]) for action in actions for request in action.values()]
         assert len(set(keys)) == len(keys), "DynamoDB takes no two actions on one item"
         reasons = [{"Code": "None" if self._holds(action) else "ConditionalCheckFailed"} for action in actions]
         if {"Code": "ConditionalCheckFailed"} in reasons:
@@ -143,16 +141,39 @@ class FakeTable:
             if "Put" in action:
                 item = action["Put"]["Item"]
                 self.items[_key(item)] = item
+            elif "Update" in action:
+                self._apply(action["Update"])
             else:
                 self.items.pop(_key(action["Delete"]["Key"]), None)
         return {}
+
+    def _update(self, parameters: Mapping[str, Any]) -> dict[str, Any]:
+        item = self.items.get(_key(parameters["Key"]))
+        if not self._holds({"Update": parameters}):
+            code = "ConditionalCheckFailedException"
+            old = {"Item": item} if item and parameters["ReturnValuesOnConditionCheckFailure"] == "ALL_OLD" else {}
+            raise aws_json.ServiceError("UpdateItem", code, old, transient=False)
+        new = self._apply(parameters)
+        return {"Attributes": new} if parameters["ReturnValues"] == "ALL_NEW" else {}
+
+    def _apply(self, request: Mapping[str, Any]) -> dict[str, Any]:
+        expression = request["UpdateExpression"]
+        values = _used(expression, request["ExpressionAttributeValues"])
+        item = updated(expression, values, self.items.get(_key(request["Key"]), request["Key"]))
+        self.items[_key(request["Key"])] = item
+        return item
 
     def _holds(self, action: Mapping[str, Any]) -> bool:
         [(kind, request)] = action.items()
         item = self.items.get(_key(request["Item"] if kind == "Put" else request["Key"]))
         if "ConditionExpression" not in request:
             return True
-        return holds(request["ConditionExpression"], request.get("ExpressionAttributeValues", {}), item)
+        condition, values = request["ConditionExpression"], request.get("ExpressionAttributeValues", {})
+        if kind == "Update":
+            in_condition, in_update = (_used(each, values) for each in (condition, request["UpdateExpression"]))
+            assert in_condition | in_update == values
+            values = in_condition
+        return holds(condition, values, item)
 
 
 class FakeConnections:

@@ -9,7 +9,7 @@ import time
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pytest
-from roomcast import aws_json, backlog, fanout, progress, protocol, rooms, tasks
+from roomcast import aws_json, backlog, fanout, items, progress, protocol, rooms, tasks
 from roomcast.delivery import RoomMessage
 from tests.fakes import PLANTED, FakeConnections, FakeContext, FakeTable, handshake, message
 from tests.sqs_model import SqsModel, WorkerDiedError
@@ -887,4 +887,4 @@ def test_what_waits_expires_when_nobody_is_left_to_serve(stage: Stage, table: Fa
 
     [key] = backlog_of(table)
     left = int(table.items[key]["expires_at"]["N"]) - time.time()
-    assert rooms.CONNECTION_LIFETIME_SECONDS < left < rooms.CONNECTION_LIFETIME_SECONDS + 3_600
+    assert items.CONNECTION_LIFETIME_SECONDS < left < items.CONNECTION_LIFETIME_SECONDS + 3_600

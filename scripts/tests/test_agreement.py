@@ -38,11 +38,11 @@ def texts(files: list[Path]) -> list[str]:
 
 
 @pytest.fixture
-def rooms(monkeypatch: pytest.MonkeyPatch) -> Any:
+def items(monkeypatch: pytest.MonkeyPatch) -> Any:
     """The module that defines the table's keys."""
     for name, value in (("AWS_REGION", "eu-west-1"), ("AWS_ACCESS_KEY_ID", "a"), ("AWS_SECRET_ACCESS_KEY", "b")):
         monkeypatch.setenv(name, value)
-    return importlib.import_module("roomcast.rooms")
+    return importlib.import_module("roomcast.items")
 
 
 def test_functions_are_given_no_variable_that_they_do_not_read() -> None:
@@ -74,7 +74,7 @@ def test_defaults_of_the_code_are_those_of_terraform() -> None:
     assert "ROOMCAST_PACE" in defaults
 
 
-def test_items_have_the_tables_keys_and_expire_by_its_time_to_live(rooms: Any) -> None:
+def test_items_have_the_tables_keys_and_expire_by_its_time_to_live(items: Any) -> None:
     [table] = [
         block for block in read_blocks(MODULES / "connections-table" / "main.tf") if block.labels[1:] == ["this"]
     ]
@@ -85,8 +85,7 @@ def test_items_have_the_tables_keys_and_expire_by_its_time_to_live(rooms: Any) -
     assert time_to_live is not None
     now = int(time.time())
 
-    items = importlib.import_module("roomcast.items")
-    pair = items.pair("alice=", now * 1000, "lobby", 0, rooms.end_of(now * 1000, None))
+    pair = items.pair("alice=", now * 1000, "lobby", 0, items.end_of(now * 1000, None))
 
     assert len(pair) == 2
     for item in pair:

@@ -1,0 +1,210 @@
+"""Number of members in each partition of a room, for rooms that may have so many only.
+
+The number is an item that each join and each deletion of members changes in its own transaction. Members whose items
+expire are not subtracted, nor those that were deleted by a release or a setting without a limit: when an item says that
+its partition is full, and when it is missing or old, the members are counted and the number is corrected.
+
+Each partition takes its share of the limit. A client joins another partition when its own is full.
+"""
+
+from __future__ import annotations
+
+import collections
+import time
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from roomcast import aws_json, items
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from roomcast.aws_json import Service
+    from roomcast.rooms import Membership
+
+    Join = Callable[[Membership, Sequence[Mapping[str, Any]]], None]
+    Delete = Callable[[Sequence[Membership], Sequence[Mapping[str, Any]], float], None]
+
+LIFETIME_SECONDS = 2 * 60 * 60
+"""As long as a connection lasts: after so long without a join, none of those counted is left. Members who join while no
+limit is set are not counted, and after this time the old number does not count either."""
+
+
+COUNTED_PER_PAGE = 10_000
+"""Above what fits into the megabyte that DynamoDB reads at a time."""
+
+MEMBERS_PER_TRANSACTION = 33
+"""Two items each and one number at most, and a transaction takes 100 actions."""
+
+CONDITION_FAILED = "ConditionalCheckFailed"
+
+
+class RoomFullError(Exception):
+    """The room has as many members as it may have."""
+
+
+class Headcount(NamedTuple):
+    """The numbers of members, and the limit.
+
+    Attributes:
+        table_name: Name of the connections table.
+        maximum: Members that a room may have; 0 for no limit, and no numbers.
+        shards: Partitions that new members of a room are spread over.
+    """
+
+    table_name: str
+    maximum: int
+    shards: int
+
+    def enter(self, database: Service, member: Membership, join: Join, deadline: float) -> None:
+        """Add a member to its own partition, or to the next one that has room.
+
+        Args:
+            database: DynamoDB.
+            member: The member.
+            join: Carries out the transaction that adds it.
+            deadline: Latest end, in seconds of ``time.monotonic``.
+
+        Raises:
+            RoomFullError: No partition has room.
+            aws_json.ServiceError: The table could not be written by the deadline.
+        """
+        for offset in range(self.shards):
+            shard = (member.shard + offset) % self.shards
+            if self._enter(database, member._replace(shard=shard), join, deadline):
+                return
+        raise RoomFullError
+
+    def _enter(self, database: Service, member: Membership, join: Join, deadline: float) -> bool:
+        maximum = share(self.maximum, self.shards, member.shard)
+        key = items.headcount_key(member.room, member.shard)
+        update, is_corrected = entering(key, maximum), False
+        while maximum:
+            try:
+                join(member, [self._action("Update", update)])
+            except aws_json.ServiceError as error:
+                if not is_undone(error) or time.monotonic() >= deadline:
+                    raise
+                if aws_json.cancellation_reasons(error)[2] != CONDITION_FAILED:
+                    continue  # Another transaction was in the way.
+                update, is_corrected = entering(key, maximum), not is_corrected
+                if is_corrected:
+                    # In this order: a change after the first read is seen by the condition.
+                    seen = self._seen(database, key, deadline)
+                    members = self._count(database, items.room_key(member.room, member.shard), deadline)
+                    if members >= maximum:
+                        return False
+                    update = corrected(key, members + 1, seen)
+            else:
+                return True
+        return False
+
+    def _seen(self, database: Service, key: Mapping[str, Any], deadline: float) -> Mapping[str, Any]:
+        request = {"TableName": self.table_name, "Key": key, "ConsistentRead": True}
+        item: Mapping[str, Any] = database.call("GetItem", request, deadline).get("Item") or {}
+        return item
+
+    def _count(self, database: Service, partition_key: str, deadline: float) -> int:
+        """The number of members whose items have not expired."""
+        query = items.query(self.table_name, partition_key, "", COUNTED_PER_PAGE)
+        members = 0
+        while True:
+            page = database.call("Query", query, deadline)
+            members += int(page["Count"])
+            if "LastEvaluatedKey" not in page:
+                return members
+            query["ExclusiveStartKey"] = page["LastEvaluatedKey"]
+
+    def leave(self, members: Sequence[Membership], delete: Delete, deadline: float) -> Sequence[Membership]:
+        """Delete and subtract those that have a membership; gives the others, which no number counts.
+
+        Args:
+            members: The members.
+            delete: Carries out a transaction; takes the members whose items it deletes, and further actions.
+            deadline: Latest end, in seconds of ``time.monotonic``. Up to half the time is used: deleting comes before
+                counting.
+        """
+        if len(members) > MEMBERS_PER_TRANSACTION:
+            first = self.leave(members[:MEMBERS_PER_TRANSACTION], delete, deadline)
+            return [*first, *self.leave(members[MEMBERS_PER_TRANSACTION:], delete, deadline)]
+        until = time.monotonic() + (deadline - time.monotonic()) / 2
+        counted: list[Membership] = list(members)
+        others: list[Membership] = []
+        while counted:
+            try:
+                delete(counted, self._subtractions(counted), until)
+            except aws_json.ServiceError as error:
+                reasons = aws_json.cancellation_reasons(error)
+                # Two actions for each member, and after them those on the numbers.
+                gone = [
+                    each for index, each in enumerate(counted) if CONDITION_FAILED in reasons[2 * index : 2 * index + 2]
+                ]
+                if not gone:
+                    return others + counted
+                others += gone
+                counted = [each for each in counted if each not in gone]
+            else:
+                return others
+        return others
+
+    def _subtractions(self, members: Sequence[Membership]) -> list[dict[str, Any]]:
+        numbers = collections.Counter((each.room, each.shard) for each in members)
+        updates = [leaving(items.headcount_key(*place), number) for place, number in numbers.items()]
+        return [self._action("Update", update) for update in updates]
+
+    def _action(self, kind: str, request: Mapping[str, Any]) -> dict[str, Any]:
+        return {kind: {"TableName": self.table_name, **request}}
+
+
+def is_undone(error: aws_json.ServiceError) -> bool:
+    """Whether a join certainly wrote nothing, and only its number or another transaction was in the way."""
+    reasons = aws_json.cancellation_reasons(error)
+    return len(reasons) == 3 and CONDITION_FAILED not in reasons[:2]
+
+
+def share(maximum: int, shards: int, shard: int) -> int:
+    """Members that one partition may have, of those that the room may have."""
+    return maximum // shards + (shard < maximum % shards)
+
+
+def entering(key: Mapping[str, Any], maximum: int) -> dict[str, Any]:
+    """The update that counts one more member, refused at the maximum, or if the number is missing or old."""
+    now = int(time.time())
+    return {
+        "Key": key,
+        "UpdateExpression": "SET members = members + :one, changes = changes + :one, expires_at = :end",
+        "ConditionExpression": "members < :maximum AND expires_at > :now",
+        "ExpressionAttributeValues": _numbers(one=1, maximum=maximum, now=now, end=now + LIFETIME_SECONDS),
+    }
+
+
+def corrected(key: Mapping[str, Any], members: int, seen: Mapping[str, Any]) -> dict[str, Any]:
+    """The update that sets the number, refused if it has been changed meanwhile.
+
+    Args:
+        key: Key of the item.
+        members: The number.
+        seen: The item as it was before members were counted; empty if there was none.
+    """
+    changes = int(seen["changes"]["N"]) if seen else 0
+    end = int(time.time()) + LIFETIME_SECONDS
+    values = _numbers(members=members, changes=changes + 1, end=end, **({"seen": changes} if seen else {}))
+    return {
+        "Key": key,
+        "UpdateExpression": "SET members = :members, changes = :changes, expires_at = :end",
+        "ConditionExpression": "changes = :seen" if seen else "attribute_not_exists(partition_key)",
+        "ExpressionAttributeValues": values,
+    }
+
+
+def leaving(key: Mapping[str, Any], number: int) -> dict[str, Any]:
+    """The update that subtracts members, refused if there is no number."""
+    return {
+        "Key": key,
+        "UpdateExpression": "SET members = members - :number, changes = changes + :one",
+        "ConditionExpression": "attribute_exists(partition_key)",
+        "ExpressionAttributeValues": _numbers(number=number, one=1),
+    }
+
+
+def _numbers(**values: int) -> dict[str, dict[str, str]]:
+    return {f":{name}": {"N": str(value)} for name, value in values.items()}
