@@ -69,6 +69,46 @@ def test_the_query_string_of_a_handshake(
     load("connect").handler(connect, FakeContext())
 
 
+CONTEXT = {"principalId": "alice", "rooms": f'["lobby","{SECRET}","{SECRET}*"]', "exp": str(int(time.time()) + 600)}
+FURTHER = {"email": SECRET, "claims": {"sub": "alice", "email": SECRET}, SECRET: SECRET}
+CONTEXTS = {
+    "read": {},
+    "expired": {"exp": "1"},
+    "other entries": {"rooms": f'{{"lobby":["join","send","{SECRET}"],"{SECRET} ":["join"],"a":{{"{SECRET}":1}}}}'},
+    "no JSON": {"rooms": SECRET},
+    "another form": {"rooms": f'"{SECRET}"'},
+    "no time": {"exp": SECRET},
+    "no subject": {"principalId": f"{SECRET}\n"},
+    "a long subject": {"principalId": SECRET * 20},
+    "another type": {"principalId": [SECRET], "rooms": {SECRET: SECRET}, "exp": {SECRET: 1}},
+}
+
+
+@pytest.mark.parametrize("authorization", ["JWT", "CUSTOM"])
+@pytest.mark.parametrize("changes", CONTEXTS.values(), ids=CONTEXTS)
+def test_what_an_authorizer_tells(
+    load: Callable[[str], Any], monkeypatch: pytest.MonkeyPatch, authorization: str, changes: dict[str, object]
+) -> None:
+    offered = f"roomcast.text, roomcast.bearer.{SECRET}"
+    headers = {"Authorization": f"Bearer {SECRET}", "Cookie": SECRET, "Sec-WebSocket-Protocol": offered}
+    raw = {
+        "connect": handshake("alice=", "lobby"),
+        "sendmessage": message("alice=", {"action": "sendmessage", "data": SECRET}),
+        "whoami": message("alice=", {"action": "whoami"}),
+        "default": message("alice=", {"action": SECRET}),
+        "disconnect": event("DISCONNECT", "alice="),
+    }
+    for route, each in raw.items():
+        module = load(route)
+        monkeypatch.setattr(module, "SETTINGS", module.SETTINGS._replace(authorization=authorization))
+        context = {**each["requestContext"], "authorizer": {**CONTEXT, **FURTHER, **changes}}
+        many = {name: [value] for name, value in headers.items()}
+        answer = module.handler(
+            {**each, "requestContext": context, "headers": headers, "multiValueHeaders": many}, FakeContext()
+        )
+        assert SECRET not in json.dumps(answer)
+
+
 @pytest.mark.usefixtures("lobby")
 @pytest.mark.parametrize("failing", [(), ("GetItem",), ("Query",), ("TransactWriteItems",)], ids=str)
 @pytest.mark.parametrize(

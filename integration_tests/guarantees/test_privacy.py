@@ -37,6 +37,9 @@ REFUSED = (
     f'{{"action":"sendmessage","data":"{SECRET}","deep":{"[" * 10_000}',
 )
 """Messages that are answered with an error, for each reason."""
+TOKENS = ["roomcast.text", f"roomcast.bearer.{SECRET}"]
+HEADERS = {"Authorization": f"Bearer {SECRET}", "Cookie": f"session={SECRET}", "X-Api-Key": SECRET}
+"""Places of a handshake where clients put tokens; others are in the query."""
 LINES_WITHIN = 120.0
 """Seconds in which CloudWatch is to show a line."""
 
@@ -48,11 +51,13 @@ async def test_nothing_that_clients_say_is_in_the_logs(crowd: Crowd, target: Tar
     began_at = time.time() - CLOCKS_DIFFER_BY
     room = f"{ROOM_PREFIX}{SECRET}"
     url = f"{in_room(crowd.url, room)}&token={SECRET}"
-    sender, other = [await Client.connect(url, subprotocols=[SECRET]) for _ in range(2)]
+    sender, other = [await Client.connect(url, subprotocols=TOKENS, headers=HEADERS) for _ in range(2)]
     crowd.clients += [sender, other]
     for query in (f"room={SECRET}%20{SECRET}", f"room={room}&room={room}", f"room=&token={SECRET}"):
         with pytest.raises(InvalidStatus):
-            await Client.connect(f"{crowd.url}?{query}")
+            await Client.connect(f"{crowd.url}?{query}", subprotocols=TOKENS, headers=HEADERS)
+    with pytest.raises(InvalidStatus):
+        await Client.connect(url, subprotocols=[SECRET], headers=HEADERS)
     dead_id = unknown_connection_id()
     await table.add_member(room, dead_id, age_ms=HOUR_MS)
 

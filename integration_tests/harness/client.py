@@ -18,7 +18,7 @@ from scripts.stage_url import in_room
 from scripts.waiting import scaled, waiting_for
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
     from contextlib import AbstractContextManager
 
     from websockets.asyncio.client import ClientConnection
@@ -75,6 +75,7 @@ class Client:
         room: str | None = None,
         *,
         subprotocols: Sequence[str] | None = None,
+        headers: Mapping[str, str] | None = None,
         on_message: Callable[[Message], None] | None = None,
         within: float = HANDSHAKE,
     ) -> Client:
@@ -84,6 +85,7 @@ class Client:
             url: The stage's WebSocket URL, without a query if there is a room.
             room: Value of the ``room`` query parameter; None adds none.
             subprotocols: Offered ``Sec-WebSocket-Protocol`` values.
+            headers: Further headers of the handshake.
             on_message: Called with every message, which is then not kept in :attr:`unread`.
             within: Seconds for the handshake; scaled by ``TIMEOUT_FACTOR``.
 
@@ -98,6 +100,7 @@ class Client:
             connection = await Handshake(
                 address,
                 subprotocols=offered,
+                additional_headers=headers,
                 **options(url, within),
             )
         client = cls(connection, room, time.monotonic(), on_message=on_message)
