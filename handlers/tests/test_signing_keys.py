@@ -322,8 +322,19 @@ class TestEndpoint:
                     find(keys)
         assert len(server.requests) <= 1
 
-    def test_two_seconds_are_the_limit(self) -> None:
-        assert signing_keys.FETCH_SECONDS == 2.0
+    def test_an_attempt_ends_after_two_seconds_or_with_the_invocation(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        deadlines: list[float] = []
+
+        def fetch(_keys: SigningKeys, deadline: float) -> bytes:
+            deadlines.append(deadline)
+            return GOOD
+
+        monkeypatch.setattr(SigningKeys, "_fetch", fetch)
+        SigningKeys("https://login.example.com/jwks", 0).find("rsa", time.monotonic() + 1000)
+        SigningKeys("https://login.example.com/jwks", 0).find("rsa", 5.0)
+
+        assert deadlines[0] <= time.monotonic() + 2.0
+        assert deadlines[1] == 5.0
 
     @pytest.mark.parametrize(
         ("head", "piece"),
