@@ -221,7 +221,12 @@ CASES: Mapping[str, Mapping[str, Cases]] = {
         "allow_replacement": Cases(
             [[], ["name", "stage_name", "table_kms_key_arn", "table_name"]], [["architecture"], ["name", "names"]]
         ),
-        "authorization_type": one_of("NONE", "AWS_IAM"),
+        "authorization_type": one_of("NONE", "AWS_IAM", "CUSTOM"),
+        "authorizer_function_arn": Cases(
+            [FUNCTION, f"{FUNCTION}:live", f"arn:{ANYWHERE}:lambda:{ANYWHERE}:{ACCOUNT}:function:-_{EVERY[:62]}:1"],
+            [None, "", f"{FUNCTION}:", f"{FUNCTION}:$LATEST", f"x{FUNCTION}", f"{FUNCTION}*", FUNCTION[:-6], INVOKE_ARN],
+            {"authorization_type": "CUSTOM"},
+        ),
         "code_revision": or_null(code_revision),
         "handler_sources_directory": or_null(folder),
         "handlers_bucket": or_null(bucket),
@@ -333,6 +338,8 @@ CASES: Mapping[str, Mapping[str, Cases]] = {
 }
 
 MORE: Sequence[tuple[str, str, Cases]] = (
+    ("backend", "authorizer_function_arn", Cases([None], [FUNCTION], {"authorization_type": "NONE"})),
+    ("backend", "authorizer_function_arn", Cases([None], [FUNCTION], {"authorization_type": "AWS_IAM"})),
     ("fanout-queue", "dead_letter_retention_seconds", Cases([101], [100, 99], {"message_retention_seconds": 100})),
     ("handler", "filename", Cases([None], ["a.zip"], {"s3_bucket": "abc", "s3_key": "a"})),
     ("handler", "filename", Cases([], ["a.zip", None], {"s3_bucket": "abc", "s3_key": None})),
