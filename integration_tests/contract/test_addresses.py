@@ -7,6 +7,7 @@ without a refresh and with a provider that skips its checks, so that no request 
 from __future__ import annotations
 
 import base64
+import functools
 import hashlib
 import json
 import re
@@ -19,7 +20,7 @@ from scripts.build_handlers import OUTPUT
 from scripts.terraform import CONFIGURATION, Workspace
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
 pytestmark = pytest.mark.without_target
 
@@ -82,9 +83,15 @@ def planned(name: str, scratch: Path, edits: Mapping[str, str] | None = None, **
 NAMES = sorted(folder.name for folder in STATES.iterdir())
 
 
+@pytest.fixture(scope="module")
+def unchanged(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], list[Mapping[str, Any]]]:
+    """Plans with the variables of a state's apply, made once for each state."""
+    return functools.cache(lambda name: planned(name, tmp_path_factory.mktemp(name)))
+
+
 @pytest.mark.parametrize("name", NAMES)
-def test_nothing_is_replaced(name: str, tmp_path: Path) -> None:
-    made, gone = made_and_gone(planned(name, tmp_path))
+def test_nothing_is_replaced(name: str, unchanged: Callable[[str], list[Mapping[str, Any]]]) -> None:
+    made, gone = made_and_gone(unchanged(name))
     assert {address for address in gone if not OLD.fullmatch(address)} == set()
     assert {address for address in made if not NEW.fullmatch(address)} == set()
 
@@ -99,11 +106,13 @@ def test_nothing_is_replaced_while_the_module_waits_for_something(name: str, tmp
     assert {address for address in made if not NEW.fullmatch(address)} == {"terraform_data.before"}
 
 
-def test_a_key_changes_nothing_but_what_it_encrypts(tmp_path: Path) -> None:
+def test_a_key_changes_nothing_but_what_it_encrypts(
+    unchanged: Callable[[str], list[Mapping[str, Any]]], tmp_path: Path
+) -> None:
     """No right changes with a key, so functions may use the table before, during and after the change."""
     name, key = "30b3d7f_everything_on", "arn:aws:kms:us-east-1:111122223333:key/one"
-    before = results(planned(name, tmp_path / "before"))
-    after = results(planned(name, tmp_path / "after", table_kms_key_arn=key, log_kms_key_arn=key))
+    before = results(unchanged(name))
+    after = results(planned(name, tmp_path, table_kms_key_arn=key, log_kms_key_arn=key))
     assert before.keys() == after.keys()
     changed = {address.rpartition(".module.")[2] for address in before if before[address] != after[address]}
     functions = ("connect", "default", "disconnect", "fanout_worker", "sendmessage", "whoami")

@@ -1,18 +1,19 @@
 """Plans from states in which an apply has remembered its values: complete, of an earlier commit, or interrupted.
 
-The states hold nothing but the objects of ``modules/backend/remembered.tf``, so every other object is planned anew. No
-request reaches AWS.
+States and plans hold nothing but the objects of ``modules/backend/remembered.tf``, which need no AWS provider.
 """
 
 from __future__ import annotations
 
 import json
+import subprocess
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from integration_tests.contract.test_addresses import PROVIDER
-from scripts.terraform import CONFIGURATION, TerraformError, Workspace
+from scripts.hcl import read_blocks
+from scripts.terraform import CONFIGURATION, TerraformError
+from scripts.terraform.executable import executable
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -35,7 +36,9 @@ SETTLED = ("queued_delivery", "shards_per_room", "shards_read")
 FIRST_VALUES = ("name", "stage_name", "table_kms_key_arn", "table_name")
 """Values that commit 6e87caf remembered, under one `in_use`."""
 OFF: Mapping[str, Any] = {"queued_delivery": {"enabled": False}}
-REMEMBERED = "terraform/modules/backend/remembered.tf"
+BACKEND = CONFIGURATION / "modules" / "backend"
+ELSEWHERE = ("shards_read", "table_name", "queue_exists")
+"""Local values of the backend's other files that this part reads."""
 
 
 def remembered(kind: str, values: Iterable[str], *, is_replaced: bool = False) -> dict[str, Any]:
@@ -96,22 +99,47 @@ def plan(
     Raises:
         TerraformError: A change is refused.
     """
-    workspace = Workspace(CONFIGURATION, scratch, variables={**VARIABLES, **variables})
-    workspace.init()
-    (workspace.tree / CONFIGURATION.name / "provider_override.tf").write_text(PROVIDER, encoding="utf-8")
-    file = workspace.tree / REMEMBERED
-    for text, instead in (edits or {}).items():
-        assert text in file.read_text(encoding="utf-8")
-        file.write_text(file.read_text(encoding="utf-8").replace(text, instead), encoding="utf-8")
+    _write_module(scratch / "backend", edits or {})
+    calls = {"module": {"backend": {"source": "./backend", **VARIABLES, "name": VALUES["name"], **variables}}}
+    (scratch / "main.tf.json").write_text(json.dumps(calls), encoding="utf-8")
     state = {"version": 4, "terraform_version": "1.9.0", "serial": 1, "lineage": "kept", "resources": resources}
     (scratch / "terraform.tfstate").write_text(json.dumps(state), encoding="utf-8")
-    targets = [f"-target=module.backend.terraform_data.{kind}" for kind in ("in_use", "refusals")]
-    changes = workspace.changes("-refresh=false", *targets)
+    _terraform(scratch, "init")
+    _terraform(scratch, "plan", "-out=planned")
     return {
         change["address"].removeprefix("module.backend.terraform_data."): change["change"]["actions"]
-        for change in changes
-        if change["address"].startswith("module.backend.terraform_data.")
+        for change in json.loads(_terraform(scratch, "show", "-json", "planned"))["resource_changes"]
     }
+
+
+def _write_module(folder: Path, edits: Mapping[str, str]) -> None:
+    """Write the part of the backend that remembers values, with an empty module in place of the functions."""
+    (folder / "functions").mkdir(parents=True)
+    parts = {name: (BACKEND / name).read_text(encoding="utf-8") for name in ("remembered.tf", "variables.tf")}
+    for text, instead in edits.items():
+        assert text in parts["remembered.tf"]
+        parts["remembered.tf"] = parts["remembered.tf"].replace(text, instead)
+    read = {
+        name: attribute.text
+        for file in ("main.tf", "queue.tf")
+        for block in read_blocks(BACKEND / file)
+        if block.kind == "locals"
+        for name, attribute in block.attributes.items()
+    }
+    values = "".join(f"  {name} = {read[name]}\n" for name in ELSEWHERE)
+    parts["rest.tf"] = f'locals {{\n{values}  routes = {{}}\n}}\n\nmodule "handler" {{\n  source = "./functions"\n}}\n'
+    for name, text in parts.items():
+        (folder / name).write_text(text, encoding="utf-8")
+
+
+def _terraform(folder: Path, command: str, *options: str) -> str:
+    """Run Terraform without the AWS provider, which takes seconds to start; raises TerraformError."""
+    done = subprocess.run(
+        [executable(), command, "-no-color", *options], cwd=folder, capture_output=True, text=True, check=False
+    )
+    if done.returncode:
+        raise TerraformError(done.stderr)
+    return done.stdout
 
 
 def test_the_same_values_change_nothing_that_is_remembered(tmp_path: Path) -> None:

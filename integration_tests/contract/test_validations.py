@@ -224,7 +224,7 @@ CASES: Mapping[str, Mapping[str, Cases]] = {
         "authorization_type": one_of("NONE", "AWS_IAM", "CUSTOM"),
         "authorizer_function_arn": Cases(
             [FUNCTION, f"{FUNCTION}:live", f"arn:{ANYWHERE}:lambda:{ANYWHERE}:{ACCOUNT}:function:-_{EVERY[:62]}:1"],
-            [None, "", f"{FUNCTION}:", f"{FUNCTION}:$LATEST", f"x{FUNCTION}", f"{FUNCTION}*", FUNCTION[:-6], INVOKE_ARN],
+            [None, "", f"{FUNCTION}:", f"{FUNCTION}:$LATEST", f"x{FUNCTION}", f"{FUNCTION}*", INVOKE_ARN],
             {"authorization_type": "CUSTOM"},
         ),
         "code_revision": or_null(code_revision),

@@ -12,6 +12,8 @@ from integration_tests.load.tests.stages import REPOSITORY
 from scripts.waiting import scaled
 
 CONNECTIONS = 1_000
+ENCRYPTED = 300
+"""Encrypted sockets: enough, because a read buffer is far larger than all else that a socket takes."""
 ATTEMPTS = 3
 """Others on the machine only ever make it slower, so the best of a few is the measurement."""
 SHARE_OF_BARE = 0.2
@@ -27,15 +29,23 @@ def measure(*options: str) -> dict[str, Any]:
 
 
 def test_socket_takes_10_kilobytes_and_opens_at_a_fifth_of_the_speed_of_a_bare_one() -> None:
-    measured = [measure() for _ in range(ATTEMPTS)]
+    measured: list[dict[str, Any]] = []
+    while len(measured) < ATTEMPTS and not any(map(is_fast, measured)):
+        measured.append(measure())
 
-    assert max(scale["per_cpu_second"] / scale["bare_per_cpu_second"] for scale in measured) >= SHARE_OF_BARE, measured
+    assert any(map(is_fast, measured)), measured
     assert max(scale["kilobytes_each"] for scale in measured) <= 10, measured
+
+
+def is_fast(scale: dict[str, Any]) -> bool:
+    fast: bool = scale["per_cpu_second"] / scale["bare_per_cpu_second"] >= SHARE_OF_BARE
+    return fast
 
 
 def test_encrypted_socket_does_without_asyncios_read_buffer() -> None:
     """OpenSSL's memory for each socket differs between its versions, so asyncio's default is measured beside ours."""
-    ours, default = measure("--tls", "--asyncio"), measure("--tls", "--asyncio", "--asyncio-buffers")
+    options = ("--tls", "--asyncio", "--connections", str(ENCRYPTED))
+    ours, default = measure(*options), measure(*options, "--asyncio-buffers")
 
     saved = default["kilobytes_each"] - ours["kilobytes_each"]
     assert saved >= 0.8 * (ASYNCIO_READ_BUFFER - TLS_READ_BUFFER) / 1024, (ours, default)
