@@ -32,7 +32,7 @@ NEW = re.compile(
     r'module\.backend\.terraform_data\.(?:refusals|(?:in_use|settled|settled_before|value_in_use)\["\w+"\])'
     r'|module\.backend\.module\.(?:handler\["\w+"\]\.aws_iam_role_polic(?:ies|y_attachments)_exclusive\.this'
     r'|fanout_queue\[0\]\.aws_sqs_queue_policy\.tls_only\["\w+"\]'
-    r"|websocket_api\.aws_apigatewayv2_integration\.redeployment)"
+    r"|websocket_api\.(?:aws_apigatewayv2_integration\.redeployment|terraform_data\.authorizer\[\"[^\"]+\"\]))"
 )
 """Addresses of objects that are newer than the first of these commits and may be created."""
 OLD = re.compile(
