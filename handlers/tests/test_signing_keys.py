@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import json
 import threading
 import time
@@ -16,6 +17,7 @@ from hypothesis import strategies as st
 from roomcast import kept, signing_keys
 from roomcast.kept import ReadError, UnavailableError
 from roomcast.signing_keys import SigningKeys, keys_of
+from tests.fuzzing import fuzz, json_values
 from tests.hostile_server import (
     HANG_UP,
     PATIENCE_SECONDS,
@@ -174,6 +176,7 @@ class TestEntries:
         with pytest.raises(ReadError):
             keys_of(data)
 
+    @fuzz
     @given(
         st.lists(
             st.dictionaries(
@@ -186,6 +189,12 @@ class TestEntries:
     )
     def test_hostile_entries_are_skipped(self, entries: list[dict[str, Any]]) -> None:
         assert "good" in keys_of(key_set(*entries, rsa_entry("good")))
+
+    @fuzz
+    @given(st.binary() | json_values().map(json.dumps).map(str.encode) | json_values().map(key_set))
+    def test_hostile_bytes_are_no_key_set_or_one_without_keys(self, data: bytes) -> None:
+        with contextlib.suppress(ReadError):
+            assert keys_of(data) == {}
 
 
 @pytest.mark.parametrize(
