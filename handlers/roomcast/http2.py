@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, ClassVar, Generic, TypeVar
 from roomcast import http2_frames as frames
 from roomcast.hpack import STATUS_200, read_answer
 from roomcast.http2_sender import Sender
-from roomcast.http_parser import MAXIMUM_HEAD_BYTES, ProtocolError
+from roomcast.http_parser import BROKEN, MAXIMUM_HEAD_BYTES, NOT_PROCESSED, ProtocolError
 
 if TYPE_CHECKING:
     from roomcast.signing import SignedRequests
@@ -28,12 +28,6 @@ MAXIMUM_BODY_BYTES = 32_768
 MAXIMUM_FRAMES_WITHOUT_ANSWER = 10_000
 """A server that sends so many frames without an answer keeps the process busy for nothing. A post that is answered
 takes some five; a connection that is unused for minutes may find some tens of PING frames."""
-
-NOT_PROCESSED = 0
-"""Stands for a status: the server says that it did not process the request. Posting again makes no second copy."""
-
-BROKEN = -1
-"""Stands for a status: the request has no valid answer and will get none."""
 
 _EMPTY_DATA = frames.DATA  # as length and type
 _END = frames.END_STREAM | frames.END_HEADERS

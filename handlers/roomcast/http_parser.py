@@ -18,6 +18,12 @@ MAXIMUM_BODY_BYTES = 32 * 1024 * 1024
 MAXIMUM_ANSWER_BYTES = 2 * MAXIMUM_BODY_BYTES
 """Everything counts: informational answers, trailers and extensions of chunks have no end of their own."""
 
+NOT_PROCESSED = 0
+"""Stands for a status: the server says that it did not process the request. Posting again makes no second copy."""
+
+BROKEN = -1
+"""Stands for a status: the request has no valid answer and will get none."""
+
 _HEAD_END = b"\r\n\r\n"
 _LINE_END = b"\r\n"
 

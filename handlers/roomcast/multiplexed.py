@@ -8,7 +8,7 @@ import time
 from typing import TYPE_CHECKING
 
 from roomcast.connection import IDLE_LIMIT_SECONDS, Connection
-from roomcast.http2 import Session
+from roomcast.http2 import MAXIMUM_STREAMS, Session
 from roomcast.http_parser import ProtocolError
 from roomcast.verdicts import Answer
 
@@ -16,10 +16,6 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from roomcast.shares import Post
-
-MAXIMUM_UNDER_WAY = 1_000
-"""Posts under way on all connections together: at 15 ms each, more would be more a second than an account may send."""
-
 
 RECORD_BYTES = 16_384
 """Size of the largest TLS record: with as much to send, waiting for more saves nothing."""
@@ -31,7 +27,7 @@ class MultiplexedLine(Connection):
     Args:
         connected: The connection, with its handshake just done.
         now: The time, in seconds of ``time.monotonic``.
-        streams: How many posts the server takes at a time, as far as is known.
+        streams: How many posts the server takes at a time, if that is known.
     """
 
     __slots__ = ("_gathered", "_heard_at", "_session", "idle_since", "is_idle", "watched")
@@ -39,13 +35,13 @@ class MultiplexedLine(Connection):
     expects_nothing = False
     """Frames without a post, such as PING, are usual."""
 
-    def __init__(self, connected: Connection, now: float, streams: int) -> None:
+    def __init__(self, connected: Connection, now: float, streams: int | None) -> None:
         self.take_over(connected)
         self.idle_since = float("inf")
         self.is_idle = False
         self._heard_at = now
         self.watched = self.interest
-        self._session: Session[Post] = Session("https", streams)
+        self._session: Session[Post] = Session("https", MAXIMUM_STREAMS if streams is None else streams)
         self._gathered: list[tuple[Post, int, float]] = []
 
     @property

@@ -38,11 +38,9 @@ class Opener:
         pool = self._pool
         if pool.idle or not pool.may_open() or not pool.another_pays(self._posts.left()):
             return False
-        return (
-            self._posts.sendable(now) > pool.connecting * pool.streams
-            and now >= pool.open_not_before
-            and not self._bucket.wait(now)
-        )
+        # Those that are being read have come before the connection is made.
+        posts = self._posts.sendable(now) + self._posts.expected()
+        return posts > pool.connecting * pool.streams and now >= pool.open_not_before and not self._bucket.wait(now)
 
     def _may_grow(self, now: float) -> bool:
         """Whether to open a connection for the next message while the last answers of this one are waited for."""

@@ -9,9 +9,7 @@ from typing import TYPE_CHECKING
 
 from roomcast.addresses import HTTP2
 from roomcast.connection import IDLE_LIMIT_SECONDS, Connection
-from roomcast.http2 import BROKEN, MAXIMUM_STREAMS
-from roomcast.http_parser import ProtocolError, empty_success
-from roomcast.multiplexed import MAXIMUM_UNDER_WAY, MultiplexedLine
+from roomcast.http_parser import BROKEN, ProtocolError, empty_success
 from roomcast.pacing import pause
 from roomcast.reading import Read
 from roomcast.verdicts import FEW, SILENCE_SECONDS, Answer
@@ -22,6 +20,7 @@ if TYPE_CHECKING:
 
     from roomcast.addresses import Endpoint
     from roomcast.http_parser import Response
+    from roomcast.multiplexed import MultiplexedLine
     from roomcast.shares import Post
 
     AnyLine: TypeAlias = "Line | MultiplexedLine"
@@ -52,6 +51,9 @@ BUSY_FACTOR = 10
 
 MAXIMUM_GROWN = 100
 """No further connections are made for later messages: larger rooms wait for this process, not for answers."""
+
+MAXIMUM_UNDER_WAY = 1_000
+"""Posts under way on all connections: at 15 ms each, an account may send no more a second."""
 
 LOOK_UP_CHECK_SECONDS = 0.005
 """Pause between checks for the resolver's answer while there is other work."""
@@ -179,9 +181,8 @@ class Pool:
         self.sent_at = self.open_not_before = 0.0
         self._heard_at = self._resumed_at = 0.0
         self._speaks_http2 = False
-        self._streams = MAXIMUM_STREAMS
-        self._failures = 0
-        self._certificate_failures = 0
+        self._streams: int | None = None
+        self._failures = self._certificate_failures = 0
         self._latency_is_guessed = True
         self._selector: selectors.BaseSelector = selectors.DefaultSelector()
         self._is_closed = False
@@ -210,7 +211,7 @@ class Pool:
         """How many posts another connection probably takes at a time."""
         if not self._speaks_http2:
             return 1
-        return max(1, self.multiplexed[-1].streams if self.multiplexed else self._streams)
+        return max(1, self.multiplexed[-1].streams if self.multiplexed else self._streams or 1)
 
     def another_pays(self, posts: int) -> bool:
         """Whether another connection saves more time than it costs.
@@ -224,9 +225,8 @@ class Pool:
         count = max(0, len(self.all) - self.stuck)
         if not count:
             return True
-        return not self._is_busy and posts * self.latency / self.streams >= CONNECTION_COST_SECONDS * count * (
-            count + 1
-        )
+        cost = CONNECTION_COST_SECONDS * count * (count + 1) * self.streams
+        return not self._is_busy and posts * self.latency >= cost
 
     def may_grow(self, recipients: int, seconds: float) -> bool:
         """Whether another connection can be made for the next messages, while this process has nothing else to do.
@@ -283,6 +283,9 @@ class Pool:
         return True
 
     def _multiplex(self, line: Line, now: float) -> MultiplexedLine:
+        # Only where it is needed: it would take a tenth of the time that a cold start takes to import the engine.
+        from roomcast.multiplexed import MultiplexedLine  # noqa: PLC0415
+
         multiplexed = MultiplexedLine(line, now, self._streams)
         self._selector.unregister(line)
         self._selector.register(multiplexed, multiplexed.interest, multiplexed)
@@ -388,9 +391,9 @@ class Pool:
     def drop(self, line: AnyLine) -> None:
         """Close a connection."""
         self.all.remove(line)
-        if isinstance(line, MultiplexedLine):
-            self.multiplexed.remove(line)
-            self._streams = line.streams
+        for each in [each for each in self.multiplexed if each is line]:
+            self.multiplexed.remove(each)
+            self._streams = each.streams
         if line.is_idle:
             line.is_idle = False
             self.idle.remove(line)

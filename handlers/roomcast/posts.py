@@ -160,6 +160,10 @@ class Posts:
         """Posts still to be sent."""
         return len(self.fresh) + len(self.again) + sum(share.unread() for share in self._reading)
 
+    def expected(self) -> int:
+        """Posts to recipients that are being read in the engine's loop."""
+        return sum(share.reading.expected for share in self._reading if share.reading is not None)
+
     def _begin(self, share: Share) -> None:
         share.begin(self._pool)
         self._reading.append(share)

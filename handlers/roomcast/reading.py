@@ -14,9 +14,9 @@ if TYPE_CHECKING:
     from roomcast.connection import Connection
     from roomcast.recipients import Pages, Recipient, Source
 
-AT_ONCE = 8
-"""Parts that are read side by side: a hundred take a tenth of the time that they take one by one. Each costs one more
-connection, and a page in memory."""
+AT_ONCE = 16
+"""Parts that are read side by side: sixteen take as long as one. Each costs one more connection, and a page in
+memory."""
 
 ENOUGH = 1_000
 """While so many recipients wait to be taken, no further page is asked for: memory must not grow with the room."""
@@ -84,6 +84,13 @@ class Reading:
         self._rest = deque(source.reads())
         self._waiting: list[Read] = []
         self._parked: list[Read] = []
+        self._pages = 0
+        self._found = 0
+
+    @property
+    def expected(self) -> int:
+        """Recipients that the parts still to be read probably hold: each a page of the usual size."""
+        return (len(self._rest) + len(self._waiting)) * self._found // max(1, self._pages)
 
     @property
     def is_whole(self) -> bool:
@@ -150,6 +157,8 @@ class Reading:
             self._add(item)
 
     def _add(self, page: list[Recipient]) -> None:
+        self._pages += 1
+        self._found += len(page)
         # Members that come last with one message do not with the next one.
         first = int(next(_STARTS) * len(page)) if len(page) > 1 else 0
         self.ahead.extend(page[first:])

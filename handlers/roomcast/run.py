@@ -6,8 +6,7 @@ import time
 from typing import TYPE_CHECKING
 
 from roomcast.addresses import TransportError, TrustWidenedError, UnresolvedError
-from roomcast.http2 import BROKEN, NOT_PROCESSED
-from roomcast.http_parser import ProtocolError
+from roomcast.http_parser import BROKEN, NOT_PROCESSED, ProtocolError
 from roomcast.judge import Judge
 from roomcast.opening import Opener
 from roomcast.pacing import Throttle

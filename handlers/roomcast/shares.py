@@ -196,8 +196,9 @@ class Share:
         """Recipients still to be read; an iterable without a length hint counts as many again as were read."""
         if self.exhausted:
             return 0
-        ahead = len(self._reading.ahead) if self._reading is not None else 0
-        return ahead + operator.length_hint(self._source, self.read)
+        if self._reading is not None:
+            return len(self._reading.ahead) + self._reading.expected
+        return operator.length_hint(self._source, self.read)
 
     def leaves_few(self) -> bool:
         """Whether the next message of its order may begin: all but a few have this one."""

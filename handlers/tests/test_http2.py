@@ -22,9 +22,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from roomcast import http2
 from roomcast import http2_frames as frames
-from roomcast.http2 import BROKEN, NOT_PROCESSED, Session
+from roomcast.http2 import Session
 from roomcast.http2_frames import frame
-from roomcast.http_parser import ProtocolError
+from roomcast.http_parser import BROKEN, NOT_PROCESSED, ProtocolError
 from roomcast.signing import Credentials, SignedRequests, Signer
 from tests.hostile_server import PATIENCE_SECONDS, wait_until
 

@@ -7,15 +7,18 @@ from __future__ import annotations
 
 import contextlib
 import struct
+import subprocess
+import sys
 import threading
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from roomcast import http2_frames as frames
-from roomcast import multiplexed, pacing, pool, posts
+from roomcast import pacing, pool, posts
 from roomcast.addresses import HTTP1, HTTP2
 from roomcast.aws_http import Client
 from roomcast.fanout import Engine, Recipient, Report
@@ -36,7 +39,6 @@ if TYPE_CHECKING:
     import socket
     import ssl
     from collections.abc import Callable, Iterable, Iterator
-    from pathlib import Path
 
     Connect = Callable[..., Engine]
 
@@ -151,6 +153,14 @@ class TestChoice:
         assert not any(":path" in request.headers for request in server.requests)
 
 
+def test_http2_is_imported_only_where_a_host_offers_it() -> None:
+    """Each cold start would take longer."""
+    code = "import sys, roomcast.fanout; print([name for name in sys.modules if 'http2' in name or 'hpack' in name])"
+    folder = str(Path(pool.__file__).parents[1])
+    result = subprocess.run([sys.executable, "-c", code], cwd=folder, capture_output=True, text=True, check=True)
+    assert result.stdout == "[]\n"
+
+
 class TestConnections:
     """Few connections carry many posts."""
 
@@ -168,7 +178,7 @@ class TestConnections:
         with HostileServer(lambda _: say()._replace(delay=0.1), tls) as server:
             report = deliver(connect(server), members(1_500), seconds=3 * PATIENCE_SECONDS)
         assert counts(report) == (1_500, 0, 0)
-        assert 2 <= report.connections_opened <= multiplexed.MAXIMUM_UNDER_WAY / MAXIMUM_STREAMS
+        assert 2 <= report.connections_opened <= pool.MAXIMUM_UNDER_WAY / MAXIMUM_STREAMS
         assert report.retried == 0
         assert set(server.served().values()) == {1}
 

@@ -8,20 +8,23 @@ import threading
 import time
 from collections import Counter
 from typing import TYPE_CHECKING, Any
+from unittest import mock
 
 import pytest
 from roomcast import aws_json, fanout, reading, rooms, settings
 from roomcast.recipients import Recipient
+from roomcast.steps import Wait
 from tests.hostile_server import PATIENCE_SECONDS, HostileServer, Reply, Request, say, wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from roomcast.recipients import Pages
     from tests.fakes import FakeTable
 
     Script = Callable[[Request], Reply | None]
 
-AT_ONCE = 8
+AT_ONCE = 16
 MEMBERS = {f"member-{number:03}=" for number in range(200)}
 
 
@@ -120,6 +123,7 @@ def test_the_first_member_comes_first_and_once(stage: Stage) -> None:
     assert set(stage.posts) == MEMBERS
 
 
+@pytest.mark.parametrize("shards", [20])
 def test_shards_are_read_side_by_side(stage: Stage) -> None:
     at_work: list[int] = [0, 0]
     lock = threading.Lock()
@@ -140,6 +144,23 @@ def test_shards_are_read_side_by_side(stage: Stage) -> None:
 
     assert set(stage.posts) == MEMBERS
     assert stage.database.connections == AT_ONCE
+
+
+def test_parts_that_are_being_read_probably_hold_as_many_members_as_the_others() -> None:
+    """Connections are opened for those members, too."""
+
+    def part(size: int, *, waits: bool) -> Pages:
+        if waits:
+            yield Wait(None, float("inf"))
+        yield [Recipient(f"{size}-{number}", 0) for number in range(size)]
+
+    source = mock.Mock(reads=lambda: [part(size, waits=size > 10) for size in (10, 4, 40, 50, 60)])
+    parts = reading.Reading(source, mock.Mock())
+    assert parts.expected == 0
+    parts.go_on(0.0)
+    assert (len(parts.ahead), parts.expected) == (14, 3 * 7)
+    parts.go_on(float("inf"))
+    assert (len(parts.ahead), parts.expected) == (14 + 150, 0)
 
 
 def test_posts_begin_with_the_first_page(stage: Stage) -> None:
