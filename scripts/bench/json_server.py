@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from scripts.bench.server import Line, Server
+from scripts.bench.server import Request, Server
 
 HEAD = "HTTP/1.1 {status}\r\nContent-Type: application/x-amz-json-1.0\r\nContent-Length: {length}\r\n\r\n"
 REFUSAL = b'{"__type":"com.amazon.coral.validate#ValidationException"}'
@@ -44,7 +44,7 @@ class JsonServer(Server):
         self._unknown = []
         return figures
 
-    def respond(self, line: Line, head: bytes, body: bytes, arrived_at: float) -> None:
+    def respond(self, request: Request, head: bytes, body: bytes, arrived_at: float) -> None:
         """Answer one call."""
         operation = _operation(head)
         status = "200 OK"
@@ -54,7 +54,7 @@ class JsonServer(Server):
             self._unknown.append(f"{operation}: {error!r}")
             answer, delay, status = REFUSAL, 0.0, "400 Bad Request"
         answer = HEAD.format(status=status, length=len(answer)).encode() + answer
-        self.answer(line, answer, delay and arrived_at + delay)
+        self.answer(request, answer, delay and arrived_at + delay)
 
 
 def _operation(head: bytes) -> str:

@@ -17,7 +17,9 @@ import socket
 import ssl
 import sys
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from scripts.bench import http2
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -31,14 +33,22 @@ TICK_SECONDS = 0.0005
 class Line:
     """One connection, and the parts of a request and of answers that are on their way on it."""
 
-    __slots__ = ("data", "established", "output", "socket", "watched")
+    __slots__ = ("data", "established", "frames", "output", "socket", "watched")
 
     def __init__(self, connection: ssl.SSLSocket) -> None:
         self.socket = connection
         self.established = False
+        self.frames: http2.Frames | None = None
         self.data = b""
         self.output = b""
         self.watched = 0
+
+
+class Request(NamedTuple):
+    """The connection that a request came on, and its stream; 0 over HTTP/1.1."""
+
+    line: Line
+    stream: int
 
 
 class Server:
@@ -48,6 +58,7 @@ class Server:
         certificate: File with private key and certificate chain.
 
     Attributes:
+        http2: Whether HTTP/2 is offered.
         greeting_seconds: Time between a client's connection and the server's part of the TLS handshake.
         connections: Connections accepted since the last ``take``.
         requests: Requests received since the last ``take``.
@@ -56,26 +67,26 @@ class Server:
     def __init__(self, certificate: str) -> None:
         self._context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         self._context.load_cert_chain(certificate)
-        self._context.set_alpn_protocols(["http/1.1"])
         self._listener = socket.create_server(("127.0.0.1", 0), backlog=1024)
         self._listener.setblocking(False)
         self.port: int = self._listener.getsockname()[1]
         self._selector = selectors.DefaultSelector()
         self._selector.register(self._listener, selectors.EVENT_READ)
         self._lines: set[Line] = set()
-        self._due: list[tuple[float, int, Line, bytes | None]] = []
+        self._due: list[tuple[float, int, Request, bytes | None]] = []
         self._numbers = itertools.count()
         self._commands = b""
         self._ended = False
+        self.http2 = False
         self.greeting_seconds = 0.0
         self.connections = 0
         self.requests = 0
 
-    def respond(self, line: Line, head: bytes, body: bytes, arrived_at: float) -> None:
+    def respond(self, request: Request, head: bytes, body: bytes, arrived_at: float) -> None:
         """Answer a request, now or later, or never.
 
         Args:
-            line: The connection it came on.
+            request: Where it came from.
             head: Request line and headers.
             body: The body.
             arrived_at: When its last byte had come, in seconds of ``time.monotonic``.
@@ -105,12 +116,14 @@ class Server:
             self.hang_up(line)
         return len(lines)
 
-    def answer(self, line: Line, answer: bytes, at: float = 0.0) -> None:
+    def answer(self, request: Request, answer: bytes, at: float = 0.0) -> None:
         """Send an answer at a moment of ``time.monotonic``; 0 for at once."""
+        if request.stream:
+            answer = http2.answer(request.stream, answer)
         if at:
-            heapq.heappush(self._due, (at, next(self._numbers), line, answer))
+            heapq.heappush(self._due, (at, next(self._numbers), request, answer))
         else:
-            self._send(line, answer)
+            self._send(request.line, answer)
 
     def hang_up(self, line: Line) -> None:
         """Close a connection."""
@@ -159,25 +172,28 @@ class Server:
                 return
             connection.setblocking(False)
             connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            self._context.set_alpn_protocols(["h2", "http/1.1"] if self.http2 else ["http/1.1"])
             line = Line(self._context.wrap_socket(connection, server_side=True, do_handshake_on_connect=False))
             self._lines.add(line)
             self.connections += 1
             if self.greeting_seconds:
                 at = time.monotonic() + self.greeting_seconds
-                heapq.heappush(self._due, (at, next(self._numbers), line, None))
+                heapq.heappush(self._due, (at, next(self._numbers), Request(line, 0), None))
             else:
                 self._watch(line, selectors.EVENT_READ)
 
     def _serve_due(self) -> None:
         due = self._due
         now = time.monotonic() + TICK_SECONDS
+        answers: dict[Line, bytes] = {}
         while due and due[0][0] <= now:
-            _, _, line, answer = heapq.heappop(due)
-            if line not in self._lines:
-                continue
-            if answer is None:
+            _, _, (line, _), answer = heapq.heappop(due)
+            if line in self._lines and answer is None:
                 self._watch(line, selectors.EVENT_READ)
-            else:
+            elif answer is not None:
+                answers[line] = answers.get(line, b"") + answer
+        for line, answer in answers.items():
+            if line in self._lines:
                 self._send(line, answer)
 
     def _watch(self, line: Line, events: int) -> None:
@@ -208,6 +224,7 @@ class Server:
             if not line.established:
                 line.socket.do_handshake()
                 line.established = True
+                line.frames = http2.Frames() if line.socket.selected_alpn_protocol() == "h2" else None
             data = line.socket.recv(READ_BYTES)
         except ssl.SSLWantReadError:
             return
@@ -219,6 +236,15 @@ class Server:
             self.hang_up(line)
 
     def _received(self, line: Line, data: bytes) -> None:
+        if line.frames is not None:
+            arrived_at = time.monotonic()
+            for stream, path, body in line.frames.receive(data):
+                self.requests += 1
+                self.respond(Request(line, stream), path, body, arrived_at)
+            output, line.frames.output = line.frames.output, b""
+            if output and line in self._lines:
+                self._send(line, output)
+            return
         data = line.data + data
         head = data.find(b"\r\n\r\n")
         if head < 0 or len(data) < head + 4 + _body_length(data, head):
@@ -226,7 +252,7 @@ class Server:
             return
         line.data = b""
         self.requests += 1
-        self.respond(line, data[:head], data[head + 4 :], time.monotonic())
+        self.respond(Request(line, 0), data[:head], data[head + 4 :], time.monotonic())
 
 
 def _body_length(data: bytes, head: int) -> int:

@@ -8,7 +8,7 @@ from collections import Counter
 from typing import Any
 from urllib.parse import unquote
 
-from scripts.bench.server import Line, Server, run
+from scripts.bench.server import Request, Server, run
 
 HEADERS = (
     b"Date: Mon, 11 Nov 2024 13:45:46 GMT\r\nContent-Type: application/json\r\nContent-Length: 0\r\n"
@@ -71,16 +71,16 @@ class Sink(Server):
         self._refusals.clear()
         return figures
 
-    def respond(self, line: Line, head: bytes, body: bytes, arrived_at: float) -> None:
+    def respond(self, request: Request, head: bytes, body: bytes, arrived_at: float) -> None:
         """Answer one post."""
         delay = self.delay
         if self.dropped or self.throttled or self.tail:
             drawn = self._dice.random()
             if drawn < self.dropped:
-                self.hang_up(line)
+                self.hang_up(request.line)
                 return
             if drawn < self.dropped + self.throttled:
-                self.answer(line, THROTTLED, delay and arrived_at + delay)
+                self.answer(request, THROTTLED, delay and arrived_at + delay)
                 return
             if drawn < self.dropped + self.throttled + self.tail:
                 delay *= TAIL
@@ -90,7 +90,7 @@ class Sink(Server):
             answer = self._troubled.get(number_of(connection_id), OK)
             self._note(answer, arrived_at, connection_id, body)
         if answer is not None:
-            self.answer(line, answer, delay and arrived_at + delay)
+            self.answer(request, answer, delay and arrived_at + delay)
 
     def _note(self, answer: bytes | None, arrived_at: float, connection_id: str, body: bytes) -> None:
         if answer is not OK:

@@ -55,8 +55,8 @@ class Contender(NamedTuple):
             row: The row.
             quick: Whether the check shall be quick.
         """
-        if self.is_ours:
-            return True
+        if self.is_ours or row.http2:
+            return self.is_ours
         stuck = row.trouble in {"full", "silent"}
         if self.environment["BENCH_POOL"] != "1":
             return not (stuck and (quick or row.members > 100 or row.queue == "fifo"))

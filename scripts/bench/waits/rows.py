@@ -32,6 +32,7 @@ class Row(NamedTuple):
         cpu: Share of one CPU that the function has.
         rounds: How often each contender takes its turn.
         ranks: Whether to count how often the same member is among the last.
+        http2: Whether the host of ``@connections`` offers HTTP/2.
     """
 
     name: str
@@ -44,6 +45,7 @@ class Row(NamedTuple):
     cpu: float = 1.0
     rounds: int = 7
     ranks: bool = False
+    http2: bool = False
 
     @property
     def floor(self) -> float:
@@ -82,6 +84,11 @@ def _rows() -> list[Row]:
         suffix = "" if cpu == 1 else f"-cpu-{cpu}"
         rows += [Row(f"cold-{size}{suffix}", size, state="cold", cpu=cpu, rounds=5) for size in SIZES[:3]]
     rows += [Row("cold-10000", 10_000, state="cold", rounds=2)]
+    rows += [
+        Row(f"http2-{state}-{size}", size, state=state, rounds=rounds, http2=True)
+        for state in ("warm", "cold")
+        for size, rounds in zip(SIZES, (21, 15, 7, 3), strict=True)
+    ]
     rows += [Row(f"queue-{size}", size, queue="standard") for size in SIZES[:3]]
     rows += [Row("queue-10000", 10_000, queue="standard", rounds=3), Row("queue-100-shards-16", 100, 16, "standard")]
     rows += [Row("queue-1000-lukewarm", 1_000, queue="standard", state="lukewarm", rounds=5)]

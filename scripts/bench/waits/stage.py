@@ -75,6 +75,7 @@ class Stage:
         self._numbers = itertools.count(1)
         services.table.ask("configure", delay=rows.DATABASE_SECONDS, shards=row.shards, members=row.members)
         services.queue.ask("configure", delay=rows.DATABASE_SECONDS)
+        services.sink.ask("configure", http2=row.http2)
         for service in services:
             service.ask("configure", greeting_seconds=rows.CONNECTION_SECONDS)
 
