@@ -10,9 +10,10 @@ a task twice, and when a post was not answered.
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any
 
-from roomcast import backlog, batch, delivery, events, fanout, logs, rooms, settings, tasks
+from roomcast import backlog, batch, delivery, events, fanout, logs, protocol, rooms, settings, tasks
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -29,6 +30,9 @@ HANDOVER_SECONDS = 5.0
 TAKING_RESERVE_SECONDS = 2.0
 """Time left after the last recipient is taken, to finish those taken."""
 
+NUMBER = re.compile("[0-9]{1,39}", re.ASCII)
+"""Numbers that SQS gives; the longest are those of 128 bits."""
+
 STRAGGLER_SECONDS = 0.5
 """How long a run waits for its last few recipients: the next batch waits meanwhile. A recipient is tried some four
 times within it."""
@@ -37,14 +41,49 @@ times within it."""
 def handler(event: Mapping[str, Any], context: events.Context) -> dict[str, list[dict[str, str]]]:
     """Lambda's entry point."""
     deadline = events.deadline(context)
-    jobs, unreadable = read(event["Records"], deadline)
+    records, incomplete = records_of(event)
+    jobs, unreadable = read(records, deadline)
     post_until = deadline - HANDOVER_SECONDS
     worker = batch.Worker(ROOMS, QUEUE, post_until - TAKING_RESERVE_SECONDS, post_until, deadline)
-    failed = list(unreadable)
+    failed = [*incomplete, *unreadable]
     for parts in batches(jobs, worker):
         failed += serve(parts, worker)
     DELIVERY.prune(deadline)
     return {"batchItemFailures": [{"itemIdentifier": message_id} for message_id in failed]}
+
+
+def records_of(event: Mapping[str, Any]) -> tuple[list[Mapping[str, Any]], list[str]]:
+    """The queue messages of an event, and the ids of those that lack a part.
+
+    An empty id makes SQS redeliver the whole batch
+    (https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-errorhandling.html).
+    """
+    listed = event.get("Records") if isinstance(event, dict) else None
+    if not isinstance(listed, list):
+        logs.write("ERROR", "not an event of a queue")
+        return [], []
+    records: list[Mapping[str, Any]] = []
+    incomplete: list[str] = []
+    for record in listed:
+        fields = record if isinstance(record, dict) else {}
+        message_id = text_of(fields.get("messageId"))
+        if message_id and text_of(fields.get("body")) and isinstance(fields.get("attributes"), dict):
+            records.append(fields)
+        else:
+            logs.write("ERROR", "not a queue message")
+            incomplete.append(message_id)
+    return records, incomplete
+
+
+def number_of(value: object) -> str:
+    """A number that SQS gave, or an empty text."""
+    text = str(value)
+    return text if NUMBER.fullmatch(text) else ""
+
+
+def text_of(value: object) -> str:
+    """A text that SQS gave, or an empty one."""
+    return value if isinstance(value, str) and not protocol.SURROGATE.search(value) else ""
 
 
 def read(records: Sequence[Mapping[str, Any]], deadline: float) -> tuple[list[backlog.Job], list[str]]:
@@ -53,8 +92,8 @@ def read(records: Sequence[Mapping[str, Any]], deadline: float) -> tuple[list[ba
     failed: list[str] = []
     for position, record in enumerate(records):
         attributes = record["attributes"]
-        receives = int(attributes.get("ApproximateReceiveCount", 1))
-        group = attributes.get("MessageGroupId", "") if SETTINGS.queue_is_fifo else ""
+        receives = int(number_of(attributes.get("ApproximateReceiveCount")) or 1)
+        group = text_of(attributes.get("MessageGroupId")) if SETTINGS.queue_is_fifo else ""
         try:
             task = tasks.parse(record["body"])
         except ValueError as error:
@@ -63,8 +102,8 @@ def read(records: Sequence[Mapping[str, Any]], deadline: float) -> tuple[list[ba
                 failed.append(record["messageId"])
                 batch.tell_if_given_up(record["messageId"], receives, 1)
         else:
-            key = backlog.key_of(attributes.get("SequenceNumber", ""), position)
-            receipt = record.get("receiptHandle", "")
+            key = backlog.key_of(number_of(attributes.get("SequenceNumber")), position)
+            receipt = text_of(record.get("receiptHandle"))
             jobs.append(backlog.Job(record["messageId"], group, key, receives, task, receipt))
     return jobs, failed
 

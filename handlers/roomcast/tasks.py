@@ -16,7 +16,7 @@ import json
 import os
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from roomcast import aws_json
+from roomcast import aws_json, protocol
 from roomcast.delivery import RoomMessage
 from roomcast.recipients import Recipient
 
@@ -50,6 +50,10 @@ RECIPIENTS_PER_TASK = 1000
 
 VERSION = 1
 """Version of the objects. It rises when a reader that ignores unknown fields would do harm."""
+
+
+MAXIMUM_COUNT = 1_000_000
+"""Above every count in a task; delays are powers of one."""
 
 
 class UnknownVersionError(ValueError):
@@ -169,7 +173,7 @@ def parse(body: str) -> Task | WakeUp:
         return _from_object(value)
     except UnknownVersionError:
         raise
-    except (TypeError, ValueError, KeyError, AttributeError, RecursionError) as error:
+    except (TypeError, ValueError, KeyError, AttributeError, OverflowError, RecursionError) as error:
         # The error repeats nothing of the body: it is logged, and messages of clients must not be.
         raise ValueError("the queue message holds no task") from error
 
@@ -178,18 +182,38 @@ def _from_object(value: dict[str, Any]) -> Task | WakeUp:
     if value["v"] != VERSION or value["kind"] not in {"task", "wake-up"}:
         raise UnknownVersionError("the queue message is of an unknown version or kind")
     if value["kind"] == "wake-up":
-        return WakeUp(str(value["room"]), int(value["shard"]))
+        return WakeUp(_room(value["room"]), _count(value["shard"]))
     task = _task(value["fan_out"], value["shard"], value.get("after", ""), value.get("recipients", []))
-    copies, retries, hold, rounds = (int(value.get(name, 0)) for name in ("copies", "retries", "hold", "rounds"))
-    return task._replace(copies=copies, retries=retries, hold=hold, rounds=rounds)
+    copies, retries, rounds = (_count(value.get(name, 0)) for name in ("copies", "retries", "rounds"))
+    return task._replace(copies=copies, retries=retries, hold=int(value.get("hold", 0)), rounds=rounds)
 
 
-def _task(message: Sequence[str], shard: int | str, after: str, recipients: Sequence[Sequence[Any]]) -> Task:
+def _task(message: Sequence[object], shard: int | str, after: object, recipients: Sequence[Sequence[Any]]) -> Task:
     # A later release may append fields.
     room, sender, data, request_id, *_ = message
-    text = binascii.a2b_base64(data).decode()
-    named = [Recipient(str(connection_id), int(at), int(of)) for connection_id, at, of, *_ in recipients]
-    return Task(RoomMessage(room, sender, text, request_id), int(shard), str(after), named)
+    text = binascii.a2b_base64(_text(data)).decode()
+    named = [Recipient(_text(connection_id), int(at), _count(of)) for connection_id, at, of, *_ in recipients]
+    message = RoomMessage(_room(room), _text(sender), text, _text(request_id))
+    return Task(message, _count(shard), _text(after), named)
+
+
+def _text(value: object) -> str:
+    text = str(value)
+    text.encode()  # UnicodeEncodeError is a ValueError
+    return text
+
+
+def _room(value: object) -> str:
+    if not isinstance(value, str) or not protocol.ROOM_NAME.fullmatch(value):
+        raise ValueError("not a room")
+    return value
+
+
+def _count(value: int | str) -> int:
+    number = int(value)
+    if not 0 <= number <= MAXIMUM_COUNT:
+        raise ValueError("not a count")
+    return number
 
 
 def _json(value: object) -> str:

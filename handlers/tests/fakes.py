@@ -89,7 +89,8 @@ class FakeTable:
     def halves(self) -> set[str]:
         """Connections that have one of their two items only."""
         living = [key for (key, _), item in self.items.items() if key.startswith("connection#") and "rooms" in item]
-        connections = {key.removeprefix("connection#") for key in living}
+        names = (key.removeprefix("connection#") for key in living)
+        connections = {name.replace("%23", "#").replace("%25", "%") for name in names}
         members = {member for key, member in self.items if key.startswith("room#")}
         return connections ^ members
 

@@ -9,7 +9,7 @@ import time
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import pytest
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from tests.issuers import AUDIENCE, ISSUER, METHOD_ARN, encoded, event, signed
 
@@ -26,7 +26,8 @@ CASES = int(os.environ.get("FUZZ_CASES", "300"))
 
 def fuzz(test: T) -> T:
     """Decorate a property that is tried with ``FUZZ_CASES`` cases, and belongs to ``make fuzz``."""
-    return pytest.mark.fuzz(settings(max_examples=CASES)(test))  # type: ignore[no-any-return]
+    checks = [HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+    return pytest.mark.fuzz(settings(max_examples=CASES, suppress_health_check=checks)(test))  # type: ignore[no-any-return]
 
 
 class Handshake(NamedTuple):

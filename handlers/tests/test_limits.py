@@ -251,10 +251,15 @@ class TestMembers:
         }
         assert [connect(name) for name in "bc"] == [200, 429]
 
+    @pytest.mark.parametrize("is_counted", [False, True])
     def test_a_join_between_count_and_correction_is_not_lost(
-        self, limit: Callable[..., Any], table: FakeTable, monkeypatch: pytest.MonkeyPatch
+        self, limit: Callable[..., Any], table: FakeTable, monkeypatch: pytest.MonkeyPatch, *, is_counted: bool
     ) -> None:
         connect = limit(3)
+        if is_counted:
+            connect("x")
+            table.items["members#lobby#0", "members"]["members"] = {"N": "3"}
+            del table.items["connection#x", "connection"], table.items["room#lobby#0", "x"]
         call, waiting = table.call, ["b", "c"]
 
         def interleaved(operation: str, parameters: Mapping[str, Any], deadline: float) -> dict[str, Any]:
@@ -268,6 +273,19 @@ class TestMembers:
         assert [connect(name) for name in "d"] == [429]
         assert self.numbers(table) == {"members#lobby#0": 3}
         assert self.members(table) == {"a", "b", "c"}
+
+    def test_a_number_is_never_too_small(
+        self, limit: Callable[..., Any], load: Callable[[str], Any], table: FakeTable
+    ) -> None:
+        connect = limit(4)
+        assert [connect(name) for name in "abcd"] == [200] * 4
+        table_of_senders = load("sendmessage").ROOMS
+        dead = [each for each in table_of_senders.members("lobby", time.monotonic() + 9) if each.connection_id in "ab"]
+        for _ in range(3):
+            table_of_senders.prune("lobby", dead, time.monotonic() + 9)
+
+        assert self.members(table) == {"c", "d"}
+        assert self.numbers(table) == {"members#lobby#0": 2}
 
     @pytest.mark.parametrize("times", [1, 30])
     def test_conflicts_with_other_transactions_are_no_refusal(

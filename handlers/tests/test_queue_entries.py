@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import json
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -191,3 +192,28 @@ def test_the_sender_of_a_queued_message_is_never_pruned(
     assert worker.handler({"Records": [record]}, FakeContext()) == {"batchItemFailures": []}
     assert table.keys() == {("connection#alice=", "connection"), ("room#lobby#0", "alice=")}
     assert service.entries == []
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"rounds": 10**18},
+        {"rounds": -1},
+        {"copies": float("inf")},
+        {"shard": float("nan")},
+        {"shard": -1},
+        {"fan_out": ["a#b", "alice=", "", "r"]},
+        {"fan_out": [7, "alice=", "", "r"]},
+        {"fan_out": ["lobby", "\ud800", "", "r"]},
+        {"recipients": [["\ud800", 1, 0]]},
+        {"recipients": [["bob=", 1, 10**9]]},
+        {"after": "\ud800"},
+    ],
+    ids=str,
+)
+def test_an_odd_task_is_unreadable(fields: dict[str, object]) -> None:
+    task = {"v": 1, "kind": "task", "fan_out": ["lobby", "alice=", "", "r"], "shard": 0}
+    assert tasks.parse(json.dumps(task)).to_json()
+
+    with pytest.raises(ValueError, match="no task"):
+        tasks.parse(json.dumps(task | fields))
