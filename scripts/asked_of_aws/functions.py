@@ -143,7 +143,7 @@ def _worker(run: Run, queue: Queue) -> Function:
         [
             *table_rights(
                 "ReadAndPruneMembershipAndKeepBacklog",
-                ["dynamodb:Query", "dynamodb:PutItem", "dynamodb:DeleteItem"],
+                ["dynamodb:Query", *(["dynamodb:PutItem"] if queue.fifo else []), "dynamodb:DeleteItem"],
                 run.table,
             ),
             allow(

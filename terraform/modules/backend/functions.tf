@@ -57,6 +57,7 @@ locals {
 
   policy_values = {
     queue_arn           = local.queue_arn
+    queue_is_fifo       = local.queue_is_fifo
     stage_execution_arn = module.websocket_api.stage_execution_arn
     table_arn           = module.connections_table.table_arn
     use_table_key       = jsonencode(local.use_table_key)
