@@ -40,18 +40,6 @@ class Deed(NamedTuple):
         return f"{self.managed.address}: {self.what}"
 
 
-@pytest.mark.timeout(1800)
-async def test_drift_of_one_object_of_each_type_is_repaired(root: Root, given: dict[str, str]) -> None:
-    """The representative of the long test, without a queue: Terraform takes more than a minute to make one."""
-    instance = root(authorization_type="CUSTOM", authorizer_function_arn=given["authorizer"])
-    await asyncio.to_thread(instance.apply)
-    try:
-        await repair(instance, [deed for deed in one_of_each(instance, deletions()) if deed.managed.type not in WHOLE])
-        await repair(instance, one_of_each(instance, changes(0)))
-    finally:
-        await asyncio.to_thread(instance.destroy)
-
-
 @pytest.mark.long
 @pytest.mark.timeout(7200)
 async def test_every_object_that_was_deleted_by_hand_is_made_again(root: Root, everything: dict[str, object]) -> None:

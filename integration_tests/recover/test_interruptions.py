@@ -100,6 +100,7 @@ async def test_whatever_right_was_missing_the_next_apply_completes(
     assert instance.workspace.output() == {}
 
 
+@pytest.mark.long
 async def test_an_apply_that_was_told_to_stop_is_completed(root: Root) -> None:
     """SIGINT once, as Ctrl-C sends it: Terraform ends the calls under way, and the next apply makes the rest."""
     instance = root()
@@ -107,21 +108,6 @@ async def test_an_apply_that_was_told_to_stop_is_completed(root: Root) -> None:
     with pytest.raises(Stopped):
         await asyncio.to_thread(instance.apply)
     instance.report = None
-    try:
-        await asyncio.to_thread(instance.apply)
-        plan = await asyncio.to_thread(instance.plan)
-        assert not plan.changes, plan.text
-    finally:
-        await asyncio.to_thread(instance.destroy)
-
-
-async def test_two_rights_that_came_late(root: Root, rights: Withholding) -> None:
-    """The representative of the long test: a log group and the table stay half made, and no name is taken for ever."""
-    instance = root()
-    rights.withhold("logs PutRetentionPolicy", "dynamodb UpdateContinuousBackups")
-    with pytest.raises(TerraformError, match=SENTENCE):
-        await asyncio.to_thread(instance.apply)
-    rights.withhold()
     try:
         await asyncio.to_thread(instance.apply)
         plan = await asyncio.to_thread(instance.plan)

@@ -21,18 +21,6 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.emulator_only
 
 INSTANCE = re.compile(r'\["[^"]*"\]|\[[0-9]+\]')
-LOG_GROUP = 'module.backend.module.handler["connect"].aws_cloudwatch_log_group.this'
-POLICY = 'module.backend.module.handler["connect"].aws_iam_role_policy.task'
-
-
-async def test_a_function_keeps_log_group_and_rights(root: Root) -> None:
-    """The representative of the long test: names that allow no second one."""
-    instance = root()
-    await asyncio.to_thread(instance.apply)
-    try:
-        await replace(instance, LOG_GROUP, POLICY)
-    finally:
-        await asyncio.to_thread(instance.destroy)
 
 
 @pytest.mark.long

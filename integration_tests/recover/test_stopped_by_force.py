@@ -35,7 +35,8 @@ TAKEN = re.compile(
 """Terraform's error for an object that exists and is not in the state; the first parentheses hold its import id."""
 
 
-@pytest.mark.parametrize("seed", [1, *(pytest.param(seed, marks=pytest.mark.long) for seed in (2, 3, 4))])
+@pytest.mark.long
+@pytest.mark.parametrize("seed", [1, 2, 3, 4])
 @pytest.mark.parametrize("blow", ["the provider is killed", "two interrupts"])
 async def test_an_apply_that_was_stopped_by_force_is_completed(root: Root, blow: str, seed: int) -> None:
     instance = root()
@@ -45,11 +46,7 @@ async def test_an_apply_that_was_stopped_by_force_is_completed(root: Root, blow:
     with pytest.raises(TerraformError):
         await asyncio.to_thread(instance.apply)
     instance.report = None
-
-    async def running() -> int:
-        return len(processes(instance))
-
-    await eventually(running, 0, within=30, what="the end of Terraform and its providers")
+    await end_of(instance)
     try:
         await asyncio.to_thread(complete, instance)
         plan = await asyncio.to_thread(instance.plan)
@@ -87,6 +84,19 @@ class Blow:
         assert struck
         for pid in struck:
             os.kill(pid, number)
+
+
+async def end_of(instance: AppliedRoot) -> None:
+    """Wait until no process of an instance's Terraform runs.
+
+    Raises:
+        AssertionError: Some still run.
+    """
+
+    async def running() -> int:
+        return len(processes(instance))
+
+    await eventually(running, 0, within=30, what="the end of Terraform and its providers")
 
 
 def processes(instance: AppliedRoot) -> dict[int, str]:
