@@ -435,7 +435,7 @@ class TestEndpoint:
             moved[0] = 60
             assert find(keys, "ec") == ["ES256"]
             assert [find(keys, f"unknown {index}") for index in range(20)] == [[]] * 20
-            moved[0] = 119
+            moved[0] = 90
             assert find(keys, "unknown") == []
             assert len(server.requests) == 2
             moved[0] = 120
