@@ -76,11 +76,11 @@ def parse(event: Mapping[str, Any]) -> Event:
         route_key=_required(context, "routeKey"),
         connection_id=_required(context, "connectionId"),
         connected_at=_milliseconds(context, "connectedAt"),
-        request_id=_text(context.get("requestId")),
+        request_id=_printable(context.get("requestId")),
         body=_text(event.get("body")),
         query=_values(event, "queryStringParameters", "multiValueQueryStringParameters"),
         authorizer=None if authorizer is None else _mapping(authorizer),
-        user_arn=_text(_mapping(context.get("identity")).get("userArn")),
+        user_arn=_printable(_mapping(context.get("identity")).get("userArn")),
         subprotocols=_subprotocols(_values(event, "headers", "multiValueHeaders")),
     )
 
@@ -129,6 +129,12 @@ def _mapping(value: object) -> Mapping[str, Any]:
 
 def _text(value: object) -> str:
     return value if isinstance(value, str) else ""
+
+
+def _printable(value: object) -> str:
+    """A text that answers and log lines may repeat: half of a surrogate pair could not be sent."""
+    text = _text(value)
+    return text if text.isprintable() else ""
 
 
 def deadline(context: Context) -> float:

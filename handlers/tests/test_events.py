@@ -61,3 +61,21 @@ def test_what_is_no_event_of_a_websocket_route_is_named(missing: str) -> None:
     del raw["requestContext"][missing]
     with pytest.raises(KeyError, match=missing):
         events.parse(raw)
+
+
+@pytest.mark.parametrize("odd", ["\ud800", "a\nb", 7, ["r"], {}])
+def test_ids_that_answers_repeat_are_printable(odd: object) -> None:
+    raw = event("MESSAGE", "alice=")
+    raw["requestContext"] |= {"requestId": odd, "identity": {"userArn": odd}}
+    parsed = events.parse(raw)
+
+    assert (parsed.request_id, parsed.user_arn) == ("", "")
+
+
+@pytest.mark.parametrize("name", ["eventType", "routeKey", "connectionId", "connectedAt"])
+@pytest.mark.parametrize("odd", [None, True, [], {}, "", "\ud800", "a b\n", float("inf"), float("nan"), -1, 10**400])
+def test_an_odd_value_of_a_required_field_is_named(name: str, odd: object) -> None:
+    raw = event("MESSAGE", "alice=")
+    raw["requestContext"][name] = odd
+    with pytest.raises(events.InvalidEventError, match=name):
+        events.parse(raw)

@@ -7,7 +7,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from roomcast import events, identity, items, protocol, rights
 from tests.fakes import CONNECTED_AT, FakeConnections, FakeContext, FakeTable, error_code, event, handshake, message
@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 NOW = int(time.time())
 ALICE = {"principalId": "alice", "rooms": '["lobby"]', "exp": str(NOW + 600)}
 ARN = "arn:aws:sts::111122223333:assumed-role/Role/session"
+
+parts = st.lists(st.text() | st.text("a#%235"), min_size=1, max_size=4)
 
 MALFORMED = {
     "no subject": {"principalId": ...},
@@ -410,7 +412,11 @@ class TestActions:
         assert context["exp"] not in printed
 
 
-@given(st.lists(st.text(), min_size=1, max_size=4), st.lists(st.text(), min_size=1, max_size=4))
+@given(parts, parts)
+@example(["a#"], ["a%23"])
+@example(["a%"], ["a%25"])
+@example(["a", "b"], ["a#b"])
+@example(["%23"], ["%2523"])
 def test_different_parts_make_different_keys(first: list[str], second: list[str]) -> None:
     assert (items.key_of(*first) == items.key_of(*second)) == (first == second)
 
