@@ -9,6 +9,8 @@ from roomcast import allowance, delivery, events, fanout, identity, protocol, ro
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
+    from roomcast.members import Membership
+
 SETTINGS = settings.from_environment()
 ROOMS = rooms.Rooms(SETTINGS)
 ENGINE = fanout.Engine(SETTINGS.management_endpoint, SETTINGS.region, pace=SETTINGS.pace, http2=SETTINGS.http2)
@@ -45,7 +47,7 @@ def send(event: events.Event, deadline: float) -> str | None:
     return answer(command, report)
 
 
-def find(connection_id: str, deadline: float) -> rooms.Membership | None:
+def find(connection_id: str, deadline: float) -> Membership | None:
     """The sender, if it may send another message now."""
     if not SETTINGS.messages_per_second:
         return ROOMS.find(connection_id, deadline)
@@ -55,7 +57,7 @@ def find(connection_id: str, deadline: float) -> rooms.Membership | None:
         raise protocol.Refusal("rate_limited") from None
 
 
-def recipients_of(command: protocol.Message, sender: rooms.Membership, deadline: float) -> Iterable[fanout.Recipient]:
+def recipients_of(command: protocol.Message, sender: Membership, deadline: float) -> Iterable[fanout.Recipient]:
     """All members of the sender's room, or the one member that the message names."""
     if command.to is None:
         # The sender's own copy shows it that the message is on its way.

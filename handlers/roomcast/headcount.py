@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from roomcast.aws_json import Service
-    from roomcast.rooms import Membership
+    from roomcast.members import Membership
 
     Join = Callable[[Membership, Sequence[Mapping[str, Any]]], None]
     Delete = Callable[[Sequence[Membership], Sequence[Mapping[str, Any]], float], None]

@@ -16,7 +16,7 @@ import time
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from roomcast import allowance, aws_json, headcount, items
-from roomcast.members import Members
+from roomcast.members import Members, Membership
 from roomcast.recipients import Recipient
 
 if TYPE_CHECKING:
@@ -44,34 +44,6 @@ CONNECTIONS_PER_TRANSACTION = 50
 (https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/ServiceQuotas.html)."""
 
 NEW_OR_OLDER = "attribute_not_exists(partition_key) OR connected_at < :connected_at"
-
-
-class Membership(NamedTuple):
-    """A connection that is in a room.
-
-    Attributes:
-        connection_id: Opaque id that API Gateway gave it.
-        connected_at: When it was made, epoch milliseconds.
-        room: Name of its room.
-        shard: Which of the room's partitions holds its membership.
-        expires_at: When its items end, in seconds since 1970; 0 where nothing depends on it.
-    """
-
-    connection_id: str
-    connected_at: int
-    room: str
-    shard: int
-    expires_at: int = 0
-
-    @property
-    def has_ended(self) -> bool:
-        """Whether its items count no longer; time to live deletes them later."""
-        return self.expires_at <= time.time()
-
-    @property
-    def recipient(self) -> Recipient:
-        """The connection as the fan-out engine addresses it."""
-        return Recipient(self.connection_id, self.connected_at, self.shard)
 
 
 class Waiting(NamedTuple):
