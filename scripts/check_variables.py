@@ -37,6 +37,7 @@ BACKEND = CONFIGURATION / "modules" / "backend"
 MADE_OF: Mapping[tuple[str, str], set[str]] = {
     # Module call of the backend, argument: all variables and table columns that the argument uses.
     ("authorizer", "function_arn"): {"authorizer_function_arn"},
+    ("authorizer", "identity_sources"): set(),
     ("authorizer", "permission"): {"authorizer_permission"},
     ("connections_table", "deletion_protection"): {"table_deletion_protection"},
     ("connections_table", "kms_key_arn"): {"table_kms_key_arn"},
@@ -46,7 +47,9 @@ MADE_OF: Mapping[tuple[str, str], set[str]] = {
     ("handler", "description"): {"description"},
     ("handler", "filename"): {"handlers_bucket"},
     ("handler", "invoke_permissions"): {"route_key"},
+    ("handler", "kms_key_arn"): {"environment_kms_key_arn"},
     ("handler", "memory_size"): {"memory_size"},
+    ("handler", "reserved_concurrency"): {"reserved_concurrency"},
     ("handler", "s3_bucket"): {"handlers_bucket"},
     ("handler", "s3_key"): set(),
     ("handler", "timeout"): {"timeout"},
@@ -121,7 +124,7 @@ ORDER = {
 REFERENCES = {
     "modules/authorizer aws_lambda_permission.this": {"aws_apigatewayv2_authorizer.this"},
     "modules/authorizer output.authorizer_id": {"aws_apigatewayv2_authorizer.this"},
-    "modules/backend module.authorizer": {"module.websocket_api"},
+    "modules/backend module.authorizer": {"module.handler", "module.websocket_api"},
     "modules/backend module.fanout_queue": {"module.handler", "terraform_data.queue"},
     "modules/backend module.handler": {
         "module.connections_table",

@@ -27,14 +27,14 @@ variable "allow_replacement" {
 
 variable "architecture" {
   type        = string
-  description = "Instruction set of the functions: `arm64` or `x86_64`. The zips are pure Python and run on both."
+  description = "Instruction set of the functions: `arm64` or `x86_64`. The zips are pure Python and run on both, but for the one that checks tokens, of which there is one for each."
   default     = "arm64"
   nullable    = false
 }
 
 variable "authorization_type" {
   type        = string
-  description = "Authorization of the handshake: `NONE` accepts any client, `AWS_IAM` a URL signed by a principal with `execute-api:Invoke` on the stage, `CUSTOM` what your own Lambda authorizer allows."
+  description = "Authorization of the handshake: `NONE` accepts any client, `AWS_IAM` a URL signed by a principal with `execute-api:Invoke` on the stage, `JWT` a token with a signature of your identity provider, `CUSTOM` what your own Lambda authorizer allows."
   default     = "NONE"
   nullable    = false
 }
@@ -45,6 +45,13 @@ variable "authorizer_function_arn" {
   default     = null
 }
 
+variable "authorizer_memory_size" {
+  type        = number
+  description = "Memory of the function that checks tokens, in MB; its share of a CPU, and so the time of a cold start, depends on it."
+  default     = 512
+  nullable    = false
+}
+
 variable "authorizer_permission" {
   type        = bool
   description = "Whether this module allows the API to invoke your own authorizer. Set `false` for a function of another account, because only that account can change its policy; the output `authorizer_source_arn` is the source ARN of the permission."
@@ -52,9 +59,21 @@ variable "authorizer_permission" {
   nullable    = false
 }
 
+variable "authorizer_reserved_concurrency" {
+  type        = number
+  description = "Invocations at a time that are reserved for the function that checks tokens, and its maximum, so that a flood of handshakes takes no more of the account's. Null means the account's shared pool."
+  default     = null
+}
+
 variable "code_revision" {
   type        = string
   description = "Any text; another one uploads the code of every function again. Needed where a warning says that a function runs other code than its zip's, as after an upload that AWS refused."
+  default     = null
+}
+
+variable "environment_kms_key_arn" {
+  type        = string
+  description = "ARN of the KMS key that encrypts the functions' environment variables; the principal that applies needs `kms:CreateGrant`, `kms:Encrypt` and `kms:Decrypt` on it. Null means the account's AWS managed key `aws/lambda`."
   default     = null
 }
 
@@ -74,6 +93,79 @@ variable "http2" {
   type        = bool
   description = "Whether messages to clients are sent over HTTP/2 where the management endpoint offers it, otherwise over HTTP/1.1."
   default     = true
+  nullable    = false
+}
+
+variable "jwt_audience" {
+  type        = list(string)
+  description = "Audiences of which a token must name one."
+  default     = []
+  nullable    = false
+}
+
+variable "jwt_audience_claim" {
+  type        = string
+  description = "Name of the claim with the audience. The access tokens of Amazon Cognito have `client_id`."
+  default     = "aud"
+  nullable    = false
+}
+
+variable "jwt_default_rooms" {
+  type        = list(string)
+  description = "Patterns of rooms for tokens without the claim `jwt_rooms_claim`: a room, or the beginning of rooms and `*`. Null means no room."
+  default     = null
+}
+
+variable "jwt_issuer" {
+  type        = list(string)
+  description = "Issuers of which a token must name one, each exactly as in the claim `iss`."
+  default     = []
+  nullable    = false
+}
+
+variable "jwt_jwks_url" {
+  type        = string
+  description = "URL of the identity provider's JSON Web Key Set, with keys for RS256 and ES256. Give either this or `jwt_secret_arn` with `authorization_type = \"JWT\"`."
+  default     = null
+}
+
+variable "jwt_max_lifetime_seconds" {
+  type        = number
+  description = "Longest time from issue to expiry of a token, in seconds. Null means any."
+  default     = null
+}
+
+variable "jwt_rooms_claim" {
+  type        = string
+  description = "Name of the claim with the rights in rooms: a list of patterns, or a map of patterns to rights."
+  default     = "rooms"
+  nullable    = false
+}
+
+variable "jwt_secret_arn" {
+  type        = string
+  description = "ARN of the secret in Secrets Manager, of at least 32 bytes, with which tokens are signed by HS256. The function that checks tokens gets permission to read it."
+  default     = null
+}
+
+variable "jwt_stale_keys_minutes" {
+  type        = number
+  description = "Minutes that keys are used after their last reading while they cannot be read again. A withdrawn key is used as long if somebody can block the reading."
+  default     = 60
+  nullable    = false
+}
+
+variable "jwt_subject_claim" {
+  type        = string
+  description = "Name of the claim that says who the client is; every member of a room sees its value."
+  default     = "sub"
+  nullable    = false
+}
+
+variable "jwt_token_from" {
+  type        = set(string)
+  description = "Where a handshake may have its token: `header` is `Authorization: Bearer <token>`, `subprotocol` is `roomcast.bearer.<token>` in `Sec-WebSocket-Protocol`, `query` is `?token=<token>`. With a single place API Gateway refuses a handshake without it by itself."
+  default     = ["header", "subprotocol"]
   nullable    = false
 }
 
@@ -100,6 +192,18 @@ variable "log_retention_days" {
 variable "management_endpoint" {
   type        = string
   description = "Base URL of the `@connections` calls, in which `{api_id}` and `{stage_name}` are replaced. Null means the API's own endpoint. Set it behind a custom domain or on an emulator."
+  default     = null
+}
+
+variable "maximum_room_members" {
+  type        = number
+  description = "Maximum of members of a room; another client is answered with `room_full`. Null means no limit."
+  default     = null
+}
+
+variable "messages_per_second" {
+  type        = number
+  description = "Maximum of messages per second of one connection; more are answered with `rate_limited`. Null means no limit."
   default     = null
 }
 

@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import base64
+import hmac
+import json
+import time
+from secrets import token_hex
 from typing import TYPE_CHECKING
 
 import pytest
+import websockets
 from websockets.exceptions import InvalidStatus
 
 from integration_tests.harness.client import Client
 from integration_tests.recover.state import objects_of
+from scripts.waiting import scaled
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -17,11 +24,13 @@ if TYPE_CHECKING:
 
     from integration_tests.recover.conftest import Root
     from integration_tests.recover.withholding import Withholding
+    from integration_tests.targets.interface import Target
     from scripts.local.deployment import AppliedRoot
     from scripts.terraform import Plan
 
 pytestmark = pytest.mark.emulator_only
 
+SECRET = "a secret of more than 32 bytes, which signs nothing but tests"
 AUTHORIZERS = "apigateway DELETE /apis/*/authorizers/*"
 
 
@@ -81,3 +90,58 @@ async def handshake(instance: AppliedRoot) -> int:
     finally:
         await client.close()
     return 101
+
+
+@pytest.mark.timeout(1800)
+async def test_tokens_come_and_go(root: Root, target: Target) -> None:
+    assert target.aws is not None
+    secrets_manager = target.aws.session.client("secretsmanager", endpoint_url=target.aws.endpoint_url)
+    secret = secrets_manager.create_secret(Name=f"tokens-{token_hex(4)}", SecretString=SECRET)["ARN"]
+    instance = root()
+    tokens = {
+        "authorization_type": "JWT",
+        "jwt_audience": ["chat"],
+        "jwt_issuer": ["https://id.example.com/"],
+        "jwt_secret_arn": secret,
+    }
+    try:
+        await switch(instance, {}, 101)
+        before = {each.address for each in objects_of(instance)}
+        await switch(instance, tokens, 401)
+        assert await handshake_with(instance, token(["lobby"])) == 101
+        assert await handshake_with(instance, token(["other"])) == 403
+        assert await handshake_with(instance, token(["lobby"]) + "A") == 401
+        await switch(instance, {**tokens, "jwt_token_from": ["subprotocol"]}, 401)
+        assert await handshake_with(instance, token(["lobby"])) == 401
+        await switch(instance, {}, 101)
+        assert {each.address for each in objects_of(instance)} == before
+    finally:
+        await asyncio.to_thread(instance.destroy)
+
+
+def token(rooms: list[str]) -> str:
+    """Return a token for some rooms, signed with the secret."""
+    claims = {
+        "aud": "chat",
+        "exp": int(time.time()) + 3600,
+        "iss": "https://id.example.com/",
+        "rooms": rooms,
+        "sub": "somebody",
+    }
+    signed = ".".join(encoded(json.dumps(part).encode()) for part in ({"alg": "HS256", "typ": "JWT"}, claims))
+    return f"{signed}.{encoded(hmac.digest(SECRET.encode(), signed.encode(), 'sha256'))}"
+
+
+def encoded(part: bytes) -> str:
+    """Return a part of a token as it is written."""
+    return base64.urlsafe_b64encode(part).rstrip(b"=").decode()
+
+
+async def handshake_with(instance: AppliedRoot, text: str) -> int:
+    """Ask for the room ``lobby`` with a token in the header; return the status."""
+    url, headers = instance.deployment().websocket_url, {"Authorization": f"Bearer {text}"}
+    try:
+        async with websockets.connect(f"{url}?room=lobby", additional_headers=headers, open_timeout=scaled(20)):
+            return 101
+    except InvalidStatus as refusal:
+        return refusal.response.status_code

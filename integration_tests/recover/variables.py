@@ -79,6 +79,15 @@ def in_place(touches: Iterable[str], *values: Mapping[str, Any], **options: Any)
     return Row(frozenset(touches), [*map(Step, values), Step()], **options)
 
 
+def of_tokens(name: str, value: object) -> Row:
+    """Return the row of a variable that has an effect with ``authorization_type = "JWT"`` alone.
+
+    With it, clients that connected before are answered like those of an expired token, so no client may talk meanwhile:
+    ``test_authorizer.py`` switches it on and off.
+    """
+    return in_place((), {name: value})
+
+
 def move_off_its_key(instance: AppliedRoot) -> None:
     """Give the table the account's own key, as the refusal's sentence says."""
     instance.access.aws.dynamodb.update_table(
@@ -118,8 +127,13 @@ ROWS: Mapping[str, Row] = {
         [Step({"authorizer_function_arn": "<authorizer>"}, refused="authorizer_function_arn must be set if")],
         long="a plan tells one of two refusals; test_authorizer.py changes it while clients connect",
     ),
+    "authorizer_memory_size": of_tokens("authorizer_memory_size", 1024),
     "authorizer_permission": in_place((), {"authorizer_permission": False}),
+    "authorizer_reserved_concurrency": of_tokens("authorizer_reserved_concurrency", 5),
     "code_revision": in_place({FUNCTION}, {"code_revision": "1"}, {"code_revision": "2"}),
+    "environment_kms_key_arn": in_place(
+        {FUNCTION}, {"environment_kms_key_arn": "<key>"}, {"environment_kms_key_arn": "<other_key>"}
+    ),
     "handlers_bucket": Row(
         frozenset({FUNCTION, ZIP}),
         [
@@ -131,6 +145,22 @@ ROWS: Mapping[str, Row] = {
     ),
     "handlers_directory": in_place({ZIP}, {"handlers_directory": "<other_directory>"}),
     "http2": in_place({FUNCTION}, {"http2": False}),
+    **{
+        name: of_tokens(name, value)
+        for name, value in {
+            "jwt_audience": ["chat"],
+            "jwt_audience_claim": "client_id",
+            "jwt_default_rooms": ["lobby"],
+            "jwt_issuer": ["https://id.example.com/"],
+            "jwt_jwks_url": "https://id.example.com/keys",
+            "jwt_max_lifetime_seconds": 900,
+            "jwt_rooms_claim": "groups",
+            "jwt_secret_arn": "arn:aws:secretsmanager:us-east-1:111122223333:secret:chat-a1B2c3",
+            "jwt_stale_keys_minutes": 30,
+            "jwt_subject_claim": "username",
+            "jwt_token_from": ["header"],
+        }.items()
+    },
     "log_kms_key_arn": in_place({LOG_GROUP}, {"log_kms_key_arn": "<key>"}, {"log_kms_key_arn": "<other_key>"}),
     "log_level": in_place({FUNCTION}, {"log_level": "DEBUG"}, {"log_level": "ERROR"}),
     "log_retention_days": in_place({LOG_GROUP}, {"log_retention_days": 7}, {"log_retention_days": 14}),
@@ -139,6 +169,8 @@ ROWS: Mapping[str, Row] = {
         {"management_endpoint": "<other_endpoint>"},
         not_here="null: AWS's own endpoint does not exist for an emulated API",
     ),
+    "maximum_room_members": in_place({FUNCTION}, {"maximum_room_members": 500}, {"maximum_room_members": 400}),
+    "messages_per_second": in_place({FUNCTION}, {"messages_per_second": 100}, {"messages_per_second": 50.5}),
     "name": Row(
         frozenset(),
         [Step({"name": "<other_name>"}, refused="name is part of every name: another one replaces the table")],

@@ -12,14 +12,14 @@ from scripts.asked_of_aws.settings import EXECUTION
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from scripts.asked_of_aws.settings import Queue, Run, Settings
+    from scripts.asked_of_aws.settings import Queue, Run, Settings, Tokens
 
 TABLE_ARN = "arn:aws-cn:dynamodb:cn-north-1:111122223333:table/mocked"
 QUEUE_ARN = "arn:aws-cn:sqs:cn-north-1:111122223333:messages"
 TABLE_KEY = "arn:aws-cn:kms:cn-north-1:111122223333:key/table"
 TABLE_NAMES = ("members", "roomcast-connections")
 
-OWN = ("connect", "default", "disconnect", "fanout_worker", "sendmessage", "whoami")
+OWN = ("authorizer", "connect", "default", "disconnect", "fanout_worker", "sendmessage", "whoami")
 """Functions that the table names."""
 STAGE = "module.backend.module.websocket_api.aws_apigatewayv2_stage.this"
 
@@ -42,6 +42,7 @@ class Function:
         rights: Statements of its policy.
         route: Key of the route that may invoke it; None for the worker, which only its queue invokes.
         limits: Limits of burst and rate of its route; None for the stage's.
+        reserved: Invocations at a time that are reserved for it.
     """
 
     description: str
@@ -51,6 +52,7 @@ class Function:
     rights: list[Settings]
     route: str | None
     limits: tuple[int, float] | None = None
+    reserved: int | None = None
 
 
 def allow(sid: str, actions: str | list[str], resource: str) -> Settings:
@@ -131,7 +133,27 @@ def functions(run: Run) -> dict[str, Function]:
             "whoami",
         ),
     }
-    return {**own, "fanout_worker": _worker(run, run.queue)} if run.queue else own
+    if run.queue:
+        own["fanout_worker"] = _worker(run, run.queue)
+    if run.tokens:
+        own["authorizer"] = _authorizer(run, run.tokens)
+    return own
+
+
+def _authorizer(run: Run, tokens: Tokens) -> Function:
+    return Function(
+        "Checks the token of a client that connects.",
+        tokens.memory_size,
+        8,
+        {
+            "ROOMCAST_DNS_SUFFIX": "amazonaws.com.cn",
+            "ROOMCAST_LOG_LEVEL": run.log_level,
+            **tokens.environment,
+        },
+        tokens.rights,
+        None,
+        reserved=tokens.reserved,
+    )
 
 
 def _worker(run: Run, queue: Queue) -> Function:

@@ -10,7 +10,7 @@ import hashlib
 import json
 from typing import TYPE_CHECKING
 
-from scripts.asked_of_aws.objects import FUNCTION, REPOSITORY, ZIPS
+from scripts.asked_of_aws.objects import FUNCTION, REPOSITORY, zip_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -37,7 +37,7 @@ def _blocks(handler: str) -> Iterator[str]:
     yield _override(
         f"{module}.aws_lambda_function.this",
         arn=arn,
-        code_sha256=base64.b64encode(hashlib.sha256(ZIPS.joinpath(f"{handler}.zip").read_bytes()).digest()).decode(),
+        code_sha256=base64.b64encode(hashlib.sha256(zip_of(handler, "arm64").read_bytes()).digest()).decode(),
         invoke_arn=f"arn:aws-cn:apigateway:cn-north-1:lambda:path/2015-03-31/functions/{arn}/invocations",
     )
     yield _override(

@@ -31,6 +31,7 @@ AUTHORIZER_LOGGED = {
     "authorizerStatus": "$context.authorizer.status",
     "principalId": "$context.authorizer.principalId",
 }
+WITH_AN_OUTPUT = {*OWN} - {"authorizer"}
 UNLOGGED = {"data_trace_enabled": False, "logging_level": "OFF"}
 
 
@@ -52,7 +53,8 @@ def of_backend(run: Run, functions: Functions) -> Table:
         "module.backend.data.aws_partition.current": {"dns_suffix": "amazonaws.com.cn", "partition": "aws-cn"},
         "module.backend.module.zips.terraform_data.build": {
             "input": {
-                handler: hashlib.sha256((ZIPS / f"{handler}.zip").read_bytes()).hexdigest() for handler in functions
+                handler: hashlib.sha256(zip_of(handler, run.architecture).read_bytes()).hexdigest()
+                for handler in functions
             }
         },
         **{
@@ -67,6 +69,12 @@ def of_backend(run: Run, functions: Functions) -> Table:
     }
 
 
+def zip_of(handler: str, architecture: str) -> Path:
+    """Return the path of a handler's zip; one with native libraries has a zip for each architecture."""
+    native = ZIPS / f"{handler}-{architecture}.zip"
+    return native if native.exists() else ZIPS / f"{handler}.zip"
+
+
 def document(*statements: Settings) -> Settings:
     """Return a policy of some statements."""
     return {"Version": "2012-10-17", "Statement": [*statements]}
@@ -75,9 +83,9 @@ def document(*statements: Settings) -> Settings:
 def of_function(handler: str, function: Function, run: Run) -> Table:
     """Return all objects of one instance of ``modules/handler``, and its zip if that goes through a bucket."""
     name = f"{run.name}-{handler}"
-    zipped = (ZIPS / f"{handler}.zip").read_bytes()
+    zipped = zip_of(handler, run.architecture).read_bytes()
     key = f"{run.name}/{handler}-{hashlib.sha256(zipped).hexdigest()}.zip"
-    path = f"{run.zips}/{handler}.zip"
+    path = f"{run.zips}/{zip_of(handler, run.architecture).name}"
     code = {"s3_bucket": run.bucket, "s3_key": key} if run.bucket else {"filename": path}
     module = f'module.backend.module.handler["{handler}"]'
     objects: Table = {
@@ -128,8 +136,10 @@ def of_function(handler: str, function: Function, run: Run) -> Table:
             "environment": [{"variables": dict(function.environment)}],
             "function_name": name,
             "handler": f"{handler}.handler",
+            "kms_key_arn": run.environment_key,
             "logging_config": [{"log_format": "Text", "log_group": f"/aws/lambda/{name}"}],
             "memory_size": function.memory_size,
+            "reserved_concurrent_executions": function.reserved,
             "role": f"arn:aws-cn:iam::111122223333:role/mocked-{handler}",
             "runtime": "python3.13",
             "source_code_hash": base64.b64encode(hashlib.sha256(zipped).digest()).decode(),
@@ -371,7 +381,11 @@ def outputs(run: Run, functions: Functions) -> Table:
     """Return the root's outputs, as one more object of the table."""
     return {
         OUTPUTS: {
-            **{f"{handler}_function_arn": f"{FUNCTION}:mocked-{handler}" for handler in OWN if handler in functions},
+            **{
+                f"{handler}_function_arn": f"{FUNCTION}:mocked-{handler}"
+                for handler in WITH_AN_OUTPUT
+                if handler in functions
+            },
             "access_log_group_name": run.access_log_name,
             "api_id": "a1b2c3d4e5",
             "authorizer_source_arn": f"{EXECUTION}/authorizers/authorizer-id" if run.authorizer else None,

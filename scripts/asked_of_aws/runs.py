@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from scripts.asked_of_aws import objects
 from scripts.asked_of_aws.comparison import compare, made_by
-from scripts.asked_of_aws.functions import TABLE_KEY, added, functions, too_wide
-from scripts.asked_of_aws.settings import Authorizer, Queue, Route, Run
+from scripts.asked_of_aws.functions import TABLE_KEY, added, allow, functions, too_wide
+from scripts.asked_of_aws.settings import Authorizer, Queue, Route, Run, Tokens
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from scripts.asked_of_aws.settings import Table
 
 LOG_KEY = "arn:aws-cn:kms:cn-north-1:111122223333:key/logs"
+ENVIRONMENT_KEY = "arn:aws-cn:kms:cn-north-1:111122223333:key/environment"
+SECRET_ARN = "arn:aws-cn:secretsmanager:cn-north-1:111122223333:secret:chat-a1B2c3"  # noqa: S105 - no secret
+AUTHORIZER_ARN = "arn:aws-cn:lambda:cn-north-1:111122223333:function:mocked-authorizer"
 BOUNDARY = "arn:aws-cn:iam::111122223333:policy/boundary"
 
 RUNS: Mapping[str, Run] = {
@@ -30,6 +33,9 @@ RUNS: Mapping[str, Run] = {
         restorable=False,
         architecture="x86_64",
         bucket="zips",
+        environment_key=ENVIRONMENT_KEY,
+        room_members="300",
+        messages_per_second="2.5",
         zips="../build/handlers",
         endpoint="https://ws.example.com/a1b2c3d4e5/v2",
         http2=False,
@@ -50,6 +56,62 @@ RUNS: Mapping[str, Run] = {
     ),
     "everything_off": Run(),
     "keys_without_queue": Run(table_key=TABLE_KEY, log_key=LOG_KEY, boundary=BOUNDARY),
+    "tokens_with_public_keys": Run(
+        authorization="CUSTOM",
+        authorizer=Authorizer(AUTHORIZER_ARN, "mocked-authorizer", sources=("route.request.header.Authorization",)),
+        tokens=Tokens(
+            {
+                "ROOMCAST_JWT_AUDIENCE": '["chat","talk"]',
+                "ROOMCAST_JWT_AUDIENCE_CLAIM": "client_id",
+                "ROOMCAST_JWT_DEFAULT_ROOMS": '["lobby","team-*"]',
+                "ROOMCAST_JWT_ISSUER": '["https://id.example.com/"]',
+                "ROOMCAST_JWT_JWKS_URL": "https://id.example.com/keys",
+                "ROOMCAST_JWT_MAX_LIFETIME_SECONDS": "900",
+                "ROOMCAST_JWT_ROOMS_CLAIM": "groups",
+                "ROOMCAST_JWT_STALE_KEYS_MINUTES": "30",
+                "ROOMCAST_JWT_SUBJECT_CLAIM": "username",
+                "ROOMCAST_JWT_TOKEN_FROM": '["header"]',
+            },
+            [
+                {
+                    "Sid": "NothingButOwnLogs",
+                    "Effect": "Deny",
+                    "NotAction": ["logs:CreateLogStream", "logs:PutLogEvents"],
+                    "Resource": "*",
+                }
+            ],
+            memory_size=768,
+            reserved=20,
+        ),
+    ),
+    "tokens_with_a_secret": Run(
+        authorization="CUSTOM",
+        authorizer=Authorizer(AUTHORIZER_ARN, "mocked-authorizer"),
+        tokens=Tokens(
+            {
+                "ROOMCAST_JWT_AUDIENCE": '["chat"]',
+                "ROOMCAST_JWT_AUDIENCE_CLAIM": "aud",
+                "ROOMCAST_JWT_ISSUER": '["https://id.example.com/"]',
+                "ROOMCAST_JWT_ROOMS_CLAIM": "rooms",
+                "ROOMCAST_JWT_SECRET_ARN": SECRET_ARN,
+                "ROOMCAST_JWT_STALE_KEYS_MINUTES": "60",
+                "ROOMCAST_JWT_SUBJECT_CLAIM": "sub",
+                "ROOMCAST_JWT_TOKEN_FROM": '["header","subprotocol"]',
+            },
+            [
+                allow("ReadSecret", "secretsmanager:GetSecretValue", SECRET_ARN),
+                {
+                    **allow("UseSecretKey", "kms:Decrypt", "*"),
+                    "Condition": {
+                        "StringEquals": {
+                            "kms:EncryptionContext:SecretARN": SECRET_ARN,
+                            "kms:ViaService": "secretsmanager.cn-north-1.amazonaws.com.cn",
+                        }
+                    },
+                },
+            ],
+        ),
+    ),
     "own_authorizer": Run(
         access_log=True,
         authorization="CUSTOM",

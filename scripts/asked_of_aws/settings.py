@@ -66,6 +66,23 @@ class Authorizer(NamedTuple):
 
 
 @dataclass(frozen=True)
+class Tokens:
+    """The function that checks tokens.
+
+    Attributes:
+        environment: Its variables besides those that are the same in each run.
+        rights: Statements of its policy.
+        memory_size: MB.
+        reserved: Invocations at a time that are reserved for it.
+    """
+
+    environment: Mapping[str, str]
+    rights: list[Settings]
+    memory_size: int = 512
+    reserved: int | None = None
+
+
+@dataclass(frozen=True)
 class Run:
     """All values that a caller of the root may choose.
 
@@ -96,6 +113,10 @@ class Run:
         tags: Tags of all objects that support tags.
         queue: Queued delivery; None without.
         routes: Additional routes by key.
+        tokens: The check of tokens; None without.
+        environment_key: Key of every function's environment.
+        room_members: Maximum of a room's members, as the functions read it.
+        messages_per_second: Maximum of a connection's messages, as the functions read it.
     """
 
     name: str = "roomcast"
@@ -124,15 +145,22 @@ class Run:
     tags: Mapping[str, str] = field(default_factory=dict)
     queue: Queue | None = None
     routes: Mapping[str, Route] = field(default_factory=dict)
+    tokens: Tokens | None = None
+    environment_key: str | None = None
+    room_members: str = "0"
+    messages_per_second: str = "0"
 
     @property
     def environment(self) -> dict[str, str]:
         """The variables of all functions."""
         return {
+            "ROOMCAST_AUTHORIZATION": "JWT" if self.tokens else self.authorization,
             "ROOMCAST_DNS_SUFFIX": "amazonaws.com.cn",
             "ROOMCAST_HTTP2": str(self.http2).lower(),
             "ROOMCAST_LOG_LEVEL": self.log_level,
             "ROOMCAST_MANAGEMENT_ENDPOINT": self.endpoint,
+            "ROOMCAST_MAXIMUM_ROOM_MEMBERS": self.room_members,
+            "ROOMCAST_MESSAGES_PER_SECOND": self.messages_per_second,
             "ROOMCAST_PACE": self.pace,
             "ROOMCAST_SHARDS_PER_ROOM": str(self.shards_per_room),
             "ROOMCAST_SHARDS_READ": str(self.shards_read),

@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from scripts.local.aws import Aws, emulator_environment
+from scripts.local.emulator import host_zips
 from scripts.terraform import CONFIGURATION, Workspace
 
 if TYPE_CHECKING:
@@ -46,12 +47,14 @@ class EmulatorAccess:
         find_websocket_url: Given API id and stage name, returns the URL that clients connect to.
         bucket: S3 bucket that functions are deployed from. Uploading zips to one first lets the provider create all
             functions at once; directly it takes 5 s for each.
+        runs_functions_here: Whether functions are processes of this machine, so that native libraries must be for it.
     """
 
     aws: Aws
     functions_endpoint_url: str
     find_websocket_url: Callable[[str, str], str]
     bucket: str = "roomcast-handlers"
+    runs_functions_here: bool = False
 
     @property
     def endpoint_url(self) -> str:
@@ -91,6 +94,8 @@ class AppliedRoot:
             "handlers_bucket": self.access.bucket,
             "management_endpoint": f"{self.access.functions_endpoint_url}{STAGE_PATH}",
         }
+        if self.access.runs_functions_here and self.variables.get("authorization_type") == "JWT":
+            decided["handlers_directory"] = str(host_zips())
         return Workspace(
             CONFIGURATION,
             self.scratch,
@@ -161,7 +166,7 @@ def access_of(aws: Aws) -> EmulatorAccess:
     def find_websocket_url(api_id: str, stage: str) -> str:
         return websocket_base + STAGE_PATH.format(api_id=api_id, stage_name=stage)
 
-    return EmulatorAccess(aws, aws.endpoint_url, find_websocket_url)
+    return EmulatorAccess(aws, aws.endpoint_url, find_websocket_url, runs_functions_here=True)
 
 
 def describe_deployment(endpoint_url: str, deployment: Deployment) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import http.client
 import os
@@ -188,8 +189,23 @@ def ministack_python() -> Path:
     return python
 
 
+@functools.cache
+def host_zips() -> Path:
+    """Build the functions' zips with native libraries for this machine and the emulator's Python; return their folder.
+
+    Raises:
+        EmulatorError: The zips cannot be built.
+    """
+    directory = BUILD / "host"
+    directory.parent.mkdir(parents=True, exist_ok=True)
+    script = REPOSITORY / "scripts" / "build_handlers.py"
+    with in_turn(directory.with_suffix(".lock"), "the zips for this machine are being built by another process"):
+        run([str(lambda_python()), str(script), "--host", "--output", str(directory)])
+    return directory
+
+
 def run(command: list[str]) -> None:
-    """Run a step of the installation, quietly unless it fails."""
+    """Run a step of a preparation, quietly unless it fails."""
     result = subprocess.run(command, capture_output=True, text=True, check=False)
     if result.returncode != 0:
         free = shutil.disk_usage(BUILD).free // 2**20

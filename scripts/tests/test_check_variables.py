@@ -42,7 +42,7 @@ def test_nothing_is_dropped_or_swapped() -> None:
 @pytest.mark.parametrize(
     ("file", "line", "instead", "fault"),
     [
-        (ROOT, "  log_retention_days        = var.log_retention_days\n", "", "log_retention_days is not handed on"),
+        (ROOT, "  log_level                       = var.log_level\n", "", "log_level is not handed on"),
         (ROOT, "= var.log_retention_days", "= var.shards_per_room", "made of shards_per_room"),
         (ROOT, "= var.log_retention_days", "= 30", "log_retention_days is made of no variable"),
         (ROOT, "= var.tags", "= merge(var.tags, {})", "tags is merge(var.tags, {})"),

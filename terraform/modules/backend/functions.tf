@@ -3,17 +3,18 @@
 locals {
   # A worker has no route. Its policy and code lie beside those of routes, under the worker's name.
   workers = {
+    authorizer = {
+      exists               = local.checks_tokens
+      description          = "Checks the token of a client that connects."
+      memory_size          = var.authorizer_memory_size
+      reserved_concurrency = var.authorizer_reserved_concurrency
+      timeout              = 8
+    }
     fanout_worker = {
       exists      = local.queue_exists
       description = "Sends queued messages to the members of their rooms."
       memory_size = var.queued_delivery.worker_memory_size
       timeout     = var.queued_delivery.worker_timeout
-    }
-    authorizer = {
-      exists      = var.authorization_type == "JWT"
-      description = "Checks the JSON Web Tokens of handshakes."
-      memory_size = 512
-      timeout     = 8
     }
   }
 
@@ -39,23 +40,28 @@ locals {
   )
 
   environment = {
-    ROOMCAST_DNS_SUFFIX          = local.dns_suffix
-    ROOMCAST_HTTP2               = tostring(var.http2)
-    ROOMCAST_LOG_LEVEL           = var.log_level
-    ROOMCAST_MANAGEMENT_ENDPOINT = local.management_endpoint
-    ROOMCAST_PACE                = tostring(var.pace)
-    ROOMCAST_SHARDS_PER_ROOM     = tostring(terraform_data.value_in_use["shards_per_room"].triggers_replace[0])
-    ROOMCAST_SHARDS_READ         = tostring(terraform_data.value_in_use["shards_read"].triggers_replace[0])
-    ROOMCAST_TABLE_NAME          = module.connections_table.table_name
+    ROOMCAST_AUTHORIZATION        = var.authorization_type
+    ROOMCAST_DNS_SUFFIX           = local.dns_suffix
+    ROOMCAST_HTTP2                = tostring(var.http2)
+    ROOMCAST_LOG_LEVEL            = var.log_level
+    ROOMCAST_MANAGEMENT_ENDPOINT  = local.management_endpoint
+    ROOMCAST_MAXIMUM_ROOM_MEMBERS = tostring(coalesce(var.maximum_room_members, 0))
+    ROOMCAST_MESSAGES_PER_SECOND  = tostring(coalesce(var.messages_per_second, 0))
+    ROOMCAST_PACE                 = tostring(var.pace)
+    ROOMCAST_SHARDS_PER_ROOM      = tostring(terraform_data.value_in_use["shards_per_room"].triggers_replace[0])
+    ROOMCAST_SHARDS_READ          = tostring(terraform_data.value_in_use["shards_read"].triggers_replace[0])
+    ROOMCAST_TABLE_NAME           = module.connections_table.table_name
   }
 
-  # Further variables of single functions.
+  # Of single functions, in place of the shared one.
   own_environments = {
-    fanout_worker = local.queue_environment
-    sendmessage   = local.sender_environment
+    authorizer    = local.authorizer_environment
+    fanout_worker = merge(local.environment, local.queue_environment)
+    sendmessage   = merge(local.environment, local.sender_environment)
   }
 
   policy_values = {
+    authorizer_rights   = local.authorizer_rights
     queue_arn           = local.queue_arn
     queue_is_fifo       = local.queue_is_fifo
     stage_execution_arn = module.websocket_api.stage_execution_arn
@@ -85,6 +91,7 @@ locals {
 module "zips" {
   source = "../zips"
 
+  architecture      = var.architecture
   bucket            = var.handlers_bucket
   directory         = coalesce(var.handlers_directory, "${path.module}/../../../build/handlers")
   handlers          = keys(local.functions)
@@ -99,14 +106,16 @@ module "handler" {
   name                     = "${var.name}-${each.key}"
   architecture             = var.architecture
   description              = each.value.description
-  environment              = merge(local.environment, lookup(local.own_environments, each.key, {}))
-  filename                 = var.handlers_bucket == null ? "${module.zips.directory}/${each.key}.zip" : null
+  environment              = lookup(local.own_environments, each.key, local.environment)
+  filename                 = var.handlers_bucket == null ? lookup(module.zips.paths, each.key, null) : null
   handler                  = "${each.key}.handler"
+  kms_key_arn              = var.environment_kms_key_arn
   log_kms_key_arn          = var.log_kms_key_arn
   log_retention_days       = var.log_retention_days
   memory_size              = each.value.memory_size
   permissions_boundary_arn = var.permissions_boundary_arn
   policy                   = local.policies[each.key]
+  reserved_concurrency     = try(each.value.reserved_concurrency, null)
   s3_bucket                = var.handlers_bucket
   s3_key                   = lookup(module.zips.s3_keys, each.key, null)
   source_code_hash         = lookup(module.zips.hashes, each.key, null)

@@ -103,6 +103,21 @@ resource "terraform_data" "queue" {
 resource "terraform_data" "refusals" {
   lifecycle {
     precondition {
+      condition     = !local.checks_tokens || (var.jwt_jwks_url == null) != (var.jwt_secret_arn == null)
+      error_message = "authorization_type \"JWT\" needs exactly one of jwt_jwks_url and jwt_secret_arn: with both, a token could be signed with what the other one publishes."
+    }
+
+    precondition {
+      condition     = !local.checks_tokens || length(var.jwt_issuer) >= 1
+      error_message = "authorization_type \"JWT\" needs jwt_issuer, because any other service's tokens with the same key would be taken."
+    }
+
+    precondition {
+      condition     = !local.checks_tokens || length(var.jwt_audience) >= 1
+      error_message = "authorization_type \"JWT\" needs jwt_audience, because the issuer's tokens for other services would be taken."
+    }
+
+    precondition {
       condition     = !local.refused["name"]
       error_message = "name is part of every name: another one replaces the table, the functions and the API, and cuts off every client. To do that in this apply, give allow_replacement = [\"name\", \"table_name\"]; with table_deletion_protection, turn that off in an apply before."
     }

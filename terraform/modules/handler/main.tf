@@ -78,6 +78,7 @@ resource "aws_lambda_function" "this" {
   description                    = var.description
   filename                       = var.filename
   handler                        = var.handler
+  kms_key_arn                    = var.kms_key_arn
   memory_size                    = var.memory_size
   reserved_concurrent_executions = var.reserved_concurrency
   role                           = aws_iam_role.this.arn

@@ -83,6 +83,17 @@ variable "invoke_permissions" {
   }
 }
 
+variable "kms_key_arn" {
+  type        = string
+  description = "ARN of the KMS key that encrypts the environment variables. Lambda decrypts them by a grant, so the function's role needs no right; the principal that applies needs `kms:CreateGrant`, `kms:Encrypt` and `kms:Decrypt`. Null means the account's AWS managed key `aws/lambda`."
+  default     = null
+
+  validation {
+    condition     = var.kms_key_arn == null || can(regex("^arn:[a-z0-9-]+:kms:[a-z0-9-]+:[0-9]{12}:key/[A-Za-z0-9-]+$", var.kms_key_arn))
+    error_message = "kms_key_arn must be null or the ARN of a KMS key, like \"arn:aws:kms:eu-central-1:111122223333:key/1234abcd-12ab-34cd-56ef-1234567890ab\" (an alias is not allowed)."
+  }
+}
+
 variable "log_kms_key_arn" {
   type        = string
   description = "ARN of the KMS key that encrypts the log group; its key policy must allow CloudWatch Logs. Null means CloudWatch's own encryption."

@@ -6,11 +6,21 @@ locals {
   manifest_format  = try(local.manifest.format, null)
   manifest_entries = { for handler, entry in try(local.manifest.handlers, {}) : handler => entry if local.manifest_format == 1 }
 
+  # A handler with native libraries has a zip for each architecture.
+  listed_zips = {
+    for handler, entry in local.manifest_entries :
+    handler => can(entry.zips) ? try(entry.zips[var.architecture], null) : try({ zip = entry.zip, sha256 = entry.sha256 }, null)
+  }
+  paths = {
+    for handler in var.handlers :
+    handler => "${var.directory}/${try(basename(local.listed_zips[handler].zip), "${handler}.zip")}"
+  }
+
   zips = {
-    for handler in var.handlers : handler => {
-      path   = "${var.directory}/${handler}.zip"
-      sha256 = try(filesha256("${var.directory}/${handler}.zip"), null)
-      hash   = try(filebase64sha256("${var.directory}/${handler}.zip"), null)
+    for handler, path in local.paths : handler => {
+      path   = path
+      sha256 = try(filesha256(path), null)
+      hash   = try(filebase64sha256(path), null)
     }
   }
 
@@ -31,14 +41,16 @@ locals {
 
   zip_problems = [
     for handler, zip in local.zips : (
-      zip.sha256 == null
-      ? "${handler}.zip is missing"
-      : !contains(keys(local.manifest_entries), handler)
-      ? "${handler}.zip is not in the manifest"
-      : zip.sha256 != try(local.manifest_entries[handler].sha256, null)
-      ? "${handler}.zip is not the one in the manifest"
+      !contains(keys(local.manifest_entries), handler)
+      ? "${handler} is not in the manifest (a handler whose packages cannot be fetched is left out by the build, which says so)"
+      : can(local.manifest_entries[handler].zips) && local.listed_zips[handler] == null
+      ? "${handler} has no zip for ${var.architecture}"
+      : zip.sha256 == null
+      ? "${basename(zip.path)} is missing"
+      : zip.sha256 != try(local.listed_zips[handler].sha256, null)
+      ? "${basename(zip.path)} is not the one in the manifest"
       : local.source_digests[handler] != try(local.manifest_entries[handler].source_digest, null)
-      ? "${handler}.zip was built from other sources (${coalesce(join(", ", local.changed_sources[handler]), "the manifest's digest is another")})"
+      ? "${basename(zip.path)} was built from other sources (${coalesce(join(", ", local.changed_sources[handler]), "the manifest's digest is another")})"
       : ""
     )
   ]

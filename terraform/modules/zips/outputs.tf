@@ -8,6 +8,11 @@ output "hashes" {
   value       = { for handler, zip in local.zips : handler => zip.hash }
 }
 
+output "paths" {
+  description = "Path of each zip by handler."
+  value       = local.paths
+}
+
 output "s3_keys" {
   description = "Keys of the uploaded zips by handler; empty without a bucket."
   value       = { for handler, object in aws_s3_object.zip : handler => object.key }

@@ -1,3 +1,15 @@
+variable "architecture" {
+  type        = string
+  description = "Instruction set of the functions, for handlers with a zip for each: `arm64` or `x86_64`."
+  default     = "arm64"
+  nullable    = false
+
+  validation {
+    condition     = contains(["arm64", "x86_64"], var.architecture)
+    error_message = "architecture must be one of Lambda's instruction sets: \"arm64\" or \"x86_64\"."
+  }
+}
+
 variable "bucket" {
   type        = string
   description = "Existing S3 bucket for the zips. Null means no upload. The name must be known at plan."

@@ -13,6 +13,10 @@ run "everything_on" {
     access_log_enabled        = true
     architecture              = "x86_64"
     authorization_type        = "AWS_IAM"
+    environment_kms_key_arn   = "arn:aws-cn:kms:cn-north-1:111122223333:key/environment"
+    maximum_room_members      = 300
+    messages_per_second       = 2.5
+    redeployment_triggers     = { theirs = "1" }
     handlers_bucket           = "zips"
     handlers_directory        = "../build/handlers"
     http2                     = false
@@ -71,6 +75,37 @@ run "keys_without_queue" {
     log_kms_key_arn          = "arn:aws-cn:kms:cn-north-1:111122223333:key/logs"
     permissions_boundary_arn = "arn:aws-cn:iam::111122223333:policy/boundary"
     table_kms_key_arn        = "arn:aws-cn:kms:cn-north-1:111122223333:key/table"
+  }
+}
+
+run "tokens_with_public_keys" {
+  state_key = "tokens_with_public_keys"
+
+  variables {
+    authorization_type              = "JWT"
+    authorizer_memory_size          = 768
+    authorizer_reserved_concurrency = 20
+    jwt_audience                    = ["chat", "talk"]
+    jwt_audience_claim              = "client_id"
+    jwt_default_rooms               = ["lobby", "team-*"]
+    jwt_issuer                      = ["https://id.example.com/"]
+    jwt_jwks_url                    = "https://id.example.com/keys"
+    jwt_max_lifetime_seconds        = 900
+    jwt_rooms_claim                 = "groups"
+    jwt_stale_keys_minutes          = 30
+    jwt_subject_claim               = "username"
+    jwt_token_from                  = ["header"]
+  }
+}
+
+run "tokens_with_a_secret" {
+  state_key = "tokens_with_a_secret"
+
+  variables {
+    authorization_type = "JWT"
+    jwt_audience       = ["chat"]
+    jwt_issuer         = ["https://id.example.com/"]
+    jwt_secret_arn     = "arn:aws-cn:secretsmanager:cn-north-1:111122223333:secret:chat-a1B2c3"
   }
 }
 

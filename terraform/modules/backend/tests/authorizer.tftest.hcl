@@ -40,11 +40,12 @@ override_module {
   outputs = {
     directory = "zips"
     hashes    = {}
+    paths     = { authorizer = "zips/authorizer-arm64.zip", connect = "zips/connect.zip", default = "zips/default.zip", disconnect = "zips/disconnect.zip", fanout_worker = "zips/fanout_worker.zip", sendmessage = "zips/sendmessage.zip", whoami = "zips/whoami.zip" }
     s3_keys   = {}
   }
 }
 
-run "nobody_is_asked_by_default" {
+run "there_is_no_authorizer_by_default" {
   assert {
     condition     = length(module.authorizer) == 0 && output.authorizer_source_arn == null
     error_message = "there is no authorizer"
@@ -84,4 +85,149 @@ run "function_of_another_account_has_its_permission_from_there" {
     condition     = module.authorizer[0].authorizer_id == "auth12"
     error_message = "the authorizer needs no permission of this account"
   }
+}
+
+run "tokens_are_checked_by_a_function_of_roomcasts_own" {
+  variables {
+    authorization_type              = "JWT"
+    authorizer_memory_size          = 768
+    authorizer_reserved_concurrency = 20
+    jwt_audience                    = ["chat", "talk"]
+    jwt_audience_claim              = "client_id"
+    jwt_default_rooms               = ["lobby", "team-*", "*"]
+    jwt_issuer                      = ["https://id.example.com/"]
+    jwt_jwks_url                    = "https://id.example.com/keys?app=chat"
+    jwt_max_lifetime_seconds        = 900
+    jwt_rooms_claim                 = "https://example.com/rooms"
+    jwt_stale_keys_minutes          = 0
+    jwt_subject_claim               = "username"
+    jwt_token_from                  = ["subprotocol"]
+    log_level                       = "DEBUG"
+  }
+
+  assert {
+    condition = tomap(local.authorizer_environment) == tomap({
+      ROOMCAST_DNS_SUFFIX               = "amazonaws.com.cn"
+      ROOMCAST_JWT_AUDIENCE             = "[\"chat\",\"talk\"]"
+      ROOMCAST_JWT_AUDIENCE_CLAIM       = "client_id"
+      ROOMCAST_JWT_DEFAULT_ROOMS        = "[\"lobby\",\"team-*\",\"*\"]"
+      ROOMCAST_JWT_ISSUER               = "[\"https://id.example.com/\"]"
+      ROOMCAST_JWT_JWKS_URL             = "https://id.example.com/keys?app=chat"
+      ROOMCAST_JWT_MAX_LIFETIME_SECONDS = "900"
+      ROOMCAST_JWT_ROOMS_CLAIM          = "https://example.com/rooms"
+      ROOMCAST_JWT_STALE_KEYS_MINUTES   = "0"
+      ROOMCAST_JWT_SUBJECT_CLAIM        = "username"
+      ROOMCAST_JWT_TOKEN_FROM           = "[\"subprotocol\"]"
+      ROOMCAST_LOG_LEVEL                = "DEBUG"
+    })
+    error_message = "the function knows which tokens are good, and nothing of the table"
+  }
+
+  assert {
+    condition     = local.functions["authorizer"].memory_size == 768 && local.functions["authorizer"].reserved_concurrency == 20 && local.functions["authorizer"].timeout == 8 && local.functions["authorizer"].route_key == null
+    error_message = "the function has its own memory and concurrency, and no route"
+  }
+
+  assert {
+    condition     = jsondecode(local.policies["authorizer"]).Statement == [{ Sid = "NothingButOwnLogs", Effect = "Deny", NotAction = ["logs:CreateLogStream", "logs:PutLogEvents"], Resource = "*" }]
+    error_message = "public keys need no right"
+  }
+
+  assert {
+    condition     = local.environment["ROOMCAST_AUTHORIZATION"] == "JWT"
+    error_message = "the other functions know that there are tokens"
+  }
+
+  assert {
+    condition     = tolist(local.identity_sources) == tolist(["route.request.header.Sec-WebSocket-Protocol"])
+    error_message = "API Gateway requires the only place of a token"
+  }
+}
+
+run "tokens_in_one_of_several_places_are_required_by_the_function" {
+  variables {
+    authorization_type = "JWT"
+    jwt_audience       = ["chat"]
+    jwt_issuer         = ["https://id.example.com/"]
+    jwt_secret_arn     = "arn:aws-cn:secretsmanager:cn-north-1:111122223333:secret:chat-a1B2c3"
+  }
+
+  assert {
+    condition     = length(local.identity_sources) == 0
+    error_message = "API Gateway would require all of them"
+  }
+
+  assert {
+    condition     = local.authorizer_environment["ROOMCAST_JWT_SECRET_ARN"] == "arn:aws-cn:secretsmanager:cn-north-1:111122223333:secret:chat-a1B2c3" && !can(local.authorizer_environment["ROOMCAST_JWT_JWKS_URL"])
+    error_message = "the function knows the secret"
+  }
+
+  assert {
+    condition = jsondecode(local.policies["authorizer"]).Statement == jsondecode(jsonencode([
+      { Sid = "ReadSecret", Effect = "Allow", Action = "secretsmanager:GetSecretValue", Resource = "arn:aws-cn:secretsmanager:cn-north-1:111122223333:secret:chat-a1B2c3" },
+      {
+        Sid      = "UseSecretKey"
+        Effect   = "Allow"
+        Action   = "kms:Decrypt"
+        Resource = "*"
+        Condition = {
+          StringEquals = {
+            "kms:EncryptionContext:SecretARN" = "arn:aws-cn:secretsmanager:cn-north-1:111122223333:secret:chat-a1B2c3"
+            "kms:ViaService"                  = "secretsmanager.cn-north-1.amazonaws.com.cn"
+          }
+        }
+      },
+    ]))
+    error_message = "the function reads this secret alone"
+  }
+}
+
+run "keys_and_secret_together_are_refused" {
+  command = plan
+
+  variables {
+    authorization_type = "JWT"
+    jwt_audience       = ["chat"]
+    jwt_issuer         = ["https://id.example.com/"]
+    jwt_jwks_url       = "https://id.example.com/keys"
+    jwt_secret_arn     = "arn:aws-cn:secretsmanager:cn-north-1:111122223333:secret:chat-a1B2c3"
+  }
+
+  expect_failures = [terraform_data.refusals]
+}
+
+run "tokens_without_keys_are_refused" {
+  command = plan
+
+  variables {
+    authorization_type = "JWT"
+    jwt_audience       = ["chat"]
+    jwt_issuer         = ["https://id.example.com/"]
+  }
+
+  expect_failures = [terraform_data.refusals]
+}
+
+run "tokens_of_any_issuer_are_refused" {
+  command = plan
+
+  variables {
+    authorization_type = "JWT"
+    jwt_audience       = ["chat"]
+    jwt_jwks_url       = "https://id.example.com/keys"
+  }
+
+  expect_failures = [terraform_data.refusals]
+}
+
+run "tokens_for_any_audience_are_refused" {
+  command = plan
+
+  variables {
+    authorization_type = "JWT"
+    jwt_issuer         = ["https://id.example.com/"]
+    jwt_jwks_url       = "https://id.example.com/keys"
+  }
+
+  expect_failures = [terraform_data.refusals]
 }

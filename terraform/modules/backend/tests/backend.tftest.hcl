@@ -54,6 +54,7 @@ override_module {
   outputs = {
     directory = "zips"
     hashes    = {}
+    paths     = { authorizer = "zips/authorizer-arm64.zip", connect = "zips/connect.zip", default = "zips/default.zip", disconnect = "zips/disconnect.zip", fanout_worker = "zips/fanout_worker.zip", sendmessage = "zips/sendmessage.zip", whoami = "zips/whoami.zip" }
     s3_keys   = {}
   }
 }
@@ -161,24 +162,29 @@ run "functions_know_what_they_are_configured_with" {
   state_key = "configured"
 
   variables {
-    http2           = false
-    log_level       = "DEBUG"
-    pace            = 2500.5
-    shards_per_room = 4
-    shards_read     = 8
-    table_name      = "members"
+    http2                = false
+    log_level            = "DEBUG"
+    maximum_room_members = 300
+    messages_per_second  = 2.5
+    pace                 = 2500.5
+    shards_per_room      = 4
+    shards_read          = 8
+    table_name           = "members"
   }
 
   assert {
     condition = local.environment == {
-      ROOMCAST_DNS_SUFFIX          = "amazonaws.com.cn"
-      ROOMCAST_HTTP2               = "false"
-      ROOMCAST_LOG_LEVEL           = "DEBUG"
-      ROOMCAST_MANAGEMENT_ENDPOINT = "https://a1b2c3d4e5.execute-api.cn-north-1.amazonaws.com.cn/live"
-      ROOMCAST_PACE                = "2500.5"
-      ROOMCAST_SHARDS_PER_ROOM     = "4"
-      ROOMCAST_SHARDS_READ         = "8"
-      ROOMCAST_TABLE_NAME          = "members"
+      ROOMCAST_AUTHORIZATION        = "NONE"
+      ROOMCAST_DNS_SUFFIX           = "amazonaws.com.cn"
+      ROOMCAST_HTTP2                = "false"
+      ROOMCAST_LOG_LEVEL            = "DEBUG"
+      ROOMCAST_MANAGEMENT_ENDPOINT  = "https://a1b2c3d4e5.execute-api.cn-north-1.amazonaws.com.cn/live"
+      ROOMCAST_MAXIMUM_ROOM_MEMBERS = "300"
+      ROOMCAST_MESSAGES_PER_SECOND  = "2.5"
+      ROOMCAST_PACE                 = "2500.5"
+      ROOMCAST_SHARDS_PER_ROOM      = "4"
+      ROOMCAST_SHARDS_READ          = "8"
+      ROOMCAST_TABLE_NAME           = "members"
     }
     error_message = "the environment holds the settings"
   }

@@ -9,6 +9,7 @@ override_module {
   outputs = {
     directory = "zips"
     hashes    = {}
+    paths     = { authorizer = "zips/authorizer-arm64.zip", connect = "zips/connect.zip", default = "zips/default.zip", disconnect = "zips/disconnect.zip", fanout_worker = "zips/fanout_worker.zip", sendmessage = "zips/sendmessage.zip", whoami = "zips/whoami.zip" }
     s3_keys   = {}
   }
 }
@@ -412,4 +413,214 @@ run "additional_routes_take_no_reserved_key" {
   }
 
   expect_failures = [var.additional_routes]
+}
+
+run "authorizer_memory_size_is_512_mb_at_least" {
+  command = plan
+
+  variables {
+    authorizer_memory_size = 511
+  }
+
+  expect_failures = [var.authorizer_memory_size]
+}
+
+run "authorizer_reserved_concurrency_is_not_0" {
+  command = plan
+
+  variables {
+    authorizer_reserved_concurrency = 0
+  }
+
+  expect_failures = [var.authorizer_reserved_concurrency]
+}
+
+run "environment_kms_key_arn_takes_no_alias" {
+  command = plan
+
+  variables {
+    environment_kms_key_arn = "arn:aws:kms:eu-central-1:111122223333:alias/chat"
+  }
+
+  expect_failures = [var.environment_kms_key_arn]
+}
+
+run "jwt_audience_is_not_empty" {
+  command = plan
+
+  variables {
+    jwt_audience = [""]
+  }
+
+  expect_failures = [var.jwt_audience]
+}
+
+run "jwt_audience_claim_is_a_name" {
+  command = plan
+
+  variables {
+    jwt_audience_claim = ""
+  }
+
+  expect_failures = [var.jwt_audience_claim]
+}
+
+run "jwt_default_rooms_end_with_the_star" {
+  command = plan
+
+  variables {
+    jwt_default_rooms = ["team-*-a"]
+  }
+
+  expect_failures = [var.jwt_default_rooms]
+}
+
+run "jwt_issuer_is_not_empty" {
+  command = plan
+
+  variables {
+    jwt_issuer = [""]
+  }
+
+  expect_failures = [var.jwt_issuer]
+}
+
+run "jwt_jwks_url_is_https" {
+  command = plan
+
+  variables {
+    jwt_jwks_url = "http://id.example.com/keys"
+  }
+
+  expect_failures = [var.jwt_jwks_url]
+}
+
+run "jwt_jwks_url_has_no_user" {
+  command = plan
+
+  variables {
+    jwt_jwks_url = "https://user@id.example.com/keys"
+  }
+
+  expect_failures = [var.jwt_jwks_url]
+}
+
+run "jwt_jwks_url_has_no_fragment" {
+  command = plan
+
+  variables {
+    jwt_jwks_url = "https://id.example.com/keys#a"
+  }
+
+  expect_failures = [var.jwt_jwks_url]
+}
+
+run "jwt_jwks_url_is_not_on_a_host_that_begins_like_this_one" {
+  command = plan
+
+  variables {
+    jwt_jwks_url = "http://localhost.example.com:80/keys"
+  }
+
+  expect_failures = [var.jwt_jwks_url]
+}
+
+run "jwt_max_lifetime_seconds_are_whole" {
+  command = plan
+
+  variables {
+    jwt_max_lifetime_seconds = 1.5
+  }
+
+  expect_failures = [var.jwt_max_lifetime_seconds]
+}
+
+run "jwt_rooms_claim_is_a_name" {
+  command = plan
+
+  variables {
+    jwt_rooms_claim = "my rooms"
+  }
+
+  expect_failures = [var.jwt_rooms_claim]
+}
+
+run "jwt_secret_arn_is_whole" {
+  command = plan
+
+  variables {
+    jwt_secret_arn = "arn:aws:secretsmanager:eu-central-1:111122223333:secret:chat"
+  }
+
+  expect_failures = [var.jwt_secret_arn]
+}
+
+run "jwt_secret_arn_is_no_pattern" {
+  command = plan
+
+  variables {
+    jwt_secret_arn = "arn:aws:secretsmanager:eu-central-1:111122223333:secret:chat-*"
+  }
+
+  expect_failures = [var.jwt_secret_arn]
+}
+
+run "jwt_stale_keys_minutes_are_a_day_at_most" {
+  command = plan
+
+  variables {
+    jwt_stale_keys_minutes = 1441
+  }
+
+  expect_failures = [var.jwt_stale_keys_minutes]
+}
+
+run "jwt_subject_claim_is_a_name" {
+  command = plan
+
+  variables {
+    jwt_subject_claim = ""
+  }
+
+  expect_failures = [var.jwt_subject_claim]
+}
+
+run "jwt_token_from_is_not_empty" {
+  command = plan
+
+  variables {
+    jwt_token_from = []
+  }
+
+  expect_failures = [var.jwt_token_from]
+}
+
+run "jwt_token_from_takes_no_cookie" {
+  command = plan
+
+  variables {
+    jwt_token_from = ["header", "cookie"]
+  }
+
+  expect_failures = [var.jwt_token_from]
+}
+
+run "maximum_room_members_are_whole" {
+  command = plan
+
+  variables {
+    maximum_room_members = 2.5
+  }
+
+  expect_failures = [var.maximum_room_members]
+}
+
+run "messages_per_second_are_not_0" {
+  command = plan
+
+  variables {
+    messages_per_second = 0
+  }
+
+  expect_failures = [var.messages_per_second]
 }

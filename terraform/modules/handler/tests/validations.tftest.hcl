@@ -244,3 +244,13 @@ run "timeout_ends_at_900" {
 
   expect_failures = [var.timeout]
 }
+
+run "kms_key_arn_takes_no_alias" {
+  command = plan
+
+  variables {
+    kms_key_arn = "arn:aws:kms:eu-central-1:111122223333:alias/chat"
+  }
+
+  expect_failures = [var.kms_key_arn]
+}

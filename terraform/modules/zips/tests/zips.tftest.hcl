@@ -151,3 +151,54 @@ run "zip_whose_source_vanished_is_refused" {
 
   expect_failures = [terraform_data.build]
 }
+
+run "zip_of_the_architecture_is_taken" {
+  variables {
+    architecture = "x86_64"
+    bucket       = "zips"
+    directory    = "tests/fixtures/several_architectures"
+    handlers     = ["authorizer", "connect"]
+  }
+
+  assert {
+    condition     = tomap(output.paths) == tomap({ authorizer = "tests/fixtures/several_architectures/authorizer-x86_64.zip", connect = "tests/fixtures/several_architectures/connect.zip" })
+    error_message = "a handler with native libraries has a zip for each architecture"
+  }
+
+  assert {
+    condition     = output.hashes["authorizer"] == filebase64sha256("tests/fixtures/several_architectures/authorizer-x86_64.zip") && aws_s3_object.zip["authorizer"].source == output.paths["authorizer"]
+    error_message = "the function gets the zip of its architecture"
+  }
+}
+
+run "zip_of_the_other_architecture_is_not_taken" {
+  command = plan
+
+  variables {
+    architecture = "x86_64"
+    directory    = "tests/fixtures/one_architecture"
+    handlers     = ["authorizer"]
+  }
+
+  expect_failures = [terraform_data.build]
+}
+
+run "handler_that_the_build_left_out_is_refused" {
+  command = plan
+
+  variables {
+    handlers = ["authorizer", "connect", "default"]
+  }
+
+  expect_failures = [terraform_data.build]
+}
+
+run "architecture_that_lambda_lacks_is_refused" {
+  command = plan
+
+  variables {
+    architecture = "riscv64"
+  }
+
+  expect_failures = [var.architecture]
+}
