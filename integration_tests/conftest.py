@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from integration_tests.harness.crowd import Crowd
 from integration_tests.harness.table import ROOM_PREFIX, ConnectionsTable
@@ -57,6 +58,10 @@ MOST_LEAKS = 20
 CLOCKS_DIFFER_BY = 5.0
 """Seconds that this machine's clock may be ahead of AWS's."""
 REPORTS = BUILD / "reports"
+
+# How long an example takes says something about the machine, which may be busy with something else.
+settings.register_profile("roomcast", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("roomcast")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

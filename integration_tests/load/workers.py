@@ -135,7 +135,6 @@ class Workers:
         total, *others = await self._call_all(UserGroup.ledger)
         for ledger in others:
             total.merge(ledger)
-        total.ended_at = time.monotonic()
         return bool(total.verdict().total.outstanding) and (await self.progress()).connected > 0
 
     async def absent(self) -> set[int]:

@@ -14,7 +14,7 @@ from integration_tests.harness.ledger import Ledger
 from integration_tests.load import workers
 from integration_tests.load.plan import Plan
 from integration_tests.load.recorder import Recorder
-from integration_tests.load.user_group import UserGroup
+from integration_tests.load.user_group import Progress, UserGroup
 from integration_tests.load.virtual_user import CloseMode
 from integration_tests.load.worker_process import ENDING, WorkerError, blocked
 from integration_tests.load.workers import Workers, started_workers
@@ -87,6 +87,51 @@ class FakeProcess:
             self.clock.now += len(share)
             return {each.seat: "429" for each in share if each.seat in self.refused}
         return Recorder(Ledger(PLAN.run))
+
+
+class OwingProcess(FakeProcess):
+    """Has two members in one room; one of them is owed a message until the n-th look for it.
+
+    Args:
+        clock: As of ``FakeProcess``.
+        asked: Number of the look that finds the message.
+        connected: Open connections.
+    """
+
+    def __init__(self, clock: SimpleNamespace, asked: int, connected: int = 2) -> None:
+        super().__init__(clock)
+        self.looks = 0
+        self.asked = asked
+        self.connected = connected
+
+    async def call(self, method: Callable[..., Any], *arguments: Any) -> Any:
+        """As ``WorkerProcess.call``."""
+        if method is UserGroup.progress:
+            return Progress(connected=self.connected)
+        if method is not UserGroup.ledger:
+            return await super().call(method, *arguments)
+        self.looks += 1
+        ledger = Ledger(PLAN.run)
+        attempt = ledger.sender("lobby", "a").attempt(self.clock.now, self.clock.now)
+        ledger.sender("lobby", "a").acknowledge(attempt.sequence, self.clock.now)
+        members = [ledger.member("lobby", name) for name in ("a", "b")]
+        for member in members:
+            member.joined_at = 0.0
+        for member in members[: 1 + (self.looks >= self.asked)]:
+            ledger.receive(member, attempt.text, self.clock.now)
+        return ledger
+
+
+@pytest.mark.parametrize(("connected", "looks"), [(2, 3), (0, 1)])
+async def test_a_run_waits_for_deliveries_that_are_owed_to_clients_still_connected(
+    clock: SimpleNamespace, connected: int, looks: int
+) -> None:
+    process = OwingProcess(clock, 3, connected)
+    team = workers_of(PLAN, process)
+    await team.settle()
+
+    assert process.looks == looks
+    assert team.ended_at == clock.now
 
 
 def workers_of(plan: Plan, *processes: FakeProcess) -> Workers:
