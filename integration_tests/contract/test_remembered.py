@@ -6,6 +6,7 @@ States and plans hold nothing but the objects of ``modules/backend/remembered.tf
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 from typing import TYPE_CHECKING, Any
 
@@ -37,8 +38,7 @@ FIRST_VALUES = ("name", "stage_name", "table_kms_key_arn", "table_name")
 """Values that commit 6e87caf remembered, under one `in_use`."""
 OFF: Mapping[str, Any] = {"queued_delivery": {"enabled": False}}
 BACKEND = CONFIGURATION / "modules" / "backend"
-ELSEWHERE = ("shards_read", "table_name", "queue_exists")
-"""Local values of the backend's other files that this part reads."""
+LOCAL = re.compile(r"\blocal\.(\w+)")
 
 
 def remembered(kind: str, values: Iterable[str], *, is_replaced: bool = False) -> dict[str, Any]:
@@ -119,15 +119,21 @@ def _write_module(folder: Path, edits: Mapping[str, str]) -> None:
     for text, instead in edits.items():
         assert text in parts["remembered.tf"]
         parts["remembered.tf"] = parts["remembered.tf"].replace(text, instead)
-    read = {
+    defined = {
         name: attribute.text
-        for file in ("main.tf", "queue.tf")
-        for block in read_blocks(BACKEND / file)
-        if block.kind == "locals"
+        for file in BACKEND.glob("*.tf")
+        for block in read_blocks(file)
+        if block.kind == "locals" and file.name not in parts
         for name, attribute in block.attributes.items()
     }
-    values = "".join(f"  {name} = {read[name]}\n" for name in ELSEWHERE)
-    parts["rest.tf"] = f'locals {{\n{values}  routes = {{}}\n}}\n\nmodule "handler" {{\n  source = "./functions"\n}}\n'
+    values: dict[str, str] = {"routes": "{}"}
+    texts = [*parts.values()]
+    while texts:
+        for name in defined.keys() & {*LOCAL.findall(texts.pop())} - values.keys():
+            values[name] = defined[name]
+            texts.append(defined[name])
+    rest = "".join(f"  {name} = {value}\n" for name, value in values.items())
+    parts["rest.tf"] = f'locals {{\n{rest}}}\n\nmodule "handler" {{\n  source = "./functions"\n}}\n'
     for name, text in parts.items():
         (folder / name).write_text(text, encoding="utf-8")
 
