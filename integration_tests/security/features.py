@@ -14,14 +14,14 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from roomcast import delivery, recipients, tasks
+from roomcast import delivery, items, recipients, tasks
 from websockets.exceptions import InvalidStatus
 
 from integration_tests.guarantees.test_cleanup import unknown_connection_id
 from integration_tests.harness.table import ROOM_PREFIX, connection_key, membership_key
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Awaitable, Callable, Sequence
 
     from integration_tests.harness.crowd import Crowd
     from integration_tests.harness.table import ConnectionsTable
@@ -170,8 +170,12 @@ async def leave(lab: Lab) -> bool:
     """The items of a client that is gone are deleted."""
     room, connection_id = lab.room(), unknown_connection_id()
     await lab.table.add_member(room, connection_id, age_ms=HOUR_MS)
-    await lab.invoke("disconnect", event_of("DISCONNECT", connection_id, int(time.time() * 1000)))
+    await lab.invoke("disconnect", _goodbye(connection_id))
     return await _is_gone(lab, room, connection_id)
+
+
+def _goodbye(connection_id: str) -> dict[str, Any]:
+    return event_of("DISCONNECT", connection_id, int(time.time() * 1000))
 
 
 async def _is_gone(lab: Lab, room: str, connection_id: str) -> bool:
@@ -215,6 +219,29 @@ async def prune(lab: Lab) -> bool:
     await lab.table.add_member(room, dead, age_ms=HOUR_MS)
     await lab.invoke("fanout_worker", _task(room))
     return await _is_gone(lab, room, dead)
+
+
+async def subtract(lab: Lab) -> bool:
+    """A client that is gone is subtracted from the number of its room's members."""
+    return await _number_falls(lab, lambda _, gone: lab.invoke("disconnect", _goodbye(gone)))
+
+
+async def subtract_the_dead(lab: Lab) -> bool:
+    """Members that a worker deletes are subtracted from the number of their room's members."""
+    return await _number_falls(lab, lambda room, _: lab.invoke("fanout_worker", _task(room)))
+
+
+async def _number_falls(lab: Lab, act: Callable[[str, str], Awaitable[object]]) -> bool:
+    room, connection_id, dynamodb = lab.room(), unknown_connection_id(), lab.table.dynamodb
+    await lab.table.add_member(room, connection_id, age_ms=HOUR_MS)
+    key: Any = items.headcount_key(room, 0)
+    number = {"members": {"N": "5"}, "changes": {"N": "0"}, "expires_at": {"N": str(int(time.time()) + 600)}}
+    await asyncio.to_thread(dynamodb.put_item, TableName=lab.table.name, Item={**key, **number})
+    await act(room, connection_id)
+    await lab.table.remove_member(room, connection_id)
+    answer = await asyncio.to_thread(dynamodb.get_item, TableName=lab.table.name, Key=key, ConsistentRead=True)
+    await asyncio.to_thread(dynamodb.delete_item, TableName=lab.table.name, Key=key)
+    return answer["Item"]["members"]["N"] == "4"
 
 
 async def put_a_straggler_aside(lab: Lab) -> bool:

@@ -11,7 +11,7 @@ from integration_tests.harness.crowd import Crowd
 from integration_tests.harness.fanout_queue import FanoutQueue
 from integration_tests.security import features
 from integration_tests.security.features import Lab
-from integration_tests.security.roles import Roles
+from integration_tests.security.roles import Functions, Roles
 from scripts.waiting import eventually
 
 if TYPE_CHECKING:
@@ -25,16 +25,21 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.emulator_only
 
 NEEDED: dict[tuple[str, str], Feature] = {
+    ("connect", "dynamodb:GetItem"): features.join,
+    ("connect", "dynamodb:Query"): features.join,
     ("connect", "dynamodb:PutItem"): features.join,
+    ("connect", "dynamodb:UpdateItem"): features.join,
     ("connect", "dynamodb:DeleteItem"): features.undo_a_join,
     ("connect", "kms:Decrypt"): features.join,
     ("connect", "execute-api:ManageConnections"): features.answer_of_connect,
     ("default", "execute-api:ManageConnections"): features.answer_of_default,
     ("disconnect", "dynamodb:GetItem"): features.leave,
+    ("disconnect", "dynamodb:UpdateItem"): features.subtract,
     ("disconnect", "dynamodb:DeleteItem"): features.leave,
     ("disconnect", "kms:Decrypt"): features.leave,
     ("disconnect", "execute-api:ManageConnections"): features.answer_of_disconnect,
-    ("sendmessage", "dynamodb:GetItem"): features.send_to_room,
+    ("sendmessage", "dynamodb:GetItem"): features.send_to_one,
+    ("sendmessage", "dynamodb:UpdateItem"): features.send_to_room,
     ("sendmessage", "dynamodb:Query"): features.send_to_room,
     ("sendmessage", "dynamodb:DeleteItem"): features.send_to_a_dead_one,
     ("sendmessage", "kms:Decrypt"): features.send_to_room,
@@ -44,6 +49,7 @@ NEEDED: dict[tuple[str, str], Feature] = {
     ("whoami", "kms:Decrypt"): features.whoami,
     ("whoami", "execute-api:ManageConnections"): features.whoami,
     ("fanout_worker", "dynamodb:Query"): features.prune,
+    ("fanout_worker", "dynamodb:UpdateItem"): features.subtract_the_dead,
     ("fanout_worker", "dynamodb:DeleteItem"): features.prune,
     ("fanout_worker", "dynamodb:PutItem"): features.put_a_straggler_aside,
     ("fanout_worker", "kms:Decrypt"): features.prune,
@@ -52,6 +58,9 @@ NEEDED: dict[tuple[str, str], Feature] = {
     ("fanout_worker", "execute-api:ManageConnections"): features.prune,
 }
 """The feature that needs a right, by function and action."""
+
+LIMITS = {"ROOMCAST_MAXIMUM_ROOM_MEMBERS": "100", "ROOMCAST_MESSAGES_PER_SECOND": "100"}
+"""Variables of the functions, so that they count."""
 
 WITHOUT_QUEUE = {("sendmessage", "dynamodb:Query")}
 """Rights that are needed where there is no queue. With one they stay, because Terraform changes the policy before the
@@ -79,15 +88,21 @@ ROUTES: dict[str, Feature] = {
 
 @pytest.fixture(scope="module")
 def keyed(target: Target, with_fifo_queue: Deployment) -> Iterator[Deployment]:
-    """An instance with queued delivery whose table has a key of its own, so that functions need the right to use it."""
+    """An instance with queued delivery, limits of members and messages, and a key of the table's own.
+
+    Without limits the functions do not need the rights to count. They keep them, because Terraform changes policies
+    before functions when a limit is set, and would take them away too early when it is unset.
+    """
     assert target.aws is not None
+    functions = Functions(target.aws, with_fifo_queue.outputs["function_arns"])
     kms = target.aws.session.client("kms", endpoint_url=target.aws.endpoint_url)
     table = with_fifo_queue.outputs["connections_table_name"]
     key = kms.create_key()["KeyMetadata"]["Arn"]
     target.aws.dynamodb.update_table(
         TableName=table, SSESpecification={"Enabled": True, "SSEType": "KMS", "KMSMasterKeyId": key}
     )
-    yield with_fifo_queue
+    with functions.configured(LIMITS):
+        yield with_fifo_queue
     target.aws.dynamodb.update_table(TableName=table, SSESpecification={"Enabled": False})
 
 

@@ -91,7 +91,20 @@ def functions(run: Run) -> dict[str, Function]:
             256,
             10,
             run.environment,
-            [*table_rights("WriteMembership", ["dynamodb:PutItem", "dynamodb:DeleteItem"], run.table), *answer],
+            [
+                *table_rights(
+                    "WriteMembership",
+                    [
+                        "dynamodb:GetItem",
+                        "dynamodb:Query",
+                        "dynamodb:PutItem",
+                        "dynamodb:UpdateItem",
+                        "dynamodb:DeleteItem",
+                    ],
+                    run.table,
+                ),
+                *answer,
+            ],
             "$connect",
         ),
         "disconnect": Function(
@@ -99,7 +112,12 @@ def functions(run: Run) -> dict[str, Function]:
             256,
             10,
             run.environment,
-            [*table_rights("DeleteMembership", ["dynamodb:GetItem", "dynamodb:DeleteItem"], run.table), *answer],
+            [
+                *table_rights(
+                    "DeleteMembership", ["dynamodb:GetItem", "dynamodb:UpdateItem", "dynamodb:DeleteItem"], run.table
+                ),
+                *answer,
+            ],
             "$disconnect",
         ),
         "default": Function(
@@ -117,7 +135,9 @@ def functions(run: Run) -> dict[str, Function]:
             {**run.environment, **run.queue_environment},
             [
                 *table_rights(
-                    "ReadAndPruneMembership", ["dynamodb:GetItem", "dynamodb:Query", "dynamodb:DeleteItem"], run.table
+                    "ReadAndPruneMembership",
+                    ["dynamodb:GetItem", "dynamodb:Query", "dynamodb:UpdateItem", "dynamodb:DeleteItem"],
+                    run.table,
                 ),
                 *hand_over,
                 *post("SendToMembers", run.stage),
@@ -165,7 +185,12 @@ def _worker(run: Run, queue: Queue) -> Function:
         [
             *table_rights(
                 "ReadAndPruneMembershipAndKeepBacklog",
-                ["dynamodb:Query", *(["dynamodb:PutItem"] if queue.fifo else []), "dynamodb:DeleteItem"],
+                [
+                    "dynamodb:Query",
+                    *(["dynamodb:PutItem"] if queue.fifo else []),
+                    "dynamodb:UpdateItem",
+                    "dynamodb:DeleteItem",
+                ],
                 run.table,
             ),
             allow(
