@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import hashlib
+import hmac
 import json
 import secrets
 import time
@@ -262,6 +264,26 @@ async def postpone(lab: Lab) -> bool:
     answer, lines = await lab.invoke("fanout_worker", _task(room, [straggler]))
     assert len(answer["batchItemFailures"]) == 1
     return "a delay cannot be set" not in lines
+
+
+SECRET = secrets.token_hex(32)
+ISSUER, AUDIENCE = "https://issuer.example", "chat"
+
+
+async def check_a_token(lab: Lab) -> bool:
+    """The authorizer accepts a token that was signed with the shared secret."""
+    now = int(time.time())
+    claims = {"iss": ISSUER, "aud": AUDIENCE, "sub": "alice", "iat": now, "exp": now + 300, "rooms": ["lobby"]}
+    parts = [_encoded(json.dumps(each).encode()) for each in ({"alg": "HS256", "typ": "JWT"}, claims)]
+    signature = hmac.digest(SECRET.encode(), ".".join(parts).encode(), hashlib.sha256)
+    headers = {"Authorization": [f"Bearer {'.'.join([*parts, _encoded(signature)])}"]}
+    event = {"type": "REQUEST", "methodArn": "arn:aws:execute-api:x:1:a/live/$connect", "multiValueHeaders": headers}
+    answer, _ = await lab.invoke("authorizer", event)
+    return "policyDocument" in answer
+
+
+def _encoded(data: bytes) -> str:
+    return base64.urlsafe_b64encode(data).decode().rstrip("=")
 
 
 def _task(room: str, named: Sequence[recipients.Recipient] = ()) -> dict[str, Any]:

@@ -30,7 +30,8 @@ class Roles:
         role = self._role(function)
         assert self._iam.list_attached_role_policies(RoleName=role)["AttachedPolicies"] == []
         names = self._iam.list_role_policies(RoleName=role)["PolicyNames"]
-        return {action for name in names for each in self._statements(role, name) for action in each["Action"]}
+        statements = [each for name in names for each in self._statements(role, name) if each["Effect"] == "Allow"]
+        return {action for each in statements for action in each["Action"]}
 
     @contextmanager
     def without(self, function: str, action: str) -> Iterator[None]:
@@ -112,6 +113,6 @@ class Functions:
 
 
 def actions_of(statement: Mapping[str, Any]) -> list[str]:
-    """Return the actions of a statement as a list, also if it names one alone."""
-    action: str | list[str] = statement["Action"]
+    """Return the actions of a statement as a list, also if it names one alone, or those that it is not about."""
+    action: str | list[str] = statement.get("Action", [])
     return [action] if isinstance(action, str) else action

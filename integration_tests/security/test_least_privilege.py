@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from typing import TYPE_CHECKING
 
 import pytest
@@ -27,6 +28,7 @@ pytestmark = pytest.mark.emulator_only
 NEEDED: dict[tuple[str, str], Feature] = {
     ("connect", "dynamodb:GetItem"): features.join,
     ("connect", "dynamodb:Query"): features.join,
+    ("authorizer", "secretsmanager:GetSecretValue"): features.check_a_token,
     ("connect", "dynamodb:PutItem"): features.join,
     ("connect", "dynamodb:UpdateItem"): features.join,
     ("connect", "dynamodb:DeleteItem"): features.undo_a_join,
@@ -65,6 +67,14 @@ LIMITS = {"ROOMCAST_MAXIMUM_ROOM_MEMBERS": "100", "ROOMCAST_MESSAGES_PER_SECOND"
 WITHOUT_QUEUE = {("sendmessage", "dynamodb:Query")}
 """Rights that are needed where there is no queue. With one they stay, because Terraform changes the policy before the
 function when queued delivery is turned on, and after it when it is turned off."""
+
+WITH_SECRET = {("authorizer", "secretsmanager:GetSecretValue")}
+"""Rights that exist only where tokens are signed with a shared secret."""
+
+NOT_SHOWN_OF = {
+    ("authorizer", "kms:Decrypt"): "The emulator does not ask for it where a secret has a key of its own.",
+}
+"""Rights of one function, each with the reason why no removal shows here."""
 
 NOT_SHOWN = {
     "kms:DescribeKey": "AWS lists it among the rights for a table with its own key; the emulator does not ask for it.",
@@ -145,7 +155,7 @@ def roles_of(lab: Lab) -> Roles:
     return Roles(lab.aws, lab.deployment.outputs["function_arns"])
 
 
-@pytest.mark.parametrize(("function", "action"), sorted(NEEDED.keys() - WITHOUT_QUEUE))
+@pytest.mark.parametrize(("function", "action"), sorted(NEEDED.keys() - WITHOUT_QUEUE - WITH_SECRET))
 async def test_each_right_is_needed(with_queue_and_key: Lab, function: str, action: str) -> None:
     await fails_without(with_queue_and_key, function, action)
 
@@ -153,6 +163,27 @@ async def test_each_right_is_needed(with_queue_and_key: Lab, function: str, acti
 @pytest.mark.parametrize(("function", "action"), sorted(WITHOUT_QUEUE))
 async def test_each_right_is_needed_without_a_queue(without_queue: Lab, function: str, action: str) -> None:
     await fails_without(without_queue, function, action)
+
+
+@pytest.mark.long
+async def test_the_right_to_the_secret_is_needed(target: Target) -> None:
+    assert target.aws is not None
+    vault = target.aws.session.client("secretsmanager", endpoint_url=target.aws.endpoint_url)
+    name = f"secret-{secrets.token_hex(3)}"
+    arn = vault.create_secret(Name=name, SecretString=features.SECRET)["ARN"]
+    tokens = {"jwt_secret_arn": arn, "jwt_issuer": [features.ISSUER], "jwt_audience": [features.AUDIENCE]}
+    with target.deploy(name, authorization_type="JWT", **tokens) as instance:
+        deployment = instance.deployment()
+        lab = Lab(target.aws, deployment, table_of(target, deployment), Crowd(deployment.websocket_url))
+        function = deployment.outputs["function_arns"]["authorizer"].rpartition(":")[2]
+        granted = {("authorizer", action) for action in roles_of(lab).granted("authorizer")}
+        assert {right for right in granted if right[1] not in NOT_SHOWN} == WITH_SECRET | NOT_SHOWN_OF.keys()
+        assert await features.check_a_token(lab), "fails with all rights"
+        with roles_of(lab).without("authorizer", "secretsmanager:GetSecretValue"):
+            target.kill(function)  # a running one keeps the secret for ten minutes
+            assert not await features.check_a_token(lab)
+        target.kill(function)
+        assert await features.check_a_token(lab), "fails when the right is given back"
 
 
 @pytest.mark.parametrize("function", ROUTES)
@@ -171,5 +202,5 @@ async def test_every_granted_right_is_in_the_table(with_queue_and_key: Lab, with
 
         assert {row for row in granted if row[1] not in NOT_SHOWN} <= NEEDED.keys()
         if lab is with_queue_and_key:
-            assert NEEDED.keys() <= granted
+            assert NEEDED.keys() - WITH_SECRET <= granted
             assert NOT_SHOWN.keys() <= {action for _, action in granted}
