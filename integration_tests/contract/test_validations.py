@@ -128,6 +128,9 @@ kms_key = Cases(
     [f"{KEY}1", f"{KEY}mrk-1a", f"arn:{ANYWHERE}:kms:{ANYWHERE}:{ACCOUNT}:key/1"],
     [KEY, KEY[:-4] + "alias/a", f"x{KEY}1", KEY.replace("3:", ":") + "1", f"{KEY}*", f'{KEY}1"', ""],
 )
+SECRET = "arn:aws-us-gov:secretsmanager:us-gov-west-1:111122223333:secret:chat"
+claim = text(1, 128, "_.:/-", wrong=" *é")
+named = Cases([[], ["a", " "]], [[""], ["a", ""], ["a", None]])
 arn_of_policy = [f"arn:{ANYWHERE}:iam::{account}:policy/a" for account in (ACCOUNT, "aws")]
 boundary = Cases(
     arn_of_policy,
@@ -227,15 +230,74 @@ CASES: Mapping[str, Mapping[str, Cases]] = {
             [None, "", f"{FUNCTION}:", f"{FUNCTION}:$LATEST", f"x{FUNCTION}", f"{FUNCTION}*", INVOKE_ARN],
             {"authorization_type": "CUSTOM"},
         ),
+        "authorizer_memory_size": whole(512, 10_240),
+        "authorizer_reserved_concurrency": or_null(whole_from(1)),
         "code_revision": or_null(code_revision),
+        "environment_kms_key_arn": or_null(kms_key),
         "handler_sources_directory": or_null(folder),
         "handlers_bucket": or_null(bucket),
         "handlers_directory": or_null(folder),
+        "jwt_audience": named,
+        "jwt_audience_claim": claim,
+        "jwt_default_rooms": or_null(
+            Cases(
+                [[], ["*"], [EVERY, "._-*", "a" * 64 + "*"]],
+                [[""], ["a" * 65], ["a**"], ["*a"], ["a b"], ["é"], ["a\n"], ["a", None]],
+            )
+        ),
+        "jwt_issuer": named,
+        "jwt_jwks_url": or_null(
+            Cases(
+                [f"https://A-z.{LOWER}:44300/a?b", "https://a", "http://127.0.0.1:1/a", "http://localhost:12345"],
+                [
+                    "",
+                    "http://a",
+                    "http://localhost",
+                    "http://127.0.0.1.a:1",
+                    "xhttps://a",
+                    "https://a#b",
+                    "https://a/ b",
+                    "https://",
+                    "https://a:123456",
+                    "https://a/\n",
+                    "https://a?b c",
+                    "http://127x0.0.1:1",
+                ],
+            )
+        ),
+        "jwt_max_lifetime_seconds": or_null(whole(1, 31_536_000)),
+        "jwt_rooms_claim": claim,
+        "jwt_secret_arn": or_null(
+            Cases(
+                [
+                    f"{SECRET}-aB3dE9",
+                    f"{SECRET}/_+=.@-{EVERY}-000000",
+                    f"arn:{ANYWHERE}:secretsmanager:{ANYWHERE}:{ACCOUNT}:secret:a-AbCdEf",
+                ],
+                [
+                    "",
+                    SECRET,
+                    f"{SECRET}-aB3dE",
+                    f"x{SECRET}-aB3dE9",
+                    f"{SECRET}*-aB3dE9",
+                    SECRET.replace("3:", ":") + "-aB3dE9",
+                    f"{SECRET}-aB3dE9\n",
+                ],
+            )
+        ),
+        "jwt_stale_keys_minutes": whole(0, 1440),
+        "jwt_subject_claim": claim,
+        "jwt_token_from": Cases(
+            [["header"], ["subprotocol"], ["query", "header", "subprotocol"]],
+            [[], ["cookie"], ["header", "Query"], [""]],
+        ),
         "log_level": one_of("DEBUG", "INFO", "WARNING", "ERROR"),
         "management_endpoint": Cases(
             [None, "http://a", "https://a-1.b:8443/c/{api_id}/{stage_name}"],
             ["", "ftp://a", "https://a/", "https://a/{other}", "https://a?b", "xhttps://a", "https://a:123456"],
         ),
+        "maximum_room_members": or_null(whole_from(1)),
+        "messages_per_second": or_null(Cases([0.001, 10_000], [0.0009, 0, -1])),
         "name": Cases(
             ["ab", "Z" + "a-9" * 13, EVERY[:40], f"z{EVERY[-39:]}", f"A{EVERY[-39:]}"],
             ["a", "a" * 41, "1a", "-a", "a_b", "a.b", "ab\n"],
@@ -283,6 +345,7 @@ CASES: Mapping[str, Mapping[str, Cases]] = {
         ),
         "filename": Cases(["a.zip"], [None], {"s3_bucket": None, "s3_key": None}),
         "handler": Cases(["a.b", "a/b-c_d.e.f", f"{EVERY}.{EVERY}_"], ["a", "a.", ".b", "a b.c", "a.b-c", "a.b\n"]),
+        "kms_key_arn": or_null(kms_key),
         "invoke_permissions": Cases(
             [
                 {},

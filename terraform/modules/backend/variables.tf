@@ -261,7 +261,7 @@ variable "jwt_jwks_url" {
   default     = null
 
   validation {
-    condition     = var.jwt_jwks_url == null || can(regex("^(https://[A-Za-z0-9.-]+(:[0-9]{1,5})?|http://(127[.]0[.]0[.]1|localhost):[0-9]{1,5})(/[^ #\\\\\"]*)?([?][^ #\\\\\"]*)?$", var.jwt_jwks_url))
+    condition     = var.jwt_jwks_url == null || can(regex("^(https://[A-Za-z0-9.-]+(:[0-9]{1,5})?|http://(127[.]0[.]0[.]1|localhost):[0-9]{1,5})(/[^\\s#\\\\\"]*)?([?][^\\s#\\\\\"]*)?$", var.jwt_jwks_url))
     error_message = "jwt_jwks_url must be null or an https URL without user, fragment and spaces, like \"https://id.example.com/.well-known/jwks.json\"."
   }
 }
