@@ -18,10 +18,11 @@ from scripts.stage_url import in_room
 from scripts.waiting import scaled, waiting_for
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Sequence
     from contextlib import AbstractContextManager
 
     from websockets.asyncio.client import ClientConnection
+    from websockets.datastructures import HeadersLike
     from websockets.typing import Data, Subprotocol
 
 DELIVERY = 20.0
@@ -75,7 +76,7 @@ class Client:
         room: str | None = None,
         *,
         subprotocols: Sequence[str] | None = None,
-        headers: Mapping[str, str] | None = None,
+        headers: HeadersLike | None = None,
         on_message: Callable[[Message], None] | None = None,
         within: float = HANDSHAKE,
     ) -> Client:
@@ -85,7 +86,7 @@ class Client:
             url: The stage's WebSocket URL, without a query if there is a room.
             room: Value of the ``room`` query parameter; None adds none.
             subprotocols: Offered ``Sec-WebSocket-Protocol`` values.
-            headers: Further headers of the handshake.
+            headers: Further headers of the handshake; as pairs, a name may come several times.
             on_message: Called with every message, which is then not kept in :attr:`unread`.
             within: Seconds for the handshake; scaled by ``TIMEOUT_FACTOR``.
 

@@ -11,6 +11,8 @@ from integration_tests.harness.client import DELIVERY, Client
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
+    from websockets.datastructures import HeadersLike
+
 T = TypeVar("T")
 
 HANDSHAKES_AT_ONCE = 64
@@ -29,10 +31,16 @@ class Crowd:
         self.clients: list[Client] = []
         self._gate = asyncio.Semaphore(HANDSHAKES_AT_ONCE)
 
-    async def join(self, room: str | None = None, *, subprotocols: Sequence[str] | None = None) -> Client:
+    async def join(
+        self,
+        room: str | None = None,
+        *,
+        subprotocols: Sequence[str] | None = None,
+        headers: HeadersLike | None = None,
+    ) -> Client:
         """Connect one client; arguments and errors as :meth:`Client.connect` has them."""
         async with self._gate:
-            client = await Client.connect(self.url, room, subprotocols=subprotocols)
+            client = await Client.connect(self.url, room, subprotocols=subprotocols, headers=headers)
         self.clients.append(client)
         return client
 
