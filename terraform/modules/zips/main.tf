@@ -41,7 +41,7 @@ locals {
 
   zip_problems = [
     for handler, zip in local.zips : (
-      !contains(keys(local.manifest_entries), handler)
+      contains(keys(local.manifest_entries), handler) == false
       ? "${handler} is not in the manifest (a handler whose packages cannot be fetched is left out by the build, which says so)"
       : can(local.manifest_entries[handler].zips) && local.listed_zips[handler] == null
       ? "${handler} has no zip for ${var.architecture}"
