@@ -23,6 +23,10 @@ if TYPE_CHECKING:
 
 ISSUED = {"authorization_type": "JWT", "jwt_issuer": [ISSUER], "jwt_audience": [AUDIENCE]}
 SECRET_BYTES = 48
+RATE = 1
+"""Messages per second of a connection to the instance with limits: fewer than the slowest machine serves."""
+MEMBERS = 4
+"""Members that a room of the instance with limits may have."""
 
 
 @dataclass
@@ -53,7 +57,7 @@ class Guarded:
 
 @dataclass
 class GuardedBySecret:
-    """An instance whose tokens are signed with a shared secret; of both places, it looks at the header alone.
+    """An instance with limits whose tokens are signed with a shared secret; it looks for them in the header alone.
 
     Attributes:
         deployment: The instance.
@@ -95,7 +99,12 @@ def both_guarded(
     places = ["header", "subprotocol", "query"]
     variables: Mapping[str, Mapping[str, Any]] = {
         "keys": {"jwt_jwks_url": endpoint.url, "jwt_token_from": places},
-        "secret": {"jwt_secret_arn": secret_arn, "jwt_token_from": ["header"]},
+        "secret": {
+            "jwt_secret_arn": secret_arn,
+            "jwt_token_from": ["header"],
+            "maximum_room_members": MEMBERS,
+            "messages_per_second": RATE,
+        },
     }
     with ThreadPoolExecutor() as pool:
         yield {
@@ -114,7 +123,7 @@ def guarded(
 
 @pytest.fixture(scope="session")
 def guarded_by_secret(both_guarded: Mapping[str, Future[Deployment]], shared_secret: bytes) -> GuardedBySecret:
-    """The instance whose tokens are signed with a shared secret."""
+    """The instance with limits, whose tokens are signed with a shared secret."""
     deployment = result_of(both_guarded["secret"], "an instance that verifies with a secret")
     return GuardedBySecret(deployment, SharedSecret(shared_secret))
 
