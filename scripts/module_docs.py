@@ -59,11 +59,11 @@ def tables(readme: Path, _current: str = "") -> str:
         readme: the module's README.
 
     Raises:
-        ValueError: ``variables.tf`` or ``outputs.tf`` is not valid HCL.
+        ValueError: a ``.tf`` file of the module is not valid HCL.
     """
     module = readme.parent
-    inputs = [_input_row(block) for block in _blocks(module / "variables.tf", "variable")]
-    outputs = [(_code(block.labels[0]), _description(block)) for block in _blocks(module / "outputs.tf", "output")]
+    inputs = [_input_row(block) for block in _blocks(module, "variable")]
+    outputs = [(_code(block.labels[0]), _description(block)) for block in _blocks(module, "output")]
     return "\n\n".join(
         (
             "## Inputs",
@@ -199,8 +199,8 @@ def write(document: Path) -> None:
         print(f"{_shown(document)}: filled")
 
 
-def _blocks(file: Path, kind: str) -> list[Block]:
-    blocks = read_blocks(file) if file.is_file() else []
+def _blocks(module: Path, kind: str) -> list[Block]:
+    blocks = [block for file in module.glob("*.tf") for block in read_blocks(file)]
     return sorted((block for block in blocks if block.kind == kind), key=lambda block: block.labels[0])
 
 

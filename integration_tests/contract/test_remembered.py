@@ -115,7 +115,8 @@ def plan(
 def _write_module(folder: Path, edits: Mapping[str, str]) -> None:
     """Write the part of the backend that remembers values, with an empty module in place of the functions."""
     (folder / "functions").mkdir(parents=True)
-    parts = {name: (BACKEND / name).read_text(encoding="utf-8") for name in ("remembered.tf", "variables.tf")}
+    files = (BACKEND / "remembered.tf", *BACKEND.glob("variables*.tf"))
+    parts = {file.name: file.read_text(encoding="utf-8") for file in files}
     for text, instead in edits.items():
         assert text in parts["remembered.tf"]
         parts["remembered.tf"] = parts["remembered.tf"].replace(text, instead)

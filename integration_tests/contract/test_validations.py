@@ -417,10 +417,11 @@ def conditions() -> dict[tuple[str, str], list[str]]:
     """The conditions of each variable's validations, by module and variable."""
     found = {}
     for module in MODULES:
-        for block in read_blocks(REPOSITORY / "terraform" / "modules" / module / "variables.tf"):
-            texts = [each.attributes["condition"].text for each in block.blocks if each.kind == "validation"]
-            if texts:
-                found[module, block.labels[0]] = texts
+        for file in (REPOSITORY / "terraform" / "modules" / module).glob("*.tf"):
+            for block in read_blocks(file):
+                texts = [each.attributes["condition"].text for each in block.blocks if each.kind == "validation"]
+                if texts:
+                    found[module, block.labels[0]] = texts
     return found
 
 

@@ -62,7 +62,12 @@ def test_defaults_of_the_code_are_those_of_terraform() -> None:
         for block in read_blocks(MODULES / "backend" / "functions.tf")
         if "environment" in block.attributes and block.kind == "locals"
     ]
-    variables = {block.labels[0]: block for block in read_blocks(MODULES / "backend" / "variables.tf")}
+    variables = {
+        block.labels[0]: block
+        for file in (MODULES / "backend").glob("*.tf")
+        for block in read_blocks(file)
+        if block.kind == "variable"
+    }
     defaults = {}
     for name, expression in environment.elements.items():
         found = re.fullmatch(r"(?:tostring\()?var\.(\w+)\)?", expression.text)

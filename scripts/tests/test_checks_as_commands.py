@@ -16,12 +16,7 @@ if TYPE_CHECKING:
 
 CHECKS = {
     "check_routes": ("handlers/whoami.py", "def handler(", "def handle(", "must define a function `handler`"),
-    "check_variables": (
-        "terraform/main.tf",
-        "  pace                      = var.pace\n",
-        "",
-        "pace",
-    ),
+    "check_variables": ("terraform/main.tf", "= var.pace\n", "= var.shards_read\n", "pace"),
     "module_docs": ("terraform/modules/handler/variables.tf", "Days that CloudWatch keeps", "Days for", "README.md"),
 }
 """By check: a file, a text in it, another one that is a fault, and a part of the sentence about it."""

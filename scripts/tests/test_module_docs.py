@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import textwrap
 from typing import TYPE_CHECKING
 
@@ -71,6 +72,15 @@ def test_tables_name_describe_type_and_default_each_input_and_output(module: Pat
         | `url` | Where it is. |
         """  # noqa: E501 - a row of a Markdown table is one line
     ).strip("\n")
+
+
+def test_variables_and_outputs_of_every_file_are_in_one_order(module: Path) -> None:
+    more = 'variable "gate" {\n  type = string\n}\n\noutput "arn" {\n  value = var.gate\n}\n'
+    write_tree(module, {"gate.tf": more})
+
+    text = tables(module / "README.md")
+
+    assert re.findall(r"^\| `(\w+)`", text, re.MULTILINE) == ["depth", "gate", "limits", "name", "arn", "url"]
 
 
 def test_prose_around_the_markers_stays(module: Path) -> None:

@@ -12,10 +12,7 @@ import pytest
 
 from scripts.check_variables import REPOSITORY
 
-VARIABLES = {
-    "backend": "terraform/modules/backend/variables.tf",
-    "websocket-api": "terraform/modules/websocket-api/variables.tf",
-}
+MODULES = REPOSITORY / "terraform" / "modules"
 LAMBDA = "arn:aws:apigateway:eu-central-1:lambda:path/2015-03-31/functions/"
 FUNCTION = "arn:aws:lambda:eu-central-1:111122223333:function:"
 
@@ -23,7 +20,7 @@ FUNCTION = "arn:aws:lambda:eu-central-1:111122223333:function:"
 @cache
 def pattern(module: str, variable: str, expression: str) -> re.Pattern[str]:
     """Return the pattern for an expression in a variable's validation."""
-    text = (REPOSITORY / VARIABLES[module]).read_text(encoding="utf-8")
+    text = "".join(file.read_text(encoding="utf-8") for file in (MODULES / module).glob("*.tf"))
     block = text.partition(f'variable "{variable}" {{')[2].partition("\n}\n")[0]
     (found,) = re.findall(rf'can\(regex\("([^"]+)", {re.escape(expression)}', block)
     return re.compile(found)
