@@ -45,8 +45,9 @@ class FanOuts:
 def explained(lines: Iterable[Mapping[str, Any]], members: int) -> int:
     """Return how many copies of deliveries some log lines explain at most.
 
-    A post that was sent again may have been taken twice. A task that the queue holds twice, or delivers again, has two
-    lines with the id of one request, which together count more deliveries than the room has members.
+    A post that was sent again may have been taken twice, and so may one whose answer was late: the message goes back to
+    the queue for that member. A task that the queue holds twice, or delivers again, has two lines with the id of one
+    request, which together count more deliveries than the room has members.
 
     Args:
         lines: Log lines of functions.
@@ -56,6 +57,6 @@ def explained(lines: Iterable[Mapping[str, Any]], members: int) -> int:
     retried = 0
     for line in lines:
         if line.get("message") == FAN_OUT:
-            retried += line["retried"]
+            retried += line["retried"] + line["late"]
             delivered[line["request_id"]] += line["delivered"]
     return retried + sum(max(0, count - members) for count in delivered.values())

@@ -7,9 +7,17 @@ import pytest
 from integration_tests.recover.copies import explained
 
 
-def line(request_id: str, delivered: int, retried: int = 0, message: str = "fan-out") -> dict[str, object]:
+def line(
+    request_id: str, delivered: int, retried: int = 0, late: int = 0, message: str = "fan-out"
+) -> dict[str, object]:
     """Return one line of a function's log."""
-    return {"message": message, "request_id": request_id, "delivered": delivered, "retried": retried}
+    return {
+        "message": message,
+        "request_id": request_id,
+        "delivered": delivered,
+        "retried": retried,
+        "late": late,
+    }
 
 
 @pytest.mark.parametrize(
@@ -19,12 +27,13 @@ def line(request_id: str, delivered: int, retried: int = 0, message: str = "fan-
         ([line("a", 5), line("b", 5)], 0),
         ([line("a", 5, retried=2)], 2),
         ([line("a", 3), line("a", 2)], 0),
+        ([line("a", 3, late=2), line("a", 2)], 2),
         ([line("a", 5), line("a", 4)], 4),
         ([line("a", 5), line("a", 4, retried=1), line("b", 1)], 5),
-        ([line("a", 5, retried=2, message="message")], 0),
+        ([line("a", 5, retried=2, late=1, message="message")], 0),
         ([{"message": "fan-out of another function"}, {}], 0),
     ],
-    ids=["none", "whole", "posted again", "in parts", "served twice", "both", "other line", "foreign"],
+    ids=["none", "whole", "posted again", "in parts", "answered late", "served twice", "both", "other line", "foreign"],
 )
 def test_a_copy_needs_a_repeated_post_or_a_task_that_was_served_twice(
     lines: list[dict[str, object]], copies: int
