@@ -80,16 +80,17 @@ def subject_of(event: Event) -> str:
         # arn:aws:sts::111122223333:assumed-role/Role/session
         return "".join(event.user_arn.split(":", 5)[5:])
     subject = event.authorizer.get("principalId")
-    return subject if _is_subject(subject) else ""
+    return subject if is_subject(subject) else ""
 
 
-def _is_subject(subject: object) -> TypeGuard[str]:
+def is_subject(subject: object) -> TypeGuard[str]:
+    """Whether a value may name a client: 1 to 128 printable characters."""
     return isinstance(subject, str) and 1 <= len(subject) <= MAXIMUM_SUBJECT_CHARACTERS and subject.isprintable()
 
 
 def _read(context: Mapping[str, Any]) -> Identity:
     subject, expiry = context.get("principalId"), context.get("exp")
-    if not _is_subject(subject):
+    if not is_subject(subject):
         return _malformed("principalId")
     if not isinstance(expiry, str) or not _SECONDS.fullmatch(expiry) or int(expiry) > MAXIMUM_EXPIRY:
         return _malformed("exp")

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 import jwt
 
+from roomcast.identity import LEEWAY_SECONDS, is_subject
 from roomcast.strict_json import parse_object
 
 if TYPE_CHECKING:
@@ -16,13 +17,9 @@ if TYPE_CHECKING:
     from roomcast.jwt_settings import JwtSettings
     from roomcast.signing_keys import Key
 
-LEEWAY_SECONDS = 60
-"""How far clocks may differ. A token is good until ``exp`` plus this, here and for everything that follows."""
-
 MAXIMUM_TOKEN_CHARACTERS = 8192
 """API Gateway takes no more than 10,240 bytes of headers: a longer token cannot come."""
 
-MAXIMUM_SUBJECT_CHARACTERS = 128
 MAXIMUM_DATE = 2**53
 """Dates in JSON are exact up to here (RFC 7519, NumericDate); PyJWT takes 1e308, with which no function can reckon."""
 
@@ -215,7 +212,7 @@ def grant_of(claims: Mapping[str, Any], settings: JwtSettings) -> Grant:
     if not _is_for_us(claims[settings.audience_claim], settings.audience):
         raise RefusedError("audience")
     subject = claims[settings.subject_claim]
-    if not (isinstance(subject, str) and 1 <= len(subject) <= MAXIMUM_SUBJECT_CHARACTERS and subject.isprintable()):
+    if not is_subject(subject):
         raise RefusedError("subject")
     rooms = claims.get(settings.rooms_claim, settings.default_rooms or [])
     return Grant(subject, rooms, int(dates["exp"]))
