@@ -29,9 +29,10 @@ AUTHORIZER = """
 def handler(event, context):
     statement = {"Effect": "Allow", "Action": "execute-api:Invoke", "Resource": event["methodArn"]}
     policy = {"Version": "2012-10-17", "Statement": [statement]}
-    return {"principalId": "somebody", "policyDocument": policy, "context": {"rooms": '["*"]'}}
+    context = {"rooms": '["*"]', "exp": "4102444800"}
+    return {"principalId": "somebody", "policyDocument": policy, "context": context}
 """
-"""Lets every client into every room."""
+"""Lets every client into every room, until 2100."""
 
 
 @pytest.fixture
