@@ -85,6 +85,9 @@ RUNS: Mapping[str, Run] = {
         ),
     ),
     "tokens_with_a_secret": Run(
+        environment_key=ENVIRONMENT_KEY,
+        log_key=LOG_KEY,
+        boundary=BOUNDARY,
         authorization="CUSTOM",
         authorizer=Authorizer(AUTHORIZER_ARN, "mocked-authorizer"),
         tokens=Tokens(

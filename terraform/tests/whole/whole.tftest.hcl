@@ -102,10 +102,13 @@ run "tokens_with_a_secret" {
   state_key = "tokens_with_a_secret"
 
   variables {
-    authorization_type = "JWT"
-    jwt_audience       = ["chat"]
-    jwt_issuer         = ["https://id.example.com/"]
-    jwt_secret_arn     = "arn:aws-cn:secretsmanager:cn-north-1:111122223333:secret:chat-a1B2c3"
+    authorization_type       = "JWT"
+    environment_kms_key_arn  = "arn:aws-cn:kms:cn-north-1:111122223333:key/environment"
+    jwt_audience             = ["chat"]
+    jwt_issuer               = ["https://id.example.com/"]
+    jwt_secret_arn           = "arn:aws-cn:secretsmanager:cn-north-1:111122223333:secret:chat-a1B2c3"
+    log_kms_key_arn          = "arn:aws-cn:kms:cn-north-1:111122223333:key/logs"
+    permissions_boundary_arn = "arn:aws-cn:iam::111122223333:policy/boundary"
   }
 }
 
