@@ -1,8 +1,9 @@
 """Number of members in each partition of a room, for rooms that may have so many only.
 
 The number is an item that each join and each deletion of members changes in its own transaction. Members whose items
-expire are not subtracted, nor those that were deleted by a release or a setting without a limit: when an item says that
-its partition is full, and when it is missing or old, the members are counted and the number is corrected.
+expire are not subtracted, not even when they leave, nor those that were deleted by a release or a setting without a
+limit: when an item says that its partition is full, and when it is missing or old, the members are counted and the
+number is corrected.
 
 Each partition takes its share of the limit. A client joins another partition when its own is full.
 """

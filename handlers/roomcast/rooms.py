@@ -351,12 +351,14 @@ class Rooms:
     def _delete_present(
         self, memberships: Sequence[Membership], further: Sequence[Mapping[str, Any]], deadline: float
     ) -> None:
-        """Delete items of connections, all of which must have a membership, and carry out further actions."""
+        """Delete items of connections, each of which must have a membership that still counts; with further actions."""
         actions = [
             items.deletion(self._table_name, key, each.connected_at) for each in memberships for key in _keys(each)
         ]
         for action in actions[1::2]:
-            action["Delete"]["ConditionExpression"] = "connected_at = :connected_at"
+            # One that has expired may have been left out by a count since.
+            action["Delete"]["ConditionExpression"] = "connected_at = :connected_at AND expires_at > :now"
+            action["Delete"]["ExpressionAttributeValues"] |= {":now": {"N": str(int(time.time()))}}
         self._write([*actions, *further], deadline)
 
     def _write(self, actions: Sequence[Mapping[str, Any]], deadline: float, token: str = "") -> None:

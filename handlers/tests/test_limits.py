@@ -235,6 +235,29 @@ class TestMembers:
         assert [connect(name) for name in "cd"] == [200, 429]
         assert self.numbers(table) == {"members#lobby#0": 2}
 
+    @pytest.mark.parametrize("ending", ["disconnect", "prune"])
+    def test_members_that_leave_after_they_expired_are_not_subtracted(
+        self, limit: Callable[..., Any], load: Callable[[str], Any], table: FakeTable, ending: str
+    ) -> None:
+        connect = limit(3)
+        assert [connect(name) for name in "abc"] == [200] * 3
+        senders = load("sendmessage").ROOMS
+        found = [each for each in senders.members("lobby", time.monotonic() + 9) if each.connection_id in "ab"]
+        for key in [(f"connection#{name}", "connection") for name in "ab"] + [("room#lobby#0", name) for name in "ab"]:
+            table.items[key]["expires_at"] = {"N": str(int(time.time()) - 1)}
+        # The number is full, so the members are counted: c and d.
+        assert connect("d") == 200
+
+        if ending == "prune":
+            senders.prune("lobby", found, time.monotonic() + 9)
+        else:
+            for name in "ab":
+                load("disconnect").handler(event("DISCONNECT", name), FakeContext())
+
+        assert self.members(table) == {"c", "d"}
+        assert table.halves() == set()
+        assert [connect(name) for name in "efg"] == [200, 429, 429]
+
     def test_members_from_before_the_limit_count(self, limit: Callable[..., Any]) -> None:
         assert {limit(0)(name) for name in "ab"} == {200}
         connect = limit(3)
