@@ -5,9 +5,11 @@ from __future__ import annotations
 import base64
 import contextlib
 import json
+import re
 import threading
 import time
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 import pytest
 import trustme
@@ -29,9 +31,6 @@ from tests.hostile_server import (
     trusted_tls,
 )
 from tests.issuers import ec_entry, encoded, key_set, number, rsa_entry, rsa_key
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 GOOD = key_set(rsa_entry(), ec_entry())
 
@@ -225,6 +224,19 @@ class TestEntries:
 def test_wrong_urls_are_refused(url: str) -> None:
     with pytest.raises(ValueError, match=r"URL"):
         SigningKeys(url, 0, is_loopback_allowed=True)
+
+
+def accepted_by_terraform() -> str:
+    """The regular expression of the variable's validation."""
+    text = (Path(__file__).parents[2] / "terraform/modules/backend/variables_identity.tf").read_text(encoding="utf-8")
+    [pattern] = re.findall(r'can\(regex\("(.*)", var\.jwt_jwks_url\)\)', text)
+    return str(json.loads(f'"{pattern}"'))
+
+
+@given(st.from_regex(re.compile(accepted_by_terraform(), re.ASCII), fullmatch=True))
+def test_urls_that_terraform_accepts_are_accepted(url: str) -> None:
+    # Else each handshake would fail after an apply that succeeded.
+    SigningKeys(url.removesuffix("\n"), 0, is_loopback_allowed=True)
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1:8080", "localhost:8080"])

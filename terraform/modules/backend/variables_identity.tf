@@ -111,8 +111,8 @@ variable "jwt_jwks_url" {
   default     = null
 
   validation {
-    condition     = var.jwt_jwks_url == null || can(regex("^(https://[A-Za-z0-9.-]+(:[0-9]{1,5})?|http://(127[.]0[.]0[.]1|localhost):[0-9]{1,5})(/[^\\s#\\\\\"]*)?([?][^\\s#\\\\\"]*)?$", var.jwt_jwks_url))
-    error_message = "jwt_jwks_url must be null or an https URL without user, fragment and spaces, like \"https://id.example.com/.well-known/jwks.json\"."
+    condition     = var.jwt_jwks_url == null || can(regex("^(https://[A-Za-z0-9][A-Za-z0-9.-]*(:([1-9][0-9]{0,3}|[1-5][0-9]{4}|6[0-4][0-9]{3}|65[0-4][0-9]{2}|655[0-2][0-9]|6553[0-5]))?|http://(127[.]0[.]0[.]1|localhost):([1-9][0-9]{0,3}|[1-5][0-9]{4}|6[0-4][0-9]{3}|65[0-4][0-9]{2}|655[0-2][0-9]|6553[0-5]))/[!$-\\[\\]-~]*$", var.jwt_jwks_url))
+    error_message = "jwt_jwks_url must be null or an https URL with a path, in ASCII, without user, fragment and spaces, like \"https://id.example.com/.well-known/jwks.json\"."
   }
 }
 
