@@ -76,10 +76,10 @@ run "each_function_may_do_what_its_route_needs" {
   assert {
     condition = alltrue([
       for handler, actions in {
-        connect     = ["dynamodb:PutItem", "dynamodb:DeleteItem", "execute-api:ManageConnections"]
+        connect     = ["dynamodb:GetItem", "dynamodb:Query", "dynamodb:PutItem", "dynamodb:UpdateItem", "dynamodb:DeleteItem", "execute-api:ManageConnections"]
         default     = ["execute-api:ManageConnections"]
-        disconnect  = ["dynamodb:GetItem", "dynamodb:DeleteItem", "execute-api:ManageConnections"]
-        sendmessage = ["dynamodb:GetItem", "dynamodb:Query", "dynamodb:DeleteItem", "execute-api:ManageConnections"]
+        disconnect  = ["dynamodb:GetItem", "dynamodb:UpdateItem", "dynamodb:DeleteItem", "execute-api:ManageConnections"]
+        sendmessage = ["dynamodb:GetItem", "dynamodb:Query", "dynamodb:UpdateItem", "dynamodb:DeleteItem", "execute-api:ManageConnections"]
         whoami      = ["dynamodb:GetItem", "execute-api:ManageConnections"]
       } :
       flatten([for statement in jsondecode(local.policies[handler]).Statement : statement.Action if statement.Sid != "UseTableKey"]) == actions
