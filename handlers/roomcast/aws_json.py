@@ -88,13 +88,17 @@ class ServiceError(Exception):
         code: The service's error code, or the error of the transport.
         details: The service's answer, if it was one.
         transient: Whether another try may go through.
+        in_doubt: Whether an attempt may have been carried out, or may be later: this one, or one before it.
     """
 
-    def __init__(self, operation: str, code: str, details: Mapping[str, Any], *, transient: bool) -> None:
+    def __init__(
+        self, operation: str, code: str, details: Mapping[str, Any], *, transient: bool, in_doubt: bool = False
+    ) -> None:
         super().__init__(f"{operation} failed: {code}")
         self.code = code
         self.details = details
         self.transient = transient
+        self.in_doubt = in_doubt
 
 
 class Service:
@@ -150,10 +154,12 @@ class Service:
         """As ``call``, for a loop that waits."""
         body = json.dumps(parameters, separators=(",", ":")).encode()
         headers = {"content-type": self.content_type, "x-amz-target": f"{self._target}.{operation}"}
+        in_doubt = False
         for attempt in itertools.count(1):
             try:
                 return (yield from self._attempt(operation, headers, body, deadline))
             except ServiceError as error:
+                in_doubt = error.in_doubt = in_doubt or error.in_doubt
                 again_at = time.monotonic() + pause_seconds(attempt)
                 if not error.transient or attempt == MAXIMUM_ATTEMPTS or again_at >= deadline:
                     raise
@@ -167,16 +173,16 @@ class Service:
             give_up_at = min(deadline, time.monotonic() + self._attempt_seconds)
             response = yield from self._client.steps("POST", "/", headers, body, deadline=give_up_at)
         except TransportError as error:
-            raise ServiceError(operation, str(error), {}, transient=True) from error
+            raise ServiceError(operation, str(error), {}, transient=True, in_doubt=error.sent) from error
         # DynamoDB sends a checksum of the body.
         checksum = response.headers.get("x-amz-crc32")
         if checksum is not None and checksum != str(binascii.crc32(response.body)):
-            raise ServiceError(operation, "the answer does not match its checksum", {}, transient=True)
+            raise ServiceError(operation, "the answer does not match its checksum", {}, transient=True, in_doubt=True)
         answer = _parsed(response.body)
         if response.status != 200:
             raise _error(operation, response, answer or {})
         if answer is None:
-            raise ServiceError(operation, "the answer is not a JSON object", {}, transient=True)
+            raise ServiceError(operation, "the answer is not a JSON object", {}, transient=True, in_doubt=True)
         return answer
 
 
@@ -221,7 +227,8 @@ def _error(operation: str, response: Response, details: Mapping[str, Any]) -> Se
     transient = (
         response.status >= 500 or response.status in TRANSIENT_STATUSES or not TRANSIENT_ERRORS.isdisjoint(codes)
     )
-    error = ServiceError(operation, codes[0] if codes else f"status {response.status}", details, transient=transient)
+    code = codes[0] if codes else f"status {response.status}"
+    error = ServiceError(operation, code, details, transient=transient, in_doubt=response.status >= 500)
     # Another try makes sense only if each action of the transaction failed for a transient reason, or for none.
     if error.code == "TransactionCanceledException":
         reasons = cancellation_reasons(error)

@@ -159,7 +159,7 @@ class Headcount(NamedTuple):
 def is_undone(error: aws_json.ServiceError) -> bool:
     """Whether a join certainly wrote nothing, and only its number or another transaction was in the way."""
     reasons = aws_json.cancellation_reasons(error)
-    return len(reasons) == 3 and CONDITION_FAILED not in reasons[:2]
+    return not error.in_doubt and len(reasons) == 3 and CONDITION_FAILED not in reasons[:2]
 
 
 def share(maximum: int, shards: int, shard: int) -> int:

@@ -267,6 +267,26 @@ def test_a_condition_that_did_not_hold_is_raised_with_the_reasons() -> None:
     assert aws_json.cancellation_reasons(raised.value) == ["None", "ConditionalCheckFailed"]
 
 
+@pytest.mark.parametrize(
+    ("script", "in_doubt"),
+    [
+        ([cancelled("None", "ConditionalCheckFailed")], False),
+        ([failure("ThrottlingException"), cancelled("ConditionalCheckFailed")], False),
+        ([addresses.TransportError("timed out", sent=True), cancelled("ConditionalCheckFailed")], True),
+        ([addresses.TransportError("refused", sent=False), cancelled("ConditionalCheckFailed")], False),
+        ([failure("InternalServerError", 500), failure("ThrottlingException"), failure("ValidationException")], True),
+        ([http_parser.Response(200, {}, b"half"), failure("ValidationException")], True),
+        ([answer(200, {}, **{"x-amz-crc32": "1"}), failure("ValidationException")], True),
+    ],
+)
+def test_an_attempt_without_a_refusal_leaves_doubt(
+    script: list[http_parser.Response | Exception], in_doubt: bool
+) -> None:
+    with pytest.raises(aws_json.ServiceError) as error:
+        call(*script)
+    assert error.value.in_doubt is in_doubt
+
+
 def test_it_gives_up_after_the_last_attempt() -> None:
     with pytest.raises(aws_json.ServiceError, match="GetItem failed: ThrottlingException"):
         call(*[failure("ThrottlingException")] * aws_json.MAXIMUM_ATTEMPTS)

@@ -339,6 +339,32 @@ class TestMembers:
         assert table.living() == {("connection#a", "connection"), ("room#lobby#0", "a")}
         assert [connect(name) for name in "cd"] == [200, 429]
 
+    @pytest.mark.parametrize("reason", ["ConditionalCheckFailed", "TransactionConflict"])
+    def test_a_join_that_may_still_arrive_is_refused_when_it_does(
+        self, limit: Callable[..., Any], table: FakeTable, monkeypatch: pytest.MonkeyPatch, reason: str
+    ) -> None:
+        connect = limit(3)
+        connect("a")
+        call = table.call
+        late: list[Mapping[str, Any]] = []
+        reasons = [{"Code": "None"}, {"Code": "None"}, {"Code": reason}]
+
+        def slow(operation: str, parameters: Mapping[str, Any], deadline: float) -> dict[str, Any]:
+            if operation == "TransactWriteItems" and not late:
+                # The first attempt had no answer, and the second one this.
+                late.append(parameters)
+                details = {"CancellationReasons": reasons}
+                raise aws_json.ServiceError(
+                    operation, "TransactionCanceledException", details, transient=False, in_doubt=True
+                )
+            return call(operation, parameters, deadline)
+
+        monkeypatch.setattr(table, "call", slow)
+        assert connect("b") == 500
+        with pytest.raises(aws_json.ServiceError):
+            call("TransactWriteItems", late[0], 0.0)
+        assert self.members(table) == {"a"}
+
     def test_a_number_that_is_gone_keeps_no_member(
         self, limit: Callable[..., Any], load: Callable[[str], Any], table: FakeTable
     ) -> None:
