@@ -51,7 +51,7 @@ class AuthUnavailableError(Exception):
 
 
 class Decision(NamedTuple):
-    """What becomes of a handshake.
+    """Outcome of a handshake.
 
     Attributes:
         outcome: ``allowed``, ``denied``, ``unauthorized`` or ``auth_unavailable``.
@@ -76,7 +76,7 @@ def handler(event: Mapping[str, Any], _context: Context) -> dict[str, Any]:
     logs.write(level, message, outcome=decision.outcome, reason=decision.reason, **_ids(event))
     if decision.answer is not None:
         return decision.answer
-    # Raised outside of any handler: libraries' errors repeat parts of tokens, and Lambda logs what is raised.
+    # Raised outside of any handler: libraries' errors repeat parts of tokens, and Lambda logs unhandled ones.
     if decision.outcome == "auth_unavailable":
         raise AuthUnavailableError(decision.reason)
     raise Unauthorized
@@ -100,7 +100,7 @@ def decide(event: Mapping[str, Any], deadline: float) -> Decision:
 
 
 def _decided(method_arn: object, grant: tokens.Grant) -> Decision:
-    # In the claim's own form, whatever that is: its readers find no rights in a wrong one.
+    # The claim keeps its form, even a wrong one: its readers find no rights in that.
     rooms = json.dumps(grant.rooms, separators=(",", ":"))
     answer = {
         **_policy("Allow", method_arn, grant.subject),

@@ -66,7 +66,7 @@ UNCHECKED_HASH = 0b01
 """Flag of a compiled file that Python trusts without a look at its source (PEP 552)."""
 
 STABLE_MARSHAL = 2
-"""The last format that writes equal objects alike, whoever else refers to them: later ones depend on the process."""
+"""The last format that writes equal objects alike with any references to them: later ones depend on the process."""
 
 INTERRUPTED = 130
 """Exit status, as a shell has it for SIGINT."""

@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 from scripts.waiting import scaled
 
 OFFERED = ("h2", "http/1.1")
-"""What ``roomcast.fanout.Engine`` offers; a test compares the two."""
+"""The protocols that ``roomcast.fanout.Engine`` offers; a test compares the two."""
 WITHIN = 10.0
 """Seconds for connection and handshake."""
 

@@ -91,7 +91,7 @@ def errors(_document: Path, _current: str = "") -> str:
     """Return a row for each error code of the wire protocol: the two halves of its message.
 
     Raises:
-        DocumentationError: a message does not say what to do.
+        DocumentationError: a message names no remedy.
     """
     messages = runpy.run_path(str(REPOSITORY / HANDLERS / "roomcast" / "protocol.py"))["ERRORS"]
     rows = [(_code(code), *message.split("; ")) for code, message in messages.items()]

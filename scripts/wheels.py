@@ -1,8 +1,8 @@
 """Wheels of a handler's third-party code, as its lock names them: the same files on every machine.
 
 A lock is a requirements file of pip with the hash of every file that may be installed, and a comment that lists the
-modules that handlers may import: ``# imports: cryptography jwt``. pip downloads what is not in the cache yet, from the
-index that its own settings name. `python3 -m scripts.renew_lock` writes locks.
+modules that handlers may import: ``# imports: cryptography jwt``. pip downloads wheels that the cache
+does not hold yet, from the index that its own settings name. `python3 -m scripts.renew_lock` writes locks.
 """
 
 from __future__ import annotations
@@ -191,7 +191,7 @@ def pip(machine: Machine, requirements: Sequence[str], directory: str) -> None:
         versions = GLIBC if machine.system == "manylinux" else ("11_0",)
         options += [f"--platform={machine.system}_{version}_{machine.architecture}" for version in versions]
         options += [f"--python-version={'.'.join(map(str, machine.python))}", "--implementation=cp"]
-    # pip is no part of what is imported: a Python without it builds everything else.
+    # pip is not imported: a Python without it builds everything else.
     command = [sys.executable, "-m", "pip", "download", *options, *requirements]
     result = subprocess.run(command, check=False, capture_output=True, text=True, errors="replace")
     if result.returncode != 0:

@@ -88,7 +88,7 @@ def tls_context(*, is_wide: bool = False) -> ssl.SSLContext:
 def _tls_context(bundle: str | None, _ssl_cert_file: str | None, *, is_wide: bool) -> ssl.SSLContext:
     amazon = None if is_wide else authorities.AMAZON
     context = ssl.create_default_context(cafile=bundle or None, cadata=amazon)
-    context.minimum_version = ssl.TLSVersion.TLSv1_2  # whatever Python was built with, or OpenSSL's configuration says
+    context.minimum_version = ssl.TLSVersion.TLSv1_2  # overrides Python's build and OpenSSL's configuration
     context.options |= ssl.OP_NO_RENEGOTIATION
     return context
 
@@ -107,7 +107,7 @@ class Endpoint:
         url: Base URL, ``https://`` or, for emulators, ``http://``; its path goes before that of every request. The path
             must match ``(/[A-Za-z0-9._~-]+)*/?`` and hold no segment ``.`` or ``..``: a path that a proxy normalises,
             encodes or decodes no longer matches its signature.
-        protocols: What the TLS handshake offers (ALPN), first choice first.
+        protocols: Protocols that the TLS handshake offers (ALPN), first choice first.
 
     Raises:
         ValueError: The URL is not one of these.
@@ -145,7 +145,7 @@ class Endpoint:
         # A session can be resumed only under the settings that it was made with.
         self._context = self._context or tls_context()
         with _OFFERING:
-            # The process has one context, because reading the authorities takes long; sockets copy what it offers.
+            # The process has one context, because reading the authorities takes long; sockets copy its ALPN list.
             self._context.set_alpn_protocols(self._protocols)
             return self._context.wrap_socket(
                 connected, server_hostname=self.host, do_handshake_on_connect=False, session=self.session

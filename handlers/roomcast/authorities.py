@@ -1,6 +1,6 @@
 """Amazon's own certificate authorities, which sign the certificates of AWS's endpoints.
 
-Reading these five takes 0.3 ms of CPU, the system's some 140 take 20 ms: of a cold start, most of what comes before the
+Reading these five takes 0.3 ms of CPU, the system's some 140 take 20 ms: most of a cold start's time before the
 first post. ``addresses`` falls back on the system's where they do not verify a certificate.
 
 From https://www.amazontrust.com/repository/, where their SHA-256 fingerprints stand, too. They expire from 2037 on.

@@ -170,7 +170,7 @@ class Backlog:
 
     @property
     def held(self) -> Container[str]:
-        """Ids of members whose messages have a message group of their own."""
+        """Ids of members that have a message group of their own."""
         return self._held.keys()
 
     @property
@@ -194,7 +194,7 @@ class Backlog:
         return due
 
     def settle(self, outcomes: Iterable[Outcome]) -> bool:
-        """Note what became of the tasks that were due, in order; false when no recipient could be reached."""
+        """Note the outcomes of the tasks that were due, in order; false when no recipient could be reached."""
         has_reached = False
         position = 0
         for outcome in outcomes:

@@ -1,4 +1,4 @@
-"""The parts of a worker's batch: which tasks are served now, and what becomes of the recipients that are left.
+"""The parts of a worker's batch: which tasks are served now, and where the remaining recipients go.
 
 In a standard queue, stragglers go back to the queue as a task with a delay. In a FIFO queue a new task would come after
 those already in the queue, so the rest of a shard's task waits in the table together with the tasks behind it
@@ -46,7 +46,7 @@ class Part(Protocol):
         """The tasks to be served now."""
 
     def end(self, *, has_reached: bool) -> list[str]:
-        """Keep what is left; gives the ids of the messages that must be redelivered.
+        """Keep the recipients that are left; gives the ids of the messages that must be redelivered.
 
         Args:
             has_reached: Whether the run has reached a recipient of any task: then those not reached have trouble of
@@ -150,7 +150,7 @@ class Shard:
         return failures(failed)
 
     def _keep(self, *, is_moving: bool) -> bool:
-        """Hand over and write what is left; false when a message must be redelivered."""
+        """Hand over and write the recipients that are left; false when a message must be redelivered."""
         waiting, queue, deadline = self._waiting, self._worker.queue, self._worker.deadline
         message_id = self._jobs[0].message_id
         waiting.mark(deadline)

@@ -90,7 +90,7 @@ class Connection:
 
     @property
     def protocol(self) -> str | None:
-        """What the handshake has agreed on (ALPN), if it has."""
+        """The protocol that the handshake has agreed on (ALPN), if any."""
         return self._socket.selected_alpn_protocol() if isinstance(self._socket, ssl.SSLSocket) else None
 
     @property
@@ -162,7 +162,7 @@ class Connection:
             raise ConnectionError(_SILENT) from error
 
     def read(self) -> bytes | None:
-        """Read what has arrived, at most one TLS record; ``None`` if there is nothing, no bytes at the end."""
+        """Read arrived bytes, at most one TLS record; ``None`` if there are none, no bytes at the end."""
         try:
             return self._read(_READ_BYTES)
         except _WOULD_BLOCK:

@@ -41,7 +41,7 @@ class Event(NamedTuple):
         request_id: Id that API Gateway gave this event; empty if it gave none.
         body: Text of the message; empty on ``CONNECT`` and ``DISCONNECT``.
         query: Query string parameters of the handshake, every value of each; empty on other events.
-        authorizer: What a Lambda authorizer told about the client; ``None`` if none ran.
+        authorizer: Context that a Lambda authorizer gave for the client; ``None`` if none ran.
         user_arn: ARN of the caller that signed the handshake; empty without ``AWS_IAM``.
         subprotocols: Names that the handshake offers in ``Sec-WebSocket-Protocol``, in order; empty on other events.
     """

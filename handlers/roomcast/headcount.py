@@ -31,7 +31,7 @@ limit is set are not counted, and after this time the old number does not count 
 
 
 COUNTED_PER_PAGE = 10_000
-"""Above what fits into the megabyte that DynamoDB reads at a time."""
+"""More than fit into the megabyte that DynamoDB reads at a time."""
 
 MEMBERS_PER_TRANSACTION = 33
 """Two items each and one number at most, and a transaction takes 100 actions."""

@@ -198,7 +198,7 @@ def _read_integer(block: bytes, at: int, bits: int) -> tuple[int, int]:
     at += 1
     if value < most:
         return value, at
-    # Three more bytes: no length or index here comes near what they hold.
+    # Three more bytes: no length or index here comes near their capacity.
     for shift in (0, 7, 14):
         byte = block[at : at + 1]
         if not byte:

@@ -23,7 +23,7 @@ MAXIMUM_STREAMS = 100
 """Requests under way on a connection; RFC 9113 advises servers to allow at least as many."""
 
 MAXIMUM_BODY_BYTES = 32_768
-"""An answer whose body is longer is cancelled, and its status counts: API Gateway's bodies are some hundred bytes."""
+"""An answer with a longer body is cancelled, and its status counts: API Gateway's bodies are some hundred bytes."""
 
 MAXIMUM_FRAMES_WITHOUT_ANSWER = 10_000
 """A server that sends so many frames without an answer keeps the process busy for nothing. A post that is answered
@@ -61,7 +61,7 @@ class _Stream(Generic[T]):
 class Session(Generic[T]):
     """State of one connection.
 
-    Its owner sends what gathers in ``outgoing`` and deletes from its front what the socket took. What is received gives
+    Its owner sends the bytes in ``outgoing`` and deletes from its front those that the socket took. Received bytes give
     events: the tag of a request, the status of its answer (or ``NOT_PROCESSED`` or ``BROKEN``), and the seconds that
     the server asks to wait. A ``ProtocolError`` ends the connection.
 
@@ -113,7 +113,7 @@ class Session(Generic[T]):
         return max(0, self.maximum_streams - self.under_way)
 
     def request(self, tag: T, requests: SignedRequests, segment: str, body: bytes) -> int:
-        """Send a request, while there is ``room``; what flow control holds back follows when the server allows it.
+        """Send a request, while there is ``room``; bytes that flow control holds back follow when the server allows it.
 
         Args:
             tag: Names the request in the event of its answer.

@@ -1,4 +1,4 @@
-"""Frames of HTTP/2 (RFC 9113, sections 4 and 6): their numbers, how they are written, and what makes one invalid."""
+"""Frames of HTTP/2 (RFC 9113, sections 4 and 6): their numbers, how they are written, and when one is invalid."""
 
 from __future__ import annotations
 

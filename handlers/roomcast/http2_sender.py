@@ -1,4 +1,4 @@
-"""The sending half of an HTTP/2 connection without I/O: header blocks, flow control, and what is still to be sent."""
+"""The sending half of an HTTP/2 connection without I/O: header blocks, flow control, and the bytes still to be sent."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from roomcast.signing import SignedRequests
 
 MAXIMUM_UNSENT_BYTES = 131_072
-"""No request is added while so many bytes wait for the socket: what the server does not read must not fill memory."""
+"""No request is added while so many bytes wait for the socket: a server that does not read must not fill memory."""
 
 MAXIMUM_UNSENT_ACKNOWLEDGEMENTS = 4 * MAXIMUM_UNSENT_BYTES
 """More bytes than that wait only when the server asks for acknowledgements and does not read them."""
@@ -28,7 +28,7 @@ class Sender:
         greeting: Bytes that the connection begins with.
 
     Attributes:
-        outgoing: Bytes to be sent; the owner deletes from the front what the socket took.
+        outgoing: Bytes to be sent; the owner deletes from the front those that the socket took.
         blocked: The stream whose body waits for the server to allow more; 0 if there is none.
     """
 
@@ -82,7 +82,7 @@ class Sender:
         self.outgoing += frames.frame(kind, 0, stream, frames.NUMBER.pack(number))
 
     def acknowledge(self, kind: int, payload: bytes = b"", flags: int = frames.ACK) -> None:
-        """Send the acknowledgement of what the server has sent.
+        """Send the acknowledgement of frames from the server.
 
         Raises:
             ProtocolError: The server asks for more of them than it reads.

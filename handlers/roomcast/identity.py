@@ -1,4 +1,4 @@
-"""Who a client is and which rights it has: what API Gateway says of it in every event of its connection.
+"""Who a client is and which rights it has, as API Gateway says in every event of its connection.
 
 ``JWT`` and ``CUSTOM`` have a Lambda authorizer, whose context is the contract for authorizers of other teams:
 ``principalId`` (1 to 128 printable characters), ``rooms`` (JSON text, see ``rights``) and ``exp`` (whole seconds since
@@ -75,7 +75,7 @@ def of(event: Event, authorization: str) -> Identity:
 
 
 def subject_of(event: Event) -> str:
-    """Name of the client, whatever its rights; empty if nobody has checked who it is."""
+    """Name of the client, with or without rights; empty if its identity was not checked."""
     if event.authorizer is None:
         # arn:aws:sts::111122223333:assumed-role/Role/session
         return "".join(event.user_arn.split(":", 5)[5:])

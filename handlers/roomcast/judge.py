@@ -47,7 +47,7 @@ class Census:
 class Judge:
     """Finds the row of the table for each answer of a run.
 
-    Deliveries of all its messages count: what one room receives shows that another one is refused alone.
+    Deliveries of all its messages count: those to one room show that another one is refused alone.
     """
 
     def __init__(self) -> None:

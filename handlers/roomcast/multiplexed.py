@@ -88,7 +88,7 @@ class MultiplexedLine(Connection):
         return not session.room
 
     def flush(self) -> None:
-        """Send what has gathered, as far as the socket takes it now."""
+        """Send the bytes that have gathered, as many as the socket takes now."""
         outgoing = self._session.outgoing
         while outgoing:
             sent = self.write(outgoing)
@@ -99,7 +99,7 @@ class MultiplexedLine(Connection):
         self.interest = selectors.EVENT_READ
 
     def take_answers(self) -> Sequence[tuple[Post, int, float]]:
-        """Read what has arrived; gives the events of ``Session.receive``."""
+        """Read the bytes that have arrived; gives the events of ``Session.receive``."""
         gathered = self._gathered
         while (data := self.read()) is not None:
             if not data:

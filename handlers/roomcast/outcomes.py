@@ -68,7 +68,7 @@ class Outcomes:
 
         Args:
             recipient: The recipient.
-            outcome: What became of the message.
+            outcome: Why it was not reached.
             copies: How many copies it may have been sent without an answer; ``None`` if it had no turn at all.
         """
         report = self.report

@@ -62,7 +62,7 @@ UNREQUESTED = "the server sent an answer without a request"
 
 
 class Line(Connection):
-    """A connection over HTTP/1.1, or one whose protocol is not known yet, and the post that is under way on it.
+    """A connection over HTTP/1.1, or of a protocol that is not known yet, and the post that is under way on it.
 
     Attributes:
         idle_since: When it was seen without anything unread, in seconds of ``time.monotonic``.
@@ -111,7 +111,7 @@ class Line(Connection):
         return True
 
     def take_answer(self) -> Response | None:
-        """Read what has arrived; gives the answer to the post once it is complete."""
+        """Read the bytes that have arrived; gives the answer to the post once it is complete."""
         response = self.receive(empty_success)
         if response is None:
             self.flush()
@@ -121,7 +121,7 @@ class Line(Connection):
         return response
 
     def take_answers(self) -> Sequence[tuple[Post, int, float]]:
-        """Read what has arrived without a post."""
+        """Read bytes that have arrived without a post."""
         if self.receive(empty_success) is not None:
             raise ProtocolError(UNREQUESTED)
         return ()
@@ -317,7 +317,7 @@ class Pool:
         return True
 
     def watch(self, line: AnyLine) -> None:
-        """Tell the selector what a connection now waits for."""
+        """Tell the selector which events a connection now waits for."""
         self._selector.modify(line, line.interest, line)
         line.watched = line.interest
 

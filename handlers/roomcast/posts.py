@@ -85,7 +85,7 @@ class Posts:
         return False
 
     def pull(self) -> None:
-        """Read some more recipients once all that were read are under way, also of messages whose turn has come."""
+        """Read more recipients once all that were read are under way, also of messages once their turn has come."""
         for order in self._orders:
             if len(order) > 1 and order[0].leaves_few():
                 order.popleft()
@@ -127,7 +127,7 @@ class Posts:
         return [post for post in fresh if post.share is share]
 
     def settled(self, post: Post, outcome: Outcome | None, now: float) -> None:
-        """Note what became of a post; ``None`` is a delivery."""
+        """Note the outcome of a post; ``None`` is a delivery."""
         share = post.share
         share.open -= 1
         if not share.open:

@@ -25,7 +25,7 @@ class Progress:
         task: The task.
         table: The table with the members.
         stop_at: No further recipient is taken after this moment, in seconds of ``time.monotonic``.
-        apart: Ids of members whose messages have a message group of their own.
+        apart: Ids of members that have a message group of their own.
 
     Attributes:
         late: Recipients that were not reached in the time for them.

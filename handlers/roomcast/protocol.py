@@ -18,8 +18,8 @@ NAME = "text"
 """Name of this wire protocol, kept with every membership."""
 
 SUBPROTOCOLS = frozenset({"roomcast.text"})
-"""Names that a handshake may offer in ``Sec-WebSocket-Protocol``. Text mode is also what offering none gives; its name
-is for browsers, which end a connection whose answer echoes none of their names. A token there is no such name."""
+"""Names that a handshake may offer in ``Sec-WebSocket-Protocol``. Offering none gives text mode, too; its name
+is for browsers, which end a connection if its answer echoes none of their names. A token there is no such name."""
 
 DEFAULT_ROOM = "default"
 MAXIMUM_DATA_BYTES = 131_072

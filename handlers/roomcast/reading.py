@@ -37,7 +37,7 @@ _STARTS = _starts()
 
 
 class Read:
-    """One part: its pages, and what it waits for.
+    """One part: its pages, and the connection or time it waits for.
 
     Attributes:
         owner: The message's reading.
@@ -74,7 +74,7 @@ class Reading:
 
     Attributes:
         ahead: Recipients that were read and not taken.
-        error: What reading raised; then nothing more is read.
+        error: The exception that reading raised; then nothing more is read.
     """
 
     def __init__(self, source: Source, watch: Watch) -> None:
@@ -120,7 +120,7 @@ class Reading:
             self._step(Read(self, self._rest.popleft()), is_ready=None)
 
     def resume(self, read: Read, *, is_ready: bool) -> None:
-        """Go on with a part whose connection is ready, or whose wait is over."""
+        """Go on with a part once its connection is ready, or its wait is over."""
         if read in self._waiting:
             self._waiting.remove(read)
             self._unwatch(read)

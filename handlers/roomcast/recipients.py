@@ -174,7 +174,7 @@ class Result(NamedTuple):
     Attributes:
         report: The counts.
         is_begun: Whether its turn has come; else no recipient was read.
-        error: What the iterable or a callback raised. All recipients that had been read were served all the same.
+        error: Exception of the iterable or of a callback. All recipients that had been read were served all the same.
     """
 
     report: Report

@@ -2,7 +2,7 @@
 
 Rights are a list of patterns (each grants ``join``, ``send`` and ``history``) or a map of pattern to a list of rights.
 A pattern is 1 to 64 of the characters ``A-Z a-z 0-9 . _ -`` with an optional ``*`` after them, or ``*`` alone. It
-matches the room of that name or, with ``*``, the rooms whose names begin so. Rights of several patterns add up.
+matches the room of that name or, with ``*``, the rooms with names that begin so. Rights of several patterns add up.
 """
 
 from __future__ import annotations

@@ -159,11 +159,11 @@ class Rooms:
         return _membership(connection_id, item) if item and "rooms" in item else None
 
     def take(self, connection_id: str, rate: allowance.Allowance, deadline: float) -> Membership | None:
-        """As ``find``, and take one message from what the connection may send.
+        """As ``find``, and take one message from the connection's allowance.
 
         Args:
             connection_id: Id of the connection.
-            rate: What it may send.
+            rate: Its allowance.
             deadline: Latest end.
 
         Raises:

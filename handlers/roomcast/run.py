@@ -133,7 +133,7 @@ class Run:
             if bucket.limited and bucket.wait(now):
                 return
             if not posts.fresh and posts.is_reading and self._pool.multiplexed:
-                # The caller may read for long now: what has gathered must not wait for it.
+                # The caller may read for long now: the requests that have gathered must not wait for it.
                 self._flush_all()
                 if not idle:
                     return
@@ -165,7 +165,7 @@ class Run:
                 self._pool.watch(line)
 
     def _flush_all(self) -> None:
-        """Send what has gathered on connections over HTTP/2."""
+        """Send the requests that have gathered on connections over HTTP/2."""
         for line in [line for line in self._pool.multiplexed if line.is_unsent]:
             try:
                 line.flush()

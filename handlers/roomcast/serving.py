@@ -1,6 +1,6 @@
 """The steps that all message routes share: serve the message, answer the caller, log one line.
 
-API Gateway ignores what a message route returns, so an answer is a post to the caller's own connection
+API Gateway ignores the value that a message route returns, so an answer is a post to the caller's own connection
 (https://docs.aws.amazon.com/apigateway/latest/developerguide/apigateway-how-to-call-websocket-api-connections.html).
 """
 

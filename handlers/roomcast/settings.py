@@ -40,7 +40,7 @@ def _is_true(text: str) -> bool:
 
 
 def _authorization(text: str) -> str:
-    # Of an unknown kind, this release could not tell who may do what.
+    # With an unknown kind, this release could not tell which rights a client has.
     if text not in AUTHORIZATIONS:
         raise ValueError(f"must be one of {', '.join(AUTHORIZATIONS)}")
     return text

@@ -99,7 +99,7 @@ class Share:
     Args:
         message: The message.
         requests: Makes the head of each of its posts.
-        outcomes: Counts what became of them.
+        outcomes: Counts their outcomes.
 
     Attributes:
         data: The message's text.

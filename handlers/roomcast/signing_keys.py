@@ -1,7 +1,7 @@
 """Public keys of an identity provider, from its JSON Web Key Set (RFC 7517).
 
-The client is not PyJWT's own, whose time limit holds for each read of a socket, which reads answers of any length,
-follows redirects, and keeps nothing while the provider is down.
+PyJWT's own client is not used: its time limit holds for each read of a socket, it reads answers of any length, follows
+redirects, and keeps nothing while the provider is down.
 """
 
 from __future__ import annotations
@@ -116,7 +116,7 @@ class SigningKeys:
 
 
 class _ProviderEndpoint(Endpoint):
-    """A host whose certificate is from any of the system's authorities."""
+    """A host with a certificate from any of the system's authorities."""
 
     # Framing included: a set that comes in single bytes has six times its size.
     maximum_answer_bytes = 2 * MAXIMUM_SET_BYTES

@@ -44,7 +44,7 @@ def drive(steps: Steps[T]) -> T:
 
 
 def each(pages: Generator[Wait | list[T], bool, None]) -> Iterator[T]:
-    """Yield what a call reads page by page, waiting where it waits."""
+    """Yield the items that a call reads page by page, waiting where it waits."""
     ready = False
     try:
         item = next(pages)

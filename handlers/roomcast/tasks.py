@@ -66,7 +66,7 @@ class Task(NamedTuple):
     Attributes:
         message: The message.
         shard: Which of the room's partitions to serve.
-        after: Serve only members whose connection id sorts after this one; empty for all.
+        after: Serve only members with connection ids that sort after this one; empty for all.
         recipients: Serve these instead of reading the shard; empty to read it.
         copies: How many copies of the message the recipients may have been sent, without an answer.
         retries: Redeliveries of the tasks that this one was made from.

@@ -61,7 +61,7 @@ class Grant(NamedTuple):
 
     Attributes:
         subject: Who the client is.
-        rooms: The claim with the rights in rooms, or what stands for a missing one.
+        rooms: The claim with the rights in rooms, or the default for a missing one.
         expires_at: ``exp`` in whole seconds of Unix time.
     """
 

@@ -46,7 +46,7 @@ class Handshake(NamedTuple):
 
 @functools.cache
 def json_values() -> st.SearchStrategy[Any]:
-    """Any JSON value, and what JSON texts can spell beyond it."""
+    """Any JSON value, and the values beyond it that JSON texts can spell."""
     return st.recursive(
         st.none()
         | st.booleans()

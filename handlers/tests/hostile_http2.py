@@ -117,7 +117,7 @@ class Conversation:
                         for event in self._http2.receive_data(unit):
                             self._note(event, whole)
                 finally:
-                    # Also what the client has done wrong.
+                    # Also the GOAWAY after the client's protocol error.
                     self._send()
             yield from whole
 

@@ -63,7 +63,7 @@ class Reply(NamedTuple):
     Attributes:
         pieces: Sent one by one.
         close: Whether to close the connection then.
-        reset: Whether to close it with a reset, so that the client loses what it has not read.
+        reset: Whether to close it with a reset, so that the client loses the bytes it has not read.
         after: Waited for before anything is sent.
         delay: Seconds of network between the request and the answer.
         frames: Over HTTP/2, makes bytes to send instead, of the number of the request's stream.

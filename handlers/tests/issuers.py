@@ -83,7 +83,7 @@ def claims(**changed: object) -> dict[str, Any]:
 
 
 def token(algorithm: str = "RS256", headers: dict[str, Any] | None = None, **changed: object) -> str:
-    """A token, good but for what is changed."""
+    """A token, good but for the given changes."""
     key: Any = rsa_key() if algorithm == "RS256" else ec_key()
     key_id = {"kid": "rsa" if algorithm == "RS256" else "ec"}
     return jwt.encode(claims(**changed), key, algorithm, headers={**key_id, **(headers or {})})

@@ -135,7 +135,7 @@ def is_documented(text: str) -> bool:
 
 
 def check(stage: Stage, route: str, raw: Any) -> None:
-    """Hand an event to a handler, and look at what came of it."""
+    """Hand an event to a handler, and check its answer and its traces."""
     answer = stage.modules[route].handler(raw, FakeContext())
     assert answer["statusCode"] in STATUSES
     assert set(answer) <= {"statusCode", "headers"}

@@ -33,7 +33,7 @@ FINGERPRINTS = {
 
 @pytest.fixture
 def reads(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[bool]]:
-    """For each reading of authorities, whether it was the system's, in whose place the test's authority stands."""
+    """For each reading of authorities, whether it was the system's, which the test's authority replaces."""
     monkeypatch.delenv("AWS_CA_BUNDLE", raising=False)
     monkeypatch.delenv("SSL_CERT_FILE", raising=False)
     made: list[bool] = []

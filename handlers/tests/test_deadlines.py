@@ -34,7 +34,7 @@ TO_THE_END = Share(29.0, 29.9)
 BEFORE_THE_ANSWER = Share(26.0, 28.0)
 """The answer to the caller, or undoing a join, takes a post on a new connection and another one: some 1.5 s."""
 BEFORE_THE_REST = Share(23.0, 26.0)
-"""A worker hands over what is left: a call to AWS, which is made again after some 3 s of silence."""
+"""A worker hands over the rest: a call to AWS, which is made again after some 3 s of silence."""
 WHILE_TAKING = Share(20.0, 24.0)
 """It takes recipients a little shorter, so that those taken are finished."""
 PRUNING = Share(0.5, 3.0)

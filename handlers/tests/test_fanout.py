@@ -55,7 +55,7 @@ LONG_AGO = 1_700_000_000_000
 
 @pytest.fixture(params=["http/1.1", "h2"])
 def protocol(request: pytest.FixtureRequest) -> str:
-    """What the server speaks."""
+    """The protocol that the server speaks."""
     return str(request.param)
 
 

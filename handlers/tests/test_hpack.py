@@ -1,4 +1,4 @@
-"""Header blocks: RFC 7541's examples where they apply, and another implementation that reads what we write."""
+"""Header blocks: RFC 7541's examples where they apply, and another implementation that reads ours."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def in_http_1(head: bytes) -> dict[str, str]:
 
 
 class TestRequests:
-    """What we write."""
+    """Header blocks that we write."""
 
     @pytest.mark.parametrize(
         ("value", "bits", "written"), [(10, 5, "0a"), (1337, 5, "1f9a0a"), (42, 8, "2a"), (31, 5, "1f00"), (0, 7, "00")]
@@ -193,7 +193,7 @@ APPENDIX_C = {
 
 
 class TestAnswers:
-    """What we read."""
+    """Header blocks that we read."""
 
     @pytest.mark.parametrize("block", LITERALS.values(), ids=LITERALS)
     def test_a_status_is_found_however_it_is_written(self, block: bytes) -> None:

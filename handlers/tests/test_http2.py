@@ -46,14 +46,14 @@ MADE = {body: made(body) for body in BODIES}
 
 
 def drain(session: Session[Any], most: int | None = None) -> bytes:
-    """Take what is to be sent, as a socket would."""
+    """Take the bytes to be sent, as a socket would."""
     sent = bytes(session.outgoing[:most])
     del session.outgoing[: len(sent)]
     return sent
 
 
 class Peer:
-    """The server's side, by another implementation, which refuses whatever breaks a rule."""
+    """The server's side, by another implementation, which refuses each breach of a rule."""
 
     def __init__(self) -> None:
         self.connection = h2.connection.H2Connection(
@@ -70,7 +70,7 @@ class Peer:
         self.is_asked = False
 
     def take(self, data: bytes, *, open_windows: bool = True) -> None:
-        """Read what the client has sent."""
+        """Read the bytes that the client has sent."""
         self.unread += data
         for event in itertools.chain.from_iterable(map(self.connection.receive_data, self._units())):
             if isinstance(event, h2.events.RequestReceived):
@@ -112,7 +112,7 @@ class Peer:
             self.connection.send_data(stream, body, end_stream=True)
 
     def say(self) -> bytes:
-        """What goes to the client."""
+        """The bytes that go to the client."""
         return self.connection.data_to_send()
 
 
@@ -383,7 +383,7 @@ class TestAgainstAnotherImplementation:
 
 
 class Exchange:
-    """One schedule of a client and a server: what each has sent may wait, and arrives in any pieces."""
+    """One schedule of a client and a server: the bytes of each may wait, and arrive in any pieces."""
 
     def __init__(self) -> None:
         self.session, self.peer = Session[int]("https"), Peer()
@@ -586,7 +586,7 @@ def receive_bytes(session: Session[Any], data: bytes) -> None:
 
 
 def ping_and_answer(session: Session[int], rounds: int) -> None:
-    """Receive answers, each after many pings, without reading what is sent back."""
+    """Receive answers, each after many pings, without reading the bytes sent back."""
     for number in range(rounds):
         stream = session.request(number, MADE[b"hello"], "a", b"hello") if session.room else 0
         session.receive(frame(frames.PING, 0, 0, bytes(8)) * 1_000)
@@ -656,7 +656,7 @@ def test_an_answer_is_read_whatever_its_split(data: bytes, event: tuple[int, int
         session = with_requests(1)
         assert [each for piece in pieces for each in session.receive(piece)] == [event]
         assert session.under_way == 0
-        # What still comes for that stream is for none.
+        # Frames that still come for that stream are for no request.
         assert (
             session.receive(headers() + frame(frames.DATA, 1, 1, b"x") + frame(frames.RST_STREAM, 0, 1, bytes(4))) == []
         )

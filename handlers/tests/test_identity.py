@@ -1,4 +1,4 @@
-"""Identity and rights in every handler: who gets in, what is refused, and what ends with the token."""
+"""Identity and rights in every handler: who gets in, which requests are refused, and the end of the token."""
 
 from __future__ import annotations
 
@@ -265,7 +265,7 @@ class TestActions:
         }
 
     def refused(self, connections: FakeConnections, code: str) -> bool:
-        """Whether the sender was told this code, and nobody anything else."""
+        """Whether this code to the sender was the only answer."""
         return [(name, error_code(text)) for name, text in connections.posts] == [("alice=", code)]
 
     @pytest.mark.parametrize("rooms", ['["lobby"]', '["*"]', '{"lobby":["send"]}'])

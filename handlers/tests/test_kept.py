@@ -24,7 +24,7 @@ class Clock:
 
 
 class Source:
-    """Gives what it has, or fails."""
+    """Gives its value, or fails."""
 
     def __init__(self) -> None:
         self.value: list[str] | None = ["first"]

@@ -117,7 +117,7 @@ def refused(stream: int) -> bytes:
 
 
 class TestChoice:
-    """The protocol is what both sides can speak."""
+    """The protocol is one that both sides can speak."""
 
     @pytest.mark.parametrize(("offered", "is_on"), [([HTTP2, HTTP1], True), ([HTTP2, HTTP1], False), ([HTTP1], True)])
     def test_http_2_is_used_where_it_is_offered_and_turned_on(
@@ -243,7 +243,7 @@ class TestConnections:
 
 
 class TestFaults:
-    """What happens to one post, or to one connection, happens to no other."""
+    """A fault of one post, or of one connection, affects no other."""
 
     @pytest.mark.parametrize("is_kept", [False, True])
     @pytest.mark.parametrize(

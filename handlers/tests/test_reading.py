@@ -32,7 +32,7 @@ class Stage:
     """A table behind a server, and a server for posts.
 
     Attributes:
-        before_query: Called with each query, and its number; what it gives takes the place of the answer.
+        before_query: Called with each query, and its number; its result takes the place of the answer.
         queries: The sort key that each query began after; empty for a first page.
         posts: Connection ids, in the order of their posts.
     """

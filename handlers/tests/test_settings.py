@@ -1,4 +1,4 @@
-"""The settings: which variable of the environment means what, and what holds where one is missing."""
+"""The settings: the meaning of each variable of the environment, and the default of a missing one."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Every connection that a function opens is TLS 1.2 or later, to a server whose name and certificate were verified."""
+"""Every connection that a function opens is TLS 1.2 or later, to a server with a verified name and certificate."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ SETTINGS = {
     "wrap_bio",
     "wrap_socket",
 }
-"""Names in ``ssl`` that make connections, or decide what they accept."""
+"""Names in ``ssl`` that make connections, or decide which servers and versions they accept."""
 HERE = {"create_default_context", "minimum_version", "wrap_socket"}
 """Those that ``addresses`` uses, the only module that makes TLS settings."""
 

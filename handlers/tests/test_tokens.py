@@ -253,7 +253,7 @@ class TestGood:
 
 
 class TestRefused:
-    """Tokens that are not good, by what is wrong with them."""
+    """Tokens that are not good, by their fault."""
 
     @pytest.mark.parametrize(
         ("reason", "changed"),

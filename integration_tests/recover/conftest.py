@@ -1,4 +1,4 @@
-"""Instances of the root with every option on, applied by a deployer whose rights a test takes and gives."""
+"""Instances of the root with every option on, applied by a deployer; a test takes and gives its rights."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def rights(target: Target) -> Iterator[Withholding]:
 
 @pytest.fixture
 def root(target: Target, rights: Withholding, tmp_path: Path) -> Root:
-    """Makes instances of the root, not applied yet, whose Terraform goes through :func:`rights`."""
+    """Makes instances of the root, not applied yet; their Terraform goes through :func:`rights`."""
     assert target.aws is not None
     access = replace(access_of(target.aws), aws=Aws.of_emulator(rights.url))
 

@@ -45,7 +45,7 @@ class FanOuts:
 def explained(lines: Iterable[Mapping[str, Any]], members: int) -> int:
     """Return how many copies of deliveries some log lines explain at most.
 
-    A post that was sent again may have been taken twice, and so may one whose answer was late: the message goes back to
+    A post that was sent again may have been taken twice, and so may one with a late answer: the message goes back to
     the queue for that member. A task that the queue holds twice, or delivers again, has two lines with the id of one
     request, which together count more deliveries than the room has members.
 

@@ -29,7 +29,7 @@ PATIENCE = 5.0
 LONGEST_GAP = 60.0
 """Seconds that a client may try in vain while an object is replaced, as terraform/README.md promises."""
 LONGEST_GAP_OF_A_QUEUE = 120.0
-"""The same for a queue, whose name SQS gives again only 60 s after the deletion, see DeleteQueue."""
+"""The same for a queue: SQS gives its name again only 60 s after the deletion, see DeleteQueue."""
 
 
 @dataclass

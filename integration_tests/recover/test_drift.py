@@ -109,7 +109,7 @@ async def say_hello(instance: AppliedRoot) -> None:
     """Let a client hear itself.
 
     Raises:
-        AssertionError: It did not; the notes hold what the functions logged meanwhile.
+        AssertionError: It did not; the notes hold the functions' log lines of that time.
     """
     deployment, since = instance.deployment(), time.time()
     client = await Client.connect(deployment.websocket_url, "repaired")

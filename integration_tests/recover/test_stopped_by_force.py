@@ -60,7 +60,7 @@ class Blow:
 
     Args:
         instance: The instance that is applied.
-        moment: Number of objects, the one included whose creation begins.
+        moment: Number of objects, including the one that Terraform begins to create.
         interrupts: Interrupt Terraform twice, as an impatient Ctrl-C does, instead of killing its provider.
     """
 

@@ -1,4 +1,4 @@
-"""A deployer whose rights are incomplete: a proxy between Terraform and an emulator that refuses chosen requests.
+"""A deployer with incomplete rights: a proxy between Terraform and an emulator that refuses chosen requests.
 
 Its refusal is AWS's to a principal without the right, in the form of each protocol.
 """

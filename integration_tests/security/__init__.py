@@ -1,1 +1,1 @@
-"""Attacks and rights: what a client, a token or a function must not be able to do."""
+"""Attacks and rights: actions that a client, a token or a function must not be able to carry out."""

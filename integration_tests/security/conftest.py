@@ -35,7 +35,7 @@ class Guarded:
 
     Attributes:
         deployment: The instance.
-        rsa: The key whose tokens it accepts.
+        rsa: A key that signs tokens it accepts.
         ec: Another such key.
         endpoint: Serves both keys.
     """
@@ -57,7 +57,7 @@ class Guarded:
 
 @dataclass
 class GuardedBySecret:
-    """An instance with limits whose tokens are signed with a shared secret; it looks for them in the header alone.
+    """An instance with limits and tokens signed with a shared secret; it looks for them in the header alone.
 
     Attributes:
         deployment: The instance.
@@ -123,7 +123,7 @@ def guarded(
 
 @pytest.fixture(scope="session")
 def guarded_by_secret(both_guarded: Mapping[str, Future[Deployment]], shared_secret: bytes) -> GuardedBySecret:
-    """The instance with limits, whose tokens are signed with a shared secret."""
+    """The instance with limits and tokens signed with a shared secret."""
     deployment = result_of(both_guarded["secret"], "an instance that verifies with a secret")
     return GuardedBySecret(deployment, SharedSecret(shared_secret))
 

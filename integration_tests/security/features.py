@@ -75,7 +75,7 @@ def event_of(kind: str, connection_id: str, connected_at: int, **fields: Any) ->
 
 
 async def told(lab: Lab, function: str, **message: Any) -> list[str]:  # noqa: ANN401 - any JSON value
-    """Let a function serve a message of a new client; return what that client has received in the end."""
+    """Let a function serve a message of a new client; return all texts that the client has received."""
     room = lab.room()
     client = await lab.crowd.join(room)
     (connection_id,) = await lab.table.members(room)
@@ -90,7 +90,7 @@ async def told(lab: Lab, function: str, **message: Any) -> list[str]:  # noqa: A
 
 
 async def said(lab: Lab, action: str) -> str:
-    """Return what a new client receives first after it has sent an action."""
+    """Return the first text that a new client receives after it has sent an action."""
     client = await lab.crowd.join(lab.room())
     await client.send(action)
     return (await client.receive()).text

@@ -53,7 +53,7 @@ async def reported(browser: str, url: str, protocols: Sequence[str]) -> Any:  # 
 
 @asynccontextmanager
 async def served(page: str) -> AsyncIterator[tuple[str, asyncio.Future[Any]]]:
-    """Serve a page on a loopback port; give its address, and what it posts first."""
+    """Serve a page on a loopback port; give its address, and its first post."""
     report: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

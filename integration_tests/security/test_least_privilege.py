@@ -118,7 +118,7 @@ def keyed(target: Target, with_fifo_queue: Deployment) -> Iterator[Deployment]:
 
 @pytest.fixture
 async def with_queue_and_key(target: Target, keyed: Deployment) -> AsyncIterator[Lab]:
-    """That instance with its clients; what a test has put into the queue must be served in the end."""
+    """That instance with its clients; tasks that a test has put into the queue must be served in the end."""
     async for lab in lab_of(target, keyed):
         yield lab
     assert target.aws is not None

@@ -1,4 +1,4 @@
-"""One client cannot use up what the members of its room share."""
+"""One client cannot use up the capacity that the members of its room share."""
 
 from __future__ import annotations
 

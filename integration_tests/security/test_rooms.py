@@ -1,4 +1,4 @@
-"""A token for one room says nothing about another, whatever its owner does and in whatever order."""
+"""A token for one room gives no right in another, for any actions of its owner in any order."""
 
 from __future__ import annotations
 

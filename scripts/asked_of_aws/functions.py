@@ -61,7 +61,7 @@ def allow(sid: str, actions: str | list[str], resource: str) -> Settings:
 
 
 def table_rights(sid: str, actions: str | list[str], table: str) -> list[Settings]:
-    """Return the statements for the table and for whatever key it has."""
+    """Return the statements for the table and for its key, if any."""
     return [allow(sid, actions, TABLE_ARN), use_key_of(table)]
 
 

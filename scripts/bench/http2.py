@@ -16,7 +16,7 @@ PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 DATA, HEADERS, SETTINGS, PING, WINDOW_UPDATE = 0x0, 0x1, 0x4, 0x6, 0x8
 END_STREAM, ACK, END = 0x1, 0x1, 0x5
 MAXIMUM_STREAMS = 128
-"""As many as Application Load Balancers take, AWS's servers whose number is documented."""
+"""As many as Application Load Balancers take: they are AWS's servers with a documented number."""
 
 WINDOW_BYTES = 16_384
 """After so many bytes of bodies the client may send as many again; it begins with 65,535."""
@@ -35,7 +35,7 @@ class Frames:
     """One connection: frames in and out, without I/O.
 
     Attributes:
-        output: Frames to be sent: settings, and what they answer.
+        output: Frames to be sent: settings, and answers to the peer's frames.
     """
 
     def __init__(self) -> None:

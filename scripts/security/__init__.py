@@ -1,1 +1,1 @@
-"""Checks of the code's surroundings: Terraform's findings, known vulnerabilities, and what the zips are made of."""
+"""Checks of the code's surroundings: Terraform's findings, known vulnerabilities, and the zips' contents."""

@@ -1,7 +1,7 @@
 """The third-party packages in a zip, read from the zip itself.
 
-Each wheel leaves its ``dist-info`` there. A wheel with compiled code may list what was compiled in
-(https://peps.python.org/pep-0770/); a zip whose code holds an OpenSSL that no list names is refused.
+Each wheel leaves its ``dist-info`` there. A wheel with compiled code may list the libraries compiled in
+(https://peps.python.org/pep-0770/); a zip is refused if its code holds an OpenSSL that no list names.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _COMPILED = (".so", ".dylib")
 
 
 class InventoryError(Exception):
-    """A zip holds something that is not listed; the message says what."""
+    """A zip holds something that is not listed; the message names it."""
 
 
 class Part(NamedTuple):
@@ -47,7 +47,7 @@ class Package(NamedTuple):
         name: Its name, normalized.
         version: Its version.
         licence: SPDX expression; empty if the package names none.
-        parts: What was compiled into it.
+        parts: Libraries compiled into it.
     """
 
     name: str

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 BILLS = OUTPUT.parent / "sbom"
 PURE = "standard library only"
 DEPENDENCIES = "roomcast:dependencies"
-"""Name of the property that says in words what a zip depends on."""
+"""Name of the property that lists a zip's dependencies in words."""
 
 
 def zips(manifest: Mapping[str, Any]) -> Iterator[tuple[str, str]]:

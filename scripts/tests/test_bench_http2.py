@@ -29,7 +29,7 @@ def test_posts_are_read_and_answered(step: int) -> None:
         [answered] = [event for event in events if isinstance(event, h2.events.ResponseReceived)]
         assert (answered.stream_id, dict(answered.headers or [])[b":status"]) == (stream, status[9:12])
         assert any(isinstance(event, h2.events.StreamEnded) for event in events)
-    # The windows grow with what was read.
+    # The windows grow with the bytes read.
     assert client.outbound_flow_control_window > 65_535 - http2.WINDOW_BYTES
 
 

@@ -1,4 +1,4 @@
-"""The yardstick of prose: which texts it reads and what it counts in them."""
+"""The yardstick of prose: which texts it reads and which words it counts."""
 
 from __future__ import annotations
 

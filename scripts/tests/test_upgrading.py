@@ -22,5 +22,5 @@ def test_every_move_has_its_way_back() -> None:
     back = MOVE.findall((REPOSITORY / "UPGRADING.md").read_text(encoding="utf-8"))
 
     assert moves
-    # Also the other way round: a move that is left out later would replace what users have.
+    # Also the other way round: a move that is left out later would replace users' objects.
     assert {(f"{CALL}{to}", f"{CALL}{origin}") for origin, to in moves} == set(back)

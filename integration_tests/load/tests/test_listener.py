@@ -30,7 +30,7 @@ WITHIN = 20.0
 
 
 class Transport:
-    """Collects what a listener writes."""
+    """Collects the bytes that a listener writes."""
 
     def __init__(self) -> None:
         self.written = b""

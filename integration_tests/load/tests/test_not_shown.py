@@ -1,4 +1,4 @@
-"""A report says what its run does not show, and says it of nothing else."""
+"""A report names the points that its run does not show, and no others."""
 
 from __future__ import annotations
 

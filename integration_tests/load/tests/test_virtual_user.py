@@ -1,4 +1,4 @@
-"""One simulated client: which times it records, and what it does with the texts that it gets."""
+"""One simulated client: which times it records, and how it handles the texts that it gets."""
 
 from __future__ import annotations
 

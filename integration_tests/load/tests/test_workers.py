@@ -180,7 +180,7 @@ async def test_refused_handshakes_do_not_count_as_connections_per_second(clock: 
 
 
 async def test_result_knows_when_the_run_stopped_waiting_and_what_was_never_scheduled(clock: SimpleNamespace) -> None:
-    """What comes later is late, and what no client could send is owed."""
+    """A later delivery is late, and a message that no client could send is owed."""
     team = workers_of(PLAN, FakeProcess(clock), FakeProcess(clock))
     team.ended_at, team.unsent = 1234.0, 7
     ledger = (await team.finish()).ledger

@@ -1,4 +1,4 @@
-"""A table's own KMS key: whoever reads or writes items needs ``kms:Decrypt`` on it, by way of DynamoDB."""
+"""A table's own KMS key: callers that read or write items need ``kms:Decrypt`` on it, by way of DynamoDB."""
 # ruff: noqa: ANN401, SLF001 - MiniStack is untyped and has no other hook
 
 from __future__ import annotations

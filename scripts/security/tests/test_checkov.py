@@ -1,4 +1,4 @@
-"""The findings as `make lint` shows them: checkov really finds what is wrong in a copy of terraform/."""
+"""The findings as `make lint` shows them: checkov really finds the faults in a copy of terraform/."""
 
 from __future__ import annotations
 

@@ -18,7 +18,7 @@ VIA_DYNAMODB = {"StringEquals": {"kms:ViaService": f"dynamodb.{REGION}.amazonaws
 
 
 def caller_of_table(endpoint: str, *statements: dict[str, Any], key: str | None) -> tuple[Any, str]:
-    """Return a DynamoDB client that may use items and whatever the statements allow, and the name of a new table."""
+    """Return a DynamoDB client that may use items and has the rights of the statements, and the name of a new table."""
     name = f"probe-{secrets.token_hex(4)}"
     encryption = {"SSESpecification": {"Enabled": True, "SSEType": "KMS", "KMSMasterKeyId": key}} if key else {}
     client("dynamodb", endpoint).create_table(
