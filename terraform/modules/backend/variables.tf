@@ -198,7 +198,7 @@ variable "management_endpoint" {
 
 variable "maximum_room_members" {
   type        = number
-  description = "Maximum of members of a room; another client is answered with `room_full`. Null means no limit."
+  description = "Maximum of members of a room; the handshake of another client is refused with status 429. Null means no limit."
   default     = null
 
   validation {
