@@ -14,6 +14,7 @@ from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from roomcast import authorities
 
 from scripts.bench import __main__ as bench
 from scripts.bench import processes
@@ -79,6 +80,21 @@ def query(server: processes.Server, partition: str, **more: Any) -> tuple[int, A
         ExpressionAttributeValues={":key": {"S": partition}},
         **more,
     )
+
+
+# The contenders.
+
+
+def test_a_cold_start_runs_compiled_code_and_reads_the_authorities_that_it_reads_on_aws() -> None:
+    [ours] = contenders.ours([HANDLERS])
+    folder = contenders.WORK / "handlers-0"
+    tag = sys.implementation.cache_tag
+    compiled = [folder / f"roomcast/__pycache__/fanout.{tag}.pyc", folder / f"__pycache__/sendmessage.{tag}.pyc"]
+    assert [path.read_bytes()[4:8] for path in compiled] == [contenders.UNCHECKED] * 2
+    bundle = ssl.create_default_context(cafile=ours.environment["SSL_CERT_FILE"])
+    own = ssl.create_default_context(cafile=str(processes.AUTHORITY)).get_ca_certs()
+    amazon = ssl.create_default_context(cadata=authorities.AMAZON).get_ca_certs()
+    assert sorted(map(str, bundle.get_ca_certs())) == sorted(map(str, amazon + own))
 
 
 # The servers.

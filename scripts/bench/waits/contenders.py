@@ -6,6 +6,7 @@ import contextlib
 import importlib.util
 import io
 import json
+import runpy
 import select
 import shutil
 import ssl
@@ -15,6 +16,7 @@ import tarfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from scripts import build_handlers
 from scripts.bench import processes
 from scripts.bench.waits import cpu_share
 
@@ -70,7 +72,6 @@ def ours(handlers: Sequence[str]) -> list[Contender]:
     Raises:
         SystemExit: One of them holds no handlers.
     """
-    authorities = _bundle(ssl.get_default_verify_paths().cafile, "system.pem")
     found = []
     for number, text in enumerate(handlers):
         folder = WORK / f"handlers-{number}"
@@ -80,7 +81,8 @@ def ours(handlers: Sequence[str]) -> list[Contender]:
         names = ("sendmessage", "fanout_worker")
         if not all((folder / f"{name}.py").exists() for name in names):
             raise SystemExit(f"{text} holds no handlers: it needs sendmessage.py and fanout_worker.py")
-        environment = {"PYTHONPATH": str(folder), "SSL_CERT_FILE": str(authorities)}
+        _compile(folder)
+        environment = {"PYTHONPATH": str(folder), "SSL_CERT_FILE": str(_bundle(_trusted(folder), f"{number}.pem"))}
         name = "Roomcast" if len(handlers) == 1 else f"Roomcast, {text}"
         found.append(Contender(name, {each: f"{each}:handler" for each in names}, environment, is_ours=True))
     return found
@@ -91,7 +93,7 @@ def boto3() -> list[Contender]:
     botocore = importlib.util.find_spec("botocore")
     if botocore is None or botocore.origin is None:
         return []
-    authorities = _bundle(str(Path(botocore.origin).parent / "cacert.pem"), "botocore.pem")
+    authorities = _bundle((Path(botocore.origin).parent / "cacert.pem").read_text(), "botocore.pem")
     module = "scripts.bench.contenders.boto3_room"
     handlers = {name: f"{module}:{name}" for name in ("sendmessage", "fanout_worker")}
     environment = {"PYTHONPATH": str(processes.REPOSITORY), "AWS_CA_BUNDLE": str(authorities)}
@@ -122,9 +124,26 @@ def _left_out(folder: str, names: Sequence[str]) -> list[str]:
     ]
 
 
-def _bundle(authorities: str | None, name: str) -> Path:
+def _compile(folder: Path) -> None:
+    """Put compiled code beside each source, as a release's zips hold it."""
+    sources = {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*.py")}
+    for name, content in build_handlers.compiled(sources).items():
+        path = folder / name
+        path.parent.mkdir(exist_ok=True)
+        path.write_bytes(content)
+
+
+def _trusted(folder: Path) -> str:
+    """The authorities that handlers trust on AWS: those that they bring, or else the system's."""
+    brought = folder / "roomcast" / "authorities.py"
+    if brought.exists():
+        return str(runpy.run_path(str(brought))["AMAZON"])
+    system = ssl.get_default_verify_paths().cafile
+    return Path(system).read_text() if system and Path(system).exists() else ""
+
+
+def _bundle(usual: str, name: str) -> Path:
     """Write a bundle of the usual authorities and the benchmark's: reading them is a part of a cold start."""
-    usual = Path(authorities).read_text() if authorities and Path(authorities).exists() else ""
     bundle = WORK / name
     bundle.parent.mkdir(parents=True, exist_ok=True)
     bundle.write_text(f"{usual}\n{processes.AUTHORITY.read_text()}")
