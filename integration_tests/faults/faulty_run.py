@@ -18,7 +18,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from integration_tests.harness.faults.control import FaultControl
-    from integration_tests.harness.faults.rules import Count, Rule
+    from integration_tests.harness.faults.rule_book import Count
+    from integration_tests.harness.faults.rules import Rule
     from integration_tests.harness.ledger import Verdict
     from integration_tests.harness.table import ConnectionsTable
     from integration_tests.report.model import Connects

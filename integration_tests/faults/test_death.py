@@ -9,7 +9,9 @@ import pytest
 from integration_tests.faults.faulty_run import injected
 from integration_tests.harness.answers import receipt
 from integration_tests.harness.crowd import expect_everywhere
-from integration_tests.harness.faults.rules import Count, Rule, Timeout
+from integration_tests.harness.faults.kinds import Timeout
+from integration_tests.harness.faults.rule_book import Count
+from integration_tests.harness.faults.rules import Rule
 from integration_tests.targets.interface import Capability
 
 if TYPE_CHECKING:

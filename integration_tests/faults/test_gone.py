@@ -11,7 +11,8 @@ import pytest
 from integration_tests.faults.faulty_run import injected
 from integration_tests.harness.answers import receipt
 from integration_tests.harness.crowd import expect_everywhere
-from integration_tests.harness.faults.rules import Rule, Status
+from integration_tests.harness.faults.kinds import Status
+from integration_tests.harness.faults.rules import Rule
 from scripts.waiting import eventually
 
 if TYPE_CHECKING:

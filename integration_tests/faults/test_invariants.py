@@ -8,17 +8,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from integration_tests.faults.faulty_run import faulty_run
-from integration_tests.harness.faults.rules import (
-    Fault,
-    Latency,
-    LimitData,
-    Reset,
-    Rule,
-    Sliced,
-    SlowClose,
-    Status,
-    Timeout,
-)
+from integration_tests.harness.faults.kinds import Fault, Latency, LimitData, Reset, Sliced, SlowClose, Status, Timeout
+from integration_tests.harness.faults.rules import Rule
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence

@@ -8,7 +8,8 @@ import pytest
 
 from integration_tests.conftest import table_of
 from integration_tests.faults.faulty_run import CLIENTS, ROOMS, Site, faulty_run
-from integration_tests.harness.faults.rules import Latency, LimitData, Reset, Rule, Status
+from integration_tests.harness.faults.kinds import Latency, LimitData, Reset, Status
+from integration_tests.harness.faults.rules import Rule
 from integration_tests.harness.faults.through_proxy import routed_through_proxy
 
 if TYPE_CHECKING:

@@ -8,7 +8,8 @@ import pytest
 
 from integration_tests.faults.faulty_run import injected
 from integration_tests.harness.answers import receipt
-from integration_tests.harness.faults.rules import Rule, Status
+from integration_tests.harness.faults.kinds import Status
+from integration_tests.harness.faults.rules import Rule
 
 if TYPE_CHECKING:
     from collections.abc import Callable

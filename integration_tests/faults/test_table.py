@@ -10,7 +10,8 @@ from websockets.exceptions import InvalidStatus
 from integration_tests.faults.faulty_run import injected
 from integration_tests.harness.answers import error, receipt
 from integration_tests.harness.crowd import expect_everywhere
-from integration_tests.harness.faults.rules import Rule, Status
+from integration_tests.harness.faults.kinds import Status
+from integration_tests.harness.faults.rules import Rule
 from integration_tests.targets.privacy import SECRET
 
 if TYPE_CHECKING:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from integration_tests.harness.faults.rules import RuleError
+from integration_tests.harness.faults.fields import RuleError
 from integration_tests.harness.table import ConnectionsTable
 from integration_tests.load import bench, budget, options
 from integration_tests.load.leftovers import sweep

@@ -223,7 +223,7 @@ def plan_of(options: argparse.Namespace, default_connections: int) -> Plan:
     Raises:
         OptionsError: They ask for something impossible.
         OSError: The file of faults cannot be read.
-        integration_tests.harness.faults.rules.RuleError: It is no file of faults.
+        integration_tests.harness.faults.fields.RuleError: It is no file of faults.
     """
     faults = faults_of(options)
     connections = options.connections or default_connections

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from datetime import datetime
 
-    from integration_tests.harness.faults.rules import Count
+    from integration_tests.harness.faults.rule_book import Count
     from integration_tests.harness.latency import Interval, Latency
     from integration_tests.harness.ledger import Verdict
 

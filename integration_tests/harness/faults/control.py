@@ -14,7 +14,9 @@ from typing import TYPE_CHECKING
 from urllib.error import HTTPError
 from urllib.request import Request, urlopen
 
-from integration_tests.harness.faults.rules import Count, FaultPlan, RuleError
+from integration_tests.harness.faults.fields import RuleError
+from integration_tests.harness.faults.rule_book import Count
+from integration_tests.harness.faults.rules import FaultPlan
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

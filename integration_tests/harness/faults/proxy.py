@@ -34,20 +34,11 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from integration_tests.harness.faults.rules import (
-    NO_FAULTS,
-    FaultPlan,
-    Latency,
-    LimitData,
-    Request,
-    Reset,
-    RuleBook,
-    RuleError,
-    Sliced,
-    SlowClose,
-    Status,
-    Timeout,
-)
+from integration_tests.harness.faults.fields import RuleError
+from integration_tests.harness.faults.kinds import Latency, LimitData, Reset, Sliced, SlowClose, Status, Timeout
+from integration_tests.harness.faults.requests import Request
+from integration_tests.harness.faults.rule_book import RuleBook
+from integration_tests.harness.faults.rules import NO_FAULTS, FaultPlan
 from integration_tests.harness.faults.wire import (
     LARGEST_HEAD,
     HangUpError,
@@ -60,7 +51,9 @@ from integration_tests.harness.faults.wire import (
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from integration_tests.harness.faults.rules import Count, Fault, Rule
+    from integration_tests.harness.faults.kinds import Fault
+    from integration_tests.harness.faults.rule_book import Count
+    from integration_tests.harness.faults.rules import Rule
 
 CONTROL_PATH = "/_faults"
 

@@ -11,7 +11,8 @@ from uuid import uuid4
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from integration_tests.harness.faults.rules import Request, Status
+    from integration_tests.harness.faults.kinds import Status
+    from integration_tests.harness.faults.requests import Request
 
 LARGEST_HEAD = 64 * 1024
 

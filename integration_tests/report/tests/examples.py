@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from integration_tests.harness.faults.rules import Count
+from integration_tests.harness.faults.rule_book import Count
 from integration_tests.harness.latency import Durations
 from integration_tests.harness.ledger import Counts, Ledger, Terms
 from integration_tests.report.model import Connects, Departure, Event, FunctionLogs, Run

@@ -11,19 +11,11 @@ from urllib.parse import urlsplit
 import pytest
 
 from integration_tests.harness.faults.control import FaultControl, running_proxy
+from integration_tests.harness.faults.fields import RuleError
+from integration_tests.harness.faults.kinds import Latency, LimitData, Reset, Sliced, SlowClose, Status, Timeout
 from integration_tests.harness.faults.proxy import FaultProxy
-from integration_tests.harness.faults.rules import (
-    Count,
-    Latency,
-    LimitData,
-    Reset,
-    Rule,
-    RuleError,
-    Sliced,
-    SlowClose,
-    Status,
-    Timeout,
-)
+from integration_tests.harness.faults.rule_book import Count
+from integration_tests.harness.faults.rules import Rule
 from integration_tests.harness.faults.wire import HangUpError, Message, read_message
 from scripts.waiting import scaled
 

@@ -9,22 +9,21 @@ from typing import Any
 
 import pytest
 
-from integration_tests.harness.faults.rules import (
+from integration_tests.harness.faults.fields import RuleError
+from integration_tests.harness.faults.kinds import (
     KINDS,
     Fault,
-    FaultPlan,
     Latency,
     LimitData,
-    Request,
     Reset,
-    Rule,
-    RuleBook,
-    RuleError,
     Sliced,
     SlowClose,
     Status,
     Timeout,
 )
+from integration_tests.harness.faults.requests import Request
+from integration_tests.harness.faults.rule_book import RuleBook
+from integration_tests.harness.faults.rules import FaultPlan, Rule
 
 POST = Request("management", "PostToConnection", "abc=")
 EVERY_KIND: list[Fault] = [

@@ -7,7 +7,8 @@ import json
 
 import pytest
 
-from integration_tests.harness.faults.rules import Request, Status
+from integration_tests.harness.faults.kinds import Status
+from integration_tests.harness.faults.requests import Request
 from integration_tests.harness.faults.wire import HangUpError, Message, error_answer, read_message
 
 GET = Message(["GET", "/", "HTTP/1.1"], {}, b"", b"", last=False)
