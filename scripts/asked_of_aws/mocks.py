@@ -10,7 +10,8 @@ import hashlib
 import json
 from typing import TYPE_CHECKING
 
-from scripts.asked_of_aws.objects import FUNCTION, REPOSITORY, zip_of
+from scripts.asked_of_aws.function_objects import REPOSITORY, zip_of
+from scripts.asked_of_aws.settings import FUNCTION
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

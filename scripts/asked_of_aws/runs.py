@@ -2,20 +2,14 @@
 
 from __future__ import annotations
 
-from collections import ChainMap
-from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from scripts.asked_of_aws import objects
-from scripts.asked_of_aws.comparison import compare, made_by
-from scripts.asked_of_aws.functions import TABLE_KEY, added, allow, functions, too_wide
+from scripts.asked_of_aws.policies import TABLE_KEY, allow
 from scripts.asked_of_aws.settings import Authorizer, Queue, Route, Run, Tokens
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from scripts.asked_of_aws.functions import Function
-    from scripts.asked_of_aws.settings import Table
 
 LOG_KEY = "arn:aws-cn:kms:cn-north-1:111122223333:key/logs"
 ENVIRONMENT_KEY = "arn:aws-cn:kms:cn-north-1:111122223333:key/environment"
@@ -149,40 +143,3 @@ RUNS: Mapping[str, Run] = {
         routes={"plain": Route("plain", 1, 0.002, 50)},
     ),
 }
-
-
-def table(run: Run, more: Mapping[str, Function]) -> Table:
-    """Return the table of a run.
-
-    Args:
-        run: Its settings.
-        more: Functions that the table does not name; their environment is the shared one.
-    """
-    own = {**functions(run), **{name: replace(each, environment=run.environment) for name, each in more.items()}}
-    return {
-        **objects.of_backend(run, own),
-        **objects.members(run),
-        **objects.of_api(run, own),
-        **objects.of_additional_routes(run),
-        **objects.outputs(run, own),
-        **(objects.of_authorizer(run, run.authorizer) if run.authorizer else {}),
-        **(objects.of_queue(run, run.queue) if run.queue else {}),
-        **ChainMap(*(objects.of_function(handler, function, run) for handler, function in own.items())),
-    }
-
-
-def differences(run: str, state: Mapping[str, Any]) -> list[str]:
-    """Compare the state of a run with its table.
-
-    Args:
-        run: Name of the run.
-        state: The run's state: ``values`` of ``terraform show -json``.
-
-    Returns:
-        A sentence for each difference.
-    """
-    if run not in RUNS:
-        return [f"{run}: scripts/asked_of_aws/runs.py has no table of this name"]
-    made = made_by(state)
-    more = added(made)
-    return [f"{run}: {line}" for line in (*too_wide(more), *compare(made, table(RUNS[run], more)))]

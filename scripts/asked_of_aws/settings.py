@@ -178,3 +178,6 @@ class Run:
     def access_log_name(self) -> str | None:
         """Name of the access log's group; None without."""
         return f"/aws/apigateway/{self.name}/{self.stage}" if self.access_log else None
+
+
+FUNCTION = "arn:aws-cn:lambda:cn-north-1:111122223333:function"

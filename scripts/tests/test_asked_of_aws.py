@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from scripts.asked_of_aws import differences, functions, runs
+from scripts.asked_of_aws import added_functions, differences, functions, policies, table
 from scripts.asked_of_aws.comparison import OUTPUTS
 from scripts.asked_of_aws.settings import EXECUTION, Run
 
@@ -29,10 +29,10 @@ TABLE = {
 
 
 @pytest.fixture(autouse=True)
-def table(monkeypatch: pytest.MonkeyPatch) -> None:
+def small_table(monkeypatch: pytest.MonkeyPatch) -> None:
     """A small table."""
-    monkeypatch.setattr(runs, "RUNS", {"run": Run()})
-    monkeypatch.setattr(runs, "table", lambda *_: copy.deepcopy(TABLE))
+    monkeypatch.setattr(table, "RUNS", {"run": Run()})
+    monkeypatch.setattr(table, "table", lambda *_: copy.deepcopy(TABLE))
 
 
 def state() -> State:
@@ -123,7 +123,7 @@ def test_each_further_key_of_users_own_is_told_although_it_looks_mocked(
         return {outer[0]: [{inner: keys}]} if outer else {inner: keys}
 
     wanted, made = object_with({"A": "1"}), object_with({"A": "1", "B": value})
-    monkeypatch.setattr(runs, "table", lambda *_: {"thing": wanted, OUTPUTS: {}})
+    monkeypatch.setattr(table, "table", lambda *_: {"thing": wanted, OUTPUTS: {}})
     resources = [{"address": "thing", "values": made}]
 
     [told] = differences("run", {"outputs": {}, "root_module": {"resources": resources}})
@@ -144,36 +144,36 @@ def function(rights: object) -> dict[str, Any]:
         f"{module}.aws_lambda_function.this": {"description": "Searches.", "memory_size": 512, "timeout": 20},
         f"{module}.aws_iam_role_policy.task": {"policy": json.dumps({"Statement": rights})},
         f'{module}.aws_lambda_permission.this["search"]': {},
-        functions.STAGE: {
+        added_functions.STAGE: {
             "route_settings": [{"route_key": "search", "throttling_burst_limit": 5, "throttling_rate_limit": 2.5}]
         },
     }
 
 
 def test_a_function_that_the_table_does_not_name_is_taken_as_its_row_and_policy_say() -> None:
-    rights = [functions.allow("Read", "dynamodb:GetItem", functions.TABLE_ARN)]
+    rights = [policies.allow("Read", "dynamodb:GetItem", policies.TABLE_ARN)]
 
-    found = functions.added(function(rights))
+    found = added_functions.added(function(rights))
 
     assert found == {"search": functions.Function("Searches.", 512, 20, {}, rights, "search", (5, 2.5))}
-    assert list(functions.too_wide(found)) == []
+    assert list(added_functions.too_wide(found)) == []
 
 
 @pytest.mark.parametrize(
     ("action", "resource", "sentence"),
     [
-        ("dynamodb:*", functions.TABLE_ARN, "by pattern: dynamodb:*"),
-        (["sqs:SendMessage", "sqs:*"], functions.QUEUE_ARN, "by pattern: sqs:SendMessage, sqs:*"),
+        ("dynamodb:*", policies.TABLE_ARN, "by pattern: dynamodb:*"),
+        (["sqs:SendMessage", "sqs:*"], policies.QUEUE_ARN, "by pattern: sqs:SendMessage, sqs:*"),
         ("dynamodb:GetItem", "*", "rights to *,"),
-        ("dynamodb:GetItem", f"{functions.TABLE_ARN}/*", "rights to "),
+        ("dynamodb:GetItem", f"{policies.TABLE_ARN}/*", "rights to "),
         ("execute-api:ManageConnections", f"{EXECUTION}/*", "rights to "),
         ("execute-api:ManageConnections", f"{EXECUTION}/live/*/@connections/*", "rights to "),
         ("s3:GetObject", "arn:aws-cn:s3:::secrets", "rights to "),
     ],
 )
 def test_its_rights_stay_within_those_of_the_others(action: Any, resource: str, sentence: str) -> None:
-    found = functions.added(function([functions.allow("Any", action, resource)]))
+    found = added_functions.added(function([policies.allow("Any", action, resource)]))
 
-    [told] = functions.too_wide(found)
+    [told] = added_functions.too_wide(found)
     assert told.startswith("search has ")
     assert sentence in told

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from scripts.asked_of_aws import objects, runs
+from scripts.asked_of_aws import function_objects, runs, table
 from scripts.asked_of_aws.functions import OWN
 from scripts.check_variables import REPOSITORY
 from scripts.hcl import read_blocks
@@ -36,7 +36,7 @@ def zips(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Zips without content, of which the table tells the digests."""
     for handler in OWN:
         (tmp_path / f"{handler}.zip").touch()
-    monkeypatch.setattr(objects, "ZIPS", tmp_path)
+    monkeypatch.setattr(function_objects, "ZIPS", tmp_path)
 
 
 def values(settings: Any) -> Iterator[object]:
@@ -54,7 +54,7 @@ def test_an_option_reaches_every_object_of_its_type(option: str) -> None:
     made = [
         (address, given[option] in values(settings))
         for run in runs.RUNS.values()
-        for address, settings in runs.table(run, {}).items()
+        for address, settings in table.table(run, {}).items()
         if f".{OF_TYPE[option]}." in address
     ]
 

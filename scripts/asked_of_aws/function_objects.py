@@ -1,0 +1,111 @@
+"""The objects of the module ``handler``: a function with its role, log group and zip."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from scripts.asked_of_aws.invocation import permission
+from scripts.asked_of_aws.policies import allow, document
+from scripts.asked_of_aws.settings import EXECUTION
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from scripts.asked_of_aws.functions import Function
+    from scripts.asked_of_aws.settings import Run, Table
+
+    Functions = Mapping[str, Function]
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+ZIPS = REPOSITORY / "build" / "handlers"
+
+
+def zip_of(handler: str, architecture: str) -> Path:
+    """Return the path of a handler's zip; one with native libraries has a zip for each architecture."""
+    native = ZIPS / f"{handler}-{architecture}.zip"
+    return native if native.exists() else ZIPS / f"{handler}.zip"
+
+
+def of_function(handler: str, function: Function, run: Run) -> Table:
+    """Return all objects of one instance of ``modules/handler``, and its zip if that goes through a bucket."""
+    name = f"{run.name}-{handler}"
+    zipped = zip_of(handler, run.architecture).read_bytes()
+    key = f"{run.name}/{handler}-{hashlib.sha256(zipped).hexdigest()}.zip"
+    path = f"{run.zips}/{zip_of(handler, run.architecture).name}"
+    code = {"s3_bucket": run.bucket, "s3_key": key} if run.bucket else {"filename": path}
+    module = f'module.backend.module.handler["{handler}"]'
+    objects: Table = {
+        f"{module}.data.aws_region.current": {"id": "cn-north-1"},
+        f"{module}.aws_cloudwatch_log_group.this": {
+            "name": f"/aws/lambda/{name}",
+            "kms_key_id": run.log_key,
+            "retention_in_days": run.retention,
+            "tags": run.tags,
+        },
+        f"{module}.aws_iam_role.this": {
+            "name": f"{name}-cn-north-1",
+            "description": f"What the Lambda function {name} may do.",
+            "permissions_boundary": run.boundary,
+            "tags": run.tags,
+            "assume_role_policy": document(
+                {"Action": "sts:AssumeRole", "Effect": "Allow", "Principal": {"Service": "lambda.amazonaws.com"}}
+            ),
+        },
+        f"{module}.aws_iam_role_policy.logs": {
+            "name": "logs",
+            "role": f"role-id-{handler}",
+            "policy": document(
+                allow(
+                    "WriteOwnLogs",
+                    ["logs:CreateLogStream", "logs:PutLogEvents"],
+                    f"arn:aws-cn:logs:cn-north-1:111122223333:log-group:mocked-{handler}:*",
+                )
+            ),
+        },
+        f"{module}.aws_iam_role_policies_exclusive.this": {
+            "policy_names": ["logs", "task"],
+            "role_name": f"{name}-cn-north-1",
+        },
+        f"{module}.aws_iam_role_policy_attachments_exclusive.this": {
+            "policy_arns": [],
+            "role_name": f"{name}-cn-north-1",
+        },
+        f"{module}.aws_iam_role_policy.task": {
+            "name": "task",
+            "role": f"role-id-{handler}",
+            "policy": document(*function.rights),
+        },
+        f"{module}.aws_lambda_function.this": {
+            **code,
+            "architectures": [run.architecture],
+            "description": function.description,
+            "environment": [{"variables": dict(function.environment)}],
+            "function_name": name,
+            "handler": f"{handler}.handler",
+            "kms_key_arn": run.environment_key,
+            "logging_config": [{"log_format": "Text", "log_group": f"/aws/lambda/{name}"}],
+            "memory_size": function.memory_size,
+            "reserved_concurrent_executions": function.reserved,
+            "role": f"arn:aws-cn:iam::111122223333:role/mocked-{handler}",
+            "runtime": "python3.13",
+            "source_code_hash": base64.b64encode(hashlib.sha256(zipped).digest()).decode(),
+            "tags": run.tags,
+            "timeout": function.timeout,
+        },
+    }
+    if function.route is not None:
+        objects[f'{module}.aws_lambda_permission.this["{handler}"]'] = permission(
+            name, f"{EXECUTION}/{run.stage}/{function.route}", f"{handler}-"
+        )
+    if run.bucket:
+        objects[f'module.backend.module.zips.aws_s3_object.zip["{handler}"]'] = {
+            "bucket": run.bucket,
+            "content_type": "application/zip",
+            "key": key,
+            "source": path,
+            "override_provider": [{"default_tags": [{}]}],
+        }
+    return objects

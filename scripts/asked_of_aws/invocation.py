@@ -1,0 +1,65 @@
+"""API Gateway's access to functions: permissions, ARNs, and the objects of the module ``authorizer``."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from scripts.asked_of_aws.settings import EXECUTION, FUNCTION
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from scripts.asked_of_aws.functions import Function
+    from scripts.asked_of_aws.settings import Authorizer, Run, Settings, Table
+
+    Functions = Mapping[str, Function]
+
+
+def permission(function_name: str, source_arn: str, prefix: str) -> Settings:
+    """Return the permission of API Gateway to invoke a function for one route."""
+    return {
+        "action": "lambda:InvokeFunction",
+        "function_name": function_name,
+        "principal": "apigateway.amazonaws.com",
+        "source_arn": source_arn,
+        "statement_id_prefix": prefix,
+    }
+
+
+def invoke_arn(function: str) -> str:
+    """Return the ARN by which API Gateway invokes a function of this mocked name."""
+    return f"arn:aws-cn:apigateway:cn-north-1:lambda:path/2015-03-31/functions/{FUNCTION}:{function}/invocations"
+
+
+def of_additional_routes(run: Run) -> Table:
+    """Return the permissions for routes with functions of the caller's own."""
+    table: Table = {}
+    for key, route in run.routes.items():
+        name, _, qualifier = route.function.partition(":")
+        prefix = f"{run.name}-{key.replace('/', '-')}-"
+        table[f'module.backend.aws_lambda_permission.additional_route["{key}"]'] = {
+            **permission(name, f"{EXECUTION}/{run.stage}/{key}", prefix),
+            **({"qualifier": qualifier} if qualifier else {}),
+        }
+    return table
+
+
+def of_authorizer(run: Run, authorizer: Authorizer) -> Table:
+    """Return all objects of ``modules/authorizer``."""
+    module = "module.backend.module.authorizer[0]"
+    uri = f"arn:aws-cn:apigateway:cn-north-1:lambda:path/2015-03-31/functions/{authorizer.function_arn}/invocations"
+    objects: Table = {
+        f"{module}.aws_apigatewayv2_authorizer.this": {
+            "api_id": "a1b2c3d4e5",
+            "authorizer_type": "REQUEST",
+            "authorizer_uri": uri,
+            "identity_sources": [*authorizer.sources],
+            "name": run.name,
+        }
+    }
+    if authorizer.name is not None:
+        objects[f"{module}.aws_lambda_permission.this[0]"] = {
+            **permission(authorizer.name, f"{EXECUTION}/authorizers/authorizer-id", f"{run.name}-authorizer-"),
+            **({"qualifier": authorizer.qualifier} if authorizer.qualifier else {}),
+        }
+    return objects

@@ -1,0 +1,45 @@
+"""Statements of the policies, and the resources that they name."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from scripts.asked_of_aws.settings import EXECUTION
+
+if TYPE_CHECKING:
+    from scripts.asked_of_aws.settings import Settings
+
+TABLE_ARN = "arn:aws-cn:dynamodb:cn-north-1:111122223333:table/mocked"
+QUEUE_ARN = "arn:aws-cn:sqs:cn-north-1:111122223333:messages"
+TABLE_KEY = "arn:aws-cn:kms:cn-north-1:111122223333:key/table"
+
+
+def allow(sid: str, actions: str | list[str], resource: str) -> Settings:
+    """Return one statement of a policy."""
+    return {"Sid": sid, "Effect": "Allow", "Action": actions, "Resource": resource}
+
+
+def table_rights(sid: str, actions: str | list[str], table: str) -> list[Settings]:
+    """Return the statements for the table and for its key, if any."""
+    return [allow(sid, actions, TABLE_ARN), use_key_of(table)]
+
+
+def use_key_of(table: str) -> Settings:
+    """Return the statement for using any key, which DynamoDB alone may do, and for this table alone."""
+    return {
+        **allow("UseTableKey", ["kms:Decrypt", "kms:DescribeKey"], "*"),
+        "Condition": {
+            "StringEquals": {"kms:ViaService": "dynamodb.cn-north-1.amazonaws.com.cn"},
+            "StringEqualsIfExists": {"kms:EncryptionContext:aws:dynamodb:tableName": table},
+        },
+    }
+
+
+def post(sid: str, stage: str) -> list[Settings]:
+    """Return the statement for sending to the clients of one stage."""
+    return [allow(sid, "execute-api:ManageConnections", f"{EXECUTION}/{stage}/POST/@connections/*")]
+
+
+def document(*statements: Settings) -> Settings:
+    """Return a policy of some statements."""
+    return {"Version": "2012-10-17", "Statement": [*statements]}

@@ -1,0 +1,60 @@
+"""The table of a run, composed of the objects of each Terraform module, and its comparison with a state."""
+
+from __future__ import annotations
+
+from collections import ChainMap
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from scripts.asked_of_aws.added_functions import added, too_wide
+from scripts.asked_of_aws.api_objects import of_api
+from scripts.asked_of_aws.comparison import compare, made_by
+from scripts.asked_of_aws.function_objects import of_function
+from scripts.asked_of_aws.functions import functions
+from scripts.asked_of_aws.invocation import of_additional_routes, of_authorizer
+from scripts.asked_of_aws.objects import members, of_backend, outputs
+from scripts.asked_of_aws.queue_objects import of_queue
+from scripts.asked_of_aws.runs import RUNS
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from scripts.asked_of_aws.functions import Function
+    from scripts.asked_of_aws.settings import Run, Table
+
+
+def table(run: Run, more: Mapping[str, Function]) -> Table:
+    """Return the table of a run.
+
+    Args:
+        run: Its settings.
+        more: Functions that the table does not name; their environment is the shared one.
+    """
+    own = {**functions(run), **{name: replace(each, environment=run.environment) for name, each in more.items()}}
+    return {
+        **of_backend(run, own),
+        **members(run),
+        **of_api(run, own),
+        **of_additional_routes(run),
+        **outputs(run, own),
+        **(of_authorizer(run, run.authorizer) if run.authorizer else {}),
+        **(of_queue(run, run.queue) if run.queue else {}),
+        **ChainMap(*(of_function(handler, function, run) for handler, function in own.items())),
+    }
+
+
+def differences(run: str, state: Mapping[str, Any]) -> list[str]:
+    """Compare the state of a run with its table.
+
+    Args:
+        run: Name of the run.
+        state: The run's state: ``values`` of ``terraform show -json``.
+
+    Returns:
+        A sentence for each difference.
+    """
+    if run not in RUNS:
+        return [f"{run}: scripts/asked_of_aws/runs.py has no table of this name"]
+    made = made_by(state)
+    more = added(made)
+    return [f"{run}: {line}" for line in (*too_wide(more), *compare(made, table(RUNS[run], more)))]
