@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pytest
 
-from scripts.check_variables import REPOSITORY
 from scripts.hcl import read_blocks
+from scripts.terraform_files import REPOSITORY
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from scripts import check_variables
-from scripts.check_variables import CONFIGURATION, REPOSITORY, find_faults
+from scripts.check_variables import find_faults
+from scripts.terraform_files import CONFIGURATION, REPOSITORY
 
 if TYPE_CHECKING:
     from pathlib import Path

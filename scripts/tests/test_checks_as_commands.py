@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from scripts.check_variables import REPOSITORY
+from scripts.terraform_files import REPOSITORY
 
 if TYPE_CHECKING:
     from pathlib import Path

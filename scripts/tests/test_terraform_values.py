@@ -10,7 +10,7 @@ from functools import cache
 
 import pytest
 
-from scripts.check_variables import REPOSITORY
+from scripts.terraform_files import REPOSITORY
 
 MODULES = REPOSITORY / "terraform" / "modules"
 LAMBDA = "arn:aws:apigateway:eu-central-1:lambda:path/2015-03-31/functions/"
