@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, cast
 import pytest
 from rich import console as rich
 
-from integration_tests import demo
-from integration_tests.console import Console
+from integration_tests.demo import outcomes, room, scenes
+from integration_tests.demo.console import Console
 from integration_tests.harness.ledger import FINDINGS, Terms
 from integration_tests.harness.table import ConnectionsTable
 from integration_tests.load.tests.miniatures import MINIATURES, miniature
@@ -31,7 +31,7 @@ WRONG = [name for name in MINIATURES if name not in FINE]
 class FakeTable:
     """A table that holds all items at first and later none."""
 
-    items: int = demo.ITEMS_PER_CLIENT * sum(ROOMS.values())
+    items: int = scenes.ITEMS_PER_CLIENT * sum(ROOMS.values())
 
     async def size(self) -> int:
         items, self.items = self.items, 0
@@ -48,7 +48,7 @@ async def violations_of(name: str) -> tuple[int | None, str]:
             deployment=SimpleNamespace(websocket_url=url, outputs={}), aws=SimpleNamespace(dynamodb=None)
         )
         try:
-            found = await demo.perform(console, cast("Local", target))
+            found = await scenes.perform(console, cast("Local", target))
         except TargetError:
             return None, screen.getvalue()
     return found, screen.getvalue()
@@ -57,9 +57,11 @@ async def violations_of(name: str) -> tuple[int | None, str]:
 @pytest.fixture
 def small_demo(monkeypatch: pytest.MonkeyPatch) -> None:
     """A demo with few clients and with as little patience as a busy machine allows."""
-    monkeypatch.setattr(demo, "ROOMS", ROOMS)
-    monkeypatch.setattr(demo, "MESSAGES_PER_SPEAKER", 2)
-    monkeypatch.setattr(demo, "TERMS", Terms(transit=1.0, late_after=5.0, patience=5.0))
+    terms = Terms(transit=1.0, late_after=5.0, patience=5.0)
+    monkeypatch.setattr(scenes, "ROOMS", ROOMS)
+    monkeypatch.setattr(scenes, "MESSAGES_PER_SPEAKER", 2)
+    monkeypatch.setattr(room, "TERMS", terms)
+    monkeypatch.setattr(scenes, "TERMS", terms)
     monkeypatch.setattr(ConnectionsTable, "of_stage", lambda *_: FakeTable())
 
 
@@ -85,12 +87,12 @@ async def test_demo_does_not_take_an_empty_table_for_a_clean_one(monkeypatch: py
 
     found, shown = await violations_of("healthy")
 
-    assert found == demo.ITEMS_PER_CLIENT * sum(ROOMS.values())
+    assert found == scenes.ITEMS_PER_CLIENT * sum(ROOMS.values())
     assert "items of connected clients were not in the table" in shown
 
 
 def test_every_finding_of_the_ledger_counts() -> None:
-    columns = {finding for findings in demo.COLUMNS.values() for finding in findings}
+    columns = {finding for findings in outcomes.COLUMNS.values() for finding in findings}
 
     # An unanswered message lacks a receipt. The order is checked only where a stage promises it.
     assert {*FINDINGS} - columns == {"unanswered", "reordered"}

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 import pytest
 from rich import console as rich
 
-from integration_tests.console import Console, can_print
-from integration_tests.demo import Outcome, report
+from integration_tests.demo.console import Console, can_print
+from integration_tests.demo.outcomes import Outcome, report
 from integration_tests.harness.latency import Durations
 from integration_tests.harness.ledger import Tally
 from scripts import command

@@ -1,0 +1,1 @@
+"""`make demo`: the guarantees, to watch."""
