@@ -23,8 +23,6 @@ if TYPE_CHECKING:
 SENTENCE = "the right was withheld"
 SCOPE = re.compile(r"Credential=[^/]+/[0-9]+/[^/]+/(?P<service>[^/]+)/aws4_request")
 Answer = tuple[int, dict[str, str], bytes]
-INVOCATION = "Amz-Sdk-Invocation-Id"
-"""Header of AWS's SDKs, the same in each attempt of one call."""
 HOP_BY_HOP = {"connection", "keep-alive", "transfer-encoding"}
 LONGEST_ANSWER = 60.0
 """Seconds; an emulator answers a request of Terraform's in less than one."""
@@ -85,8 +83,7 @@ class Withholding:
         refuses: Called with each action; whether it is refused. Calls take turns.
         refused: The actions that were refused, each as often as it was.
         seen: The actions that were asked for.
-        irregular: Requests that the emulator did not answer or answered with a 5xx, and requests that the client sent
-            once more.
+        irregular: Requests that the emulator did not answer or answered with a 5xx.
     """
 
     def __init__(self, upstream: str) -> None:
@@ -95,7 +92,6 @@ class Withholding:
         self.refused: list[str] = []
         self.seen: set[str] = set()
         self.irregular: list[str] = []
-        self._answers: dict[str, Answer] = {}
         self.url = ""
         self._lock = threading.Lock()
 
@@ -125,17 +121,10 @@ class Withholding:
     def hand_on(self, action: str, method: str, path: str, body: bytes, headers: Mapping[str, str]) -> Answer:
         """Hand a request to the emulator, over a connection of its own; return status, headers and body of the answer.
 
-        A request that the client repeats gets the first answer again. The provider under load repeats one in some
-        thousand requests within 0.1 s after a complete answer, and CreateLogGroup would then find its own log group.
-
         Raises:
             OSError: There was no answer.
             http.client.HTTPException: There was half an answer.
         """
-        invocation = headers.get(INVOCATION, "")
-        if invocation in self._answers:
-            self.irregular.append(f"{action}: asked once more, although answered")
-            return self._answers[invocation]
         connection = http.client.HTTPConnection(self._upstream, timeout=scaled(LONGEST_ANSWER))
         try:
             connection.request(method, path, body, dict(headers))
@@ -149,10 +138,7 @@ class Withholding:
         if response.status >= 500:
             self.irregular.append(f"{action}: answered with {response.status}: {content[:200]!r}")
         kept = {name: value for name, value in response.getheaders() if name.lower() not in HOP_BY_HOP}
-        answer = response.status, kept, content
-        if invocation and response.status < 500:
-            self._answers[invocation] = answer
-        return answer
+        return response.status, kept, content
 
 
 @contextmanager

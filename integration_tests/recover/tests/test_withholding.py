@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import http.server
-import json
 import threading
-import urllib.request
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -15,7 +13,6 @@ from botocore.config import Config
 from botocore.exceptions import ClientError
 
 from integration_tests.recover.withholding import SENTENCE, action_of, withholding
-from scripts.waiting import scaled
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -119,18 +116,3 @@ def test_the_rest_passes() -> None:
         client.list_tables()
         assert rights.seen == {"dynamodb ListTables"}
         assert rights.refused == []
-
-
-def test_a_repeated_request_reaches_the_emulator_once() -> None:
-    with server() as upstream, withholding(upstream) as rights:
-        first, again, other = (ask(rights.url, invocation) for invocation in ("one", "one", "two"))
-        assert (first, again, other) == ({"requests": 1}, {"requests": 1}, {"requests": 2})
-        assert rights.irregular == ["logs CreateLogGroup: asked once more, although answered"]
-
-
-def ask(url: str, invocation: str) -> object:
-    """Ask as an SDK does that repeats a request under the id of the first one."""
-    target = {"X-Amz-Target": "Logs_20140328.CreateLogGroup", "Amz-Sdk-Invocation-Id": invocation}
-    request = urllib.request.Request(url, b"{}", signed("logs", **target))
-    with urllib.request.urlopen(request, timeout=scaled(10)) as response:
-        return json.load(response)

@@ -30,6 +30,9 @@ MODULES = (
     "actions",
     "conditions",
     "table_keys",
+    "removals",
+    "iam_tags",
+    "repeats",
     "sessions",
 )
 """In order of installation: of two modules that wrap the same function, the later one is the outer wrapper."""
