@@ -7,6 +7,7 @@ import base64
 import hmac
 import json
 import time
+from contextlib import asynccontextmanager
 from secrets import token_hex
 from typing import TYPE_CHECKING
 
@@ -19,7 +20,7 @@ from integration_tests.recover.state import objects_of
 from scripts.waiting import scaled
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import AsyncIterator, Mapping
     from typing import Any
 
     from integration_tests.recover.conftest import Root
@@ -44,23 +45,32 @@ async def test_an_authorizer_comes_is_exchanged_and_goes(
     another = {**ones_own, "authorizer_function_arn": given["other_authorizer"]}
     try:
         await switch(instance, {}, 101)
-        connected = await Client.connect(instance.deployment().websocket_url, "stays")
         before = {each.address for each in objects_of(instance)}
-        await switch(instance, ones_own, 101)
-        if is_whole:
-            await switch(instance, another, 101)
-            await switch(instance, {**another, "authorizer_permission": False}, 500)
-            await switch(instance, another, 101)
-            await switch(instance, {"authorization_type": "AWS_IAM"}, 403)
-            await switch(instance, another, 101)
-        await switch(instance, {}, 101)
-        assert {each.address for each in objects_of(instance)} == before
-        await connected.say("hello world")
-        await connected.expect("hello world")
-        await connected.close()
+        async with staying(instance):
+            await switch(instance, ones_own, 101)
+            if is_whole:
+                await switch(instance, another, 101)
+                await switch(instance, {**another, "authorizer_permission": False}, 500)
+                await switch(instance, another, 101)
+                await switch(instance, {"authorization_type": "AWS_IAM"}, 403)
+                await switch(instance, another, 101)
+            await switch(instance, {}, 101)
+            assert {each.address for each in objects_of(instance)} == before
     finally:
         await asyncio.to_thread(instance.destroy)
     assert AUTHORIZERS in rights.seen
+
+
+@asynccontextmanager
+async def staying(instance: AppliedRoot) -> AsyncIterator[None]:
+    """Keep a client connected while the context lasts, and check at its end that it hears itself."""
+    client = await Client.connect(instance.deployment().websocket_url, "stays")
+    try:
+        yield
+        await client.say("hello world")
+        await client.expect("hello world")
+    finally:
+        await client.close()
 
 
 async def switch(instance: AppliedRoot, variables: Mapping[str, Any], status: int) -> None:
