@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from integration_tests.harness.faults.rules import Rule
     from integration_tests.harness.ledger import Verdict
     from integration_tests.harness.table import ConnectionsTable
-    from integration_tests.report.model import Connects
+    from integration_tests.report.clients import Connects
 
 CLIENTS = 24
 ROOMS = 3

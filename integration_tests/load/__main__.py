@@ -22,7 +22,9 @@ from integration_tests.load.run import run
 from integration_tests.load.worker_process import WorkerError
 from integration_tests.load.workers import NoConnectionError
 from integration_tests.report.__main__ import summary
-from integration_tests.report.judgement import DocumentError, Limits, LimitsError, judge, load_document
+from integration_tests.report.documents import DocumentError, load_document
+from integration_tests.report.judgement import judge
+from integration_tests.report.limits import Limits, LimitsError
 from integration_tests.report.write import write
 from integration_tests.targets.interface import TargetError
 from integration_tests.targets.live import Live
@@ -32,7 +34,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from integration_tests.load.plan import Plan
-    from integration_tests.report.model import Document
+    from integration_tests.report.documents import Document
     from integration_tests.targets.interface import Target
 
 UNUSABLE = (

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from integration_tests.load.virtual_user import CloseMode
-from integration_tests.report.model import Departure
+from integration_tests.report.clients import Departure
 from scripts.waiting import scaled
 
 if TYPE_CHECKING:

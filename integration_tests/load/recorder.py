@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from integration_tests.load.terms import PATIENCE
-from integration_tests.report.model import Connects, Event
+from integration_tests.report.clients import Connects
+from integration_tests.report.model import Event
 
 if TYPE_CHECKING:
     from integration_tests.harness.ledger import Ledger

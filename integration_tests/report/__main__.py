@@ -12,7 +12,9 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from integration_tests.report.judgement import PARTS, DocumentError, Limits, LimitsError, judge, load_document
+from integration_tests.report.documents import PARTS, DocumentError, load_document
+from integration_tests.report.judgement import judge
+from integration_tests.report.limits import Limits, LimitsError
 from integration_tests.report.merging import MERGED_PARTS, merge
 from integration_tests.report.write import HERE, write
 

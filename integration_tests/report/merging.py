@@ -2,37 +2,25 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from dataclasses import fields
-from datetime import datetime
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 from hdrh.codec import HdrCookieException, HdrHistogramSettingsException, HdrLengthException
 
-from integration_tests.harness.latency import Durations
-from integration_tests.harness.ledger import Tally, Verdict
-from integration_tests.report.judgement import PARTS, DocumentError, differences
+from integration_tests.harness.ledger import Tally
+from integration_tests.report.documents import FORMAT, PARTS, DocumentError
+from integration_tests.report.merged_parts import connects, departures, functions, invariants, latency, trusted
 from integration_tests.report.metrics import METRICS
-from integration_tests.report.model import (
-    FORMAT,
-    Connects,
-    Departure,
-    departures_of,
-    invariants_of,
-    latency_of,
-    total_of,
-)
+from integration_tests.report.same_load import ADDED, common_seconds, refuse_unrelated, started_at, windows
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
-    from integration_tests.report.model import Document
+    from integration_tests.report.documents import Document
 
 NAME_SUFFIX = "-merged"
 """Keeps a merged report apart from the machine's own one in the same directory."""
-ADDED = ("connections", "rooms", "messages", "rate", "connect_rate", "processes")
-"""Parameters that are summed; all others must be equal."""
 MERGED_PARTS = {
     **PARTS,
     "run": (*PARTS["run"], "host", "path", "duration_seconds"),
@@ -50,8 +38,6 @@ DAMAGED = (
 """Errors that a part of the wrong form causes."""
 WHOLE_RUN = 0.9
 """Share of the time in which all machines must run, or the report says for how long they did."""
-EXAMPLES = 10
-"""How many lines of the functions' logs a merged report shows, at most."""
 NOT_SHOWN = (
     "Latency over time and handshakes per second of all machines together: the clocks of machines differ. "
     "The report of each machine shows its own."
@@ -77,57 +63,6 @@ def merge(documents: Sequence[Document], command: str = "") -> Document:
         raise
     except DAMAGED as error:
         raise DocumentError(f"one of the reports is damaged: {error!r}") from None
-
-
-def refuse_unrelated(documents: Sequence[Document]) -> None:
-    """Refuse reports that are not of one load on one stage.
-
-    Raises:
-        DocumentError: The message names the difference.
-    """
-    first, *others = map(identity, documents)
-    for other in others:
-        for what, values in first.items():
-            for key, mine, theirs in differences(values, other[what]):
-                raise DocumentError(f"these reports are not of one load: {what} {key} is {mine!r} and {theirs!r}")
-    if any(document.get("merged") for document in documents):
-        raise DocumentError("one of these reports is merged already: give the machines' own reports, all at once")
-    runs = Counter(document["run"]["id"] for document in documents)
-    if twice := [run for run, count in runs.items() if count > 1]:
-        raise DocumentError(f"the run {twice[0]} is in two of these reports")
-    if any(document.get("faults") for document in documents):
-        raise DocumentError("runs with injected faults cannot be merged: each had an emulator of its own")
-    if common_seconds(documents) <= 0:
-        raise DocumentError("these runs did not load the stage at the same time: one began after another had ended")
-
-
-def identity(document: Document) -> dict[str, Mapping[str, Any]]:
-    """Return the values that must be equal in all reports, by their kind."""
-    run = document["run"]
-    return {
-        "stage": {key: run[key] for key in ("target", "host", "path")},
-        "run": {"name": run["name"]},
-        "version": {key: value for key, value in document["versions"].items() if key != "system"},
-        "term": document["terms"],
-        "parameter": {key: value for key, value in document["parameters"].items() if key not in ADDED},
-    }
-
-
-def windows(documents: Sequence[Document]) -> list[tuple[float, float]]:
-    """Return when each run began and ended, in seconds of the wall clock."""
-    runs = [document["run"] for document in documents]
-    return [(started_at(run), started_at(run) + run["duration_seconds"]) for run in runs]
-
-
-def started_at(run: Document) -> float:
-    """Return when a run began, in seconds of the wall clock."""
-    return datetime.fromisoformat(run["started_at"]).timestamp()
-
-
-def common_seconds(documents: Sequence[Document]) -> float:
-    """Return for how long all machines ran together; at most 0 if they never did."""
-    begins, ends = zip(*windows(documents), strict=True)
-    return float(min(ends) - max(begins))
 
 
 def merged_document(documents: Sequence[Document], command: str) -> Document:
@@ -190,83 +125,6 @@ def parameters(documents: Sequence[Document]) -> dict[str, Any]:
     return {**each[0], **sums, "machines": len(documents)}
 
 
-def invariants(documents: Sequence[Document]) -> Document:
-    """Return the sums of the counts of messages, deliveries and receipts."""
-    parts = [document["invariants"] for document in documents]
-    verdict = Verdict(
-        sum(map(tally_of, parts), Tally()),
-        tallies_of([part["rooms"] for part in parts]),
-        tallies_of([part["senders"] for part in parts]),
-        sum(part["members"] for part in parts),
-        sum(part["broken"] for part in parts),
-        [example for part in parts for example in part["examples"]],
-        ordered=documents[0]["terms"]["ordered"],
-    )
-    return invariants_of(verdict)
-
-
-def tallies_of(parts: Sequence[Mapping[str, Document]]) -> dict[str, Tally]:
-    """Return the sums of counts by name."""
-    sums: dict[str, Tally] = {}
-    for name, counts in chain(*(part.items() for part in parts)):
-        sums[name] = sums.get(name, Tally()) + tally_of(counts)
-    return sums
-
-
-def tally_of(counts: Mapping[str, Any]) -> Tally:
-    """Return the counts of a document; null is a count that was not looked for."""
-    return Tally(**{each.name: counts.get(each.name) or 0 for each in fields(Tally)})
-
-
-def latency(documents: Sequence[Document]) -> Document:
-    """Return the latency of the deliveries to trusted clocks, and the saturated share of all deliveries."""
-    parts = [document["latency"] for document in documents]
-    count = sum(part["count"] for part in parts)
-    share = sum(part["saturated_share"] * part["count"] for part in parts) / count if count else 0.0
-    times = durations_of([document["latency"] for document in trusted(documents)])
-    return {**latency_of(times, share), "saturated": all(part["saturated"] for part in parts)}
-
-
-def trusted(documents: Sequence[Document]) -> Sequence[Document]:
-    """Return the reports of unsaturated clients, or all: times of saturated ones say nothing about the server."""
-    return [document for document in documents if not document["latency"]["saturated"]] or documents
-
-
-def connects(documents: Sequence[Document]) -> Document:
-    """Return all handshakes."""
-    total = Connects(per_second=None)
-    for part in (document["connects"] for document in documents):
-        total.merge(Connects(part["attempted"], part["succeeded"], part["refused"], late=part["late"]))
-    total.times = durations_of([document["connects"]["time"] for document in trusted(documents)])
-    return total.document()
-
-
-def departures(documents: Sequence[Document]) -> Document:
-    """Return all departures, by their kind."""
-    kinds: dict[str, list[Document]] = {}
-    for kind in chain(*(document["departures"]["kinds"] for document in documents)):
-        kinds.setdefault(kind["kind"], []).append(kind)
-    merged = [
-        Departure(
-            kind,
-            sum(part["connections"] for part in parts),
-            total_of([part["items_left"] for part in parts]),
-            durations_of([part["gone"] for part in parts]),
-        )
-        for kind, parts in kinds.items()
-    ]
-    return departures_of(merged, total_of([document["departures"]["items_lacking"] for document in documents]))
-
-
-def functions(documents: Sequence[Document]) -> Document | None:
-    """Return the errors and warnings that machines read; each counts once for every machine that read it."""
-    parts = [found for document in documents if (found := document.get("functions"))]
-    if not parts:
-        return None
-    counts = {name: sum(part[name] for part in parts) for name in ("errors", "warnings")}
-    return {**counts, "examples": [*dict.fromkeys(chain(*(part["examples"] for part in parts)))][:EXAMPLES]}
-
-
 def events(documents: Sequence[Document], began_at: float) -> list[Document]:
     """Return all marks of the timelines, counted from the start of the first run."""
     marks = []
@@ -283,12 +141,3 @@ def partial(documents: Sequence[Document], merged: Document) -> list[str]:
         for path, metric in METRICS.items()
         if metric.read(merged) is not None and any(metric.read(document) is None for document in documents)
     ]
-
-
-def durations_of(parts: Sequence[Document | None]) -> Durations:
-    """Return the histograms of all parts as one."""
-    total = Durations()
-    for part in parts:
-        if part is not None:
-            total.add(Durations.decode(part["histogram"]))
-    return total

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from integration_tests.report.model import Document
+    from integration_tests.report.documents import Document
 
 Number = int | float
 

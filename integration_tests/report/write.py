@@ -16,7 +16,7 @@ from integration_tests.report import charts
 from integration_tests.report.metrics import format_number
 
 if TYPE_CHECKING:
-    from integration_tests.report.model import Document
+    from integration_tests.report.documents import Document
 
 HERE = Path(__file__).parent
 

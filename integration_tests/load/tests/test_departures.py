@@ -10,7 +10,7 @@ import pytest
 from integration_tests.load import departures
 from integration_tests.load.departures import Items, depart, watch
 from integration_tests.load.user_group import Progress
-from integration_tests.report.model import Departure
+from integration_tests.report.clients import Departure
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable

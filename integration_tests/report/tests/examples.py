@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING
 from integration_tests.harness.faults.rule_book import Count
 from integration_tests.harness.latency import Durations
 from integration_tests.harness.ledger import Counts, Ledger, Terms
-from integration_tests.report.model import Connects, Departure, Event, FunctionLogs, Run
+from integration_tests.report.clients import Connects, Departure
+from integration_tests.report.model import Event, FunctionLogs, Run
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from integration_tests.report.model import Document
+    from integration_tests.report.documents import Document
 
 BEGAN_AT = 1_000.0
 TRICKY_ROOM = "attic/<b>~1"

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from integration_tests.report import charts
-from integration_tests.report.charts import Axis
+from integration_tests.report.svg import Axis
 from integration_tests.report.tests.examples import example
 
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from markupsafe import Markup
 
-    from integration_tests.report.model import Document
+    from integration_tests.report.documents import Document
 
 
 def test_an_axis_maps_its_ends_and_stops_there() -> None:

@@ -6,7 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from integration_tests.report.judgement import DocumentError, Limit, Limits, LimitsError, Tolerance, compare, judge
+from integration_tests.report.comparison import compare
+from integration_tests.report.documents import DocumentError
+from integration_tests.report.judgement import judge
+from integration_tests.report.limits import Limit, Limits, LimitsError, Tolerance
 from integration_tests.report.tests.examples import example
 
 OUR_LIMITS = Path(__file__).parents[1] / "limits.toml"

@@ -13,7 +13,7 @@ from integration_tests.report.tests.examples import example
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from integration_tests.report.model import Document
+    from integration_tests.report.documents import Document
 
 
 def saved(path: Path, document: Document) -> str:

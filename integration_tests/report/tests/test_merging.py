@@ -10,7 +10,9 @@ import pytest
 
 from integration_tests.harness.latency import Durations
 from integration_tests.report.__main__ import main
-from integration_tests.report.judgement import DocumentError, Limit, Limits, Tolerance, judge
+from integration_tests.report.documents import DocumentError
+from integration_tests.report.judgement import judge
+from integration_tests.report.limits import Limit, Limits, Tolerance
 from integration_tests.report.merging import merge
 from integration_tests.report.metrics import METRICS
 from integration_tests.report.tests.examples import example
@@ -21,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from integration_tests.report.model import Document
+    from integration_tests.report.documents import Document
 
 
 def machine(number: int, *, lose: bool = False, slow: float = 1.0, busy: bool = False) -> Document:

@@ -12,10 +12,12 @@ import pytest
 
 from integration_tests.harness.latency import Durations, Latency
 from integration_tests.harness.ledger import Ledger
-from integration_tests.report.judgement import Limits, judge
+from integration_tests.report.clients import Connects
+from integration_tests.report.judgement import judge
+from integration_tests.report.limits import Limits
 from integration_tests.report.metrics import METRICS
-from integration_tests.report.model import TIMELINE_POINTS, Connects
 from integration_tests.report.tests.examples import BEGAN_AT, durations, example, example_run
+from integration_tests.report.timeline import TIMELINE_POINTS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

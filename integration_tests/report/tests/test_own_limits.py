@@ -9,12 +9,14 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from integration_tests.harness.ledger import FINDINGS, Tally
-from integration_tests.report.judgement import Limits, compare, judge
+from integration_tests.report.comparison import compare
+from integration_tests.report.judgement import judge
+from integration_tests.report.limits import Limits
 from integration_tests.report.metrics import METRICS
 from integration_tests.report.tests.examples import example
 
 if TYPE_CHECKING:
-    from integration_tests.report.model import Document
+    from integration_tests.report.documents import Document
 
 OURS = Limits.load(Path(__file__).parents[1] / "limits.toml")
 

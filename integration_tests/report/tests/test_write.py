@@ -13,13 +13,14 @@ from typing import TYPE_CHECKING
 import pytest
 
 from integration_tests.harness.ledger import MEANINGS, Tally
-from integration_tests.report.judgement import Limits, judge
+from integration_tests.report.judgement import judge
+from integration_tests.report.limits import Limits
 from integration_tests.report.metrics import format_number
 from integration_tests.report.tests.examples import TRICKY_ROOM, example
 from integration_tests.report.write import escape_pointer, html_text, junit_text, look_up, write
 
 if TYPE_CHECKING:
-    from integration_tests.report.model import Document
+    from integration_tests.report.documents import Document
 
 LIMITS = Limits.load(Path(__file__).parents[1] / "limits.toml")
 UNITS = ("count", "ms", "seconds", "share", "per_second")
