@@ -16,8 +16,13 @@ from botocore.exceptions import BotoCoreError, ClientError
 from integration_tests.harness.faults.fields import RuleError
 from integration_tests.harness.table import ConnectionsTable
 from integration_tests.load import bench, budget, options
+from integration_tests.load.bench_document import document as document_of
+from integration_tests.load.bench_results import is_clean
+from integration_tests.load.bounds import OptionsError
 from integration_tests.load.leftovers import sweep
+from integration_tests.load.planning import bench_plans_of, plan_of
 from integration_tests.load.progress import display_of
+from integration_tests.load.redaction import without_secrets
 from integration_tests.load.run import run
 from integration_tests.load.worker_process import WorkerError
 from integration_tests.load.workers import NoConnectionError
@@ -39,7 +44,7 @@ if TYPE_CHECKING:
 
 UNUSABLE = (
     *(OSError, BotoCoreError, ClientError, TargetError, TerraformError),
-    *(options.OptionsError, RuleError, DocumentError, LimitsError, NoConnectionError, WorkerError),
+    *(OptionsError, RuleError, DocumentError, LimitsError, NoConnectionError, WorkerError),
 )
 """Errors that end a command with a sentence and status 2."""
 
@@ -57,7 +62,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         add(subparser)
         subparser.set_defaults(command=command)
     given = parser.parse_args(arguments)
-    given.typed = options.without_secrets(sys.argv[1:] if arguments is None else arguments)
+    given.typed = without_secrets(sys.argv[1:] if arguments is None else arguments)
     if threading.current_thread() is threading.main_thread():
         signal.signal(signal.SIGTERM, interrupt)
     try:
@@ -99,7 +104,7 @@ def load(given: argparse.Namespace) -> int:
     limits = Limits.load(given.limits)
     previous = load_document(given.previous) if given.previous else None
     target = options.target_of(given)
-    plan = options.plan_of(given, target.default_connections)
+    plan = plan_of(given, target.default_connections)
     check_budget(target, budget.usage(plan), accepted=given.i_accept_the_cost)
     given.report_dir.mkdir(parents=True, exist_ok=True)  # after the run it would be too late to find out
     document = judge(measure(plan, target, given.typed), limits, previous)
@@ -112,16 +117,16 @@ def load(given: argparse.Namespace) -> int:
 def benchmark(given: argparse.Namespace) -> int:
     """Carry out the fan-out benchmark and write its JSON."""
     target = options.target_of(given)
-    plans = options.bench_plans_of(given)
+    plans = bench_plans_of(given)
     check_budget(target, budget.usage(*plans), accepted=given.i_accept_the_cost)
     file: Path = given.output or Path("build/bench") / f"fan-out-{target.name}.json"
     file.parent.mkdir(parents=True, exist_ok=True)  # after the run it would be too late to find out
     with target:
         results = asyncio.run(bench.measure(target.deployment.websocket_url, plans, say))
-        document = bench.document(target, plans, results)
+        document = document_of(target, plans, results)
     file.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
     say(f"result: {file}")
-    if all(bench.is_clean(result) for result in results):
+    if all(is_clean(result) for result in results):
         return 0
     say("FAILED: not every message was acknowledged and came to every member once, unaltered")
     return 1
@@ -155,13 +160,13 @@ def check_budget(target: Target, usage: budget.Usage, *, accepted: bool) -> None
     """Print the estimated cost of a run on a live stage.
 
     Raises:
-        options.OptionsError: It is above the ceiling and was not accepted.
+        OptionsError: It is above the ceiling and was not accepted.
     """
     if target.name != Live.name:
         return
     say(str(usage))
     if not (usage.is_small or accepted):
-        raise options.OptionsError(
+        raise OptionsError(
             f"a live stage is spared more than {budget.CONNECTIONS_CEILING} connections or {budget.MESSAGES_CEILING:,} "
             "messages unless you add --i-accept-the-cost"
         )

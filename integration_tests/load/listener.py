@@ -13,53 +13,19 @@ import time
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from websockets.asyncio.client import ClientConnection
 from websockets.exceptions import ConnectionClosedError
 from websockets.frames import CloseCode, Frame, Opcode
 
 from integration_tests.harness.handshakes import CLOSE_SECONDS, Handshake, options, reset
+from integration_tests.load.frames import MAXIMUM_MESSAGE_BYTES, ProtocolViolationError, long_length
+from integration_tests.load.opening import Opening
 from scripts.stage_url import in_room
 from scripts.waiting import scaled, waiting_for
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-MAXIMUM_MESSAGE_BYTES = 1 << 20
-"""A longer message ends the connection, as in the ``websockets`` package; API Gateway's longest has 128 KB."""
-
 _WHOLE_TEXT = 0x80 | Opcode.TEXT
-_HEAD_END = b"\r\n\r\n"
-
-
-class ProtocolViolationError(Exception):
-    """The server broke RFC 6455.
-
-    Args:
-        code: The close code that says how.
-    """
-
-    def __init__(self, code: CloseCode) -> None:
-        super().__init__(code.name)
-        self.code = code
-
-
-class Opening(ClientConnection):
-    """The handshake of a connection that is handed over: bytes behind the answer's head are kept, not parsed."""
-
-    head = b""
-    behind = b""
-
-    def data_received(self, data: bytes) -> None:
-        """Pass on the head of the answer; of a refusal, its body, too."""
-        if self.head.endswith(_HEAD_END):
-            self.behind += data
-            return
-        head = self.head + data
-        end = head.find(_HEAD_END)
-        if end >= 0 and head.split(b" ", 2)[1:2] == [b"101"]:
-            head, self.behind = head[: end + len(_HEAD_END)], head[end + len(_HEAD_END) :]
-        data, self.head = head[len(self.head) :], head
-        super().data_received(data)
 
 
 class Listener(asyncio.Protocol):
@@ -153,7 +119,7 @@ class Listener(asyncio.Protocol):
             while size - start >= 2:
                 length, body = data[start + 1], start + 2
                 if length > 125:
-                    length, body = _long_length(data, start)
+                    length, body = long_length(data, start)
                 end = body + length
                 if end > size:
                     break
@@ -272,21 +238,3 @@ class Listener(asyncio.Protocol):
         self._gone = self._gone or asyncio.get_running_loop().create_future()
         await asyncio.wait({self._gone}, timeout=scaled(CLOSE_SECONDS))
         self._transport.abort()
-
-
-def _long_length(data: bytes, start: int) -> tuple[int, int]:
-    """Length of a frame's payload, and where it begins, for lengths of more than seven bits.
-
-    Raises:
-        ProtocolViolationError: The frame is masked, as a server's never is, or too long.
-    """
-    code = data[start + 1]
-    if code > 127:
-        raise ProtocolViolationError(CloseCode.PROTOCOL_ERROR)
-    body = start + (4 if code == 126 else 10)
-    if len(data) < body:
-        return MAXIMUM_MESSAGE_BYTES, body  # more is needed in any case
-    length = int.from_bytes(data[start + 2 : body], "big")
-    if length > MAXIMUM_MESSAGE_BYTES:
-        raise ProtocolViolationError(CloseCode.MESSAGE_TOO_BIG)
-    return length, body

@@ -2,34 +2,27 @@
 
 from __future__ import annotations
 
-import asyncio
-import platform
-import subprocess
 import time
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from functools import partial
-from importlib import metadata
-from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from botocore.exceptions import BotoCoreError, ClientError
-
-from integration_tests.harness.cloudwatch import Logs
 from integration_tests.harness.faults.control import running_proxy
 from integration_tests.harness.faults.through_proxy import routed_through_proxy
 from integration_tests.harness.table import ConnectionsTable
 from integration_tests.load.departures import Items, depart
+from integration_tests.load.function_logs import logs_of
 from integration_tests.load.progress import followed
 from integration_tests.load.scenarios import REDEPLOY, SCENARIOS, redeploy
+from integration_tests.load.versions import versions
 from integration_tests.load.workers import NoConnectionError, started_workers
-from integration_tests.report.model import FunctionLogs, Run
+from integration_tests.report.model import Run
 from integration_tests.targets.interface import Capability, Caveat
-from scripts.waiting import scaled
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator
 
     from integration_tests.harness.faults.control import FaultControl
     from integration_tests.harness.ledger import Tally
@@ -42,12 +35,6 @@ if TYPE_CHECKING:
 
 INTERVALS = 300
 """How many points in time the report can tell apart, at most."""
-LOGGED_WITHIN = 60.0
-"""Seconds in which CloudWatch shows a line; some take that long."""
-LOOK_EVERY = 1.0
-"""Seconds between two looks for it."""
-EXAMPLES = 10
-"""How many lines of the functions' logs the report shows, at most."""
 
 
 async def run(plan: Plan, target: Target, display: Display, command: str = "") -> Run:
@@ -174,65 +161,3 @@ def items_of(plan: Plan, target: Target, stage: Deployment) -> Items | None:
         return None
     table = ConnectionsTable.of_stage(target.aws.dynamodb, stage.outputs)
     return Items(table, plan.room_names, alone=target.owns_table)
-
-
-async def logs_of(
-    target: Target, stage: Deployment, since: datetime, display: Display, known: Sequence[str] = ()
-) -> FunctionLogs | None:
-    """Return errors and warnings in the functions' logs since a moment, or None where the logs cannot be read.
-
-    Logs without an error count only if they are this stage's, and have come so far: they must name a client of the run.
-
-    Args:
-        target: Gives access to the logs.
-        stage: Its outputs name the log groups.
-        since: When the run began.
-        display: Shows why there are none.
-        known: Connection ids of the run.
-    """
-    groups = stage.outputs.get("log_group_names", {}).values()
-    if target.aws is None or not groups:
-        return None
-    logs = Logs(target.aws.logs, [*groups])
-    try:
-        named = await names_one(logs, since.timestamp(), known)
-        errors, warnings = await logs.errors(since.timestamp()), await logs.warnings(since.timestamp())
-    except (BotoCoreError, ClientError) as error:
-        display.say(f"the functions' logs cannot be read: {error}")
-        return None
-    if not named and not errors:
-        display.say("the functions' logs name no client of this run, so that they hold no error proves nothing")
-        return None
-    return FunctionLogs(len(errors), len(warnings), [*errors, *warnings][:EXAMPLES])
-
-
-async def names_one(logs: Logs, since: float, known: Sequence[str]) -> bool:
-    """Wait until the logs of ``$connect`` or ``$disconnect`` name one of the run's clients; return whether they do."""
-    deadline = time.monotonic() + scaled(LOGGED_WITHIN)
-    while known:
-        if await logs.lines(since, known[-1]):
-            return True
-        if time.monotonic() > deadline:
-            break
-        await asyncio.sleep(LOOK_EVERY)
-    return False
-
-
-def versions() -> dict[str, str]:
-    """Return the versions on the client's side."""
-    return {
-        "commit": commit(),
-        "python": platform.python_version(),
-        "websockets": metadata.version("websockets"),
-        "system": platform.platform(terse=True),
-    }
-
-
-def commit() -> str:
-    """Return the commit that is checked out, with a plus sign if files differ from it; ``unknown`` outside a clone."""
-    command = ["git", "describe", "--always", "--dirty=+", "--exclude=*"]
-    try:
-        result = subprocess.run(command, cwd=Path(__file__).parent, capture_output=True, text=True, check=False)
-    except OSError:  # a machine without git has a copy of the repository, not a clone
-        return "unknown"
-    return result.stdout.strip() or "unknown"

@@ -17,9 +17,10 @@ from integration_tests.harness.cloudwatch import Logs, Metrics
 from integration_tests.harness.faults.rules import FaultPlan
 from integration_tests.harness.table import ROOM_PREFIX
 from integration_tests.load.__main__ import main
+from integration_tests.load.function_logs import logs_of
 from integration_tests.load.plan import Plan
 from integration_tests.load.progress import Lines
-from integration_tests.load.run import logs_of, run
+from integration_tests.load.run import run
 from integration_tests.targets.catalogue import create_target
 from integration_tests.targets.interface import TargetError
 from scripts.local.aws import emulator_environment
@@ -88,7 +89,7 @@ def test_load_run_finds_nothing_lost_and_nothing_left(scenario: str, live: list[
 def test_table_and_logs_of_another_stage_are_not_taken_for_clean_ones(
     live: list[str], target: Target, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("integration_tests.load.run.LOGGED_WITHIN", 1.0)
+    monkeypatch.setattr("integration_tests.load.function_logs.LOGGED_WITHIN", 1.0)
     monkeypatch.setattr("integration_tests.load.departures.THERE_WITHIN", 1.0)
     assert target.aws is not None
     name, group = f"another-{secrets.token_hex(4)}", f"/aws/lambda/another-{secrets.token_hex(4)}"

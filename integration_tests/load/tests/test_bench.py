@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from integration_tests.load import bench
+from integration_tests.load import bench_results
 from integration_tests.load.__main__ import main
 from integration_tests.load.tests.miniatures import miniature
 from integration_tests.load.tests.stages import running_stage
@@ -82,7 +82,7 @@ def test_benchmark_of_a_stage_says_what_was_wrong_with_it(
 
     [room] = json.loads(file.read_text())["rooms"]
     printed = capsys.readouterr().out
-    assert {name for name in bench.WRONG if room[name]} == wrong, printed
+    assert {name for name in bench_results.WRONG if room[name]} == wrong, printed
     assert status == bool(wrong)
     assert all(f"{room[name]} {name.replace('_', ' ')}" in printed for name in wrong)
 
@@ -113,8 +113,8 @@ def test_benchmark_of_a_stage_that_lets_nobody_in_ends_in_a_sentence(
 
 
 def test_a_room_in_which_nothing_was_measured_is_not_clean() -> None:
-    clean = {**dict.fromkeys(bench.WRONG, 0), "last_ms": {"median": 1.0, "worst": 1.0}}
-    assert bench.is_clean(clean)
-    assert not bench.is_clean({**clean, "last_ms": None})
-    for finding in bench.WRONG:
-        assert not bench.is_clean({**clean, finding: 1})
+    clean = {**dict.fromkeys(bench_results.WRONG, 0), "last_ms": {"median": 1.0, "worst": 1.0}}
+    assert bench_results.is_clean(clean)
+    assert not bench_results.is_clean({**clean, "last_ms": None})
+    for finding in bench_results.WRONG:
+        assert not bench_results.is_clean({**clean, finding: 1})

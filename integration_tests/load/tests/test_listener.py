@@ -19,7 +19,8 @@ from websockets.asyncio.server import ServerConnection, serve
 from websockets.exceptions import ConnectionClosedError, InvalidStatus
 from websockets.frames import Frame, Opcode
 
-from integration_tests.load.listener import MAXIMUM_MESSAGE_BYTES, Listener
+from integration_tests.load.frames import MAXIMUM_MESSAGE_BYTES
+from integration_tests.load.listener import Listener
 from integration_tests.load.tests.stage import WEBSOCKET_GUID, frame
 from scripts.waiting import eventually, scaled
 

@@ -8,7 +8,10 @@ from typing import TYPE_CHECKING
 import pytest
 
 from integration_tests.load.__main__ import main
-from integration_tests.load.options import OptionsError, add_run, rooms_of, without_secrets
+from integration_tests.load.bounds import OptionsError
+from integration_tests.load.options import add_run
+from integration_tests.load.planning import rooms_of
+from integration_tests.load.redaction import without_secrets
 
 if TYPE_CHECKING:
     from pathlib import Path

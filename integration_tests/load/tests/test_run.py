@@ -20,7 +20,7 @@ import pytest
 from integration_tests.harness.ledger import Tally
 from integration_tests.load import __main__
 from integration_tests.load.__main__ import main
-from integration_tests.load.run import logs_of
+from integration_tests.load.function_logs import logs_of
 from integration_tests.load.run import run as run_plan
 from integration_tests.load.tests.stages import REPOSITORY, running_stage
 from integration_tests.load.tests.test_workers import PLAN
@@ -105,7 +105,7 @@ def test_logs_that_name_no_client_prove_nothing_but_an_error_in_them_is_one(
 
     said: list[str] = []
     monkeypatch.setattr("integration_tests.load.run.Logs", FakeLogs)
-    monkeypatch.setattr("integration_tests.load.run.LOGGED_WITHIN", 0.0)
+    monkeypatch.setattr("integration_tests.load.function_logs.LOGGED_WITHIN", 0.0)
     target = cast("Target", SimpleNamespace(aws=SimpleNamespace(logs=None)))
     stage = Deployment("wss://stage.example/live", None, {"log_group_names": {"connect": "group"}})
     display = cast("Display", SimpleNamespace(say=said.append))

@@ -1,0 +1,127 @@
+"""The plan that the options of a command line ask for."""
+
+from __future__ import annotations
+
+import math
+import sys
+from typing import TYPE_CHECKING
+
+from integration_tests.harness.faults.rules import NO_FAULTS, FaultPlan
+from integration_tests.load.bounds import OptionsError, check_length, check_size, check_sockets
+from integration_tests.load.options import CLIENTS_PER_ROOM, DEFAULT_MESSAGES, ROOMS, SOAK_SECONDS
+from integration_tests.load.plan import Plan
+from integration_tests.load.scenarios import REDEPLOY
+from integration_tests.load.terms import LATE_AFTER, LATE_AFTER_ON_ONE_MACHINE
+from integration_tests.targets.live import Live
+from integration_tests.targets.local import Local
+
+if TYPE_CHECKING:
+    import argparse
+
+CLIENTS_TO_SHOW_ANYTHING = 2
+"""In each room: with one, nothing shows that a message reaches anyone but its sender."""
+
+BENCH_RATE = 1.0
+"""Messages per second for the benchmark's cost estimate; it sends one when the one before has arrived."""
+
+
+def bench_plans_of(options: argparse.Namespace) -> list[Plan]:
+    """Return one plan for each size of room, with a message more than is measured."""
+    check_sockets(max(options.sizes))
+    check_size(options.size)
+    check_length("--connect-rate", max(options.sizes) / options.connect_rate)
+    return [
+        Plan(
+            scenario="steady",
+            connections=size,
+            rooms=1,
+            messages=options.messages + 1,
+            rate=BENCH_RATE,
+            size=options.size,
+            connect_rate=options.connect_rate,
+            lifetime=math.inf,
+            processes=1,
+            patience=options.patience,
+            late_after=options.patience,
+        )
+        for size in options.sizes
+    ]
+
+
+TAKEN_OVER = ("scenario", "rate", "size", "connect_rate", "lifetime", "processes", "patience", "quiet", "ordered")
+"""Options that are parameters of the plan as they stand."""
+
+
+def plan_of(options: argparse.Namespace, default_connections: int) -> Plan:
+    """Return the plan that the options ask for.
+
+    Args:
+        options: As :func:`add_run` has them.
+        default_connections: The target's default.
+
+    Raises:
+        OptionsError: They ask for something impossible.
+        OSError: The file of faults cannot be read.
+        integration_tests.harness.faults.fields.RuleError: It is no file of faults.
+    """
+    faults = faults_of(options)
+    connections = options.connections or default_connections
+    check_length("--connect-rate", connections / options.connect_rate if options.connect_rate else 0.0)
+    check_size(options.size)
+    plan = Plan(
+        **{name: getattr(options, name) for name in TAKEN_OVER},
+        connections=connections,
+        rooms=rooms_of(options, connections),
+        messages=messages_of(options),
+        faults=faults,
+        late_after=late_after_of(options),
+    )
+    check_sockets(math.ceil(connections / options.processes))
+    return plan
+
+
+def faults_of(options: argparse.Namespace) -> FaultPlan:
+    """Return the faults that the options name; errors as in :func:`plan_of`."""
+    if not options.faults:
+        return NO_FAULTS
+    if options.target != Local.name:
+        raise OptionsError(f"faults are injected into an emulator of our own, so not on {options.target}: use local")
+    if options.scenario == REDEPLOY:
+        raise OptionsError("a redeployment leads the functions past the faults again: choose another scenario")
+    return FaultPlan.loads(options.faults.read_bytes())
+
+
+def rooms_of(options: argparse.Namespace, connections: int) -> int:
+    """Return the number of rooms; errors as in :func:`plan_of`."""
+    least = max(CLIENTS_TO_SHOW_ANYTHING, options.processes)
+    usual = max(ROOMS, math.ceil(connections / CLIENTS_PER_ROOM))
+    rooms: int = options.rooms or max(1, min(usual, connections // least))
+    if connections < rooms * least:
+        raise OptionsError(
+            f"{connections} clients are too few for {rooms} rooms: each room needs one for each process "
+            f"({options.processes}), and at least two, or nothing shows that a message reaches anyone but its sender"
+        )
+    return rooms
+
+
+def messages_of(options: argparse.Namespace) -> int:
+    """Return the number of messages; errors as in :func:`plan_of`."""
+    duration = options.duration or (SOAK_SECONDS if options.scenario == "soak" and not options.messages else 0.0)
+    check_length("--duration", duration)
+    check_length("--rate", 1 / options.rate)
+    due = math.ceil(min(duration * options.rate, sys.maxsize))
+    messages: int = due or options.messages or DEFAULT_MESSAGES
+    check_length("--rate", messages / options.rate)
+    return messages
+
+
+def late_after_of(options: argparse.Namespace) -> float:
+    """Return when a delivery is late, in seconds; errors as in :func:`plan_of`."""
+    usual = LATE_AFTER if options.target == Live.name else LATE_AFTER_ON_ONE_MACHINE
+    late_after: float = options.late_after or min(usual, options.patience)
+    if late_after > options.patience:
+        raise OptionsError(
+            f"what is late after {late_after:g} s cannot be seen in a run that waits for {options.patience:g} s: "
+            "raise --patience or lower --late-after"
+        )
+    return late_after
