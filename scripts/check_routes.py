@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from scripts import build_handlers
-from scripts.build_handlers import BuildError
+from scripts.handler_sources import BuildError
 from scripts.hcl import read_blocks
 
 if TYPE_CHECKING:

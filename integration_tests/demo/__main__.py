@@ -22,7 +22,7 @@ from integration_tests.demo.scenes import perform
 from integration_tests.targets.interface import TargetError
 from integration_tests.targets.local import Local
 from scripts import build_handlers, command
-from scripts.build_handlers import BuildError
+from scripts.handler_sources import BuildError
 from scripts.local import emulator, interpreters
 from scripts.terraform import TerraformError
 

@@ -31,7 +31,7 @@ from typing import TYPE_CHECKING
 from botocore.exceptions import BotoCoreError, ClientError
 
 from scripts import build_handlers, command, loopback, process_table
-from scripts.build_handlers import BuildError
+from scripts.handler_sources import BuildError
 from scripts.local import emulator
 from scripts.local.aws import emulator_environment
 from scripts.local.deployment import AppliedRoot, access_of, describe_deployment

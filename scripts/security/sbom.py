@@ -22,7 +22,9 @@ from cyclonedx.schema import OutputFormat, SchemaVersion
 from cyclonedx.validation.json import JsonStrictValidator
 from packageurl import PackageURL
 
-from scripts.build_handlers import EARLIEST_ZIP_DATE, MANIFEST, OUTPUT, SOURCES
+from scripts.build_handlers import OUTPUT, SOURCES
+from scripts.build_output import MANIFEST
+from scripts.lambda_zip import EARLIEST_ZIP_DATE
 from scripts.security.inventory import InventoryError, Package, packages
 from scripts.wheels import read_lock
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from scripts import build_handlers
+from scripts import build_handlers, build_output
 from scripts.build_handlers import REPOSITORY, SOURCES, build
 from scripts.hcl import read_blocks
 
@@ -154,13 +154,13 @@ def test_every_handler_is_shipped_with_the_library_and_nothing_else(zips: dict[s
 
 def test_the_manifest_is_written_when_all_its_zips_are_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     written: list[str] = []
-    write = build_handlers._write_atomically
+    write = build_output.write_atomically
 
     def record(file: Path, content: bytes) -> None:
         written.append(file.name)
         write(file, content)
 
-    monkeypatch.setattr(build_handlers, "_write_atomically", record)
+    monkeypatch.setattr(build_handlers, "write_atomically", record)
     build(output=tmp_path, cache=None)
 
     assert sorted(written[:-1]) == [f"{handler}.zip" for handler in HANDLERS]

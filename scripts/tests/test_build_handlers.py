@@ -22,7 +22,10 @@ from typing import Any
 import pytest
 
 from scripts import build_handlers
-from scripts.build_handlers import BuildError, build, compiled
+from scripts.build_handlers import build
+from scripts.build_output import MANIFEST
+from scripts.handler_sources import BuildError
+from scripts.lambda_zip import STABLE_MARSHAL, compiled
 from scripts.tests.trees import write_tree
 
 SCRIPT = Path(build_handlers.__file__)
@@ -434,7 +437,7 @@ def test_compiled_code_stands_beside_each_source_and_is_what_python_runs(sources
         *(f"shared/{name}" for name in ("__init__.py", "rooms.py", "wire.py", *cached)),
     }
     digests = {
-        json.loads((folder / build_handlers.MANIFEST).read_text())["handlers"]["connect"]["source_digest"]
+        json.loads((folder / MANIFEST).read_text())["handlers"]["connect"]["source_digest"]
         for folder in (plain, with_code)
     }
     assert len(digests) == 1
@@ -453,11 +456,11 @@ def test_compiled_code_stands_beside_each_source_and_is_what_python_runs(sources
 def test_compiled_code_does_not_depend_on_the_objects_of_the_process() -> None:
     """Later formats mark an object that anything else refers to."""
     code = compile("def handler(event, context):\n    return 'a text'\n", "connect.py", "exec")
-    before = marshal.dumps(code, build_handlers.STABLE_MARSHAL)
+    before = marshal.dumps(code, STABLE_MARSHAL)
 
     held = code.co_consts[0]
 
-    assert marshal.dumps(code, build_handlers.STABLE_MARSHAL) == before
+    assert marshal.dumps(code, STABLE_MARSHAL) == before
     assert held.co_name == "handler"
 
 

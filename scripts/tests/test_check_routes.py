@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from scripts import check_routes
-from scripts.build_handlers import BuildError, build
+from scripts.build_handlers import build
 from scripts.check_routes import find_routes, render
+from scripts.handler_sources import BuildError
 from scripts.tests.trees import write_tree
 
 if TYPE_CHECKING:

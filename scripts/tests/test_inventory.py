@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from scripts.build_handlers import zip_bytes
+from scripts.lambda_zip import zip_bytes
 from scripts.security.inventory import InventoryError, Package, Part, packages
 
 METADATA = (

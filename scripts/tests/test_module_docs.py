@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from scripts import module_docs
-from scripts.module_docs import DocumentationError, check, filled, tables, write
+from scripts import generated_parts, markdown, module_docs
+from scripts.generated_parts import tables
+from scripts.markdown import DocumentationError
+from scripts.module_docs import check, filled, write
 from scripts.tests.trees import write_tree
 
 if TYPE_CHECKING:
@@ -147,7 +149,8 @@ NAMED = "".join(
 @pytest.fixture
 def repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A repository with a route, an error code, a test, a Terraform root, and empty Markdown files."""
-    monkeypatch.setattr(module_docs, "REPOSITORY", tmp_path)
+    for each in (module_docs, generated_parts, markdown):
+        monkeypatch.setattr(each, "REPOSITORY", tmp_path)
     return write_tree(
         tmp_path,
         {
@@ -236,21 +239,21 @@ def test_several_files_may_name_proofs(repository: Path) -> None:
     ],
 )
 def test_proofs_are_links_to_tests_that_exist(repository: Path, text: str, expected: str) -> None:
-    linked = module_docs.proofs(repository / "README.md", text)
+    linked = generated_parts.proofs(repository / "README.md", text)
 
     assert expected.format("test_sendmessage.py") in linked
-    assert module_docs.proofs(repository / "README.md", linked) == linked
+    assert generated_parts.proofs(repository / "README.md", linked) == linked
 
 
 @pytest.mark.parametrize("name", ["test_gone.py", "test_sendmessage.py::test_gone", "other/test_sendmessage.py"])
 def test_a_proof_that_does_not_exist_is_refused(repository: Path, name: str) -> None:
     for text in (f"`{name}`", f"[{name}](integration_tests/routes/test_sendmessage.py)"):
         with pytest.raises(DocumentationError, match=r"README\.md names "):
-            module_docs.proofs(repository / "README.md", text)
+            generated_parts.proofs(repository / "README.md", text)
 
 
 def test_a_proof_of_two_files_is_refused(repository: Path) -> None:
     write_tree(repository, {"handlers/tests/test_sendmessage.py": "def test_it() -> None: ...\n"})
 
     with pytest.raises(DocumentationError, match="2 test files"):
-        module_docs.proofs(repository / "README.md", "`test_sendmessage.py`")
+        generated_parts.proofs(repository / "README.md", "`test_sendmessage.py`")

@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from scripts import build_handlers, renew_lock, wheels
-from scripts.build_handlers import BuildError, build
+from scripts.build_handlers import build
+from scripts.handler_sources import BuildError
 from scripts.tests.trees import write_tree
 from scripts.wheels import Machine, WheelsError, contents, fits, read_lock
 

@@ -16,7 +16,7 @@ import tarfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from scripts import build_handlers
+from scripts import lambda_zip
 from scripts.bench import processes
 from scripts.bench.waits import cpu_share
 
@@ -127,7 +127,7 @@ def _left_out(folder: str, names: Sequence[str]) -> list[str]:
 def _compile(folder: Path) -> None:
     """Put compiled code beside each source, as a release's zips hold it."""
     sources = {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*.py")}
-    for name, content in build_handlers.compiled(sources).items():
+    for name, content in lambda_zip.compiled(sources).items():
         path = folder / name
         path.parent.mkdir(exist_ok=True)
         path.write_bytes(content)

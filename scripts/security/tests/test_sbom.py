@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING
 from cyclonedx.schema import SchemaVersion
 from cyclonedx.validation.json import JsonStrictValidator
 
-from scripts.build_handlers import MANIFEST, OUTPUT, zip_bytes
+from scripts.build_handlers import OUTPUT
+from scripts.build_output import MANIFEST
+from scripts.lambda_zip import zip_bytes
 from scripts.security.inventory import Package, Part
 from scripts.security.sbom import DEPENDENCIES, PURE, bill, main, zips
 
