@@ -11,7 +11,8 @@ import pytest
 
 from integration_tests.harness.crowd import Crowd
 from integration_tests.security.key_endpoint import KeyEndpoint
-from integration_tests.security.minting import AUDIENCE, ISSUER, EcKey, RsaKey, SharedSecret, token
+from integration_tests.security.keys import EcKey, RsaKey
+from integration_tests.security.minting import AUDIENCE, ISSUER, SharedSecret, token
 from scripts.waiting import result_of
 
 if TYPE_CHECKING:

@@ -12,17 +12,8 @@ import pytest
 from websockets.exceptions import InvalidStatus
 
 from integration_tests.harness.client import Client
-from integration_tests.security.minting import (
-    AUDIENCE,
-    LIFETIME_SECONDS,
-    EcKey,
-    RsaKey,
-    SharedSecret,
-    claims,
-    encoded,
-    json_part,
-    token,
-)
+from integration_tests.security.keys import EcKey, RsaKey, encoded
+from integration_tests.security.minting import AUDIENCE, LIFETIME_SECONDS, SharedSecret, claims, json_part, token
 from integration_tests.targets.interface import Capability
 from scripts.waiting import scaled
 

@@ -10,8 +10,9 @@ import pytest
 from integration_tests.conftest import table_of
 from integration_tests.harness.crowd import Crowd
 from integration_tests.harness.fanout_queue import FanoutQueue
-from integration_tests.security import features
-from integration_tests.security.features import Lab
+from integration_tests.security import absent_members, features
+from integration_tests.security.lab import Lab
+from integration_tests.security.minting import AUDIENCE, ISSUER
 from integration_tests.security.roles import Functions, Roles
 from scripts.waiting import eventually
 
@@ -35,29 +36,29 @@ NEEDED: dict[tuple[str, str], Feature] = {
     ("connect", "kms:Decrypt"): features.join,
     ("connect", "execute-api:ManageConnections"): features.answer_of_connect,
     ("default", "execute-api:ManageConnections"): features.answer_of_default,
-    ("disconnect", "dynamodb:GetItem"): features.leave,
-    ("disconnect", "dynamodb:UpdateItem"): features.subtract,
-    ("disconnect", "dynamodb:DeleteItem"): features.leave,
-    ("disconnect", "kms:Decrypt"): features.leave,
+    ("disconnect", "dynamodb:GetItem"): absent_members.leave,
+    ("disconnect", "dynamodb:UpdateItem"): absent_members.subtract,
+    ("disconnect", "dynamodb:DeleteItem"): absent_members.leave,
+    ("disconnect", "kms:Decrypt"): absent_members.leave,
     ("disconnect", "execute-api:ManageConnections"): features.answer_of_disconnect,
     ("sendmessage", "dynamodb:GetItem"): features.send_to_one,
     ("sendmessage", "dynamodb:UpdateItem"): features.send_to_room,
     ("sendmessage", "dynamodb:Query"): features.send_to_room,
-    ("sendmessage", "dynamodb:DeleteItem"): features.send_to_a_dead_one,
+    ("sendmessage", "dynamodb:DeleteItem"): absent_members.send_to_a_dead_one,
     ("sendmessage", "kms:Decrypt"): features.send_to_room,
     ("sendmessage", "sqs:SendMessage"): features.send_to_room,
     ("sendmessage", "execute-api:ManageConnections"): features.send_to_one,
     ("whoami", "dynamodb:GetItem"): features.whoami,
     ("whoami", "kms:Decrypt"): features.whoami,
     ("whoami", "execute-api:ManageConnections"): features.whoami,
-    ("fanout_worker", "dynamodb:Query"): features.prune,
-    ("fanout_worker", "dynamodb:UpdateItem"): features.subtract_the_dead,
-    ("fanout_worker", "dynamodb:DeleteItem"): features.prune,
-    ("fanout_worker", "dynamodb:PutItem"): features.put_a_straggler_aside,
-    ("fanout_worker", "kms:Decrypt"): features.prune,
-    ("fanout_worker", "sqs:SendMessage"): features.put_a_straggler_aside,
-    ("fanout_worker", "sqs:ChangeMessageVisibility"): features.postpone,
-    ("fanout_worker", "execute-api:ManageConnections"): features.prune,
+    ("fanout_worker", "dynamodb:Query"): absent_members.prune,
+    ("fanout_worker", "dynamodb:UpdateItem"): absent_members.subtract_the_dead,
+    ("fanout_worker", "dynamodb:DeleteItem"): absent_members.prune,
+    ("fanout_worker", "dynamodb:PutItem"): absent_members.put_a_straggler_aside,
+    ("fanout_worker", "kms:Decrypt"): absent_members.prune,
+    ("fanout_worker", "sqs:SendMessage"): absent_members.put_a_straggler_aside,
+    ("fanout_worker", "sqs:ChangeMessageVisibility"): absent_members.postpone,
+    ("fanout_worker", "execute-api:ManageConnections"): absent_members.prune,
 }
 """The feature that needs a right, by function and action."""
 
@@ -171,7 +172,7 @@ async def test_the_right_to_the_secret_is_needed(target: Target) -> None:
     vault = target.aws.session.client("secretsmanager", endpoint_url=target.aws.endpoint_url)
     name = f"secret-{secrets.token_hex(3)}"
     arn = vault.create_secret(Name=name, SecretString=features.SECRET)["ARN"]
-    tokens = {"jwt_secret_arn": arn, "jwt_issuer": [features.ISSUER], "jwt_audience": [features.AUDIENCE]}
+    tokens = {"jwt_secret_arn": arn, "jwt_issuer": [ISSUER], "jwt_audience": [AUDIENCE]}
     with target.deploy(name, authorization_type="JWT", **tokens) as instance:
         deployment = instance.deployment()
         lab = Lab(target.aws, deployment, table_of(target, deployment), Crowd(deployment.websocket_url))
