@@ -104,7 +104,7 @@ def test_logs_that_name_no_client_prove_nothing_but_an_error_in_them_is_one(
             return errors
 
     said: list[str] = []
-    monkeypatch.setattr("integration_tests.load.run.Logs", FakeLogs)
+    monkeypatch.setattr("integration_tests.load.function_logs.Logs", FakeLogs)
     monkeypatch.setattr("integration_tests.load.function_logs.LOGGED_WITHIN", 0.0)
     target = cast("Target", SimpleNamespace(aws=SimpleNamespace(logs=None)))
     stage = Deployment("wss://stage.example/live", None, {"log_group_names": {"connect": "group"}})
