@@ -497,7 +497,9 @@ def test_both_ends_of_each_range_are_accepted_and_no_next_value(tmp_path: Path) 
 def test_a_misspelt_attribute_does_not_turn_queued_delivery_off(module: str, tmp_path: Path) -> None:
     """Terraform ignores unknown attributes of an object, so the one that decides must not be optional."""
     variables = {
-        block.labels[0]: block.text for block in read_blocks(REPOSITORY / "terraform" / module / "variables.tf")
+        block.labels[0]: block.text
+        for file in (REPOSITORY / "terraform" / module).glob("variables*.tf")
+        for block in read_blocks(file)
     }
     (tmp_path / "main.tf").write_text(variables["queued_delivery"], encoding="utf-8")
     answers = [

@@ -1,3 +1,5 @@
+# Variables for the backend as a whole: API, routes, logs, names and tags. Each topic has a file beside this one.
+
 variable "access_log_enabled" {
   type        = bool
   description = "Whether the stage writes one line per request to its own log group. The account needs API Gateway's logging role in the Region."
@@ -76,29 +78,6 @@ variable "allow_replacement" {
   }
 }
 
-variable "architecture" {
-  type        = string
-  description = "Instruction set of the functions: `arm64` or `x86_64`. The zips are pure Python and run on both, but for the one that checks tokens, of which there is one for each."
-  default     = "arm64"
-  nullable    = false
-
-  validation {
-    condition     = contains(["arm64", "x86_64"], var.architecture)
-    error_message = "architecture must be one of Lambda's instruction sets: \"arm64\" or \"x86_64\"."
-  }
-}
-
-variable "code_revision" {
-  type        = string
-  description = "Any text; another one uploads the code of every function again. Needed where a warning says that a function runs other code than its zip's, as after an upload that AWS refused."
-  default     = null
-
-  validation {
-    condition     = var.code_revision == null || can(regex("^[A-Za-z0-9._-]{1,64}$", var.code_revision))
-    error_message = "code_revision must be null or 1 to 64 letters, digits, dots, underscores or hyphens."
-  }
-}
-
 variable "environment_kms_key_arn" {
   type        = string
   description = "ARN of the KMS key that encrypts the functions' environment variables; the principal that applies needs `kms:CreateGrant`, `kms:Encrypt` and `kms:Decrypt` on it. Null means the account's AWS managed key `aws/lambda`."
@@ -108,46 +87,6 @@ variable "environment_kms_key_arn" {
     condition     = var.environment_kms_key_arn == null || can(regex("^arn:[a-z0-9-]+:kms:[a-z0-9-]+:[0-9]{12}:key/[A-Za-z0-9-]+$", var.environment_kms_key_arn))
     error_message = "environment_kms_key_arn must be null or the ARN of a KMS key, like \"arn:aws:kms:eu-central-1:111122223333:key/1234abcd-12ab-34cd-56ef-1234567890ab\" (an alias is not allowed)."
   }
-}
-
-variable "handler_sources_directory" {
-  type        = string
-  description = "Folder of the sources from which the zips must have been built. Null means `handlers` of the repository that holds this module."
-  default     = null
-
-  validation {
-    condition     = var.handler_sources_directory == null || try(length(var.handler_sources_directory) >= 1, false)
-    error_message = "handler_sources_directory must be null or the path of a folder."
-  }
-}
-
-variable "handlers_bucket" {
-  type        = string
-  description = "Existing S3 bucket for the zips, from which Lambda deploys them. Null uploads each zip to Lambda directly. The name must be known at plan."
-  default     = null
-
-  validation {
-    condition     = var.handlers_bucket == null || can(regex("^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$", var.handlers_bucket))
-    error_message = "handlers_bucket must be null or the name of an S3 bucket: 3 to 63 lower-case letters, digits, dots or hyphens."
-  }
-}
-
-variable "handlers_directory" {
-  type        = string
-  description = "Folder of the zips and their manifest. Null means `build/handlers` of the repository that holds this module, where `make build` writes them. Give a path relative to the root module, like `\"$${path.root}/handlers\"`: Lambda's `filename` is part of the state, so the absolute path of another machine changes every function."
-  default     = null
-
-  validation {
-    condition     = var.handlers_directory == null || try(length(var.handlers_directory) >= 1, false)
-    error_message = "handlers_directory must be null or the path of a folder."
-  }
-}
-
-variable "http2" {
-  type        = bool
-  description = "Whether messages to clients are sent over HTTP/2 where the management endpoint offers it, otherwise over HTTP/1.1."
-  default     = true
-  nullable    = false
 }
 
 variable "log_kms_key_arn" {
@@ -196,28 +135,6 @@ variable "management_endpoint" {
   }
 }
 
-variable "maximum_room_members" {
-  type        = number
-  description = "Maximum of members of a room; the handshake of another client is refused with status 429. Null means no limit."
-  default     = null
-
-  validation {
-    condition     = var.maximum_room_members == null || try(var.maximum_room_members >= 1 && floor(var.maximum_room_members) == var.maximum_room_members, false)
-    error_message = "maximum_room_members must be null or a whole number from 1."
-  }
-}
-
-variable "messages_per_second" {
-  type        = number
-  description = "Maximum of messages per second of one connection; more are answered with `rate_limited`. Null means no limit."
-  default     = null
-
-  validation {
-    condition     = var.messages_per_second == null || try(var.messages_per_second >= 0.001, false)
-    error_message = "messages_per_second must be null or at least 0.001."
-  }
-}
-
 variable "name" {
   type        = string
   description = "Prefix of the names of all resources. Two backends in one account need two names."
@@ -227,18 +144,6 @@ variable "name" {
   validation {
     condition     = can(regex("^[a-zA-Z][a-zA-Z0-9-]{1,39}$", var.name))
     error_message = "name must be 2 to 40 letters, digits or hyphens, and start with a letter."
-  }
-}
-
-variable "pace" {
-  type        = number
-  description = "Maximum messages per second that one invocation sends, because `@connections` calls count against the account's request quota. 0 means no limit."
-  default     = 0
-  nullable    = false
-
-  validation {
-    condition     = var.pace == 0 || var.pace >= 0.001
-    error_message = "pace must be 0, which means no limit, or at least 0.001 messages per second."
   }
 }
 
@@ -253,82 +158,6 @@ variable "permissions_boundary_arn" {
   }
 }
 
-variable "point_in_time_recovery" {
-  type        = bool
-  description = "Whether the connections table can be restored to any second of the last 35 days."
-  default     = true
-  nullable    = false
-}
-
-variable "queued_delivery" {
-  type = object({
-    enabled             = bool
-    batch_size          = optional(number, 10)
-    fifo                = optional(bool, false)
-    maximum_concurrency = optional(number, 10)
-    worker_memory_size  = optional(number, 1769)
-    worker_timeout      = optional(number, 30)
-  })
-  description = "Whether messages pass through a queue to workers, so that no message is lost with a worker (`enabled`); whether the queue keeps the order per room (`fifo`); the maximum of messages per invocation (`batch_size`) and of workers at a time; a worker's memory in MB and timeout in seconds. The messages of a failed worker are retried after six timeouts. Turning it off takes two applies: in the first, `sendmessage` delivers by itself and the workers empty the queue; the second removes queue and workers."
-  default     = { enabled = false }
-  nullable    = false
-
-  validation {
-    condition     = var.queued_delivery.batch_size >= 1 && var.queued_delivery.batch_size <= 10 && floor(var.queued_delivery.batch_size) == var.queued_delivery.batch_size
-    error_message = "queued_delivery must have a batch_size that is a whole number of messages from 1 to 10."
-  }
-
-  validation {
-    condition     = var.queued_delivery.maximum_concurrency >= 2 && var.queued_delivery.maximum_concurrency <= 1000 && floor(var.queued_delivery.maximum_concurrency) == var.queued_delivery.maximum_concurrency
-    error_message = "queued_delivery must have a maximum_concurrency that is a whole number from 2 to 1000."
-  }
-
-  validation {
-    condition     = var.queued_delivery.worker_memory_size >= 128 && var.queued_delivery.worker_memory_size <= 10240 && floor(var.queued_delivery.worker_memory_size) == var.queued_delivery.worker_memory_size
-    error_message = "queued_delivery must have a worker_memory_size that is a whole number of MB from 128 to 10240."
-  }
-
-  validation {
-    condition     = var.queued_delivery.worker_timeout >= 10 && var.queued_delivery.worker_timeout <= 900 && floor(var.queued_delivery.worker_timeout) == var.queued_delivery.worker_timeout
-    error_message = "queued_delivery must have a worker_timeout that is a whole number of seconds from 10 to 900."
-  }
-}
-
-variable "sendmessage_memory_size" {
-  type        = number
-  description = "Memory of the function that delivers messages, in MB; its share of a CPU grows with it. A member waits no longer at 1024 than at 1769, one vCPU, in rooms of up to some 3,000 members: give larger ones 1769."
-  default     = 1024
-  nullable    = false
-
-  validation {
-    condition     = var.sendmessage_memory_size >= 128 && var.sendmessage_memory_size <= 10240 && floor(var.sendmessage_memory_size) == var.sendmessage_memory_size
-    error_message = "sendmessage_memory_size must be a whole number of MB from 128 to 10240."
-  }
-}
-
-variable "shards_per_room" {
-  type        = number
-  description = "Number of partitions that hold a room's members. Each takes 500 joins and leaves per second: a transaction needs two of a partition's 1,000 write units for each. A plan refuses to change it together with `shards_read`: raise `shards_read` first."
-  default     = 1
-  nullable    = false
-
-  validation {
-    condition     = var.shards_per_room >= 1 && var.shards_per_room <= 100 && floor(var.shards_per_room) == var.shards_per_room
-    error_message = "shards_per_room must be a whole number from 1 to 100."
-  }
-}
-
-variable "shards_read" {
-  type        = number
-  description = "Number of a room's partitions in which senders look for members, at least `shards_per_room`. Null means `shards_per_room`. Raise it one apply before `shards_per_room`; lower it two hours after `shards_per_room`."
-  default     = null
-
-  validation {
-    condition     = var.shards_read == null || try(var.shards_read >= 1 && var.shards_read <= 100 && floor(var.shards_read) == var.shards_read, false)
-    error_message = "shards_read must be null or a whole number from 1 to 100."
-  }
-}
-
 variable "stage_name" {
   type        = string
   description = "Name of the stage: the last part of the URL."
@@ -338,35 +167,6 @@ variable "stage_name" {
   validation {
     condition     = can(regex("^[a-zA-Z0-9_-]{1,128}$", var.stage_name))
     error_message = "stage_name must be 1 to 128 letters, digits, hyphens or underscores; a WebSocket API has no \"$default\" stage."
-  }
-}
-
-variable "table_deletion_protection" {
-  type        = bool
-  description = "Whether DynamoDB refuses to delete the connections table. Turn it off in a separate apply before you destroy the table."
-  default     = false
-  nullable    = false
-}
-
-variable "table_kms_key_arn" {
-  type        = string
-  description = "ARN of the KMS key that encrypts the connections table; the functions get permission to use it. Null means the account's AWS managed key `aws/dynamodb`."
-  default     = null
-
-  validation {
-    condition     = var.table_kms_key_arn == null || can(regex("^arn:[a-z0-9-]+:kms:[a-z0-9-]+:[0-9]{12}:key/[A-Za-z0-9-]+$", var.table_kms_key_arn))
-    error_message = "table_kms_key_arn must be null or the ARN of a KMS key, like \"arn:aws:kms:eu-central-1:111122223333:key/1234abcd-12ab-34cd-56ef-1234567890ab\" (an alias is not allowed)."
-  }
-}
-
-variable "table_name" {
-  type        = string
-  description = "Name of the connections table. Null means `<name>-connections`."
-  default     = null
-
-  validation {
-    condition     = var.table_name == null || can(regex("^[a-zA-Z0-9_.-]{3,255}$", var.table_name))
-    error_message = "table_name must be null or a valid DynamoDB table name: 3 to 255 letters, digits, underscores, dots or hyphens."
   }
 }
 
