@@ -2,24 +2,21 @@
 
 from __future__ import annotations
 
-import selectors
 import ssl
 import time
 from typing import TYPE_CHECKING
 
 from roomcast.addresses import HTTP2
-from roomcast.connection import IDLE_LIMIT_SECONDS, Connection
-from roomcast.http_parser import BROKEN, ProtocolError, empty_success
+from roomcast.connection import IDLE_LIMIT_SECONDS
+from roomcast.line import Line
 from roomcast.pacing import pause
-from roomcast.reading import Read
-from roomcast.verdicts import FEW, SILENCE_SECONDS, Answer
+from roomcast.sockets import Sockets
+from roomcast.verdicts import FEW, SILENCE_SECONDS
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
     from typing import TypeAlias
 
     from roomcast.addresses import Endpoint
-    from roomcast.http_parser import Response
     from roomcast.multiplexed import MultiplexedLine
     from roomcast.shares import Post
 
@@ -58,89 +55,6 @@ MAXIMUM_UNDER_WAY = 1_000
 LOOK_UP_CHECK_SECONDS = 0.005
 """Pause between checks for the resolver's answer while there is other work."""
 
-UNREQUESTED = "the server sent an answer without a request"
-
-
-class Line(Connection):
-    """A connection over HTTP/1.1, or of a protocol that is not known yet, and the post that is under way on it.
-
-    Attributes:
-        idle_since: When it was seen without anything unread, in seconds of ``time.monotonic``.
-        is_ending: Whether it is to be closed after the last answer.
-        is_idle: Whether it is among those that can take a post.
-        post: The post that is under way.
-        sent_at: When that was sent, or else when it began to connect, in seconds of ``time.monotonic``.
-        watched: The ``interest`` that the pool knows.
-    """
-
-    __slots__ = ("idle_since", "is_ending", "is_idle", "post", "sent_at", "watched")
-
-    def __init__(self, endpoint: Endpoint, deadline: float) -> None:
-        self.idle_since = float("inf")
-        self.is_ending = False
-        self.is_idle = False
-        self.post: Post | None = None
-        super().__init__(endpoint, deadline)
-        self.sent_at = time.monotonic()
-        self.watched = self.interest
-
-    @property
-    def expects_nothing(self) -> bool:
-        """Whether the server has nothing to say, as no request is under way."""
-        return self.established and self.post is None
-
-    @property
-    def under_way(self) -> int:
-        """How many posts are under way."""
-        return self.post is not None
-
-    @property
-    def room(self) -> int:
-        """How many further posts it takes now."""
-        return self.established and self.post is None and not self.is_ending
-
-    def posts(self) -> Sequence[Post]:
-        """The posts that are under way."""
-        return () if self.post is None else (self.post,)
-
-    def carry(self, post: Post) -> bool:
-        """Send a post; gives whether it is the last one that has room now, as it is over HTTP/1.1."""
-        self.post = post
-        self.sent_at = post.sent_at = time.monotonic()
-        self.send(post.share.requests.head(post.recipient.connection_id) + post.share.data)
-        return True
-
-    def take_answer(self) -> Response | None:
-        """Read the bytes that have arrived; gives the answer to the post once it is complete."""
-        response = self.receive(empty_success)
-        if response is None:
-            self.flush()
-            return None
-        self.post = None
-        self.is_ending = not response.keep_alive
-        return response
-
-    def take_answers(self) -> Sequence[tuple[Post, int, float]]:
-        """Read bytes that have arrived without a post."""
-        if self.receive(empty_success) is not None:
-            raise ProtocolError(UNREQUESTED)
-        return ()
-
-    def cancel(self, _: Sequence[Post]) -> bool:
-        """Give up posts; gives whether the connection goes on without them, which it cannot over HTTP/1.1."""
-        return False
-
-    def end(self) -> Sequence[tuple[Post, int, float]]:
-        """Give the post that was under way when the connection was lost."""
-        return () if self.post is None else ((self.post, BROKEN, 0.0),)
-
-    def kind_of_end(self, error: Exception) -> Answer:
-        """The kind of answer that the loss of this connection stands for."""
-        if isinstance(error, TimeoutError):
-            return Answer.SILENT
-        # The server may close a kept connection at any moment, also when a request is on its way.
-        return Answer.CLOSED if self.answers > 0 and not self.answering else Answer.BROKEN
-
 
 class Pool:
     """Connections to one endpoint.
@@ -162,7 +76,7 @@ class Pool:
         wanted: As many as the most recipients of a run, up to ``MAXIMUM_GROWN``: all posts are under way at once then.
         sent_at: When the last post was sent, in seconds of ``time.monotonic``.
         open_not_before: When another connection may be opened, in seconds of ``time.monotonic``.
-        reads_ready: Parts of rooms whose connections to the database can go on.
+        sockets: Their sockets, and those of connections to the database.
     """
 
     def __init__(self, endpoint: Endpoint, limit: int) -> None:
@@ -184,9 +98,7 @@ class Pool:
         self._streams: int | None = None
         self._failures = self._certificate_failures = 0
         self._latency_is_guessed = True
-        self._selector: selectors.BaseSelector = selectors.DefaultSelector()
-        self._is_closed = False
-        self.reads_ready: list[Read] = []
+        self.sockets: Sockets[AnyLine] = Sockets()
 
     def begin(self) -> None:
         """Start a fan-out: close connections that the server has closed, or that have been idle for too long."""
@@ -194,9 +106,8 @@ class Pool:
         self.sent_at = self.open_not_before = 0.0
         self._heard_at = self._resumed_at = time.monotonic()
         self._latency_is_guessed = True
-        if self._is_closed:
-            self._selector, self._is_closed = selectors.DefaultSelector(), False
-        readable = self.ready(0)
+        self.sockets.open()
+        readable = self.sockets.wait(0)
         oldest = time.time() - IDLE_LIMIT_SECONDS
         for line in list(self.all):
             if line.used_at < oldest or (line in readable and not line.usable()):
@@ -257,7 +168,7 @@ class Pool:
         """
         line = Line(self.endpoint, deadline)
         try:
-            self._selector.register(line, line.interest, line)
+            self.sockets.add(line)
         except BaseException:
             line.close()
             raise
@@ -287,8 +198,8 @@ class Pool:
         from roomcast.multiplexed import MultiplexedLine  # noqa: PLC0415
 
         multiplexed = MultiplexedLine(line, now, self._streams)
-        self._selector.unregister(line)
-        self._selector.register(multiplexed, multiplexed.interest, multiplexed)
+        self.sockets.remove(line)
+        self.sockets.add(multiplexed)
         self.all.remove(line)
         self.all.add(multiplexed)
         self.multiplexed.append(multiplexed)
@@ -317,23 +228,9 @@ class Pool:
         return True
 
     def watch(self, line: AnyLine) -> None:
-        """Tell the selector which events a connection now waits for."""
-        self._selector.modify(line, line.interest, line)
+        """Wait for the events that a connection now needs."""
+        self.sockets.change(line)
         line.watched = line.interest
-
-    def watch_read(self, connection: Connection, read: Read) -> None:
-        """Have ``ready`` note when a connection to the database can go on."""
-        self._selector.register(connection, connection.interest, read)
-
-    def unwatch_read(self, connection: Connection) -> None:
-        """The opposite of ``watch_read``, before the connection goes on or is closed."""
-        self._selector.unregister(connection)
-
-    def ready(self, timeout: float) -> list[AnyLine]:
-        """Connections that can go on, and in ``reads_ready`` those to the database; waits for the first of them."""
-        ready = [key.data for key, _ in self._selector.select(timeout)]
-        self.reads_ready = [each for each in ready if isinstance(each, Read)]
-        return [each for each in ready if not isinstance(each, Read)] if self.reads_ready else ready
 
     @property
     def slowness(self) -> float:
@@ -350,7 +247,7 @@ class Pool:
         is_stalled = self.under_way > FEW and now - self._heard_at > STALL_SECONDS
         late = self._late(now, SLOW_FACTOR if is_stalled or self.under_way > delivered else self.slowness)
         # It may be this process that was late: the caller's code runs within the fan-out, and Lambda shares CPUs.
-        ready = self.ready(0) if late else []
+        ready = self.sockets.wait(0) if late else []
         return [(line, posts) for line, posts in late if line not in ready]
 
     def _late(self, now: float, factor: float) -> list[tuple[AnyLine, list[Post]]]:
@@ -399,7 +296,7 @@ class Pool:
             self.idle.remove(line)
         if not line.established:
             self.connecting -= 1
-        self._selector.unregister(line)
+        self.sockets.remove(line)
         line.close()
 
     def drop_unfinished(self) -> None:
@@ -415,5 +312,4 @@ class Pool:
         """Close all connections; the next fan-out may open new ones."""
         for line in list(self.all):
             self.drop(line)
-        self._selector.close()
-        self._is_closed = True
+        self.sockets.close()

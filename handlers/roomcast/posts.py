@@ -11,7 +11,7 @@ from roomcast.lanes import Lanes
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from roomcast.pool import Pool
+    from roomcast.reading import Watch
     from roomcast.shares import Post, Share
     from roomcast.verdicts import Outcome
 
@@ -30,7 +30,7 @@ class Posts:
 
     Args:
         shares: The messages.
-        pool: Its selector watches the connections to the database.
+        sockets: Watches the connections to the database.
         conclude: Called with a post that has the outcome of an earlier message to the same member.
 
     Attributes:
@@ -38,11 +38,11 @@ class Posts:
         again: A heap of posts to be tried again: when, which first, post.
     """
 
-    def __init__(self, shares: Sequence[Share], pool: Pool, conclude: Callable[[Post, Outcome], None]) -> None:
+    def __init__(self, shares: Sequence[Share], sockets: Watch, conclude: Callable[[Post, Outcome], None]) -> None:
         self.fresh: deque[Post] = deque()
         self.again: list[tuple[float, int, Post]] = []
         self._number = 0
-        self._pool = pool
+        self._sockets = sockets
         self._conclude = conclude
         self._lanes = Lanes() if len(shares) > 1 else None
         self._limit = LOOK_AHEAD if len(shares) == 1 else TURN
@@ -165,7 +165,7 @@ class Posts:
         return sum(share.reading.expected for share in self._reading if share.reading is not None)
 
     def _begin(self, share: Share) -> None:
-        share.begin(self._pool)
+        share.begin(self._sockets)
         self._reading.append(share)
 
     def _put_back(self, post: Post, when: float) -> None:

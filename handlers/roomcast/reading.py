@@ -42,7 +42,7 @@ class Read:
     Attributes:
         owner: The message's reading.
         pages: The generator.
-        watched: The connection that the selector knows, if any.
+        watched: The connection that is waited for, if any.
         until: When to go on at the latest, in seconds of ``time.monotonic``.
     """
 
@@ -56,7 +56,7 @@ class Read:
 
 
 class Watch(Protocol):
-    """The engine's selector."""
+    """Waits for connections to the database, as ``sockets.Sockets``."""
 
     def watch_read(self, connection: Connection, read: Read) -> None:
         """Have the loop note when a connection can go on."""

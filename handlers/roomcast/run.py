@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING
 from roomcast.addresses import TransportError, TrustWidenedError, UnresolvedError
 from roomcast.http_parser import BROKEN, NOT_PROCESSED, ProtocolError
 from roomcast.judge import Judge
+from roomcast.line import UNREQUESTED, Line
 from roomcast.opening import Opener
 from roomcast.pacing import Throttle
-from roomcast.pool import LOOK_UP_CHECK_SECONDS, UNREQUESTED, Line
+from roomcast.pool import LOOK_UP_CHECK_SECONDS
 from roomcast.posts import Posts
 from roomcast.verdicts import FEW, Answer, Outcome, answer_of, retry_after
 
@@ -63,7 +64,7 @@ class Run:
         self._bucket = bucket
         self._throttle = Throttle(bucket, self._started)
         self._shares = shares
-        self._posts = Posts(shares, pool, self._conclude)
+        self._posts = Posts(shares, pool.sockets, self._conclude)
         self._opener = Opener(pool, self._posts, bucket, shares)
         self._judge = Judge()
         self._delivered = 0
@@ -106,7 +107,7 @@ class Run:
                 if not posts.fresh and not posts.again and not pool.under_way and not posts.is_reading:
                     return
             ready = self._wait(now)
-            for read in pool.reads_ready:
+            for read in pool.sockets.reads_ready:
                 read.owner.resume(read, is_ready=True)
             if pool.idle:
                 # Before one of them is given a post, for which this would be taken as the answer.
@@ -184,7 +185,7 @@ class Run:
     def _wait(self, now: float) -> list[AnyLine]:
         """Wait until a connection can go on or something else is due, opening connections meanwhile if that pays."""
         if self._opener.is_due(now):
-            ready = self._pool.ready(0)
+            ready = self._pool.sockets.wait(0)
             if not ready:
                 self._open(now)
             return ready
@@ -193,7 +194,7 @@ class Run:
             until = min(until, self._pool.open_not_before)
         if self._bucket.limited:
             until = min(until, now + (self._bucket.wait(now) or CHECK_SECONDS))
-        return self._pool.ready(until - now)
+        return self._pool.sockets.wait(until - now)
 
     def _open(self, now: float) -> None:
         pool = self._pool

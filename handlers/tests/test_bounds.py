@@ -382,7 +382,7 @@ def test_a_fan_out_that_runs_out_of_time_leaves_some_to_its_caller(
     def begin_to_open(_deadline: float) -> None:
         engine._pool.connecting += 1
 
-    monkeypatch.setattr(engine._pool, "ready", nothing_happens)
+    monkeypatch.setattr(engine._pool.sockets, "wait", nothing_happens)
     monkeypatch.setattr(engine._pool, "open", begin_to_open)
     deadline = clock.now + seconds
     report = engine.deliver([Recipient("alice=", CONNECTED_AT)], b"hello", deadline=deadline)

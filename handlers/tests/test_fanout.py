@@ -23,6 +23,7 @@ from roomcast import addresses, fanout, pacing, pool, posts, run, shares, verdic
 from roomcast.addresses import Endpoint
 from roomcast.connection import IDLE_LIMIT_SECONDS
 from roomcast.fanout import DeliveryInterruptedError, Engine, Recipient, Report
+from roomcast.line import Line
 from roomcast.outcomes import Outcomes
 from tests.hostile_server import (
     CLOSE,
@@ -568,9 +569,9 @@ class TestConnections:
                     connection.sendall(answer())
                 super()._converse(connection, number)
 
-        opened: list[pool.Line] = []
+        opened: list[Line] = []
 
-        class Late(pool.Line):
+        class Late(Line):
             """The first one is not used before the greeting has come."""
 
             def establish(self) -> None:
@@ -1259,7 +1260,7 @@ class TestCallers:
         assert set(values) == set(Report.__slots__)
 
 
-class InstantLine(pool.Line):
+class InstantLine(Line):
     """A connection that takes every request and has the answer ready at once."""
 
     def __init__(self, endpoint: Endpoint, deadline: float) -> None:

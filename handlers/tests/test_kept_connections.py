@@ -330,7 +330,7 @@ class TestDescriptors:
         monkeypatch.setattr(connection, "_connecting_socket", note)
         with HostileServer(lambda _: say()) as server:
             engine = Engine(server.url, "eu-west-1")
-            monkeypatch.setattr(engine._pool._selector, "register", refuse)
+            monkeypatch.setattr(engine._pool.sockets, "_register", refuse)
             assert deliver(engine, 3, seconds=0.5).failed == 3
             engine.close()
         assert made
