@@ -186,7 +186,7 @@ class Client(HttpClient):
             headers,
             body,
         )
-        return (yield from self.exchange(requests.head() + body, deadline))
+        return (yield from self.exchange(requests.request(), deadline))
 
 
 def _check_silence(connection: Connection) -> None:

@@ -83,20 +83,19 @@ class Encoder:
 
     def block(self, requests: SignedRequests, segment: str) -> bytes:
         """Give the header block of a request, signed as of now, for the shared path and an unquoted ``segment``."""
-        segment, signature = requests.sign(segment)
+        quoted, signature = requests.sign(segment)
         encoding = requests.encodings.get(self._key)
         start, path, rest = encoding if encoding is not None else self._encode(requests)
-        length = len(path) + len(segment)
-        # Characters up to U+00FF, each of which is one byte.
-        size = chr(length) if length < 0x7F else integer(length, 7)
-        return f"{start}{size}{path}{segment}{rest}{signature}".encode("latin-1")
+        length = len(path) + len(quoted)
+        size = bytes((length,)) if length < 0x7F else integer(length, 7).encode("latin-1")
+        return b"".join((start, size, path, quoted, rest, signature))
 
     def _forget(self) -> None:
         """Empty the table at the beginning of the next block, which then fills it again."""
         self._update = _EMPTY_THE_TABLE + (integer(self._capacity, 5, 0x20) if self._capacity else "")
         self._entries, self._free, self._key = [], self._capacity, ""
 
-    def _encode(self, requests: SignedRequests) -> tuple[str, str, str]:
+    def _encode(self, requests: SignedRequests) -> tuple[bytes, bytes, bytes]:
         """Write the parts before the path, the shared part of the path, and the parts between path and signature."""
         headers = {name.lower(): value for name, value in requests.headers.items()}
         authority = (_AUTHORITY, headers.pop("host"))
@@ -112,10 +111,11 @@ class Encoder:
         literals = [_literal(0, 4, name, value) for name, value in headers.items()]
         length = _literal(0, 4, _CONTENT_LENGTH, str(requests.content_length))
         authorization = _literal(0x10, 4, _AUTHORIZATION, requests.authorization, _SIGNATURE_CHARACTERS)
+        # Characters up to U+00FF, each of which is one byte.
         encoding = (
-            f"{update}{_POST}{self._scheme}{first}{integer(_PATH, 4)}",
-            requests.path,
-            "".join((*others, *literals, length, authorization)),
+            f"{update}{_POST}{self._scheme}{first}{integer(_PATH, 4)}".encode("latin-1"),
+            requests.path.encode(),
+            "".join((*others, *literals, length, authorization)).encode("latin-1"),
         )
         if not update and len(self._entries) == known:
             # The table is as it will be for the next block: the same holds on each connection with such a table.

@@ -65,7 +65,7 @@ class Line(Connection):
         """Send a post; gives whether it is the last one that has room now, as it is over HTTP/1.1."""
         self.post = post
         self.sent_at = post.sent_at = time.monotonic()
-        self.send(post.share.requests.head(post.recipient.connection_id) + post.share.data)
+        self.send(post.share.requests.request(post.recipient.connection_id))
         return True
 
     def take_answer(self) -> Response | None:

@@ -10,15 +10,13 @@ from __future__ import annotations
 import hashlib
 import hmac
 import os
-import re
 import time
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-_UNRESERVED = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~")
-_is_unreserved = re.compile(r"[\w.~-]*", re.ASCII).fullmatch
+_UNRESERVED = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~"
 _QUOTED = [chr(byte) if byte in _UNRESERVED else f"%{byte:02X}" for byte in range(256)]
 _INNER_PADDING = bytes(byte ^ 0x36 for byte in range(256))
 _OUTER_PADDING = bytes(byte ^ 0x5C for byte in range(256))
@@ -27,10 +25,6 @@ _SHA256_BLOCK_BYTES = 64
 
 def quote(text: str) -> str:
     """Percent-encode everything but RFC 3986's unreserved characters, the slash included."""
-    bare = text.rstrip("=")
-    if (bare.isalnum() and bare.isascii()) or _is_unreserved(bare):
-        # An id of API Gateway: there is nothing to encode but its padding.
-        return bare + "%3D" * (len(text) - len(bare))
     return "".join(map(_QUOTED.__getitem__, text.encode("utf-8", "surrogatepass")))
 
 
@@ -115,8 +109,9 @@ class SignedRequests:
         self.path = path
         self.content_length = len(body)
         self.authorization = ""
-        self.encodings: dict[str, tuple[str, str, str]] = {}
-        self._start_line = f"{method} {path}"
+        self.encodings: dict[str, tuple[bytes, bytes, bytes]] = {}
+        self._start_line = f"{method} {path}".encode()
+        self._end = b"\r\n\r\n" + body
         # The canonical path is the path on the wire, percent-encoded once more but for the slash.
         self._canonical_start = f"{method}\n{quote(path).replace('%2F', '/')}".encode()
         self.headers = {"Host": host, "X-Amz-Date": "", **headers}
@@ -125,24 +120,29 @@ class SignedRequests:
         self._payload_hash = hashlib.sha256(body).hexdigest()
         self._second = -1
 
-    def head(self, segment: str = "") -> bytes:
-        """Return request line and headers, signed as of now, for the shared path and an unquoted ``segment``."""
-        segment, signature = self.sign(segment)
-        return f"{self._start_line}{segment}{self._rest}{signature}\r\n\r\n".encode()
+    def request(self, segment: str = "") -> bytes:
+        """Return a whole request, signed as of now, for the shared path and an unquoted ``segment``."""
+        quoted, signature = self.sign(segment)
+        return b"".join((self._start_line, quoted, self._rest, signature, self._end))
 
-    def sign(self, segment: str) -> tuple[str, str]:
+    def sign(self, segment: str) -> tuple[bytes, bytes]:
         """Return an unquoted ``segment`` as it goes over the wire, and the signature as of now of the request to it."""
         second = int(time.time())
         if second != self._second:
             self._prepare(second)
-        segment = quote(segment)
+        quoted = segment.encode("ascii", "replace").rstrip(b"=")
+        if quoted.isalnum() or not quoted.translate(None, _UNRESERVED):
+            # An id of API Gateway: there is nothing to encode but its padding.
+            quoted += b"%3D" * (len(segment) - len(quoted))
+        else:
+            quoted = quote(segment).encode()
         canonical_request = self._canonical_request.copy()
-        canonical_request.update((segment.replace("%", "%25") + self._canonical_rest).encode())
+        canonical_request.update(quoted.replace(b"%", b"%25") + self._canonical_rest)
         inner = self._inner.copy()
         inner.update(canonical_request.hexdigest().encode())
         outer = self._outer.copy()
         outer.update(inner.digest())
-        return segment, outer.hexdigest()
+        return quoted, outer.hexdigest().encode()
 
     def _prepare(self, second: int) -> None:
         """Compute the parts that all requests of this second (Unix time) share."""
@@ -154,7 +154,7 @@ class SignedRequests:
         names = ";".join(sorted(canonical))
         lines = "".join(f"{name}:{canonical[name]}\n" for name in sorted(canonical))
         self._canonical_request = hashlib.sha256(self._canonical_start)
-        self._canonical_rest = f"\n\n{lines}\n{names}\n{self._payload_hash}"
+        self._canonical_rest = f"\n\n{lines}\n{names}\n{self._payload_hash}".encode()
 
         scope = f"{day}/{self._signer.region}/{self._signer.service}/aws4_request"
         key = self._signer.key(self._credentials.secret_access_key, day).ljust(_SHA256_BLOCK_BYTES, b"\0")
@@ -167,6 +167,7 @@ class SignedRequests:
             f"AWS4-HMAC-SHA256 Credential={self._credentials.access_key_id}/{scope}, SignedHeaders={names}, Signature="
         )
         lines = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
-        self._rest = f" HTTP/1.1\r\n{lines}Content-Length: {self.content_length}\r\nAuthorization: {self.authorization}"
+        length = f"Content-Length: {self.content_length}"
+        self._rest = f" HTTP/1.1\r\n{lines}{length}\r\nAuthorization: {self.authorization}".encode()
         self.encodings.clear()
         self._second = second

@@ -33,7 +33,7 @@ def prepared(monkeypatch: pytest.MonkeyPatch) -> list[SignedRequests]:
     calls: list[SignedRequests] = []
     prepare = Encoder._encode
 
-    def note(encoder: Encoder, requests: SignedRequests) -> tuple[str, str, str]:
+    def note(encoder: Encoder, requests: SignedRequests) -> tuple[bytes, bytes, bytes]:
         calls.append(requests)
         return prepare(encoder, requests)
 
@@ -44,7 +44,7 @@ def prepared(monkeypatch: pytest.MonkeyPatch) -> list[SignedRequests]:
 
 def in_http_1(head: bytes) -> dict[str, str]:
     """The headers of an HTTP/1.1 request as HTTP/2 has them."""
-    start, *lines = head.decode().rstrip("\r\n").split("\r\n")
+    start, *lines = head.partition(b"\r\n\r\n")[0].decode().split("\r\n")
     method, path, _ = start.split(" ")
     headers = {name.lower(): value for name, value in (line.split(": ", 1) for line in lines)}
     return {":method": method, ":scheme": "https", ":path": path, ":authority": headers.pop("host"), **headers}
@@ -64,7 +64,7 @@ class TestRequests:
         monkeypatch.setattr("roomcast.signing.time.time", lambda: 1_700_000_000.0)
         encoder, decoder, made = Encoder("https"), hpack.Decoder(max_header_list_size=1 << 20), requests(token)
         for segment in ("BFHPhfAAM=", "a", "", "x" * 100, "x" * 300, "/ü"):
-            block, head = encoder.block(made, segment), made.head(segment)
+            block, head = encoder.block(made, segment), made.request(segment)
             decoded = read(decoder, block)
             assert dict(decoded) == in_http_1(head)
             names = [name for name, _ in decoded]
