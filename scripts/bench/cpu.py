@@ -22,7 +22,7 @@ from scripts.bench import processes, report
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-CONTENDERS = ("roomcast", "boto3_threads", "node_sdk3", "h2load")
+CONTENDERS = ("roomcast", "roomcast_http2", "boto3_threads", "node_sdk3", "h2load")
 SIZES = (100, 1_000, 10_000, 100_000)
 QUICK_SIZES = (100, 1_000)
 NETWORK_SECONDS = 0.015
@@ -56,7 +56,7 @@ class Bench:
 
     def _measure(self, name: str, size: int, number: int) -> bool:
         try:
-            run, _ = processes.contend(name, size, {})
+            run, _ = processes.contend(name, size, {"http2": name == "roomcast_http2"})
         except subprocess.SubprocessError as error:
             say(f"{name:14} {size:7,} recipients: {error}")
             return False

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 LABELS = {
     "roomcast": "Roomcast",
+    "roomcast_http2": "Roomcast over HTTP/2",
     "boto3_threads": "boto3, 32 threads",
     "node_sdk3": "Node SDK v3, Promise.all",
     "h2load": "h2load (C, unsigned)",

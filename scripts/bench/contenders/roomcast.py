@@ -13,8 +13,12 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 
-def main() -> None:
-    """Send the message and print its cost."""
+def main(*, http2: bool = False) -> None:
+    """Send the message and print its cost.
+
+    Args:
+        http2: Whether to use HTTP/2 where the sink offers it.
+    """
     options = measure.arguments()
 
     def room() -> Iterator[Recipient]:
@@ -23,7 +27,7 @@ def main() -> None:
             yield Recipient(f"BFHPhf{number:07}AM=", 0)
 
     def work() -> int:
-        engine = Engine(options.url, measure.region())
+        engine = Engine(options.url, measure.region(), http2=http2)
         report = engine.deliver(room(), measure.MESSAGE.encode(), deadline=time.monotonic() + 600)
         return report.delivered
 
