@@ -106,9 +106,14 @@ class Session(Generic[T]):
         return [*quick, *((stream, each.tag) for stream, each in self._streams.items())]
 
     @property
+    def is_full(self) -> bool:
+        """Whether no further request can be sent now, although streams may be left."""
+        return self.is_ending or not self._sender.is_ready
+
+    @property
     def room(self) -> int:
         """How many further requests can be sent now."""
-        if self.is_ending or not self._sender.is_ready:
+        if self.is_full:
             return 0
         return max(0, self.maximum_streams - self.under_way)
 

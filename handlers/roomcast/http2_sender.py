@@ -40,7 +40,7 @@ class Sender:
         self._stream_window = 0
         self._window = frames.WINDOW_BYTES
         self._initial_window = frames.WINDOW_BYTES
-        self._frame_bytes = frames.FRAME_BYTES
+        self._frame_bytes = self._whole_bytes = frames.FRAME_BYTES
 
     @property
     def is_ready(self) -> bool:
@@ -58,19 +58,13 @@ class Sender:
         """
         block = self._encoder.block(requests, segment)
         size = len(body)
-        if (
-            size <= self._window
-            and size <= self._initial_window
-            and size <= self._frame_bytes
-            and len(block) <= self._frame_bytes
-        ):
+        if size <= self._window and size <= self._whole_bytes and len(block) <= self._frame_bytes:
             self._window -= size
-            self.outgoing += b"%b%b%b%b" % (
-                _pack_head(len(block) << 8 | frames.HEADERS, frames.END_HEADERS, stream),
-                block,
-                _pack_head(size << 8, frames.END_STREAM, stream),
-                body,
-            )
+            outgoing = self.outgoing
+            outgoing += _pack_head(len(block) << 8 | frames.HEADERS, frames.END_HEADERS, stream)
+            outgoing += block
+            outgoing += _pack_head(size << 8, frames.END_STREAM, stream)
+            outgoing += body
             return True
         self.outgoing += frames.headers(stream, block, self._frame_bytes)
         self.blocked, self._unsent, self._stream_window = stream, memoryview(body), self._initial_window
@@ -119,11 +113,13 @@ class Sender:
         elif name == frames.INITIAL_WINDOW_SIZE:
             self._stream_window = frames.window(self._stream_window + value - self._initial_window)
             self._initial_window = frames.window(value)
+            self._whole_bytes = min(self._initial_window, self._frame_bytes)
             self._send_body()
         elif name == frames.MAX_FRAME_SIZE:
             if not frames.FRAME_BYTES <= value <= frames.LAST_FRAME_BYTES:
                 raise ProtocolError("the server sent an impossible setting")
             self._frame_bytes = value
+            self._whole_bytes = min(self._initial_window, self._frame_bytes)
 
     def _send_body(self) -> None:
         """Send as much of the blocked body as the windows allow."""

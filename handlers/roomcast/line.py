@@ -61,12 +61,11 @@ class Line(Connection):
         """The posts that are under way."""
         return () if self.post is None else (self.post,)
 
-    def carry(self, post: Post) -> bool:
-        """Send a post; gives whether it is the last one that has room now, as it is over HTTP/1.1."""
+    def carry(self, post: Post) -> None:
+        """Send a post."""
         self.post = post
         self.sent_at = post.sent_at = time.monotonic()
         self.send(post.share.requests.request(post.recipient.connection_id))
-        return True
 
     def take_answer(self) -> Response | None:
         """Read the bytes that have arrived; gives the answer to the post once it is complete."""

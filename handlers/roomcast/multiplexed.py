@@ -15,6 +15,7 @@ from roomcast.verdicts import Answer
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from roomcast.posts import Posts
     from roomcast.shares import Post
 
 RECORD_BYTES = 16_384
@@ -60,6 +61,11 @@ class MultiplexedLine(Connection):
         return bool(self._session.outgoing) and self.interest == selectors.EVENT_READ
 
     @property
+    def is_worth_a_write(self) -> bool:
+        """Whether so much has gathered that waiting for more saves nothing."""
+        return len(self._session.outgoing) >= RECORD_BYTES and self.interest == selectors.EVENT_READ
+
+    @property
     def is_ending(self) -> bool:
         """Whether it is to be closed after the last answer."""
         return self._session.is_ending
@@ -78,14 +84,31 @@ class MultiplexedLine(Connection):
         """The posts that are under way."""
         return [post for _, post in self._session.waiting()]
 
-    def carry(self, post: Post) -> bool:
-        """Take a post, which is sent with others, at last by ``flush``; gives whether no further one has room now."""
-        post.sent_at = time.monotonic()
+    def gather(self, post: Post, posts: Posts | None, now: float) -> int:
+        """Take a post, and those that follow it while there is room; ``flush`` sends them.
+
+        Args:
+            post: The first one.
+            posts: Those that follow; ``None`` for none.
+            now: The time, in seconds of ``time.monotonic``.
+
+        Returns:
+            How many posts were taken.
+        """
         session = self._session
-        session.request(post, post.share.requests, post.recipient.connection_id, post.share.data)
-        if len(session.outgoing) >= RECORD_BYTES and self.interest == selectors.EVENT_READ:
-            self.flush()
-        return not session.room
+        count, room = 1, session.room
+        while True:
+            post.sent_at = time.monotonic()
+            share = post.share
+            session.request(post, share.requests, post.recipient.connection_id, share.data)
+            # Reading further recipients may take long: the posts that were taken must not wait for it.
+            if posts is None or count >= room or not posts.fresh or session.is_full:
+                return count
+            following = posts.next(now)
+            if following is None:
+                return count
+            post = following
+            count += 1
 
     def flush(self) -> None:
         """Send the bytes that have gathered, as many as the socket takes now."""

@@ -43,6 +43,10 @@ FIRST_REQUEST_SECONDS = 1.0
 CONNECTION_COST_SECONDS = 0.001
 """CPU time of a new TLS connection: as much as that of some 40 messages."""
 
+MULTIPLEXED_POST_SECONDS = 0.000_01
+"""CPU time of a post over HTTP/2, at least: more posts under way than are sent while one answer takes would only wait
+for this process, and with them the connections that carry them."""
+
 BUSY_FACTOR = 10
 """When answers take this many times as long as the quickest one, more connections would only wait for each other."""
 
@@ -153,7 +157,10 @@ class Pool:
 
     @property
     def _is_busy(self) -> bool:
-        return self.mean_latency > BUSY_FACTOR * self.latency
+        """Whether further posts under way would only wait for this process."""
+        streams = self.streams
+        is_full = streams > 1 and len(self.multiplexed) * streams * MULTIPLEXED_POST_SECONDS > self.latency
+        return is_full or self.mean_latency > BUSY_FACTOR * self.latency
 
     def open(self, deadline: float) -> None:
         """Begin to open a connection.
@@ -214,6 +221,11 @@ class Pool:
                 self.idle.append(line)
         elif line.is_ending and not line.under_way:
             self.drop(line)
+
+    def occupy(self, line: AnyLine) -> None:
+        """Give the last idle connection, which this one is, no further post for now."""
+        line.is_idle = False
+        self.idle.pop()
 
     def not_opened(self, error: Exception, now: float) -> bool:
         """Note that a connection could not be made; false when no other one can be, because certificates are wrong."""

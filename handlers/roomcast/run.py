@@ -18,6 +18,7 @@ from roomcast.verdicts import FEW, Answer, Outcome, answer_of, retry_after
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from roomcast.multiplexed import MultiplexedLine
     from roomcast.pacing import Bucket
     from roomcast.pool import AnyLine, Pool
     from roomcast.shares import Post, Share
@@ -87,12 +88,7 @@ class Run:
         cpu_ms = (time.process_time() - cpu) * 1000
         recipients = sum(share.read for share in self._shares) or 1
         for share, error in zip(self._shares, errors, strict=True):
-            report = share.report
-            share.error = share.error or error
-            report.recipients = share.read
-            report.complete = share.complete and share.exhausted
-            report.duration_ms = round(((share.settled_at or ended) - self._started) * 1000, 3)
-            report.cpu_ms = round(cpu_ms * (share.read / recipients if len(self._shares) > 1 else 1), 3)
+            share.end(error, self._started, ended, cpu_ms * (share.read / recipients if len(self._shares) > 1 else 1))
 
     # The loop: give work to idle connections, open more if that pays, wait, take the answers.
 
@@ -150,14 +146,27 @@ class Run:
                 return
             if bucket.limited:
                 bucket.take()
-            self._send(line, post)
+            if isinstance(line, Line):
+                self._send(line, post)
+            else:
+                self._gather(line, post, now)
 
-    def _send(self, line: AnyLine, post: Post) -> None:
+    def _gather(self, line: MultiplexedLine, post: Post, now: float) -> None:
+        """Give a connection over HTTP/2 as many posts as it has room for, and send them unless they are few."""
+        pool = self._pool
+        pool.under_way += line.gather(post, None if self._bucket.limited else self._posts, now)
+        pool.sent_at = post.sent_at
+        if not line.room:
+            pool.occupy(line)
+        if line.is_worth_a_write:
+            self._flush(line)
+
+    def _send(self, line: Line, post: Post) -> None:
         self._pool.under_way += 1
         try:
-            if line.carry(post) and line.is_idle:
-                line.is_idle = False
-                self._pool.idle.pop()
+            line.carry(post)
+            if line.is_idle:
+                self._pool.occupy(line)
             self._pool.sent_at = post.sent_at
         except OSError as error:
             self._lost(line, error)
@@ -168,13 +177,16 @@ class Run:
     def _flush_all(self) -> None:
         """Send the requests that have gathered on connections over HTTP/2."""
         for line in [line for line in self._pool.multiplexed if line.is_unsent]:
-            try:
-                line.flush()
-            except OSError as error:
-                self._lost(line, error)
-            else:
-                if line.interest != line.watched:
-                    self._pool.watch(line)
+            self._flush(line)
+
+    def _flush(self, line: MultiplexedLine) -> None:
+        try:
+            line.flush()
+        except OSError as error:
+            self._lost(line, error)
+        else:
+            if line.interest != line.watched:
+                self._pool.watch(line)
 
     def _drop_talkative(self, ready: Sequence[AnyLine]) -> None:
         """Drop idle connections on which something but TLS has come: it is no answer to any request."""
@@ -227,7 +239,7 @@ class Run:
         if self._patience is not None and not self._is_ending:
             self._be_patient(self._patience, now)
         if self._is_ending and not self._pool.waiting_for_less_than(LAST_ANSWER_SECONDS * self._pool.slowness, now):
-            self._stop(now)
+            self._stop_at = self._next_check = now
 
     def _be_patient(self, patience: float, now: float) -> None:
         """Stop trying again once only stragglers have been left for long enough."""
@@ -242,9 +254,6 @@ class Run:
         elif now >= self._patience_ends:
             self._is_ending = True
             self._leave_waiting()
-
-    def _stop(self, now: float) -> None:
-        self._stop_at = self._next_check = now
 
     # Events of one connection.
 
@@ -345,13 +354,11 @@ class Run:
     def _not_opened(self, error: Exception, now: float) -> None:
         self._note(error)
         if not self._pool.not_opened(error, now):
-            self._stop(now)
+            self._stop_at = self._next_check = now
 
     def _note(self, error: Exception) -> None:
         for share in self._shares:
             share.report.note(str(error))
-
-    # Verdicts.
 
     def _not_delivered(self, post: Post, status: int, asked: float, now: float) -> None:
         answer = answer_of(status)

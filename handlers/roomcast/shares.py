@@ -192,6 +192,22 @@ class Share:
         self.complete = self.complete and self.exhausted
         self.exhausted = True
 
+    def end(self, error: Exception | None, started: float, ended: float, cpu_ms: float) -> None:
+        """Complete the report.
+
+        Args:
+            error: The exception that handing recipients back raised.
+            started: When the run began, in seconds of ``time.monotonic``.
+            ended: When it ended.
+            cpu_ms: CPU time that this message took.
+        """
+        report = self.report
+        self.error = self.error or error
+        report.recipients = self.read
+        report.complete = self.complete and self.exhausted
+        report.duration_ms = round(((self.settled_at or ended) - started) * 1000, 3)
+        report.cpu_ms = round(cpu_ms, 3)
+
     def unread(self) -> int:
         """Recipients still to be read; an iterable without a length hint counts as many again as were read."""
         if self.exhausted:

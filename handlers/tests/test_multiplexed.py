@@ -182,6 +182,16 @@ class TestConnections:
         assert report.retried == 0
         assert set(server.served().values()) == {1}
 
+    def test_a_server_that_answers_at_once_needs_no_more_than_this_process_can_fill(
+        self, tls: ssl.SSLContext, connect: Connect, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        # As if a post took so much of the CPU that one connection's answers come before all of its streams are used.
+        monkeypatch.setattr(pool, "MULTIPLEXED_POST_SECONDS", 1.0)
+        with HostileServer(lambda _: say()._replace(delay=0.1), tls) as server:
+            report = deliver(connect(server), members(500))
+        assert counts(report) == (500, 0, 0)
+        assert report.connections_opened == 1
+
     def test_the_limit_of_connections_holds(
         self, tls: ssl.SSLContext, connect: Connect, monkeypatch: pytest.MonkeyPatch
     ) -> None:
