@@ -6,7 +6,7 @@ import time
 from typing import TYPE_CHECKING, NamedTuple
 
 from roomcast import steps
-from roomcast.recipients import Recipient
+from roomcast.recipients import Recipient, Source
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -42,8 +42,8 @@ class Membership(NamedTuple):
         return Recipient(self.connection_id, self.connected_at, self.shard)
 
 
-class Members:
-    """Members of a room; a ``recipients.Source``.
+class Members(Source):
+    """Members of a room.
 
     Args:
         pages: Reads the partition of a number page by page.

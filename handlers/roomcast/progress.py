@@ -6,6 +6,7 @@ import time
 from typing import TYPE_CHECKING
 
 from roomcast import fanout, steps, tasks
+from roomcast.recipients import Source
 from roomcast.steps import Wait
 from roomcast.verdicts import FEW
 
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     from roomcast.tasks import Task
 
 
-class Progress:
+class Progress(Source):
     """Reads the recipients of a task, and sorts those that were not reached into new tasks.
 
     Args:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
@@ -28,15 +28,16 @@ class Recipient(NamedTuple):
     shard: int = 0
 
 
-@runtime_checkable
-class Source(Protocol):
+class Source:
     """Recipients that the engine reads in its own loop, instead of waiting for an iterable."""
 
     def __iter__(self) -> Iterator[Recipient]:
         """Yield one recipient after the other."""
+        raise NotImplementedError
 
     def reads(self) -> Iterable[Pages]:
         """Parts that can be read side by side."""
+        raise NotImplementedError
 
 
 class Stragglers(NamedTuple):

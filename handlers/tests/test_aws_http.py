@@ -299,7 +299,7 @@ def test_the_next_address_is_tried(
         assert call(client).status == 200
         client.close()
         assert call(client).status == 200
-    assert look_ups == [("localhost", server.port)]
+    assert look_ups == [(b"localhost", server.port)]
 
 
 @pytest.mark.usefixtures("tls")

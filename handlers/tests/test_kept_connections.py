@@ -355,6 +355,9 @@ class TestDescriptors:
 
     @pytest.mark.usefixtures("tls")
     def test_what_fails_while_connecting_leaves_none(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        def refuse(*_: object) -> None:
+            raise OSError("no TLS")
+
         monkeypatch.setattr(addresses, "CONNECT_SECONDS", 0.05)
         monkeypatch.setattr(addresses, "NEXT_ADDRESS_SECONDS", 0.05)
         with socket.create_server(("127.0.0.1", 0), backlog=100) as silent:
@@ -369,8 +372,7 @@ class TestDescriptors:
                     call(client, seconds=1)
                 assert deliver(engine, 20, seconds=0.3).failed == 20
                 engine.close()
-            monkeypatch.setenv("AWS_CA_BUNDLE", "/does/not/exist")
-            client._endpoint._context = None
+            monkeypatch.setattr(addresses.Endpoint, "wrap", refuse)
             with pytest.raises(TransportError):
                 call(client, seconds=1)
             wait_until(lambda: descriptors() <= before)
