@@ -124,8 +124,7 @@ class Run:
 
     def _fill(self, now: float) -> None:
         """Give posts to idle connections."""
-        idle, posts = self._pool.idle, self._posts
-        bucket = self._bucket
+        idle, posts, bucket = self._pool.idle, self._posts, self._bucket
         while idle:
             if bucket.limited and bucket.wait(now):
                 return

@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import math
 import time
+from collections import defaultdict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 MICROSECONDS = 1_000_000
 LONGEST = 3_600 * MICROSECONDS  # longer times are recorded as one hour
 SIGNIFICANT_DIGITS = 3
+KEPT_BITS = 11  # of a value, as many as the histogram tells apart for so many digits
 
 # A client's event loop runs on one core. Past these limits its measurements include its own delay.
 SATURATED_CPU = 0.9
@@ -45,11 +47,22 @@ class Durations:
     """A histogram of times from 1 microsecond to 1 hour, exact to three digits; constant size, can be pickled."""
 
     def __init__(self) -> None:
-        self._histogram = HdrHistogram(1, LONGEST, SIGNIFICANT_DIGITS)
+        self._whole = HdrHistogram(1, LONGEST, SIGNIFICANT_DIGITS)
+        # Counts by the digits that the histogram keeps. They go into it when it is read, because that takes longer.
+        self._recorded: defaultdict[int, int] = defaultdict(int)
 
     def record(self, seconds: float) -> None:
         """Add one time, in seconds; a time outside the histogram's range counts as the nearest end of the range."""
-        self._histogram.record_value(min(LONGEST, max(1, round(seconds * MICROSECONDS))))
+        value = min(LONGEST, max(1, round(seconds * MICROSECONDS)))
+        dropped = max(0, value.bit_length() - KEPT_BITS)
+        self._recorded[value >> dropped << dropped] += 1
+
+    @property
+    def _histogram(self) -> HdrHistogram:
+        for value, count in self._recorded.items():
+            self._whole.record_value(value, count)
+        self._recorded.clear()
+        return self._whole
 
     def add(self, other: Durations) -> None:
         """Add the contents of another histogram."""

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import pickle
+import random
 import time
 
 import pytest
+from hdrh.histogram import HdrHistogram
 
-from integration_tests.harness.latency import Durations, Latency
+from integration_tests.harness.latency import LONGEST, SIGNIFICANT_DIGITS, Durations, Latency
 from scripts.waiting import eventually
 
 
@@ -26,6 +28,20 @@ def test_percentiles_are_exact_to_three_digits() -> None:
     assert (recorded.p50_ms, recorded.p95_ms, recorded.p99_ms, recorded.max_ms) == pytest.approx(
         (500, 950, 990, 1000), rel=1e-3
     )
+
+
+def test_what_is_recorded_is_what_the_histogram_itself_would_record() -> None:
+    dice = random.Random(1)  # noqa: S311 - the same times in every run
+    microseconds = [*range(1, 5_000), *(int(10 ** dice.uniform(0, 9.55)) for _ in range(5_000))]
+    durations, itself = Durations(), HdrHistogram(1, LONGEST, SIGNIFICANT_DIGITS)
+    for each in microseconds:
+        durations.record(each / 1_000_000)
+        itself.record_value(each)
+    percents = [0.01, 1, 10, 50, 90, 99, 99.9, 100]
+    expected = itself.get_percentile_to_value_dict(percents)
+    assert durations.at_percentiles(percents) == [expected[each] / 1_000 for each in percents]
+    assert durations.encode() == itself.encode().decode("ascii")
+    assert durations.count == len(microseconds)
 
 
 def test_nothing_recorded_is_zero() -> None:
