@@ -7,6 +7,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from integration_tests.harness.reconfigured import reconfigured
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
@@ -53,13 +55,8 @@ class FanoutQueue:
     @contextmanager
     def slow_worker(self, pace: int, timeout: int = 30) -> Iterator[None]:
         """Limit a worker to ``pace`` posts a second and to ``timeout`` seconds an invocation."""
-        before = self.functions.get_function_configuration(FunctionName=self.worker)
-        variables = before["Environment"]["Variables"]
-        self._configure({**variables, "ROOMCAST_PACE": str(pace)}, timeout)
-        try:
+        with reconfigured(self.functions, [self.worker], lambda _: {"ROOMCAST_PACE": str(pace)}, timeout):
             yield
-        finally:
-            self._configure(variables, before["Timeout"])
 
     @contextmanager
     def retried_after(self, seconds: float) -> Iterator[None]:
@@ -76,9 +73,3 @@ class FanoutQueue:
             QueueUrl=url, AttributeNames=["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
         )
         return sum(map(int, answer["Attributes"].values()))
-
-    def _configure(self, variables: Mapping[str, str], timeout: int) -> None:
-        self.functions.update_function_configuration(
-            FunctionName=self.worker, Environment={"Variables": variables}, Timeout=timeout
-        )
-        self.functions.get_waiter("function_updated_v2").wait(FunctionName=self.worker)

@@ -6,7 +6,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
-from integration_tests.harness.faults.through_proxy import wait_until_updated
+from integration_tests.harness.reconfigured import wait_until_updated
 from integration_tests.mutants.patching import REPOSITORY
 from integration_tests.mutants.runs import Results, run_tests
 from integration_tests.targets.running import DEPLOYMENT, Running
@@ -66,7 +66,7 @@ class Installer:
         changed = [arn for arn, content in wanted.items() if self._installed.get(arn) != content]
         for arn in changed:
             self._aws.functions.update_function_code(FunctionName=arn, ZipFile=wanted[arn])
-        wait_until_updated(self._aws, changed)
+        wait_until_updated(self._aws.functions, changed)
         self._installed = wanted
 
     def _empty_table(self) -> None:

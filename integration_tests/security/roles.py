@@ -80,38 +80,6 @@ class Roles:
         self._iam.put_role_policy(RoleName=role, PolicyName=policy, PolicyDocument=document)
 
 
-class Functions:
-    """The functions of an instance.
-
-    Args:
-        aws: Access to the emulated account.
-        function_arns: By function, as Terraform's output has them.
-    """
-
-    def __init__(self, aws: Aws, function_arns: Mapping[str, str]) -> None:
-        self._lambda = aws.functions
-        self._arns = [*function_arns.values()]
-
-    @contextmanager
-    def configured(self, further: Mapping[str, str]) -> Iterator[None]:
-        """Give all functions further environment variables, and take them away in the end."""
-        before = {arn: self._variables(arn) for arn in self._arns}
-        self._set({arn: {**variables, **further} for arn, variables in before.items()})
-        try:
-            yield
-        finally:
-            self._set(before)
-
-    def _variables(self, arn: str) -> dict[str, str]:
-        return self._lambda.get_function_configuration(FunctionName=arn)["Environment"]["Variables"]
-
-    def _set(self, variables: Mapping[str, Mapping[str, str]]) -> None:
-        for arn, each in variables.items():
-            self._lambda.update_function_configuration(FunctionName=arn, Environment={"Variables": each})
-        for arn in variables:
-            self._lambda.get_waiter("function_updated_v2").wait(FunctionName=arn)
-
-
 def actions_of(statement: Mapping[str, Any]) -> list[str]:
     """Return the actions of a statement as a list, also if it names one alone, or those that it is not about."""
     action: str | list[str] = statement.get("Action", [])

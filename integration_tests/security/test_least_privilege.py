@@ -10,10 +10,11 @@ import pytest
 from integration_tests.conftest import table_of
 from integration_tests.harness.crowd import Crowd
 from integration_tests.harness.fanout_queue import FanoutQueue
+from integration_tests.harness.reconfigured import reconfigured
 from integration_tests.security import absent_members, features
 from integration_tests.security.lab import Lab
 from integration_tests.security.minting import AUDIENCE, ISSUER
-from integration_tests.security.roles import Functions, Roles
+from integration_tests.security.roles import Roles
 from scripts.waiting import eventually
 
 if TYPE_CHECKING:
@@ -105,14 +106,14 @@ def keyed(target: Target, with_fifo_queue: Deployment) -> Iterator[Deployment]:
     before functions when a limit is set, and would take them away too early when it is unset.
     """
     assert target.aws is not None
-    functions = Functions(target.aws, with_fifo_queue.outputs["function_arns"])
+    arns = with_fifo_queue.outputs["function_arns"].values()
     kms = target.aws.session.client("kms", endpoint_url=target.aws.endpoint_url)
     table = with_fifo_queue.outputs["connections_table_name"]
     key = kms.create_key()["KeyMetadata"]["Arn"]
     target.aws.dynamodb.update_table(
         TableName=table, SSESpecification={"Enabled": True, "SSEType": "KMS", "KMSMasterKeyId": key}
     )
-    with functions.configured(LIMITS):
+    with reconfigured(target.aws.functions, arns, lambda _: LIMITS):
         yield with_fifo_queue
     target.aws.dynamodb.update_table(TableName=table, SSESpecification={"Enabled": False})
 

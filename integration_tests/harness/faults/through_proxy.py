@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
+from integration_tests.harness.reconfigured import reconfigured
+
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterator, Mapping
 
     from scripts.local.aws import Aws
     from scripts.local.deployment import Deployment
@@ -24,29 +26,10 @@ def routed_through_proxy(aws: Aws, deployment: Deployment, proxy_url: str) -> It
         deployment: The stage.
         proxy_url: Base URL of the proxy.
     """
-    arns = function_arns(deployment)
-    with ExitStack() as undo:
-        undo.callback(wait_until_updated, aws, arns)
-        for arn in arns:
-            variables = aws.functions.get_function_configuration(FunctionName=arn)["Environment"]["Variables"]
-            path = urlsplit(variables[MANAGEMENT_ENDPOINT]).path
-            undo.callback(configure, aws, arn, variables)
-            configure(aws, arn, {**variables, "AWS_ENDPOINT_URL": proxy_url, MANAGEMENT_ENDPOINT: f"{proxy_url}{path}"})
-        wait_until_updated(aws, arns)
+
+    def endpoints(variables: Mapping[str, str]) -> dict[str, str]:
+        path = urlsplit(variables[MANAGEMENT_ENDPOINT]).path
+        return {"AWS_ENDPOINT_URL": proxy_url, MANAGEMENT_ENDPOINT: f"{proxy_url}{path}"}
+
+    with reconfigured(aws.functions, deployment.outputs["function_arns"].values(), endpoints):
         yield
-
-
-def function_arns(deployment: Deployment) -> list[str]:
-    """Return the ARNs of all functions of a stage."""
-    return [*deployment.outputs["function_arns"].values()]
-
-
-def configure(aws: Aws, arn: str, variables: Mapping[str, str]) -> None:
-    """Begin to change a function's environment variables."""
-    aws.functions.update_function_configuration(FunctionName=arn, Environment={"Variables": variables})
-
-
-def wait_until_updated(aws: Aws, arns: Iterable[str]) -> None:
-    """Wait until the functions' changes are in force."""
-    for arn in arns:
-        aws.functions.get_waiter("function_updated_v2").wait(FunctionName=arn)
