@@ -152,7 +152,7 @@ variable "jwt_secret_arn" {
 
 variable "jwt_stale_keys_minutes" {
   type        = number
-  description = "Minutes that keys are used after their last reading while they cannot be read again. A withdrawn key is used as long if somebody can block the reading."
+  description = "Minutes that keys are used after their last reading while they cannot be read again. A withdrawn key stays in use for as long if an attacker can block the reading."
   default     = 60
   nullable    = false
 
