@@ -31,7 +31,9 @@ from scripts import wheels  # noqa: E402
 from scripts.build_output import MANIFEST, differences, write_atomically  # noqa: E402
 from scripts.handler_sources import LOCK_SUFFIX, BuildError, find_sources, shown  # noqa: E402
 from scripts.lambda_zip import compiled, zip_bytes  # noqa: E402
-from scripts.wheels import Machine, WheelsError  # noqa: E402
+from scripts.locks import read_lock  # noqa: E402
+from scripts.machines import Machine, this_machine  # noqa: E402
+from scripts.pip_download import WheelsError  # noqa: E402
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -110,9 +112,9 @@ def _libraries(lock_file: Path, cache: Path | None, *, is_host: bool) -> dict[st
         return {"": {}}
     if cache is None:
         raise WheelsError("third-party code is left out")
-    lock = wheels.read_lock(lock_file)
+    lock = read_lock(lock_file)
     if is_host:
-        return dict.fromkeys(LAMBDA_ARCHITECTURES, wheels.contents(lock, wheels.this_machine(), cache))
+        return dict.fromkeys(LAMBDA_ARCHITECTURES, wheels.contents(lock, this_machine(), cache))
     return {
         architecture: wheels.contents(lock, Machine(RUNTIME, "manylinux", name), cache)
         for architecture, name in LAMBDA_ARCHITECTURES.items()

@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from scripts import wheels
+from scripts.locks import read_lock
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -67,7 +67,7 @@ def find_sources(handler: str, sources: Path) -> dict[str, bytes]:
     third_party: frozenset[str] = frozenset()
     if lock.is_file():
         contents[lock.name] = lock.read_bytes()
-        third_party = wheels.read_lock(lock).imports
+        third_party = read_lock(lock).imports
     waiting = [sources / f"{handler}.py"]
     while waiting:
         file = waiting.pop()

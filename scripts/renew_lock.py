@@ -11,9 +11,9 @@ import sys
 import tempfile
 from pathlib import Path
 
-from scripts import wheels
 from scripts.build_handlers import RUNTIME, SOURCES
-from scripts.wheels import Machine, WheelsError
+from scripts.machines import Machine
+from scripts.pip_download import WheelsError, pip
 
 LOCK = SOURCES / "authorizer.lock"
 REQUIREMENTS = ("PyJWT>=2.15,<3", "cryptography", "cffi", "pycparser")
@@ -54,7 +54,7 @@ def main() -> int:
 def _found(machine: Machine, requirements: tuple[str, ...] | list[str]) -> set[tuple[str, str, str]]:
     """Name, version and hash of the wheels that pip chooses for a machine."""
     with tempfile.TemporaryDirectory() as directory:
-        wheels.pip(machine, requirements, directory)
+        pip(machine, requirements, directory)
         files = list(Path(directory).glob("*.whl"))
         return {(*file.name.split("-")[:2], hashlib.sha256(file.read_bytes()).hexdigest()) for file in files}  # type: ignore[misc]
 

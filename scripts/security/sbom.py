@@ -25,8 +25,8 @@ from packageurl import PackageURL
 from scripts.build_handlers import OUTPUT, SOURCES
 from scripts.build_output import MANIFEST
 from scripts.lambda_zip import EARLIEST_ZIP_DATE
+from scripts.locks import read_lock
 from scripts.security.inventory import InventoryError, Package, packages
-from scripts.wheels import read_lock
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

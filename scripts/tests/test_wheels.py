@@ -16,8 +16,11 @@ import pytest
 from scripts import build_handlers, renew_lock, wheels
 from scripts.build_handlers import build
 from scripts.handler_sources import BuildError
+from scripts.locks import read_lock
+from scripts.machines import Machine, fits, this_machine
+from scripts.pip_download import WheelsError
 from scripts.tests.trees import write_tree
-from scripts.wheels import Machine, WheelsError, contents, fits, read_lock
+from scripts.wheels import contents
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -47,7 +50,7 @@ def cache(tmp_path: Path) -> Path:
     for architecture in ("aarch64", "x86_64"):
         native = {"native/__init__.py": "", "native/code.abi3.so": architecture}
         wheel(folder, f"na_tive-2.0-cp311-abi3-manylinux_2_28_{architecture}.whl", native)
-    host = wheels.this_machine()
+    host = this_machine()
     version = f"cp3{sys.version_info[1]}"
     if not any(fits(file.name, host) for file in folder.glob("*/na_tive*")):
         wheel(
