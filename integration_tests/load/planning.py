@@ -56,7 +56,7 @@ def plan_of(options: argparse.Namespace, default_connections: int) -> Plan:
     """Return the plan that the options ask for.
 
     Args:
-        options: As :func:`add_run` has them.
+        options: As :func:`~integration_tests.load.options.add_run` has them.
         default_connections: The target's default.
 
     Raises:

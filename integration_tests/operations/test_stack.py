@@ -55,7 +55,7 @@ async def talk():
 
 asyncio.run(talk())
 stack = Stack(pathlib.Path(sys.argv[1]))
-print("changes" if stack._instance(stack._running()).plan().changes else "no changes")
+print("changes" if stack._instance(stack.emulator.running()).plan().changes else "no changes")
 """
 
 

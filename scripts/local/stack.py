@@ -18,29 +18,24 @@ import json
 import os
 import shlex
 import shutil
-import signal
-import subprocess
 import sys
-import time
-from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from scripts import build_handlers, command, loopback, process_table
+from scripts import build_handlers, command, loopback
 from scripts.handler_sources import BuildError
-from scripts.local import emulator
 from scripts.local.aws import emulator_environment
+from scripts.local.background import Background, BackgroundEmulator
 from scripts.local.deployment import AppliedRoot, access_of, describe_deployment
-from scripts.local.emulator import BUILD, REPOSITORY, Emulator, EmulatorError
+from scripts.local.emulator import BUILD, REPOSITORY, EmulatorError
 from scripts.local.turns import in_turn
 from scripts.stage_url import in_room
 from scripts.terraform import TerraformError
 from scripts.terraform.common import replace_file
-from scripts.waiting import scaled
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -57,26 +52,6 @@ NOT_RUNNING = 3
 
 
 @dataclass(frozen=True)
-class Background:
-    """The emulator's process, noted in a file for later commands.
-
-    Attributes:
-        pid: Its process id.
-        port: TCP port on 127.0.0.1.
-        account: Account id that identifies it.
-    """
-
-    pid: int
-    port: int
-    account: str
-
-    @property
-    def emulator(self) -> Emulator:
-        """The emulator of this process."""
-        return Emulator(self.port, self.account)
-
-
-@dataclass(frozen=True)
 class Stack:
     """The commands, each of which returns its exit status.
 
@@ -90,12 +65,13 @@ class Stack:
         """Start the emulator if necessary, apply changes, and print how to use the stack."""
         print("building the zips, starting the emulator if it does not run, applying terraform/ ...", flush=True)
         build_handlers.build()
-        if background := self._running():
+        if background := self.emulator.running():
             self._apply(background)
         else:
             self._remove()
             try:
-                background = self._start()
+                background = self.emulator.start()
+                self._instance(background).access.create_bucket()
                 self._apply(background)
             except BaseException:
                 with command.uninterrupted():
@@ -107,7 +83,7 @@ class Stack:
     def plan(self, *options: str) -> int:
         """Print whether an apply would change this stack, given further options of ``terraform plan``."""
         print(PLANNED, flush=True)
-        background = self._running()
+        background = self.emulator.running()
         if background is None:
             print(NOTHING_RUNS, file=sys.stderr)
             return NOT_RUNNING
@@ -119,7 +95,7 @@ class Stack:
 
     def status(self) -> int:
         """Print the state of the stack and how to use it."""
-        background = self._running()
+        background = self.emulator.running()
         print(self._description(background) if background else NOTHING_RUNS)
         return 0 if background else NOT_RUNNING
 
@@ -132,67 +108,16 @@ class Stack:
         return 0
 
     @property
-    def _process_file(self) -> Path:
-        return self.folder / "process.json"
-
-    @property
-    def _log(self) -> Path:
-        return self.folder / "ministack.log"
+    def emulator(self) -> BackgroundEmulator:
+        """The stack's emulator."""
+        return BackgroundEmulator(self.folder)
 
     @property
     def _environment_file(self) -> Path:
         return self.folder / "env"
 
-    @property
-    def _mark(self) -> str:
-        """Mark on the emulator's command line, because the system may give its process id to another process."""
-        return f"roomcast_stack={self.folder}"
-
-    def _processes(self) -> list[int]:
-        """Return the process ids of the emulator and of the functions that it runs, which may outlive it."""
-        marks = (f" {self._mark} ", f" {self.folder / 'tmp' / 'ministack-lambda-'}")
-        return [pid for pid, line in process_table.command_lines().items() if any(mark in line for mark in marks)]
-
-    def _remembered(self) -> Background | None:
-        """Return the emulator that an earlier command started, running or not; None without a readable note."""
-        try:
-            return Background(**json.loads(self._process_file.read_text(encoding="utf-8")))
-        except (FileNotFoundError, ValueError, TypeError):
-            return None
-
-    def _running(self) -> Background | None:
-        background = self._remembered()
-        return background if background and background.emulator.is_running() else None
-
     def _instance(self, background: Background) -> AppliedRoot:
         return AppliedRoot(access_of(background.emulator.aws), self.folder / "terraform")
-
-    def _start(self) -> Background:
-        """Start an emulator that outlives this process."""
-        background: Background | None = None
-
-        def launch(started: Emulator, program: list[str]) -> subprocess.Popen[bytes]:
-            nonlocal background
-            temporary = self.folder / "tmp"
-            temporary.mkdir(parents=True, exist_ok=True)
-            with self._log.open("ab") as log:
-                process = subprocess.Popen(
-                    [program[0], "-X", self._mark, *program[1:]],
-                    cwd=REPOSITORY,
-                    env=started.environment(temporary),
-                    stdin=subprocess.DEVNULL,
-                    stdout=log,
-                    stderr=subprocess.STDOUT,
-                    start_new_session=True,
-                )
-            background = Background(process.pid, started.port, started.account)
-            replace_file(self._process_file, json.dumps(asdict(background)))
-            return process
-
-        emulator.start(launch, self._log)
-        assert background is not None
-        self._instance(background).access.create_bucket()
-        return background
 
     def _apply(self, background: Background) -> None:
         """Apply the root and write the files that other programs read."""
@@ -210,26 +135,8 @@ class Stack:
         replace_file(self._environment_file, "\n".join(lines))
 
     def _remove(self) -> None:
-        self._end_processes()
+        self.emulator.end()
         shutil.rmtree(self.folder, ignore_errors=True)
-
-    def _end_processes(self) -> None:
-        """End the emulator and its functions, with SIGTERM first and then with SIGKILL.
-
-        Raises:
-            EmulatorError: They do not end.
-        """
-        for number in (signal.SIGTERM, signal.SIGKILL):
-            deadline = time.monotonic() + scaled(5)
-            while time.monotonic() < deadline:
-                remaining = self._processes()
-                for pid in remaining:
-                    with suppress(ProcessLookupError):
-                        os.kill(pid, number)
-                if not remaining:
-                    return
-                time.sleep(0.1)
-        raise EmulatorError(f"the emulator does not end; its processes: {', '.join(map(str, self._processes()))}")
 
     def _description(self, background: Background) -> str:
         url = self._instance(background).deployment().websocket_url
@@ -239,7 +146,7 @@ class Stack:
             f"  two consoles     {console(in_room(url, 'lobby'))}\n"
             '  type in one      {"action":"sendmessage","data":"hello world"}\n'
             f"  AWS tools        source {shown(self._environment_file)}\n"
-            f"  log              {shown(self._log)}\n\n"
+            f"  log              {shown(self.emulator.log)}\n\n"
             "`make plan` compares it with terraform/, `make up` brings it up to date, `make down` removes it."
         )
 
