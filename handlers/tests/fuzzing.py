@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import copy
 import functools
 import json
 import os
+import random
 import time
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
@@ -44,18 +46,45 @@ class Handshake(NamedTuple):
     secrets: Sequence[str] = ()
 
 
-@functools.cache
+SIMPLE: Sequence[Any] = (None, False, 0, "", [], {}, True, 1, -1, 0.5, "a", [0], {"a": 0})
+"""The first values of ``json_values``, which Hypothesis shrinks to."""
+
+MAXIMUM_DEPTH = 3
+
+
 def json_values() -> st.SearchStrategy[Any]:
-    """Any JSON value, and the values beyond it that JSON texts can spell."""
-    return st.recursive(
-        st.none()
-        | st.booleans()
-        | st.integers()
-        | st.floats(allow_nan=False, allow_infinity=False)
-        | st.text(st.characters(exclude_categories=()), max_size=20),
-        lambda inner: st.lists(inner, max_size=5) | st.dictionaries(st.text(max_size=10), inner, max_size=5),
-        max_leaves=10,
-    )
+    """Any JSON value, and the values beyond it that JSON texts can spell.
+
+    Each is made of one number: drawing a tree of values costs Hypothesis milliseconds, and most cases draw several.
+    """
+    return st.integers(0, 2**40).map(json_value)
+
+
+def json_value(number: int) -> object:
+    """The JSON value of a number."""
+    if number < len(SIMPLE):
+        return copy.deepcopy(SIMPLE[number])
+    return _value(random.Random(number), MAXIMUM_DEPTH)  # noqa: S311 - no secret
+
+
+def _value(source: random.Random, depth: int) -> object:
+    kind = source.randrange(6 if depth else 4)
+    if kind == 0:
+        return source.choice([None, True, False])
+    if kind == 1:
+        return source.choice([-1, 1]) * source.getrandbits(source.choice([3, 8, 31, 53, 64, 200]))
+    if kind == 2:
+        return source.choice([source.uniform(-1, 1), source.uniform(-1e10, 1e10), 1e308, 5e-324, -0.0])
+    if kind == 3:
+        return _text(source, 20)
+    values = [_value(source, depth - 1) for _ in range(source.randrange(5))]
+    return values if kind == 4 else {_text(source, 10): value for value in values}
+
+
+def _text(source: random.Random, longest: int) -> str:
+    """A text of any characters, halves of surrogate pairs included."""
+    last = source.choice([0x7F, 0x7F, 0xFF, 0xFFFF, 0x10FFFF])
+    return "".join(chr(source.randint(0, last)) for _ in range(source.randint(0, longest)))
 
 
 def _texts_of(members: dict[str, st.SearchStrategy[Any]]) -> st.SearchStrategy[str]:

@@ -19,6 +19,7 @@ from hypothesis import strategies as st
 from roomcast import kept, signing_keys
 from roomcast.kept import ReadError, UnavailableError
 from roomcast.signing_keys import SigningKeys, keys_of
+from tests import corpus
 from tests.fuzzing import fuzz, json_values
 from tests.hostile_server import (
     HANG_UP,
@@ -42,6 +43,16 @@ def keys_at(server: HostileServer, path: str = "/jwks.json", stale_seconds: floa
 
 def find(keys: SigningKeys, key_id: str | None = "rsa") -> list[str]:
     return [key.algorithm for key in keys.find(key_id, time.monotonic() + PATIENCE_SECONDS)]
+
+
+def hostile_entries() -> st.SearchStrategy[dict[str, Any]]:
+    """Entries of a key set: keys with other values in some of their members, and any objects."""
+    members = ["kty", "kid", "n", "e", "x", "y", "crv", "alg", "use", "key_ops", "d", "k"]
+    known = ["RSA", "EC", "oct", "P-256", "RS256", "ES256", "sig", "AQAB", "", "a", ["verify"]]
+    values = st.sampled_from(known) | st.binary(max_size=40).map(encoded) | json_values()
+    bases = st.sampled_from([rsa_entry("a"), ec_entry("b"), {"kty": "RSA"}, {"kty": "EC", "crv": "P-256"}, {}])
+    changes = st.lists(st.tuples(st.sampled_from(members), values), min_size=1, max_size=4)
+    return st.builds(lambda base, changed: {**base, **dict(changed)}, bases, changes)
 
 
 class TestEntries:
@@ -176,21 +187,14 @@ class TestEntries:
             keys_of(data)
 
     @fuzz
-    @given(
-        st.lists(
-            st.dictionaries(
-                st.sampled_from(["kty", "kid", "n", "e", "x", "y", "crv", "alg", "use", "key_ops", "d", "k"]),
-                st.sampled_from(["RSA", "EC", "oct", "P-256", "RS256", "ES256", "sig", "AQAB", "", "a"])
-                | st.binary(max_size=300).map(encoded)
-                | st.recursive(st.none() | st.integers() | st.text(), st.lists, max_leaves=3),
-            )
-        )
-    )
+    @given(st.lists(hostile_entries(), max_size=3))
+    @corpus.known(corpus.ENTRIES)
     def test_hostile_entries_are_skipped(self, entries: list[dict[str, Any]]) -> None:
         assert "good" in keys_of(key_set(*entries, rsa_entry("good")))
 
     @fuzz
     @given(st.binary() | json_values().map(json.dumps).map(str.encode) | json_values().map(key_set))
+    @corpus.known(corpus.KEY_SETS)
     def test_hostile_bytes_are_no_key_set_or_one_without_keys(self, data: bytes) -> None:
         with contextlib.suppress(ReadError):
             assert keys_of(data) == {}
