@@ -72,8 +72,11 @@ def handler(event: Mapping[str, Any], _context: Context) -> dict[str, Any]:
         AuthUnavailableError: There are no keys.
     """
     decision = decide(event, time.monotonic() + WORK_SECONDS)
-    level, message = ("ERROR", "auth_unavailable") if decision.outcome == "auth_unavailable" else ("INFO", "authorizer")
-    logs.write(level, message, outcome=decision.outcome, reason=decision.reason, **_ids(event))
+    fields = {"outcome": decision.outcome, "reason": decision.reason, **_ids(event)}
+    if decision.outcome == "auth_unavailable":
+        logs.write_metrics("auth_unavailable", {"auth_unavailable": 1}, "ERROR", **fields)
+    else:
+        logs.write("INFO", "authorizer", **fields)
     if decision.answer is not None:
         return decision.answer
     # Raised outside of any handler: libraries' errors repeat parts of tokens, and Lambda logs unhandled ones.

@@ -20,7 +20,7 @@ RETRY_SECONDS = 60
 must not make every handshake an attempt."""
 
 RETRY_WITHOUT_SECONDS = 5
-"""The same while there is no value, because no handshake succeeds without one."""
+"""The same while a needed value is missing, because no handshake succeeds without it."""
 
 
 class ReadError(Exception):
@@ -28,7 +28,7 @@ class ReadError(Exception):
 
 
 class UnavailableError(Exception):
-    """There is no value, or only one that is too old; the message is that of the last ``ReadError``."""
+    """There is no value, or only one that is too old; the message tells why the last attempt failed."""
 
 
 class Kept(Generic[T]):
@@ -38,10 +38,12 @@ class Kept(Generic[T]):
         read: Reads the value; takes a deadline in seconds of ``time.monotonic``, raises ``ReadError``. A value that is
             false, such as no keys at all, replaces the last one and counts as none.
         stale_seconds: How long after it was read a value may be used while it cannot be read again.
+        is_needed: Whether no handshake succeeds without the value.
     """
 
-    def __init__(self, read: Callable[[float], T], stale_seconds: float) -> None:
+    def __init__(self, read: Callable[[float], T], stale_seconds: float, *, is_needed: bool = True) -> None:
         self._read = read
+        self._is_needed = is_needed
         self._usable_seconds = max(KEPT_SECONDS, stale_seconds)
         self._value: T | None = None
         self._read_at: Moment = LONG_AGO
@@ -67,15 +69,22 @@ class Kept(Generic[T]):
         """Read the value now, if an attempt is allowed; whether it was read."""
         if self._read_at.seconds_ago() >= self._usable_seconds:
             self._value = None
-        if self._tried_at.seconds_ago() < (RETRY_WITHOUT_SECONDS if self._value is None else RETRY_SECONDS):
+        is_missing = self._is_needed and self._value is None
+        if self._tried_at.seconds_ago() < (RETRY_WITHOUT_SECONDS if is_missing else RETRY_SECONDS):
             return False
         self._tried_at = Moment()
         try:
             self._value = self._read(deadline) or None
         except ReadError as error:
-            self._problem = str(error)
-            logs.write("WARNING", "keys_not_read", reason=self._problem, in_use=self._value is not None)
+            self._note_failure("WARNING", str(error))
+            return False
+        except Exception as error:  # noqa: BLE001 - a fault in reading says nothing about a token, which 401 would
+            self._note_failure("ERROR", f"unexpected {type(error).__name__}")
             return False
         self._read_at = Moment()
         self._problem = "no usable key"
         return True
+
+    def _note_failure(self, level: str, problem: str) -> None:
+        self._problem = problem
+        logs.write(level, "keys_not_read", reason=problem, in_use=self._value is not None)

@@ -25,6 +25,7 @@ METRIC_UNITS = {
     "retried": "Count",
     "failed": "Count",
     "given_up": "Count",
+    "auth_unavailable": "Count",
     "duration_ms": "Milliseconds",
     "cpu_ms": "Milliseconds",
 }
@@ -42,12 +43,13 @@ def write(level: str, message: str, **fields: object) -> None:
         _print({"level": level, "message": message, "timestamp": _now_ms(), **fields})
 
 
-def write_metrics(message: str, numbers: Mapping[str, float | str], **fields: object) -> None:
+def write_metrics(message: str, numbers: Mapping[str, float | str], level: str = "INFO", **fields: object) -> None:
     """Write one line with numbers that CloudWatch turns into metrics of the function.
 
     Args:
         message: Name of the event, the same words every time.
         numbers: Values by name; those in ``METRIC_UNITS`` become metrics, the others stay fields.
+        level: One of ``LEVELS``; the line is written with every ``ROOMCAST_LOG_LEVEL``.
         fields: JSON values that belong to it.
     """
     timestamp = _now_ms()
@@ -60,7 +62,7 @@ def write_metrics(message: str, numbers: Mapping[str, float | str], **fields: ob
         {
             "_aws": {"Timestamp": timestamp, "CloudWatchMetrics": [definition]},
             "FunctionName": os.environ.get("AWS_LAMBDA_FUNCTION_NAME", "local"),
-            "level": "INFO",
+            "level": level,
             "message": message,
             "timestamp": timestamp,
             **fields,

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import re
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from jwt.algorithms import HMACAlgorithm
 from jwt.exceptions import InvalidKeyError
 
 from roomcast import logs, settings
 from roomcast.aws_json import Service, ServiceError
-from roomcast.kept import Kept, ReadError
+from roomcast.kept import Kept, ReadError, UnavailableError
 from roomcast.signing_keys import Key
 from roomcast.strict_json import parse_object
 
@@ -35,6 +36,12 @@ class _SecretsManager(Service):
     content_type = "application/x-amz-json-1.1"
 
 
+class Previous(NamedTuple):
+    """The last version of a secret: its key, or none."""
+
+    keys: Sequence[Key]
+
+
 class SecretKey:
     """A secret with its last two versions, so that it can be rotated.
 
@@ -54,10 +61,16 @@ class SecretKey:
         self._arn = arn
         endpoint = settings.endpoint("secretsmanager", match[1], dns_suffix, "SECRETS_MANAGER")
         self._service = _SecretsManager(endpoint, "secretsmanager", "secretsmanager", match[1], ATTEMPT_SECONDS)
-        self._kept: Kept[list[Key]] = Kept(self._read, stale_seconds)
+        # Apart, because a last version that cannot be read, as after a change of the secret's key, takes nothing from
+        # the current one.
+        self._current: Kept[Key] = Kept(self._read_current, stale_seconds)
+        self._previous: Kept[Previous] = Kept(self._read_previous, stale_seconds, is_needed=False)
 
     def find(self, _key_id: str | None, deadline: float) -> Sequence[Key]:
         """The secret's versions, the current one first; which key a token names does not matter.
+
+        A last version that cannot be read is tried again after a minute. If that is so at a rotation, tokens that are
+        signed with it are refused until then.
 
         Args:
             deadline: Latest end, in seconds of ``time.monotonic``.
@@ -65,28 +78,30 @@ class SecretKey:
         Raises:
             UnavailableError: There is no secret, or it breaks a rule.
         """
-        return self._kept.get(deadline)
-
-    def _read(self, deadline: float) -> list[Key]:
+        latest = min(deadline, time.monotonic() + READ_SECONDS)
         try:
-            return self._versions(min(deadline, time.monotonic() + READ_SECONDS))
+            current = self._current.get(latest)
+            with contextlib.suppress(UnavailableError):  # Its reader has logged why.
+                return [current, *self._previous.get(latest).keys]
+            return [current]
         finally:
-            # The next call is ten minutes away.
+            # The next call is minutes away.
             self._service.close()
 
-    def _versions(self, deadline: float) -> list[Key]:
+    def _read_current(self, deadline: float) -> Key:
         current = self._version("AWSCURRENT", deadline)
         if current is None:
             raise ReadError("the secret has no value")
-        keys = [current]
+        return current
+
+    def _read_previous(self, deadline: float) -> Previous:
         try:
             previous = self._version("AWSPREVIOUS", deadline)
         except _RuleError as error:
             # It may have been replaced for that reason.
             logs.write("WARNING", "previous_secret_ignored", reason=str(error))
-        else:
-            keys += [] if previous is None else [previous]
-        return keys
+            previous = None
+        return Previous(() if previous is None else (previous,))
 
     def _version(self, stage: str, deadline: float) -> Key | None:
         """The key of a stage; ``None`` if the secret has no such stage.

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 import jwt
 
 from roomcast.identity import LEEWAY_SECONDS, is_subject
+from roomcast.kept import UnavailableError
 from roomcast.strict_json import parse_object
 
 if TYPE_CHECKING:
@@ -96,12 +97,22 @@ class Verifier:
         """
         token = token_of(event, self._settings.token_from)
         key_id = _key_id(parse_object(_decoded(token.partition(".")[0])))
-        keys = self._keys.find(key_id, deadline)
+        keys = self._find(key_id, deadline)
         if not keys:
             raise RefusedError("unknown key")
         self._verify_with_any(token, keys)
         # From the same bytes that were verified, and read more strictly than PyJWT reads them.
         return grant_of(parse_object(_decoded(token.split(".")[1])), self._settings)
+
+    def _find(self, key_id: str | None, deadline: float) -> Sequence[Key]:
+        try:
+            return self._keys.find(key_id, deadline)
+        except UnavailableError:
+            raise
+        except Exception as error:  # noqa: BLE001 - it says nothing about the token, which a refusal would
+            problem = f"unexpected {type(error).__name__}"
+        # Not from within the handler: the error may repeat parts of a key.
+        raise UnavailableError(problem)
 
     def _verify_with_any(self, token: str, keys: Sequence[Key]) -> None:
         refusal = RefusedError("signature")

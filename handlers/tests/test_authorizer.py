@@ -14,6 +14,7 @@ import pytest
 from hypothesis import given
 from roomcast import rights, signing_keys
 from roomcast.kept import UnavailableError
+from tests import corpus
 from tests.fuzzing import Handshake, fuzz, handshakes, json_values
 from tests.hostile_server import HostileServer, Reply, say
 from tests.issuers import ENVIRONMENT, METHOD_ARN, bearer, claims, ec_entry, event, key_set, rsa_entry, signed, token
@@ -193,6 +194,35 @@ def test_without_keys_it_is_an_error_and_no_401(authorizer: ModuleType, capsys: 
     assert caught.value.__cause__ is caught.value.__context__ is None
     (line,) = lines(capsys)
     assert (line["level"], line["message"], line["reason"]) == ("ERROR", "auth_unavailable", "no answer")
+    assert (line["auth_unavailable"], line["FunctionName"], line["connection_id"]) == (1, "local", "L0SM9cOFvHcCIhw=")
+    assert line["_aws"]["CloudWatchMetrics"] == [
+        {
+            "Namespace": "Roomcast",
+            "Dimensions": [["FunctionName"]],
+            "Metrics": [{"Name": "auth_unavailable", "Unit": "Count"}],
+        }
+    ]
+
+
+@pytest.mark.parametrize("fault", [TypeError("planted"), UnicodeError("planted"), RecursionError(), MemoryError()])
+@pytest.mark.parametrize("place", ["read", "find"])
+def test_an_unexpected_fault_of_reading_keys_is_an_error_and_no_401(
+    place: str, fault: Exception, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    module = start()
+
+    def fail(*_arguments: object) -> None:
+        raise fault
+
+    monkeypatch.setattr(signing_keys.SigningKeys, "find" if place == "find" else "_fetch", fail)
+    with pytest.raises(module.AuthUnavailableError) as caught:
+        module.handler(bearer(token()), None)
+
+    assert caught.value.__cause__ is caught.value.__context__ is None
+    written = list(lines(capsys))
+    assert {line["level"] for line in written} == {"ERROR"}
+    assert written[-1]["message"] == "auth_unavailable"
+    assert {line["reason"] for line in written} == {f"unexpected {type(fault).__name__}"}
 
 
 @pytest.mark.usefixtures("without_keys")
@@ -228,7 +258,7 @@ def test_the_configuration_reaches_its_parts() -> None:
         ROOMCAST_DNS_SUFFIX="amazonaws.com.cn",
     )
     assert module.KEYS._service._client._endpoint.host == "secretsmanager.cn-north-1.amazonaws.com.cn"
-    assert module.KEYS._kept._usable_seconds == 86_400
+    assert module.KEYS._current._usable_seconds == module.KEYS._previous._usable_seconds == 86_400
 
 
 def test_keys_come_from_a_real_endpoint_and_known_ones_are_used_when_it_hangs() -> None:
@@ -253,12 +283,14 @@ def test_keys_come_from_a_real_endpoint_and_known_ones_are_used_when_it_hangs() 
 
 @fuzz
 @given(handshakes())
+@corpus.known(corpus.HANDSHAKES)
 def test_every_handshake_has_a_documented_answer(authorizer: ModuleType, handshake: Handshake) -> None:
     check(authorizer, handshake)
 
 
 @fuzz
 @given(json_values())
+@corpus.known(corpus.OTHER_EVENTS)
 def test_every_event_has_a_documented_answer(authorizer: ModuleType, anything: object) -> None:
     check(authorizer, Handshake(anything, is_signed=False))
 

@@ -136,6 +136,37 @@ def test_a_value_that_is_empty_replaces_the_last_one_and_counts_as_none(clock: C
     assert value.get(0) == ["second"]
 
 
+@pytest.mark.parametrize("fault", [TypeError("planted"), KeyError("planted"), RecursionError(), MemoryError()])
+def test_an_unexpected_fault_is_a_failed_attempt_and_an_error(
+    clock: Clock, source: Source, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, fault: Exception
+) -> None:
+    value = Kept(source, 3600)
+    value.get(0)
+    clock.advance(600)
+
+    def fail(_deadline: float) -> list[str]:
+        raise fault
+
+    monkeypatch.setattr(value, "_read", fail)
+    assert [value.get(0) for _ in range(3)] == [["first"]] * 3
+    (line,) = map(json.loads, capsys.readouterr().out.splitlines())
+    assert (line["level"], line["reason"]) == ("ERROR", f"unexpected {type(fault).__name__}")
+    clock.advance(3000)
+    with pytest.raises(UnavailableError, match=r"^unexpected [A-Za-z]+$"):
+        value.get(0)
+
+
+def test_a_value_that_is_not_needed_is_asked_for_once_a_minute(clock: Clock, source: Source) -> None:
+    value = Kept(source, 3600, is_needed=False)
+    source.value = None
+
+    for _ in range(120):
+        with pytest.raises(UnavailableError):
+            value.get(0)
+        clock.advance(1)
+    assert source.reads == 2
+
+
 def test_a_failure_is_logged(clock: Clock, source: Source, capsys: pytest.CaptureFixture[str]) -> None:
     value = Kept(source, 3600)
     value.get(0)

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import io
 import json
+import re
 import sys
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -111,18 +113,15 @@ def test_metrics_are_printed_at_every_level(
     assert len(printed(capsys)) == 1
 
 
-@pytest.mark.parametrize(
-    ("name", "unit"),
-    [
-        ("recipients", "Count"),
-        ("delivered", "Count"),
-        ("gone", "Count"),
-        ("failed", "Count"),
-        ("retried", "Count"),
-        ("duration_ms", "Milliseconds"),
-        ("cpu_ms", "Milliseconds"),
-    ],
-)
+README = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
+DOCUMENTED = re.findall(r"^\| `(\w+)` \| (Count|Milliseconds) \|", README, re.MULTILINE)
+
+
+def test_readme_names_every_metric() -> None:
+    assert dict(DOCUMENTED) == logs.METRIC_UNITS
+
+
+@pytest.mark.parametrize(("name", "unit"), DOCUMENTED)
 def test_each_number_that_readme_names_is_a_metric(capsys: pytest.CaptureFixture[str], name: str, unit: str) -> None:
     logs.write_metrics("fan-out", {name: 1})
 

@@ -149,6 +149,60 @@ def test_a_known_secret_is_used_while_the_service_fails_and_rotated_when_it_work
         assert find(secret) == [NEW.encode(), OLD.encode()]
 
 
+def denied_of(stage: str, serve: Callable[[Request], Reply]) -> Callable[[Request], Reply]:
+    """A service that fails for one version: its key was disabled, for example."""
+    denied = {"__type": "DecryptionFailure", "Message": f"{PLANTED} is disabled"}
+
+    def answer(request: Request) -> Reply:
+        if json.loads(request.body)["VersionStage"] == stage:
+            return say(400, json.dumps(denied).encode())
+        return serve(request)
+
+    return answer
+
+
+def test_a_last_version_that_cannot_be_read_takes_nothing_from_the_current_one(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    moved = [0.0]
+    clock = time.time
+    monkeypatch.setattr("time.time", lambda: clock() + moved[0])
+    works = stages({"SecretString": NEW}, {"SecretString": OLD})
+    with HostileServer(denied_of("AWSPREVIOUS", works)) as server:
+        secret = secret_at(server, monkeypatch)
+        assert [find(secret) for _ in range(5)] == [[NEW.encode()]] * 5
+        assert len(server.requests) == 2
+        line = json.loads(capsys.readouterr().out)
+        assert (line["level"], line["message"]) == ("WARNING", "keys_not_read")
+        server.script = works
+        moved[0] = 59
+        assert find(secret) == [NEW.encode()]
+        moved[0] = 60
+        assert find(secret) == [NEW.encode(), OLD.encode()]
+
+
+def test_a_new_secret_counts_while_the_last_version_cannot_be_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    moved = [0.0]
+    clock = time.time
+    monkeypatch.setattr("time.time", lambda: clock() + moved[0])
+    oldest = "0011223344556677" * 2
+    with HostileServer(stages({"SecretString": OLD}, {"SecretString": oldest})) as server:
+        secret = secret_at(server, monkeypatch)
+        assert find(secret) == [OLD.encode(), oldest.encode()]
+        server.script = denied_of("AWSPREVIOUS", stages({"SecretString": NEW}, {"SecretString": OLD}))
+        moved[0] = 600
+        assert find(secret) == [NEW.encode(), oldest.encode()]
+        # The stale time holds for it as well.
+        moved[0] = 3600
+        assert find(secret) == [NEW.encode()]
+
+
+def test_a_last_version_alone_is_no_secret(monkeypatch: pytest.MonkeyPatch) -> None:
+    works = stages({"SecretString": NEW}, {"SecretString": OLD})
+    with HostileServer(denied_of("AWSCURRENT", works)) as server, pytest.raises(UnavailableError):
+        find(secret_at(server, monkeypatch))
+
+
 def test_a_service_that_hangs_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("roomcast.secret_key.READ_SECONDS", 0.3)
     with HostileServer(lambda _: Reply()) as server, pytest.raises(UnavailableError, match="GetSecretValue failed"):
