@@ -29,6 +29,7 @@ ORDER = {
         f"modules/backend terraform_data.{name} ignore_changes = [input]"
         for name in (
             "in_use",
+            "members_counted",
             "queue",
             "settled",
             "settled_before",
@@ -70,6 +71,7 @@ REFERENCES = {
         "module.fanout_queue",
         "module.websocket_api",
         "module.zips",
+        "terraform_data.members_counted",
         "terraform_data.value_in_use",
     },
     "modules/backend module.websocket_api": {

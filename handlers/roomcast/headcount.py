@@ -2,8 +2,8 @@
 
 The number is an item that each join and each deletion of members changes in its own transaction. Members whose items
 expire are not subtracted, not even when they leave, nor those that were deleted by a release or a setting without a
-limit: when an item says that its partition is full, and when it is missing or old, the members are counted and the
-number is corrected.
+limit: when an item says that its partition is full, and when it is missing, old, or from before the limit was set, the
+members are counted and the number is corrected.
 
 Each partition takes its share of the limit. A client joins another partition when its own is full.
 """
@@ -26,9 +26,7 @@ if TYPE_CHECKING:
     Delete = Callable[[Sequence[Membership], Sequence[Mapping[str, Any]], float], None]
 
 LIFETIME_SECONDS = 2 * 60 * 60
-"""As long as a connection lasts: after so long without a join, none of those counted is left. Members who join while no
-limit is set are not counted, and after this time the old number does not count either."""
-
+"""As long as a connection lasts: after so long without a join, none of those counted is left."""
 
 COUNTED_PER_PAGE = 10_000
 """More than fit into the megabyte that DynamoDB reads at a time."""
@@ -50,11 +48,14 @@ class Headcount(NamedTuple):
         table_name: Name of the connections table.
         maximum: Members that a room may have; 0 for no limit, and no numbers.
         shards: Partitions that new members of a room are spread over.
+        since: Text that is another one each time that a limit is set where there was none. Members join uncounted while
+            there is none, so numbers from before do not count.
     """
 
     table_name: str
     maximum: int
     shards: int
+    since: str = ""
 
     def enter(self, database: Service, member: Membership, join: Join, deadline: float) -> None:
         """Add a member to its own partition, or to the next one that has room.
@@ -78,7 +79,7 @@ class Headcount(NamedTuple):
     def _enter(self, database: Service, member: Membership, join: Join, deadline: float) -> bool:
         maximum = share(self.maximum, self.shards, member.shard)
         key = items.headcount_key(member.room, member.shard)
-        update, is_corrected = entering(key, maximum), False
+        update, is_corrected = entering(key, maximum, self.since), False
         while maximum:
             try:
                 join(member, [self._action("Update", update)])
@@ -87,14 +88,14 @@ class Headcount(NamedTuple):
                     raise
                 if aws_json.cancellation_reasons(error)[2] != CONDITION_FAILED:
                     continue  # Another transaction was in the way.
-                update, is_corrected = entering(key, maximum), not is_corrected
+                update, is_corrected = entering(key, maximum, self.since), not is_corrected
                 if is_corrected:
                     # In this order: a change after the first read is seen by the condition.
                     seen = self._seen(database, key, deadline)
                     members = self._count(database, items.room_key(member.room, member.shard), deadline)
                     if members >= maximum:
                         return False
-                    update = corrected(key, members + 1, seen)
+                    update = corrected(key, members + 1, seen, self.since)
             else:
                 return True
         return False
@@ -167,33 +168,37 @@ def share(maximum: int, shards: int, shard: int) -> int:
     return maximum // shards + (shard < maximum % shards)
 
 
-def entering(key: Mapping[str, Any], maximum: int) -> dict[str, Any]:
-    """The update that counts one more member, refused at the maximum, or if the number is missing or old."""
+def entering(key: Mapping[str, Any], maximum: int, since: str) -> dict[str, Any]:
+    """The update that counts one more member, refused at the maximum, or if the number is missing, old or of before."""
     now = int(time.time())
     return {
         "Key": key,
         "UpdateExpression": "SET members = members + :one, changes = changes + :one, expires_at = :end",
-        "ConditionExpression": "members < :maximum AND expires_at > :now",
-        "ExpressionAttributeValues": _numbers(one=1, maximum=maximum, now=now, end=now + LIFETIME_SECONDS),
+        "ConditionExpression": "members < :maximum AND expires_at > :now AND counted_since = :since",
+        "ExpressionAttributeValues": {
+            **_numbers(one=1, maximum=maximum, now=now, end=now + LIFETIME_SECONDS),
+            ":since": {"S": since},
+        },
     }
 
 
-def corrected(key: Mapping[str, Any], members: int, seen: Mapping[str, Any]) -> dict[str, Any]:
+def corrected(key: Mapping[str, Any], members: int, seen: Mapping[str, Any], since: str) -> dict[str, Any]:
     """The update that sets the number, refused if it has been changed meanwhile.
 
     Args:
         key: Key of the item.
         members: The number.
         seen: The item as it was before members were counted; empty if there was none.
+        since: See ``Headcount``.
     """
     changes = int(seen["changes"]["N"]) if seen else 0
     end = int(time.time()) + LIFETIME_SECONDS
     values = _numbers(members=members, changes=changes + 1, end=end, **({"seen": changes} if seen else {}))
     return {
         "Key": key,
-        "UpdateExpression": "SET members = :members, changes = :changes, expires_at = :end",
+        "UpdateExpression": "SET members = :members, changes = :changes, expires_at = :end, counted_since = :since",
         "ConditionExpression": "changes = :seen" if seen else "attribute_not_exists(partition_key)",
-        "ExpressionAttributeValues": values,
+        "ExpressionAttributeValues": {**values, ":since": {"S": since}},
     }
 
 

@@ -11,7 +11,8 @@ connection  ``connection#<connection id>``   ``connection``   ``rooms`` (room ->
 tombstone   ``connection#<connection id>``   ``connection``   ``connected_at``, ``expires_at``
 membership  ``room#<room>#<shard>``          connection id    ``connected_at``, ``expires_at``, ``protocol``
 waiting     ``backlog#<room>#<shard>``       ``Waiting.key``  ``connected_at``, ``expires_at``, ``body``
-head count  ``members#<room>#<shard>``       ``members``      ``members``, ``changes``, ``expires_at``
+head count  ``members#<room>#<shard>``       ``members``      ``members``, ``changes``, ``expires_at``,
+                                                              ``counted_since``
 =========== ================================ ================ ====================================================
 """
 

@@ -86,7 +86,7 @@ class Rooms:
         self.shards_read = settings.shards_read
         self.rows_end = settings.authorization in {"JWT", "CUSTOM"}
         self.headcount = headcount.Headcount(
-            settings.table_name, settings.maximum_room_members, settings.shards_per_room
+            settings.table_name, settings.maximum_room_members, settings.shards_per_room, settings.members_counted_since
         )
 
     def join(

@@ -71,6 +71,7 @@ VARIABLES: Mapping[str, Variable] = {
     "authorization": Variable("ROOMCAST_AUTHORIZATION", _authorization, "NONE"),
     "messages_per_second": Variable("ROOMCAST_MESSAGES_PER_SECOND", _limit, 0.0),
     "maximum_room_members": Variable("ROOMCAST_MAXIMUM_ROOM_MEMBERS", _count, 0),
+    "members_counted_since": Variable("ROOMCAST_MEMBERS_COUNTED_SINCE", str, ""),
 }
 """The variables by the attribute of ``Settings`` that each becomes."""
 
@@ -93,6 +94,7 @@ class Settings(NamedTuple):
         authorization: Who may connect: one of ``AUTHORIZATIONS``.
         messages_per_second: Messages per second that one connection may send, 0 for no limit.
         maximum_room_members: Members that a room may have, 0 for no limit.
+        members_counted_since: Changes each time that this limit is set where there was none.
     """
 
     region: str
@@ -108,6 +110,7 @@ class Settings(NamedTuple):
     authorization: str
     messages_per_second: float
     maximum_room_members: int
+    members_counted_since: str
 
     @property
     def dynamodb_endpoint(self) -> str:

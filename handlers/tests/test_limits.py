@@ -149,10 +149,10 @@ class TestMembers:
     def limit(self, load: Callable[[str], Any], monkeypatch: pytest.MonkeyPatch) -> Callable[..., Any]:
         """Sets the limit in every handler; gives the function that connects a client."""
 
-        def limited(maximum: int, shards: int = 1) -> Callable[[str], int]:
+        def limited(maximum: int, shards: int = 1, since: str = "") -> Callable[[str], int]:
             for name in ("connect", "disconnect", "sendmessage"):
                 table = load(name).ROOMS
-                monkeypatch.setattr(table, "headcount", headcount.Headcount("connections", maximum, shards))
+                monkeypatch.setattr(table, "headcount", headcount.Headcount("connections", maximum, shards, since))
                 monkeypatch.setattr(table, "shards_per_room", shards)
                 monkeypatch.setattr(table, "shards_read", shards)
             module = load("connect")
@@ -262,6 +262,28 @@ class TestMembers:
         assert {limit(0)(name) for name in "ab"} == {200}
         connect = limit(3)
         assert [connect(name) for name in "cd"] == [200, 429]
+
+    def test_members_who_joined_while_the_limit_was_off_count(
+        self, limit: Callable[..., Any], load: Callable[[str], Any], table: FakeTable
+    ) -> None:
+        """Although the number from before is less than two hours old."""
+        connect = limit(3, since="first")
+        assert [connect(name) for name in "ab"] == [200, 200]
+        assert {limit(0)(name) for name in "cd"} == {200}
+        load("disconnect").handler(event("DISCONNECT", "a"), FakeContext())
+
+        connect = limit(4, since="second")
+        assert [connect(name) for name in "ef"] == [200, 429]
+        assert self.numbers(table) == {"members#lobby#0": 4}
+
+    def test_a_number_of_a_release_that_did_not_note_since_when_is_corrected(
+        self, limit: Callable[..., Any], table: FakeTable
+    ) -> None:
+        connect = limit(3)
+        connect("a")
+        del table.items["members#lobby#0", "members"]["counted_since"]
+        assert {limit(0)(name) for name in "b"} == {200}
+        assert [limit(3)(name) for name in "cd"] == [200, 429]
 
     def test_an_old_number_does_not_count(self, limit: Callable[..., Any], table: FakeTable) -> None:
         connect = limit(2)

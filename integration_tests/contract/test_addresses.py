@@ -29,7 +29,7 @@ DIGEST = re.compile(r"<(sha256|base64) of (\w+\.zip)>")
 """Placeholder in a kept state for the digest of a zip: a function's code may change, its address may not."""
 
 NEW = re.compile(
-    r'module\.backend\.terraform_data\.(?:refusals|(?:in_use|settled|settled_before|value_in_use)\["\w+"\])'
+    r'module\.backend\.terraform_data\.(?:members_counted|refusals|(?:in_use|settled|settled_before|value_in_use)\["\w+"\])'
     r'|module\.backend\.module\.(?:handler\["\w+"\]\.aws_iam_role_polic(?:ies|y_attachments)_exclusive\.this'
     r'|fanout_queue\[0\]\.aws_sqs_queue_policy\.tls_only\["\w+"\]'
     r"|websocket_api\.(?:aws_apigatewayv2_integration\.redeployment|terraform_data\.authorizer\[\"[^\"]+\"\]))"

@@ -85,6 +85,7 @@ def complete(*, unsettled: Iterable[str] = ()) -> list[dict[str, Any]]:
     """Return the values that an apply has remembered, except that functions may not have some values yet."""
     return [
         remembered("value_in_use", VALUES, is_replaced=True),
+        resource("members_counted", [(None, [False])]),
         remembered("in_use", VALUES),
         remembered("settled", [key for key in SETTLED if key not in unsettled], is_replaced=True),
         remembered("settled_before", SETTLED),
@@ -152,6 +153,23 @@ def _terraform(folder: Path, command: str, *options: str) -> str:
 def test_the_same_values_change_nothing_that_is_remembered(tmp_path: Path) -> None:
     actions = plan(tmp_path, complete(), {})
     assert {address for address, action in actions.items() if action != ["no-op"]} == {"refusals", "queue[0]"}
+
+
+@pytest.mark.parametrize(
+    ("was_limited", "maximum", "action"),
+    [
+        (False, None, ["no-op"]),
+        (False, 100, ["delete", "create"]),
+        (True, 100, ["no-op"]),
+        (True, None, ["delete", "create"]),
+    ],
+)
+def test_numbers_of_members_count_from_the_plan_that_sets_a_limit(
+    tmp_path: Path, *, was_limited: bool, maximum: int | None, action: list[str]
+) -> None:
+    state = complete()
+    state[1] = resource("members_counted", [(None, [was_limited])])
+    assert plan(tmp_path, state, {"maximum_room_members": maximum})["members_counted"] == action
 
 
 def test_a_value_that_a_release_remembers_for_the_first_time_is_not_refused(tmp_path: Path) -> None:

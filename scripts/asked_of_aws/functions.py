@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from scripts.asked_of_aws.policies import QUEUE_ARN, allow, post, table_rights
 
 if TYPE_CHECKING:
+    import re
     from collections.abc import Mapping
 
     from scripts.asked_of_aws.settings import Queue, Run, Settings, Tokens
@@ -34,7 +35,7 @@ class Function:
     description: str
     memory_size: int
     timeout: int
-    environment: Mapping[str, str]
+    environment: Mapping[str, str | re.Pattern[str]]
     rights: list[Settings]
     route: str | None
     limits: tuple[int, float] | None = None

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-import re
 from typing import TYPE_CHECKING
 
 from scripts.asked_of_aws.comparison import OUTPUTS
 from scripts.asked_of_aws.function_objects import zip_of
 from scripts.asked_of_aws.functions import OWN
 from scripts.asked_of_aws.policies import TABLE_ARN
-from scripts.asked_of_aws.settings import EXECUTION, FUNCTION, QUEUE_URL
+from scripts.asked_of_aws.settings import EXECUTION, FUNCTION, QUEUE_URL, TIME
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -19,8 +18,6 @@ if TYPE_CHECKING:
     from scripts.asked_of_aws.settings import Run, Table
 
     Functions = Mapping[str, Function]
-
-TIME = re.compile("[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9:]{8}Z")
 
 WITH_AN_OUTPUT = {*OWN} - {"authorizer"}
 
@@ -54,6 +51,7 @@ def of_backend(run: Run, functions: Functions) -> Table:
         },
         **{f'{module}.in_use["{variable}"]': {"input": TIME} for variable in remembered},
         **{f'{module}.settled_before["{variable}"]': {"input": TIME} for variable in settled},
+        f"{module}.members_counted": {"input": TIME, "triggers_replace": [run.room_members != "0"]},
         f"{module}.refusals": {},
         **({f"{module}.queue[0]": {"input": {"fifo": run.queue.fifo}}} if run.queue else {}),
     }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -12,6 +13,7 @@ if TYPE_CHECKING:
     Table = dict[str, Settings]
 
 EXECUTION = "arn:aws-cn:execute-api:cn-north-1:111122223333:a1b2c3d4e5"
+TIME = re.compile("[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9:]{8}Z")
 QUEUE_URL = "https://sqs.cn-north-1.amazonaws.com.cn/111122223333/messages"
 
 
@@ -151,7 +153,7 @@ class Run:
     messages_per_second: str = "0"
 
     @property
-    def environment(self) -> dict[str, str]:
+    def environment(self) -> dict[str, str | re.Pattern[str]]:
         """The variables of all functions."""
         return {
             "ROOMCAST_AUTHORIZATION": "JWT" if self.tokens else self.authorization,
@@ -160,6 +162,7 @@ class Run:
             "ROOMCAST_LOG_LEVEL": self.log_level,
             "ROOMCAST_MANAGEMENT_ENDPOINT": self.endpoint,
             "ROOMCAST_MAXIMUM_ROOM_MEMBERS": self.room_members,
+            "ROOMCAST_MEMBERS_COUNTED_SINCE": "" if self.room_members == "0" else TIME,
             "ROOMCAST_MESSAGES_PER_SECOND": self.messages_per_second,
             "ROOMCAST_PACE": self.pace,
             "ROOMCAST_SHARDS_PER_ROOM": str(self.shards_per_room),

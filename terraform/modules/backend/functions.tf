@@ -40,17 +40,18 @@ locals {
   )
 
   environment = {
-    ROOMCAST_AUTHORIZATION        = var.authorization_type
-    ROOMCAST_DNS_SUFFIX           = local.dns_suffix
-    ROOMCAST_HTTP2                = tostring(var.http2)
-    ROOMCAST_LOG_LEVEL            = var.log_level
-    ROOMCAST_MANAGEMENT_ENDPOINT  = local.management_endpoint
-    ROOMCAST_MAXIMUM_ROOM_MEMBERS = tostring(coalesce(var.maximum_room_members, 0))
-    ROOMCAST_MESSAGES_PER_SECOND  = tostring(coalesce(var.messages_per_second, 0))
-    ROOMCAST_PACE                 = tostring(var.pace)
-    ROOMCAST_SHARDS_PER_ROOM      = tostring(terraform_data.value_in_use["shards_per_room"].triggers_replace[0])
-    ROOMCAST_SHARDS_READ          = tostring(terraform_data.value_in_use["shards_read"].triggers_replace[0])
-    ROOMCAST_TABLE_NAME           = module.connections_table.table_name
+    ROOMCAST_AUTHORIZATION         = var.authorization_type
+    ROOMCAST_DNS_SUFFIX            = local.dns_suffix
+    ROOMCAST_HTTP2                 = tostring(var.http2)
+    ROOMCAST_LOG_LEVEL             = var.log_level
+    ROOMCAST_MANAGEMENT_ENDPOINT   = local.management_endpoint
+    ROOMCAST_MAXIMUM_ROOM_MEMBERS  = tostring(coalesce(var.maximum_room_members, 0))
+    ROOMCAST_MEMBERS_COUNTED_SINCE = var.maximum_room_members == null ? "" : terraform_data.members_counted.input
+    ROOMCAST_MESSAGES_PER_SECOND   = tostring(coalesce(var.messages_per_second, 0))
+    ROOMCAST_PACE                  = tostring(var.pace)
+    ROOMCAST_SHARDS_PER_ROOM       = tostring(terraform_data.value_in_use["shards_per_room"].triggers_replace[0])
+    ROOMCAST_SHARDS_READ           = tostring(terraform_data.value_in_use["shards_read"].triggers_replace[0])
+    ROOMCAST_TABLE_NAME            = module.connections_table.table_name
   }
 
   # Of single functions, in place of the shared one.

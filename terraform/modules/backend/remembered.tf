@@ -85,6 +85,17 @@ resource "terraform_data" "settled_before" {
   depends_on = [terraform_data.settled]
 }
 
+# When the limit of members was last set where there was none. Members join uncounted while there is none, so functions do
+# not believe numbers from before.
+resource "terraform_data" "members_counted" {
+  input            = plantimestamp()
+  triggers_replace = [var.maximum_room_members != null]
+
+  lifecycle {
+    ignore_changes = [input]
+  }
+}
+
 resource "terraform_data" "queue" {
   count = local.queue_exists ? 1 : 0
 

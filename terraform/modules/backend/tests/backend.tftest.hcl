@@ -174,17 +174,18 @@ run "functions_know_what_they_are_configured_with" {
 
   assert {
     condition = local.environment == {
-      ROOMCAST_AUTHORIZATION        = "NONE"
-      ROOMCAST_DNS_SUFFIX           = "amazonaws.com.cn"
-      ROOMCAST_HTTP2                = "false"
-      ROOMCAST_LOG_LEVEL            = "DEBUG"
-      ROOMCAST_MANAGEMENT_ENDPOINT  = "https://a1b2c3d4e5.execute-api.cn-north-1.amazonaws.com.cn/live"
-      ROOMCAST_MAXIMUM_ROOM_MEMBERS = "300"
-      ROOMCAST_MESSAGES_PER_SECOND  = "2.5"
-      ROOMCAST_PACE                 = "2500.5"
-      ROOMCAST_SHARDS_PER_ROOM      = "4"
-      ROOMCAST_SHARDS_READ          = "8"
-      ROOMCAST_TABLE_NAME           = "members"
+      ROOMCAST_AUTHORIZATION         = "NONE"
+      ROOMCAST_DNS_SUFFIX            = "amazonaws.com.cn"
+      ROOMCAST_HTTP2                 = "false"
+      ROOMCAST_LOG_LEVEL             = "DEBUG"
+      ROOMCAST_MANAGEMENT_ENDPOINT   = "https://a1b2c3d4e5.execute-api.cn-north-1.amazonaws.com.cn/live"
+      ROOMCAST_MAXIMUM_ROOM_MEMBERS  = "300"
+      ROOMCAST_MEMBERS_COUNTED_SINCE = terraform_data.members_counted.input
+      ROOMCAST_MESSAGES_PER_SECOND   = "2.5"
+      ROOMCAST_PACE                  = "2500.5"
+      ROOMCAST_SHARDS_PER_ROOM       = "4"
+      ROOMCAST_SHARDS_READ           = "8"
+      ROOMCAST_TABLE_NAME            = "members"
     }
     error_message = "the environment holds the settings"
   }
