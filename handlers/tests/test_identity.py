@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import re
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -20,6 +22,8 @@ ALICE = {"principalId": "alice", "rooms": '["lobby"]', "exp": str(NOW + 3600)}
 ARN = "arn:aws:sts::111122223333:assumed-role/Role/session"
 
 parts = st.lists(st.text() | st.text("a#%235"), min_size=1, max_size=4)
+
+README = Path(__file__).parents[2] / "terraform" / "modules" / "authorizer" / "README.md"
 
 MALFORMED = {
     "no subject": {"principalId": ...},
@@ -71,6 +75,19 @@ def as_client(raw: dict[str, Any], authorizer: object = ..., **fields: object) -
     """The event with an authorizer's context and further fields of ``requestContext``."""
     context = raw["requestContext"] | fields
     return {**raw, "requestContext": context if authorizer is ... else {**context, "authorizer": authorizer}}
+
+
+def test_the_answer_in_the_authorizers_readme_keeps_the_contract() -> None:
+    [example] = re.findall(r"```json\n(.*?)```", README.read_text(encoding="utf-8"), re.DOTALL)
+    answer = json.loads(example)
+    context = {"principalId": answer["principalId"], **answer["context"]}
+    read = events.parse(as_client(handshake("alice=", "lobby"), context))
+
+    client = identity.of(read, "CUSTOM")
+    assert (client.fault, client.subject, client.rights.ignored) == ("", "alice", 0)
+    assert client.ends_at == int(answer["context"]["exp"]) + 60
+    assert client.rights.of("lobby") == {"join", "send"}
+    assert client.rights.of("news-today") == {"join"}
 
 
 @pytest.fixture

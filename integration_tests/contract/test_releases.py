@@ -1,0 +1,238 @@
+"""Functions of two releases share a table and a queue, as during every apply: each reads what the other one wrote."""
+
+from __future__ import annotations
+
+import base64
+import functools
+import json
+import os
+import subprocess
+import sys
+import tarfile
+import time
+from io import BytesIO
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from scripts.build_handlers import REPOSITORY, SOURCES
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    Items = list[dict[str, Any]]
+
+pytestmark = pytest.mark.without_target
+
+RELEASES = {
+    "0.1.0": "2cda97cb22cb0d2587c69a96716e78fce6f4d7e2",
+    "before identity": "6575d90",
+}
+"""Commits, by name. Both know neither tokens nor limits."""
+
+DRIVER = Path(__file__).with_name("one_release.py")
+PLAIN: Mapping[str, str] = {}
+QUEUED = {"ROOMCAST_QUEUE_URL": "https://sqs.eu-west-1.amazonaws.com/111122223333/messages"}
+GUARDED = {
+    "ROOMCAST_AUTHORIZATION": "JWT",
+    "ROOMCAST_MAXIMUM_ROOM_MEMBERS": "10",
+    "ROOMCAST_MESSAGES_PER_SECOND": "5",
+}
+ENVIRONMENT = {
+    "AWS_REGION": "eu-west-1",
+    "AWS_ACCESS_KEY_ID": "AKIDEXAMPLE",
+    "AWS_SECRET_ACCESS_KEY": "example",
+    "ROOMCAST_TABLE_NAME": "connections",
+    "ROOMCAST_MANAGEMENT_ENDPOINT": "https://abcde12345.execute-api.eu-west-1.amazonaws.com/live",
+}
+TODAY = SOURCES
+"""Folder of this release's handlers."""
+
+
+@functools.cache
+def now() -> int:
+    """Return the time of the first test, in seconds since 1970."""
+    return int(time.time())
+
+
+def far() -> int:
+    """Return when tokens end."""
+    return now() + 3600
+
+
+@pytest.fixture(scope="session", params=RELEASES)
+def other(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder with another release's handlers."""
+    commit = RELEASES[request.param]
+    archive = subprocess.run(
+        ["git", "-C", str(REPOSITORY), "archive", commit, "handlers"], capture_output=True, check=False
+    )
+    if archive.returncode:
+        problem = f"the history does not have {commit}: git fetch --unshallow"
+        if os.environ.get("CI"):
+            pytest.fail(problem)
+        pytest.skip(problem)
+    folder = tmp_path_factory.mktemp("release")
+    with tarfile.open(fileobj=BytesIO(archive.stdout)) as files:
+        files.extractall(folder, filter="data")
+    return folder / "handlers"
+
+
+def run(release: Path, environment: Mapping[str, str], items: Items, *steps: tuple[str, Any]) -> dict[str, Any]:
+    """Let functions of a release serve events, one after the other."""
+    order = {"items": items, "steps": [{"function": name, "event": event} for name, event in steps]}
+    done = subprocess.run(
+        [sys.executable, str(DRIVER), str(release)],
+        input=json.dumps(order),
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**ENVIRONMENT, **environment},
+    )
+    assert done.returncode == 0, done.stderr
+    result: dict[str, Any] = json.loads(done.stdout)
+    return result
+
+
+def event(kind: str, client: str, authorizer: Mapping[str, str] | None = None, **fields: object) -> dict[str, Any]:
+    """Return an event as API Gateway sends it."""
+    route = {"CONNECT": "$connect", "DISCONNECT": "$disconnect", "MESSAGE": "sendmessage"}[kind]
+    context: dict[str, Any] = {"eventType": kind, "routeKey": route, "connectionId": client, "requestId": "r"}
+    if authorizer is not None:
+        context["authorizer"] = dict(authorizer)
+    return {"requestContext": {**context, "connectedAt": now() * 1000, "stage": "live"}, **fields}
+
+
+def joins(*clients: str, authorizer: Mapping[str, str] | None = None) -> list[tuple[str, Any]]:
+    """Return the handshakes of clients that enter the lobby."""
+    query = {"queryStringParameters": {"room": "lobby"}, "multiValueQueryStringParameters": {"room": ["lobby"]}}
+    return [("connect", event("CONNECT", client, authorizer, **query)) for client in clients]
+
+
+def says(client: str, authorizer: Mapping[str, str] | None = None, **fields: str) -> tuple[str, Any]:
+    """Return a message to the lobby."""
+    body = json.dumps({"action": "sendmessage", "data": "hello", **fields})
+    return "sendmessage", event("MESSAGE", client, authorizer, body=body)
+
+
+def token(subject: str) -> dict[str, str]:
+    """Return an authorizer's context."""
+    return {"principalId": subject, "rooms": '["lobby"]', "exp": str(far())}
+
+
+def records(bodies: Sequence[str]) -> tuple[str, Any]:
+    """Return the queue's messages as a worker gets them."""
+    attributes = {"ApproximateReceiveCount": "1"}
+    return "fanout_worker", {
+        "Records": [
+            {"messageId": f"m{index}", "body": body, "attributes": attributes, "receiptHandle": "h"}
+            for index, body in enumerate(bodies)
+        ]
+    }
+
+
+def written_today() -> Items:
+    """Return the rows of two clients with tokens, counted and limited, and of one without."""
+    guarded = run(TODAY, GUARDED, [], *joins("a=", "b=", authorizer=token("alice")))
+    plain = run(TODAY, PLAIN, guarded["items"], *joins("c="))
+    # So that its row has an allowance, too.
+    items: Items = run(TODAY, GUARDED, plain["items"], says("a=", token("alice")))["items"]
+    return items
+
+
+def expired(items: Items, client: str) -> Items:
+    """Return rows of which one client's have ended, and are not deleted yet."""
+    ended = {"expires_at": {"N": str(now() - 1)}}
+    return [{**item, **(ended if client in str(item) else {})} for item in items]
+
+
+def hellos(result: Mapping[str, Any]) -> list[str]:
+    """Return the clients that have received the message."""
+    return sorted(client for client, text in result["posts"] if text == "hello")
+
+
+def test_rows_of_another_release_are_served(other: Path) -> None:
+    rows = run(other, PLAIN, [], *joins("a=", "b=", "c="))["items"]
+    assert len(rows) == 6
+
+    for environment, context in ((PLAIN, None), (GUARDED, token("alice"))):
+        assert hellos(run(TODAY, environment, rows, says("a=", context))) == ["a=", "b=", "c="]
+        assert hellos(run(TODAY, environment, rows, says("a=", context, to="b="))) == ["b="]
+        assert hellos(run(TODAY, environment, expired(rows, "b="), says("a=", context))) == ["a=", "c="]
+        left = run(TODAY, environment, rows, ("disconnect", event("DISCONNECT", "b=", context)))["items"]
+        assert [item for item in left if "b=" in str(item)] == []
+        assert len(left) == 4
+
+
+def test_rows_of_another_release_without_a_token_are_told_so(other: Path) -> None:
+    rows = run(other, PLAIN, [], *joins("a="))["items"]
+    [[client, text]] = run(TODAY, GUARDED, rows, says("a="))["posts"]
+    assert (client, json.loads(text)["error"]["code"]) == ("a=", "token_expired")
+
+
+def test_rows_of_another_release_count_as_members(other: Path) -> None:
+    rows = run(other, PLAIN, [], *joins("a=", "b="))["items"]
+    limited = {**GUARDED, "ROOMCAST_MAXIMUM_ROOM_MEMBERS": "3"}
+    answers = run(TODAY, limited, rows, *joins("c=", "d=", authorizer=token("carol")))["answers"]
+    assert [answer["statusCode"] for answer in answers] == [200, 429]
+
+
+def test_rows_of_today_are_served_by_another_release(other: Path) -> None:
+    rows = written_today()
+
+    assert hellos(run(other, PLAIN, rows, says("a="))) == ["a=", "b=", "c="]
+    assert hellos(run(other, PLAIN, rows, says("c=", to="b="))) == ["b="]
+    # A token's end is the row's end, which each release heeds.
+    assert hellos(run(other, PLAIN, expired(rows, "b="), says("c="))) == ["a=", "c="]
+    left = run(other, PLAIN, rows, *(("disconnect", event("DISCONNECT", client)) for client in ("a=", "b=", "c=")))
+    assert [item for item in left["items"] if not item["partition_key"]["S"].startswith("members#")] == []
+
+
+def test_rows_end_with_the_token_and_no_later_than_before() -> None:
+    ends = {item["sort_key"]["S"]: int(item["expires_at"]["N"]) for item in written_today()}
+    assert {client: ends[client] for client in ("a=", "b=", "c=")} == {
+        "a=": far() + 60,
+        "b=": far() + 60,
+        "c=": now() + 7_800,
+    }
+
+
+@pytest.mark.parametrize(("sender", "context"), [(QUEUED, None), ({**QUEUED, **GUARDED}, token("alice"))])
+def test_tasks_of_today_are_served_by_another_release(
+    other: Path, sender: Mapping[str, str], context: Mapping[str, str] | None
+) -> None:
+    rows = written_today()
+    put = run(TODAY, sender, rows, says("a=", context))["put"]
+    served = run(other, QUEUED, rows, records(put))
+    assert (hellos(served), served["answers"]) == (["a=", "b=", "c="], [{"batchItemFailures": []}])
+
+
+@pytest.mark.parametrize("worker", [QUEUED, {**QUEUED, **GUARDED}], ids=["NONE", "JWT"])
+def test_tasks_of_another_release_are_served_today(other: Path, worker: Mapping[str, str]) -> None:
+    rows = run(other, PLAIN, [], *joins("a=", "b=", "c="))["items"]
+    put = run(other, QUEUED, rows, says("a="))["put"]
+    served = run(TODAY, worker, expired(rows, "b="), records(put))
+    assert (hellos(served), served["answers"]) == (["a=", "c="], [{"batchItemFailures": []}])
+
+
+def named_task(**fields: object) -> str:
+    """Return the body of a task for one recipient, as an object, with further fields."""
+    message = ["lobby", "a=", base64.b64encode(b"hello").decode(), "r"]
+    task = {
+        "v": 1,
+        "kind": "task",
+        "fan_out": message,
+        "shard": 0,
+        "after": "",
+        "recipients": [["b=", now() * 1000, 0]],
+    }
+    return json.dumps({**task, "retries": 1, **fields})
+
+
+def test_fields_of_a_later_release_are_ignored_and_its_versions_stay_in_the_queue() -> None:
+    rows = written_today()
+    further = run(TODAY, QUEUED, rows, records([named_task(subject="alice", expires_at=far())]))
+    assert (hellos(further), further["answers"]) == (["b="], [{"batchItemFailures": []}])
+    later = run(TODAY, QUEUED, rows, records([named_task(v=2)]))
+    assert (hellos(later), later["answers"]) == ([], [{"batchItemFailures": [{"itemIdentifier": "m0"}]}])
