@@ -197,7 +197,7 @@ variable "management_endpoint" {
 
 variable "maximum_room_members" {
   type        = number
-  description = "Maximum of members of a room; the handshake of another client is refused with status 429. Null means no limit."
+  description = "Maximum of members of a room; the handshake of another client is refused with status 429. Null means no limit. Members who joined while there was none are counted when one is set."
   default     = null
 }
 
