@@ -5,7 +5,6 @@ The parser is strict where leniency could confuse one answer with the next: such
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
@@ -48,28 +47,6 @@ class Response(NamedTuple):
     body: bytes
     keep_alive: bool = True
     resent: bool = False
-
-
-_EMPTY_SUCCESS = Response(200, {"content-length": "0"}, b"")
-# Of the headers that begin with a C or a T, only those that change nothing.
-_OTHER_LINES = (
-    rb"(?:[^:\scCtT][^:\s]*+:[^\r]*+\r\n|[Cc]ontent-[Tt]ype:[^\r]*+\r\n|[Cc]onnection: [Kk]eep-[Aa]live\r\n)*+"
-)
-_is_empty_success = re.compile(
-    rb"HTTP/1\.1 200 [^\r]*+\r\n" + _OTHER_LINES + rb"[Cc]ontent-[Ll]ength: 0\r\n" + _OTHER_LINES + rb"\r\n"
-).fullmatch
-
-
-def empty_success(data: bytes) -> Response | None:
-    """Recognise a whole ``200`` with an empty body on a connection that stays open, at a fraction of the parser's cost.
-
-    Args:
-        data: All that was received since the request was sent.
-
-    Returns:
-        An answer without its further headers, or ``None`` when ``data`` is anything else: then the parser decides.
-    """
-    return _EMPTY_SUCCESS if _is_empty_success(data) else None
 
 
 class ResponseParser:

@@ -6,7 +6,8 @@ import time
 from typing import TYPE_CHECKING
 
 from roomcast.connection import Connection
-from roomcast.http_parser import BROKEN, ProtocolError, empty_success
+from roomcast.empty_success import EMPTY_SUCCESS, EmptySuccesses
+from roomcast.http_parser import BROKEN, ProtocolError
 from roomcast.verdicts import Answer
 
 if TYPE_CHECKING:
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
     from roomcast.shares import Post
 
 UNREQUESTED = "the server sent an answer without a request"
+
+_is_empty_success = EmptySuccesses().match
 
 
 class Line(Connection):
@@ -61,25 +64,34 @@ class Line(Connection):
         """The posts that are under way."""
         return () if self.post is None else (self.post,)
 
-    def carry(self, post: Post) -> None:
+    def carry(self, post: Post, now: float) -> None:
         """Send a post."""
         self.post = post
-        self.sent_at = post.sent_at = time.monotonic()
-        self.send(post.share.requests.request(post.recipient.connection_id))
+        self.sent_at = post.sent_at = now
+        request = post.share.requests.request(post.recipient.connection_id)
+        sent = self.write(request)
+        if sent < len(request):
+            self.keep(request, sent)
 
     def take_answer(self) -> Response | None:
         """Read the bytes that have arrived; gives the answer to the post once it is complete."""
-        response = self.receive(empty_success)
-        if response is None:
-            self.flush()
-            return None
-        self.post = None
-        self.is_ending = not response.keep_alive
-        return response
+        while (data := self.read()) is not None:
+            if self.answers and self._parser is None and not self._unsent and _is_empty_success(data):
+                self.answers += 1
+                self.used_at = time.time()
+                self.post = None
+                return EMPTY_SUCCESS
+            response = self.take(data)
+            if response is not None:
+                self.post = None
+                self.is_ending = not response.keep_alive
+                return response
+        self.flush()
+        return None
 
     def take_answers(self) -> Sequence[tuple[Post, int, float]]:
         """Read bytes that have arrived without a post."""
-        if self.receive(empty_success) is not None:
+        if self.receive() is not None:
             raise ProtocolError(UNREQUESTED)
         return ()
 

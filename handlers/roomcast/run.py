@@ -6,14 +6,16 @@ import time
 from typing import TYPE_CHECKING
 
 from roomcast.addresses import TransportError, TrustWidenedError, UnresolvedError
+from roomcast.empty_success import EMPTY_SUCCESS
 from roomcast.http_parser import BROKEN, NOT_PROCESSED, ProtocolError
 from roomcast.judge import Judge
 from roomcast.line import UNREQUESTED, Line
 from roomcast.opening import Opener
 from roomcast.pacing import Throttle
+from roomcast.patience import Patience
 from roomcast.pool import LOOK_UP_CHECK_SECONDS
 from roomcast.posts import Posts
-from roomcast.verdicts import FEW, Answer, Outcome, answer_of, retry_after
+from roomcast.verdicts import Answer, Outcome, answer_of, retry_after
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -68,10 +70,12 @@ class Run:
         self._posts = Posts(shares, pool.sockets, self._conclude)
         self._opener = Opener(pool, self._posts, bucket, shares)
         self._judge = Judge()
-        self._delivered = 0
-        self._patience = patience
-        self._patience_ends = 0.0
+        self._patience = Patience(patience, shares, self._posts, self._throttle)
         self._is_ending = False
+
+    @property
+    def _delivered(self) -> int:
+        return sum(share.report.delivered for share in self._shares)
 
     def run(self) -> None:
         """Serve all recipients; see ``Engine.deliver_all``."""
@@ -108,10 +112,7 @@ class Run:
             if pool.idle:
                 # Before one of them is given a post, for which this would be taken as the answer.
                 self._drop_talkative(ready)
-            for line in ready:
-                # Work on one line may have given another one a post, and found it broken.
-                if line in pool.all:
-                    self._advance(line)
+            self._serve(ready)
             now = time.monotonic()
             if now >= self._next_check:
                 self._check(now)
@@ -146,7 +147,8 @@ class Run:
             if bucket.limited:
                 bucket.take()
             if isinstance(line, Line):
-                self._send(line, post)
+                # Not the time of the turn: the posts before this one have taken theirs.
+                self._send(line, post, time.monotonic())
             else:
                 self._gather(line, post, now)
 
@@ -160,13 +162,13 @@ class Run:
         if line.is_worth_a_write:
             self._flush(line)
 
-    def _send(self, line: Line, post: Post) -> None:
+    def _send(self, line: Line, post: Post, now: float) -> None:
         self._pool.under_way += 1
         try:
-            line.carry(post)
+            line.carry(post, now)
             if line.is_idle:
                 self._pool.occupy(line)
-            self._pool.sent_at = post.sent_at
+            self._pool.sent_at = now
         except OSError as error:
             self._lost(line, error)
         else:
@@ -235,32 +237,25 @@ class Run:
                 self._decide(post, Answer.SILENT, now)
         self._flush_all()
         self._pool.stuck = self._pool.waiting_since(now - STUCK_SECONDS)
-        if self._patience is not None and not self._is_ending:
-            self._be_patient(self._patience, now)
+        if not self._is_ending and self._patience.is_over(self._delivered, now):
+            self._is_ending = True
+            self._leave_waiting()
         if self._is_ending and not self._pool.waiting_for_less_than(LAST_ANSWER_SECONDS * self._pool.slowness, now):
             self._stop_at = self._next_check = now
 
-    def _be_patient(self, patience: float, now: float) -> None:
-        """Stop trying again once only stragglers have been left for long enough."""
-        reached = self._delivered + sum(share.report.gone for share in self._shares)
-        # A task for stragglers alone is no sign of trouble that others have, too.
-        left = sum(share.open for share in self._shares if not share.stragglers.presume_alone)
-        is_trouble = self._throttle.general or left > max(reached, FEW if reached else 0)
-        if self._posts.is_reading or self._posts.fresh or is_trouble:
-            self._patience_ends = 0.0
-        elif not self._patience_ends:
-            self._patience_ends = now + patience
-        elif now >= self._patience_ends:
-            self._is_ending = True
-            self._leave_waiting()
-
-    # Events of one connection.
+    def _serve(self, ready: Sequence[AnyLine]) -> None:
+        """Go on with connections that are ready."""
+        kept = self._pool.all
+        for line in ready:
+            # Work on one line may have given another one a post, and found it broken.
+            if line in kept:
+                if isinstance(line, Line) and line.post is not None:
+                    self._go_on(line, line.post)
+                else:
+                    self._advance(line)
 
     def _advance(self, line: AnyLine) -> None:
         """Take the steps that a connection is ready for."""
-        if isinstance(line, Line) and line.post is not None:
-            self._go_on(line, line.post)
-            return
         connecting = not line.established
         answers: Sequence[tuple[Post, int, float]] = ()
         try:
@@ -287,26 +282,27 @@ class Run:
 
     def _go_on(self, line: Line, post: Post) -> None:
         """Take the answer to a post over HTTP/1.1, and send the next one: nearly all the work for a large room."""
+        pool = self._pool
         try:
             response = line.take_answer()
         except (OSError, ProtocolError) as error:
             self._lost(line, error)
             return
-        if line.interest != line.watched:
-            self._pool.watch(line)
         if response is None:
+            if line.interest != line.watched:
+                pool.watch(line)
             return
         now = time.monotonic()
-        status = response.status
-        self._answered(post, status, 0.0 if status == 200 else retry_after(response.headers), now)
-        following = None
-        if not (line.is_ending or self._pool.idle or self._bucket.limited):
-            following = self._posts.next(now)
+        if response is EMPTY_SUCCESS:
+            self._delivered_to(post, now)
+        else:
+            self._answered(post, response.status, retry_after(response.headers), now)
+        following = None if line.is_ending or pool.idle or self._bucket.limited else self._posts.next(now)
         if following is None:
-            self._pool.offer(line, now)
+            pool.offer(line, now)
             self._dispatch(now)
         else:
-            self._send(line, following)
+            self._send(line, following, now)
 
     def _established(self, line: Line, now: float) -> None:
         self._shares[0].report.connections_opened += 1
@@ -316,15 +312,11 @@ class Run:
             self._not_opened(ProtocolError(UNREQUESTED), now)
 
     def _answered(self, post: Post, status: int, asked: float, now: float) -> None:
-        self._pool.under_way -= 1
         if 200 <= status < 300:
-            post.share.report.delivered += 1
-            self._delivered += 1
-            self._pool.observe(now - post.sent_at, now)
-            if post.history is not None:
-                self._judge.settle(post)
-            self._posts.settled(post, None, now)
-        elif status > 0:
+            self._delivered_to(post, now)
+            return
+        self._pool.under_way -= 1
+        if status > 0:
             self._not_delivered(post, status, asked, now)
         elif status == NOT_PROCESSED:
             post.share.report.note("the server did not process the request")
@@ -332,6 +324,14 @@ class Run:
         else:
             post.share.report.note("the server ended the stream")
             self._decide(post, Answer.BROKEN, now)
+
+    def _delivered_to(self, post: Post, now: float) -> None:
+        self._pool.under_way -= 1
+        post.share.report.delivered += 1
+        self._pool.observe(now - post.sent_at, now)
+        if post.history is not None:
+            self._judge.settle(post)
+        self._posts.settled(post, None, now)
 
     def _lost(self, line: AnyLine, error: Exception) -> None:
         """Drop a broken connection and reschedule the posts that it carried."""

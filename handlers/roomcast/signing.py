@@ -23,9 +23,13 @@ _OUTER_PADDING = bytes(byte ^ 0x5C for byte in range(256))
 _SHA256_BLOCK_BYTES = 64
 
 
-def quote(text: str) -> str:
+def quote(text: str) -> bytes:
     """Percent-encode everything but RFC 3986's unreserved characters, the slash included."""
-    return "".join(map(_QUOTED.__getitem__, text.encode("utf-8", "surrogatepass")))
+    bare = text.encode("ascii", "replace").rstrip(b"=")
+    if bare.isalnum() or not bare.translate(None, _UNRESERVED):
+        # An id of API Gateway: there is nothing to encode but its padding.
+        return bare + b"%3D" * (len(text) - len(bare))
+    return "".join(map(_QUOTED.__getitem__, text.encode("utf-8", "surrogatepass"))).encode()
 
 
 class Credentials(NamedTuple):
@@ -113,7 +117,7 @@ class SignedRequests:
         self._start_line = f"{method} {path}".encode()
         self._end = b"\r\n\r\n" + body
         # The canonical path is the path on the wire, percent-encoded once more but for the slash.
-        self._canonical_start = f"{method}\n{quote(path).replace('%2F', '/')}".encode()
+        self._canonical_start = f"{method}\n".encode() + quote(path).replace(b"%2F", b"/")
         self.headers = {"Host": host, "X-Amz-Date": "", **headers}
         if credentials.session_token is not None:
             self.headers["X-Amz-Security-Token"] = credentials.session_token
@@ -122,7 +126,11 @@ class SignedRequests:
 
     def request(self, segment: str = "") -> bytes:
         """Return a whole request, signed as of now, for the shared path and an unquoted ``segment``."""
-        quoted, signature = self.sign(segment)
+        second = int(time.time())
+        if second != self._second:
+            self._prepare(second)
+        quoted = quote(segment)
+        signature = self._signature(quoted)
         return b"".join((self._start_line, quoted, self._rest, signature, self._end))
 
     def sign(self, segment: str) -> tuple[bytes, bytes]:
@@ -130,19 +138,17 @@ class SignedRequests:
         second = int(time.time())
         if second != self._second:
             self._prepare(second)
-        quoted = segment.encode("ascii", "replace").rstrip(b"=")
-        if quoted.isalnum() or not quoted.translate(None, _UNRESERVED):
-            # An id of API Gateway: there is nothing to encode but its padding.
-            quoted += b"%3D" * (len(segment) - len(quoted))
-        else:
-            quoted = quote(segment).encode()
+        quoted = quote(segment)
+        return quoted, self._signature(quoted)
+
+    def _signature(self, quoted: bytes) -> bytes:
         canonical_request = self._canonical_request.copy()
         canonical_request.update(quoted.replace(b"%", b"%25") + self._canonical_rest)
         inner = self._inner.copy()
         inner.update(canonical_request.hexdigest().encode())
         outer = self._outer.copy()
         outer.update(inner.digest())
-        return quoted, outer.hexdigest().encode()
+        return outer.hexdigest().encode()
 
     def _prepare(self, second: int) -> None:
         """Compute the parts that all requests of this second (Unix time) share."""

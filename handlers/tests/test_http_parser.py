@@ -5,13 +5,13 @@ from __future__ import annotations
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from roomcast.empty_success import SHAPES, EmptySuccesses
 from roomcast.http_parser import (
     MAXIMUM_BODY_BYTES,
     MAXIMUM_HEAD_BYTES,
     ProtocolError,
     Response,
     ResponseParser,
-    empty_success,
 )
 
 USUAL = (
@@ -170,8 +170,11 @@ def test_what_follows_an_answer_ends_the_connection() -> None:
     ],
 )
 def test_the_quick_look_leaves_anything_unusual_to_the_parser(data: bytes) -> None:
-    assert empty_success(USUAL) is not None
-    assert empty_success(data) is None
+    for known in ([], [USUAL], [USUAL.replace(b"3d1a", b"x" * (4 + len(data) - len(USUAL)))]):
+        successes = EmptySuccesses()
+        assert all(successes.match(each) for each in known)
+        assert not successes.match(data)
+        assert successes.match(USUAL)
 
 
 names = st.sampled_from([b"Content-Length", b"Connection", b"Transfer-Encoding", b"content-length", b"X", b"", b" X"])
@@ -183,14 +186,35 @@ lines = st.lists(
 
 
 @settings(max_examples=500)
-@given(lines=lines, rest=st.just(b"") | st.sampled_from([b"a", b"0\r\n\r\n", USUAL]))
-def test_the_quick_look_never_contradicts_the_parser(lines: list[bytes], rest: bytes) -> None:
+@given(lines=lines, rest=st.just(b"") | st.sampled_from([b"a", b"0\r\n\r\n", USUAL]), known=st.lists(lines, max_size=3))
+def test_the_quick_look_never_contradicts_the_parser(lines: list[bytes], rest: bytes, known: list[list[bytes]]) -> None:
+    successes = EmptySuccesses()
+    for each in known:
+        successes.match(b"\r\n".join([b"HTTP/1.1 200 OK", *each]) + b"\r\n\r\n")
     data = b"\r\n".join([b"HTTP/1.1 200 OK", *lines]) + b"\r\n\r\n" + rest
-    if empty_success(data) is None:
+    if not successes.match(data):
         return
     answer = feed(data)
     assert answer is not None
     assert (answer.status, answer.body, answer.keep_alive) == (200, b"", True)
+
+
+@given(data=st.data())
+def test_the_quick_look_does_not_depend_on_earlier_answers(data: st.DataObject) -> None:
+    changes = data.draw(st.lists(st.tuples(st.integers(0, len(USUAL) - 1), st.sampled_from(b"\r\n :cCtT0a\xff"))))
+    changed = bytearray(USUAL)
+    for place, byte in changes:
+        changed[place] = byte
+    knowing = EmptySuccesses()
+    assert knowing.match(USUAL)
+    assert knowing.match(bytes(changed)) == EmptySuccesses().match(bytes(changed))
+
+
+def test_a_server_with_answers_of_many_lengths_uses_no_more_memory() -> None:
+    successes = EmptySuccesses()
+    for size in range(3 * SHAPES):
+        assert successes.match(USUAL.replace(b"3d1a", b"x" * size))
+    assert len(successes._shapes) == SHAPES
 
 
 @given(

@@ -182,6 +182,7 @@ class TestSilence:
             dead = DeadSocket(kept._socket, given_up, step)
             monkeypatch.setattr(kept, "_socket", dead)
             monkeypatch.setattr(kept, "_read", dead.recv)
+            monkeypatch.setattr(kept, "_write", dead.send)
             assert call(client).resent
         assert server.connections == 2
 

@@ -63,7 +63,7 @@ def test_a_post_is_signed_as_botocore_signs_it(
 
     start_line, headers = sign(requests, connection_id)
 
-    target = f"{stage}/@connections/{quote(connection_id)}"
+    target = f"{stage}/@connections/{quote(connection_id).decode()}"
     assert start_line == f"POST {target} HTTP/1.1"
     assert headers["Host"] == host
     assert headers["Content-Length"] == str(len(body))
@@ -96,7 +96,7 @@ def test_an_id_of_api_gateway_is_quoted_on_the_wire() -> None:
 
 
 def test_a_slash_or_a_line_break_in_an_id_cannot_leave_its_path_segment() -> None:
-    assert quote("a/b\r\nHost: evil") == "a%2Fb%0D%0AHost%3A%20evil"
+    assert quote("a/b\r\nHost: evil") == b"a%2Fb%0D%0AHost%3A%20evil"
 
 
 def test_the_signature_follows_the_clock_and_the_credentials() -> None:
