@@ -97,6 +97,15 @@ def test_a_cold_start_runs_compiled_code_and_reads_the_authorities_that_it_reads
     assert sorted(map(str, bundle.get_ca_certs())) == sorted(map(str, amazon + own))
 
 
+def test_each_handler_that_takes_part_in_the_other_part_can_be_imported(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(processes, "HANDLERS", tmp_path / "handlers")
+    names = processes.unpack_handlers()
+    assert {"sendmessage", "fanout_worker"} <= set(names)
+    processes.run_process([sys.executable, "-c", f"import {', '.join(names)}"], {"ROOMCAST_QUEUE_URL": "https://q"})
+
+
 # The servers.
 
 
