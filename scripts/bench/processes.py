@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import trustme
 
-from scripts import build_handlers
 from scripts.bench.contenders import measure
+from scripts.build_output import MANIFEST
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -202,7 +202,7 @@ def unpack_handlers() -> list[str]:
     run_process([sys.executable, "scripts/build_handlers.py"], {})
     shutil.rmtree(HANDLERS, ignore_errors=True)
     built = REPOSITORY / "build" / "handlers"
-    handlers = json.loads((built / build_handlers.MANIFEST).read_text())["handlers"]
+    handlers = json.loads((built / MANIFEST).read_text())["handlers"]
     zips = {name: entry["zip"] for name, entry in handlers.items() if "zip" in entry}
     for each in zips.values():
         shutil.unpack_archive(built / each, HANDLERS)
