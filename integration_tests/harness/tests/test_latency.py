@@ -119,20 +119,21 @@ async def test_sampling_closes_intervals_and_notices_a_blocked_event_loop() -> N
     sampling = asyncio.create_task(latency.sample())
     latency.record(0.001)
     await eventually(started, expected=True, within=5, every=0.005)
-    block_the_event_loop(seconds=0.15)
+    spent = block_the_event_loop(seconds=0.15)
     await eventually(lagged, expected=True, within=5, every=0.005)
     latency.record(0.002)
     sampling.cancel()
     with pytest.raises(asyncio.CancelledError):
         await sampling
     assert sum(interval.count for interval in latency.intervals.values()) == latency.total.count == 2
-    busiest = max(latency.intervals.values(), key=lambda interval: interval.lag)
-    assert busiest.saturated
-    assert busiest.cpu > 0.1
+    assert max(latency.intervals.values(), key=lambda interval: interval.lag).saturated
+    # How large a share that is depends on the other work of the machine.
+    assert any(each.cpu * (latency.interval + each.lag) > 0.99 * spent for each in latency.intervals.values())
 
 
-def block_the_event_loop(seconds: float) -> None:
-    """Keep the event loop busy, as a client does that cannot keep up."""
-    until = time.monotonic() + seconds
+def block_the_event_loop(seconds: float) -> float:
+    """Keep the event loop busy, as a client does that cannot keep up; give the CPU seconds that it took."""
+    until, used = time.monotonic() + seconds, time.process_time()
     while time.monotonic() < until:
         pass
+    return time.process_time() - used
