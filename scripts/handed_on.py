@@ -27,6 +27,7 @@ MADE_OF: Mapping[tuple[str, str], set[str]] = {
     ("connections_table", "name"): set(),
     ("fanout_queue", "fifo"): set(),
     ("fanout_queue", "function_timeout"): {"worker_timeout"},
+    ("fanout_queue", "kms_key_arn"): {"queue_kms_key_arn"},
     ("handler", "description"): {"description"},
     ("handler", "filename"): {"handlers_bucket"},
     ("handler", "invoke_permissions"): {"route_key"},

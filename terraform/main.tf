@@ -43,6 +43,7 @@ module "backend" {
   pace                            = var.pace
   permissions_boundary_arn        = var.permissions_boundary_arn
   point_in_time_recovery          = var.point_in_time_recovery
+  queue_kms_key_arn               = var.queue_kms_key_arn
   queued_delivery                 = var.queued_delivery
   redeployment_triggers           = var.redeployment_triggers
   sendmessage_memory_size         = var.sendmessage_memory_size

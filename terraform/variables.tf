@@ -234,6 +234,12 @@ variable "point_in_time_recovery" {
   nullable    = false
 }
 
+variable "queue_kms_key_arn" {
+  type        = string
+  description = "ARN of the KMS key that encrypts the messages of queued delivery; the functions have the right to use it already. Null means SQS's own key."
+  default     = null
+}
+
 variable "queued_delivery" {
   type = object({
     enabled             = bool

@@ -317,6 +317,7 @@ CASES: Mapping[str, Mapping[str, Cases]] = {
             ["a", "a" * 41, "1a", "-a", "a_b", "a.b", "ab\n"],
         ),
         "pace": Cases([0, 0.001, 10_000], [-0.001, 0.0009]),
+        "queue_kms_key_arn": or_null(kms_key),
         "queued_delivery": all_of(
             field("batch_size", whole(1, 10), QUEUED),
             field("maximum_concurrency", whole(2, 1000), QUEUED),
@@ -345,6 +346,7 @@ CASES: Mapping[str, Mapping[str, Cases]] = {
             [f"{FUNCTION}:", FUNCTION[:-6], f"x{FUNCTION}", f"{FUNCTION}*", FUNCTION.replace("1111", ""), "search"],
         ),
         "function_timeout": whole(1, 900),
+        "kms_key_arn": or_null(kms_key),
         "max_receive_count": whole(5, 1000),
         "maximum_concurrency": whole(2, 1000),
         "message_retention_seconds": whole_from(60),

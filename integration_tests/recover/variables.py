@@ -181,6 +181,18 @@ ROWS: Mapping[str, Row] = {
         {ROLE}, {"permissions_boundary_arn": "<boundary>"}, {"permissions_boundary_arn": "<other_boundary>"}
     ),
     "point_in_time_recovery": in_place({TABLE}, {"point_in_time_recovery": False}),
+    "queue_kms_key_arn": Row(
+        frozenset({*WORKER, *EXCLUSIVE, *QUEUES}),
+        [
+            Step({"queued_delivery": {"enabled": True}}),
+            Step({"queued_delivery": {"enabled": True}, "queue_kms_key_arn": "<key>"}),
+            Step({"queued_delivery": {"enabled": True}, "queue_kms_key_arn": "<other_key>"}),
+            Step({"queued_delivery": {"enabled": True}}),
+            Step({"queued_delivery": {"enabled": False}}, settled=False),
+            Step(removes=frozenset({*WORKER, *EXCLUSIVE, *QUEUES})),
+        ],
+        long="without a queue it changes nothing, so its applies come between two that make and remove one",
+    ),
     "queued_delivery": Row(
         frozenset({*WORKER, *EXCLUSIVE, *QUEUES}),
         [

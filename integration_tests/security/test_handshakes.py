@@ -14,6 +14,7 @@ from websockets.exceptions import InvalidStatus
 from integration_tests.harness.client import Client
 from integration_tests.security.keys import EcKey, RsaKey, encoded
 from integration_tests.security.minting import AUDIENCE, LIFETIME_SECONDS, SharedSecret, claims, json_part, token
+from integration_tests.security.roles import Roles
 from integration_tests.targets.interface import Capability
 from scripts.waiting import scaled
 
@@ -186,6 +187,16 @@ async def test_shared_secret_verifies_tokens(guarded_by_secret: GuardedBySecret)
 
 async def test_oversized_token_is_unauthorized(guarded: Guarded) -> None:
     assert await status_of(guarded.url, headers=[bearer(guarded.token(filler="f" * 8192))]) == 401
+
+
+async def test_the_permission_to_invoke_the_authorizer_is_needed(target: Target, guarded: Guarded) -> None:
+    assert target.aws is not None
+    one = [bearer(guarded.token())]
+
+    assert await status_of(guarded.url, headers=one) == 101
+    with Roles(target.aws, guarded.deployment.outputs["function_arns"]).uninvocable("authorizer"):
+        assert await status_of(guarded.url, headers=one) == 500
+    assert await status_of(guarded.url, headers=one) == 101
 
 
 async def test_right_to_join_is_wanted_for_the_room_in_the_url(guarded: Guarded) -> None:

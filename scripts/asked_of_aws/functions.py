@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from scripts.asked_of_aws.policies import QUEUE_ARN, allow, post, table_rights
+from scripts.asked_of_aws.policies import QUEUE_ARN, allow, post, table_rights, use_key_of_queue
 
 if TYPE_CHECKING:
     import re
@@ -44,7 +44,7 @@ class Function:
 
 def functions(run: Run) -> dict[str, Function]:
     """Return the functions behind the backend's own routes, and the worker of a queue."""
-    hand_over = [allow("HandOverToWorkers", "sqs:SendMessage", QUEUE_ARN)] if run.queue else []
+    hand_over = [allow("HandOverToWorkers", "sqs:SendMessage", QUEUE_ARN), use_key_of_queue()] if run.queue else []
     answer = post("AnswerCaller", run.stage)
     own = {
         "connect": Function(
@@ -165,6 +165,7 @@ def _worker(run: Run, queue: Queue) -> Function:
                 ],
                 QUEUE_ARN,
             ),
+            use_key_of_queue(),
             *post("SendToMembers", run.stage),
         ],
         None,

@@ -35,6 +35,17 @@ def use_key_of(table: str) -> Settings:
     }
 
 
+def use_key_of_queue() -> Settings:
+    """Return the statement for using any key, which SQS alone may do, and for this queue alone."""
+    return {
+        **allow("UseQueueKey", ["kms:Decrypt", "kms:GenerateDataKey"], "*"),
+        "Condition": {
+            "StringEquals": {"kms:ViaService": "sqs.cn-north-1.amazonaws.com.cn"},
+            "StringEqualsIfExists": {"kms:EncryptionContext:aws:sqs:arn": QUEUE_ARN},
+        },
+    }
+
+
 def post(sid: str, stage: str) -> list[Settings]:
     """Return the statement for sending to the clients of one stage."""
     return [allow(sid, "execute-api:ManageConnections", f"{EXECUTION}/{stage}/POST/@connections/*")]

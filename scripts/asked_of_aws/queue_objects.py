@@ -22,7 +22,8 @@ def of_queue(run: Run, queue: Queue) -> Table:
     """Return all objects of ``modules/fanout-queue``."""
     module = "module.backend.module.fanout_queue[0]"
     suffix = ".fifo" if queue.fifo else ""
-    both: Settings = {"max_message_size": 262144, "sqs_managed_sse_enabled": True, "tags": run.tags}
+    encryption = {"kms_master_key_id": queue.key} if queue.key else {"sqs_managed_sse_enabled": True}
+    both: Settings = {"max_message_size": 262144, "tags": run.tags, **encryption}
     if queue.fifo:
         both |= {
             "deduplication_scope": "messageGroup",

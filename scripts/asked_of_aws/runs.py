@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
 
 LOG_KEY = "arn:aws-cn:kms:cn-north-1:111122223333:key/logs"
+QUEUE_KEY = "arn:aws-cn:kms:cn-north-1:111122223333:key/queue"
 ENVIRONMENT_KEY = "arn:aws-cn:kms:cn-north-1:111122223333:key/environment"
 SECRET_ARN = "arn:aws-cn:secretsmanager:cn-north-1:111122223333:secret:chat-a1B2c3"  # noqa: S105 - no secret
 AUTHORIZER_ARN = "arn:aws-cn:lambda:cn-north-1:111122223333:function:mocked-authorizer"
@@ -45,7 +46,7 @@ RUNS: Mapping[str, Run] = {
         log_key=LOG_KEY,
         boundary=BOUNDARY,
         tags={"team": "talkers"},
-        queue=Queue(fifo=True, batch_size=3, concurrency=5, memory_size=512, timeout=40),
+        queue=Queue(fifo=True, batch_size=3, concurrency=5, memory_size=512, timeout=40, key=QUEUE_KEY),
         routes={"plain": Route("plain", 21, 22.5), "search/room": Route("search:live", 11, 12.5, 13000)},
     ),
     "everything_off": Run(),

@@ -42,6 +42,7 @@ class Queue(NamedTuple):
         concurrency: Workers at a time.
         memory_size: A worker's memory in MB.
         timeout: A worker's timeout in seconds.
+        key: Key of both queues.
     """
 
     fifo: bool = False
@@ -49,6 +50,7 @@ class Queue(NamedTuple):
     concurrency: int = 10
     memory_size: int = 1769
     timeout: int = 30
+    key: str | None = None
 
 
 class Authorizer(NamedTuple):

@@ -24,6 +24,7 @@ OF_TYPE = {
     "environment_kms_key_arn": "aws_lambda_function",
     "log_kms_key_arn": "aws_cloudwatch_log_group",
     "permissions_boundary_arn": "aws_iam_role",
+    "queue_kms_key_arn": "aws_sqs_queue",
     "table_kms_key_arn": "aws_dynamodb_table",
 }
 """The type of the objects that an option is for."""

@@ -10,7 +10,7 @@ from scripts.build_handlers import REPOSITORY
 MODULES = REPOSITORY / "terraform" / "modules"
 POLICIES = MODULES / "backend" / "policies"
 ACTION = re.compile(r'"?\bAction"?\s*[:=]\s*(\[[^]]*\]|"[^"]*")')
-KEY = "use_table_key"
+KEY, QUEUE_KEY = "use_table_key", "use_queue_key"
 
 
 def actions(text: str) -> set[str]:
@@ -22,18 +22,21 @@ def actions(text: str) -> set[str]:
 def granted() -> set[tuple[str, str]]:
     """Return each function and action in the modules' source."""
     shared = actions((MODULES / "backend" / "functions.tf").read_text(encoding="utf-8").partition(f"  {KEY} = ")[2])
+    of_queue = actions((MODULES / "backend" / "queue.tf").read_text(encoding="utf-8"))
     logs = actions((MODULES / "handler" / "main.tf").read_text(encoding="utf-8"))
     found: set[tuple[str, str]] = set()
     for file in POLICIES.iterdir():
         text = file.read_text(encoding="utf-8")
-        all_of_them = actions(text) | logs | (shared if KEY in text else set())
+        all_of_them = (
+            actions(text) | logs | (shared if KEY in text else set()) | (of_queue if QUEUE_KEY in text else set())
+        )
         found |= {(file.name.partition(".")[0], action) for action in all_of_them}
     of_authorizer = actions((MODULES / "backend" / "authorizer.tf").read_text(encoding="utf-8"))
     return found | {("authorizer", action) for action in of_authorizer}
 
 
 def test_no_other_file_grants_rights() -> None:
-    known = {"backend/authorizer.tf", "backend/functions.tf", "handler/main.tf"}
+    known = {"backend/authorizer.tf", "backend/functions.tf", "backend/queue.tf", "handler/main.tf"}
     granting = {
         file.relative_to(MODULES).as_posix()
         for file in MODULES.rglob("*.tf")

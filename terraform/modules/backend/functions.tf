@@ -67,6 +67,7 @@ locals {
     queue_is_fifo       = local.queue_is_fifo
     stage_execution_arn = module.websocket_api.stage_execution_arn
     table_arn           = module.connections_table.table_arn
+    use_queue_key       = local.use_queue_key
     use_table_key       = jsonencode(local.use_table_key)
   }
 

@@ -14,6 +14,18 @@ locals {
     ROOMCAST_QUEUE_URL  = module.fanout_queue[0].queue_url
   } : {}
 
+  # As for the table's key: whatever key the queues have, and for this queue alone. SQS asks a sender for both rights.
+  use_queue_key = local.queue_exists ? jsonencode({
+    Sid      = "UseQueueKey"
+    Effect   = "Allow"
+    Action   = ["kms:Decrypt", "kms:GenerateDataKey"]
+    Resource = "*"
+    Condition = {
+      StringEquals         = { "kms:ViaService" = "sqs.${split(":", module.connections_table.table_arn)[3]}.${local.dns_suffix}" }
+      StringEqualsIfExists = { "kms:EncryptionContext:aws:sqs:arn" = local.queue_arn }
+    }
+  }) : ""
+
   sender_environment = var.queued_delivery.enabled ? local.queue_environment : {}
 }
 
@@ -33,6 +45,7 @@ module "fanout_queue" {
   fifo                = local.queue_is_fifo
   function_arn        = module.handler["fanout_worker"].arn
   function_timeout    = var.queued_delivery.worker_timeout
+  kms_key_arn         = var.queue_kms_key_arn
   maximum_concurrency = var.queued_delivery.maximum_concurrency
   tags                = var.tags
 }

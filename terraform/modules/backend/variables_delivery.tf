@@ -41,6 +41,17 @@ variable "pace" {
   }
 }
 
+variable "queue_kms_key_arn" {
+  type        = string
+  description = "ARN of the KMS key that encrypts the messages of queued delivery; the functions have the right to use it already. Null means SQS's own key."
+  default     = null
+
+  validation {
+    condition     = var.queue_kms_key_arn == null || can(regex("^arn:[a-z0-9-]+:kms:[a-z0-9-]+:[0-9]{12}:key/[A-Za-z0-9-]+$", var.queue_kms_key_arn))
+    error_message = "queue_kms_key_arn must be null or the ARN of a KMS key, like \"arn:aws:kms:eu-central-1:111122223333:key/1234abcd-12ab-34cd-56ef-1234567890ab\" (an alias is not allowed)."
+  }
+}
+
 variable "queued_delivery" {
   type = object({
     enabled             = bool

@@ -7,6 +7,9 @@ locals {
   deduplication_scope   = var.fifo ? "messageGroup" : null
   fifo_throughput_limit = var.fifo ? "perMessageGroupId" : null
 
+  # SQS's own key is switched off by another one, and the provider takes no `false` beside that.
+  sqs_managed_key = var.kms_key_arn == null ? true : null
+
   # Lambda has no tags for event source mappings in these partitions.
   mapping_tags = contains(["aws-cn", "aws-us-gov"], split(":", aws_sqs_queue.messages.arn)[1]) ? null : var.tags
 }
@@ -16,9 +19,10 @@ resource "aws_sqs_queue" "messages" {
   deduplication_scope        = local.deduplication_scope
   fifo_queue                 = var.fifo
   fifo_throughput_limit      = local.fifo_throughput_limit
+  kms_master_key_id          = var.kms_key_arn
   max_message_size           = local.max_message_size
   message_retention_seconds  = var.message_retention_seconds
-  sqs_managed_sse_enabled    = true
+  sqs_managed_sse_enabled    = local.sqs_managed_key
   tags                       = var.tags
   visibility_timeout_seconds = 6 * var.function_timeout # AWS's advice, so that a throttled batch is not served twice
 
@@ -33,9 +37,10 @@ resource "aws_sqs_queue" "dead_letters" {
   deduplication_scope       = local.deduplication_scope
   fifo_queue                = var.fifo
   fifo_throughput_limit     = local.fifo_throughput_limit
+  kms_master_key_id         = var.kms_key_arn
   max_message_size          = local.max_message_size
   message_retention_seconds = var.dead_letter_retention_seconds
-  sqs_managed_sse_enabled   = true
+  sqs_managed_sse_enabled   = local.sqs_managed_key
   tags                      = var.tags
 }
 

@@ -56,6 +56,17 @@ variable "function_timeout" {
   }
 }
 
+variable "kms_key_arn" {
+  type        = string
+  description = "ARN of the KMS key that encrypts the messages of both queues. Senders need `kms:GenerateDataKey` and `kms:Decrypt` on it, the function `kms:Decrypt`. Null means SQS's own key."
+  default     = null
+
+  validation {
+    condition     = var.kms_key_arn == null || can(regex("^arn:[a-z0-9-]+:kms:[a-z0-9-]+:[0-9]{12}:key/[A-Za-z0-9-]+$", var.kms_key_arn))
+    error_message = "kms_key_arn must be null or the ARN of a KMS key, like \"arn:aws:kms:eu-central-1:111122223333:key/1234abcd-12ab-34cd-56ef-1234567890ab\" (an alias is not allowed)."
+  }
+}
+
 variable "max_receive_count" {
   type        = number
   description = "Number of times that a message is served before it becomes a dead letter. A throttled invocation counts, too."

@@ -29,6 +29,7 @@ run "everything_on" {
     sendmessage_memory_size   = 1536
     permissions_boundary_arn  = "arn:aws-cn:iam::111122223333:policy/boundary"
     point_in_time_recovery    = false
+    queue_kms_key_arn         = "arn:aws-cn:kms:cn-north-1:111122223333:key/queue"
     shards_per_room           = 4
     shards_read               = 6
     stage_name                = "v2"

@@ -624,3 +624,13 @@ run "messages_per_second_are_not_0" {
 
   expect_failures = [var.messages_per_second]
 }
+
+run "queue_kms_key_arn_takes_no_alias" {
+  command = plan
+
+  variables {
+    queue_kms_key_arn = "arn:aws:kms:eu-central-1:111122223333:alias/chat"
+  }
+
+  expect_failures = [var.queue_kms_key_arn]
+}

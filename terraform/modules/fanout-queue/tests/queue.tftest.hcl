@@ -62,6 +62,19 @@ run "messages_reach_the_function" {
   }
 }
 
+run "both_queues_may_have_a_key" {
+  command = plan
+
+  variables {
+    kms_key_arn = "arn:aws:kms:eu-central-1:111122223333:key/queue"
+  }
+
+  assert {
+    condition     = aws_sqs_queue.messages.kms_master_key_id == var.kms_key_arn && aws_sqs_queue.dead_letters.kms_master_key_id == var.kms_key_arn
+    error_message = "both queues have the key"
+  }
+}
+
 run "the_largest_values_reach_sqs" {
   command = plan
 

@@ -108,3 +108,13 @@ run "tags_take_no_reserved_keys" {
 
   expect_failures = [var.tags]
 }
+
+run "kms_key_arn_takes_no_alias" {
+  command = plan
+
+  variables {
+    kms_key_arn = "arn:aws:kms:eu-central-1:111122223333:alias/chat"
+  }
+
+  expect_failures = [var.kms_key_arn]
+}
