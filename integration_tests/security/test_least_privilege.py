@@ -80,7 +80,7 @@ NOT_SHOWN_OF = {
 
 NOT_SHOWN = {
     "kms:DescribeKey": "AWS lists it among the rights for a table with its own key; the emulator does not ask for it.",
-    "kms:GenerateDataKey": "SQS asks a sender for it where a queue has its own key; the emulator stores that key unused.",
+    "kms:GenerateDataKey": "SQS asks a sender for it where a queue has its own key; the emulator does not ask.",
     "logs:CreateLogStream": "Lambda writes the logs; the emulator does so without the role.",
     "logs:PutLogEvents": "Lambda writes the logs; the emulator does so without the role.",
     "sqs:DeleteMessage": "Lambda deletes messages for the event source mapping; the emulator does so without the role.",
