@@ -50,9 +50,6 @@ for this process, and with them the connections that carry them."""
 BUSY_FACTOR = 10
 """When answers take this many times as long as the quickest one, more connections would only wait for each other."""
 
-MAXIMUM_GROWN = 100
-"""No further connections are made for later messages: larger rooms wait for this process, not for answers."""
-
 MAXIMUM_UNDER_WAY = 1_000
 """Posts under way on all connections: at 15 ms each, an account may send no more a second."""
 
@@ -77,7 +74,7 @@ class Pool:
         latency: Seconds that the quickest answer of this fan-out took.
         mean_latency: A moving mean of the same.
         handshake: Seconds that the quickest new connection took.
-        wanted: As many as the most recipients of a run, up to ``MAXIMUM_GROWN``: all posts are under way at once then.
+        wanted: As many as the most recipients of a run, up to the limit: all posts are under way at once then.
         sent_at: When the last post was sent, in seconds of ``time.monotonic``.
         open_not_before: When another connection may be opened, in seconds of ``time.monotonic``.
         sockets: Their sockets, and those of connections to the database.
@@ -146,12 +143,15 @@ class Pool:
     def may_grow(self, recipients: int, seconds: float) -> bool:
         """Whether another connection can be made for the next messages, while this process has nothing else to do.
 
+        A room larger than the limit gains by each one, too: with answers after 15 ms, 1,000 posts take 0.75 of the time
+        over 250 connections instead of 110, and no longer with 0.29 of a CPU.
+
         Args:
             recipients: Recipients of this run.
             seconds: How long it has nothing else to do.
         """
         needed = -(-recipients // self.streams)
-        self.wanted = min(self.limit, max(self.wanted, min(needed, MAXIMUM_GROWN)))
+        self.wanted = min(self.limit, max(self.wanted, needed))
         takes = self.handshake + self.connecting * CONNECTION_COST_SECONDS
         return len(self.all) < self.wanted and self.may_open() and takes < seconds and not self._is_busy
 

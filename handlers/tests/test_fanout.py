@@ -508,8 +508,9 @@ class TestConnections:
         with HostileServer(lambda _: reply, tls_of_http1) as server:
             report = deliver(connect(server), members(12))
         assert counts(report) == (12, 0, 0)
+        assert report.retried == 0
+        # One that was made for the next message carries nothing.
         assert server.connections == len(server.requests) == 12 <= report.connections_opened
-        assert server.connections == len(server.requests) == report.connections_opened == 12
 
     def test_those_closed_while_idle_are_not_used(self, tls: ssl.SSLContext, connect: Connect) -> None:
         with HostileServer(lambda _: say(), tls) as server:
@@ -839,6 +840,20 @@ class TestConnections:
             lines.all.add(mock.Mock())
         # The optimum is the square root of 200 * 0.05 s / 0.001 s.
         assert 90 <= len(lines.all) <= 110
+
+    @pytest.mark.parametrize(("recipients", "most"), [(12, 12), (120, 120), (1_000, 250), (10_000, 250)])
+    def test_connections_for_the_next_message_are_made_up_to_the_limit(self, recipients: int, most: int) -> None:
+        lines = pool.Pool(Endpoint("http://localhost/live"), 250)
+        lines.latency = lines.mean_latency = 0.015
+        lines.handshake = 0.005
+        while lines.may_grow(recipients, 0.01):
+            lines.all.add(mock.Mock())
+        assert len(lines.all) == most
+
+    def test_none_is_made_for_the_next_message_when_answers_wait_for_this_process(self) -> None:
+        lines = pool.Pool(Endpoint("http://localhost/live"), 250)
+        lines.latency, lines.mean_latency, lines.handshake = 0.015, 0.2, 0.005
+        assert not lines.may_grow(1_000, 0.01)
 
     def test_however_busy_the_server_was_there_is_one(
         self, tls: ssl.SSLContext, connect: Connect, monkeypatch: pytest.MonkeyPatch
