@@ -79,7 +79,7 @@ variable "environment_kms_key_arn" {
 
 variable "handlers_bucket" {
   type        = string
-  description = "Existing S3 bucket for the zips, from which Lambda deploys them. Null uploads each zip to Lambda directly. The name must be known at plan."
+  description = "Existing S3 bucket for the zips, in the Region of the functions, from which Lambda deploys them. Null uploads each zip to Lambda directly. The name must be known at plan."
   default     = null
 }
 

@@ -38,6 +38,7 @@ def of_backend(run: Run, functions: Functions) -> Table:
     settled = ("queued_delivery", "shards_per_room", "shards_read")
     return {
         "module.backend.data.aws_partition.current": {"dns_suffix": "amazonaws.com.cn", "partition": "aws-cn"},
+        "module.backend.data.aws_region.current": {"id": "cn-north-1"},
         "module.backend.module.zips.terraform_data.build": {
             "input": {
                 handler: hashlib.sha256(zip_of(handler, run.architecture).read_bytes()).hexdigest()

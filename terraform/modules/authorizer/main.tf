@@ -21,7 +21,7 @@ resource "aws_apigatewayv2_authorizer" "this" {
 }
 
 resource "aws_lambda_permission" "this" {
-  count = var.permission ? 1 : 0
+  count = nonsensitive(var.permission) ? 1 : 0 # authorizer_permission must be known at plan
 
   action              = "lambda:InvokeFunction"
   function_name       = local.function[6]
@@ -33,7 +33,7 @@ resource "aws_lambda_permission" "this" {
   lifecycle {
     precondition {
       condition     = local.function[4] == local.api[4]
-      error_message = "function_arn is a function of the account ${local.function[4]}, whose policy only that account can change. Set authorizer_permission = false, and let that account allow apigateway.amazonaws.com to invoke the function, with the output authorizer_source_arn as the source ARN."
+      error_message = "function_arn is a function of another account, whose policy only that account can change. Set authorizer_permission = false, and let that account allow apigateway.amazonaws.com to invoke the function, with the output authorizer_source_arn as the source ARN."
     }
   }
 }

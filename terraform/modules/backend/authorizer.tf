@@ -1,8 +1,9 @@
 # The Lambda authorizer of the handshake: Roomcast's own, which checks tokens, or the team's.
 
 locals {
-  has_authorizer = contains(["JWT", "CUSTOM"], var.authorization_type)
-  checks_tokens  = var.authorization_type == "JWT"
+  # Shown even if the caller marks the variable as sensitive, because the plan shows which objects there are.
+  has_authorizer = nonsensitive(contains(["JWT", "CUSTOM"], var.authorization_type))
+  checks_tokens  = nonsensitive(var.authorization_type == "JWT")
 
   # API Gateway requires all sources that are listed, and a token is in one place.
   token_sources = {
@@ -75,7 +76,7 @@ locals {
 
 module "authorizer" {
   source = "../authorizer"
-  count  = local.has_authorizer ? 1 : 0
+  count  = local.has_authorizer ? 1 : 0 # authorization_type must be known at plan
 
   name             = var.name
   api_id           = module.websocket_api.api_id

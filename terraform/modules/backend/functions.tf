@@ -103,7 +103,7 @@ module "zips" {
 
 module "handler" {
   source   = "../handler"
-  for_each = local.functions
+  for_each = local.functions # queued_delivery.enabled and authorization_type must be known at plan
 
   name                     = "${var.name}-${each.key}"
   architecture             = var.architecture

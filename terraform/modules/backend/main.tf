@@ -1,8 +1,9 @@
-data "aws_partition" "current" {}
-
 locals {
   shards_read = coalesce(var.shards_read, var.shards_per_room)
   table_name  = coalesce(var.table_name, "${var.name}-connections")
+
+  # The keys become addresses, so they are shown even if the caller marks the whole map as sensitive.
+  additional_routes = { for key in nonsensitive(keys(var.additional_routes)) : key => var.additional_routes[key] }
 }
 
 module "connections_table" {
@@ -54,7 +55,7 @@ module "websocket_api" {
 # The new function gets its permission before the route moves to it. The old one loses its permission just before the
 # move: keeping it would need create_before_destroy, which Terraform would also apply to your function.
 resource "aws_lambda_permission" "additional_route" {
-  for_each = var.additional_routes
+  for_each = local.additional_routes # the keys of additional_routes must be known at plan
 
   action        = "lambda:InvokeFunction"
   function_name = each.value.function_name
@@ -64,4 +65,11 @@ resource "aws_lambda_permission" "additional_route" {
 
   # Statement ids allow no other characters.
   statement_id_prefix = "${var.name}-${substr(replace(each.key, "/[^a-zA-Z0-9_-]/", "-"), 0, 32)}-"
+
+  lifecycle {
+    precondition {
+      condition     = split(":", each.value.invoke_arn)[9] == split(":", module.websocket_api.stage_execution_arn)[4]
+      error_message = "additional_routes must each have a function of the API's account, because only a function's own account can allow the API to invoke it. The function of the route ${each.key} is of another one."
+    }
+  }
 }

@@ -1,8 +1,9 @@
 # Queued delivery: sendmessage puts each message into a queue, and workers send it to the members.
 
 locals {
-  # The first apply without queued delivery keeps queue and workers, so that the workers can empty the queue.
-  queue_exists     = var.queued_delivery.enabled || local.queued_before
+  # The first apply without queued delivery keeps queue and workers, so that the workers can empty the queue. The result is
+  # shown even if the caller marks the variable as sensitive, because the plan shows which objects there are.
+  queue_exists     = nonsensitive(var.queued_delivery.enabled || local.queued_before)
   queue_is_emptied = local.queue_exists && !var.queued_delivery.enabled
   queue_is_fifo    = one([for queue in terraform_data.queue : queue.input.fifo])
 
@@ -38,7 +39,7 @@ check "queue_is_emptied" {
 
 module "fanout_queue" {
   source = "../fanout-queue"
-  count  = local.queue_exists ? 1 : 0
+  count  = local.queue_exists ? 1 : 0 # queued_delivery.enabled must be known at plan
 
   name                = "${var.name}-fanout"
   batch_size          = var.queued_delivery.batch_size

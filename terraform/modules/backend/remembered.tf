@@ -97,7 +97,7 @@ resource "terraform_data" "members_counted" {
 }
 
 resource "terraform_data" "queue" {
-  count = local.queue_exists ? 1 : 0
+  count = local.queue_exists ? 1 : 0 # queued_delivery.enabled must be known at plan
 
   input = { fifo = var.queued_delivery.fifo }
 

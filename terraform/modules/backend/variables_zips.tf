@@ -36,7 +36,7 @@ variable "handler_sources_directory" {
 
 variable "handlers_bucket" {
   type        = string
-  description = "Existing S3 bucket for the zips, from which Lambda deploys them. Null uploads each zip to Lambda directly. The name must be known at plan."
+  description = "Existing S3 bucket for the zips, in the Region of the functions, from which Lambda deploys them. Null uploads each zip to Lambda directly. The name must be known at plan."
   default     = null
 
   validation {

@@ -117,7 +117,7 @@ check "function_runs_its_zip" {
 }
 
 resource "aws_lambda_permission" "this" {
-  for_each = var.invoke_permissions
+  for_each = { for key in nonsensitive(keys(var.invoke_permissions)) : key => var.invoke_permissions[key] } # the keys of invoke_permissions must be known at plan
 
   action        = "lambda:InvokeFunction"
   function_name = aws_lambda_function.this.function_name

@@ -1,6 +1,9 @@
 locals {
+  # The keys become addresses, so they are shown even if the caller marks the whole map as sensitive.
+  routes = { for key in nonsensitive(keys(var.routes)) : key => var.routes[key] }
+
   throttling = {
-    for route_key, route in var.routes : route_key => {
+    for route_key, route in local.routes : route_key => {
       rate_limit  = coalesce(route.throttling_rate_limit, var.throttling_rate_limit)
       burst_limit = coalesce(route.throttling_burst_limit, var.throttling_burst_limit)
     }
@@ -47,7 +50,7 @@ resource "aws_apigatewayv2_api" "this" {
 }
 
 resource "aws_apigatewayv2_integration" "this" {
-  for_each = var.routes
+  for_each = local.routes # the keys of routes must be known at plan
 
   api_id               = aws_apigatewayv2_api.this.id
   integration_method   = "POST"
@@ -57,7 +60,7 @@ resource "aws_apigatewayv2_integration" "this" {
 }
 
 resource "aws_apigatewayv2_route" "this" {
-  for_each = var.routes
+  for_each = local.routes # the keys of routes must be known at plan
 
   api_id    = aws_apigatewayv2_api.this.id
   route_key = each.key
@@ -76,13 +79,13 @@ resource "aws_apigatewayv2_route" "this" {
 
 # Of each route, because a lifecycle rule names an object by the key of its own.
 resource "terraform_data" "authorizer" {
-  for_each = var.routes
+  for_each = local.routes # the keys of routes must be known at plan
 
   triggers_replace = each.key == "$connect" ? var.authorizer_id : null
 }
 
 resource "aws_cloudwatch_log_group" "access" {
-  count = var.access_log_enabled ? 1 : 0
+  count = nonsensitive(var.access_log_enabled) ? 1 : 0 # access_log_enabled must be known at plan
 
   name              = "/aws/apigateway/${var.name}/${var.stage_name}"
   kms_key_id        = var.log_kms_key_arn

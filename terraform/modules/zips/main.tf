@@ -86,7 +86,7 @@ resource "terraform_data" "build" {
 # The key includes the digest, so that functions see a new zip as a new object. The prefix separates two backends in one
 # bucket. The old object may be deleted first, because Lambda keeps its own copy.
 resource "aws_s3_object" "zip" {
-  for_each = var.bucket == null ? {} : local.zips
+  for_each = nonsensitive(var.bucket == null) ? {} : local.zips # handlers_bucket (a name, not a new bucket's `id`) and the handlers must be known at plan
 
   bucket       = var.bucket
   content_type = "application/zip"

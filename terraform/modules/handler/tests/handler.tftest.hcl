@@ -273,3 +273,16 @@ run "another_revision_uploads_the_zip_again" {
     error_message = "the provider takes it for another zip"
   }
 }
+
+run "the_map_of_permissions_may_be_sensitive" {
+  command = plan
+
+  variables {
+    invoke_permissions = sensitive({ connect = "arn:aws:execute-api:eu-central-1:111122223333:a1b2c3d4e5/live/$connect" })
+  }
+
+  assert {
+    condition     = keys(aws_lambda_permission.this) == ["connect"]
+    error_message = "the plan shows which objects there are"
+  }
+}

@@ -266,3 +266,20 @@ run "smallest_values_reach_api_gateway" {
     error_message = "the access log is kept for as long as was asked for, encrypted with the given key"
   }
 }
+
+run "routes_may_be_sensitive" {
+  command = plan
+
+  variables {
+    access_log_enabled = sensitive(true)
+
+    routes = sensitive({
+      "$connect" = { integration_uri = "arn:aws:apigateway:eu-central-1:lambda:path/2015-03-31/functions/arn:aws:lambda:eu-central-1:111122223333:function:connect/invocations" }
+    })
+  }
+
+  assert {
+    condition     = toset(keys(aws_apigatewayv2_route.this)) == toset(keys(var.routes)) && length(aws_cloudwatch_log_group.access) == 1
+    error_message = "the plan shows which objects there are"
+  }
+}

@@ -26,6 +26,19 @@ run "zips_built_from_the_sources_are_taken" {
   }
 }
 
+run "the_bucket_may_be_sensitive" {
+  command = plan
+
+  variables {
+    bucket = sensitive("zips")
+  }
+
+  assert {
+    condition     = keys(aws_s3_object.zip) == ["connect", "default"]
+    error_message = "as from an SSM parameter"
+  }
+}
+
 run "zips_are_uploaded_if_there_is_a_bucket" {
   variables {
     bucket = "zips"

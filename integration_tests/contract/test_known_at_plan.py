@@ -1,0 +1,95 @@
+"""Values that decide which objects exist must be known at plan: Terraform's refusal shows the line that says so."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+import pytest
+
+from scripts.terraform import CONFIGURATION, TerraformError, Workspace
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+pytestmark = pytest.mark.without_target
+
+EXPANSION = re.compile(r"^  (?:count|for_each)\s+= (?P<expression>[^#\n]*)(?:# (?P<comment>.*))?$", re.MULTILINE)
+ALWAYS_KNOWN = {
+    "local.remembered": "its keys are written down",
+    "local.settled": "its keys are written down",
+    "{ messages = aws_sqs_queue.messages, dead_letters = aws_sqs_queue.dead_letters }": "its keys are written down",
+}
+"""Expressions without a comment, and why."""
+ENVIRONMENT = {"AWS_ACCESS_KEY_ID": "none", "AWS_REGION": "us-east-1", "AWS_SECRET_ACCESS_KEY": "none"}
+OFFLINE = """
+provider "aws" {
+  skip_credentials_validation = true
+  skip_metadata_api_check     = true
+  skip_requesting_account_id  = true
+}
+"""
+LATER = """
+resource "terraform_data" "later" {
+  input = true
+}
+"""
+"""Its output and its id are known after an apply."""
+FUNCTION = "arn:aws:lambda:us-east-1:111122223333:function:theirs"
+INVOKE_ARN = f"arn:aws:apigateway:us-east-1:lambda:path/2015-03-31/functions/{FUNCTION}/invocations"
+OBJECTS = f"""
+module "backend" {{
+  access_log_enabled      = terraform_data.later.output
+  authorization_type      = "CUSTOM"
+  authorizer_function_arn = "{FUNCTION}"
+  authorizer_permission   = terraform_data.later.output
+
+  additional_routes = {{
+    (terraform_data.later.id) = {{ function_name = "theirs", invoke_arn = "{INVOKE_ARN}" }}
+  }}
+}}
+"""
+FUNCTIONS = """
+module "backend" {
+  authorization_type = terraform_data.later.id
+  handlers_bucket    = tostring(terraform_data.later.output)
+  queued_delivery    = { enabled = terraform_data.later.output }
+}
+"""
+
+
+def expansions() -> Iterator[tuple[str, re.Match[str]]]:
+    """Yield each `count` and `for_each` of the modules, with the name of its file."""
+    for file in sorted((CONFIGURATION / "modules").glob("*/*.tf")):
+        for found in EXPANSION.finditer(file.read_text(encoding="utf-8")):
+            yield file.relative_to(CONFIGURATION).as_posix(), found
+
+
+def test_each_line_that_decides_which_objects_exist_says_what_must_be_known() -> None:
+    silent = [
+        f"{file}: {found[0].strip()}"
+        for file, found in expansions()
+        if "must be known at plan" not in (found["comment"] or "") and found["expression"].strip() not in ALWAYS_KNOWN
+    ]
+    assert not silent
+    assert {*ALWAYS_KNOWN} <= {found["expression"].strip() for _, found in expansions()}
+
+
+@pytest.mark.parametrize(
+    ("override", "names"),
+    [
+        (OBJECTS, ["access_log_enabled", "the keys of additional_routes", "authorizer_permission"]),
+        (FUNCTIONS, ["authorization_type", "handlers_bucket", "queued_delivery.enabled"]),
+    ],
+)
+def test_a_refusal_names_the_variable(tmp_path: Path, override: str, names: list[str]) -> None:
+    workspace = Workspace(CONFIGURATION, tmp_path, environment=ENVIRONMENT)
+    workspace.init()
+    root = workspace.tree / CONFIGURATION.name
+    (root / "later.tf").write_text(LATER, encoding="utf-8")
+    (root / "later_override.tf").write_text(OFFLINE + override, encoding="utf-8")
+    with pytest.raises(TerraformError) as refusal:
+        workspace.plan()
+    for name in names:
+        assert re.search(rf"# [^#\n]*\b{re.escape(name)}\b[^#\n]* must be known at plan", str(refusal.value)), name

@@ -1,0 +1,32 @@
+data "aws_partition" "current" {}
+
+# Each ARN must be of the Region in which the backend is made, because the services take nothing of another one. Without
+# these conditions, AWS would refuse it half-way through an apply. A secret may be in another Region.
+data "aws_region" "current" {
+  lifecycle {
+    postcondition {
+      condition     = var.table_kms_key_arn == null || try(split(":", var.table_kms_key_arn)[3] == self.id, false)
+      error_message = "table_kms_key_arn must be a key in the Region ${self.id}, because DynamoDB uses no key of another Region."
+    }
+
+    postcondition {
+      condition     = var.log_kms_key_arn == null || try(split(":", var.log_kms_key_arn)[3] == self.id, false)
+      error_message = "log_kms_key_arn must be a key in the Region ${self.id}, because CloudWatch Logs uses no key of another Region."
+    }
+
+    postcondition {
+      condition     = var.environment_kms_key_arn == null || try(split(":", var.environment_kms_key_arn)[3] == self.id, false)
+      error_message = "environment_kms_key_arn must be a key in the Region ${self.id}, because Lambda uses no key of another Region."
+    }
+
+    postcondition {
+      condition     = var.authorizer_function_arn == null || try(split(":", var.authorizer_function_arn)[3] == self.id, false)
+      error_message = "authorizer_function_arn must be a function in the Region ${self.id}, the Region of the API."
+    }
+
+    postcondition {
+      condition     = alltrue([for route in values(var.additional_routes) : split(":", route.invoke_arn)[3] == self.id && split(":", route.invoke_arn)[8] == self.id])
+      error_message = "additional_routes must each have a function in the Region ${self.id}, the Region of the API."
+    }
+  }
+}

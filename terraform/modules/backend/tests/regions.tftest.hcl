@@ -1,0 +1,149 @@
+# ARNs of another Region or account are refused with a sentence, before AWS refuses them half-way through an apply.
+
+mock_provider "aws" {
+  mock_data "aws_partition" {
+    defaults = {
+      dns_suffix = "amazonaws.com"
+      partition  = "aws"
+    }
+  }
+
+  mock_data "aws_region" {
+    defaults = {
+      id = "eu-central-1"
+    }
+  }
+
+  mock_resource "aws_apigatewayv2_api" {
+    defaults = {
+      id            = "a1b2c3d4e5"
+      api_endpoint  = "wss://a1b2c3d4e5.execute-api.eu-central-1.amazonaws.com"
+      execution_arn = "arn:aws:execute-api:eu-central-1:111122223333:a1b2c3d4e5"
+    }
+  }
+
+  mock_resource "aws_dynamodb_table" {
+    defaults = {
+      arn = "arn:aws:dynamodb:eu-central-1:111122223333:table/roomcast-connections"
+    }
+  }
+
+  mock_resource "aws_iam_role" {
+    defaults = {
+      arn = "arn:aws:iam::111122223333:role/roomcast"
+    }
+  }
+
+  mock_resource "aws_lambda_function" {
+    defaults = {
+      arn        = "arn:aws:lambda:eu-central-1:111122223333:function:roomcast"
+      invoke_arn = "arn:aws:apigateway:eu-central-1:lambda:path/2015-03-31/functions/arn:aws:lambda:eu-central-1:111122223333:function:roomcast/invocations"
+    }
+  }
+
+  mock_resource "aws_sqs_queue" {
+    defaults = {
+      arn = "arn:aws:sqs:eu-central-1:111122223333:roomcast-fanout"
+      url = "https://sqs.eu-central-1.amazonaws.com/111122223333/roomcast-fanout"
+    }
+  }
+}
+
+# The zips are tested in their own module.
+override_module {
+  target = module.zips
+
+  outputs = {
+    directory = "zips"
+    hashes    = {}
+    paths     = { authorizer = "zips/authorizer-arm64.zip", connect = "zips/connect.zip", default = "zips/default.zip", disconnect = "zips/disconnect.zip", fanout_worker = "zips/fanout_worker.zip", sendmessage = "zips/sendmessage.zip", whoami = "zips/whoami.zip" }
+    s3_keys   = {}
+  }
+}
+
+run "environment_kms_key_arn_is_of_the_region" {
+  command = plan
+
+  variables {
+    environment_kms_key_arn = "arn:aws:kms:eu-west-1:111122223333:key/1234abcd-12ab-34cd-56ef-1234567890ab"
+  }
+
+  expect_failures = [data.aws_region.current]
+}
+
+run "log_kms_key_arn_is_of_the_region" {
+  command = plan
+
+  variables {
+    log_kms_key_arn = "arn:aws:kms:eu-west-1:111122223333:key/1234abcd-12ab-34cd-56ef-1234567890ab"
+  }
+
+  expect_failures = [data.aws_region.current]
+}
+
+run "table_kms_key_arn_is_of_the_region" {
+  command = plan
+
+  variables {
+    table_kms_key_arn = "arn:aws:kms:eu-west-1:111122223333:key/1234abcd-12ab-34cd-56ef-1234567890ab"
+  }
+
+  expect_failures = [data.aws_region.current]
+}
+
+run "the_authorizer_is_of_the_region" {
+  command = plan
+
+  variables {
+    authorization_type      = "CUSTOM"
+    authorizer_function_arn = "arn:aws:lambda:eu-west-1:111122223333:function:search"
+  }
+
+  expect_failures = [data.aws_region.current]
+}
+
+run "a_routes_function_is_of_the_region" {
+  command = plan
+
+  variables {
+    additional_routes = { "search" = { function_name = "search", invoke_arn = "arn:aws:apigateway:eu-central-1:lambda:path/2015-03-31/functions/arn:aws:lambda:eu-west-1:111122223333:function:search/invocations" } }
+  }
+
+  expect_failures = [data.aws_region.current]
+}
+
+run "a_routes_invocations_are_of_the_region" {
+  command = plan
+
+  variables {
+    additional_routes = { "search" = { function_name = "search", invoke_arn = "arn:aws:apigateway:eu-west-1:lambda:path/2015-03-31/functions/arn:aws:lambda:eu-central-1:111122223333:function:search/invocations" } }
+  }
+
+  expect_failures = [data.aws_region.current]
+}
+
+run "a_routes_function_is_of_the_account" {
+  variables {
+    additional_routes = { "search" = { function_name = "search", invoke_arn = "arn:aws:apigateway:eu-central-1:lambda:path/2015-03-31/functions/arn:aws:lambda:eu-central-1:444455556666:function:search/invocations" } }
+  }
+
+  expect_failures = [aws_lambda_permission.additional_route]
+}
+
+run "arns_of_the_region_and_a_secret_of_another_are_taken" {
+  variables {
+    additional_routes       = { "search" = { function_name = "search", invoke_arn = "arn:aws:apigateway:eu-central-1:lambda:path/2015-03-31/functions/arn:aws:lambda:eu-central-1:111122223333:function:search/invocations" } }
+    authorization_type      = "JWT"
+    environment_kms_key_arn = "arn:aws:kms:eu-central-1:111122223333:key/1234abcd-12ab-34cd-56ef-1234567890ab"
+    jwt_audience            = ["chat"]
+    jwt_issuer              = ["https://id.example.com/"]
+    jwt_secret_arn          = "arn:aws:secretsmanager:eu-west-1:444455556666:secret:chat-a1B2c3"
+    log_kms_key_arn         = "arn:aws:kms:eu-central-1:111122223333:key/1234abcd-12ab-34cd-56ef-1234567890ab"
+    table_kms_key_arn       = "arn:aws:kms:eu-central-1:111122223333:key/1234abcd-12ab-34cd-56ef-1234567890ab"
+  }
+
+  assert {
+    condition     = output.api_id == "a1b2c3d4e5"
+    error_message = "nothing is refused"
+  }
+}

@@ -1,0 +1,84 @@
+# Sensitive values, as those of SSM parameters are: the plan shows which objects there are, so it shows what they depend on.
+
+mock_provider "aws" {
+  mock_data "aws_partition" {
+    defaults = {
+      dns_suffix = "amazonaws.com"
+      partition  = "aws"
+    }
+  }
+
+  mock_data "aws_region" {
+    defaults = {
+      id = "eu-central-1"
+    }
+  }
+
+  mock_resource "aws_apigatewayv2_api" {
+    defaults = {
+      id            = "a1b2c3d4e5"
+      api_endpoint  = "wss://a1b2c3d4e5.execute-api.eu-central-1.amazonaws.com"
+      execution_arn = "arn:aws:execute-api:eu-central-1:111122223333:a1b2c3d4e5"
+    }
+  }
+
+  mock_resource "aws_cloudwatch_log_group" {
+    defaults = {
+      arn = "arn:aws:logs:eu-central-1:111122223333:log-group:access"
+    }
+  }
+
+  mock_resource "aws_dynamodb_table" {
+    defaults = {
+      arn = "arn:aws:dynamodb:eu-central-1:111122223333:table/roomcast-connections"
+    }
+  }
+
+  mock_resource "aws_iam_role" {
+    defaults = {
+      arn = "arn:aws:iam::111122223333:role/roomcast"
+    }
+  }
+
+  mock_resource "aws_lambda_function" {
+    defaults = {
+      arn        = "arn:aws:lambda:eu-central-1:111122223333:function:roomcast"
+      invoke_arn = "arn:aws:apigateway:eu-central-1:lambda:path/2015-03-31/functions/arn:aws:lambda:eu-central-1:111122223333:function:roomcast/invocations"
+    }
+  }
+
+  mock_resource "aws_sqs_queue" {
+    defaults = {
+      arn = "arn:aws:sqs:eu-central-1:111122223333:roomcast-fanout"
+      url = "https://sqs.eu-central-1.amazonaws.com/111122223333/roomcast-fanout"
+    }
+  }
+}
+
+# The zips are tested in their own module.
+override_module {
+  target = module.zips
+
+  outputs = {
+    directory = "zips"
+    hashes    = {}
+    paths     = { authorizer = "zips/authorizer-arm64.zip", connect = "zips/connect.zip", default = "zips/default.zip", disconnect = "zips/disconnect.zip", fanout_worker = "zips/fanout_worker.zip", sendmessage = "zips/sendmessage.zip", whoami = "zips/whoami.zip" }
+    s3_keys   = {}
+  }
+}
+
+run "every_switch_may_be_sensitive" {
+  variables {
+    access_log_enabled      = sensitive(true)
+    additional_routes       = sensitive({ "search" = { function_name = "search", invoke_arn = "arn:aws:apigateway:eu-central-1:lambda:path/2015-03-31/functions/arn:aws:lambda:eu-central-1:111122223333:function:search/invocations" } })
+    authorization_type      = sensitive("CUSTOM")
+    authorizer_function_arn = sensitive("arn:aws:lambda:eu-central-1:111122223333:function:search")
+    authorizer_permission   = sensitive(true)
+    queued_delivery         = sensitive({ enabled = true })
+  }
+
+  assert {
+    condition     = length(module.fanout_queue) == 1 && length(module.authorizer) == 1 && keys(aws_lambda_permission.additional_route) == ["search"]
+    error_message = "each has its effect"
+  }
+}
