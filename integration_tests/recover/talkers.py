@@ -16,7 +16,7 @@ from integration_tests.harness.client import Client
 from scripts.waiting import eventually, scaled
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterable
+    from collections.abc import AsyncIterator, Iterable, Mapping
 
     from integration_tests.harness.client import Message
 
@@ -102,12 +102,14 @@ class Talker:
         room: Where it talks.
         stays: Its connections so far.
         within: Longest time that it may try in vain, in seconds; scaled by ``TIMEOUT_FACTOR``.
+        headers: Further headers of its handshakes.
         gap: Longest time without an acknowledged message, in seconds.
     """
 
     url: str
     room: str
     within: float
+    headers: Mapping[str, str] = field(default_factory=dict)
     stays: list[Stay] = field(default_factory=list)
     gap: float = 0.0
     _since: float = 0.0
@@ -131,7 +133,7 @@ class Talker:
         """Stay connected while messages are acknowledged; return True once one is that was sent after the end."""
         stay = Stay(self.room)
         self.stays.append(stay)
-        client = await Client.connect(self.url, self.room, on_message=stay.take, within=PATIENCE)
+        client = await Client.connect(self.url, self.room, headers=self.headers, on_message=stay.take, within=PATIENCE)
         try:
             while True:
                 is_last = end.is_set()
@@ -164,10 +166,11 @@ class Crowd:
     Args:
         url: The stage.
         within: Longest time that one of them may try in vain, in seconds; scaled by ``TIMEOUT_FACTOR``.
+        headers: Further headers of their handshakes.
     """
 
-    def __init__(self, url: str, within: float) -> None:
-        self.talkers = [Talker(url, f"replaced-{seat % ROOMS}", within) for seat in range(TALKERS)]
+    def __init__(self, url: str, within: float, headers: Mapping[str, str]) -> None:
+        self.talkers = [Talker(url, f"replaced-{seat % ROOMS}", within, headers) for seat in range(TALKERS)]
 
     @property
     def gap(self) -> float:
@@ -197,18 +200,21 @@ class Crowd:
 
 
 @asynccontextmanager
-async def crowd(url: str, within: float = LONGEST_GAP, *, may_lose: bool = False) -> AsyncIterator[Crowd]:
+async def crowd(
+    url: str, within: float = LONGEST_GAP, *, may_lose: bool = False, headers: Mapping[str, str] | None = None
+) -> AsyncIterator[Crowd]:
     """Let the talkers talk for the length of the context, from the first acknowledged message of each.
 
     Args:
         url: The stage.
         within: Longest time that one of them may try in vain, in seconds; scaled by ``TIMEOUT_FACTOR``.
         may_lose: Whether messages may be lost that wait in a queue.
+        headers: Further headers of the handshakes.
 
     Raises:
         AssertionError: A talker heard nothing for too long, or missed an acknowledged message.
     """
-    talkers = Crowd(url, within)
+    talkers = Crowd(url, within, headers or {})
     end = asyncio.Event()
 
     async def all_heard() -> bool:

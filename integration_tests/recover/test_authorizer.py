@@ -1,4 +1,4 @@
-"""A Lambda authorizer comes, is exchanged and goes, each in one apply, while a client stays connected."""
+"""A Lambda authorizer comes, is exchanged and goes, and so do tokens, each in one apply; clients stay connected."""
 
 from __future__ import annotations
 
@@ -16,7 +16,9 @@ import websockets
 from websockets.exceptions import InvalidStatus
 
 from integration_tests.harness.client import Client
-from integration_tests.recover.state import objects_of
+from integration_tests.recover.state import objects_of, planned, type_of
+from integration_tests.recover.talkers import crowd
+from integration_tests.recover.variables import FUNCTION, OF_TOKENS, POLICY, filled
 from scripts.waiting import scaled
 
 if TYPE_CHECKING:
@@ -73,19 +75,26 @@ async def staying(instance: AppliedRoot) -> AsyncIterator[None]:
         await client.close()
 
 
-async def switch(instance: AppliedRoot, variables: Mapping[str, Any], status: int) -> None:
+async def switch(instance: AppliedRoot, variables: Mapping[str, Any], status: int) -> set[str]:
     """Apply with these variables alone; check how a new client is answered, and that the next plan is empty.
 
     Args:
         instance: The instance.
         variables: Variables besides its name.
         status: The status.
+
+    Returns:
+        The types of the objects that the apply has touched.
     """
     instance.variables = {"name": instance.variables["name"], **variables}
+    lines: list[str] = []
+    instance.report = lines.append
     await asyncio.to_thread(instance.apply)
+    instance.report = None
     assert await handshake(instance) == status
     plan: Plan = await asyncio.to_thread(instance.plan)
     assert not plan.changes, plan.text
+    return set(map(type_of, planned("\n".join(lines))))
 
 
 async def handshake(instance: AppliedRoot) -> int:
@@ -102,17 +111,22 @@ async def handshake(instance: AppliedRoot) -> int:
     return 101
 
 
-@pytest.mark.timeout(1800)
-async def test_tokens_come_and_go(root: Root, target: Target) -> None:
+@pytest.mark.timeout(3600)
+@pytest.mark.parametrize("is_whole", [False, pytest.param(True, marks=pytest.mark.long)])
+async def test_tokens_come_change_and_go(root: Root, target: Target, *, is_whole: bool) -> None:
+    """The variables change at the same time; in the long test, one after the other."""
     assert target.aws is not None
     secrets_manager = target.aws.session.client("secretsmanager", endpoint_url=target.aws.endpoint_url)
-    secret = secrets_manager.create_secret(Name=f"tokens-{token_hex(4)}", SecretString=SECRET)["ARN"]
+    found = {
+        name: secrets_manager.create_secret(Name=f"tokens-{token_hex(4)}", SecretString=SECRET)["ARN"]
+        for name in ("secret", "other_secret")
+    }
     instance = root()
     tokens = {
         "authorization_type": "JWT",
         "jwt_audience": ["chat"],
         "jwt_issuer": ["https://id.example.com/"],
-        "jwt_secret_arn": secret,
+        "jwt_secret_arn": found["secret"],
     }
     try:
         await switch(instance, {}, 101)
@@ -121,8 +135,16 @@ async def test_tokens_come_and_go(root: Root, target: Target) -> None:
         assert await handshake_with(instance, token(["lobby"])) == 101
         assert await handshake_with(instance, token(["other"])) == 403
         assert await handshake_with(instance, token(["lobby"]) + "A") == 401
-        await switch(instance, {**tokens, "jwt_token_from": ["subprotocol"]}, 401)
-        assert await handshake_with(instance, token(["lobby"])) == 401
+        async with crowd(instance.deployment().websocket_url, headers=bearer(token(["*"]))):
+            for names in [[name] for name in OF_TOKENS] if is_whole else [[*OF_TOKENS]]:
+                values = filled({name: OF_TOKENS[name][0] for name in names}, found)
+                touched = set[str]().union(*(OF_TOKENS[name][1] for name in names))
+                assert await switch(instance, {**tokens, **values}, 401) == touched, names
+                assert await handshake_with(instance, token(["lobby"])) == 101
+                assert await switch(instance, tokens, 401) == touched, names
+        if is_whole:
+            keys = {"jwt_jwks_url": "https://id.example.com/keys", "jwt_secret_arn": None}
+            assert await switch(instance, {**tokens, **keys}, 401) == {FUNCTION, POLICY}
         await switch(instance, {}, 101)
         assert {each.address for each in objects_of(instance)} == before
     finally:
@@ -130,16 +152,26 @@ async def test_tokens_come_and_go(root: Root, target: Target) -> None:
 
 
 def token(rooms: list[str]) -> str:
-    """Return a token for some rooms, signed with the secret."""
+    """Return a token for some rooms, signed with the secret; its claims are under the changed names, too."""
+    now = int(time.time())
     claims = {
         "aud": "chat",
-        "exp": int(time.time()) + 3600,
+        "client_id": "chat",
+        "exp": now + 3600,
+        "groups": rooms,
+        "iat": now,
         "iss": "https://id.example.com/",
         "rooms": rooms,
         "sub": "somebody",
+        "username": "somebody",
     }
     signed = ".".join(encoded(json.dumps(part).encode()) for part in ({"alg": "HS256", "typ": "JWT"}, claims))
     return f"{signed}.{encoded(hmac.digest(SECRET.encode(), signed.encode(), 'sha256'))}"
+
+
+def bearer(text: str) -> dict[str, str]:
+    """Return the header of a handshake with a token."""
+    return {"Authorization": f"Bearer {text}"}
 
 
 def encoded(part: bytes) -> str:
@@ -149,9 +181,9 @@ def encoded(part: bytes) -> str:
 
 async def handshake_with(instance: AppliedRoot, text: str) -> int:
     """Ask for the room ``lobby`` with a token in the header; return the status."""
-    url, headers = instance.deployment().websocket_url, {"Authorization": f"Bearer {text}"}
+    url = f"{instance.deployment().websocket_url}?room=lobby"
     try:
-        async with websockets.connect(f"{url}?room=lobby", additional_headers=headers, open_timeout=scaled(20)):
+        async with websockets.connect(url, additional_headers=bearer(text), open_timeout=scaled(20)):
             return 101
     except InvalidStatus as refusal:
         return refusal.response.status_code

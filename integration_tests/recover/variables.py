@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
     from scripts.local.deployment import AppliedRoot
 
+AUTHORIZER = "aws_apigatewayv2_authorizer"
 FUNCTION = "aws_lambda_function"
 LOG_GROUP = "aws_cloudwatch_log_group"
 MAPPING = "aws_lambda_event_source_mapping"
@@ -79,15 +80,6 @@ def in_place(touches: Iterable[str], *values: Mapping[str, Any], **options: Any)
     return Row(frozenset(touches), [*map(Step, values), Step()], **options)
 
 
-def of_tokens(name: str, value: object) -> Row:
-    """Return the row of a variable that has an effect with ``authorization_type = "JWT"`` alone.
-
-    With it, clients that connected before are answered like those of an expired token, so no client may talk meanwhile:
-    ``test_authorizer.py`` switches it on and off.
-    """
-    return in_place((), {name: value})
-
-
 def move_off_its_key(instance: AppliedRoot) -> None:
     """Give the table the account's own key, as the refusal's sentence says."""
     instance.access.aws.dynamodb.update_table(
@@ -95,6 +87,26 @@ def move_off_its_key(instance: AppliedRoot) -> None:
         SSESpecification={"Enabled": True, "SSEType": "KMS"},
     )
 
+
+OF_TOKENS: Mapping[str, tuple[Any, set[str]]] = {
+    "authorizer_memory_size": (1024, {FUNCTION}),
+    "authorizer_reserved_concurrency": (5, {FUNCTION}),
+    "jwt_audience": (["other", "chat"], {FUNCTION}),
+    "jwt_audience_claim": ("client_id", {FUNCTION}),
+    "jwt_default_rooms": (["lobby"], {FUNCTION}),
+    "jwt_issuer": (["https://other.example.com/", "https://id.example.com/"], {FUNCTION}),
+    "jwt_max_lifetime_seconds": (7200, {FUNCTION}),
+    "jwt_rooms_claim": ("groups", {FUNCTION}),
+    "jwt_secret_arn": ("<other_secret>", {FUNCTION, POLICY}),
+    "jwt_stale_keys_minutes": (30, {FUNCTION}),
+    "jwt_subject_claim": ("username", {FUNCTION}),
+    "jwt_token_from": (["header"], {FUNCTION, AUTHORIZER, INTEGRATION}),
+}
+"""Variables that have an effect with ``authorization_type = "JWT"`` alone: another value, and the types it touches.
+
+With that type, clients that connected before are answered like those of an expired token. So the clients of the table
+below may not talk meanwhile: those of ``test_authorizer.py`` have a token, which every one of these values accepts.
+"""
 
 ROUTE_OF_A_TEAM = {"function_name": "<function>", "invoke_arn": "<invoke_arn>"}
 
@@ -127,9 +139,7 @@ ROWS: Mapping[str, Row] = {
         [Step({"authorizer_function_arn": "<authorizer>"}, refused="authorizer_function_arn must be set if")],
         long="a plan tells one of two refusals; test_authorizer.py changes it while clients connect",
     ),
-    "authorizer_memory_size": of_tokens("authorizer_memory_size", 1024),
     "authorizer_permission": in_place((), {"authorizer_permission": False}),
-    "authorizer_reserved_concurrency": of_tokens("authorizer_reserved_concurrency", 5),
     "code_revision": in_place({FUNCTION}, {"code_revision": "1"}, {"code_revision": "2"}),
     "environment_kms_key_arn": in_place(
         {FUNCTION}, {"environment_kms_key_arn": "<key>"}, {"environment_kms_key_arn": "<other_key>"}
@@ -146,19 +156,11 @@ ROWS: Mapping[str, Row] = {
     "handlers_directory": in_place({ZIP}, {"handlers_directory": "<other_directory>"}),
     "http2": in_place({FUNCTION}, {"http2": False}),
     **{
-        name: of_tokens(name, value)
+        name: in_place((), {name: value})
         for name, value in {
-            "jwt_audience": ["chat"],
-            "jwt_audience_claim": "client_id",
-            "jwt_default_rooms": ["lobby"],
-            "jwt_issuer": ["https://id.example.com/"],
+            **{name: value for name, (value, _) in OF_TOKENS.items()},
             "jwt_jwks_url": "https://id.example.com/keys",
-            "jwt_max_lifetime_seconds": 900,
-            "jwt_rooms_claim": "groups",
             "jwt_secret_arn": "arn:aws:secretsmanager:us-east-1:111122223333:secret:chat-a1B2c3",
-            "jwt_stale_keys_minutes": 30,
-            "jwt_subject_claim": "username",
-            "jwt_token_from": ["header"],
         }.items()
     },
     "log_kms_key_arn": in_place({LOG_GROUP}, {"log_kms_key_arn": "<key>"}, {"log_kms_key_arn": "<other_key>"}),
