@@ -1,4 +1,10 @@
 mock_provider "aws" {
+  mock_data "aws_region" {
+    defaults = {
+      id = "cn-north-1"
+    }
+  }
+
   mock_resource "aws_apigatewayv2_api" {
     defaults = {
       id            = "a1b2c3d4e5"
