@@ -1,4 +1,7 @@
-"""Values that decide which objects exist must be known at plan: Terraform's refusal shows the line that says so."""
+"""Values that decide which objects exist must be known at plan: Terraform's refusal shows the line that says so.
+
+ARNs must be of the backend's Region.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from scripts.hcl import read_blocks
 from scripts.terraform import CONFIGURATION, TerraformError, Workspace
 
 if TYPE_CHECKING:
@@ -22,6 +26,11 @@ ALWAYS_KNOWN = {
     "{ messages = aws_sqs_queue.messages, dead_letters = aws_sqs_queue.dead_letters }": "its keys are written down",
 }
 """Expressions without a comment, and why."""
+OF_ANY_REGION = {
+    "jwt_secret_arn": "the function that checks tokens asks the secret's Region",
+    "permissions_boundary_arn": "IAM has no Regions",
+}
+"""Variables with an ARN that `regions.tf` does not compare, and why."""
 ENVIRONMENT = {"AWS_ACCESS_KEY_ID": "none", "AWS_REGION": "us-east-1", "AWS_SECRET_ACCESS_KEY": "none"}
 OFFLINE = """
 provider "aws" {
@@ -74,6 +83,17 @@ def test_each_line_that_decides_which_objects_exist_says_what_must_be_known() ->
     ]
     assert not silent
     assert {*ALWAYS_KNOWN} <= {found["expression"].strip() for _, found in expansions()}
+
+
+def test_each_arn_is_compared_with_the_region() -> None:
+    backend = CONFIGURATION / "modules" / "backend"
+    variables = {
+        block.labels[0] for file in backend.glob("*.tf") for block in read_blocks(file) if block.kind == "variable"
+    }
+    arns = {name for name in variables if name.endswith("_arn")}
+    compared = {*re.findall(r"\bvar\.(\w+_arn)\b", (backend / "regions.tf").read_text(encoding="utf-8"))}
+    assert compared == arns - OF_ANY_REGION.keys()
+    assert {*OF_ANY_REGION} <= arns
 
 
 @pytest.mark.parametrize(

@@ -15,6 +15,11 @@ data "aws_region" "current" {
     }
 
     postcondition {
+      condition     = var.queue_kms_key_arn == null || try(split(":", var.queue_kms_key_arn)[3] == self.id, false)
+      error_message = "queue_kms_key_arn must be a key in the Region ${self.id}, because SQS uses no key of another Region."
+    }
+
+    postcondition {
       condition     = var.environment_kms_key_arn == null || try(split(":", var.environment_kms_key_arn)[3] == self.id, false)
       error_message = "environment_kms_key_arn must be a key in the Region ${self.id}, because Lambda uses no key of another Region."
     }

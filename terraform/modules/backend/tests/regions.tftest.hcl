@@ -81,6 +81,16 @@ run "log_kms_key_arn_is_of_the_region" {
   expect_failures = [data.aws_region.current]
 }
 
+run "queue_kms_key_arn_is_of_the_region" {
+  command = plan
+
+  variables {
+    queue_kms_key_arn = "arn:aws:kms:eu-west-1:111122223333:key/1234abcd-12ab-34cd-56ef-1234567890ab"
+  }
+
+  expect_failures = [data.aws_region.current]
+}
+
 run "table_kms_key_arn_is_of_the_region" {
   command = plan
 
