@@ -30,7 +30,7 @@ def send(event: events.Event, deadline: float) -> str | None:
         raise protocol.Refusal("token_expired")
     if not client.rights.somewhere("send"):
         raise protocol.Refusal("not_allowed")
-    command = protocol.parse_message(event.body)
+    command = protocol.parse_message(event.body, SETTINGS.maximum_message_bytes)
     sender = find(event.connection_id, deadline)
     if sender is None:
         raise protocol.Refusal("not_joined")

@@ -195,6 +195,13 @@ variable "management_endpoint" {
   default     = null
 }
 
+variable "maximum_message_bytes" {
+  type        = number
+  description = "Maximum size of a message's data in bytes of UTF-8; a larger one is answered with `too_large`."
+  default     = 131072
+  nullable    = false
+}
+
 variable "maximum_room_members" {
   type        = number
   description = "Maximum of members of a room; the handshake of another client is refused with status 429. Null means no limit. Members who joined while there was none are counted when one is set."

@@ -43,7 +43,7 @@ ERRORS = {
     "unknown_action": "the action names no route of this API; name one that it has",
     "missing_data": "sendmessage needs data; send any JSON value but an empty string",
     "not_unicode": "data holds half of a surrogate pair and cannot be sent as UTF-8; send whole characters",
-    "too_large": "data is larger than 131072 bytes of UTF-8; split it",
+    "too_large": "data is larger than this API takes, at most 131072 bytes of UTF-8; split it",
     "invalid_id": "id is not a string of 1 to 64 characters; choose another",
     "unknown_recipient": "to is not the connection id of a member of your room; ask the recipient for its whoami",
     "not_joined": "this connection is no longer in a room; reconnect",
@@ -120,15 +120,19 @@ def subprotocol_of(offered: Sequence[str]) -> str | None:
     return None
 
 
-def parse_message(body: str) -> Message:
+def parse_message(body: str, maximum_bytes: int = MAXIMUM_DATA_BYTES) -> Message:
     """Read a ``sendmessage`` command.
+
+    Args:
+        body: The message of the client.
+        maximum_bytes: Size limit of ``data`` in UTF-8, up to ``MAXIMUM_DATA_BYTES``.
 
     Raises:
         Refusal: ``not_json``, ``not_an_object``, ``missing_data``, ``not_unicode``, ``too_large``, ``invalid_id`` or
             ``unknown_recipient``.
     """
     command = _parse_object(body)
-    return Message(_data(command, body), _recipient(command), _id(command))
+    return Message(_data(command, body, maximum_bytes), _recipient(command), _id(command))
 
 
 def refuse_unroutable(body: str) -> Refusal:
@@ -189,7 +193,7 @@ def _parse_object(body: str) -> dict[str, Any]:
     return value
 
 
-def _data(command: Mapping[str, Any], body: str) -> str:
+def _data(command: Mapping[str, Any], body: str, maximum_bytes: int) -> str:
     value = command.get("data", "")
     data = value if isinstance(value, str) else _text_of("data", body)
     if not data:
@@ -197,7 +201,7 @@ def _data(command: Mapping[str, Any], body: str) -> str:
     if not _is_unicode(data) or (data is not value and "\\u" in _WHOLE_ESCAPES.sub("", data)):
         raise Refusal("not_unicode")
     # Bytes, not characters: API Gateway counts the encoded message.
-    if len(data.encode()) > MAXIMUM_DATA_BYTES:
+    if len(data.encode()) > maximum_bytes:
         raise Refusal("too_large")
     return data
 

@@ -10,6 +10,8 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
+from roomcast import protocol
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
@@ -57,6 +59,13 @@ def _count(text: str) -> int:
     return int(_limit(str(int(text))))
 
 
+def _size(text: str) -> int:
+    size = int(text)
+    if not 1 <= size <= protocol.MAXIMUM_DATA_BYTES:
+        raise ValueError(f"must be 1 to {protocol.MAXIMUM_DATA_BYTES}")
+    return size
+
+
 VARIABLES: Mapping[str, Variable] = {
     "region": Variable("AWS_REGION", str, REQUIRED),
     "dns_suffix": Variable("ROOMCAST_DNS_SUFFIX", str, "amazonaws.com"),
@@ -71,6 +80,7 @@ VARIABLES: Mapping[str, Variable] = {
     "authorization": Variable("ROOMCAST_AUTHORIZATION", _authorization, "NONE"),
     "messages_per_second": Variable("ROOMCAST_MESSAGES_PER_SECOND", _limit, 0.0),
     "maximum_room_members": Variable("ROOMCAST_MAXIMUM_ROOM_MEMBERS", _count, 0),
+    "maximum_message_bytes": Variable("ROOMCAST_MAXIMUM_MESSAGE_BYTES", _size, protocol.MAXIMUM_DATA_BYTES),
     "members_counted_since": Variable("ROOMCAST_MEMBERS_COUNTED_SINCE", str, ""),
 }
 """The variables by the attribute of ``Settings`` that each becomes."""
@@ -94,6 +104,7 @@ class Settings(NamedTuple):
         authorization: Who may connect: one of ``AUTHORIZATIONS``.
         messages_per_second: Messages per second that one connection may send, 0 for no limit.
         maximum_room_members: Members that a room may have, 0 for no limit.
+        maximum_message_bytes: Size limit of a message's data in UTF-8.
         members_counted_since: Changes each time that this limit is set where there was none.
     """
 
@@ -110,6 +121,7 @@ class Settings(NamedTuple):
     authorization: str
     messages_per_second: float
     maximum_room_members: int
+    maximum_message_bytes: int
     members_counted_since: str
 
     @property

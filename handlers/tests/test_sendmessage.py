@@ -7,7 +7,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from roomcast import aws_json, fanout, protocol, rooms
+from roomcast import aws_json, fanout, protocol, rooms, settings
 from tests.fakes import CONNECTED_AT, FakeConnections, FakeContext, FakeTable, error_code, handshake, message
 
 if TYPE_CHECKING:
@@ -136,6 +136,24 @@ def test_the_largest_data_is_delivered(sendmessage: Any, connections: FakeConnec
     send(sendmessage, "alice=", data="x" * 131_072)
 
     assert connections.received("bob=") == ["x" * 131_072]
+
+
+def test_a_smaller_size_may_be_set(
+    sendmessage: Any, connections: FakeConnections, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sendmessage, "SETTINGS", sendmessage.SETTINGS._replace(maximum_message_bytes=10))
+    send(sendmessage, "alice=", data="ü" * 5)
+    send(sendmessage, "alice=", data="ü" * 5 + "x")
+
+    assert connections.received("bob=") == ["ü" * 5]
+    assert error_code(connections.received("alice=")[-1]) == "too_large"
+
+
+@pytest.mark.parametrize("text", ["0", "-1", "131073", "1.5", "many"])
+def test_other_sizes_are_refused(text: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ROOMCAST_MAXIMUM_MESSAGE_BYTES", text)
+    with pytest.raises(ValueError, match="ROOMCAST_MAXIMUM_MESSAGE_BYTES"):
+        settings.from_environment()
 
 
 def test_a_named_member_receives_it_alone(sendmessage: Any, connections: FakeConnections) -> None:

@@ -171,6 +171,7 @@ ROWS: Mapping[str, Row] = {
         {"management_endpoint": "<other_endpoint>"},
         not_here="null: AWS's own endpoint does not exist for an emulated API",
     ),
+    "maximum_message_bytes": in_place({FUNCTION}, {"maximum_message_bytes": 65_536}, {"maximum_message_bytes": 32_768}),
     "maximum_room_members": in_place({FUNCTION}, {"maximum_room_members": 500}, {"maximum_room_members": 400}),
     "messages_per_second": in_place({FUNCTION}, {"messages_per_second": 100}, {"messages_per_second": 50.5}),
     "name": Row(

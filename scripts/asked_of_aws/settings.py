@@ -119,6 +119,7 @@ class Run:
         routes: Additional routes by key.
         tokens: The check of tokens; None without.
         environment_key: Key of every function's environment.
+        message_bytes: Maximum of a message's data, as the functions read it.
         room_members: Maximum of a room's members, as the functions read it.
         messages_per_second: Maximum of a connection's messages, as the functions read it.
     """
@@ -151,6 +152,7 @@ class Run:
     routes: Mapping[str, Route] = field(default_factory=dict)
     tokens: Tokens | None = None
     environment_key: str | None = None
+    message_bytes: str = "131072"
     room_members: str = "0"
     messages_per_second: str = "0"
 
@@ -163,6 +165,7 @@ class Run:
             "ROOMCAST_HTTP2": str(self.http2).lower(),
             "ROOMCAST_LOG_LEVEL": self.log_level,
             "ROOMCAST_MANAGEMENT_ENDPOINT": self.endpoint,
+            "ROOMCAST_MAXIMUM_MESSAGE_BYTES": self.message_bytes,
             "ROOMCAST_MAXIMUM_ROOM_MEMBERS": self.room_members,
             "ROOMCAST_MEMBERS_COUNTED_SINCE": "" if self.room_members == "0" else TIME,
             "ROOMCAST_MESSAGES_PER_SECOND": self.messages_per_second,

@@ -7,6 +7,18 @@ variable "http2" {
   nullable    = false
 }
 
+variable "maximum_message_bytes" {
+  type        = number
+  description = "Maximum size of a message's data in bytes of UTF-8; a larger one is answered with `too_large`."
+  default     = 131072
+  nullable    = false
+
+  validation {
+    condition     = var.maximum_message_bytes >= 1 && var.maximum_message_bytes <= 131072 && floor(var.maximum_message_bytes) == var.maximum_message_bytes
+    error_message = "maximum_message_bytes must be a whole number of bytes from 1 to 131072, API Gateway's own limit."
+  }
+}
+
 variable "maximum_room_members" {
   type        = number
   description = "Maximum of members of a room; the handshake of another client is refused with status 429. Null means no limit. Members who joined while there was none are counted when one is set."

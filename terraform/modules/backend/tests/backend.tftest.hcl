@@ -162,14 +162,15 @@ run "functions_know_what_they_are_configured_with" {
   state_key = "configured"
 
   variables {
-    http2                = false
-    log_level            = "DEBUG"
-    maximum_room_members = 300
-    messages_per_second  = 2.5
-    pace                 = 2500.5
-    shards_per_room      = 4
-    shards_read          = 8
-    table_name           = "members"
+    http2                 = false
+    log_level             = "DEBUG"
+    maximum_message_bytes = 4096
+    maximum_room_members  = 300
+    messages_per_second   = 2.5
+    pace                  = 2500.5
+    shards_per_room       = 4
+    shards_read           = 8
+    table_name            = "members"
   }
 
   assert {
@@ -179,6 +180,7 @@ run "functions_know_what_they_are_configured_with" {
       ROOMCAST_HTTP2                 = "false"
       ROOMCAST_LOG_LEVEL             = "DEBUG"
       ROOMCAST_MANAGEMENT_ENDPOINT   = "https://a1b2c3d4e5.execute-api.cn-north-1.amazonaws.com.cn/live"
+      ROOMCAST_MAXIMUM_MESSAGE_BYTES = "4096"
       ROOMCAST_MAXIMUM_ROOM_MEMBERS  = "300"
       ROOMCAST_MEMBERS_COUNTED_SINCE = terraform_data.members_counted.input
       ROOMCAST_MESSAGES_PER_SECOND   = "2.5"

@@ -605,6 +605,16 @@ run "jwt_token_from_takes_no_cookie" {
   expect_failures = [var.jwt_token_from]
 }
 
+run "maximum_message_bytes_are_no_more_than_api_gateways" {
+  command = plan
+
+  variables {
+    maximum_message_bytes = 131073
+  }
+
+  expect_failures = [var.maximum_message_bytes]
+}
+
 run "maximum_room_members_are_whole" {
   command = plan
 
