@@ -65,11 +65,10 @@ outputs: require-terraform ## write the outputs of `make apply` to outputs.json
 
 # Tests and checks: tox runs each in its own environment.
 .PHONY: test lint sbom audit types unit fuzz terraform integration test-faults test-mutants test-long format
-# The harness's own tests wait more than they compute, so they run beside the parts that compute.
+# The first three parts wait more than they compute, so they run beside those that compute.
+TEST_PARTS := integration-recovery,integration-stage,integration-own,py311,py312,py313,terraform,types,checkov,lint,sbom
 test: require-terraform $(TOX) ## run every test that needs no AWS, lint and sbom included
-	@TESTS_REPORT=harness TESTS_CHOSEN='not long and without_target' \
-	    $(RUN_TOX) run-parallel -q -p 3 -e integration,terraform,types,py311,py312,py313,lint,checkov,sbom
-	@TESTS_CHOSEN='not long and not without_target' $(RUN_TOX) run -q -e integration
+	@$(RUN_TOX) run-parallel -q -p 4 -e $(TEST_PARTS)
 
 lint: require-terraform $(TOX) ## ruff, route table, docs, terraform fmt, zizmor, checkov
 	@$(RUN_TOX) run -q -e lint,checkov
