@@ -41,7 +41,8 @@ def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.Tes
 
 @pytest.fixture(autouse=True)
 def logged(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Fail a test whose handlers have logged the secret, also as Base64 as in queue messages."""
+    """Fail a test whose handlers log the secret, at any level, also as Base64 as in queue messages and tokens."""
+    monkeypatch.setenv("ROOMCAST_LOG_LEVEL", "DEBUG")
     lines: list[str] = []
     write = logs._print
 

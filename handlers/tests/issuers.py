@@ -10,6 +10,7 @@ from typing import Any
 
 import jwt
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from tests.fakes import PLANTED
 
 ISSUER = "https://login.example.com/"
 AUDIENCE = "roomcast"
@@ -78,6 +79,7 @@ def claims(**changed: object) -> dict[str, Any]:
     """Claims of a good token; ``None`` takes one away, and ``("now", 5)`` is a date in five seconds."""
     now = int(time.time())
     good = {"iss": ISSUER, "aud": AUDIENCE, "sub": "alice", "iat": now, "exp": now + 300, "rooms": ["lobby"]}
+    good["email"] = PLANTED
     dated = {name: now + value[1] if isinstance(value, tuple) else value for name, value in changed.items()}
     return {name: value for name, value in {**good, **dated}.items() if value is not None}
 

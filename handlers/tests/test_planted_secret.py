@@ -5,13 +5,22 @@ from __future__ import annotations
 import json
 
 import pytest
+from roomcast import logs
 from tests import conftest
-from tests.fakes import PLANTED, handshake, message
+from tests.fakes import PLANTED, handshake, message, spellings
+from tests.issuers import token
 
 
 def test_it_is_planted() -> None:
     for event in (handshake("alice="), handshake("alice=", "lobby"), message("alice=", {"action": "whoami"})):
         assert PLANTED in json.dumps(event)
+    assert any(spelling in token() for spelling in spellings(PLANTED))
+
+
+def test_lines_of_every_level_are_looked_through(capsys: pytest.CaptureFixture[str]) -> None:
+    for level in logs.LEVELS:
+        logs.write(level, "a line")
+    assert [json.loads(line)["level"] for line in capsys.readouterr().out.splitlines()] == list(logs.LEVELS)
 
 
 @pytest.mark.parametrize(
