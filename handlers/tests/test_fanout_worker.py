@@ -385,6 +385,35 @@ class TestReceives:
         assert [line["level"] for line in lines if line["message"] == "a task is given up"] == ["ERROR"]
         assert sum(line.get("given_up", 0) for line in lines) == 1
 
+    @pytest.mark.parametrize("count", [2, 3, 10])
+    def test_tasks_that_kill_every_worker_and_meet_again_are_given_up(
+        self,
+        worker: Any,
+        connections: FakeConnections,
+        make_queue: Callable[..., tasks.Queue],
+        monkeypatch: Any,
+        count: int,
+    ) -> None:
+        """Each is handed over with its receives so far, however often it is: else it would never be given up."""
+        sqs = SqsModel(fifo=False)
+        made = make_queue()
+        made._service = sqs  # type: ignore[assignment]
+        monkeypatch.setattr(worker, "QUEUE", made)
+
+        def kill(*_: Any, **__: Any) -> None:
+            raise WorkerDiedError
+
+        monkeypatch.setattr(connections, "deliver", kill)
+        texts = [f"deadly {number}" for number in range(count)]
+        for text in texts:
+            sqs.put(tasks.Task(ROOM_MESSAGE._replace(data=text), 0).to_json())
+        for _ in range(tasks.MAXIMUM_RECEIVES**2):
+            sqs.now += 1_000  # all are visible again
+            sqs.invoke(worker.handler)
+
+        assert sorted(tasks.parse(body).message.data for body in sqs.dead_letters) == texts  # type: ignore[union-attr]
+        assert sqs.died <= tasks.MAXIMUM_RECEIVES
+
     @pytest.mark.parametrize("body", ["not a task", '{"v":2,"kind":"task"}'])
     def test_of_what_nobody_can_read_as_well(self, worker: Any, body: str, capsys: pytest.CaptureFixture[str]) -> None:
         attributes = {"ApproximateReceiveCount": str(tasks.MAXIMUM_RECEIVES)}

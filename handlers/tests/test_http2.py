@@ -244,6 +244,19 @@ class TestAgainstAnotherImplementation:
             assert events == [(number, 410, 0.0)]
         assert not peer.cancelled
 
+    @pytest.mark.parametrize("padding", [0, 1, 255])
+    def test_all_that_flow_control_counts_is_allowed_again(self, padding: int) -> None:
+        """Padding counts as well: without it, the server's window would shrink until it can send no answer."""
+        session, peer = Session[int]("https"), Peer()
+        meet(session, peer)
+        for number in range(400):
+            stream = session.request(number, MADE[b"hello"], "a", b"hello")
+            peer.take(drain(session))
+            peer.connection.send_headers(stream, [(":status", "410")])
+            peer.connection.send_data(stream, b"gone", end_stream=True, pad_length=padding)
+            assert meet(session, peer) == [(number, 410, 0.0)]
+            assert peer.connection.outbound_flow_control_window > 16_384
+
     def test_an_endless_body_is_cancelled_and_the_status_counts(self) -> None:
         session, peer = Session[int]("https"), Peer()
         session.request(0, MADE[b"hello"], "a", b"hello")

@@ -108,6 +108,20 @@ class TestSilence:
             call(client)
         assert server.connections == connections
 
+    @pytest.mark.parametrize(("minutes", "is_usable"), [(1, True), (5.8, False)])
+    def test_nor_by_a_fan_out_that_is_under_way(
+        self, tls_of_either: ssl.SSLContext, monkeypatch: pytest.MonkeyPatch, *, minutes: float, is_usable: bool
+    ) -> None:
+        """One at a slow pace lasts for minutes, and needs one of its connections at a time."""
+        with (
+            HostileServer(lambda _: say(), tls_of_either) as server,
+            contextlib.closing(Engine(server.url, "eu-west-1", http2=True)) as engine,
+        ):
+            deliver(engine)
+            [line] = engine._pool.idle
+            pass_by(monkeypatch, minutes * 60)
+            assert line.usable() == is_usable
+
     def test_a_connection_that_went_silent_costs_a_call_a_second(
         self, tls: ssl.SSLContext, connect: Connect, monkeypatch: pytest.MonkeyPatch, silence: Reply
     ) -> None:

@@ -186,6 +186,17 @@ class TestMembers:
         assert len(self.members(table)) == maximum == sum(self.numbers(table).values())
         assert table.halves() == set()
 
+    def test_a_limit_leaves_members_spread_over_the_shards(self, limit: Callable[..., Any], table: FakeTable) -> None:
+        """Where no share is full, a member is in the shard that it would have without a limit."""
+        places = []
+        for maximum in (0, 320):
+            connect = limit(maximum, 8)
+            assert {connect(f"client-{number}") for number in range(40)} == {200}
+            places.append({member: key for key, member in table.items if key.startswith("room#lobby#")})
+            table.items.clear()
+        assert places[0] == places[1]
+        assert len(set(places[0].values())) == 8
+
     def test_a_join_costs_no_further_request(self, limit: Callable[..., Any], table: FakeTable) -> None:
         connect = limit(10)
         connect("first")

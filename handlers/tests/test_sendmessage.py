@@ -11,7 +11,7 @@ from roomcast import aws_json, fanout, protocol, rooms, settings
 from tests.fakes import CONNECTED_AT, FakeConnections, FakeContext, FakeTable, error_code, handshake, message
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
 LOBBY = ("alice=", "bob=", "carol=")
 
@@ -193,6 +193,29 @@ def test_a_dead_members_items_go_and_only_those(
     send(sendmessage, "alice=", data="hello")
 
     assert before - table.keys() == {("connection#bob=", "connection"), ("room#lobby#0", "bob=")}
+
+
+@pytest.mark.parametrize("count", [1, 49, 50, 51, 100, 120])
+def test_all_the_dead_go_at_once_and_are_not_deleted_again(
+    sendmessage: Any, table: FakeTable, connections: FakeConnections, monkeypatch: pytest.MonkeyPatch, count: int
+) -> None:
+    dead = [fanout.Recipient(f"dead-{number}", CONNECTED_AT) for number in range(count)]
+    for each in dead:
+        sendmessage.ROOMS.join(each.connection_id, each.connected_at, "lobby", time.monotonic() + 10)
+    connections.gone = {each.connection_id for each in dead}
+    deleted: list[str] = []
+    prune = sendmessage.ROOMS.prune
+
+    def note(room: str, gone: Sequence[fanout.Recipient], deadline: float) -> None:
+        deleted.extend(each.connection_id for each in gone)
+        prune(room, gone, deadline)
+
+    monkeypatch.setattr(sendmessage.ROOMS, "prune", note)
+    for _ in range(2):
+        send(sendmessage, "alice=", data="hello")
+
+        assert sorted(deleted) == sorted(connections.gone)
+        assert [key for key in table.items if "dead-" in "".join(key)] == []
 
 
 def test_the_senders_own_items_are_never_pruned(
