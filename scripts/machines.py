@@ -7,6 +7,9 @@ import re
 import sys
 from typing import NamedTuple
 
+GLIBC = ("2_28", "2_17")
+"""Versions of the C library that wheels may need: Amazon Linux 2023, on which Lambda's runtimes run, has 2.34."""
+
 _WHEEL = re.compile(r"(?P<name>[^-]+)-[^-]+(-[^-]+)?-(?P<python>[^-]+)-(?P<abi>[^-]+)-(?P<platform>[^-]+)\.whl")
 
 
@@ -24,6 +27,12 @@ class Machine(NamedTuple):
     system: str
     architecture: str
     is_this: bool = False
+
+    @property
+    def platforms(self) -> list[str]:
+        """Platforms whose wheels pip is asked for."""
+        versions = GLIBC if self.system == "manylinux" else ("11_0",)
+        return [f"{self.system}_{version}_{self.architecture}" for version in versions]
 
     def __str__(self) -> str:
         """Return it for a sentence."""
@@ -54,5 +63,7 @@ def fits(wheel: str, machine: Machine) -> bool:
 def _is_for_platform(tag: str, machine: Machine) -> bool:
     if tag == "any":
         return True
+    if machine.system == "manylinux" and not machine.is_this:
+        return tag in machine.platforms
     architectures = [machine.architecture, *(["universal2"] if machine.system == "macosx" else [])]
     return tag.startswith(machine.system) and any(tag.endswith(f"_{each}") for each in architectures)

@@ -11,9 +11,6 @@ if TYPE_CHECKING:
 
     from scripts.machines import Machine
 
-GLIBC = ("2_28", "2_17")
-"""Versions of the C library that wheels may need: Amazon Linux 2023, on which Lambda's runtimes run, has 2.34."""
-
 
 class WheelsError(Exception):
     """The wheels are not to be had; the message says why."""
@@ -32,8 +29,7 @@ def pip(machine: Machine, requirements: Sequence[str], directory: str) -> None:
     """
     options = ["--quiet", "--no-input", "--no-deps", "--only-binary=:all:", "--retries=1", f"--dest={directory}"]
     if not machine.is_this:
-        versions = GLIBC if machine.system == "manylinux" else ("11_0",)
-        options += [f"--platform={machine.system}_{version}_{machine.architecture}" for version in versions]
+        options += [f"--platform={each}" for each in machine.platforms]
         options += [f"--python-version={'.'.join(map(str, machine.python))}", "--implementation=cp"]
     # pip is not imported: a Python without it builds everything else.
     command = [sys.executable, "-m", "pip", "download", *options, *requirements]

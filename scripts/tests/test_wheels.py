@@ -204,6 +204,10 @@ def test_a_wheel_with_a_file_that_has_no_place_is_refused(sources: Path, cache: 
         ("a-1-cp312-cp312-manylinux_2_17_aarch64.whl", LAMBDA_ARM, False),
         ("a-1-cp311-abi3-manylinux_2_28_x86_64.whl", LAMBDA_X86, True),
         ("a-1-cp314-abi3-manylinux_2_28_x86_64.whl", LAMBDA_X86, False),
+        # Lambda's system has version 2.34 of the C library.
+        ("a-1-cp311-abi3-manylinux_2_35_x86_64.whl", LAMBDA_X86, False),
+        ("a-1-cp311-abi3-manylinux_2_39_aarch64.whl", LAMBDA_ARM, False),
+        ("a-1-cp311-abi3-manylinux_2_39_x86_64.whl", LAMBDA_X86._replace(is_this=True), True),
         ("a-1-cp311-abi3-musllinux_1_2_x86_64.whl", LAMBDA_X86, False),
         ("a-1-cp311-abi3-macosx_10_9_universal2.whl", LAMBDA_X86, False),
         ("a-1-cp311-abi3-macosx_10_9_universal2.whl", Machine((3, 12), "macosx", "arm64"), True),
