@@ -86,6 +86,7 @@ run "tokens_with_public_keys" {
   variables {
     authorization_type              = "JWT"
     authorizer_memory_size          = 768
+    authorizer_permission           = false # of a team's own authorizer alone
     authorizer_reserved_concurrency = 20
     jwt_audience                    = ["chat", "talk"]
     jwt_audience_claim              = "client_id"
