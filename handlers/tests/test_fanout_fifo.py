@@ -539,6 +539,29 @@ class TestTroubleWithTableAndQueue:
         assert {stage.connections.posts.count((each, text)) for each in MEMBERS for text in TEXTS[:2]} == {1}
         assert backlog_of(table) == []
 
+    def test_nor_when_the_trouble_comes_after_a_straggler_was_handed_over(
+        self, stage: Stage, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        change, changes = stage.worker.ROOMS.change_backlog, itertools.count(1)
+
+        def fail_at_second(*arguments: Any) -> bool:
+            if next(changes) == 2:
+                raise aws_json.ServiceError("TransactWriteItems", "InternalServerError", {}, transient=True)
+            done: bool = change(*arguments)
+            return done
+
+        stage.capacity = len(MEMBERS) + 5
+        stage.connections.failing.add(MEMBERS[3])
+        stage.say(*TEXTS[:2])
+        monkeypatch.setattr(stage.worker.ROOMS, "change_backlog", fail_at_second)
+        stage.sqs.invoke(stage.handler)
+        stage.connections.failing.clear()
+        stage.capacity = 1_000
+        stage.sqs.drain(stage.handler)
+
+        assert stage.received() == everybody(TEXTS[:2])
+        assert {stage.connections.posts.count((each, TEXTS[0])) for each in MEMBERS} == {1}
+
     def test_a_queue_that_takes_no_straggler(self, stage: Stage) -> None:
         stage.connections.failing.add(MEMBERS[3])
         stage.say("one")

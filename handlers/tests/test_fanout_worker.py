@@ -302,6 +302,21 @@ def test_who_is_handed_over_is_not_given_up(
     assert [line["given_up"] for line in lines if line["message"] == "fan-out"] == [0]
 
 
+@pytest.mark.parametrize("count", [1, 2, 3, 4, 6, 7])
+@pytest.mark.parametrize("left", ["late", "silent", "untried"])
+def test_every_recipient_left_is_in_one_task(
+    worker: Any, monkeypatch: pytest.MonkeyPatch, left: str, count: int
+) -> None:
+    monkeypatch.setattr(tasks, "RECIPIENTS_PER_TASK", 3)
+    progress = Progress(tasks.Task(ROOM_MESSAGE, 0), worker.ROOMS, float("inf"))
+    progress.is_complete = True
+    recipients = [Recipient(f"client-{number}", 0) for number in range(count)]
+    getattr(progress, left).extend(recipients)
+    for made in (progress.everything_left(), progress.remaining([])):
+        assert [each for task in made for each in task.recipients] == recipients
+        assert max(len(task.recipients) for task in made) <= 3
+
+
 def test_who_may_have_a_copy_is_sent_one_more_at_most(
     worker: Any, connections: FakeConnections, service: FakeQueueService
 ) -> None:

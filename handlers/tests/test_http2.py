@@ -615,6 +615,24 @@ def test_acknowledgements_that_are_not_read_do_not_pile_up() -> None:
     assert len(session.outgoing) < 1_000_000
 
 
+def test_acknowledgements_are_not_answered() -> None:
+    session = with_requests(0)
+    session.receive(HELLO)
+    drain(session)
+    session.receive(frame(frames.PING, frames.ACK, 0, bytes(8)) + frame(frames.SETTINGS, frames.ACK, 0))
+    assert drain(session) == b""
+
+
+def test_a_server_that_answers_may_send_other_frames_for_ever() -> None:
+    session = with_requests(0)
+    session.receive(HELLO)
+    for number in range(12):
+        stream = session.request(number, MADE[b"hello"], "a", b"hello")
+        session.receive(frame(frames.PING, 0, 0, bytes(8)) * 1_000)
+        drain(session)
+        assert session.receive(headers(stream=stream)) == [(number, 200, 0.0)]
+
+
 def test_requests_that_are_not_read_do_not_pile_up() -> None:
     session = with_requests(0)
     session.receive(

@@ -123,6 +123,21 @@ def test_a_refresh_is_possible_once_a_minute(clock: Clock, source: Source) -> No
     assert source.reads == 1 + 3
 
 
+@pytest.mark.parametrize("stale_seconds", [0, 3600])
+def test_a_refresh_that_fails_leaves_a_value_that_is_not_due(
+    clock: Clock, source: Source, stale_seconds: float
+) -> None:
+    """A token with an unknown key asks for a refresh: it must not take the keys of all others away."""
+    value = Kept(source, stale_seconds)
+    value.get(0)
+    source.value = None
+    clock.advance(kept.RETRY_SECONDS)
+
+    assert not value.refresh(0)
+    assert value.get(0) == ["first"]
+    assert source.reads == 2
+
+
 def test_a_value_that_is_empty_replaces_the_last_one_and_counts_as_none(clock: Clock, source: Source) -> None:
     value = Kept(source, 3600)
     value.get(0)

@@ -233,6 +233,19 @@ class TestMembers:
         assert left in {19, 20}
         assert [connect(f"late-{number}") for number in range(81 - left)] == [200] * (80 - left) + [429]
 
+    @pytest.mark.parametrize("count", [1, 32, 33, 34, 66, 67, 99, 120])
+    def test_all_who_are_pruned_at_once_go_and_are_subtracted(
+        self, limit: Callable[..., Any], load: Callable[[str], Any], table: FakeTable, count: int
+    ) -> None:
+        connect = limit(150)
+        assert {connect(f"client-{number}") for number in range(count + 3)} == {200}
+        members = load("sendmessage").ROOMS
+        soon = time.monotonic() + 60
+        members.prune("lobby", list(members.members("lobby", soon))[:count], soon)
+
+        assert len(self.members(table)) == sum(self.numbers(table).values()) == 3
+        assert table.halves() == set()
+
     @pytest.mark.parametrize("gone", ["expired", "deleted"])
     def test_members_that_expired_are_not_counted(self, limit: Callable[..., Any], table: FakeTable, gone: str) -> None:
         connect = limit(2)

@@ -77,12 +77,15 @@ def test_a_shard_is_read_in_order_after_a_given_member(make: Make, monkeypatch: 
     assert list(made.members_of_shard("lobby", 0, soon(), "d=")) == []
 
 
-def test_many_dead_are_deleted_but_for_those_that_are_someone_else_by_now(make: Make, table: FakeTable) -> None:
+@pytest.mark.parametrize("changed", [(), (0, 1, 7, 49, 50, 99, 129), (48, 51, 98, 100)], ids=str)
+def test_many_dead_are_deleted_but_for_those_that_are_someone_else_by_now(
+    make: Make, table: FakeTable, changed: tuple[int, ...]
+) -> None:
     made = make(2)
     names = [f"client-{number:03}=" for number in range(MANY)]
     fill(made, *names)
     dead = sorted(made.members("lobby", soon()), key=lambda each: each.connection_id)
-    newer = {names[number] for number in (0, 1, 7, 49, 50, 99, 129)}
+    newer = {names[number] for number in changed}
     for item in table.items.values():
         if item["sort_key"]["S"] in newer or item["partition_key"]["S"].removeprefix("connection#") in newer:
             item["connected_at"] = {"N": str(CONNECTED_AT + 1_000_000)}

@@ -218,6 +218,25 @@ def test_all_the_dead_go_at_once_and_are_not_deleted_again(
         assert [key for key in table.items if "dead-" in "".join(key)] == []
 
 
+def test_each_sender_deletes_the_dead_in_an_order_of_its_own(
+    sendmessage: Any, connections: FakeConnections, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Several senders find them at once: in one order, each transaction would conflict with the others'."""
+    dead = [f"dead-{number}" for number in range(40)]
+    for each in dead:
+        sendmessage.ROOMS.join(each, CONNECTED_AT, "lobby", time.monotonic() + 10)
+    connections.gone.update(dead)
+    orders: list[list[str]] = []
+    monkeypatch.setattr(
+        sendmessage.ROOMS, "prune", lambda _, gone, __: orders.append([each.connection_id for each in gone])
+    )
+    for _ in range(2):
+        send(sendmessage, "alice=", data="hello")
+
+    assert sorted(orders[0]) == sorted(orders[1]) == sorted(dead)
+    assert orders[0] != orders[1]
+
+
 def test_the_senders_own_items_are_never_pruned(
     sendmessage: Any, table: FakeTable, connections: FakeConnections
 ) -> None:
