@@ -74,7 +74,7 @@ VARIABLES: Mapping[str, Variable] = {
     "shards_per_room": Variable("ROOMCAST_SHARDS_PER_ROOM", int, 1),
     "shards_read": Variable("ROOMCAST_SHARDS_READ", int, 1),
     "http2": Variable("ROOMCAST_HTTP2", _is_true, default=True),
-    "pace": Variable("ROOMCAST_PACE", float, 0.0),
+    "pace": Variable("ROOMCAST_PACE", _limit, 0.0),
     "queue_url": Variable("ROOMCAST_QUEUE_URL", str, ""),
     "queue_is_fifo": Variable("ROOMCAST_QUEUE_FIFO", _is_true, False),
     "authorization": Variable("ROOMCAST_AUTHORIZATION", _authorization, "NONE"),

@@ -225,6 +225,22 @@ def test_an_unexpected_fault_of_reading_keys_is_an_error_and_no_401(
     assert {line["reason"] for line in written} == {f"unexpected {type(fault).__name__}"}
 
 
+def test_keys_may_be_read_for_seconds_and_the_answer_still_gets_out(
+    authorizer: ModuleType, keys: KnownKeys, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A read may take 3 s, and the function is ended after 8 s, a cold start included."""
+    given: list[float] = []
+    find = keys.find
+
+    def note(key_id: str | None, deadline: float) -> Sequence[Key]:
+        given.append(deadline - time.monotonic())
+        return find(key_id, deadline)
+
+    monkeypatch.setattr(keys, "find", note)
+    authorizer.handler(bearer(token()), None)
+    assert 3 <= given[0] <= 6
+
+
 @pytest.mark.usefixtures("without_keys")
 def test_without_keys_a_handshake_without_a_token_is_still_unauthorized(authorizer: ModuleType) -> None:
     with pytest.raises(authorizer.Unauthorized):

@@ -383,6 +383,22 @@ class TestStragglers:
         assert stage.received() == everybody(TEXTS[:2])
         assert stage.copies() == 1
 
+    def test_those_of_earlier_messages_count_too(
+        self, stage: Stage, table: FakeTable, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(backlog, "MAXIMUM_HELD", 2)
+        for number, failing in enumerate((MEMBERS[3:5], MEMBERS[5:7], MEMBERS[7:9])):
+            stage.connections.failing.update(failing)
+            stage.say(TEXTS[number])
+            stage.sqs.invoke(stage.handler)
+            held = [key for _, key in backlog_of(table) if key.startswith(backlog.HELD)]
+            assert held == [f"{backlog.HELD}{each}" for each in MEMBERS[3:5]]
+        stage.connections.failing.clear()
+        stage.sqs.drain(stage.handler)
+
+        assert stage.received() == everybody(TEXTS[:3])
+        assert backlog_of(table) == []
+
 
 def test_a_room_that_cannot_be_reached_is_tried_again_after_a_pause(
     stage: Stage, table: FakeTable, capsys: pytest.CaptureFixture[str]

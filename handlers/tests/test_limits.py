@@ -204,6 +204,18 @@ class TestMembers:
         assert connect("second") == 200
         assert [operation for operation, _ in table.calls] == ["TransactWriteItems"]
 
+    def test_a_number_counts_for_as_long_as_a_connection_lasts(
+        self, limit: Callable[..., Any], table: FakeTable, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Two hours, within which the members that it counts may all be there: so none of them is counted again."""
+        connect = limit(10)
+        connect("first")
+        table.calls.clear()
+        later = time.time() + 2 * 3600 - 60
+        monkeypatch.setattr(time, "time", lambda: later)
+        assert connect("second") == 200
+        assert [operation for operation, _ in table.calls] == ["TransactWriteItems"]
+
     def test_who_leaves_makes_room(self, limit: Callable[..., Any], load: Callable[[str], Any]) -> None:
         connect = limit(2)
         assert [connect(name) for name in "abc"] == [200, 200, 429]

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from unittest import mock
 
 import pytest
-from roomcast import aws_json, fanout, reading, rooms, settings
+from roomcast import aws_json, fanout, reading, rooms, settings, steps
 from roomcast.recipients import Recipient
 from roomcast.steps import Wait
 from tests.hostile_server import PATIENCE_SECONDS, HostileServer, Reply, Request, say, wait_until
@@ -296,3 +296,25 @@ class TestTrouble:
 
         assert stage.deliver().report.delivered == len(MEMBERS)
         wait_until(lambda: set(stage.posts) == MEMBERS)
+
+
+@pytest.mark.parametrize("gathered", [False, True], ids=["a call", "pages"])
+def test_a_call_is_over_as_soon_as_it_is_interrupted(monkeypatch: pytest.MonkeyPatch, *, gathered: bool) -> None:
+    """Else its answer might be taken for that of the next call, as long as something holds the exception."""
+    ended: list[bool] = []
+
+    def call() -> Pages:
+        try:
+            yield Wait(None, 0.0)
+        finally:
+            ended.append(True)
+
+    def interrupt(_: Wait) -> bool:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(steps, "now", interrupt)
+    with pytest.raises(KeyboardInterrupt) as caught:
+        steps.drive(steps.collect(call()) if gathered else call())  # type: ignore[arg-type]
+
+    assert caught.value.__traceback__ is not None
+    assert ended == [True]

@@ -66,6 +66,15 @@ def test_everyone_is_read_once_with_all_that_the_engine_needs(
         assert (found.room, found.recipient) == ("lobby", each)
 
 
+def test_a_member_is_read_for_as_long_as_its_connection_may_last(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two hours by API Gateway's clock, from which this machine's may differ by minutes."""
+    made = make()
+    fill(made, "alice=")
+    end = CONNECTED_AT / 1000 + 2 * 3600
+    monkeypatch.setattr(time, "time", lambda: end + 300)
+    assert [each.connection_id for each in made.members("lobby", soon())] == ["alice="]
+
+
 @pytest.mark.parametrize("page", [1, 2, 1000])
 def test_a_shard_is_read_in_order_after_a_given_member(make: Make, monkeypatch: pytest.MonkeyPatch, page: int) -> None:
     monkeypatch.setattr(rooms, "PAGE_ITEMS", page)

@@ -87,6 +87,15 @@ def test_a_number_that_is_none_is_an_error(monkeypatch: pytest.MonkeyPatch, name
         settings.from_environment()
 
 
+@pytest.mark.parametrize("name", ["ROOMCAST_PACE", "ROOMCAST_MESSAGES_PER_SECOND", "ROOMCAST_MAXIMUM_ROOM_MEMBERS"])
+@pytest.mark.parametrize("text", ["-1", "-0.5", "nan", "inf", "-inf", "1e999"])
+def test_a_limit_is_a_finite_number_from_0_on(monkeypatch: pytest.MonkeyPatch, name: str, text: str) -> None:
+    monkeypatch.setenv(name, text)
+
+    with pytest.raises(ValueError, match=name):
+        settings.from_environment()
+
+
 def test_every_variable_is_an_attribute_and_an_empty_one_is_as_good_as_none(monkeypatch: pytest.MonkeyPatch) -> None:
     assert set(settings.VARIABLES) == set(settings.Settings._fields)
     before = settings.from_environment()
