@@ -230,6 +230,8 @@ def changed(part: str, key: str, value: object) -> Callable[[Document], object]:
         (changed("parameters", "size", 100), "parameter size is None and 100"),
         (changed("run", "id", "scale-1"), "the run scale-1 is in two of these reports"),
         (changed("run", "started_at", "2026-11-24T12:00:14+00:00"), "did not load the stage at the same time"),
+        # Begins at the very moment at which the other one ends.
+        (changed("run", "started_at", "2026-11-24T12:00:13.500+00:00"), "did not load the stage at the same time"),
         (changed("run", "started_at", "yesterday"), "damaged"),
         (changed("connects", "attempted", "many"), "damaged"),
         (changed("connects", "time", {}), "damaged"),
