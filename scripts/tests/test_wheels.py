@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from scripts import build_handlers, renew_lock, wheels
+from scripts import build_handlers, pip_download, renew_lock, wheels
 from scripts.build_handlers import build
 from scripts.handler_sources import BuildError
 from scripts.locks import read_lock
@@ -171,6 +171,30 @@ def test_a_wheel_that_was_changed_in_the_cache_is_not_used(sources: Path, cache:
 
     with pytest.raises(WheelsError, match="pip says"):
         contents(lock, LAMBDA_ARM, cache)
+
+
+def test_pip_chooses_no_package_of_its_own_and_builds_none(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    commands: list[list[str]] = []
+
+    def note(command: list[str], **_: object) -> subprocess.CompletedProcess[str]:
+        commands.append(command)
+        return subprocess.CompletedProcess(command, 0, "", "")
+
+    monkeypatch.setattr(subprocess, "run", note)
+    for machine in (LAMBDA_ARM, this_machine()):
+        pip_download.pip(machine, ["--requirement", "some.lock"], str(tmp_path))
+
+    for command in commands:
+        assert {"download", "--no-deps", "--only-binary=:all:", f"--dest={tmp_path}", "some.lock"} <= {*command}
+    for_lambda, for_this = (
+        [each for each in command if "-version" in each or "platform" in each] for command in commands
+    )
+    assert for_lambda == [
+        "--platform=manylinux_2_28_aarch64",
+        "--platform=manylinux_2_17_aarch64",
+        "--python-version=3.13",
+    ]
+    assert for_this == []
 
 
 def test_a_lock_without_a_wheel_for_the_machine(sources: Path, cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:

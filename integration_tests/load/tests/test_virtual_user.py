@@ -82,6 +82,24 @@ async def test_handshake_is_timed_from_when_it_was_due(user: VirtualUser, record
     assert recorder.connects.times.percentiles().max_ms >= 4_990
 
 
+async def test_handshake_is_late_by_its_own_time_alone(
+    user: VirtualUser, recorder: Recorder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A client that was behind its schedule says nothing of the stage."""
+    recorder.ledger.terms, late_after = TERMS, TERMS.late_after
+    await joined(user, due=time.monotonic() - 2 * late_after)
+    assert recorder.connects.late == 0
+
+    class SlowClient(FakeClient):
+        def __init__(self, take: Callable[[str, float], None]) -> None:
+            super().__init__(take)
+            self.connected_at += late_after + 1
+
+    monkeypatch.setattr(Listener, "connect", SlowClient.connect)
+    await joined(user)
+    assert recorder.connects.late == 1
+
+
 @pytest.mark.parametrize("mode", CloseMode)
 async def test_close_begins_before_the_connection_is_gone(
     user: VirtualUser, recorder: Recorder, mode: CloseMode
