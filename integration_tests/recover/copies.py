@@ -1,4 +1,4 @@
-"""The copies of messages that log lines of fan-outs explain."""
+"""The copies of messages, and the receipts that say failed, which log lines of fan-outs explain."""
 
 from __future__ import annotations
 
@@ -41,6 +41,10 @@ class FanOuts:
         """Return how many copies the lines explain at most, in rooms of so many members; see :func:`explained`."""
         return explained(map(object_of, self._lines), members)
 
+    def doubts(self) -> int:
+        """Return how many messages may have a receipt that says failed although they arrived; see :func:`doubted`."""
+        return doubted(map(object_of, self._lines))
+
 
 def explained(lines: Iterable[Mapping[str, Any]], members: int) -> int:
     """Return how many copies of deliveries some log lines explain at most.
@@ -60,3 +64,12 @@ def explained(lines: Iterable[Mapping[str, Any]], members: int) -> int:
             retried += line["retried"] + line["late"]
             delivered[line["request_id"]] += line["delivered"]
     return retried + sum(max(0, count - members) for count in delivered.values())
+
+
+def doubted(lines: Iterable[Mapping[str, Any]]) -> int:
+    """Return how many messages had a post whose answer was late: their receipts say failed, whether it arrived or not.
+
+    Args:
+        lines: Log lines of functions.
+    """
+    return len({line["request_id"] for line in lines if line.get("message") == FAN_OUT and line["late"]})

@@ -1,10 +1,10 @@
-"""The log lines that explain copies of messages."""
+"""The log lines that explain copies of messages, and receipts that say failed."""
 
 from __future__ import annotations
 
 import pytest
 
-from integration_tests.recover.copies import explained
+from integration_tests.recover.copies import doubted, explained
 
 
 def line(
@@ -39,3 +39,19 @@ def test_a_copy_needs_a_repeated_post_or_a_task_that_was_served_twice(
     lines: list[dict[str, object]], copies: int
 ) -> None:
     assert explained(lines, members=5) == copies
+
+
+@pytest.mark.parametrize(
+    ("lines", "messages"),
+    [
+        ([], 0),
+        ([line("a", 4, retried=3)], 0),
+        ([line("a", 3, late=2)], 1),
+        ([line("a", 3, late=1), line("a", 1, late=1), line("b", 4, late=1)], 2),
+        ([line("a", 3, late=1, message="message")], 0),
+        ([{"message": "fan-out of another function"}, {}], 0),
+    ],
+    ids=["none", "posted again", "two late", "two messages", "other line", "foreign"],
+)
+def test_a_failed_delivery_that_arrived_needs_a_late_answer(lines: list[dict[str, object]], messages: int) -> None:
+    assert doubted(lines) == messages
