@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 import tempfile
 import time
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from scripts.asked_of_aws import RUNS, differences
 from scripts.terraform import common
@@ -18,8 +18,13 @@ from scripts.terraform.workspace import Workspace
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+    from concurrent.futures import Future
+
+T = TypeVar("T")
 
 CHECKS_AT_ONCE = 2
+LOOK_SECONDS = 0.5
+"""How often to look for a signal: one that arrives just before a wait does not end it."""
 
 
 class _Checked(NamedTuple):
@@ -53,7 +58,8 @@ def check(directories: Sequence[Path]) -> bool:
         tempfile.TemporaryDirectory(dir=common.GENERATED, prefix="check-") as scratch,
         ThreadPoolExecutor(CHECKS_AT_ONCE) as pool,
     ):
-        for result in pool.map(lambda item: _check_one(item[1], Path(scratch, str(item[0]))), enumerate(directories)):
+        checks = [pool.submit(_check_one, each, Path(scratch, str(n))) for n, each in enumerate(directories)]
+        for result in map(result_of, checks):
             if INTERRUPTED.is_set():
                 continue
             print(result.text, flush=True)
@@ -63,6 +69,13 @@ def check(directories: Sequence[Path]) -> bool:
         raise KeyboardInterrupt
     print(f"terraform: {passed} passed, {failed} failed")
     return failed == 0
+
+
+def result_of(check: Future[T]) -> T:
+    """Wait for the result of a check; Python handles signals between two waits."""
+    while not wait([check], LOOK_SECONDS).done:
+        pass
+    return check.result()
 
 
 def _check_one(directory: Path, scratch: Path) -> _Checked:

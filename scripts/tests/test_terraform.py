@@ -11,6 +11,7 @@ import subprocess
 import sys
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -21,6 +22,7 @@ from scripts import command, process_table
 from scripts.terraform import Plan, TerraformError, Workspace, checking, common, executable, providers
 from scripts.terraform.providers import with_providers
 from scripts.tests.trees import write_tree
+from scripts.waiting import scaled
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -538,6 +540,22 @@ def test_interrupted_check_leaves_no_terraform(tmp_path: Path, number: signal.Si
 
     assert (process.returncode, error) == (command.INTERRUPTED, "terraform: interrupted\n")
     assert not {int(word) for word in process_id.read_text().split()} & process_table.command_lines().keys()
+
+
+def test_a_signal_that_does_not_wake_the_waiting_thread_is_handled() -> None:
+    """The system may run a signal's first half in another thread, or just before the wait."""
+    handled = threading.Event()
+
+    def take_signal() -> bool:
+        signal.pthread_kill(threading.get_ident(), signal.SIGUSR1)
+        return handled.wait(scaled(20))
+
+    before = signal.signal(signal.SIGUSR1, lambda _number, _frame: handled.set())
+    try:
+        with ThreadPoolExecutor() as pool:
+            assert checking.result_of(pool.submit(take_signal))
+    finally:
+        signal.signal(signal.SIGUSR1, before)
 
 
 def test_an_error_in_the_report_stops_terraform(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
