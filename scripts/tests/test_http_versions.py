@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 import ssl
 import threading
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import pytest
@@ -33,8 +34,9 @@ def server(request: pytest.FixtureRequest) -> Iterator[tuple[str, ssl.SSLContext
 
         def serve() -> None:
             connection, _ = listener.accept()
-            with context.wrap_socket(connection, server_side=True) as encrypted:
-                encrypted.recv(1)  # the client hangs up after the handshake
+            # The client hangs up after the handshake, before or after it has read the session tickets.
+            with context.wrap_socket(connection, server_side=True) as encrypted, suppress(ConnectionResetError):
+                encrypted.recv(1)
 
         thread = threading.Thread(target=serve)
         thread.start()

@@ -11,6 +11,7 @@ import subprocess
 import sys
 import threading
 import time
+import traceback
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
@@ -544,9 +545,12 @@ def test_interrupted_check_leaves_no_terraform(tmp_path: Path, number: signal.Si
 
 def test_a_signal_that_does_not_wake_the_waiting_thread_is_handled() -> None:
     """The system may run a signal's first half in another thread, or just before the wait."""
-    handled = threading.Event()
+    handled, main = threading.Event(), threading.get_ident()
 
     def take_signal() -> bool:
+        while "in result_of" not in "".join(traceback.format_stack(sys._current_frames()[main])):
+            time.sleep(0.01)
+        time.sleep(0.1)  # from there into the wait
         signal.pthread_kill(threading.get_ident(), signal.SIGUSR1)
         return handled.wait(scaled(20))
 
