@@ -813,7 +813,7 @@ class TestConnections:
         with HostileServer(lambda _: say()._replace(delay=seconds), tls_of_http1) as server:
             report = deliver(connect(server), members(40), seconds=40 * seconds)
         assert counts(report) == (40, 0, 0)
-        # The optimum, the square root of 40 * 0.5 s / 0.001 s, is more than there are recipients.
+        # The optimum, the square root of 40 * 0.5 s / 0.0003 s, is more than there are recipients.
         assert 10 < report.connections_opened <= 40
         assert report.duration_ms < 40 * seconds * 1000 / 3
 
@@ -838,8 +838,8 @@ class TestConnections:
         lines.latency = lines.mean_latency = 0.05
         while loop._opener.pays(time.monotonic()):
             lines.all.add(mock.Mock())
-        # The optimum is the square root of 200 * 0.05 s / 0.001 s.
-        assert 90 <= len(lines.all) <= 110
+        # The optimum is the square root of 200 * 0.05 s / 0.0003 s.
+        assert 165 <= len(lines.all) <= 200
 
     @pytest.mark.parametrize(("recipients", "most"), [(12, 12), (120, 120), (1_000, 250), (10_000, 250)])
     def test_connections_for_the_next_message_are_made_up_to_the_limit(self, recipients: int, most: int) -> None:
