@@ -183,7 +183,8 @@ def test_a_large_room_holds_up_no_small_one(stage: Stage, engine: Engine) -> Non
 
     names = [name for name, _, _ in stage.posts]
     assert len(names) == 1_501
-    assert names.index("alone=") < 500
+    # Of the crowd, a hundred go first; those under way over up to 250 connections arrive in any order.
+    assert names.index("alone=") < 750
 
 
 def test_what_one_room_receives_shows_that_another_ones_member_is_refused_alone(stage: Stage, engine: Engine) -> None:
