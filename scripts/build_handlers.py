@@ -200,9 +200,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--output", type=Path, default=OUTPUT, help="folder of the zips (default: build/handlers/)")
     parser.add_argument("--check", action="store_true", help="write nothing; exit 1 if what is built does not match")
     parser.add_argument("--compiled", action="store_true", help="put code compiled for Lambda's runtime into the zips")
-    parser.add_argument("--host", action="store_true", help="third-party code for the running Python, not for Lambda's")
+    parser.add_argument("--host", action="store_true", help="third-party code for the running Python; needs --output")
     parser.add_argument("--wheels", type=Path, default=wheels.CACHE, help="folder of wheels (default: build/wheels/)")
     options = parser.parse_args(arguments)
+    if options.host and options.output.resolve() == OUTPUT.resolve():
+        parser.error("--host needs --output: Terraform would take zips for this machine to Lambda")
     kind = {"is_compiled": options.compiled, "is_host": options.host, "cache": options.wheels}
     try:
         changed = (_check if options.check else build)(options.sources, options.output, **kind)

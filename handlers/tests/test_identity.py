@@ -86,6 +86,7 @@ def test_the_answer_in_the_authorizers_readme_keeps_the_contract() -> None:
     client = identity.of(read, "CUSTOM")
     assert (client.fault, client.subject, client.rights.ignored) == ("", "alice", 0)
     assert client.ends_at == int(answer["context"]["exp"]) + 60
+    assert not client.is_expired
     assert client.rights.of("lobby") == {"join", "send"}
     assert client.rights.of("news-today") == {"join"}
 

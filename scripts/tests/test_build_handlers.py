@@ -507,3 +507,9 @@ def test_check_tells_compiled_zips_from_plain_ones(sources: Path, output: Path) 
     assert build_handlers.main([*arguments, "--compiled"]) == 0
     assert build_handlers.main([*arguments, "--compiled", "--check"]) == 0
     assert build_handlers.main([*arguments, "--check"]) == 1
+
+
+def test_zips_for_this_machine_never_stand_where_terraform_takes_lambdas(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        build_handlers.main(["--host"])
+    assert "--host needs --output" in capsys.readouterr().err
