@@ -124,12 +124,8 @@ class Connection:
         """Send as much of a request as the socket takes now; ``flush`` sends the rest."""
         sent = self.write(request)
         if sent < len(request):
-            self.keep(request, sent)
-
-    def keep(self, request: bytes, sent: int) -> None:
-        """Have ``flush`` send a request but for its first bytes."""
-        self._unsent = memoryview(request)[sent:]
-        self.interest = selectors.EVENT_READ | selectors.EVENT_WRITE
+            self._unsent = memoryview(request)[sent:]
+            self.interest = selectors.EVENT_READ | selectors.EVENT_WRITE
 
     def flush(self) -> None:
         """Send the rest of a request, as far as the socket takes it now."""

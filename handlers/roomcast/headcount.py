@@ -169,7 +169,7 @@ def share(maximum: int, shards: int, shard: int) -> int:
 
 
 def entering(key: Mapping[str, Any], maximum: int, since: str) -> dict[str, Any]:
-    """The update that counts one more member, refused at the maximum, or if the number is missing, old or of before."""
+    """The update that counts one more member, refused at the maximum, or if the number does not count any more."""
     now = int(time.time())
     return {
         "Key": key,

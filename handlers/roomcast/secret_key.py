@@ -37,7 +37,7 @@ class _SecretsManager(Service):
 
 
 class Previous(NamedTuple):
-    """The last version of a secret: its key, or none."""
+    """The last version of a secret: its key, or none, which is a value to be kept as well."""
 
     keys: Sequence[Key]
 

@@ -126,11 +126,7 @@ class SignedRequests:
 
     def request(self, segment: str = "") -> bytes:
         """Return a whole request, signed as of now, for the shared path and an unquoted ``segment``."""
-        second = int(time.time())
-        if second != self._second:
-            self._prepare(second)
-        quoted = quote(segment)
-        signature = self._signature(quoted)
+        quoted, signature = self.sign(segment)
         return b"".join((self._start_line, quoted, self._rest, signature, self._end))
 
     def sign(self, segment: str) -> tuple[bytes, bytes]:
@@ -139,16 +135,13 @@ class SignedRequests:
         if second != self._second:
             self._prepare(second)
         quoted = quote(segment)
-        return quoted, self._signature(quoted)
-
-    def _signature(self, quoted: bytes) -> bytes:
         canonical_request = self._canonical_request.copy()
         canonical_request.update(quoted.replace(b"%", b"%25") + self._canonical_rest)
         inner = self._inner.copy()
         inner.update(canonical_request.hexdigest().encode())
         outer = self._outer.copy()
         outer.update(inner.digest())
-        return outer.hexdigest().encode()
+        return quoted, outer.hexdigest().encode()
 
     def _prepare(self, second: int) -> None:
         """Compute the parts that all requests of this second (Unix time) share."""

@@ -78,8 +78,9 @@ class Sockets(Generic[LineT]):
     def close(self) -> None:
         """Give up the system's part."""
         self._is_closed = True
-        if isinstance(self._poller, select.epoll):
-            self._poller.close()
+        close = getattr(self._poller, "close", None)  # ``poll`` has none
+        if close is not None:
+            close()
 
     def _register(self, connection: Connection) -> None:
         self._poller.register(connection.fileno(), _EVENTS[connection.interest])

@@ -850,6 +850,16 @@ class TestConnections:
             lines.all.add(mock.Mock())
         assert len(lines.all) == most
 
+    @pytest.mark.parametrize(("connecting", "is_time_left"), [(4, True), (5, False)])
+    def test_none_is_made_for_the_next_message_that_would_not_be_ready_by_the_end(
+        self, connecting: int, *, is_time_left: bool
+    ) -> None:
+        """Those that are being made take 1 ms of CPU each before it."""
+        lines = pool.Pool(Endpoint("http://localhost/live"), 250)
+        lines.latency, lines.mean_latency, lines.handshake = 0.015, 0.015, 0.005
+        lines.connecting = connecting
+        assert lines.may_grow(1_000, 0.0095) == is_time_left
+
     def test_none_is_made_for_the_next_message_when_answers_wait_for_this_process(self) -> None:
         lines = pool.Pool(Endpoint("http://localhost/live"), 250)
         lines.latency, lines.mean_latency, lines.handshake = 0.015, 0.2, 0.005

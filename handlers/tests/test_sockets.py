@@ -44,6 +44,7 @@ def waiting(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> 
     if request.param == "poll":
         monkeypatch.setattr(sockets, "_POLLER", select.poll)
         monkeypatch.setattr(sockets, "_UNITS", 1000)
+        monkeypatch.delattr(select, "epoll")  # as on a system without it
     made: sockets.Sockets[Any] = sockets.Sockets()
     yield made
     made.close()

@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import base64
-import hmac
-import json
 import time
 from contextlib import asynccontextmanager
 from secrets import token_hex
@@ -19,6 +16,7 @@ from integration_tests.harness.client import Client
 from integration_tests.recover.state import objects_of, planned, type_of
 from integration_tests.recover.talkers import crowd
 from integration_tests.recover.variables import FUNCTION, OF_TOKENS, POLICY, filled
+from integration_tests.security import minting
 from scripts.waiting import scaled
 
 if TYPE_CHECKING:
@@ -153,30 +151,21 @@ async def test_tokens_come_change_and_go(root: Root, target: Target, *, is_whole
 
 def token(rooms: list[str]) -> str:
     """Return a token for some rooms, signed with the secret; its claims are under the changed names, too."""
-    now = int(time.time())
-    claims = {
-        "aud": "chat",
-        "client_id": "chat",
-        "exp": now + 3600,
-        "groups": rooms,
-        "iat": now,
-        "iss": "https://id.example.com/",
-        "rooms": rooms,
-        "sub": "somebody",
-        "username": "somebody",
-    }
-    signed = ".".join(encoded(json.dumps(part).encode()) for part in ({"alg": "HS256", "typ": "JWT"}, claims))
-    return f"{signed}.{encoded(hmac.digest(SECRET.encode(), signed.encode(), 'sha256'))}"
+    return minting.token(
+        minting.SharedSecret(SECRET.encode()),
+        aud="chat",
+        client_id="chat",
+        exp=int(time.time()) + 3600,
+        groups=rooms,
+        iss="https://id.example.com/",
+        rooms=rooms,
+        username="alice",
+    )
 
 
 def bearer(text: str) -> dict[str, str]:
     """Return the header of a handshake with a token."""
     return {"Authorization": f"Bearer {text}"}
-
-
-def encoded(part: bytes) -> str:
-    """Return a part of a token as it is written."""
-    return base64.urlsafe_b64encode(part).rstrip(b"=").decode()
 
 
 async def handshake_with(instance: AppliedRoot, text: str) -> int:

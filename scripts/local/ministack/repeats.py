@@ -1,6 +1,6 @@
 """A call that its client repeats although it was answered gets the first answer again.
 
-Beside a busy Terraform one answer in some thousand is lost on this machine, and the SDK repeats the call within 0.1 s.
+Beside a busy Terraform one answer in some thousand is lost, and the SDK repeats the call within 0.1 s.
 AWS executes it once more, so that a creation finds its own object and ends in "already exists". No test is about a
 lost answer, so none is lost here.
 """
