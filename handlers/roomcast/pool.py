@@ -223,7 +223,12 @@ class Pool:
             if not line.is_idle:
                 line.is_idle = True
                 self.idle.append(line)
-        elif line.is_ending and not line.under_way:
+            return
+        if line.is_idle:
+            # It ends: a further post would wait for an answer in vain. Or flow control holds it back.
+            line.is_idle = False
+            self.idle.remove(line)
+        if line.is_ending and not line.under_way:
             self.drop(line)
 
     def occupy(self, line: AnyLine) -> None:

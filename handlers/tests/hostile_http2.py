@@ -7,7 +7,9 @@ that stream: others on the connection go on. ``Reply.frames`` are sent as they a
 from __future__ import annotations
 
 import contextlib
+import select
 import socket
+import ssl
 import struct
 import threading
 from typing import TYPE_CHECKING, Protocol
@@ -108,9 +110,15 @@ class Conversation:
 
     def _requests(self) -> Iterator[int]:
         """Read requests until the client hangs up; gives their streams."""
-        while data := self._socket.recv(65_536):
+        while True:
+            self._wait_for_input()
             whole: list[int] = []
             with self._lock:
+                data = self._read()
+                if data is None:
+                    continue
+                if not data:
+                    return
                 self._unread += data
                 try:
                     for unit in self._units():
@@ -120,6 +128,27 @@ class Conversation:
                     # Also the GOAWAY after the client's protocol error.
                     self._send()
             yield from whole
+
+    def _wait_for_input(self) -> None:
+        """Wait without the lock: threads answer meanwhile, and OpenSSL allows one call at a time on a connection."""
+        if isinstance(self._socket, ssl.SSLSocket) and self._socket.pending():
+            return
+        input_or_end = select.poll()
+        input_or_end.register(self._socket, select.POLLIN)
+        patience = self._socket.gettimeout()
+        if not input_or_end.poll(None if patience is None else patience * 1000):
+            raise TimeoutError
+
+    def _read(self) -> bytes | None:
+        """Read input, with the lock; gives ``None`` if no whole record of TLS is there."""
+        patience = self._socket.gettimeout()
+        self._socket.setblocking(False)
+        try:
+            return self._socket.recv(65_536)
+        except (BlockingIOError, ssl.SSLWantReadError):
+            return None
+        finally:
+            self._socket.settimeout(patience)
 
     def _note(self, event: h2.events.Event, whole: list[int]) -> None:
         if isinstance(event, h2.events.RequestReceived):

@@ -18,6 +18,9 @@ from roomcast.addresses import Endpoint
 from roomcast.aws_http import Client
 from roomcast.delivery import RoomMessage
 from roomcast.fanout import Engine, Recipient, Report
+from roomcast.outcomes import Outcomes
+from roomcast.pool import Pool
+from roomcast.verdicts import SILENCE_SECONDS
 from tests.fakes import CONNECTED_AT, FakeConnections, FakeContext, FakeTable, handshake, message
 from tests.hostile_server import PATIENCE_SECONDS, HostileServer, Request, say, wait_until
 
@@ -347,6 +350,23 @@ def test_who_may_still_be_connecting_holds_up_the_receipt_for_seconds_only(
         report = deliver(engine(server), Recipient("young=", int(time.time() * 1000)))
     assert report.gone == 1
     assert report.duration_ms < 8_000
+
+
+@pytest.mark.parametrize(
+    ("mean", "delivered", "limit"),
+    [(0.015, 1_000, 1.5), (0.3, 1_000, 3.0), (0.45, 1_000, 4.5), (60.0, 1_000, 5.0), (0.015, 0, 5.0)],
+)
+def test_how_late_is_late(mean: float, delivered: int, limit: float) -> None:
+    lines = Pool(Endpoint("http://localhost/live"), 250)
+    lines.mean_latency, lines.under_way = mean, 1
+    share = shares.Share(fanout.Message([], b"hello"), mock.Mock(), Outcomes(None, None, fanout.NO_STRAGGLERS))
+    post = shares.Post(Recipient("BFHPhf0=", CONNECTED_AT), share)
+    line = mock.Mock(established=True, posts=lambda: [post], idled=lambda _: False)
+    lines.all.add(line)
+    post.sent_at = time.monotonic()
+    assert lines.overdue(post.sent_at + limit - 0.01, delivered) == []
+    assert lines.overdue(post.sent_at + limit + 0.01, delivered) == [(line, [post])]
+    assert limit <= SILENCE_SECONDS
 
 
 def test_a_functions_sockets_fit_into_its_files() -> None:

@@ -67,9 +67,11 @@ def connect() -> Iterator[Connect]:
 
 @pytest.fixture(autouse=True)
 def brief_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Retries follow quickly."""
+    """Retries follow quickly, and none because a busy machine answers late."""
     monkeypatch.setattr(pacing, "BACKOFF_BASE_SECONDS", 0.001)
     monkeypatch.setattr(pacing, "BACKOFF_CAP_SECONDS", 0.02)
+    monkeypatch.setattr(pool, "REQUEST_SECONDS", PATIENCE_SECONDS)
+    monkeypatch.setattr(pool, "FIRST_REQUEST_SECONDS", PATIENCE_SECONDS)
 
 
 class Silence:
