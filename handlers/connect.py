@@ -50,7 +50,7 @@ def admit(handshake: events.Event, client: identity.Identity, deadline: float) -
         return 400, None
     if not client.may("join", room):
         return 403, None
-    status = join(handshake, room, client.ends_at, deadline)
+    status = join(handshake, room, identity.token_end(handshake, room), deadline)
     return status, subprotocol if status == 200 else None
 
 
@@ -60,7 +60,7 @@ def join(handshake: events.Event, room: str, ends_at: int | None, deadline: floa
     Args:
         handshake: The client's event.
         room: Name of the room.
-        ends_at: When the client's token has expired, in seconds since 1970; ``None`` for never.
+        ends_at: When the client's token has expired, in seconds since 1970; ``None`` without a token.
         deadline: Latest end, in seconds of ``time.monotonic``.
     """
     try:

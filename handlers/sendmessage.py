@@ -32,8 +32,8 @@ def send(event: events.Event, deadline: float) -> str | None:
         raise protocol.Refusal("not_allowed")
     command = protocol.parse_message(event.body, SETTINGS.maximum_message_bytes)
     sender = find(event.connection_id, deadline)
-    if sender is None:
-        raise protocol.Refusal("not_joined")
+    if sender is None or sender.has_ended:
+        raise protocol.Refusal(client.why_absent())
     if not client.may("send", sender.room):
         raise protocol.Refusal("not_allowed")
     message = delivery.RoomMessage(sender.room, sender.connection_id, command.data, event.request_id)

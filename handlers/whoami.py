@@ -24,6 +24,5 @@ def identify(message: events.Event, deadline: float) -> str:
     caller = ROOMS.find(message.connection_id, deadline)
     client = identity.of(message, SETTINGS.authorization)
     if caller is None:
-        # Its items end with the token.
-        raise protocol.Refusal("token_expired" if client.is_expired else "not_joined")
+        raise protocol.Refusal(client.why_absent())
     return protocol.whoami(caller.connection_id, caller.room, client.subject)

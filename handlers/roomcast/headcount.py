@@ -48,14 +48,16 @@ class Headcount(NamedTuple):
         table_name: Name of the connections table.
         maximum: Members that a room may have; 0 for no limit, and no numbers.
         shards: Partitions that new members of a room are spread over.
-        since: Text that is another one each time that a limit is set where there was none. Members join uncounted while
-            there is none, so numbers from before do not count.
+        since: Text that is another one each time that a limit is set where there was none, and where other members
+            count. Members join uncounted while there is no limit, so numbers under another text do not count.
+        with_token: Whether members count only with a token that has not expired.
     """
 
     table_name: str
     maximum: int
     shards: int
     since: str = ""
+    with_token: bool = False
 
     def enter(self, database: Service, member: Membership, join: Join, deadline: float) -> None:
         """Add a member to its own partition, or to the next one that has room.
@@ -107,7 +109,7 @@ class Headcount(NamedTuple):
 
     def _count(self, database: Service, partition_key: str, deadline: float) -> int:
         """The number of members whose items have not expired."""
-        query = items.query(self.table_name, partition_key, "", COUNTED_PER_PAGE)
+        query = items.query(self.table_name, partition_key, "", COUNTED_PER_PAGE, with_token=self.with_token)
         members = 0
         while True:
             page = database.call("Query", query, deadline)
@@ -150,7 +152,7 @@ class Headcount(NamedTuple):
 
     def _subtractions(self, members: Sequence[Membership]) -> list[dict[str, Any]]:
         numbers = collections.Counter((each.room, each.shard) for each in members)
-        updates = [leaving(items.headcount_key(*place), number) for place, number in numbers.items()]
+        updates = [leaving(items.headcount_key(*place), number, self.since) for place, number in numbers.items()]
         return [self._action("Update", update) for update in updates]
 
     def _action(self, kind: str, request: Mapping[str, Any]) -> dict[str, Any]:
@@ -202,13 +204,13 @@ def corrected(key: Mapping[str, Any], members: int, seen: Mapping[str, Any], sin
     }
 
 
-def leaving(key: Mapping[str, Any], number: int) -> dict[str, Any]:
-    """The update that subtracts members, refused if there is no number."""
+def leaving(key: Mapping[str, Any], number: int, since: str) -> dict[str, Any]:
+    """The update that subtracts members, refused if there is no number that counts."""
     return {
         "Key": key,
         "UpdateExpression": "SET members = members - :number, changes = changes + :one",
-        "ConditionExpression": "attribute_exists(partition_key)",
-        "ExpressionAttributeValues": _numbers(number=number, one=1),
+        "ConditionExpression": "counted_since = :since",
+        "ExpressionAttributeValues": {**_numbers(number=number, one=1), ":since": {"S": since}},
     }
 
 

@@ -50,6 +50,10 @@ class Identity(NamedTuple):
         """Whether the token has expired."""
         return self.ends_at is not None and time.time() >= self.ends_at
 
+    def why_absent(self) -> str:
+        """The error code for a client without items: they end with its token, perhaps a moment ago."""
+        return "token_expired" if self.is_expired else "not_joined"
+
     def may(self, right: str, room: str) -> bool:
         """Whether the client has a right in a room."""
         return right in self.rights.of(room)
@@ -72,6 +76,23 @@ def of(event: Event, authorization: str) -> Identity:
     if event.authorizer is None:
         return Identity("", rights.NONE, 0, "" if authorization == "JWT" else "authorizer")
     return _read(event.authorizer)
+
+
+def token_end(event: Event, room: str) -> int | None:
+    """When the token of a handshake has expired, in seconds since 1970, with all leeway.
+
+    A context counts whatever the function's own authorization says, because during an apply a function may read the
+    old environment although API Gateway asks the authorizer already.
+
+    Args:
+        event: The handshake.
+        room: Name of the room that it asks for.
+
+    Returns:
+        ``None`` without a token that is good for the room.
+    """
+    holder = of(event, "CUSTOM")
+    return None if holder.is_expired or not holder.may("join", room) else holder.ends_at
 
 
 def subject_of(event: Event) -> str:

@@ -9,7 +9,8 @@ item        ``partition_key``                ``sort_key``     attributes
 connection  ``connection#<connection id>``   ``connection``   ``rooms`` (room -> shard), ``sends_from``? and those of
                                                               a membership
 tombstone   ``connection#<connection id>``   ``connection``   ``connected_at``, ``expires_at``
-membership  ``room#<room>#<shard>``          connection id    ``connected_at``, ``expires_at``, ``protocol``
+membership  ``room#<room>#<shard>``          connection id    ``connected_at``, ``expires_at``, ``protocol``,
+                                                              ``token_ends_at``?
 waiting     ``backlog#<room>#<shard>``       ``Waiting.key``  ``connected_at``, ``expires_at``, ``body``
 head count  ``members#<room>#<shard>``       ``members``      ``members``, ``changes``, ``expires_at``,
                                                               ``counted_since``
@@ -26,11 +27,17 @@ from roomcast import protocol
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from roomcast.members import Membership
+
 CONNECTION_LIFETIME_SECONDS = 2 * 60 * 60
 """API Gateway closes every connection after 2 h (https://docs.aws.amazon.com/apigateway/latest/developerguide/limits.html)."""
 
 EXPIRY_MARGIN_SECONDS = 10 * 60
 """An item must not expire before its connection, and clocks differ."""
+
+IDENTIFIED = "token_ends_at > :now"
+"""The condition on an item that a token goes with it which has not expired. Without that attribute it does not hold
+(https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Expressions.OperatorsAndFunctions.html)."""
 
 
 def key_of(*parts: str) -> str:
@@ -73,25 +80,18 @@ def backlog_key(room: str, shard: int) -> str:
     return key_of("backlog", room, str(shard))
 
 
-def pair(connection_id: str, connected_at: int, room: str, shard: int, expires_at: int) -> list[dict[str, Any]]:
-    """The two items of a connection that is in a room.
-
-    Args:
-        connection_id: Id of the connection.
-        connected_at: When it was made, epoch milliseconds.
-        room: Name of its room.
-        shard: Which of the room's partitions it is in.
-        expires_at: When the items end, in seconds since 1970.
-    """
+def pair(member: Membership) -> list[dict[str, Any]]:
+    """The two items of a connection that is in a room."""
     shared = {
-        "connected_at": {"N": str(connected_at)},
-        "expires_at": {"N": str(expires_at)},
+        "connected_at": {"N": str(member.connected_at)},
+        "expires_at": {"N": str(member.expires_at)},
         "protocol": {"S": protocol.NAME},
+        **({} if member.token_ends_at is None else {"token_ends_at": {"N": str(member.token_ends_at)}}),
     }
-    rooms = {"M": {room: {"N": str(shard)}}}
+    rooms = {"M": {member.room: {"N": str(member.shard)}}}
     return [
-        {**connection_key(connection_id), **shared, "rooms": rooms},
-        {**membership_key(room, shard, connection_id), **shared},
+        {**connection_key(member.connection_id), **shared, "rooms": rooms},
+        {**membership_key(member.room, member.shard, member.connection_id), **shared},
     ]
 
 
@@ -130,7 +130,9 @@ def deletion(table_name: str, key: Mapping[str, Any], connected_at: int) -> dict
     }
 
 
-def query(table_name: str, partition_key: str, attributes: str, limit: int) -> dict[str, Any]:
+def query(
+    table_name: str, partition_key: str, attributes: str, limit: int, *, with_token: bool = False
+) -> dict[str, Any]:
     """The request that reads the items of a partition.
 
     Args:
@@ -138,13 +140,14 @@ def query(table_name: str, partition_key: str, attributes: str, limit: int) -> d
         partition_key: Key of the partition.
         attributes: Those wanted of each item; empty for the number of items alone.
         limit: Items of a page at most.
+        with_token: Whether items count only if a token goes with them that has not expired.
     """
     return {
         "TableName": table_name,
         "ConsistentRead": True,
         "KeyConditionExpression": "partition_key = :room",
         # Time to live deletes within days: until then an expired item is ignored here.
-        "FilterExpression": "expires_at > :now",
+        "FilterExpression": f"expires_at > :now AND {IDENTIFIED}" if with_token else "expires_at > :now",
         **({"ProjectionExpression": attributes} if attributes else {"Select": "COUNT"}),
         "ExpressionAttributeValues": {":room": {"S": partition_key}, ":now": {"N": str(int(time.time()))}},
         "Limit": limit,

@@ -23,6 +23,7 @@ class Membership(NamedTuple):
         room: Name of its room.
         shard: Which of the room's partitions holds its membership.
         expires_at: When its items end, in seconds since 1970; 0 where nothing depends on it.
+        token_ends_at: When the token of its handshake has expired, in seconds since 1970; ``None`` without a token.
     """
 
     connection_id: str
@@ -30,6 +31,7 @@ class Membership(NamedTuple):
     room: str
     shard: int
     expires_at: int = 0
+    token_ends_at: int | None = None
 
     @property
     def has_ended(self) -> bool:

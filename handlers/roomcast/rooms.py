@@ -43,6 +43,9 @@ CONNECTIONS_PER_TRANSACTION = 50
 """Two items each, and a transaction takes 100 actions
 (https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/ServiceQuotas.html)."""
 
+NEVER = {"N": "0"}
+"""The end of a token that was never there."""
+
 NEW_OR_OLDER = "attribute_not_exists(partition_key) OR connected_at < :connected_at"
 
 
@@ -73,7 +76,8 @@ class Rooms:
     Attributes:
         shards_per_room: New members are spread over so many shards.
         shards_read: Members are read from so many shards, at least as many as any function in use writes to.
-        rows_end: Whether tokens expire, so that a member may lose its membership while it is connected.
+        rows_end: Whether clients need a token. Then members without one do not count, who connected before tokens were
+            switched on, and the others lose their membership when their token expires.
         headcount: The limit of members, and their numbers.
     """
 
@@ -86,7 +90,11 @@ class Rooms:
         self.shards_read = settings.shards_read
         self.rows_end = settings.authorization in {"JWT", "CUSTOM"}
         self.headcount = headcount.Headcount(
-            settings.table_name, settings.maximum_room_members, settings.shards_per_room, settings.members_counted_since
+            settings.table_name,
+            settings.maximum_room_members,
+            settings.shards_per_room,
+            settings.members_counted_since + (" with tokens" if self.rows_end else ""),
+            with_token=self.rows_end,
         )
 
     def join(
@@ -99,7 +107,8 @@ class Rooms:
             connected_at: When it was made, epoch milliseconds.
             room: Name of the room.
             deadline: Latest end.
-            ends_at: When its token has expired, in seconds since 1970; ``None`` for never. Its items end with it.
+            ends_at: When its token has expired, in seconds since 1970; ``None`` without a token. Its items end with it
+                where clients need one.
 
         When it is unknown whether the write happened, a tombstone replaces the connection, which deletes the items of
         the write or refuses them should they still arrive. Then the error is raised.
@@ -107,8 +116,8 @@ class Rooms:
         Raises:
             headcount.RoomFullError: The room has as many members as it may have.
         """
-        expires_at = items.end_of(connected_at, ends_at)
-        membership = Membership(connection_id, connected_at, room, self._shard_of(connection_id), expires_at)
+        expires_at = items.end_of(connected_at, ends_at if self.rows_end else None)
+        membership = Membership(connection_id, connected_at, room, self._shard_of(connection_id), expires_at, ends_at)
         if self.headcount.maximum:
             self.headcount.enter(
                 self._database, membership, lambda member, further: self._join(member, further, deadline), deadline
@@ -118,7 +127,7 @@ class Rooms:
 
     def _join(self, membership: Membership, further: Sequence[Mapping[str, Any]], deadline: float) -> None:
         connected_at = membership.connected_at
-        connection_item, membership_item = items.pair(*membership)
+        connection_item, membership_item = items.pair(membership)
         # Items that an earlier request of this very join has written are no obstacle; a tombstone is.
         condition = f"{NEW_OR_OLDER} OR (connected_at = :connected_at AND attribute_exists(rooms))"
         puts = [
@@ -156,7 +165,7 @@ class Rooms:
             deadline,
         )
         item = answer.get("Item")
-        return _membership(connection_id, item) if item and "rooms" in item else None
+        return self._membership(connection_id, item)
 
     def take(self, connection_id: str, rate: allowance.Allowance, deadline: float) -> Membership | None:
         """As ``find``, and take one message from the connection's allowance.
@@ -170,7 +179,16 @@ class Rooms:
             allowance.SpentError: It has sent more than that.
         """
         item = allowance.take(self._database, self._table_name, items.connection_key(connection_id), rate, deadline)
-        return _membership(connection_id, item) if item and "rooms" in item else None
+        return self._membership(connection_id, item)
+
+    def _membership(self, connection_id: str, item: Mapping[str, Any] | None) -> Membership | None:
+        if not item or "rooms" not in item:
+            return None
+        [(room, shard)] = item["rooms"]["M"].items()
+        connected_at, expires_at = int(item["connected_at"]["N"]), int(item["expires_at"]["N"])
+        if self.rows_end:
+            expires_at = min(expires_at, int(item.get("token_ends_at", NEVER)["N"]))
+        return Membership(connection_id, connected_at, room, int(shard["N"]), expires_at)
 
     def members(self, room: str, deadline: float, first: Recipient | None = None) -> Members:
         """All members of a room, in no particular order.
@@ -207,7 +225,7 @@ class Rooms:
             after: Connection ids up to this one are left out; empty for none.
             without: The id of a member that is left out; empty for none.
         """
-        query = items.query(self._table_name, items.room_key(room, shard), "sort_key, connected_at", PAGE_ITEMS)
+        query = self._members_query(room, shard)
         if after:
             query["ExclusiveStartKey"] = items.membership_key(room, shard, after)
         return self._read(query, shard, without, deadline)
@@ -221,10 +239,14 @@ class Rooms:
             names: Connection ids of the members.
             deadline: Latest end.
         """
-        query = items.query(self._table_name, items.room_key(room, shard), "sort_key, connected_at", PAGE_ITEMS)
+        query = self._members_query(room, shard)
         query["KeyConditionExpression"] += " AND sort_key BETWEEN :first AND :last"
         query["ExpressionAttributeValues"] |= {":first": {"S": min(names)}, ":last": {"S": max(names)}}
         return self._read(query, shard, "", deadline)
+
+    def _members_query(self, room: str, shard: int) -> dict[str, Any]:
+        key, wanted = items.room_key(room, shard), "sort_key, connected_at"
+        return items.query(self._table_name, key, wanted, PAGE_ITEMS, with_token=self.rows_end)
 
     def _read(self, query: dict[str, Any], shard: int, without: str, deadline: float) -> Pages:
         database = self._readers.pop() if self._readers else self._lend()
@@ -355,9 +377,10 @@ class Rooms:
         actions = [
             items.deletion(self._table_name, key, each.connected_at) for each in memberships for key in _keys(each)
         ]
+        counts = f"expires_at > :now AND {items.IDENTIFIED}" if self.rows_end else "expires_at > :now"
         for action in actions[1::2]:
-            # One that has expired may have been left out by a count since.
-            action["Delete"]["ConditionExpression"] = "connected_at = :connected_at AND expires_at > :now"
+            # One that does not count any more may have been left out by a count since.
+            action["Delete"]["ConditionExpression"] = f"connected_at = :connected_at AND {counts}"
             action["Delete"]["ExpressionAttributeValues"] |= {":now": {"N": str(int(time.time()))}}
         self._write([*actions, *further], deadline)
 
@@ -381,9 +404,3 @@ def _recipients(page: Mapping[str, Any], shard: int) -> Iterator[Recipient]:
 def _keys(membership: Membership) -> tuple[dict[str, Any], dict[str, Any]]:
     connection_id = membership.connection_id
     return items.connection_key(connection_id), items.membership_key(membership.room, membership.shard, connection_id)
-
-
-def _membership(connection_id: str, item: Mapping[str, Any]) -> Membership:
-    [(room, shard)] = item["rooms"]["M"].items()
-    connected_at, expires_at = int(item["connected_at"]["N"]), int(item["expires_at"]["N"])
-    return Membership(connection_id, connected_at, room, int(shard["N"]), expires_at)

@@ -655,9 +655,11 @@ class TestTokensThatExpire:
     """Workers look at the rows when they post."""
 
     @pytest.fixture(autouse=True)
-    def tokens_expire(self, worker: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    def tokens_expire(self, worker: Any, table: FakeTable, monkeypatch: pytest.MonkeyPatch) -> None:
         """As with ``JWT``."""
         monkeypatch.setattr(worker.ROOMS, "rows_end", True)
+        for item in table.items.values():
+            item["token_ends_at"] = {"N": str(int(time.time()) + 3600)}
 
     def expire(self, table: FakeTable, name: str) -> None:
         table.items["room#lobby#0", name]["expires_at"] = {"N": str(int(time.time()) - 1)}

@@ -271,9 +271,9 @@ class TestActions:
     @pytest.fixture(autouse=True)
     def members(self, start: Callable[..., Any], table: FakeTable) -> None:
         """Alice and Bob in the lobby, Carol in the kitchen."""
-        connect = start("connect", "NONE")
+        connect = start("connect")
         for name, room in (("alice=", "lobby"), ("bob=", "lobby"), ("carol=", "kitchen")):
-            connect.handler(handshake(name, room), FakeContext())
+            connect.handler(as_client(handshake(name, room), ALICE | {"rooms": '["*"]'}), FakeContext())
         table.calls.clear()
 
     def act(self, start: Callable[..., Any], authorizer: object, authorization: str = "JWT", **fields: object) -> None:

@@ -143,26 +143,30 @@ def test_rows_of_another_release_are_served(other: Path) -> None:
     rows = run(other, PLAIN, [], *joins("a=", "b=", "c="))["items"]
     assert len(rows) == 6
 
-    for environment, context in ((PLAIN, None), (GUARDED, token("alice"))):
-        assert hellos(run(TODAY, environment, rows, says("a=", context))) == ["a=", "b=", "c="]
-        assert hellos(run(TODAY, environment, rows, says("a=", context, to="b="))) == ["b="]
-        assert hellos(run(TODAY, environment, expired(rows, "b="), says("a=", context))) == ["a=", "c="]
-        left = run(TODAY, environment, rows, ("disconnect", event("DISCONNECT", "b=", context)))["items"]
+    assert hellos(run(TODAY, PLAIN, rows, says("a="))) == ["a=", "b=", "c="]
+    assert hellos(run(TODAY, PLAIN, rows, says("a=", to="b="))) == ["b="]
+    assert hellos(run(TODAY, PLAIN, expired(rows, "b="), says("a="))) == ["a=", "c="]
+    for environment in (PLAIN, GUARDED):
+        left = run(TODAY, environment, rows, ("disconnect", event("DISCONNECT", "b=")))["items"]
         assert [item for item in left if "b=" in str(item)] == []
         assert len(left) == 4
 
 
-def test_rows_of_another_release_without_a_token_are_told_so(other: Path) -> None:
-    rows = run(other, PLAIN, [], *joins("a="))["items"]
+def test_rows_of_another_release_are_without_a_token(other: Path) -> None:
+    rows = run(other, PLAIN, [], *joins("a=", "b="))["items"]
     [[client, text]] = run(TODAY, GUARDED, rows, says("a="))["posts"]
     assert (client, json.loads(text)["error"]["code"]) == ("a=", "token_expired")
+    rows = run(TODAY, GUARDED, rows, *joins("c=", authorizer=token("carol")))["items"]
+    assert hellos(run(TODAY, GUARDED, rows, says("c=", token("carol")))) == ["c="]
 
 
-def test_rows_of_another_release_count_as_members(other: Path) -> None:
+@pytest.mark.parametrize(("environment", "joined"), [(PLAIN, 1), (GUARDED, 3)], ids=["NONE", "JWT"])
+def test_rows_of_another_release_count_as_members(other: Path, environment: Mapping[str, str], joined: int) -> None:
+    """Unless a member needs a token."""
     rows = run(other, PLAIN, [], *joins("a=", "b="))["items"]
-    limited = {**GUARDED, "ROOMCAST_MAXIMUM_ROOM_MEMBERS": "3"}
-    answers = run(TODAY, limited, rows, *joins("c=", "d=", authorizer=token("carol")))["answers"]
-    assert [answer["statusCode"] for answer in answers] == [200, 429]
+    limited = {**environment, "ROOMCAST_MAXIMUM_ROOM_MEMBERS": "3"}
+    answers = run(TODAY, limited, rows, *joins("c=", "d=", "e=", "f=", authorizer=token("carol")))["answers"]
+    assert [answer["statusCode"] for answer in answers] == [200] * joined + [429] * (4 - joined)
 
 
 def test_rows_of_today_are_served_by_another_release(other: Path) -> None:
@@ -197,7 +201,7 @@ def test_tasks_of_today_are_served_by_another_release(
 
 @pytest.mark.parametrize("worker", [QUEUED, {**QUEUED, **GUARDED}], ids=["NONE", "JWT"])
 def test_tasks_of_another_release_are_served_today(other: Path, worker: Mapping[str, str]) -> None:
-    rows = run(other, PLAIN, [], *joins("a=", "b=", "c="))["items"]
+    rows = run(TODAY, PLAIN, [], *joins("a=", "b=", "c=", authorizer=token("alice")))["items"]
     put = run(other, QUEUED, rows, says("a="))["put"]
     served = run(TODAY, worker, expired(rows, "b="), records(put))
     assert (hellos(served), served["answers"]) == (["a=", "c="], [{"batchItemFailures": []}])

@@ -14,16 +14,17 @@ from websockets.exceptions import InvalidStatus
 
 from integration_tests.harness.client import Client
 from integration_tests.recover.state import objects_of, planned, type_of
-from integration_tests.recover.talkers import crowd
+from integration_tests.recover.talkers import LONGEST_GAP, crowd
 from integration_tests.recover.variables import FUNCTION, OF_TOKENS, POLICY, filled
 from integration_tests.security import minting
-from scripts.waiting import scaled
+from scripts.waiting import eventually, scaled
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping
     from typing import Any
 
     from integration_tests.recover.conftest import Root
+    from integration_tests.recover.talkers import Crowd
     from integration_tests.recover.withholding import Withholding
     from integration_tests.targets.interface import Target
     from scripts.local.deployment import AppliedRoot
@@ -32,6 +33,8 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.emulator_only
 
 SECRET = "a secret of more than 32 bytes, which signs nothing but tests"
+MESSAGES_AFTERWARDS = 10
+"""Two of each talker in the room, so that each is connected with its token."""
 AUTHORIZERS = "apigateway DELETE /apis/*/authorizers/*"
 
 
@@ -112,7 +115,10 @@ async def handshake(instance: AppliedRoot) -> int:
 @pytest.mark.timeout(3600)
 @pytest.mark.parametrize("is_whole", [False, pytest.param(True, marks=pytest.mark.long)])
 async def test_tokens_come_change_and_go(root: Root, target: Target, *, is_whole: bool) -> None:
-    """The variables change at the same time; in the long test, one after the other."""
+    """Those who had no token hear nothing any more, and those who have one miss nothing.
+
+    The variables change at the same time; in the long test, one after the other.
+    """
     assert target.aws is not None
     secrets_manager = target.aws.session.client("secretsmanager", endpoint_url=target.aws.endpoint_url)
     found = {
@@ -129,7 +135,9 @@ async def test_tokens_come_change_and_go(root: Root, target: Target, *, is_whole
     try:
         await switch(instance, {}, 101)
         before = {each.address for each in objects_of(instance)}
-        await switch(instance, tokens, 401)
+        with_token = crowd(instance.deployment().websocket_url, headers=bearer(token(["*"])))
+        async with with_token as talkers, listening(instance, talkers):
+            await switch(instance, tokens, 401)
         assert await handshake_with(instance, token(["lobby"])) == 101
         assert await handshake_with(instance, token(["other"])) == 403
         assert await handshake_with(instance, token(["lobby"]) + "A") == 401
@@ -147,6 +155,35 @@ async def test_tokens_come_change_and_go(root: Root, target: Target, *, is_whole
         assert {each.address for each in objects_of(instance)} == before
     finally:
         await asyncio.to_thread(instance.destroy)
+
+
+@asynccontextmanager
+async def listening(instance: AppliedRoot, talkers: Crowd) -> AsyncIterator[None]:
+    """Have a client without a token listen while tokens are switched on: it hears the talkers before, and not after."""
+    room = talkers.talkers[0].room
+    listener = await Client.connect(instance.deployment().websocket_url, room)
+    try:
+        await listener.receive()
+        yield
+        await listener.settle()
+        listener.unread.clear()
+        enough = said_in(room, talkers) + MESSAGES_AFTERWARDS
+
+        async def have_talked() -> bool:
+            return said_in(room, talkers) >= enough
+
+        await eventually(have_talked, expected=True, within=LONGEST_GAP, what="messages afterwards")
+        await listener.settle()
+        assert not listener.unread, f"a client from before has heard {len(listener.unread)} messages"
+        await listener.say("hello world")
+        assert (await listener.receive_json())["error"]["code"] == "token_expired"
+    finally:
+        await listener.close()
+
+
+def said_in(room: str, talkers: Crowd) -> int:
+    """Return how many messages the talkers of a room have had acknowledged."""
+    return sum(len(stay.said) for talker in talkers.talkers for stay in talker.stays if stay.room == room)
 
 
 def token(rooms: list[str]) -> str:

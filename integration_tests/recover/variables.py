@@ -133,7 +133,9 @@ ROWS: Mapping[str, Row] = {
         ],
     ),
     "architecture": in_place({FUNCTION}, {"architecture": "x86_64"}),
-    "authorization_type": Row(frozenset({ROUTE}), [Step({"authorization_type": "AWS_IAM"}, handshake=403), Step()]),
+    "authorization_type": Row(
+        frozenset({FUNCTION, ROUTE}), [Step({"authorization_type": "AWS_IAM"}, handshake=403), Step()]
+    ),
     "authorizer_function_arn": Row(
         frozenset(),
         [Step({"authorizer_function_arn": "<authorizer>"}, refused="authorizer_function_arn must be set if")],

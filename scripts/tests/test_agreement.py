@@ -90,8 +90,9 @@ def test_items_have_the_tables_keys_and_expire_by_its_time_to_live(items: Any) -
     )
     assert time_to_live is not None
     now = int(time.time())
+    members = importlib.import_module("roomcast.members")
 
-    pair = items.pair("alice=", now * 1000, "lobby", 0, items.end_of(now * 1000, None))
+    pair = items.pair(members.Membership("alice=", now * 1000, "lobby", 0, items.end_of(now * 1000, None)))
 
     assert len(pair) == 2
     for item in pair:
