@@ -9,7 +9,7 @@ from roomcast import allowance, delivery, events, fanout, identity, protocol, ro
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from roomcast.members import Membership
+    from roomcast.members import Connection
 
 SETTINGS = settings.from_environment()
 ROOMS = rooms.Rooms(SETTINGS)
@@ -34,20 +34,21 @@ def send(event: events.Event, deadline: float) -> str | None:
     sender = find(event.connection_id, deadline)
     if sender is None or sender.has_ended:
         raise protocol.Refusal(client.why_absent())
-    if not client.may("send", sender.room):
+    room = room_of(command, sender)
+    if not client.may("send", room):
         raise protocol.Refusal("not_allowed")
-    message = delivery.RoomMessage(sender.room, sender.connection_id, command.data, event.request_id)
+    message = delivery.RoomMessage(room, sender.connection_id, command.data, event.request_id)
     if command.to is None and QUEUE is not None:
         QUEUE.put([tasks.Task(message, shard) for shard in range(ROOMS.shards_read)], deadline)
         return None if command.id is None else protocol.queued_receipt(command.id)
     try:
-        report = DELIVERY.deliver(message, recipients_of(command, sender, deadline), deadline)
+        report = DELIVERY.deliver(message, recipients_of(command, sender, room, deadline), deadline)
     except fanout.DeliveryInterruptedError as error:
         raise protocol.Refusal("unavailable") from error
     return answer(command, report)
 
 
-def find(connection_id: str, deadline: float) -> Membership | None:
+def find(connection_id: str, deadline: float) -> Connection | None:
     """The sender, if it may send another message now."""
     if not SETTINGS.messages_per_second:
         return ROOMS.find(connection_id, deadline)
@@ -57,15 +58,26 @@ def find(connection_id: str, deadline: float) -> Membership | None:
         raise protocol.Refusal("rate_limited") from None
 
 
-def recipients_of(command: protocol.Message, sender: Membership, deadline: float) -> Iterable[fanout.Recipient]:
-    """All members of the sender's room, or the one member that the message names."""
+def room_of(command: protocol.Message, sender: Connection) -> str:
+    """The room that a message is for: the sender's only one, or of several the one that the message names."""
+    if len(sender.rooms) == 1:
+        return next(iter(sender.rooms))
+    if command.room is None or command.room not in sender.rooms:
+        raise protocol.Refusal("not_joined")
+    return command.room
+
+
+def recipients_of(
+    command: protocol.Message, sender: Connection, room: str, deadline: float
+) -> Iterable[fanout.Recipient]:
+    """All members of the room, or the one member that the message names."""
     if command.to is None:
         # The sender's own copy shows it that the message is on its way.
-        return ROOMS.members(sender.room, deadline, sender.recipient)
+        return ROOMS.members(room, deadline, sender.recipient(room))
     member = ROOMS.find(command.to, deadline)
-    if member is None or member.room != sender.room or member.has_ended:
+    if member is None or room not in member.rooms or member.has_ended:
         raise protocol.Refusal("unknown_recipient")
-    return [member.recipient]
+    return [member.recipient(room)]
 
 
 def answer(command: protocol.Message, report: fanout.Report) -> str | None:

@@ -1,4 +1,4 @@
-"""``whoami``: tells the caller its connection id, its room and its identity, also after its token has expired."""
+"""``whoami``: tells the caller its connection id, its rooms and its identity, also after its token has expired."""
 
 from __future__ import annotations
 
@@ -25,4 +25,4 @@ def identify(message: events.Event, deadline: float) -> str:
     client = identity.of(message, SETTINGS.authorization)
     if caller is None:
         raise protocol.Refusal(client.why_absent())
-    return protocol.whoami(caller.connection_id, caller.room, client.subject)
+    return protocol.whoami(caller.connection_id, sorted(caller.rooms), client.subject)

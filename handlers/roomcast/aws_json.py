@@ -213,6 +213,15 @@ def cancellation_reasons(error: ServiceError) -> list[str]:
     return [str(reason.get("Code") or None) if isinstance(reason, dict) else "None" for reason in reasons]
 
 
+def cancellation_items(error: ServiceError) -> list[Mapping[str, Any]]:
+    """The item of each action of a cancelled DynamoDB transaction that asked for it; empty where there is none."""
+    reasons = error.details.get("CancellationReasons")
+    if not isinstance(reasons, list):
+        return []
+    items = [reason.get("Item") if isinstance(reason, dict) else None for reason in reasons]
+    return [item if isinstance(item, dict) else {} for item in items]
+
+
 def _parsed(body: bytes) -> dict[str, Any] | None:
     """The JSON object that a body holds, if it holds one."""
     try:

@@ -10,7 +10,6 @@ Each partition takes its share of the limit. A client joins another partition wh
 
 from __future__ import annotations
 
-import collections
 import time
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -23,16 +22,12 @@ if TYPE_CHECKING:
     from roomcast.members import Membership
 
     Join = Callable[[Membership, Sequence[Mapping[str, Any]]], None]
-    Delete = Callable[[Sequence[Membership], Sequence[Mapping[str, Any]], float], None]
 
 LIFETIME_SECONDS = 2 * 60 * 60
 """As long as a connection lasts: after so long without a join, none of those counted is left."""
 
 COUNTED_PER_PAGE = 10_000
 """More than fit into the megabyte that DynamoDB reads at a time."""
-
-MEMBERS_PER_TRANSACTION = 33
-"""Two items each and one number at most, and a transaction takes 100 actions."""
 
 CONDITION_FAILED = "ConditionalCheckFailed"
 
@@ -118,42 +113,9 @@ class Headcount(NamedTuple):
                 return members
             query["ExclusiveStartKey"] = page["LastEvaluatedKey"]
 
-    def leave(self, members: Sequence[Membership], delete: Delete, deadline: float) -> Sequence[Membership]:
-        """Delete and subtract those that have a membership; gives the others, which no number counts.
-
-        Args:
-            members: The members.
-            delete: Carries out a transaction; takes the members whose items it deletes, and further actions.
-            deadline: Latest end, in seconds of ``time.monotonic``. Up to half the time is used: deleting comes before
-                counting.
-        """
-        if len(members) > MEMBERS_PER_TRANSACTION:
-            first = self.leave(members[:MEMBERS_PER_TRANSACTION], delete, deadline)
-            return [*first, *self.leave(members[MEMBERS_PER_TRANSACTION:], delete, deadline)]
-        until = time.monotonic() + (deadline - time.monotonic()) / 2
-        counted: list[Membership] = list(members)
-        others: list[Membership] = []
-        while counted:
-            try:
-                delete(counted, self._subtractions(counted), until)
-            except aws_json.ServiceError as error:
-                reasons = aws_json.cancellation_reasons(error)
-                # Two actions for each member, and after them those on the numbers.
-                gone = [
-                    each for index, each in enumerate(counted) if CONDITION_FAILED in reasons[2 * index : 2 * index + 2]
-                ]
-                if not gone:
-                    return others + counted
-                others += gone
-                counted = [each for each in counted if each not in gone]
-            else:
-                return others
-        return others
-
-    def _subtractions(self, members: Sequence[Membership]) -> list[dict[str, Any]]:
-        numbers = collections.Counter((each.room, each.shard) for each in members)
-        updates = [leaving(items.headcount_key(*place), number, self.since) for place, number in numbers.items()]
-        return [self._action("Update", update) for update in updates]
+    def subtraction(self, room: str, shard: int, number: int) -> dict[str, Any]:
+        """The action that subtracts members from the number of their partition."""
+        return self._action("Update", leaving(items.headcount_key(room, shard), number, self.since))
 
     def _action(self, kind: str, request: Mapping[str, Any]) -> dict[str, Any]:
         return {kind: {"TableName": self.table_name, **request}}

@@ -6,8 +6,8 @@ one transaction:
 =========== ================================ ================ ====================================================
 item        ``partition_key``                ``sort_key``     attributes
 =========== ================================ ================ ====================================================
-connection  ``connection#<connection id>``   ``connection``   ``rooms`` (room -> shard), ``sends_from``? and those of
-                                                              a membership
+connection  ``connection#<connection id>``   ``connection``   ``rooms`` (room -> shard), ``version``?, ``sends_from``?
+                                                              and those of a membership
 tombstone   ``connection#<connection id>``   ``connection``   ``connected_at``, ``expires_at``
 membership  ``room#<room>#<shard>``          connection id    ``connected_at``, ``expires_at``, ``protocol``,
                                                               ``token_ends_at``?
@@ -23,6 +23,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from roomcast import protocol
+from roomcast.members import Connection
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -38,6 +39,9 @@ EXPIRY_MARGIN_SECONDS = 10 * 60
 IDENTIFIED = "token_ends_at > :now"
 """The condition on an item that a token goes with it which has not expired. Without that attribute it does not hold
 (https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Expressions.OperatorsAndFunctions.html)."""
+
+NEVER = {"N": "0"}
+"""The end of a token that was never there, and the version of an item without one."""
 
 
 def key_of(*parts: str) -> str:
@@ -93,6 +97,43 @@ def pair(member: Membership) -> list[dict[str, Any]]:
         {**connection_key(member.connection_id), **shared, "rooms": rooms},
         {**membership_key(member.room, member.shard, member.connection_id), **shared},
     ]
+
+
+def connection(connection_id: str, item: Mapping[str, Any] | None, *, with_token: bool = False) -> Connection | None:
+    """Read the item of a connection; ``None`` if there is none, or a tombstone.
+
+    Args:
+        connection_id: Id of the connection.
+        item: The item, if there is one.
+        with_token: Whether it ends with the token of its handshake, or has ended if there was none.
+    """
+    if not item or "rooms" not in item:
+        return None
+    rooms = {room: int(shard["N"]) for room, shard in item["rooms"]["M"].items()}
+    version, expires_at = int(item.get("version", NEVER)["N"]), int(item["expires_at"]["N"])
+    if with_token:
+        expires_at = min(expires_at, int(item.get("token_ends_at", NEVER)["N"]))
+    return Connection(connection_id, int(item["connected_at"]["N"]), rooms, version, expires_at)
+
+
+def removal(table_name: str, known: Connection) -> dict[str, Any]:
+    """The action that deletes the item of a connection if its rooms are those that are known.
+
+    When they are others, DynamoDB returns the item with its refusal.
+    """
+    # A missing version counts as 0.
+    version = "version = :version" if known.version else "(attribute_not_exists(version) OR version = :version)"
+    values = {"connected_at": known.connected_at, "rooms": len(known.rooms), "version": known.version}
+    return {
+        "Delete": {
+            "TableName": table_name,
+            "Key": connection_key(known.connection_id),
+            "ConditionExpression": "attribute_not_exists(partition_key) OR "
+            f"(connected_at = :connected_at AND size(rooms) = :rooms AND {version})",
+            "ExpressionAttributeValues": {f":{name}": {"N": str(number)} for name, number in values.items()},
+            "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
+        }
+    }
 
 
 def end_of(connected_at: int, ends_at: int | None) -> int:

@@ -9,20 +9,47 @@ from roomcast import steps
 from roomcast.recipients import Recipient, Source
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from roomcast.recipients import Pages
 
 
-class Membership(NamedTuple):
-    """A connection that is in a room.
+class Connection(NamedTuple):
+    """A connection, and the rooms that it is in.
 
     Attributes:
         connection_id: Opaque id that API Gateway gave it.
         connected_at: When it was made, epoch milliseconds.
-        room: Name of its room.
-        shard: Which of the room's partitions holds its membership.
+        rooms: Its rooms, and which of each room's partitions holds its membership.
+        version: How often its rooms have changed since the handshake.
         expires_at: When its items end, in seconds since 1970; 0 where nothing depends on it.
+    """
+
+    connection_id: str
+    connected_at: int
+    rooms: Mapping[str, int]
+    version: int = 0
+    expires_at: int = 0
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether its items count no longer; time to live deletes them later."""
+        return self.expires_at <= time.time()
+
+    def recipient(self, room: str) -> Recipient:
+        """The connection as the fan-out engine addresses it in one of its rooms."""
+        return Recipient(self.connection_id, self.connected_at, self.rooms[room])
+
+
+class Membership(NamedTuple):
+    """A connection in one room, as it is written.
+
+    Attributes:
+        connection_id: Opaque id that API Gateway gave it.
+        connected_at: When it was made, epoch milliseconds.
+        room: Name of the room.
+        shard: Which of the room's partitions holds its membership.
+        expires_at: When its items end, in seconds since 1970.
         token_ends_at: When the token of its handshake has expired, in seconds since 1970; ``None`` without a token.
     """
 
@@ -30,18 +57,8 @@ class Membership(NamedTuple):
     connected_at: int
     room: str
     shard: int
-    expires_at: int = 0
+    expires_at: int
     token_ends_at: int | None = None
-
-    @property
-    def has_ended(self) -> bool:
-        """Whether its items count no longer; time to live deletes them later."""
-        return self.expires_at <= time.time()
-
-    @property
-    def recipient(self) -> Recipient:
-        """The connection as the fan-out engine addresses it."""
-        return Recipient(self.connection_id, self.connected_at, self.shard)
 
 
 class Members(Source):

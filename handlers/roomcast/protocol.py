@@ -87,11 +87,13 @@ class Message(NamedTuple):
             precision, repeated keys, escapes and blanks within it stay unchanged.
         to: Connection id of the only recipient, or ``None`` for the whole room.
         id: The caller's id of the message, if it wants a receipt.
+        room: Name of a room, if the message names one. It counts only for a sender in several rooms.
     """
 
     data: str
     to: str | None
     id: str | None
+    room: str | None
 
 
 def room_of(query: Mapping[str, Sequence[str]]) -> str:
@@ -132,7 +134,7 @@ def parse_message(body: str, maximum_bytes: int = MAXIMUM_DATA_BYTES) -> Message
             ``unknown_recipient``.
     """
     command = _parse_object(body)
-    return Message(_data(command, body, maximum_bytes), _recipient(command), _id(command))
+    return Message(_data(command, body, maximum_bytes), _recipient(command), _id(command), _room(command))
 
 
 def refuse_unroutable(body: str) -> Refusal:
@@ -164,9 +166,10 @@ def queued_receipt(message_id: str) -> str:
     return _dump({"receipt": {"id": message_id, "queued": True}})
 
 
-def whoami(connection_id: str, room: str, identity: str) -> str:
-    """The answer to ``whoami``; without an identity, it has no such field."""
-    fields = {"connectionId": connection_id, "room": room}
+def whoami(connection_id: str, rooms: Sequence[str], identity: str) -> str:
+    """The answer to ``whoami``: with ``rooms`` instead of ``room`` if there is not just one; ``identity`` if known."""
+    where = {"room": rooms[0]} if len(rooms) == 1 else {"rooms": rooms}
+    fields = {"connectionId": connection_id, **where}
     return _dump({"whoami": {**fields, "identity": identity} if identity else fields})
 
 
@@ -244,6 +247,11 @@ def _recipient(command: Mapping[str, Any]) -> str | None:
     if not isinstance(to, str) or not CONNECTION_ID.fullmatch(to):
         raise Refusal("unknown_recipient")
     return to
+
+
+def _room(command: Mapping[str, Any]) -> str | None:
+    room = command.get("room")
+    return room if isinstance(room, str) and ROOM_NAME.fullmatch(room) else None
 
 
 def _id(command: Mapping[str, Any]) -> str | None:

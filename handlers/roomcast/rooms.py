@@ -15,8 +15,8 @@ import random
 import time
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from roomcast import allowance, aws_json, headcount, items
-from roomcast.members import Members, Membership
+from roomcast import allowance, aws_json, headcount, items, removal
+from roomcast.members import Connection, Members, Membership
 from roomcast.recipients import Recipient
 
 if TYPE_CHECKING:
@@ -38,13 +38,6 @@ PAGE_ITEMS = 1000
 BACKLOG_PAGE_ITEMS = 50
 """Waiting items that a worker reads at a time. It writes their changes together with its own ten tasks, in one
 transaction of at most 100 actions and 4 MB, which those ten do not fill."""
-
-CONNECTIONS_PER_TRANSACTION = 50
-"""Two items each, and a transaction takes 100 actions
-(https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/ServiceQuotas.html)."""
-
-NEVER = {"N": "0"}
-"""The end of a token that was never there."""
 
 NEW_OR_OLDER = "attribute_not_exists(partition_key) OR connected_at < :connected_at"
 
@@ -144,30 +137,29 @@ class Rooms:
             raise
 
     def leave(self, connection_id: str, connected_at: int, deadline: float) -> bool:
-        """Delete a connection and its membership; false when there was nothing to delete.
+        """Delete a connection and all its memberships; false when there was nothing to delete.
 
         Args:
             connection_id: Id of the connection that is gone.
             connected_at: When it was made, epoch milliseconds; items of a newer connection of that id stay.
             deadline: Latest end.
         """
-        membership = self.find(connection_id, deadline)
-        if membership is None or membership.connected_at > connected_at:
+        connection = self.find(connection_id, deadline)
+        if connection is None or connection.connected_at > connected_at:
             return False
-        self._delete([membership], deadline)
+        self._remove([connection], deadline)
         return True
 
-    def find(self, connection_id: str, deadline: float) -> Membership | None:
+    def find(self, connection_id: str, deadline: float) -> Connection | None:
         """The connection of that id, expired or not, or ``None``."""
         answer = self._database.call(
             "GetItem",
             {"TableName": self._table_name, "Key": items.connection_key(connection_id), "ConsistentRead": True},
             deadline,
         )
-        item = answer.get("Item")
-        return self._membership(connection_id, item)
+        return items.connection(connection_id, answer.get("Item"), with_token=self.rows_end)
 
-    def take(self, connection_id: str, rate: allowance.Allowance, deadline: float) -> Membership | None:
+    def take(self, connection_id: str, rate: allowance.Allowance, deadline: float) -> Connection | None:
         """As ``find``, and take one message from the connection's allowance.
 
         Args:
@@ -179,16 +171,7 @@ class Rooms:
             allowance.SpentError: It has sent more than that.
         """
         item = allowance.take(self._database, self._table_name, items.connection_key(connection_id), rate, deadline)
-        return self._membership(connection_id, item)
-
-    def _membership(self, connection_id: str, item: Mapping[str, Any] | None) -> Membership | None:
-        if not item or "rooms" not in item:
-            return None
-        [(room, shard)] = item["rooms"]["M"].items()
-        connected_at, expires_at = int(item["connected_at"]["N"]), int(item["expires_at"]["N"])
-        if self.rows_end:
-            expires_at = min(expires_at, int(item.get("token_ends_at", NEVER)["N"]))
-        return Membership(connection_id, connected_at, room, int(shard["N"]), expires_at)
+        return items.connection(connection_id, item, with_token=self.rows_end)
 
     def members(self, room: str, deadline: float, first: Recipient | None = None) -> Members:
         """All members of a room, in no particular order.
@@ -269,14 +252,17 @@ class Rooms:
         return self._database
 
     def prune(self, room: str, gone: Sequence[Recipient], deadline: float) -> None:
-        """Delete the items of connections that are certainly dead."""
-        memberships = [Membership(each.connection_id, each.connected_at, room, each.shard) for each in gone]
-        for start in range(0, len(memberships), CONNECTIONS_PER_TRANSACTION):
-            self._delete(memberships[start : start + CONNECTIONS_PER_TRANSACTION], deadline)
+        """Delete the items of connections that are certainly dead, also those of other rooms."""
+        self._remove([Connection(each.connection_id, each.connected_at, {room: each.shard}) for each in gone], deadline)
+
+    def _remove(self, connections: Sequence[Connection], deadline: float) -> None:
+        counts = f"expires_at > :now AND {items.IDENTIFIED}" if self.rows_end else "expires_at > :now"
+        removal.Removal(self._table_name, self.headcount, counts).remove(connections, self._write, deadline)
 
     def _bury(self, membership: Membership, deadline: float) -> None:
         """Put a tombstone in place of a connection, and delete its membership, unless a newer one has that id."""
-        connection_key, membership_key = _keys(membership)
+        connection_key = items.connection_key(membership.connection_id)
+        membership_key = items.membership_key(membership.room, membership.shard, membership.connection_id)
         tombstone = {
             **connection_key,
             "connected_at": {"N": str(membership.connected_at)},
@@ -346,44 +332,6 @@ class Rooms:
             raise
         return True
 
-    def _delete(self, memberships: Sequence[Membership], deadline: float) -> None:
-        """Delete the items of connections, but not those that a newer connection of the same id has written."""
-        remaining = list(memberships)
-        if self.headcount.maximum:
-            remaining = list(self.headcount.leave(memberships, self._delete_present, deadline))
-        while remaining:
-            actions = [
-                items.deletion(self._table_name, key, each.connected_at) for each in remaining for key in _keys(each)
-            ]
-            try:
-                self._write(actions, deadline)
-            except aws_json.ServiceError as error:
-                # One reason for each action, and two actions for each membership.
-                reasons = aws_json.cancellation_reasons(error)
-                if headcount.CONDITION_FAILED not in reasons:
-                    raise
-                remaining = [
-                    each
-                    for index, each in enumerate(remaining)
-                    if headcount.CONDITION_FAILED not in reasons[2 * index : 2 * index + 2]
-                ]
-            else:
-                return
-
-    def _delete_present(
-        self, memberships: Sequence[Membership], further: Sequence[Mapping[str, Any]], deadline: float
-    ) -> None:
-        """Delete items of connections, each of which must have a membership that still counts; with further actions."""
-        actions = [
-            items.deletion(self._table_name, key, each.connected_at) for each in memberships for key in _keys(each)
-        ]
-        counts = f"expires_at > :now AND {items.IDENTIFIED}" if self.rows_end else "expires_at > :now"
-        for action in actions[1::2]:
-            # One that does not count any more may have been left out by a count since.
-            action["Delete"]["ConditionExpression"] = f"connected_at = :connected_at AND {counts}"
-            action["Delete"]["ExpressionAttributeValues"] |= {":now": {"N": str(int(time.time()))}}
-        self._write([*actions, *further], deadline)
-
     def _write(self, actions: Sequence[Mapping[str, Any]], deadline: float, token: str = "") -> None:
         """Carry out all actions or none; a request with a token only once, however often it arrives within 10 min."""
         parameters: dict[str, Any] = {"TransactItems": actions}
@@ -399,8 +347,3 @@ class Rooms:
 def _recipients(page: Mapping[str, Any], shard: int) -> Iterator[Recipient]:
     for item in page["Items"]:
         yield Recipient(item["sort_key"]["S"], int(item["connected_at"]["N"]), shard)
-
-
-def _keys(membership: Membership) -> tuple[dict[str, Any], dict[str, Any]]:
-    connection_id = membership.connection_id
-    return items.connection_key(connection_id), items.membership_key(membership.room, membership.shard, connection_id)

@@ -140,6 +140,8 @@ class _Condition:
             there = _checked(self._next()) in self._item
             self._next(")")
             return there == (token == "attribute_exists")
+        if token == "size":
+            return self._size()
         comparison = self._next()
         if comparison == "BETWEEN":
             value, low, _, high = (
@@ -152,6 +154,15 @@ class _Condition:
         if comparison not in COMPARISONS:
             raise ExpressionError(f"{comparison!r} compares nothing")
         return _compare(comparison, self._operand(token), self._operand(self._next()))
+
+    def _size(self) -> bool:
+        """The number of entries of a map, compared; none of a missing one is true, as of DynamoDB's."""
+        self._next("(")
+        value = self._item.get(_checked(self._next()), {}).get("M")
+        self._next(")")
+        size = None if value is None else {"N": str(len(value))}
+        comparison, limit = self._next(), self._operand(self._next())
+        return size is not None and _compare(comparison, size, limit)
 
     def _operand(self, token: str) -> Mapping[str, Any] | None:
         if not token.startswith(":"):

@@ -132,8 +132,8 @@ class FakeTable:
                 return {}
         keys = [_key(request.get("Item") or request["Key"]) for action in actions for request in action.values()]
         assert len(set(keys)) == len(keys), "DynamoDB takes no two actions on one item"
-        reasons = [{"Code": "None" if self._holds(action) else "ConditionalCheckFailed"} for action in actions]
-        if {"Code": "ConditionalCheckFailed"} in reasons:
+        reasons = [self._reason(action) for action in actions]
+        if any(reason["Code"] == "ConditionalCheckFailed" for reason in reasons):
             code = "TransactionCanceledException"
             raise aws_json.ServiceError("TransactWriteItems", code, {"CancellationReasons": reasons}, transient=False)
         if token is not None:
@@ -147,6 +147,15 @@ class FakeTable:
             else:
                 self.items.pop(_key(action["Delete"]["Key"]), None)
         return {}
+
+    def _reason(self, action: Mapping[str, Any]) -> dict[str, Any]:
+        """Why an action is refused, with the item if it asks for it."""
+        if self._holds(action):
+            return {"Code": "None"}
+        [(kind, request)] = action.items()
+        item = self.items.get(_key(request["Item"] if kind == "Put" else request["Key"]))
+        is_wanted = request.get("ReturnValuesOnConditionCheckFailure") == "ALL_OLD"
+        return {"Code": "ConditionalCheckFailed", **({"Item": item} if item and is_wanted else {})}
 
     def _update(self, parameters: Mapping[str, Any]) -> dict[str, Any]:
         item = self.items.get(_key(parameters["Key"]))

@@ -2,10 +2,19 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Any
+
 import pytest
 from tests.expressions import ExpressionError, attributes, holds
 
-ITEM = {"partition_key": {"S": "room#lobby#0"}, "connected_at": {"N": "9"}}
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+ITEM: Mapping[str, Mapping[str, Any]] = {
+    "partition_key": {"S": "room#lobby#0"},
+    "connected_at": {"N": "9"},
+    "rooms": {"M": {"lobby": {"N": "0"}}},
+}
 VALUES = {":at": {"N": "10"}, ":text": {"S": "10"}}
 
 
@@ -20,6 +29,9 @@ VALUES = {":at": {"N": "10"}, ":text": {"S": "10"}}
         ("expires_at < :at", False),
         ("expires_at <> :at", True),
         ("connected_at < :text", False),
+        ("size(rooms) < :at", True),
+        ("size(rooms) = :at OR connected_at = :at", False),
+        ("size(halls) < :at", False),
     ],
 )
 def test_conditions(expression: str, expected: bool) -> None:
@@ -34,7 +46,7 @@ def test_what_is_not_there_exists_not() -> None:
 
 @pytest.mark.parametrize(
     "expression",
-    ["", "connected_at", "connected_at < :other", "connected_at < :at)", "ttl < :at", "size(a) < :at", "a ; b", ":at"],
+    ["", "connected_at", "connected_at < :other", "connected_at < :at)", "ttl < :at", "size(ttl) < :at", "a;b", ":at"],
 )
 def test_what_dynamodb_refuses(expression: str) -> None:
     with pytest.raises(ExpressionError):

@@ -1,6 +1,7 @@
 """Runs handlers of one release over its own fakes, in a process of its own: ``python one_release.py FOLDER``.
 
-Standard input is a JSON object: ``items`` of the table, and ``steps``, each with a ``function`` and its ``event``.
+Standard input is a JSON object: ``items`` of the table, ids of ``gone`` connections, and ``steps``, each with a
+``function`` and its ``event``.
 Standard output is one with the ``items`` at the end, the ``answers``, the ``posts`` to connections, and the bodies that
 were ``put`` into the queue.
 """
@@ -35,6 +36,7 @@ def run(order: Mapping[str, Any]) -> dict[str, Any]:
     """Carry out the steps."""
     fakes = importlib.import_module("tests.fakes")
     table, connections, queue = fakes.FakeTable(), fakes.FakeConnections(), TakingQueue()
+    connections.gone.update(order["gone"])
     table.items = {(item["partition_key"]["S"], item["sort_key"]["S"]): item for item in order["items"]}
     functions = {
         name: wired(importlib.import_module(name), table, connections, queue)

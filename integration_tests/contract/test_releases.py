@@ -66,9 +66,11 @@ def other(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
     return folder / "handlers"
 
 
-def run(release: Path, environment: Mapping[str, str], items: Items, *steps: tuple[str, Any]) -> dict[str, Any]:
-    """Let functions of a release serve events, one after the other."""
-    order = {"items": items, "steps": [{"function": name, "event": event} for name, event in steps]}
+def run(
+    release: Path, environment: Mapping[str, str], items: Items, *steps: tuple[str, Any], gone: Sequence[str] = ()
+) -> dict[str, Any]:
+    """Let functions of a release serve events, one after the other, while some clients are gone."""
+    order = {"items": items, "gone": gone, "steps": [{"function": name, "event": event} for name, event in steps]}
     done = subprocess.run(
         [sys.executable, str(DRIVER), str(release)],
         input=json.dumps(order),
@@ -227,3 +229,57 @@ def test_fields_of_a_later_release_are_ignored_and_its_versions_stay_in_the_queu
     assert (hellos(further), further["answers"]) == (["b="], [{"batchItemFailures": []}])
     later = run(TODAY, QUEUED, rows, records([named_task(v=2)]))
     assert (hellos(later), later["answers"]) == ([], [{"batchItemFailures": [{"itemIdentifier": "m0"}]}])
+
+
+def test_what_is_written_today_is_what_was_written_before(other: Path) -> None:
+    """New forms are read a release before they are written."""
+    steps = [*joins("a=", "b="), says("a=", id="1")]
+    before, after = (run(release, QUEUED, [], *steps) for release in (other, TODAY))
+    assert after["items"] == before["items"]
+    assert after["put"] == before["put"]
+    assert after["posts"] == before["posts"]
+
+
+def several(client: str, rooms: Sequence[str], **version: int) -> Items:
+    """Return the rows of a client in several rooms, as a later release writes them."""
+    shared = {
+        "connected_at": {"N": str(now() * 1000)},
+        "expires_at": {"N": str(far())},
+        "token_ends_at": {"N": str(far())},
+        "protocol": {"S": "roomcast.v1"},
+    }
+    keys = [("connection#" + client, "connection"), *((f"room#{room}#0", client) for room in rooms)]
+    rows: Items = [{"partition_key": {"S": key}, "sort_key": {"S": sort}, **shared} for key, sort in keys]
+    rows[0] |= {"rooms": {"M": {room: {"N": "0"} for room in rooms}}}
+    rows[0] |= {name: {"N": str(number)} for name, number in version.items()}
+    return rows
+
+
+@pytest.mark.parametrize("environment", [PLAIN, GUARDED, QUEUED], ids=["NONE", "JWT", "queue"])
+@pytest.mark.parametrize("version", [{}, {"version": 0}, {"version": 4}], ids=str)
+def test_rows_with_several_rooms_are_read(environment: Mapping[str, str], version: Mapping[str, int]) -> None:
+    context = token("alice")
+    rows = several("a=", ["lobby", "news"], **version) + several("b=", ["lobby"]) + several("n=", [], **version)
+
+    told = run(TODAY, environment, rows, says("a=", context, room="lobby", to="b="), says("b=", context, to="a="))
+    assert hellos(told) == ["a=", "b="]
+    sent = run(TODAY, environment, rows, says("a=", context, room="lobby"), says("b=", context))
+    heard = run(TODAY, {**environment, **QUEUED}, rows, records(sent["put"])) if sent["put"] else sent
+    assert hellos(heard) == ["a=", "a=", "b=", "b="]
+    unknown = run(TODAY, environment, rows, says("a=", context), says("n=", context, room="lobby"))
+    assert [json.loads(text)["error"]["code"] for _, text in unknown["posts"]] == ["not_joined"] * 2
+
+
+@pytest.mark.parametrize("environment", [PLAIN, GUARDED], ids=["NONE", "JWT"])
+@pytest.mark.parametrize("version", [{}, {"version": 0}, {"version": 4}], ids=str)
+@pytest.mark.parametrize("rooms", [[], ["lobby"], ["lobby", "news", "chess"]], ids=len)
+def test_rows_with_several_rooms_are_deleted_as_a_whole(
+    environment: Mapping[str, str], version: Mapping[str, int], rooms: Sequence[str]
+) -> None:
+    rows = several("a=", rooms, **version) + several("b=", ["lobby"])
+    left = run(TODAY, environment, rows, ("disconnect", event("DISCONNECT", "a=")))["items"]
+    assert left == several("b=", ["lobby"])
+
+    pruned = run(TODAY, environment, rows, says("b=", token("bob")), gone=["a="])["items"]
+    # One in no room is sent nothing, so that nothing tells that it is gone.
+    assert [item for item in pruned if "a=" in str(item)] == ([] if rooms else several("a=", [], **version))
