@@ -51,6 +51,27 @@ async def test_long_dead_member_goes_with_the_next_message_and_the_sender_stays(
 
 @pytest.mark.needs_table
 @pytest.mark.requires(Capability.COUNTED_RECEIPTS)
+async def test_long_dead_member_of_several_rooms_leaves_them_all(
+    crowd: Crowd, room: str, table: ConnectionsTable
+) -> None:
+    sender = await crowd.join(room)
+    sender_id = await sender.whoami()
+    dead = [unknown_connection_id() for _ in range(3)]
+    rooms = [f"{room}.{number}" for number in range(3)]
+    for number, each in enumerate(dead):
+        await table.add_member(room, each, HOUR_MS, *rooms[:number])
+
+    await sender.say("anyone else?", id="1")
+
+    await sender.expect("anyone else?")
+    assert await sender.receive_json() == receipt("1", delivered=1, gone=3)
+    await eventually(lambda: table.connections([sender_id, *dead]), {sender_id}, within=20)
+    assert await table.members(room) == {sender_id}
+    assert [await table.members(each) for each in rooms] == [set()] * 3
+
+
+@pytest.mark.needs_table
+@pytest.mark.requires(Capability.COUNTED_RECEIPTS)
 async def test_member_that_may_still_be_connecting_is_kept(crowd: Crowd, room: str, table: ConnectionsTable) -> None:
     """API Gateway answers 410 for a connection until its ``$connect`` has finished."""
     sender = await crowd.join(room)

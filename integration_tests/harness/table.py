@@ -78,13 +78,14 @@ class ConnectionsTable:
             lambda: self.connections(connection_ids), nothing, within=within, what="the connections' items to go"
         )
 
-    async def add_member(self, room: str, connection_id: str, age_ms: int) -> None:
-        """Write both items of a connection that does not exist, as if its ``$disconnect`` had been lost.
+    async def add_member(self, room: str, connection_id: str, age_ms: int, *further: str) -> None:
+        """Write the items of a connection that does not exist, as if its ``$disconnect`` had been lost.
 
         Args:
             room: Room it is a member of, in shard 0.
             connection_id: An id that no connection has.
             age_ms: How long ago it connected, milliseconds.
+            further: Rooms that it joined afterwards.
         """
         connected_at = int(time.time() * 1000) - age_ms
         shared: dict[str, Any] = {
@@ -92,9 +93,11 @@ class ConnectionsTable:
             "expires_at": {"N": str(connected_at // 1000 + 3 * 3600)},
             "protocol": {"S": "text"},
         }
-        connection = {**connection_key(connection_id), **shared, "rooms": {"M": {room: {"N": "0"}}}}
-        membership = {**membership_key(room, connection_id), **shared}
-        for item in (connection, membership):
+        rooms = [room, *further]
+        connection = {**connection_key(connection_id), **shared, "rooms": {"M": {each: {"N": "0"} for each in rooms}}}
+        if further:
+            connection["version"] = {"N": str(len(further))}
+        for item in (connection, *({**membership_key(each, connection_id), **shared} for each in rooms)):
             await asyncio.to_thread(self.dynamodb.put_item, TableName=self.name, Item=item)
 
     async def remove_member(self, room: str, connection_id: str) -> None:
