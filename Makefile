@@ -65,8 +65,9 @@ outputs: require-terraform ## write the outputs of `make apply` to outputs.json
 
 # Tests and checks: tox runs each in its own environment.
 .PHONY: test lint sbom audit types unit fuzz terraform integration test-faults test-mutants test-long format
-# The first three parts wait more than they compute, so they run beside those that compute.
-TEST_PARTS := integration-recovery,integration-stage,integration-own,py311,py312,py313,terraform,types,checkov,lint,sbom
+# The longest come first. Most of them wait more than they compute, so that four run side by side on two cores.
+TEST_PARTS := integration-recovery,integration-own,integration-identity,integration-stage
+TEST_PARTS := $(TEST_PARTS),py312,py313,py311,terraform,checkov,types,lint,sbom
 test: require-terraform $(TOX) ## run every test that needs no AWS, lint and sbom included
 	@$(RUN_TOX) run-parallel -q -p 4 -e $(TEST_PARTS)
 
