@@ -13,6 +13,7 @@ from integration_tests.harness.answers import receipt
 from integration_tests.harness.crowd import expect_everywhere
 from integration_tests.harness.faults.kinds import Status
 from integration_tests.harness.faults.rules import Rule
+from integration_tests.harness.table import HOUR_MS
 from scripts.waiting import eventually
 
 if TYPE_CHECKING:
@@ -24,8 +25,6 @@ if TYPE_CHECKING:
     from scripts.local.aws import Aws
 
 pytestmark = [pytest.mark.emulator_only, pytest.mark.long]
-
-HOUR_MS = 3_600_000
 
 
 def gone(connection_id: str, limit: int) -> Rule:

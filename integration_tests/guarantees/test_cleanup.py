@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-import secrets
 from typing import TYPE_CHECKING
 
 import pytest
 
 from integration_tests.harness.answers import receipt
+from integration_tests.harness.table import HOUR_MS, unknown_connection_id
 from integration_tests.targets.interface import Capability
 from scripts.waiting import eventually
 
 if TYPE_CHECKING:
     from integration_tests.harness.crowd import Crowd
     from integration_tests.harness.table import ConnectionsTable
-
-HOUR_MS = 3_600_000
 
 
 @pytest.mark.needs_table
@@ -154,8 +152,3 @@ async def test_member_whose_item_has_expired_receives_nothing(crowd: Crowd, room
 
     await sender.expect("to the living")
     assert await sender.receive_json() == receipt("1", delivered=1)
-
-
-def unknown_connection_id() -> str:
-    """Return an id of API Gateway's form that no connection has."""
-    return secrets.token_urlsafe(11) + "="

@@ -10,10 +10,9 @@ import pytest
 from websockets.exceptions import InvalidStatus
 
 from integration_tests.conftest import CLOCKS_DIFFER_BY
-from integration_tests.guarantees.test_cleanup import HOUR_MS, unknown_connection_id
 from integration_tests.harness.client import Client
 from integration_tests.harness.cloudwatch import Logs
-from integration_tests.harness.table import ROOM_PREFIX
+from integration_tests.harness.table import HOUR_MS, ROOM_PREFIX, unknown_connection_id
 from integration_tests.targets.interface import Capability
 from integration_tests.targets.privacy import SECRET, leaks, log_groups
 from scripts.stage_url import in_room

@@ -10,11 +10,10 @@ from typing import TYPE_CHECKING
 import pytest
 
 from integration_tests.conftest import table_of
-from integration_tests.guarantees.test_cleanup import HOUR_MS, unknown_connection_id
 from integration_tests.harness.answers import receipt
 from integration_tests.harness.crowd import Crowd, expect_everywhere, expect_in_any_order, settle
 from integration_tests.harness.fanout_queue import FanoutQueue
-from integration_tests.harness.table import ROOM_PREFIX
+from integration_tests.harness.table import HOUR_MS, ROOM_PREFIX, unknown_connection_id
 from integration_tests.queued_instances import QUEUE_SHARDS
 from integration_tests.targets.interface import Capability
 from integration_tests.targets.privacy import SECRET

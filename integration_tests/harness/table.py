@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import secrets
 import time
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -18,6 +19,14 @@ if TYPE_CHECKING:
 
 ROOM_PREFIX = "roomcast-test-"
 """Prefix of the harness's rooms; on a stage in use, only items of such rooms may be removed."""
+
+HOUR_MS = 3_600_000
+"""Age of a member in tests: old enough that a missing connection is gone for good."""
+
+
+def unknown_connection_id() -> str:
+    """Return an id of API Gateway's form that no connection has."""
+    return secrets.token_urlsafe(11) + "="
 
 
 @dataclass(frozen=True)

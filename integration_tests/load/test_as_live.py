@@ -15,7 +15,7 @@ import pytest
 
 from integration_tests.harness.cloudwatch import Logs, Metrics
 from integration_tests.harness.faults.rules import FaultPlan
-from integration_tests.harness.table import ROOM_PREFIX
+from integration_tests.harness.table import HOUR_MS, ROOM_PREFIX, unknown_connection_id
 from integration_tests.load.__main__ import main
 from integration_tests.load.function_logs import logs_of
 from integration_tests.load.plan import Plan
@@ -30,7 +30,6 @@ if TYPE_CHECKING:
     from integration_tests.targets.interface import Target
 
 pytestmark = pytest.mark.emulator_only
-HOUR_MS = 3_600_000
 PLAN = Plan(
     scenario="steady",
     connections=20,
@@ -141,7 +140,7 @@ def test_sweeper_removes_old_items_of_test_rooms_and_nothing_else(
     stage: list[str], table: ConnectionsTable, capsys: pytest.CaptureFixture[str]
 ) -> None:
     test_room, users_room = (f"{prefix}{secrets.token_hex(6)}" for prefix in (ROOM_PREFIX, "lobby-"))
-    old, young, user = (f"{secrets.token_urlsafe(11)}=" for _ in range(3))
+    old, young, user = (unknown_connection_id() for _ in range(3))
     asyncio.run(table.add_member(test_room, old, age_ms=25 * HOUR_MS))
     asyncio.run(table.add_member(test_room, young, age_ms=23 * HOUR_MS))
     asyncio.run(table.add_member(users_room, user, age_ms=25 * HOUR_MS))

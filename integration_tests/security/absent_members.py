@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 from roomcast import delivery, items, recipients, tasks
 
-from integration_tests.guarantees.test_cleanup import unknown_connection_id
-from integration_tests.security.lab import HOUR_MS, Lab, event_of
+from integration_tests.harness.table import HOUR_MS, unknown_connection_id
+from integration_tests.security.lab import Lab, event_of
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence

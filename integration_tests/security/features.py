@@ -14,8 +14,7 @@ from typing import Any
 
 from websockets.exceptions import InvalidStatus
 
-from integration_tests.guarantees.test_cleanup import unknown_connection_id
-from integration_tests.harness.table import connection_key, membership_key
+from integration_tests.harness.table import connection_key, membership_key, unknown_connection_id
 from integration_tests.security.lab import Lab, event_of
 from integration_tests.security.minting import SharedSecret, token
 

@@ -17,8 +17,6 @@ if TYPE_CHECKING:
     from scripts.local.aws import Aws
     from scripts.local.deployment import Deployment
 
-HOUR_MS = 3_600_000
-
 
 @dataclass
 class Lab:
