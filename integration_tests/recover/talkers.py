@@ -26,6 +26,11 @@ PAUSE = 1.0
 """Seconds between two messages of one client: 20 clients keep two cores busy beside Terraform."""
 PATIENCE = 5.0
 """Seconds after which a client that hears nothing connects anew."""
+HANDSHAKE_PATIENCE = 10.0
+"""Seconds after which a client tries another handshake: an authorizer may start first."""
+HANDSHAKES_AT_ONCE = 4
+"""Limit of handshakes under way. A process starts for each call of a function under way, and when all clients connect
+anew, a busy machine would start processes until the first clients have lost their patience."""
 LONGEST_GAP = 60.0
 """Seconds that a client may try in vain while an object is replaced, as terraform/README.md promises."""
 LONGEST_GAP_OF_A_QUEUE = 120.0
@@ -102,6 +107,7 @@ class Talker:
         room: Where it talks.
         stays: Its connections so far.
         within: Longest time that it may try in vain, in seconds; scaled by ``TIMEOUT_FACTOR``.
+        gate: Lets it begin a handshake.
         headers: Further headers of its handshakes.
         gap: Longest time without an acknowledged message, in seconds.
     """
@@ -109,6 +115,7 @@ class Talker:
     url: str
     room: str
     within: float
+    gate: asyncio.Semaphore
     headers: Mapping[str, str] = field(default_factory=dict)
     stays: list[Stay] = field(default_factory=list)
     gap: float = 0.0
@@ -133,7 +140,10 @@ class Talker:
         """Stay connected while messages are acknowledged; return True once one is that was sent after the end."""
         stay = Stay(self.room)
         self.stays.append(stay)
-        client = await Client.connect(self.url, self.room, headers=self.headers, on_message=stay.take, within=PATIENCE)
+        async with self.gate:
+            client = await Client.connect(
+                self.url, self.room, headers=self.headers, on_message=stay.take, within=HANDSHAKE_PATIENCE
+            )
         try:
             while True:
                 is_last = end.is_set()
@@ -170,7 +180,8 @@ class Crowd:
     """
 
     def __init__(self, url: str, within: float, headers: Mapping[str, str]) -> None:
-        self.talkers = [Talker(url, f"replaced-{seat % ROOMS}", within, headers) for seat in range(TALKERS)]
+        gate = asyncio.Semaphore(HANDSHAKES_AT_ONCE)
+        self.talkers = [Talker(url, f"replaced-{seat % ROOMS}", within, gate, headers) for seat in range(TALKERS)]
 
     @property
     def gap(self) -> float:
