@@ -25,12 +25,16 @@ help: ## print this list
 	@echo '  live (a deployed stage); ARGS=... goes to terraform, or to a load run'
 
 
-.PHONY: demo up down plan
+.PHONY: demo up token down plan
 demo: build require-terraform $(HARNESS) ## watch it work: emulator, apply, clients, messages, tear-down
 	@$(RUN) integration_tests.demo
 
-up: build require-terraform $(HARNESS) ## start a stack that keeps running, and print how to connect
-	@$(RUN) scripts.local.stack up
+up: build require-terraform $(HARNESS) ## start a stack that keeps running: ARGS='-var pace=500'
+	@$(RUN) scripts.local.stack up $(ARGS)
+
+# `make -s token` prints nothing else.
+token: $(HARNESS) ## print a token for that stack: ARGS='--subject bob'
+	@$(RUN) scripts.local.stack token $(ARGS)
 
 down: $(HARNESS) ## remove the stack that `make up` started
 	@$(RUN) scripts.local.stack down

@@ -33,7 +33,7 @@ pytestmark = pytest.mark.without_target
 PROGRAM = """
 import pathlib, sys
 from scripts.local.stack import Stack, main
-sys.exit(main([sys.argv[2]], Stack(pathlib.Path(sys.argv[1]))))
+sys.exit(main(sys.argv[2:], Stack(pathlib.Path(sys.argv[1]))))
 """
 DEAD_PROXY = {
     name: "http://127.0.0.1:9"
@@ -183,10 +183,10 @@ def test_without_npx_the_client_of_the_harness_is_offered(monkeypatch: pytest.Mo
 
 
 def command(
-    folder: Path, name: str, expected: int | None = None, **environment: str
+    folder: Path, name: str, *options: str, expected: int | None = None, **environment: str
 ) -> subprocess.CompletedProcess[str]:
     """Run one of the commands in a subprocess, as `make` does, but on the given folder."""
-    result = run(PROGRAM, folder, name, **environment)
+    result = run(PROGRAM, folder, name, *options, **environment)
     assert expected in {None, result.returncode}, result.stdout + result.stderr
     return result
 

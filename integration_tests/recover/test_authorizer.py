@@ -17,6 +17,7 @@ from integration_tests.recover.state import objects_of, planned, type_of
 from integration_tests.recover.talkers import LONGEST_GAP, crowd
 from integration_tests.recover.variables import FUNCTION, OF_TOKENS, POLICY, filled
 from integration_tests.security import minting
+from scripts.local.minting import SharedSecret
 from scripts.waiting import eventually, scaled
 
 if TYPE_CHECKING:
@@ -189,7 +190,7 @@ def said_in(room: str, talkers: Crowd) -> int:
 def token(rooms: list[str]) -> str:
     """Return a token for some rooms, signed with the secret; its claims are under the changed names, too."""
     return minting.token(
-        minting.SharedSecret(SECRET.encode()),
+        SharedSecret(SECRET.encode()),
         aud="chat",
         client_id="chat",
         exp=int(time.time()) + 3600,

@@ -12,7 +12,8 @@ import pytest
 from integration_tests.harness.crowd import Crowd
 from integration_tests.security.key_endpoint import KeyEndpoint
 from integration_tests.security.keys import EcKey, RsaKey
-from integration_tests.security.minting import AUDIENCE, ISSUER, SharedSecret, token
+from integration_tests.security.minting import AUDIENCE, ISSUER, token
+from scripts.local.minting import SharedSecret
 from scripts.waiting import result_of
 
 if TYPE_CHECKING:

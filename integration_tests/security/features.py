@@ -16,7 +16,8 @@ from websockets.exceptions import InvalidStatus
 
 from integration_tests.harness.table import connection_key, membership_key, unknown_connection_id
 from integration_tests.security.lab import Lab, event_of
-from integration_tests.security.minting import SharedSecret, token
+from integration_tests.security.minting import token
+from scripts.local.minting import SharedSecret
 
 
 async def told(lab: Lab, function: str, **message: Any) -> list[str]:  # noqa: ANN401 - any JSON value

@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-import base64
-
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
 from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
 
+from scripts.local.minting import encoded
+
 P256_BYTES = 32
 """Length of each half of an ES256 signature (RFC 7518, section 3.4)."""
-
-
-def encoded(data: bytes) -> str:
-    """Return base64url without padding (RFC 7515, section 2)."""
-    return base64.urlsafe_b64encode(data).rstrip(b"=").decode()
 
 
 def number(value: int) -> str:

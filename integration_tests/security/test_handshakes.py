@@ -12,10 +12,11 @@ import pytest
 from websockets.exceptions import InvalidStatus
 
 from integration_tests.harness.client import Client
-from integration_tests.security.keys import EcKey, RsaKey, encoded
-from integration_tests.security.minting import AUDIENCE, LIFETIME_SECONDS, SharedSecret, claims, json_part, token
+from integration_tests.security.keys import EcKey, RsaKey
+from integration_tests.security.minting import AUDIENCE, LIFETIME_SECONDS, claims, token
 from integration_tests.security.roles import Roles
 from integration_tests.targets.interface import Capability
+from scripts.local.minting import SharedSecret, encoded, json_part
 from scripts.waiting import scaled
 
 if TYPE_CHECKING:

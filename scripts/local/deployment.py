@@ -13,7 +13,7 @@ from scripts.local.emulator import host_zips
 from scripts.terraform import CONFIGURATION, Workspace
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from pathlib import Path
 
     from scripts.terraform import Plan
@@ -79,12 +79,14 @@ class AppliedRoot:
         access: The emulator that it is applied to.
         scratch: Directory of its state.
         variables: Variables of the root besides those that the emulator decides.
+        options: Options of Terraform that set further ones, and stand above these.
         report: Called with each line that Terraform prints.
     """
 
     access: EmulatorAccess
     scratch: Path
     variables: Mapping[str, Any] = field(default_factory=dict)
+    options: Sequence[str] = ()
     report: Callable[[str], None] | None = None
 
     @property
@@ -100,6 +102,7 @@ class AppliedRoot:
             CONFIGURATION,
             self.scratch,
             variables={**decided, **self.variables},
+            options=self.options,
             environment=terraform_environment(self.access.endpoint_url),
             report=self.report,
         )

@@ -67,12 +67,14 @@ class Workspace:
         scratch: Existing or new directory for copy, providers and state; remove it when done.
         variables: Values of the root module's variables.
         environment: Terraform's whole environment; this process's own by default.
+        options: Options ``-var`` and ``-var-file``, which stand above :attr:`variables`.
         report: Called with each line that Terraform prints.
     """
 
     directory: Path
     scratch: Path
     variables: Mapping[str, Any] = field(default_factory=dict)
+    options: Sequence[str] = ()
     environment: Mapping[str, str] | None = None
     report: Callable[[str], None] | None = None
 
@@ -207,7 +209,7 @@ class Workspace:
     def _variable_options(self) -> list[str]:
         file = self.scratch.resolve() / "variables.tfvars.json"
         file.write_text(json.dumps(dict(self.variables), indent=2) + "\n", encoding="utf-8")
-        return [f"-var-file={file}"]
+        return [f"-var-file={file}", *self.options]
 
     def _run(self, command: str, *options: str, environment: Mapping[str, str] | None = None) -> str:
         return self._run_any(command, *options, environment=environment)[0]
