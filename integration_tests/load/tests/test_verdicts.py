@@ -179,7 +179,7 @@ def test_every_stage_is_told() -> None:
 
 
 def test_times_in_examples_count_from_the_start_of_the_run(tmp_path: Path) -> None:
-    outcome = run("drop-seventh", ["--patience", "1"], tmp_path)
+    outcome = run("drop-seventh", IMPATIENT, tmp_path)
 
     [time, *_] = [each.partition("sent at ")[2].partition(" s")[0] for each in sentences_of(outcome, "invariants.lost")]
     assert 0 < float(time) < outcome.report["run"]["duration_seconds"]
