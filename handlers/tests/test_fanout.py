@@ -942,7 +942,7 @@ class TestTime:
             assert report.delivered == 1
             # Those read count, and the busier the machine, the fewer are read before the deadline.
             assert report.failed == len(failed) == len(set(failed)) == report.recipients - 1 >= posts.LOOK_AHEAD - 1
-            assert report.complete == (report.recipients == 3000)
+            assert report.recipients == 3000 or not report.complete
             # Connections that waited for an answer are gone; the engine is as good as new.
             server.script = lambda _: say()
             assert counts(deliver(engine, members(5))) == (5, 0, 0)
