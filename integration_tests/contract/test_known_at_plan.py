@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from scripts.terraform import Plan
+
 pytestmark = pytest.mark.without_target
 
 EXPANSION = re.compile(r"^  (?:count|for_each)\s+= (?P<expression>[^#\n]*)(?:# (?P<comment>.*))?$", re.MULTILINE)
@@ -31,6 +33,7 @@ OF_ANY_REGION = {
     "permissions_boundary_arn": "IAM has no Regions",
 }
 """Variables with an ARN that `regions.tf` does not compare, and why."""
+BACKEND = CONFIGURATION / "modules" / "backend"
 ENVIRONMENT = {"AWS_ACCESS_KEY_ID": "none", "AWS_REGION": "us-east-1", "AWS_SECRET_ACCESS_KEY": "none"}
 OFFLINE = """
 provider "aws" {
@@ -68,11 +71,33 @@ module "backend" {
 """
 
 
+EVERYTHING = """
+  access_log_enabled = true
+  handlers_bucket    = "theirs"
+  queued_delivery    = { enabled = true, fifo = true }
+"""
+"""Arguments that switch all objects on."""
+KNOWN = {
+    "access_log_enabled",
+    "additional_routes",
+    "authorization_type",
+    "authorizer_permission",
+    "handlers_bucket",
+    "queued_delivery",
+}
+"""Variables that decide which objects exist; all others may be unknown at plan."""
+
+
 def expansions() -> Iterator[tuple[str, re.Match[str]]]:
     """Yield each `count` and `for_each` of the modules, with the name of its file."""
     for file in sorted((CONFIGURATION / "modules").glob("*/*.tf")):
         for found in EXPANSION.finditer(file.read_text(encoding="utf-8")):
             yield file.relative_to(CONFIGURATION).as_posix(), found
+
+
+def variables() -> set[str]:
+    """Return the names of the backend's variables."""
+    return {block.labels[0] for file in BACKEND.glob("*.tf") for block in read_blocks(file) if block.kind == "variable"}
 
 
 def test_each_line_that_decides_which_objects_exist_says_what_must_be_known() -> None:
@@ -86,12 +111,8 @@ def test_each_line_that_decides_which_objects_exist_says_what_must_be_known() ->
 
 
 def test_each_arn_is_compared_with_the_region() -> None:
-    backend = CONFIGURATION / "modules" / "backend"
-    variables = {
-        block.labels[0] for file in backend.glob("*.tf") for block in read_blocks(file) if block.kind == "variable"
-    }
-    arns = {name for name in variables if name.endswith("_arn")}
-    compared = {*re.findall(r"\bvar\.(\w+_arn)\b", (backend / "regions.tf").read_text(encoding="utf-8"))}
+    arns = {name for name in variables() if name.endswith("_arn")}
+    compared = {*re.findall(r"\bvar\.(\w+_arn)\b", (BACKEND / "regions.tf").read_text(encoding="utf-8"))}
     assert compared == arns - OF_ANY_REGION.keys()
     assert {*OF_ANY_REGION} <= arns
 
@@ -104,12 +125,28 @@ def test_each_arn_is_compared_with_the_region() -> None:
     ],
 )
 def test_a_refusal_names_the_variable(tmp_path: Path, override: str, names: list[str]) -> None:
-    workspace = Workspace(CONFIGURATION, tmp_path, environment=ENVIRONMENT)
+    with pytest.raises(TerraformError) as refusal:
+        plan(tmp_path, override)
+    for name in names:
+        assert re.search(rf"# [^#\n]*\b{re.escape(name)}\b[^#\n]* must be known at plan", str(refusal.value)), name
+
+
+@pytest.mark.parametrize("authorization_type", ["CUSTOM", "JWT"])
+def test_all_other_values_may_be_unknown_at_plan(tmp_path: Path, authorization_type: str) -> None:
+    unknown = "".join(f"  {name} = jsondecode(terraform_data.later.id)\n" for name in sorted(variables() - KNOWN))
+    given = f'  authorization_type = "{authorization_type}"\n{EVERYTHING}'
+    assert plan(tmp_path, f'module "backend" {{\n{given}{unknown}}}\n').changes
+
+
+def plan(folder: Path, override: str) -> Plan:
+    """Plan the root with an override of its backend, without asking AWS.
+
+    Raises:
+        TerraformError: Terraform refuses it.
+    """
+    workspace = Workspace(CONFIGURATION, folder, environment=ENVIRONMENT)
     workspace.init()
     root = workspace.tree / CONFIGURATION.name
     (root / "later.tf").write_text(LATER, encoding="utf-8")
     (root / "later_override.tf").write_text(OFFLINE + override, encoding="utf-8")
-    with pytest.raises(TerraformError) as refusal:
-        workspace.plan()
-    for name in names:
-        assert re.search(rf"# [^#\n]*\b{re.escape(name)}\b[^#\n]* must be known at plan", str(refusal.value)), name
+    return workspace.plan()
