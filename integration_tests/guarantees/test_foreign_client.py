@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from integration_tests.harness.console import Console, installed_wscat
+from integration_tests.targets.interface import Capability
 from scripts.stage_url import in_room
 
 if TYPE_CHECKING:
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 
 
 @pytest.mark.everywhere
+@pytest.mark.requires(Capability.ANY_HANDSHAKE)
 async def test_two_consoles_both_print_hello_world(target: Target, room: str) -> None:
     wscat = await installed_wscat()
     url = in_room(target.deployment.websocket_url, room)

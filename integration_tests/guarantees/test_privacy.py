@@ -45,6 +45,7 @@ LINES_WITHIN = 120.0
 
 @pytest.mark.needs_table
 @pytest.mark.requires(Capability.LOGS)
+@pytest.mark.requires(Capability.ANY_HANDSHAKE)
 async def test_nothing_that_clients_say_is_in_the_logs(crowd: Crowd, target: Target, table: ConnectionsTable) -> None:
     assert target.aws is not None
     began_at = time.time() - CLOCKS_DIFFER_BY

@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 
 from websockets.exceptions import ConnectionClosed
 
+from integration_tests.harness import credentials
 from integration_tests.harness.handshakes import CLOSE_SECONDS, Handshake, options, reset
 from scripts.stage_url import in_room
 from scripts.waiting import scaled, waiting_for
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 
     from websockets.asyncio.client import ClientConnection
     from websockets.datastructures import HeadersLike
-    from websockets.typing import Data, Subprotocol
+    from websockets.typing import Data
 
 DELIVERY = 20.0
 """Seconds a message may take by default; generous, because tests look for losses, not for slowness."""
@@ -95,15 +96,10 @@ class Client:
             websockets.exceptions.InvalidStatus: The handshake was refused.
             OSError: The server cannot be reached, or the handshake took longer than allowed.
         """
-        offered: list[Subprotocol] | None = [*subprotocols] if subprotocols else None  # type: ignore[list-item]
         address = in_room(url, room)
         with waiting_for(lambda: f"a handshake with {urlsplit(url).hostname}", scaled(within)):
-            connection = await Handshake(
-                address,
-                subprotocols=offered,
-                additional_headers=headers,
-                **options(url, within),
-            )
+            given = credentials.options(address, headers, subprotocols)
+            connection = await Handshake(address, **given, **options(url, within))
         client = cls(connection, room, time.monotonic(), on_message=on_message)
         client._reader = asyncio.create_task(client._read())
         return client

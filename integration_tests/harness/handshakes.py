@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import socket
 import ssl
 import struct
@@ -28,6 +29,10 @@ ASYNCIO_READ_BUFFER = SSLProtocol.max_size
 
 SSLProtocol.max_size = TLS_READ_BUFFER
 
+LOGGER = logging.getLogger(__name__)
+LOGGER.setLevel(logging.INFO)
+"""With DEBUG, `websockets` would log every header of a handshake, a token's included."""
+
 
 def options(url: str, within: float) -> dict[str, Any]:
     """Return the options of every handshake.
@@ -42,6 +47,7 @@ def options(url: str, within: float) -> dict[str, Any]:
         "open_timeout": scaled(within),
         "close_timeout": scaled(CLOSE_SECONDS),
         "user_agent_header": "roomcast-integration-tests",
+        "logger": LOGGER,
         **_address_options(url),
     }
 

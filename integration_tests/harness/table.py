@@ -100,6 +100,7 @@ class ConnectionsTable:
         shared: dict[str, Any] = {
             "connected_at": {"N": str(connected_at)},
             "expires_at": {"N": str(connected_at // 1000 + 3 * 3600)},
+            "token_ends_at": {"N": str(connected_at // 1000 + 3 * 3600)},  # for stages that want tokens
             "protocol": {"S": "text"},
         }
         rooms = [room, *further]

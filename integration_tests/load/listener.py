@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 from websockets.exceptions import ConnectionClosedError
 from websockets.frames import CloseCode, Frame, Opcode
 
+from integration_tests.harness import credentials
 from integration_tests.harness.handshakes import CLOSE_SECONDS, Handshake, options, reset
 from integration_tests.load.frames import MAXIMUM_MESSAGE_BYTES, ProtocolViolationError, long_length
 from integration_tests.load.opening import Opening
@@ -86,7 +87,8 @@ class Listener(asyncio.Protocol):
         """
         address = in_room(url, room)
         with waiting_for(lambda: f"a handshake with {urlsplit(url).hostname}", scaled(within)):
-            opening = await Handshake(address, create_connection=Opening, **options(url, within))
+            given = credentials.options(address)
+            opening = await Handshake(address, create_connection=Opening, **given, **options(url, within))
         assert isinstance(opening, Opening)
         listener = cls(on_message)
         listener._take_over(opening)

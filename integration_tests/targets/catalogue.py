@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from integration_tests.harness import credentials
 from integration_tests.targets.interface import Target, TargetError
 from integration_tests.targets.live import Live
 from integration_tests.targets.local import Local
@@ -30,9 +31,22 @@ def create_target(name: str, websocket_url: str | None = None, outputs_file: Pat
     if name not in TARGETS:
         raise TargetError(f"there is no target {name!r}; there are {', '.join(sorted(TARGETS))}")
     if name == Live.name:
-        return Live(websocket_url, outputs_file)
+        return admitted(Live(websocket_url, outputs_file))
     if websocket_url or outputs_file:
         raise TargetError(
             f"--websocket-url and --outputs name a deployed stage: use them with --target live, not {name}"
         )
-    return TARGETS[name]()
+    return admitted(TARGETS[name]())
+
+
+def admitted(target: Target) -> Target:
+    """Return a target whose clients have the token of the environment, if it is a stage that exists already.
+
+    Raises:
+        TargetError: The token cannot be sent.
+    """
+    try:
+        credentials.lend_to(target.deployment.websocket_url if hasattr(target, "deployment") else "")
+    except credentials.CredentialsError as error:
+        raise TargetError(str(error)) from None
+    return target

@@ -6,6 +6,8 @@ import enum
 from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol, Self
 
+from integration_tests.harness import credentials
+
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from contextlib import AbstractContextManager
@@ -31,6 +33,7 @@ class Capability(enum.Enum):
     SIZE_LIMITS = "32 KB per frame, 128 KB per message, no binary frames, each with its close code"
     DEATHS = "a function that dies in the middle of its work"
     LOGS = "the functions' output, in their log groups"
+    ANY_HANDSHAKE = "handshakes with tokens, headers and subprotocols of all kinds, and with none"
     METRICS = "the metrics and access logs that CloudWatch is given by other services"
 
 
@@ -43,6 +46,16 @@ class Caveat(enum.Enum):
     RUNTIME = "Lambda's own Python build, processor, memory limit and freezing between invocations"
     EXPIRY = "the pace at which DynamoDB deletes expired items"
     SPEED = "latency and throughput that users will see"
+
+
+WITH_A_TOKEN: Mapping[Capability | Caveat, str] = {
+    Capability.ANY_HANDSHAKE: f"Each handshake carries the token of {credentials.TOKEN}, and a stage refuses two.",
+}
+
+
+def hidden_by_token() -> Mapping[Capability | Caveat, str]:
+    """Return the capabilities that a stage does not show whose clients need a token, each with the reason."""
+    return WITH_A_TOKEN if credentials.are_lent() else {}
 
 
 class Target(ABC):

@@ -15,7 +15,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from integration_tests.harness.cloudwatch import Logs
 from integration_tests.harness.table import ROOM_PREFIX, ConnectionsTable
-from integration_tests.targets.interface import Capability, Caveat, Target, TargetError
+from integration_tests.targets.interface import Capability, Caveat, Target, TargetError, hidden_by_token
 from integration_tests.targets.probe import ProbeError, probe
 from scripts.local.aws import Aws
 from scripts.local.deployment import Deployment
@@ -117,7 +117,7 @@ class Live(Target):
     def lacks(self) -> Mapping[Capability | Caveat, str]:
         """Return everything that would change the stage or take hours, or that a URL or a queue hides."""
         known = LACKS_WITH_URL_ALONE if self.aws is None else {**LACKS, **missing_in(self.deployment.outputs)}
-        return {**known, **UNCOUNTED} if self._has_queue else known
+        return {**known, **(UNCOUNTED if self._has_queue else {}), **hidden_by_token()}
 
 
 def url_of(given: str | None) -> str:

@@ -9,7 +9,7 @@ import re
 from pathlib import Path
 
 from integration_tests.targets import live, local, localstack, running
-from integration_tests.targets.interface import Capability, Caveat
+from integration_tests.targets.interface import WITH_A_TOKEN, Capability, Caveat
 
 README = Path(__file__).resolve().parents[1] / "README.md"
 BEGIN = "<!-- matrix: written by `python -m integration_tests.targets.matrix` -->\n"
@@ -20,6 +20,7 @@ COLUMNS = {
     "localstack": localstack.LACKS,
     "live, by its URL": live.LACKS_WITH_URL_ALONE,
     "live, with a queue": live.LACKS_WITH_QUEUE,
+    "live, with a token": {**live.LACKS, **WITH_A_TOKEN},
 }
 
 

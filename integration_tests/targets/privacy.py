@@ -1,7 +1,8 @@
 """Search logs and reports for clients' data, which must never be written anywhere that outlives a run.
 
-Tests plant ``SECRET`` in data, ids, rooms and tokens. The search covers the rooms of all tests as well, and a text that
-many of them send. ``conftest.py`` searches at the end of a run and fails the run if anything is found.
+Tests plant ``SECRET`` in data, ids, rooms and tokens. The search covers the rooms of all tests as well, a text that
+many of them send, and the token with which clients are let in. ``conftest.py`` searches at the end of a run and fails
+the run if anything is found.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import secrets
 from typing import TYPE_CHECKING
 
+from integration_tests.harness import credentials
 from integration_tests.harness.cloudwatch import Logs
 from integration_tests.harness.table import ROOM_PREFIX
 
@@ -38,21 +40,22 @@ def leaks(target: Target, since: float) -> list[str]:
         target: An entered target; if its logs cannot be read, only its files are searched.
         since: Skip older lines; Unix time in seconds.
     """
-    found = leaks_in_files(target.files(), SPOKEN)
+    phrases = (*SPOKEN, *credentials.secrets())
+    found = leaks_in_files(target.files(), phrases)
     if target.aws is not None and (groups := log_groups(target, target.aws.logs)):
         logs = Logs(target.aws.logs, groups)
-        found += [f"a log group: {excerpt(line, phrase)}" for phrase in SPOKEN for line in logs.find(since, phrase)]
+        found += [f"a log group: {excerpt(line, phrase)}" for phrase in phrases for line in logs.find(since, phrase)]
     return found
 
 
-def leaks_in_files(files: Iterable[Path], phrases: Sequence[str] = (SECRET,)) -> list[str]:
-    """Return the places in files that hold one of some phrases; skip files that do not exist."""
+def leaks_in_files(files: Iterable[Path], phrases: Sequence[str] = ()) -> list[str]:
+    """Return the places in files that hold a secret or one of some phrases; skip files that do not exist."""
     return [
         f"{file}: {excerpt(line, phrase)}"
         for file in files
         if file.is_file()
         for line in file.read_text(encoding="utf-8", errors="replace").splitlines()
-        for phrase in phrases
+        for phrase in {SECRET, *credentials.secrets(), *phrases}
         if phrase in line
     ]
 
@@ -73,6 +76,9 @@ def names_of_groups(logs: CloudWatchLogsClient) -> Iterator[str]:
 
 
 def excerpt(line: str, phrase: str) -> str:
-    """Return a phrase with its surroundings in a line."""
+    """Return a phrase with its surroundings in a line, but nothing of the token."""
     start = line.index(phrase)
-    return line[max(0, start - EXCERPT) : start + len(phrase) + EXCERPT]
+    shown = line[max(0, start - EXCERPT) : start + len(phrase) + EXCERPT]
+    for secret in credentials.secrets():
+        shown = shown.replace(secret, repr(credentials.Hidden(secret)))
+    return shown

@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus
 
+from integration_tests.harness import credentials
 from integration_tests.harness.answers import object_of
 from integration_tests.harness.client import Client
+from integration_tests.harness.table import ROOM_PREFIX
 from scripts.waiting import scaled
 
 if TYPE_CHECKING:
@@ -19,6 +21,11 @@ HANDSHAKE_WITHIN = 15.0
 """Seconds for the handshake: a cold start takes one or two, and API Gateway waits at most 29."""
 ANSWERED_WITHIN = 15.0
 """Seconds for the message and its receipt: with queued delivery, a second function may start cold."""
+REMEDIES = {
+    401: f": the token of the environment variable {credentials.TOKEN} is not good, or has expired",
+    403: f": the token of {credentials.TOKEN} must allow join and send in the rooms {ROOM_PREFIX}* and default",
+}
+REMEDIES_WITHOUT_A_TOKEN = {401: f": give a token in the environment variable {credentials.TOKEN}"}
 LONGEST_QUOTE = 80
 """Characters of the stage's answer in the error."""
 
@@ -62,7 +69,9 @@ async def handshake(url: str, room: str) -> Client:
     try:
         return await Client.connect(url, room, within=HANDSHAKE_WITHIN)
     except InvalidStatus as refusal:
-        raise ProbeError(f"refused the handshake with status {refusal.response.status_code}") from refusal
+        status = refusal.response.status_code
+        remedy = REMEDIES.get(status, "") if credentials.are_lent() else REMEDIES_WITHOUT_A_TOKEN.get(status, "")
+        raise ProbeError(f"refused the handshake with status {status}{remedy}") from refusal
     except InvalidHandshake as error:
         raise ProbeError(f"does not speak WebSocket ({error})") from error
     except TimeoutError as error:

@@ -11,7 +11,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from integration_tests.targets import local
 from integration_tests.targets.emulated import Emulated
-from integration_tests.targets.interface import Capability, Caveat, TargetError
+from integration_tests.targets.interface import Capability, Caveat, TargetError, hidden_by_token
 from scripts.local.aws import Aws
 from scripts.local.deployment import access_of, read_deployment
 from scripts.local.stack import DEPLOYMENT_FILE
@@ -64,7 +64,7 @@ class Running(Emulated):
 
     def lacks(self) -> Mapping[Capability | Caveat, str]:
         """Return the limits of every emulator, and the functions' processes, which belong to another process."""
-        return LACKS
+        return {**LACKS, **hidden_by_token()}
 
 
 LACKS: Mapping[Capability | Caveat, str] = {

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from integration_tests.harness import credentials
 from integration_tests.load.tests.stages import running_stage
 from integration_tests.targets.live import Live
 from integration_tests.targets.privacy import FAMILIAR_TEXT, SECRET, leaks, leaks_in_files
@@ -47,6 +48,22 @@ def test_files_of_any_content_are_searched(tmp_path: Path) -> None:
 
     assert SECRET in found
     assert len(found) < 300
+
+
+def test_the_token_of_the_clients_is_searched_for_and_not_shown(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    header, claims, signature = "head-of-a-token", "claims-of-a-token", "signature-of-a-token"
+    token = f"{header}.{claims}.{signature}"
+    monkeypatch.setenv(credentials.TOKEN, token)
+    monkeypatch.setenv(credentials.STAGE, "wss://example.com/live")
+    file = tmp_path / "log"
+    for text in (token, f"signed {claims}", f"by {signature}!"):
+        file.write_text(f"{text}\n")
+        assert (found := leaks_in_files([file]))
+        assert [line for line in found if claims in line or signature in line] == []
+    file.write_text(f"{header}.other.parts\n")
+    assert leaks_in_files([file]) == []
 
 
 class LogClient:
