@@ -6,19 +6,26 @@ import ast
 import ssl
 import time
 import warnings
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+import trustme
 from roomcast import addresses, authorities
 from roomcast.addresses import TransportError, tls_context
 from roomcast.aws_http import Client
 from roomcast.fanout import Engine, Recipient
-from tests.hostile_server import PATIENCE_SECONDS, HostileServer, say, trusted_tls
+from roomcast.kept import UnavailableError
+from roomcast.signing_keys import SigningKeys
+from tests.hostile_server import PATIENCE_SECONDS, HostileServer, authority, say, server_tls, trusted_tls
+from tests.issuers import key_set, rsa_entry
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+GOOD_KEYS = key_set(rsa_entry())
+"""A key set, and to other callers an answer like any."""
 HANDLERS = Path(__file__).resolve().parent.parent
 SOURCES = [*HANDLERS.glob("*.py"), *(HANDLERS / "roomcast").glob("*.py")]
 OPENERS = {"asyncio", "ftplib", "http", "imaplib", "poplib", "smtplib", "socketserver", "urllib.request", "xmlrpc"}
@@ -63,7 +70,48 @@ def post(server: HostileServer) -> str:
     return report.transport_error
 
 
-@pytest.mark.parametrize("use", [call, post])
+def fetch(server: HostileServer) -> str:
+    """Read the authorizer's signing keys; return why there were none, or nothing."""
+    keys = SigningKeys(server.url.replace("localhost", "127.0.0.1") + "/keys", 0, is_loopback_allowed=True)
+    try:
+        keys.find("rsa", time.monotonic() + PATIENCE_SECONDS)
+    except UnavailableError as error:
+        return str(error)
+    return ""
+
+
+def of_another_authority() -> ssl.SSLContext:
+    return server_tls(trustme.CA())
+
+
+def for_another_name() -> ssl.SSLContext:
+    return server_tls(authority(), "another.example")
+
+
+def expired() -> ssl.SSLContext:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    now = datetime.now(UTC)
+    names = ("localhost", "127.0.0.1", "::1")
+    found = authority().issue_cert(*names, not_before=now - timedelta(days=2), not_after=now - timedelta(days=1))
+    found.configure_cert(context)
+    return context
+
+
+@pytest.mark.parametrize("use", [call, post, fetch])
+@pytest.mark.parametrize("certificate", [of_another_authority, for_another_name, expired])
+def test_a_server_that_cannot_prove_its_name_gets_no_request(
+    use: Callable[[HostileServer], str],
+    certificate: Callable[[], ssl.SSLContext],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    trusted_tls(tmp_path, monkeypatch)
+    with HostileServer(lambda _: say(200, GOOD_KEYS), certificate()) as server:
+        assert use(server)
+        assert server.requests == []
+
+
+@pytest.mark.parametrize("use", [call, post, fetch])
 @pytest.mark.parametrize(
     ("newest", "is_taken"), [("TLSv1_1", False), ("TLSv1_2", True), ("TLSv1_3", True)], ids=["1.1", "1.2", "1.3"]
 )
@@ -81,7 +129,7 @@ def test_a_server_without_tls_1_2_is_refused(
         tls.maximum_version = ssl.TLSVersion[newest]
         tls.set_ciphers("DEFAULT:@SECLEVEL=0")
 
-    with HostileServer(lambda _: say(), tls) as server:
+    with HostileServer(lambda _: say(200, GOOD_KEYS), tls) as server:
         refused = use(server)
 
     assert len(server.requests) == is_taken

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import secrets
 import time
 from collections import Counter
 from typing import TYPE_CHECKING
@@ -22,12 +23,67 @@ if TYPE_CHECKING:
 
     from integration_tests.harness.client import Client
     from integration_tests.security.conftest import GuardedBySecret
+    from integration_tests.targets.interface import Target
 
 pytestmark = pytest.mark.emulator_only
 
 FLOOD = 60
 BURST_SECONDS = 2
 """A connection may send the messages of so many seconds at once."""
+
+
+BURST = 6
+"""Handshakes, and messages of each route, that the instance with throttles takes at once."""
+TOO_MANY = "Too Many Requests"
+
+
+@pytest.fixture
+async def throttled(target: Target) -> AsyncIterator[Crowd]:
+    """Opens clients of an instance that takes few requests."""
+    variables = {"throttling_burst_limit": BURST, "throttling_rate_limit": RATE}
+    name = f"throttled-{secrets.token_hex(3)}"
+    deployment = await asyncio.to_thread(target.deploy_to_stay, name, **variables)
+    crowd = Crowd(deployment.websocket_url)
+    yield crowd
+    await crowd.finish()
+
+
+@pytest.mark.requires(Capability.HANDSHAKE_STATUS)
+async def test_throttles_hold_for_all_clients_together(throttled: Crowd, room: str) -> None:
+    """Those who are connected stay, and are served again when the flood is over."""
+    first, second = [await throttled.join(room) for _ in range(2)]
+    joining = await asyncio.gather(*(throttled.join(room) for _ in range(3 * BURST)), return_exceptions=True)
+    refused = [each.response.status_code for each in joining if isinstance(each, InvalidStatus)]
+    others = [each for each in joining if not isinstance(each, BaseException)]
+    assert len(refused) + len(others) == len(joining)
+    assert set(refused) == {429}
+    assert others
+
+    async def flood(client: Client) -> None:
+        for _ in range(BURST):
+            await client.say("flood")
+
+    async def answered() -> int:
+        return sum(TOO_MANY in message.text for client in (first, second) for message in client.unread)
+
+    async def was_refused() -> bool:
+        return await answered() > 0
+
+    await asyncio.gather(flood(first), flood(second))
+    await eventually(was_refused, expected=True, within=60, what="a message that is refused")
+
+    async def is_heard() -> bool:
+        """Whether another message comes through; each try takes one of those that the rate allows."""
+        await second.say("hello world")
+        await second.settle()
+        return any(message.text == "hello world" for message in first.unread)
+
+    await eventually(is_heard, expected=True, within=60, every=1 / RATE, what="a message after the flood")
+    await settle([first, second, *others])
+    for client in (first, second, *others):
+        heard = {TOO_MANY if TOO_MANY in message.text else message.text for message in client.unread}
+        client.unread.clear()
+        assert heard <= {"flood", "hello world", TOO_MANY}
 
 
 @pytest.fixture
