@@ -85,11 +85,12 @@ def connect() -> Iterator[Connect]:
 
 @pytest.fixture(autouse=True)
 def brief_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Retries follow quickly, and none because a busy machine answers late."""
+    """Retries follow quickly, but no retry and no other connection because a busy machine answers late."""
     monkeypatch.setattr(pacing, "BACKOFF_BASE_SECONDS", 0.001)
     monkeypatch.setattr(pacing, "BACKOFF_CAP_SECONDS", 0.02)
     monkeypatch.setattr(pool, "REQUEST_SECONDS", PATIENCE_SECONDS)
     monkeypatch.setattr(pool, "FIRST_REQUEST_SECONDS", PATIENCE_SECONDS)
+    monkeypatch.setattr(run, "STUCK_SECONDS", PATIENCE_SECONDS)
 
 
 def members(count: int, connected_at: int = LONG_AGO) -> list[Recipient]:

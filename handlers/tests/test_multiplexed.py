@@ -18,7 +18,7 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from roomcast import http2_frames as frames
-from roomcast import pacing, pool, posts
+from roomcast import pacing, pool, posts, run
 from roomcast.addresses import HTTP1, HTTP2
 from roomcast.aws_http import Client
 from roomcast.fanout import Engine, Recipient, Report
@@ -67,11 +67,12 @@ def connect() -> Iterator[Connect]:
 
 @pytest.fixture(autouse=True)
 def brief_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Retries follow quickly, and none because a busy machine answers late."""
+    """Retries follow quickly, but no retry and no other connection because a busy machine answers late."""
     monkeypatch.setattr(pacing, "BACKOFF_BASE_SECONDS", 0.001)
     monkeypatch.setattr(pacing, "BACKOFF_CAP_SECONDS", 0.02)
     monkeypatch.setattr(pool, "REQUEST_SECONDS", PATIENCE_SECONDS)
     monkeypatch.setattr(pool, "FIRST_REQUEST_SECONDS", PATIENCE_SECONDS)
+    monkeypatch.setattr(run, "STUCK_SECONDS", PATIENCE_SECONDS)
 
 
 class Silence:
