@@ -81,6 +81,7 @@ class Conversation:
         self._heads: dict[int, dict[str, str]] = {}
         self._bodies: dict[int, bytes] = {}
         self._threads: list[threading.Thread] = []
+        self._resets = False
 
     def run(self) -> None:
         """Serve requests."""
@@ -103,10 +104,19 @@ class Conversation:
             pass
         finally:
             with contextlib.suppress(OSError):
-                # Threads that still answer find the end.
-                self._socket.shutdown(socket.SHUT_RDWR)
+                self._hang_up()
             for thread in self._threads:
                 thread.join()
+
+    def _hang_up(self) -> None:
+        """End the own side, which threads that still answer find, and read until the client ends its own.
+
+        TCP resets a connection that is closed with input unread, and takes back answers that are on their way.
+        """
+        with self._lock:
+            self._socket.shutdown(socket.SHUT_WR)
+        while not self._resets and self._socket.recv(65_536):
+            pass
 
     def _requests(self) -> Iterator[int]:
         """Read requests until the client hangs up; gives their streams."""
@@ -185,6 +195,7 @@ class Conversation:
             if reply.frames is not None:
                 self._socket.sendall(reply.frames(stream))
                 if reply.reset:
+                    self._resets = True
                     self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
                 self._note_answer()
                 return not (reply.close or reply.reset)
