@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
+from roomcast.pacing import retries_fail
 from roomcast.shares import History
 from roomcast.verdicts import Answer, Case, row_of
 
@@ -22,15 +23,21 @@ class Census:
 
     Attributes:
         waiting: Recipients that were refused and are still to be reached.
+        again: Refusals of recipients that had been refused before, without those presumed to be alone.
+        recovered: Recipients that were reached after a refusal.
     """
 
     def __init__(self) -> None:
         self.waiting = 0
+        self.again = 0
+        self.recovered = 0
 
     def count(self, refusals: Refusals, delivered: int, *, presumed: bool) -> tuple[int, float, float]:
         """Count a refusal of one recipient after so many deliveries of the run; as ``Judge._count``."""
         if not refusals.tries:
             self.waiting += 1
+        elif not presumed:
+            self.again += 1
         refusals.tries += 1
         since, refusals.delivered = delivered - refusals.delivered, delivered
         if since:
@@ -38,20 +45,29 @@ class Census:
             refusals.alone = refusals.alone + 1 if refusals.suspect else 0
         elif presumed:
             refusals.alone += 1
-        elif self.waiting <= delivered:
+        elif self.waiting <= delivered or (delivered and retries_fail(self.again, self.recovered)):
             # No other recipient was reached meanwhile, perhaps because there is none: a hint that weighs less.
             refusals.alone += 1 if refusals.suspect else 0.5
         return refusals.tries, refusals.alone, 0.0
+
+    def settle(self, refusals: Refusals, *, is_delivered: bool) -> None:
+        """Forget the refusals of one recipient."""
+        if refusals.tries:
+            self.waiting -= 1
+            self.recovered += is_delivered
 
 
 class Judge:
     """Finds the row of the table for each answer of a run.
 
     Deliveries of all its messages count: those to one room show that another one is refused alone.
+
+    Attributes:
+        throttled: The refusals with 429.
     """
 
     def __init__(self) -> None:
-        self._throttled = Census()
+        self.throttled = Census()
         self._errors = Census()
 
     def judge(self, post: Post, answer: Answer, delivered: int, now: float, asked: float = 0.0) -> tuple[Row, float]:
@@ -78,7 +94,7 @@ class Judge:
         """Count an answer; gives ``tries``, ``alone`` and ``waited`` of the case."""
         presumed = post.share.stragglers.presume_alone
         if answer is Answer.THROTTLED:
-            return self._throttled.count(history.throttled, delivered, presumed=presumed)
+            return self.throttled.count(history.throttled, delivered, presumed=presumed)
         if answer is Answer.ERROR or answer is Answer.BROKEN:
             return self._errors.count(history.errors, delivered, presumed=presumed)
         if answer is Answer.GONE:
@@ -93,8 +109,8 @@ class Judge:
         history.closed = history.closed or answer is Answer.CLOSED
         return 1, 0.0, 0.0
 
-    def settle(self, post: Post) -> None:
+    def settle(self, post: Post, *, is_delivered: bool = False) -> None:
         """Forget the refusals of a recipient once its outcome is known."""
         if post.history is not None:
-            self._throttled.waiting -= post.history.throttled.tries > 0
-            self._errors.waiting -= post.history.errors.tries > 0
+            self.throttled.settle(post.history.throttled, is_delivered=is_delivered)
+            self._errors.settle(post.history.errors, is_delivered=is_delivered)

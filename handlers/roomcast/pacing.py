@@ -14,6 +14,21 @@ BACKOFF_CAP_SECONDS = 1.0
 """Upper end of every pause: with longer ones, a recipient would have only a few tries in an invocation of 29 s."""
 
 
+RETRIES_PER_RECOVERY = 19
+"""While refusals are general, at least one retry in twenty gets through: nine in ten refused is the worst that the rate
+leaves for long. Of members that do not read, none does."""
+
+
+def retries_fail(again: int, recovered: int) -> bool:
+    """Whether those refused are so for reasons of their own: others were reached, and they are not.
+
+    Args:
+        again: Posts that were refused once more.
+        recovered: Those that were delivered after a refusal.
+    """
+    return again > RETRIES_PER_RECOVERY * recovered
+
+
 def pause(attempt: int) -> float:
     """Seconds before the next try, with full jitter, after so many failed ones (from 1)."""
     return backoff_seconds(attempt, base=BACKOFF_BASE_SECONDS, cap=BACKOFF_CAP_SECONDS, random=random.random)
@@ -65,8 +80,11 @@ class Throttle:
         bucket: The bucket whose rate is set; a new fan-out starts at its full pace.
         now: The time, in seconds of ``time.monotonic``.
 
+    Retries of members that do not read say nothing about the others, however many such members there are: retries do
+    not count while others are reached and hardly any retry gets through.
+
     Attributes:
-        general: Whether more than ``GENERAL`` of the last answers were refusals.
+        general: Whether more than ``GENERAL`` of the last answers were refusals that count.
     """
 
     SAMPLE = 50  # answers: fewer say nothing about a share
@@ -81,25 +99,31 @@ class Throttle:
         self._since = now
         self._delivered = 0
         self._throttled = 0
+        self._again = 0
+        self._recovered = 0
         self.general = False
         bucket.set_rate(bucket.pace, now)
 
-    def adapt(self, delivered: int, throttled: int, now: float) -> None:
+    def adapt(self, delivered: int, throttled: int, now: float, *, again: int = 0, recovered: int = 0) -> None:
         """Set the rate by the answers since the last call.
 
         Args:
             delivered: Deliveries of the fan-out so far.
             throttled: Answers with 429 so far.
             now: The time, in seconds of ``time.monotonic``.
+            again: Those of them to posts that had been refused before.
+            recovered: Deliveries of such posts.
         """
         refused = throttled - self._throttled
         answers = delivered - self._delivered + refused
+        retries = again - self._again
         if answers < self.SAMPLE:
             # An observation of long ago says nothing about now.
             self.general = self.general and now - self._since < self.MEMORY
             return
         bucket = self._bucket
-        self.general = refused > answers * self.GENERAL
+        alone = retries if delivered and retries_fail(retries, recovered - self._recovered) else 0
+        self.general = refused - alone > (answers - alone) * self.GENERAL
         if self.general:
             achieved = answers / (now - self._since)
             slower = max(self.SLOWEST, min(bucket.rate, achieved) * self.DECREASE)
@@ -107,3 +131,4 @@ class Throttle:
         elif bucket.rate < bucket.pace:
             bucket.set_rate(min(bucket.pace, bucket.rate + self.INCREASE * (now - self._since)), now)
         self._since, self._delivered, self._throttled = now, delivered, throttled
+        self._again, self._recovered = again, recovered

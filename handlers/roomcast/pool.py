@@ -54,6 +54,12 @@ for this process, and with them the connections that carry them."""
 BUSY_FACTOR = 10
 """When answers take this many times as long as the quickest one, more connections would only wait for each other."""
 
+STUCK_SECONDS = 0.5
+"""A connection that has waited so long for an answer does not count when the pool asks whether another one pays."""
+
+STUCK_LATENCIES = 10
+"""Nor does one that has waited so many times as long as the others: members that never answer may hold most of them."""
+
 MAXIMUM_UNDER_WAY = 1_000
 """Posts under way on all connections: at 15 ms each, an account may send no more a second."""
 
@@ -141,8 +147,12 @@ class Pool:
         count = max(0, len(self.all) - self.stuck)
         if not count:
             return True
+        # The next post gets stuck as often as the others have: then its connection takes no other one meanwhile.
+        latency = self.latency + self.stuck_seconds * self.stuck / len(self.all)
         cost = CONNECTION_COST_SECONDS * count * (count + 1) * self.streams
-        return not self._is_busy and posts * self.latency >= cost
+        # While all that work are stuck, earlier answers say nothing.
+        is_busy = self._is_busy and not (self.stuck and count <= self.connecting)
+        return not is_busy and posts * latency >= cost
 
     def may_grow(self, recipients: int, seconds: float) -> bool:
         """Whether another connection can be made for the next messages, while this process has nothing else to do.
@@ -252,6 +262,11 @@ class Pool:
         """Wait for the events that a connection now needs."""
         self.sockets.change(line)
         line.watched = line.interest
+
+    @property
+    def stuck_seconds(self) -> float:
+        """How long a connection must have waited for an answer not to count."""
+        return min(STUCK_SECONDS, max(STUCK_SECONDS / 5, STUCK_LATENCIES * self.mean_latency))
 
     @property
     def slowness(self) -> float:

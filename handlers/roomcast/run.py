@@ -32,9 +32,6 @@ LAST_ANSWER_SECONDS = 0.75
 """Minimum age of a post that is given up because ``patience`` ended: its copy may be delivered already. API Gateway
 answers within hundredths of a second, and the next batch of a room in order waits meanwhile."""
 
-STUCK_SECONDS = 0.5
-"""A connection that has waited so long for an answer does not count when the pool asks whether another one pays."""
-
 RESERVE_SECONDS = 0.5
 """Time left until the deadline when the last posts are given up, so that the caller can say so; at most a tenth."""
 
@@ -225,7 +222,10 @@ class Run:
     def _check(self, now: float) -> None:
         """Give up overdue connections, and adapt the rate."""
         self._next_check = min(now + CHECK_SECONDS, self._stop_at)
-        self._throttle.adapt(self._delivered, sum(share.report.throttled for share in self._shares), now)
+        # Refusals of those who were refused before others were reached say nothing about the others.
+        throttled = sum(share.report.throttled for share in self._shares if not share.stragglers.presume_alone)
+        census = self._judge.throttled
+        self._throttle.adapt(self._delivered, throttled, now, again=census.again, recovered=census.recovered)
         for line, late in self._pool.overdue(now, self._delivered):
             if not line.cancel(late):
                 self._lost(line, TimeoutError(TIMED_OUT))
@@ -236,7 +236,7 @@ class Run:
                 post.share.report.note(TIMED_OUT)
                 self._decide(post, Answer.SILENT, now)
         self._flush_all()
-        self._pool.stuck = self._pool.waiting_since(now - STUCK_SECONDS)
+        self._pool.stuck = self._pool.waiting_since(now - self._pool.stuck_seconds)
         if not self._is_ending and self._patience.is_over(self._delivered, now):
             self._is_ending = True
             self._leave_waiting()
@@ -330,7 +330,7 @@ class Run:
         post.share.report.delivered += 1
         self._pool.observe(now - post.sent_at, now)
         if post.history is not None:
-            self._judge.settle(post)
+            self._judge.settle(post, is_delivered=True)
         self._posts.settled(post, None, now)
 
     def _lost(self, line: AnyLine, error: Exception) -> None:

@@ -90,7 +90,7 @@ def brief_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pacing, "BACKOFF_CAP_SECONDS", 0.02)
     monkeypatch.setattr(pool, "REQUEST_SECONDS", PATIENCE_SECONDS)
     monkeypatch.setattr(pool, "FIRST_REQUEST_SECONDS", PATIENCE_SECONDS)
-    monkeypatch.setattr(run, "STUCK_SECONDS", PATIENCE_SECONDS)
+    monkeypatch.setattr(pool, "STUCK_SECONDS", PATIENCE_SECONDS)
 
 
 def members(count: int, connected_at: int = LONG_AGO) -> list[Recipient]:
@@ -733,7 +733,7 @@ class TestConnections:
         monkeypatch: pytest.MonkeyPatch,
     ) -> None:
         monkeypatch.setattr(pool, "REQUEST_SECONDS", request_seconds)
-        monkeypatch.setattr(run, "STUCK_SECONDS", stuck_seconds)
+        monkeypatch.setattr(pool, "STUCK_SECONDS", stuck_seconds)
         everybody = members(40)
         silent = {each.connection_id for each in everybody[:20]}
         never = threading.Event()
@@ -1074,7 +1074,7 @@ class TestStragglers:
         self, connect: Connect, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr(random, "random", lambda: 0.04)  # 0.4 s
-        monkeypatch.setattr(pacing.Throttle, "adapt", lambda throttle, *_: setattr(throttle, "general", True))
+        monkeypatch.setattr(pacing.Throttle, "adapt", lambda throttle, *_, **__: setattr(throttle, "general", True))
         deadline = time.monotonic() + 10 * PATIENCE_SECONDS
         with HostileServer(lambda request: say(200 if request.attempt or "7" not in request.target else 429)) as server:
             report = connect(server).deliver(members(20), b"x", deadline=deadline, patience=0.1)

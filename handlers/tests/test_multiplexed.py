@@ -18,7 +18,7 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from roomcast import http2_frames as frames
-from roomcast import pacing, pool, posts, run
+from roomcast import pacing, pool, posts
 from roomcast.addresses import HTTP1, HTTP2
 from roomcast.aws_http import Client
 from roomcast.fanout import Engine, Recipient, Report
@@ -72,7 +72,7 @@ def brief_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pacing, "BACKOFF_CAP_SECONDS", 0.02)
     monkeypatch.setattr(pool, "REQUEST_SECONDS", PATIENCE_SECONDS)
     monkeypatch.setattr(pool, "FIRST_REQUEST_SECONDS", PATIENCE_SECONDS)
-    monkeypatch.setattr(run, "STUCK_SECONDS", PATIENCE_SECONDS)
+    monkeypatch.setattr(pool, "STUCK_SECONDS", PATIENCE_SECONDS)
 
 
 class Silence:

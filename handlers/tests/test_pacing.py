@@ -90,14 +90,18 @@ class Answers:
         self.bucket = Bucket(pace)
         self.throttle = Throttle(self.bucket, START)
         self.now = START
-        self.delivered = self.throttled = 0
+        self.delivered = self.throttled = self.again = self.recovered = 0
 
-    def come(self, delivered: int, throttled: int, seconds: float = 1.0) -> float:
+    def come(
+        self, delivered: int, throttled: int, seconds: float = 1.0, *, again: int = 0, recovered: int = 0
+    ) -> float:
         """Some more answers, after so many seconds; gives the rate."""
         self.now += seconds
         self.delivered += delivered
         self.throttled += throttled
-        self.throttle.adapt(self.delivered, self.throttled, self.now)
+        self.again += again
+        self.recovered += recovered
+        self.throttle.adapt(self.delivered, self.throttled, self.now, again=self.again, recovered=self.recovered)
         return self.bucket.rate
 
 
@@ -121,6 +125,37 @@ class TestThrottle:
         assert answers.throttle.general
         achieved = (delivered + throttled) / 0.5
         assert 0.5 * achieved <= rate <= 0.9 * achieved
+
+    @pytest.mark.parametrize("delivered", [0, 40])
+    @pytest.mark.parametrize("recovered", [0, 3])
+    def test_retries_of_members_that_do_not_read_say_nothing(self, delivered: int, recovered: int) -> None:
+        answers = Answers()
+        answers.come(100, 40)
+
+        assert answers.come(delivered, 100, again=100, recovered=min(delivered, recovered)) == float("inf")
+        assert not answers.throttle.general
+
+    def test_retries_that_end_a_guess_are_enough(self) -> None:
+        """At first, sixty of a hundred that do not read look like throttling."""
+        answers = Answers()
+        answers.come(40, 60, seconds=0.1)
+        assert answers.throttle.general
+        answers.come(0, 60, seconds=0.1, again=60)
+        assert not answers.throttle.general
+
+    @pytest.mark.parametrize(("delivered", "throttled", "again"), [(10, 90, 90), (6, 94, 60), (50, 50, 30), (0, 99, 0)])
+    def test_retries_that_get_through_at_times_are_refused_as_any_post(
+        self, delivered: int, throttled: int, again: int
+    ) -> None:
+        answers = Answers()
+        answers.come(1_000, 0)
+        answers.come(delivered, throttled, again=again, recovered=delivered)
+        assert answers.throttle.general
+
+    def test_while_nobody_is_reached_retries_count(self) -> None:
+        answers = Answers()
+        answers.come(0, 100, again=90)
+        assert answers.throttle.general
 
     def test_a_few_answers_say_nothing(self) -> None:
         answers = Answers()
