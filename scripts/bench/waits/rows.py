@@ -27,8 +27,9 @@ class Row(NamedTuple):
         queue: ``""`` for delivery by ``sendmessage``; ``standard`` or ``fifo`` for delivery by the queue worker.
         messages: Messages that one event of the queue worker holds.
         state: ``warm``; ``lukewarm``: the services have closed all connections; ``cold``: a new process.
-        trouble: ``""``, ``tails``, ``full`` (one member is at 429), ``silent`` (one member never answers) or ``dead``
+        trouble: ``""``, ``tails``, ``full`` (some members are at 429), ``silent`` (some never answer) or ``dead``
             (half of the room is gone, and writes to the table are slow).
+        stuck: How many members that trouble has.
         cpu: Share of one CPU that the function has.
         rounds: How often each contender takes its turn.
         ranks: Whether to count how often the same member is among the last.
@@ -42,6 +43,7 @@ class Row(NamedTuple):
     messages: int = 1
     state: str = "warm"
     trouble: str = ""
+    stuck: int = 1
     cpu: float = 1.0
     rounds: int = 7
     ranks: bool = False
@@ -63,7 +65,8 @@ class Row(NamedTuple):
         if self.trouble == "dead":
             return frozenset(range(0, self.members, 2))
         members = frozenset(range(self.members))
-        return members - {self.members // 2} if self.trouble in {"full", "silent"} else members
+        first = min(self.members // 2, self.members - self.stuck)
+        return members - set(range(first, first + self.stuck)) if self.trouble in {"full", "silent"} else members
 
     @property
     def troubled(self) -> list[int]:
@@ -106,6 +109,11 @@ def _rows() -> list[Row]:
         rows += [
             Row(f"{name}-100-batch-{trouble}", 100, queue=queue, messages=10, trouble=trouble, rounds=2)
             for trouble in ("full", "silent")
+        ]
+        rows += [
+            Row(f"{name}-100-batch-{trouble}-{stuck}", 100, 1, queue, 10, trouble=trouble, stuck=stuck, rounds=2)
+            for trouble in ("full", "silent")
+            for stuck in (25, 60)
         ]
         rows += [Row(f"{name}-1000-dead", 1_000, queue=queue, trouble="dead", rounds=3)]
     rows += [Row("fairness-1000", 1_000, rounds=20, ranks=True)]
