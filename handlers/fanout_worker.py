@@ -13,7 +13,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
-from roomcast import backlog, batch, delivery, events, fanout, logs, protocol, rooms, settings, tasks
+from roomcast import backlog, batch, delivery, events, fanout, lane, logs, protocol, rooms, settings, tasks
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -92,7 +92,8 @@ def read(records: Sequence[Mapping[str, Any]], deadline: float) -> tuple[list[ba
     failed: list[str] = []
     for position, record in enumerate(records):
         attributes = record["attributes"]
-        receives = int(number_of(attributes.get("ApproximateReceiveCount")) or 1)
+        count = number_of(attributes.get("ApproximateReceiveCount"))
+        receives = int(count or 1)
         group = text_of(attributes.get("MessageGroupId")) if SETTINGS.queue_is_fifo else ""
         try:
             task = tasks.parse(record["body"])
@@ -104,7 +105,7 @@ def read(records: Sequence[Mapping[str, Any]], deadline: float) -> tuple[list[ba
         else:
             key = backlog.key_of(number_of(attributes.get("SequenceNumber")), position)
             receipt = text_of(record.get("receiptHandle"))
-            jobs.append(backlog.Job(record["messageId"], group, key, receives, task, receipt))
+            jobs.append(backlog.Job(record["messageId"], group, key, receives, task, receipt, bool(count)))
     return jobs, failed
 
 
@@ -129,12 +130,13 @@ def batches(jobs: Sequence[backlog.Job], worker: batch.Worker) -> Iterable[Seque
 
 
 def part_of(jobs: Sequence[backlog.Job], worker: batch.Worker) -> batch.Part:
-    """A message group of a FIFO queue: that of a room's shard, or that of a straggler."""
+    """A message group of a FIFO queue: that of a room's shard, that of its stragglers, or another one."""
     first = jobs[0].task
     room, shard = (first.room, first.shard) if isinstance(first, tasks.WakeUp) else (first.message.room, first.shard)
-    if jobs[0].group == tasks.group_of(room, shard):
-        return batch.Shard(jobs, worker, backlog.Backlog(ROOMS, room, shard))
-    return batch.Straggler(jobs, worker)
+    for kind, suffix in ((backlog.Backlog, ""), (lane.Lane, tasks.LATE)):
+        if jobs[0].group == tasks.group_of(room, shard, suffix):
+            return batch.Shard(jobs, worker, kind(ROOMS, room, shard))
+    return batch.Alone(jobs, worker)
 
 
 def serve(parts: Sequence[batch.Part], worker: batch.Worker) -> list[str]:

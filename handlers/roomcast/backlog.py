@@ -4,16 +4,19 @@ One worker at a time serves a message group, so each backlog has one writer. A w
 writes them into the backlog and sends a wake-up to their group; every worker serves the backlog before its own tasks.
 Keys are the sequence numbers that SQS gave the tasks, so a task that is redelivered after a worker died is found there.
 
-Another item marks each straggler: a member that the room does not wait for. Its messages go through a message group of
-its own until the last one is served, so that it, too, receives them in order.
+Another item lists the stragglers: members that the room does not wait for. Their messages go through a lane of their
+own (``lane``) until the last one is served, so that they, too, receive them in order.
 """
 
 from __future__ import annotations
 
+import json
 import time
+from itertools import groupby
+from operator import itemgetter
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
-from roomcast import fanout, logs, tasks
+from roomcast import logs, tasks
 from roomcast.rooms import Waiting
 
 if TYPE_CHECKING:
@@ -23,11 +26,10 @@ if TYPE_CHECKING:
     from roomcast.rooms import Rooms
 
 HELD = "held#"
-TASK = "task#"  # sorts after the other one: the first page holds all marks
+TASK = "task#"  # sorts after the other one, which the first page holds
 
-MAXIMUM_HELD = fanout.FEW
-"""Stragglers of one shard that get message groups of their own: as many as the engine leaves when others are reached.
-With more, the room waits for them."""
+MAXIMUM_HELD = 10_000
+"""Stragglers of one shard in the lane: an item of 400 KB lists them. With more, the room waits for them."""
 
 SEQUENCE_DIGITS = 39
 """A sequence number has 128 bits."""
@@ -47,6 +49,7 @@ class Job(NamedTuple):
         receives: How often it has been received, this time included.
         task: Its content.
         receipt: Handle of this receive.
+        is_counted: Whether the queue said how often; else this may be any receive.
     """
 
     message_id: str
@@ -55,6 +58,7 @@ class Job(NamedTuple):
     receives: int
     task: tasks.Task | tasks.WakeUp
     receipt: str = ""
+    is_counted: bool = True
 
 
 class Outcome(Protocol):
@@ -68,14 +72,33 @@ class Outcome(Protocol):
     def is_stuck(self) -> bool:
         """Whether no recipient was reached, so that the task is worth a pause."""
 
+    @property
+    def is_cut(self) -> bool:
+        """Whether recipients are left that were not tried, for want of time."""
+
+    @property
+    def failed(self) -> Sequence[Recipient]:
+        """Recipients that were tried and not reached."""
+
+    def everyone_left(self) -> list[tasks.Task]:
+        """Tasks for all named recipients left."""
+
     def stragglers(self, held: Container[str], room_for: int) -> list[tuple[Recipient, int]]:
-        """Recipients that get a message group of their own, and how many copies each may have been sent."""
+        """Recipients that go to the lane, and how many copies each may have been sent."""
 
     def remaining(self, apart: Iterable[tuple[Recipient, int]]) -> list[tasks.Task]:
         """Tasks for the other recipients left."""
 
 
-class _Entry(NamedTuple):
+class Entry(NamedTuple):
+    """A waiting task.
+
+    Attributes:
+        key: Its place.
+        task: The task.
+        item: As it stands in the table, if it does.
+    """
+
     key: str
     task: tasks.Task
     item: Waiting | None
@@ -98,8 +121,9 @@ class Backlog:
         self._table = table
         self._room = room
         self._shard = shard
-        self._entries: list[_Entry] = []
-        self._held: dict[str, Waiting] = {}
+        self._entries: list[Entry] = []
+        self._held: dict[str, None] = {}
+        self._last_hold = 0
         self._is_whole = True
         self._is_kept_only = False
         self._puts: list[Waiting] = []
@@ -120,20 +144,24 @@ class Backlog:
         Raises:
             aws_json.ServiceError: The table did not answer.
         """
-        items, self._is_whole = self._table.backlog(self._room, self._shard, deadline)
-        for item in items:
-            if item.key.startswith(HELD):
-                self._held[item.key.removeprefix(HELD)] = item
-            else:
-                self._add(item)
+        self._read_items(deadline)
         waiting = {entry.key.partition(".")[0] for entry in self._entries}
         for job in jobs:
             if isinstance(job.task, tasks.Task) and job.key not in waiting:
-                self._entries.append(_Entry(job.key, job.task, None))
+                self._entries.append(Entry(job.key, job.task, None))
         again = [job for job in jobs if job.receives > 1]
         self._is_kept_only = bool(again)
         if self._entries and any(self._was_first(job) for job in again):
             self._count_retry()
+
+    def _read_items(self, deadline: float) -> None:
+        # More than the list: the first page may hold nothing else but what has expired.
+        items, self._is_whole = self._table.backlog(self._room, self._shard, deadline, enough=2)
+        for item in items:
+            if item.key.startswith(TASK):
+                self._add(item)
+            elif item.key == HELD:
+                self._held = dict.fromkeys(json.loads(item.body))
 
     def _was_first(self, job: Job) -> bool:
         """Whether the worker that a queue message was delivered to before began with the first task."""
@@ -147,7 +175,7 @@ class Backlog:
             self._give_up(item.body, item)
         else:
             if isinstance(task, tasks.Task):
-                self._entries.append(_Entry(item.key, task, item))
+                self._entries.append(Entry(item.key, task, item))
 
     def _count_retry(self) -> None:
         """Count that a worker may have died of the first task, or reached no recipient."""
@@ -157,10 +185,8 @@ class Backlog:
             logs.write("ERROR", "a task goes to the dead letters", room=self._room, shard=self._shard)
             self._entries.pop(0)
             self._give_up(task.to_json(), first.item)
-            puts = []
         else:
-            puts = [self._waiting(first.key, task)]
-        self._puts = puts
+            self._puts = [self._waiting(first.key, task)]
 
     def _give_up(self, body: str, item: Waiting | None) -> None:
         """Send a task to the dead letters, by way of a message group of its own."""
@@ -170,12 +196,12 @@ class Backlog:
 
     @property
     def held(self) -> Container[str]:
-        """Ids of members that have a message group of their own."""
+        """Ids of members whose messages are not for this group."""
         return self._held.keys()
 
     @property
     def room_for(self) -> int:
-        """How many others may get one."""
+        """How many others may become stragglers."""
         return MAXIMUM_HELD - len(self._held)
 
     def due(self) -> list[tasks.Task]:
@@ -193,7 +219,7 @@ class Backlog:
                 break
         return due
 
-    def settle(self, outcomes: Iterable[Outcome]) -> bool:
+    def settle(self, outcomes: Sequence[Outcome]) -> bool:
         """Note the outcomes of the tasks that were due, in order; false when no recipient could be reached."""
         has_reached = False
         position = 0
@@ -207,29 +233,33 @@ class Backlog:
             apart = outcome.stragglers(self.held, self.room_for)
             task = self._entries[position].task
             position += self._replace(position, outcome.remaining(apart))
-            for recipient, copies in apart:
-                self._set_apart(task, recipient, copies)
+            self._set_apart(task, apart)
         return True
 
     def _replace(self, position: int, rest: Sequence[tasks.Task]) -> int:
         """Put the rest of a task, if there is any, in its place; gives the number of its parts."""
         entry = self._entries.pop(position)
         keys = _keys_of_parts(entry.key, len(rest))
-        self._entries[position:position] = [_Entry(key, task, None) for key, task in zip(keys, rest, strict=True)]
+        self._entries[position:position] = [Entry(key, task, None) for key, task in zip(keys, rest, strict=True)]
         if entry.item is not None and entry.key not in keys:
             self._deletions.append(entry.item)
         if not rest:
             self.done.add(entry.key)
         return len(rest)
 
-    def _set_apart(self, task: tasks.Task, recipient: Recipient, copies: int) -> None:
-        mark = Waiting(f"{HELD}{recipient.connection_id}", "", time.time_ns())
-        self._held[recipient.connection_id] = mark
-        self._puts = [each for each in self._puts if each.key != mark.key] + [mark]
-        self.to_send.append(task._replace(after="", recipients=[recipient], copies=copies, hold=mark.stamp))
+    def _set_apart(self, task: tasks.Task, apart: Iterable[tuple[Recipient, int]]) -> None:
+        """Send a task for stragglers to the lane."""
+        for copies, found in groupby(sorted(apart, key=itemgetter(1)), itemgetter(1)):
+            recipients = [recipient for recipient, _ in found]
+            self._held |= dict.fromkeys(each.connection_id for each in recipients)
+            for start in range(0, len(recipients), tasks.RECIPIENTS_PER_TASK):
+                part = recipients[start : start + tasks.RECIPIENTS_PER_TASK]
+                self._last_hold = max(time.time_ns(), self._last_hold + 1)
+                rest = task._replace(after="", recipients=part, copies=copies, retries=0, hold=self._last_hold)
+                self.to_send.append(rest)
 
     def mark(self, deadline: float) -> None:
-        """Hold back the messages of stragglers, before ``to_send`` goes to the queue.
+        """List the stragglers, before ``to_send`` goes to the queue: the lane releases none who is in a later task.
 
         Args:
             deadline: Latest end, in seconds of ``time.monotonic``.
@@ -237,9 +267,9 @@ class Backlog:
         Raises:
             aws_json.ServiceError: The table did not answer.
         """
-        if self.to_send and self._puts:
-            self._table.change_backlog(self._room, self._shard, self._puts, [], deadline)
-            self._puts = []
+        if self._last_hold:
+            held = Waiting(HELD, json.dumps(list(self._held), separators=(",", ":")), self._last_hold)
+            self._table.change_backlog(self._room, self._shard, [held], [], deadline)
 
     def write(self, deadline: float, *, is_stuck: bool) -> list[tasks.WakeUp]:
         """Keep unserved tasks, once ``to_send`` is in the queue; gives the wake-ups that make a worker serve them.
@@ -259,6 +289,16 @@ class Backlog:
             self._table.change_backlog(self._room, self._shard, self._puts, self._deletions, deadline)
         is_left = not is_stuck and (bool(self._entries) or not self._is_whole)
         return [tasks.WakeUp(self._room, self._shard)] if is_left else []
+
+    def release(self, deadline: float) -> None:
+        """Let the room's worker serve stragglers again that have all their messages; the room's backlog knows none.
+
+        Args:
+            deadline: Latest end, in seconds of ``time.monotonic``.
+
+        Raises:
+            aws_json.ServiceError: The table did not answer.
+        """
 
     @staticmethod
     def _waiting(key: str, task: tasks.Task) -> Waiting:

@@ -2,7 +2,7 @@
 
 In a standard queue, stragglers go back to the queue as a task with a delay. In a FIFO queue a new task would come after
 those already in the queue, so the rest of a shard's task waits in the table together with the tasks behind it
-(``backlog``), and each straggler has a message group of its own.
+(``backlog``), and stragglers have a lane of their own (``lane``).
 """
 
 from __future__ import annotations
@@ -10,12 +10,13 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
-from roomcast import aws_json, backlog, fanout, logs, rooms, tasks
+from roomcast import aws_json, backlog, logs, rooms, tasks
 from roomcast.progress import Progress
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from roomcast import fanout
 
 POSTPONE_SECONDS = 1.0
 """Time limit for setting a delay. Without it the queue redelivers later, and the next batch waits meanwhile."""
@@ -101,7 +102,7 @@ class Loose:
 
 
 class Shard:
-    """The message group of a room's shard in a FIFO queue, and its backlog.
+    """The message group of a room's shard in a FIFO queue, or of its stragglers, and its backlog.
 
     Args:
         jobs: The queue messages.
@@ -158,14 +159,21 @@ class Shard:
             return False
         waiting.to_send.clear()
         wake_ups = waiting.write(deadline, is_stuck=not is_moving)
-        return is_moving and hand_over(queue, wake_ups, message_id, deadline)
+        if not (is_moving and hand_over(queue, wake_ups, message_id, deadline)):
+            return False
+        try:
+            waiting.release(deadline)
+        except aws_json.ServiceError as error:
+            # Their messages go through the lane until the next one is served there.
+            logs.write("WARNING", "stragglers stay apart", error=str(error))
+        return True
 
     def _tell(self, error: aws_json.ServiceError) -> None:
         logs.write("ERROR", "the backlog cannot be kept", error=str(error), message_id=self._jobs[0].message_id)
 
 
-class Straggler:
-    """The message group of one straggler in a FIFO queue: its tasks are served in turn.
+class Alone:
+    """Messages in a group where they hold up nothing: each is moved on, or given up.
 
     Args:
         jobs: The queue messages.
@@ -175,73 +183,39 @@ class Straggler:
     def __init__(self, jobs: Sequence[backlog.Job], worker: Worker) -> None:
         self._jobs = jobs
         self._worker = worker
-        self._served: dict[str, Progress] = {}
 
     def begin(self) -> list[tuple[Progress, fanout.Message]]:
         """As of ``Part``."""
-        for job in self._jobs:
-            # Redeliveries of the task that it was made from count. SQS makes it a dead letter.
-            if isinstance(job.task, tasks.Task) and tries(job) <= tasks.MAXIMUM_RECEIVES:
-                # The last worker may have sent a copy.
-                copies = max(job.task.copies, min(job.receives - 1, fanout.MAXIMUM_COPIES - 1))
-                task = job.task._replace(copies=copies)
-                self._served[job.key] = Progress(task, self._worker.table, self._worker.take_until)
-        return [(progress, progress.message(self._jobs[0].group)) for progress in self._served.values()]
+        return []
 
     def end(self, *, has_reached: bool) -> list[str]:
-        """As of ``Part``. A new task would come behind the next ones, so SQS must redeliver those that are left."""
+        """As of ``Part``."""
         del has_reached
-        given_up: list[backlog.Job] = []
         for number, job in enumerate(self._jobs):
-            progress = self._served.get(job.key)
-            if is_last(job) and progress is not None and (progress.untried or not progress.is_begun):
-                # It may never have been tried: better late, and behind others, than given up.
-                if not self._put_back(job):
-                    given_up.append(job)
-            elif is_last(job) and not self._is_served(job):
-                given_up.append(job)
-                self._release(job)
-            elif self._is_served(job):
-                self._release(job)
-            else:
+            if not self._move(job):
                 failed = self._jobs[number:]
                 postpone(failed, self._worker)
-                return failures(given_up) + failures(failed)
-        if given_up:
-            postpone(given_up, self._worker)
-        return failures(given_up)
+                return failures(failed)
+        return []
 
-    def _is_served(self, job: backlog.Job) -> bool:
-        if isinstance(job.task, tasks.WakeUp):
-            return True
-        progress = self._served.get(job.key)
-        return progress is not None and progress.is_begun and not progress.everything_left()
-
-    def _put_back(self, job: backlog.Job) -> bool:
-        assert isinstance(job.task, tasks.Task)
-        return hand_over(self._worker.queue, [job.task], job.message_id, self._worker.deadline)
-
-    def _release(self, job: backlog.Job) -> None:
-        """Let the room's worker serve a straggler again, unless further messages for it are on their way."""
-        if isinstance(job.task, tasks.WakeUp) or not job.task.hold:
-            return
+    def _move(self, job: backlog.Job) -> bool:
+        """Put a message into the group where it is served; false when it is not due, or given up."""
         task = job.task
-        mark = rooms.Waiting(backlog.HELD + task.recipients[0].connection_id, "", task.hold)
-        try:
-            self._worker.table.change_backlog(task.message.room, task.shard, [], [mark], self._worker.deadline)
-        except aws_json.ServiceError as error:
-            # Its messages keep their own message group.
-            logs.write("WARNING", "a straggler stays apart", error=str(error))
+        if isinstance(task, tasks.WakeUp):
+            is_due = job.receives > 1 or not (job.is_counted and task.delay)
+            return is_due and (not task.stamp or self._hand_over(job, task._replace(delay=0)))
+        # Redeliveries of the task that it was made from count.
+        if task.is_given_up or tries(job) > tasks.MAXIMUM_RECEIVES:
+            return False
+        return self._hand_over(job, task)
+
+    def _hand_over(self, job: backlog.Job, entry: tasks.Task | tasks.WakeUp) -> bool:
+        return hand_over(self._worker.queue, [entry], job.message_id, self._worker.deadline)
 
 
 def tries(job: backlog.Job) -> int:
     """How often a task, or the task that it was made from, has been received."""
     return job.receives + (job.task.retries if isinstance(job.task, tasks.Task) else 0)
-
-
-def is_last(job: backlog.Job) -> bool:
-    """Whether SQS will make a dead letter of it instead of redelivering it."""
-    return job.receives >= tasks.MAXIMUM_RECEIVES
 
 
 def hand_over(
@@ -263,8 +237,14 @@ def hand_over(
 
 def postpone(jobs: Sequence[backlog.Job], worker: Worker) -> None:
     """Have messages redelivered after a delay that doubles with each receive, instead of after the queue's time-out."""
-    # SQS makes a dead letter of the first one at its next receive, and those behind it wait for that.
-    seconds = 0 if is_last(jobs[0]) else min(2 ** (jobs[0].receives - 1), tasks.MAXIMUM_DELAY_SECONDS)
+    first = jobs[0]
+    if isinstance(first.task, tasks.WakeUp) and first.task.delay and first.receives == 1:
+        seconds = first.task.delay
+    elif first.receives >= tasks.MAXIMUM_RECEIVES:
+        # SQS makes a dead letter of it at its next receive, and those behind it wait for that.
+        seconds = 0
+    else:
+        seconds = min(2 ** (first.receives - 1), tasks.MAXIMUM_DELAY_SECONDS)
     try:
         worker.queue.postpone(
             [job.receipt for job in jobs], seconds, min(worker.deadline, time.monotonic() + POSTPONE_SECONDS)

@@ -11,7 +11,8 @@ connection  ``connection#<connection id>``   ``connection``   ``rooms`` (room ->
 tombstone   ``connection#<connection id>``   ``connection``   ``connected_at``, ``expires_at``
 membership  ``room#<room>#<shard>``          connection id    ``connected_at``, ``expires_at``, ``protocol``,
                                                               ``token_ends_at``?
-waiting     ``backlog#<room>#<shard>``       ``Waiting.key``  ``connected_at``, ``expires_at``, ``body``
+waiting     ``backlog#<room>#<shard>``,      ``Waiting.key``  ``connected_at``, ``expires_at``, ``body``
+            ``backlog#<room>:late#<shard>``
 head count  ``members#<room>#<shard>``       ``members``      ``members``, ``changes``, ``expires_at``,
                                                               ``counted_since``
 =========== ================================ ================ ====================================================

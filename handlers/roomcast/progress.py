@@ -26,7 +26,7 @@ class Progress(Source):
         task: The task.
         table: The table with the members.
         stop_at: No further recipient is taken after this moment, in seconds of ``time.monotonic``.
-        apart: Ids of members that have a message group of their own.
+        apart: Ids of members that are left out.
 
     Attributes:
         late: Recipients that were not reached in the time for them.
@@ -46,7 +46,7 @@ class Progress(Source):
         self.untried: list[fanout.Recipient] = []
         self.is_complete = False
         self.result = fanout.Result(fanout.Report(), is_begun=False)
-        self._apart = () if task.recipients else apart
+        self._apart = apart
         self._left_out: list[fanout.Recipient] = []
 
     def message(self, order: str = "", may_leave: int = 0) -> fanout.Message:
@@ -55,7 +55,8 @@ class Progress(Source):
         stragglers = fanout.Stragglers(
             None if is_last_round else self.late.extend,
             None if is_last_round else self.silent.extend,
-            presume_alone=0 < len(self.task.recipients) <= FEW,
+            # Others were reached before.
+            presume_alone=bool(self.task.hold or self.task.rounds) or 0 < len(self.task.recipients) <= FEW,
             copies=self.task.copies,
             on_untried=self.untried.extend,
         )
@@ -119,7 +120,7 @@ class Progress(Source):
         return self.stop_at > time.monotonic()
 
     def _take(self, recipient: fanout.Recipient) -> bool:
-        """Note that a recipient is taken; false if its messages have a message group of their own."""
+        """Note that a recipient is taken; false if it is left out."""
         self.pulled += 1
         self.after = recipient.connection_id
         if recipient.connection_id not in self._apart:
@@ -142,12 +143,32 @@ class Progress(Source):
         is_left = bool(self.late or self.untried) or not self.is_complete
         return is_left and not (report.delivered or report.gone or self.silent or self._left_out)
 
+    @property
+    def is_cut(self) -> bool:
+        """Whether recipients are left that were not tried, for want of time."""
+        return bool(self.untried) or not self.is_complete
+
+    @property
+    def failed(self) -> list[fanout.Recipient]:
+        """Recipients that were tried and not reached, or wait behind an earlier message."""
+        return self.late + self.silent
+
+    def everyone_left(self) -> list[Task]:
+        """Tasks for all named recipients left, in their order."""
+        silent = set(self.silent)
+        untaken = () if self.is_complete else self.task.recipients[self.pulled :]
+        others = {*self.late, *self.untried, *self._left_out, *untaken}
+        parts = [(0, others - silent), (1, silent)]
+        rest = [(copies, [each for each in self.task.recipients if each in part]) for copies, part in parts]
+        task = self.task._replace(retries=0)
+        return [task._replace(recipients=part, copies=task.copies + copies) for copies, part in rest if part]
+
     def stragglers(self, held: Container[str], room_for: int) -> list[tuple[fanout.Recipient, int]]:
-        """Recipients that get a message group of their own, and how many copies each may have been sent.
+        """Recipients that the room does not wait for, and how many copies each may have been sent.
 
         Args:
-            held: Ids of members that have such a group.
-            room_for: How many others may get one.
+            held: Ids of the stragglers so far.
+            room_for: How many others may become such.
         """
         copies = self.task.copies
         left = [(each, copies) for each in self.late] + [(each, copies + 1) for each in self.silent]
@@ -164,9 +185,10 @@ class Progress(Source):
     def everything_left(self) -> list[Task]:
         """Tasks for all recipients left, in a queue that keeps no order.
 
-        A round counts if it reached no recipient, or all but a few; else the trouble was not theirs.
+        A round counts if it reached no recipient, or had time for those that it leaves; else the trouble may not be
+        theirs.
         """
-        rounds = self.task.rounds + (self.is_stuck or len(self.late) + len(self.silent) <= FEW)
+        rounds = self.task.rounds + (self.is_stuck or time.monotonic() < self.stop_at)
         late = self._named(self.late, 0, rounds) + self._named(self.silent, 1, rounds)
         return late + self._named(self.untried, 0) + self._untaken()
 

@@ -47,7 +47,7 @@ class Waiting(NamedTuple):
 
     Attributes:
         key: Its place in the backlog: items are read in the order of their keys.
-        body: The waiting task as JSON; empty for an item that only marks a straggler.
+        body: The waiting task as JSON, or what the backlog notes about itself.
         stamp: Tells this item from another one of the same key: nanoseconds since 1970. In the table, it takes the
             place of ``connected_at``.
     """
@@ -279,16 +279,20 @@ class Rooms:
             if headcount.CONDITION_FAILED not in aws_json.cancellation_reasons(error):
                 raise
 
-    def backlog(self, room: str, shard: int, deadline: float) -> tuple[list[Waiting], bool]:
+    def backlog(self, room: str, shard: int, deadline: float, enough: int = 1) -> tuple[list[Waiting], bool]:
         """Read the backlog of a shard, in order; gives the items, and whether those are all.
 
         Args:
             room: Name of the room.
             shard: Number of the partition.
             deadline: Latest end.
+            enough: No further page is read once there are so many items.
         """
         query = items.query(
-            self._table_name, items.backlog_key(room, shard), "sort_key, connected_at, body", BACKLOG_PAGE_ITEMS
+            self._table_name,
+            items.backlog_key(room, shard),
+            "sort_key, connected_at, body",
+            max(enough, BACKLOG_PAGE_ITEMS),
         )
         found: list[Waiting] = []
         while True:
@@ -298,9 +302,30 @@ class Rooms:
                 for item in answer["Items"]
             ]
             # Expired items are left out. They may fill whole pages, with further items behind them.
-            if "LastEvaluatedKey" not in answer or any(each.body for each in found):
+            if "LastEvaluatedKey" not in answer or len(found) >= enough:
                 return found, "LastEvaluatedKey" not in answer
             query["ExclusiveStartKey"] = answer["LastEvaluatedKey"]
+
+    def replace_waiting(self, room: str, shard: int, item: Waiting, deadline: float) -> None:
+        """Write an item of a shard's backlog in the place of one with its key and stamp, or else none.
+
+        Args:
+            room: Name of the room.
+            shard: Number of the partition.
+            item: The item; without a body, the other one is deleted.
+            deadline: Latest end.
+        """
+        if not item.body:
+            self.change_backlog(room, shard, [], [item], deadline)
+            return
+        action = items.put(
+            self._table_name, _waiting_item(room, shard, item), "connected_at = :connected_at", item.stamp
+        )
+        try:
+            self._write([action], deadline)
+        except aws_json.ServiceError as error:
+            if headcount.CONDITION_FAILED not in aws_json.cancellation_reasons(error):
+                raise
 
     def change_backlog(
         self, room: str, shard: int, puts: Sequence[Waiting], deletions: Sequence[Waiting], deadline: float
@@ -314,13 +339,9 @@ class Rooms:
             deletions: Items to delete; together with ``puts`` at most 100.
             deadline: Latest end.
         """
-        # As long as the youngest member of that room may be connected: after that, no recipient is left.
-        expires_at = {"N": str(items.end_of(int(time.time() * 1_000), None))}
-        actions: list[dict[str, Any]] = []
-        for each in puts:
-            fields = {"connected_at": {"N": str(each.stamp)}, "expires_at": expires_at, "body": {"S": each.body}}
-            item = {**items.waiting_key(room, shard, each.key), **fields}
-            actions.append({"Put": {"TableName": self._table_name, "Item": item}})
+        actions: list[dict[str, Any]] = [
+            {"Put": {"TableName": self._table_name, "Item": _waiting_item(room, shard, each)}} for each in puts
+        ]
         actions += [
             items.deletion(self._table_name, items.waiting_key(room, shard, each.key), each.stamp) for each in deletions
         ]
@@ -347,3 +368,10 @@ class Rooms:
 def _recipients(page: Mapping[str, Any], shard: int) -> Iterator[Recipient]:
     for item in page["Items"]:
         yield Recipient(item["sort_key"]["S"], int(item["connected_at"]["N"]), shard)
+
+
+def _waiting_item(room: str, shard: int, item: Waiting) -> dict[str, Any]:
+    # As long as the youngest member of that room may be connected: after that, no recipient is left.
+    expires_at = {"N": str(items.end_of(int(time.time() * 1_000), None))}
+    fields = {"connected_at": {"N": str(item.stamp)}, "expires_at": expires_at, "body": {"S": item.body}}
+    return {**items.waiting_key(room, shard, item.key), **fields}

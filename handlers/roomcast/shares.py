@@ -221,4 +221,5 @@ class Share:
         report = self.report
         left = self.open + report.late
         is_read = self.exhausted and self.complete and self._is_complete()
-        return is_read and left <= self._may_leave and (not left or report.delivered + report.gone > 0)
+        has_reached = self.stragglers.presume_alone or report.delivered + report.gone > 0
+        return is_read and left <= self._may_leave and (not left or has_reached)

@@ -14,6 +14,7 @@ import binascii
 import itertools
 import json
 import os
+import time
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from roomcast import aws_json, protocol
@@ -52,6 +53,10 @@ VERSION = 1
 """Version of the objects. It rises when a reader that ignores unknown fields would do harm."""
 
 
+GIVEN_UP_SECONDS = 300
+"""So long a given-up task is refused until SQS makes it a dead letter: its five receives take half a minute, or minutes
+when no delay can be set. Later receives are those of an operator who moved it back."""
+
 MAXIMUM_COUNT = 1_000_000
 """Above every count in a task; delays are powers of one."""
 
@@ -70,8 +75,10 @@ class Task(NamedTuple):
         recipients: Serve these instead of reading the shard; empty to read it.
         copies: How many copies of the message the recipients may have been sent, without an answer.
         retries: Redeliveries of the tasks that this one was made from.
-        hold: Stamp of the item that holds the recipient's messages back in a FIFO queue; 0 for none.
+        hold: In a FIFO queue, its number among the tasks for the shard's stragglers; 0 if it is for others.
         rounds: How many workers of a standard queue have tried the recipients, who are stragglers then.
+        since: When the stragglers' lane got it, on the lane's clock (``lane``).
+        given_up: When it was given up, in seconds since 1970; 0 for never.
     """
 
     message: RoomMessage
@@ -82,6 +89,8 @@ class Task(NamedTuple):
     retries: int = 0
     hold: int = 0
     rounds: int = 0
+    since: int = 0
+    given_up: int = 0
 
     def to_json(self) -> str:
         """The body of a queue message.
@@ -105,10 +114,14 @@ class Task(NamedTuple):
     def group(self) -> str:
         """Its message group in a FIFO queue: members of a shard receive the room's messages in order.
 
-        Named recipients have groups of their own, for which the room does not wait. Names of rooms hold no colon.
+        Named recipients are stragglers. Those of a shard share a group, for which the room does not wait.
         """
-        room = group_of(self.message.room, self.shard)
-        return f"{room}:{_digest(self.recipients[0].connection_id)}" if self.recipients else room
+        return group_of(self.message.room, self.shard, LATE if self.recipients else "")
+
+    @property
+    def is_given_up(self) -> bool:
+        """Whether it is on its way to the dead letters."""
+        return time.time() < self.given_up + GIVEN_UP_SECONDS
 
 
 class WakeUp(NamedTuple):
@@ -117,19 +130,26 @@ class WakeUp(NamedTuple):
     Attributes:
         room: Name of the room.
         shard: Number of the partition.
+        stamp: Tells one wake-up of the stragglers' lane from the next one; 0 for the room's backlog.
+        delay: In how many seconds it is due.
     """
 
     room: str
     shard: int
+    stamp: int = 0
+    delay: int = 0
 
     def to_json(self) -> str:
         """The body of a queue message."""
-        return _json({"v": VERSION, "kind": "wake-up", "room": self.room, "shard": self.shard})
+        lane = {"stamp": self.stamp, "delay": self.delay} if self.stamp else {}
+        return _json({"v": VERSION, "kind": "wake-up", "room": self.room, "shard": self.shard, **lane})
 
     @property
     def group(self) -> str:
-        """The message group of the shard."""
-        return group_of(self.room, self.shard)
+        """The message group that it wakes, or one of its own until it is due: a message that waits blocks its group."""
+        if self.delay:
+            return group_of(self.room, self.shard, f"{TIMER}{_digest(str(self.stamp))}")
+        return group_of(self.room, self.shard, LATE if self.stamp else "")
 
 
 class Unreadable(NamedTuple):
@@ -153,9 +173,16 @@ class Unreadable(NamedTuple):
         return f":{_digest(self.message_id)}"
 
 
-def group_of(room: str, shard: int) -> str:
-    """The message group of a room's shard."""
-    return f"{room}.{shard}"
+LATE = ":late"
+"""Ends the name of a message group for a shard's stragglers. Names of rooms hold no colon."""
+
+TIMER = ":timer-"
+"""The same, before a digest, for a wake-up that is not due yet."""
+
+
+def group_of(room: str, shard: int, suffix: str = "") -> str:
+    """The message group of a room's shard, or one that belongs to it."""
+    return f"{room}.{shard}{suffix}"
 
 
 def parse(body: str) -> Task | WakeUp:
@@ -182,10 +209,12 @@ def _from_object(value: dict[str, Any]) -> Task | WakeUp:
     if value["v"] != VERSION or value["kind"] not in {"task", "wake-up"}:
         raise UnknownVersionError("the queue message is of an unknown version or kind")
     if value["kind"] == "wake-up":
-        return WakeUp(_room(value["room"]), _count(value["shard"]))
+        delay = min(_count(value.get("delay", 0)), MAXIMUM_DELAY_SECONDS)
+        return WakeUp(_room(value["room"]), _count(value["shard"]), int(value.get("stamp", 0)), delay)
     task = _task(value["fan_out"], value["shard"], value.get("after", ""), value.get("recipients", []))
-    copies, retries, rounds = (_count(value.get(name, 0)) for name in ("copies", "retries", "rounds"))
-    return task._replace(copies=copies, retries=retries, hold=int(value.get("hold", 0)), rounds=rounds)
+    copies, retries, rounds, since = (_count(value.get(name, 0)) for name in ("copies", "retries", "rounds", "since"))
+    hold, given_up = (int(value.get(name, 0)) for name in ("hold", "given_up"))
+    return task._replace(copies=copies, retries=retries, hold=hold, rounds=rounds, since=since, given_up=given_up)
 
 
 def _task(message: Sequence[object], shard: int | str, after: object, recipients: Sequence[Sequence[Any]]) -> Task:

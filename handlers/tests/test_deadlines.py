@@ -238,24 +238,36 @@ def test_of_a_straggler(load: Callable[[str], Any], calls: Calls, monkeypatch: p
     queue_of(worker, calls, monkeypatch, fifo=True)
 
     assert serve(worker, NAMED, group=NAMED.group) == []
-    calls.assert_given([("post", BEFORE_THE_REST), ("TransactWriteItems", TO_THE_END)])
+    calls.assert_given([("Query", BEFORE_THE_REST), ("post", BEFORE_THE_REST), ("TransactWriteItems", TO_THE_END)])
 
 
-def test_of_a_straggler_that_is_given_up(
+def test_of_a_straggler_that_is_not_reached(
     load: Callable[[str], Any], calls: Calls, connections: FakeConnections, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     worker = load("fanout_worker")
     queue_of(worker, calls, monkeypatch, fifo=True)
     connections.failing.add("carol=")
 
-    assert serve(worker, NAMED, group=NAMED.group, receives=tasks.MAXIMUM_RECEIVES) == [{"itemIdentifier": "m-0"}]
+    assert serve(worker, NAMED, group=NAMED.group) == []
     calls.assert_given(
         [
+            ("Query", BEFORE_THE_REST),
             ("post", BEFORE_THE_REST),
             ("TransactWriteItems", TO_THE_END),
-            ("ChangeMessageVisibilityBatch", Share(0.5, 3.0)),  # it does without an answer
+            ("SendMessageBatch", TO_THE_END),
         ]
     )
+
+
+def test_of_a_straggler_that_is_given_up(
+    load: Callable[[str], Any], calls: Calls, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    worker = load("fanout_worker")
+    queue_of(worker, calls, monkeypatch, fifo=True)
+    given_up = NAMED._replace(given_up=int(time.time()))
+
+    assert serve(worker, given_up, group=":0") == [{"itemIdentifier": "m-0"}]
+    calls.assert_given([("ChangeMessageVisibilityBatch", Share(0.5, 3.0))])  # it does without an answer
 
 
 def test_of_what_nobody_can_read(load: Callable[[str], Any], calls: Calls, monkeypatch: pytest.MonkeyPatch) -> None:

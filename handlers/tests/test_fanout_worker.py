@@ -265,16 +265,36 @@ class TestRounds:
         assert run(worker, tasks.Task(ROOM_MESSAGE, 0), hall) == []
         assert [(task.message.room, task.rounds) for task in service.tasks()] == [("hall", 1)]
 
-    def test_trouble_of_many_is_no_round(
-        self, worker: Any, connections: FakeConnections, service: FakeQueueService, load: Callable[[str], Any]
+    @pytest.mark.parametrize("has_time", [True, False])
+    def test_trouble_of_many_is_a_round_too_if_there_was_time_for_them(
+        self,
+        worker: Any,
+        connections: FakeConnections,
+        service: FakeQueueService,
+        load: Callable[[str], Any],
+        monkeypatch: pytest.MonkeyPatch,
+        *,
+        has_time: bool,
     ) -> None:
+        deliver_all = connections.deliver_all
+
+        def slowly(*arguments: Any, **options: Any) -> Any:
+            results = deliver_all(*arguments, **options)
+            if not has_time:
+                now = time.monotonic()
+                monkeypatch.setattr(time, "monotonic", lambda: now + 25)
+            return results
+
+        monkeypatch.setattr(connections, "deliver_all", slowly)
         crowd = [f"crowd-{number:02}=" for number in range(30)]
         for name in crowd:
             load("connect").handler(handshake(name, "lobby"), FakeContext())
         connections.failing.update(crowd)
 
         assert run(worker, tasks.Task(ROOM_MESSAGE, 0)) == []
-        assert [(len(task.recipients), task.rounds, task.delay) for task in service.tasks()] == [(30, 0, 0)]
+        assert [(len(task.recipients), task.rounds, task.delay) for task in service.tasks()] == [
+            (30, int(has_time), int(has_time))
+        ]
 
 
 def test_who_failed_for_good_is_not_handed_over_but_told(
@@ -560,7 +580,17 @@ def test_in_a_fifo_queue_each_shard_of_a_room_is_a_group(
 
 
 @pytest.mark.parametrize(
-    "change", [{}, {"copies": 1}, {"retries": 2}, {"hold": 1_764_000_000_000_000_000}, {"rounds": 3}], ids=str
+    "change",
+    [
+        {},
+        {"copies": 1},
+        {"retries": 2},
+        {"hold": 1_764_000_000_000_000_000},
+        {"rounds": 3},
+        {"since": 31},
+        {"given_up": 1_764_000_000},
+    ],
+    ids=str,
 )
 def test_a_task_survives_the_queue(change: dict[str, int]) -> None:
     recipients = [Recipient("bob=", 1_764_000_000_000, 3)]
@@ -593,8 +623,19 @@ class TestCompatibility:
 
         assert tasks.parse(json.dumps(body)) == tasks.Task(ROOM_MESSAGE, 3, "", [])
 
-    def test_a_wake_up_survives(self) -> None:
-        assert tasks.parse(tasks.WakeUp("lobby", 3).to_json()) == tasks.WakeUp("lobby", 3)
+    @pytest.mark.parametrize("lane", [(), (1_764_000_000_000_000_000,), (1_764_000_000_000_000_000, 16)])
+    def test_a_wake_up_survives(self, lane: tuple[int, ...]) -> None:
+        wake_up = tasks.WakeUp("lobby", 3, *lane)
+
+        assert tasks.parse(wake_up.to_json()) == wake_up
+
+    def test_a_room_is_woken_as_before(self) -> None:
+        assert json.loads(tasks.WakeUp("lobby", 3).to_json()) == {
+            "v": 1,
+            "kind": "wake-up",
+            "room": "lobby",
+            "shard": 3,
+        }
 
     @pytest.mark.parametrize(
         "body", ['{"v":2,"kind":"task"}', '{"v":1,"kind":"later"}', '{"v":"1","kind":"task"}', '{"v":null,"kind":[]}']
@@ -665,7 +706,7 @@ class TestTokensThatExpire:
         table.items["room#lobby#0", name]["expires_at"] = {"N": str(int(time.time()) - 1)}
 
     @pytest.mark.parametrize("expired", [(), ("alice=",), ("bob=",), ("carol=",), LOBBY], ids=str)
-    @pytest.mark.parametrize("group", ["", "lobby.0:0"], ids=["standard", "FIFO"])
+    @pytest.mark.parametrize("group", ["", "lobby.0:late"], ids=["standard", "FIFO"])
     @pytest.mark.parametrize("page_items", [1, 1_000])
     def test_named_recipients_must_still_be_members(
         self,
