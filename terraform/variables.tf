@@ -164,7 +164,7 @@ variable "jwt_subject_claim" {
 
 variable "jwt_token_from" {
   type        = set(string)
-  description = "Where a handshake may have its token: `header` is `Authorization: Bearer <token>`, `subprotocol` is `roomcast.bearer.<token>` in `Sec-WebSocket-Protocol`, `query` is `?token=<token>`. With a single place API Gateway refuses a handshake without it by itself."
+  description = "Where a handshake may have its token: `header` is `Authorization: Bearer <token>`, `subprotocol` is `roomcast.bearer.<token>` in `Sec-WebSocket-Protocol`, beside which a client also offers `roomcast.text`, `query` is `?token=<token>`. With a single place API Gateway refuses a handshake without it by itself."
   default     = ["header", "subprotocol"]
   nullable    = false
 }
@@ -204,7 +204,7 @@ variable "maximum_message_bytes" {
 
 variable "maximum_room_members" {
   type        = number
-  description = "Maximum of members of a room; the handshake of another client is refused with status 429. Null means no limit. Members who joined while there was none are counted when one is set."
+  description = "Maximum of members of a room; the handshake of another client is refused with status 429. Null means no limit. Members who joined while there was none are counted when one is set. Those who connect during that apply, through a function that does not know the limit yet, are not counted, so a room may have as many more until they leave."
   default     = null
 }
 

@@ -1,9 +1,9 @@
 """Number of members in each partition of a room, for rooms that may have so many only.
 
 The number is an item that each join and each deletion of members changes in its own transaction. Members whose items
-expire are not subtracted, not even when they leave, nor those that were deleted by a release or a setting without a
-limit: when an item says that its partition is full, and when it is missing, old, or from before the limit was set, the
-members are counted and the number is corrected.
+expire are not subtracted, not even when they leave, nor those that joined or were deleted without this limit. So the
+number may be too large: when an item says that its partition is full, and when it is missing, old, or from before the
+limit was set, the members are counted and the number is corrected.
 
 Each partition takes its share of the limit. A client joins another partition when its own is full.
 """
@@ -69,7 +69,7 @@ class Headcount(NamedTuple):
         """
         for offset in range(self.shards):
             shard = (member.shard + offset) % self.shards
-            if self._enter(database, member._replace(shard=shard), join, deadline):
+            if self._enter(database, member._replace(shard=shard, counted_since=self.since), join, deadline):
                 return
         raise RoomFullError
 

@@ -10,7 +10,7 @@ connection  ``connection#<connection id>``   ``connection``   ``rooms`` (room ->
                                                               and those of a membership
 tombstone   ``connection#<connection id>``   ``connection``   ``connected_at``, ``expires_at``
 membership  ``room#<room>#<shard>``          connection id    ``connected_at``, ``expires_at``, ``protocol``,
-                                                              ``token_ends_at``?
+                                                              ``token_ends_at``?, ``counted_since``?
 waiting     ``backlog#<room>#<shard>``,      ``Waiting.key``  ``connected_at``, ``expires_at``, ``body``
             ``backlog#<room>:late#<shard>``
 head count  ``members#<room>#<shard>``       ``members``      ``members``, ``changes``, ``expires_at``,
@@ -94,9 +94,10 @@ def pair(member: Membership) -> list[dict[str, Any]]:
         **({} if member.token_ends_at is None else {"token_ends_at": {"N": str(member.token_ends_at)}}),
     }
     rooms = {"M": {member.room: {"N": str(member.shard)}}}
+    counted = {} if member.counted_since is None else {"counted_since": {"S": member.counted_since}}
     return [
         {**connection_key(member.connection_id), **shared, "rooms": rooms},
-        {**membership_key(member.room, member.shard, member.connection_id), **shared},
+        {**membership_key(member.room, member.shard, member.connection_id), **shared, **counted},
     ]
 
 

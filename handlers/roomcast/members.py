@@ -51,6 +51,7 @@ class Membership(NamedTuple):
         shard: Which of the room's partitions holds its membership.
         expires_at: When its items end, in seconds since 1970.
         token_ends_at: When the token of its handshake has expired, in seconds since 1970; ``None`` without a token.
+        counted_since: Text of ``Headcount`` under which its join counted it; ``None`` where there is no limit.
     """
 
     connection_id: str
@@ -59,6 +60,7 @@ class Membership(NamedTuple):
     shard: int
     expires_at: int
     token_ends_at: int | None = None
+    counted_since: str | None = None
 
 
 class Members(Source):

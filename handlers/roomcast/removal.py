@@ -28,18 +28,21 @@ MAXIMUM_ACTIONS = 100
 counted, not connections, because each room of a connection has one."""
 
 
+COUNTED = "connected_at = :connected_at AND expires_at > :now AND counted_since = :since"
+"""The condition on a membership that its room's number counts it. One that has expired may have been left out by a
+count since. One without this mark joined through a function that counted nothing, or others."""
+
+
 class Removal(NamedTuple):
     """Deletes connections.
 
     Attributes:
         table_name: Name of the connections table.
         headcount: The numbers of members.
-        counts: The condition on a membership that its room's number counts it; it names ``:now``.
     """
 
     table_name: str
     headcount: headcount.Headcount
-    counts: str
 
     def remove(self, connections: Sequence[Connection], write: Write, deadline: float) -> None:
         """Delete all items of connections, but not those that a newer connection of the same id has written.
@@ -93,10 +96,10 @@ class Removal(NamedTuple):
             items.deletion(self.table_name, items.membership_key(room, shard, connection_id), connected_at)
             for room, shard in connection.rooms.items()
         ]
+        values = {":now": {"N": str(int(time.time()))}, ":since": {"S": self.headcount.since}}
         for action in further if is_counted else ():
-            # One that does not count any more may have been left out by a count since.
-            action["Delete"]["ConditionExpression"] = f"connected_at = :connected_at AND {self.counts}"
-            action["Delete"]["ExpressionAttributeValues"] |= {":now": {"N": str(int(time.time()))}}
+            action["Delete"]["ConditionExpression"] = COUNTED
+            action["Delete"]["ExpressionAttributeValues"] |= values
         return [items.removal(self.table_name, connection), *further]
 
 

@@ -256,8 +256,7 @@ class Rooms:
         self._remove([Connection(each.connection_id, each.connected_at, {room: each.shard}) for each in gone], deadline)
 
     def _remove(self, connections: Sequence[Connection], deadline: float) -> None:
-        counts = f"expires_at > :now AND {items.IDENTIFIED}" if self.rows_end else "expires_at > :now"
-        removal.Removal(self._table_name, self.headcount, counts).remove(connections, self._write, deadline)
+        removal.Removal(self._table_name, self.headcount).remove(connections, self._write, deadline)
 
     def _bury(self, membership: Membership, deadline: float) -> None:
         """Put a tombstone in place of a connection, and delete its membership, unless a newer one has that id."""

@@ -312,6 +312,21 @@ class TestMembers:
         assert [connect(name) for name in "ef"] == [200, 429]
         assert self.numbers(table) == {"members#lobby#0": 4}
 
+    def test_who_joined_uncounted_takes_a_place_only_until_it_leaves(
+        self, limit: Callable[..., Any], load: Callable[[str], Any], table: FakeTable
+    ) -> None:
+        """Through a function that did not know the limit yet, after the members were counted."""
+        connect = limit(3)
+        assert connect("a") == 200
+        assert {limit(0)(name) for name in "bc"} == {200}
+        connect = limit(3)
+        assert [connect(name) for name in "def"] == [200, 200, 429]
+        for name in "bc":
+            load("disconnect").handler(event("DISCONNECT", name), FakeContext())
+        assert [connect(name) for name in "gh"] == [429, 429]
+        assert self.members(table) == {"a", "d", "e"}
+        assert self.numbers(table) == {"members#lobby#0": 3}
+
     def test_a_number_of_a_release_that_did_not_note_since_when_is_corrected(
         self, limit: Callable[..., Any], table: FakeTable
     ) -> None:

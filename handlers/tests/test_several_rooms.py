@@ -43,7 +43,10 @@ def enter(
             **numbered,
             "rooms": {"M": {room: {"N": str(shard)} for room, shard in places.items()}},
         },
-        *({**key(f"room#{room}#{shard}", client), **shared} for room, shard in places.items()),
+        *(
+            {**key(f"room#{room}#{shard}", client), **shared, "counted_since": {"S": ""}}
+            for room, shard in places.items()
+        ),
     ]
     for item in items:
         table.items[item["partition_key"]["S"], item["sort_key"]["S"]] = item

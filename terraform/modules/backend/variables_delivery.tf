@@ -21,7 +21,7 @@ variable "maximum_message_bytes" {
 
 variable "maximum_room_members" {
   type        = number
-  description = "Maximum of members of a room; the handshake of another client is refused with status 429. Null means no limit. Members who joined while there was none are counted when one is set."
+  description = "Maximum of members of a room; the handshake of another client is refused with status 429. Null means no limit. Members who joined while there was none are counted when one is set. Those who connect during that apply, through a function that does not know the limit yet, are not counted, so a room may have as many more until they leave."
   default     = null
 
   validation {

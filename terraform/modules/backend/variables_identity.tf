@@ -176,7 +176,7 @@ variable "jwt_subject_claim" {
 
 variable "jwt_token_from" {
   type        = set(string)
-  description = "Where a handshake may have its token: `header` is `Authorization: Bearer <token>`, `subprotocol` is `roomcast.bearer.<token>` in `Sec-WebSocket-Protocol`, `query` is `?token=<token>`. With a single place API Gateway refuses a handshake without it by itself."
+  description = "Where a handshake may have its token: `header` is `Authorization: Bearer <token>`, `subprotocol` is `roomcast.bearer.<token>` in `Sec-WebSocket-Protocol`, beside which a client also offers `roomcast.text`, `query` is `?token=<token>`. With a single place API Gateway refuses a handshake without it by itself."
   default     = ["header", "subprotocol"]
   nullable    = false
 
