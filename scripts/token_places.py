@@ -38,20 +38,21 @@ def placed(place: str, token: str) -> tuple[str, dict[str, str]]:
     return "", {"Authorization": f"Bearer {token}"}
 
 
-def status_of(url: str, query: str, headers: Mapping[str, str]) -> int:
+def status_of(url: str, query: str, headers: Mapping[str, str], within: float = WITHIN) -> int:
     """Make a handshake and close its connection; return its status, or ``CLOSED``.
 
     Args:
         url: A ``wss://`` or ``ws://`` URL of a stage.
         query: Text after the path, with its question mark; empty for none.
         headers: Headers besides those of every handshake.
+        within: Seconds for the answer; scaled by ``TIMEOUT_FACTOR``.
 
     Raises:
         OSError: The stage cannot be reached.
     """
     parts = urlsplit(url)
     kind = http.client.HTTPConnection if parts.scheme in {"ws", "http"} else http.client.HTTPSConnection
-    connection = kind(parts.hostname or "", parts.port, timeout=scaled(WITHIN))
+    connection = kind(parts.hostname or "", parts.port, timeout=scaled(within))
     key = base64.b64encode(os.urandom(16)).decode()
     upgrade = {"Upgrade": "websocket", "Connection": "Upgrade", "Sec-WebSocket-Key": key, "Sec-WebSocket-Version": "13"}
     connection.connect()
