@@ -14,6 +14,7 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from roomcast import backlog, batch, delivery, events, fanout, lane, logs, protocol, rooms, settings, tasks
+from roomcast.progress import share_reads
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -142,6 +143,7 @@ def part_of(jobs: Sequence[backlog.Job], worker: batch.Worker) -> batch.Part:
 def serve(parts: Sequence[batch.Part], worker: batch.Worker) -> list[str]:
     """Serve parts of the batch side by side; gives the ids of the messages that must be redelivered."""
     begun = [each for part in parts for each in part.begin()]
+    share_reads(progress for progress, _ in begun)
     messages = [(progress.task.message, message) for progress, message in begun]
     results = DELIVERY.deliver_all(messages, worker.post_until, STRAGGLER_SECONDS) if messages else []
     for (progress, _), result in zip(begun, results, strict=True):

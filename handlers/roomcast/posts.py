@@ -47,20 +47,22 @@ class Posts:
         self._lanes = Lanes() if len(shares) > 1 else None
         self._limit = LOOK_AHEAD if len(shares) == 1 else TURN
         self._reading: deque[Share] = deque()
+        self._pending: list[Share] = []
         orders: dict[str, deque[Share]] = {}
         for share in shares:
             if share.order:
                 orders.setdefault(share.order, deque()).append(share)
             else:
-                self._begin(share)
+                self._pending.append(share)
         self._orders = list(orders.values())
         for order in self._orders:
             self._begin(order[0])
+        self._begin_ready()
 
     @property
     def is_reading(self) -> bool:
-        """Whether a message that has begun has further recipients."""
-        return bool(self._reading)
+        """Whether a message has further recipients, or waits for another one's to be read."""
+        return bool(self._reading or self._pending)
 
     def next(self, now: float) -> Post | None:
         """Take the next post that may be sent now."""
@@ -90,6 +92,8 @@ class Posts:
             if len(order) > 1 and order[0].leaves_few():
                 order.popleft()
                 self._begin(order[0])
+        if self._pending:
+            self._begin_ready()
         self.read()
 
     def read(self) -> None:
@@ -113,6 +117,7 @@ class Posts:
 
     def cut(self) -> None:
         """Ask for no further recipients; those that were read stay."""
+        self._pending.clear()
         for share in self._reading:
             share.cut()
 
@@ -163,6 +168,12 @@ class Posts:
     def expected(self) -> int:
         """Posts to recipients that are being read in the engine's loop."""
         return sum(share.reading.expected for share in self._reading if share.reading is not None)
+
+    def _begin_ready(self) -> None:
+        ready = [share for share in self._pending if share.is_ready()]
+        self._pending = [share for share in self._pending if share not in ready]
+        for share in ready:
+            self._begin(share)
 
     def _begin(self, share: Share) -> None:
         share.begin(self._sockets)

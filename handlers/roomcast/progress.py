@@ -6,6 +6,7 @@ import time
 from typing import TYPE_CHECKING
 
 from roomcast import fanout, steps, tasks
+from roomcast.one_read import OneRead
 from roomcast.recipients import Source
 from roomcast.steps import Wait
 from roomcast.verdicts import FEW
@@ -47,6 +48,8 @@ class Progress(Source):
         self.is_complete = False
         self.result = fanout.Result(fanout.Report(), is_begun=False)
         self._apart = apart
+        self._one_read: OneRead | None = None
+        self._reads_first = True
         self._left_out: list[fanout.Recipient] = []
 
     def message(self, order: str = "", may_leave: int = 0) -> fanout.Message:
@@ -67,7 +70,13 @@ class Progress(Source):
             order=order,
             may_leave=may_leave,
             is_complete=lambda: self.is_complete,
+            is_ready=lambda: self._reads_first or self._one_read is None or self._one_read.is_over,
         )
+
+    def share_read(self, one_read: OneRead, *, is_first: bool) -> None:
+        """Share one read of the members with other messages to them; the first one reads."""
+        self._one_read = one_read
+        self._reads_first = is_first
 
     def __iter__(self) -> Iterator[fanout.Recipient]:
         """Yield one recipient after the other while time allows."""
@@ -83,7 +92,14 @@ class Progress(Source):
 
     def reads(self) -> Iterable[Pages]:
         """As of ``recipients.Source``."""
-        return [self._named_page()] if self.task.recipients else map(self._pages, self._members().reads())
+        if self.task.recipients:
+            return [self._named_page()]
+        return map(self._pages, map(self._shared, self._members().reads()))
+
+    def _shared(self, pages: Pages) -> Pages:
+        if self._one_read is None:
+            return pages
+        return self._one_read.first(pages) if self._reads_first else self._one_read.again(lambda: pages)
 
     def _named_page(self) -> Pages:
         """The named recipients; where tokens expire, those that are still members."""
@@ -205,3 +221,16 @@ class Progress(Source):
             untaken = self.task.recipients[self.pulled :]
             return [self.task._replace(recipients=untaken)] if untaken else []
         return [self.task._replace(after=self.after)]
+
+
+def share_reads(all_progress: Iterable[Progress]) -> None:
+    """Have tasks for the same members share one read."""
+    same: dict[tuple[str, int, str], list[Progress]] = {}
+    for each in all_progress:
+        if not each.task.recipients:
+            same.setdefault((each.task.message.room, each.task.shard, each.task.after), []).append(each)
+    for group in same.values():
+        if len(group) > 1:
+            one_read = OneRead()
+            for number, each in enumerate(group):
+                each.share_read(one_read, is_first=number == 0)

@@ -81,6 +81,7 @@ class Message(NamedTuple):
             reached. Those left receive it after this one.
         is_complete: Whether the recipients that were read are all there are; else the next one of the order does not
             begin.
+        is_ready: A message of no order begins once this holds, which another message of the run brings about.
     """
 
     recipients: Iterable[Recipient]
@@ -91,6 +92,7 @@ class Message(NamedTuple):
     order: str = ""
     may_leave: int = 0
     is_complete: Callable[[], bool] = always
+    is_ready: Callable[[], bool] = always
 
 
 class Report:

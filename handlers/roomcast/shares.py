@@ -118,6 +118,7 @@ class Share:
         self.requests = requests
         self.data = message.data
         self.order = message.order
+        self.is_ready = message.is_ready
         self.stragglers = message.stragglers
         self.outcomes = outcomes
         self.report = outcomes.report

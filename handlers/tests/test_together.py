@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import threading
 import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from roomcast import fanout, tasks
+from roomcast import aws_json, fanout, one_read, rooms, tasks
 from roomcast.delivery import Delivery, RoomMessage
 from roomcast.fanout import Engine, Message, Recipient, Stragglers
 from tests.fakes import FakeContext, FakeTable, handshake
@@ -16,7 +17,7 @@ from tests.hostile_server import PATIENCE_SECONDS, TIMEOUT_FACTOR, HostileServer
 from tests.sqs_model import SqsModel
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
 
 LONG_AGO = 1_700_000_000_000
 MEMBERS = [f"member-{number:02}=" for number in range(12)]
@@ -280,6 +281,94 @@ def test_a_batch_of_ten_waits_for_no_member_however_many_do_not_read(  # noqa: P
     assert {name for name, _, _ in stage.posts[before:]} == stage.slow
     assert sqs.dead_letters == []
     assert [key for key in table.items if key[0].startswith("backlog#")] == []
+
+
+class TestOneRead:
+    """Messages of a batch to the same members share one read."""
+
+    @pytest.fixture(params=["standard", "fifo"])
+    def batch(self, worker: Any, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> SqsModel:
+        """A queue with ten messages for the lobby, and between them two for another room."""
+        fifo = request.param == "fifo"
+        sqs = SqsModel(fifo=fifo)
+        settings = worker.SETTINGS._replace(queue_url="https://sqs.eu-west-1.amazonaws.com/1/q", queue_is_fifo=fifo)
+        queue = tasks.Queue(settings)
+        queue._service = sqs  # type: ignore[assignment]
+        monkeypatch.setattr(worker, "QUEUE", queue)
+        monkeypatch.setattr(worker, "SETTINGS", settings)
+        for number, text in enumerate(TEXTS):
+            for room in ("lobby", "hall") if number in {3, 4} else ("lobby",):
+                body = tasks.Task(RoomMessage(room, MEMBERS[0], text, "r"), 0).to_json()
+                sqs.put(body, f"{room}.0" if fifo else "")
+        return sqs
+
+    def queries(self, table: FakeTable) -> list[str]:
+        """The partitions that were read, in order."""
+        found = [call["ExpressionAttributeValues"][":room"]["S"] for name, call in table.calls if name == "Query"]
+        return [each for each in found if each.startswith("room#")]
+
+    def test_members_are_read_once_for_all_messages(
+        self, worker: Any, stage: Stage, table: FakeTable, load: Callable[[str], Any], batch: SqsModel
+    ) -> None:
+        load("connect").handler(handshake("elsewhere=", "hall"), FakeContext())
+        table.calls.clear()
+        batch.invoke(worker.handler, batch=12)
+
+        assert sorted(self.queries(table)) == ["room#hall#0", "room#lobby#0"]
+        assert all(call["ConsistentRead"] for name, call in table.calls if name == "Query")
+        assert {name: sorted(stage.received(name)) for name in MEMBERS} == dict.fromkeys(MEMBERS, TEXTS)
+        assert sorted(stage.received("elsewhere=")) == TEXTS[3:5]
+        assert len(batch) == 0
+
+    @pytest.mark.parametrize("kept", [0, 5, len(MEMBERS) - 1])
+    def test_a_partition_that_is_too_large_is_read_for_each(  # noqa: PLR0917 - fixtures and parameters
+        self,
+        worker: Any,
+        stage: Stage,
+        table: FakeTable,
+        batch: SqsModel,
+        monkeypatch: pytest.MonkeyPatch,
+        kept: int,
+    ) -> None:
+        monkeypatch.setattr(one_read, "MAXIMUM_KEPT", kept)
+        monkeypatch.setattr(rooms, "PAGE_ITEMS", 5)
+        batch.invoke(worker.handler, batch=12)
+
+        assert self.queries(table).count("room#lobby#0") == 3 * len(TEXTS)
+        assert {name: sorted(stage.received(name)) for name in MEMBERS} == dict.fromkeys(MEMBERS, TEXTS)
+
+    @pytest.mark.parametrize("page", [1, 2, 3])
+    def test_a_read_that_fails_loses_nothing(  # noqa: PLR0917 - fixtures and parameters
+        self,
+        worker: Any,
+        stage: Stage,
+        table: FakeTable,
+        batch: SqsModel,
+        monkeypatch: pytest.MonkeyPatch,
+        page: int,
+    ) -> None:
+        monkeypatch.setattr(rooms, "PAGE_ITEMS", 5)
+        query, reads = table._query, itertools.count(1)
+
+        def fail(parameters: Mapping[str, Any]) -> dict[str, Any]:
+            is_members = parameters["ExpressionAttributeValues"][":room"]["S"] == "room#lobby#0"
+            if is_members and next(reads) == page:
+                raise aws_json.ServiceError("Query", "InternalServerError", {}, transient=True)
+            return query(parameters)
+
+        monkeypatch.setattr(table, "_query", fail)
+        batch.drain(worker.handler, batch=12)
+
+        assert {name: sorted(stage.received(name)) for name in MEMBERS} == dict.fromkeys(MEMBERS, TEXTS)
+
+    def test_who_joins_between_two_batches_is_read(
+        self, worker: Any, stage: Stage, load: Callable[[str], Any], batch: SqsModel
+    ) -> None:
+        batch.invoke(worker.handler, batch=4)
+        load("connect").handler(handshake("late=", "lobby"), FakeContext())
+        batch.drain(worker.handler)
+
+        assert sorted(stage.received("late=")) == TEXTS[4:]
 
 
 def test_a_silent_member_costs_a_sender_seconds_only(engine: Engine, stage: Stage, never: threading.Event) -> None:
