@@ -87,7 +87,9 @@ class ConnectionsTable:
             lambda: self.connections(connection_ids), nothing, within=within, what="the connections' items to go"
         )
 
-    async def add_member(self, room: str, connection_id: str, age_ms: int, *further: str) -> None:
+    async def add_member(
+        self, room: str, connection_id: str, age_ms: int, *further: str, counted_since: str | None = None
+    ) -> None:
         """Write the items of a connection that does not exist, as if its ``$disconnect`` had been lost.
 
         Args:
@@ -95,7 +97,9 @@ class ConnectionsTable:
             connection_id: An id that no connection has.
             age_ms: How long ago it connected, milliseconds.
             further: Rooms that it joined afterwards.
+            counted_since: The text under which its rooms' numbers count it; None for no number.
         """
+        counted = {} if counted_since is None else {"counted_since": {"S": counted_since}}
         connected_at = int(time.time() * 1000) - age_ms
         shared: dict[str, Any] = {
             "connected_at": {"N": str(connected_at)},
@@ -107,7 +111,7 @@ class ConnectionsTable:
         connection = {**connection_key(connection_id), **shared, "rooms": {"M": {each: {"N": "0"} for each in rooms}}}
         if further:
             connection["version"] = {"N": str(len(further))}
-        for item in (connection, *({**membership_key(each, connection_id), **shared} for each in rooms)):
+        for item in (connection, *({**membership_key(each, connection_id), **shared, **counted} for each in rooms)):
             await asyncio.to_thread(self.dynamodb.put_item, TableName=self.name, Item=item)
 
     async def remove_member(self, room: str, connection_id: str) -> None:

@@ -8,13 +8,13 @@ import secrets
 import time
 from typing import TYPE_CHECKING, Any
 
-from roomcast import delivery, items, recipients, tasks
+from roomcast import delivery, items, tasks
 
 from integration_tests.harness.table import HOUR_MS, unknown_connection_id
 from integration_tests.security.lab import Lab, event_of
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Sequence
+    from collections.abc import Awaitable, Callable
 
 ALMOST_OLD_MS = 33_000
 """Age of a connection that is not deleted yet after a 410 and soon will be, so that no task stays in the queue."""
@@ -70,15 +70,24 @@ async def subtract_the_dead(lab: Lab) -> bool:
 
 async def _number_falls(lab: Lab, act: Callable[[str, str], Awaitable[object]]) -> bool:
     room, connection_id, dynamodb = lab.room(), unknown_connection_id(), lab.table.dynamodb
-    await lab.table.add_member(room, connection_id, age_ms=HOUR_MS)
+    since = await _counted_since(lab)
+    await lab.table.add_member(room, connection_id, age_ms=HOUR_MS, counted_since=since)
     key: Any = items.headcount_key(room, 0)
-    number = {"members": {"N": "5"}, "changes": {"N": "0"}, "expires_at": {"N": str(int(time.time()) + 600)}}
+    expires_at = {"N": str(int(time.time()) + 600)}
+    number = {"members": {"N": "5"}, "changes": {"N": "0"}, "expires_at": expires_at, "counted_since": {"S": since}}
     await asyncio.to_thread(dynamodb.put_item, TableName=lab.table.name, Item={**key, **number})
     await act(room, connection_id)
     await lab.table.remove_member(room, connection_id)
     answer = await asyncio.to_thread(dynamodb.get_item, TableName=lab.table.name, Key=key, ConsistentRead=True)
     await asyncio.to_thread(dynamodb.delete_item, TableName=lab.table.name, Key=key)
     return answer["Item"]["members"]["N"] == "4"
+
+
+async def _counted_since(lab: Lab) -> str:
+    """Return the text under which the instance's functions count members."""
+    function = lab.deployment.outputs["function_arns"]["disconnect"]
+    found = await asyncio.to_thread(lab.aws.functions.get_function_configuration, FunctionName=function)
+    return found["Environment"]["Variables"]["ROOMCAST_MEMBERS_COUNTED_SINCE"]
 
 
 async def put_a_straggler_aside(lab: Lab) -> bool:
@@ -93,17 +102,20 @@ async def put_a_straggler_aside(lab: Lab) -> bool:
 
 
 async def postpone(lab: Lab) -> bool:
-    """A worker sets the delay after which a straggler's message is tried again."""
-    room, connected_at = lab.room(), int(time.time() * 1000)
-    straggler = recipients.Recipient(unknown_connection_id(), connected_at, 0)
-    answer, lines = await lab.invoke("fanout_worker", _task(room, [straggler]))
+    """A worker sets the delay after which the stragglers of a shard are tried again."""
+    wake_up = tasks.WakeUp(lab.room(), 0, stamp=time.time_ns(), delay=1)
+    answer, lines = await lab.invoke("fanout_worker", _event(wake_up))
     assert len(answer["batchItemFailures"]) == 1
     return "a delay cannot be set" not in lines
 
 
-def _task(room: str, named: Sequence[recipients.Recipient] = ()) -> dict[str, Any]:
+def _task(room: str) -> dict[str, Any]:
+    """Return the event of a worker that received a message to a room."""
+    return _event(tasks.Task(delivery.RoomMessage(room, "nobody", "x", "request"), 0))
+
+
+def _event(task: tasks.Task | tasks.WakeUp) -> dict[str, Any]:
     """Return the event of a worker that received one message of a FIFO queue."""
-    task = tasks.Task(delivery.RoomMessage(room, "nobody", "x", "request"), 0, recipients=named)
     attributes = {
         "ApproximateReceiveCount": "1",
         "MessageGroupId": task.group,
