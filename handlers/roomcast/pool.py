@@ -123,6 +123,9 @@ class Pool:
         for line in list(self.all):
             if line.used_at < oldest or (line in readable and not line.usable()):
                 self.drop(line)
+            elif line in readable:
+                # The server may have given it room, or taken it away.
+                self.offer(line, line.idle_since)
 
     def may_open(self) -> bool:
         """Whether the limit allows another connection."""
@@ -139,12 +142,13 @@ class Pool:
         """Whether another connection saves more time than it costs.
 
         With n connections, b posts to send and answers that take l seconds, the fan-out takes about b * l / n: one more
-        saves b * l / (n * (n + 1)).
+        saves b * l / (n * (n + 1)). Those that wait for an answer too long, or take no further post, do not count.
 
         Args:
             posts: Posts still to be sent.
         """
-        count = max(0, len(self.all) - self.stuck)
+        useless = sum(line.is_ending or not (line.under_way or line.room) for line in self.multiplexed)
+        count = max(0, len(self.all) - self.stuck - useless)
         if not count:
             return True
         # The next post gets stuck as often as the others have: then its connection takes no other one meanwhile.

@@ -118,6 +118,11 @@ class Conversation:
         while not self._resets and self._socket.recv(65_536):
             pass
 
+    def send_frames(self, data: bytes) -> None:
+        """Send frames that answer nothing."""
+        with self._lock:
+            self._socket.sendall(data)
+
     def _requests(self) -> Iterator[int]:
         """Read requests until the client hangs up; gives their streams."""
         while True:

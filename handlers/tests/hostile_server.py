@@ -122,6 +122,7 @@ class HostileServer:
         self.answers = 0
         self.resumed_sessions = 0
         self.http2_settings: dict[int, int] = {}
+        self.conversations: list[Conversation] = []
         self._tls = tls
         self._host = host
         self._listener = socket.create_server(
@@ -217,7 +218,9 @@ class HostileServer:
         def reply_to(target: str, headers: dict[str, str], body: bytes, turn: int) -> Reply:
             return self.reply_to(target, headers, body, number, turn)
 
-        Conversation(connection, self.http2_settings, reply_to, self.note_answer).run()
+        conversation = Conversation(connection, self.http2_settings, reply_to, self.note_answer)
+        self.conversations.append(conversation)
+        conversation.run()
 
     def reply_to(self, target: str, headers: dict[str, str], body: bytes, connection: int, turn: int) -> Reply:
         """Note a request and ask the script for the reply; the parameters are attributes of ``Request``."""

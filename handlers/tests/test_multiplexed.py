@@ -119,6 +119,11 @@ def refused(stream: int) -> bytes:
     return frame(frames.RST_STREAM, 0, stream, struct.pack(">I", frames.REFUSED_STREAM))
 
 
+def allow_streams(number: int) -> bytes:
+    """How many posts the server takes at a time from now on."""
+    return frames.settings({frames.MAX_CONCURRENT_STREAMS: number})
+
+
 class TestChoice:
     """The protocol is one that both sides can speak."""
 
@@ -211,6 +216,27 @@ class TestConnections:
             report = deliver(connect(server), members(50))
         assert counts(report) == (50, 0, 0)
         assert report.retried <= 150
+
+    @pytest.mark.parametrize("is_raised", [False, True])
+    def test_a_server_may_allow_no_post_for_a_while(
+        self, tls: ssl.SSLContext, connect: Connect, *, is_raised: bool
+    ) -> None:
+        def script(request: Request) -> Reply:
+            if request.connection == request.turn == 0:
+                return Reply(frames=lambda stream: allow_streams(0) + answered(stream))
+            return say()
+
+        with HostileServer(script, tls) as server:
+            engine = connect(server)
+            deliver(engine, members(1))
+            if is_raised:
+                # Between two messages, when the server's frames are read before anything is sent.
+                server.conversations[0].send_frames(allow_streams(MAXIMUM_STREAMS))
+                wait_until(lambda: engine._pool.sockets.wait(0))
+            # However quick the answers are, a connection that takes no post is no reason to wait.
+            engine._pool.latency = 0.000_01
+            assert counts(deliver(engine, members(1))) == (1, 0, 0)
+            assert server.connections == (1 if is_raised else 2)
 
     def test_large_messages_wait_for_the_servers_windows(self, tls: ssl.SSLContext, connect: Connect) -> None:
         data = bytes(range(256)) * 512
@@ -308,6 +334,24 @@ class TestFaults:
         assert counts(report) == (150, 0, 0)
         assert sorted(processed) == sorted(each.connection_id for each in members(150))
         assert report.retried
+
+    def test_what_was_not_processed_waits_for_no_silent_post(
+        self, tls: ssl.SSLContext, connect: Connect, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """The connection that ends carries the silent post, and nothing else any more."""
+        monkeypatch.setattr(pool, "STUCK_SECONDS", 10 * PATIENCE_SECONDS)
+        others_are_served = threading.Event()
+
+        def script(request: Request) -> Reply:
+            if request.connection > 0:
+                if len({each.connection_id for each in server.requests if each.connection > 0}) == 2:
+                    others_are_served.set()
+                return say()
+            return Reply(goes_away=True) if request.turn else say()._replace(after=others_are_served)
+
+        with HostileServer(script, tls) as server:
+            report = deliver(connect(server), members(3))
+            assert counts(report) == (3, 0, 0)
 
     def test_refused_streams_are_sent_again_and_cost_no_copy(self, tls: ssl.SSLContext, connect: Connect) -> None:
         def script(request: Request) -> Reply:
