@@ -340,6 +340,8 @@ class Session(Generic[T]):
         for name, value in frames.SETTING.iter_unpack(payload):
             self._set(name, value)
         self._sender.acknowledge(frames.SETTINGS)
+        # Not before: the server counts with its new windows only from the acknowledgement on (RFC 9113, section 6.5.3).
+        self._sender.go_on()
 
     def _set(self, name: int, value: int) -> None:
         if name == frames.MAX_CONCURRENT_STREAMS:

@@ -68,7 +68,7 @@ class Sender:
             return True
         self.outgoing += frames.headers(stream, block, self._frame_bytes)
         self.blocked, self._unsent, self._stream_window = stream, memoryview(body), self._initial_window
-        self._send_body()
+        self.go_on()
         return not self.blocked
 
     def add(self, kind: int, stream: int, number: int) -> None:
@@ -100,10 +100,10 @@ class Sender:
             self._window = frames.window(self._window + increment)
         elif stream == self.blocked:
             self._stream_window = frames.window(self._stream_window + increment)
-        self._send_body()
+        self.go_on()
 
     def set(self, name: int, value: int) -> None:
-        """Follow a setting of the server, if it is about sending.
+        """Follow a setting of the server, if it is about sending; after its acknowledgement comes ``go_on``.
 
         Raises:
             ProtocolError: It has an impossible value.
@@ -114,14 +114,13 @@ class Sender:
             self._stream_window = frames.window(self._stream_window + value - self._initial_window)
             self._initial_window = frames.window(value)
             self._whole_bytes = min(self._initial_window, self._frame_bytes)
-            self._send_body()
         elif name == frames.MAX_FRAME_SIZE:
             if not frames.FRAME_BYTES <= value <= frames.LAST_FRAME_BYTES:
                 raise ProtocolError("the server sent an impossible setting")
             self._frame_bytes = value
             self._whole_bytes = min(self._initial_window, self._frame_bytes)
 
-    def _send_body(self) -> None:
+    def go_on(self) -> None:
         """Send as much of the blocked body as the windows allow."""
         while self.blocked:
             size = max(0, min(len(self._unsent), self._window, self._stream_window, self._frame_bytes))

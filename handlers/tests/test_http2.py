@@ -18,7 +18,7 @@ import h2.errors
 import h2.events
 import h2.settings
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from roomcast import http2
 from roomcast import http2_frames as frames
@@ -494,6 +494,7 @@ actions = st.tuples(
 
 @settings(max_examples=150)
 @given(schedule=st.lists(actions, max_size=60))
+@example(schedule=[("post", 1), ("post", 1_000), ("forth", 100_000), ("windows", 0)])
 def test_any_schedule_of_a_client_and_a_server(schedule: list[tuple[str, int]]) -> None:
     exchange = Exchange()
     for action, number in schedule:
