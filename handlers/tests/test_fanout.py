@@ -855,6 +855,16 @@ class TestConnections:
         lines.latency, lines.mean_latency, lines.handshake = 0.015, 0.2, 0.005
         assert not lines.may_grow(1_000, 0.01)
 
+    @pytest.mark.parametrize(("stuck", "pays"), [(0, False), (10, True)])
+    def test_one_pays_sooner_beside_those_that_are_stuck(self, stuck: int, *, pays: bool) -> None:
+        lines = pool.Pool(Endpoint("http://localhost/live"), 250)
+        lines.all.update(range(20 + stuck))  # type: ignore[arg-type]
+        lines.latency, lines.stuck = 0.015, stuck
+        try:
+            assert lines.another_pays(5) == pays
+        finally:
+            lines.all.clear()
+
     def test_however_busy_the_server_was_there_is_one(
         self, tls: ssl.SSLContext, connect: Connect, monkeypatch: pytest.MonkeyPatch
     ) -> None:
