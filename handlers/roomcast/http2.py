@@ -337,6 +337,8 @@ class Session(Generic[T]):
             return
         if not self._greeted:
             self._greeted = self._is_quick = True
+            # Unless the server says so, it is not what an earlier connection took.
+            self.maximum_streams = MAXIMUM_STREAMS
         for name, value in frames.SETTING.iter_unpack(payload):
             self._set(name, value)
         self._sender.acknowledge(frames.SETTINGS)

@@ -124,7 +124,7 @@ class Pool:
             if line.used_at < oldest or (line in readable and not line.usable()):
                 self.drop(line)
             elif line in readable:
-                # The server may have given it room, or taken it away.
+                # The server may have taken its room away.
                 self.offer(line, line.idle_since)
 
     def may_open(self) -> bool:
@@ -142,13 +142,13 @@ class Pool:
         """Whether another connection saves more time than it costs.
 
         With n connections, b posts to send and answers that take l seconds, the fan-out takes about b * l / n: one more
-        saves b * l / (n * (n + 1)). Those that wait for an answer too long, or take no further post, do not count.
+        saves b * l / (n * (n + 1)). Those that wait for an answer too long, or end, do not count.
 
         Args:
             posts: Posts still to be sent.
         """
-        useless = sum(line.is_ending or not (line.under_way or line.room) for line in self.multiplexed)
-        count = max(0, len(self.all) - self.stuck - useless)
+        ending = sum(line.is_ending for line in self.multiplexed)
+        count = max(0, len(self.all) - self.stuck - ending)
         if not count:
             return True
         # The next post gets stuck as often as the others have: then its connection takes no other one meanwhile.
@@ -231,7 +231,7 @@ class Pool:
         return multiplexed
 
     def offer(self, line: AnyLine, now: float) -> None:
-        """Use a connection for further posts while it has room, unless it ends."""
+        """Use a connection for further posts while it has room; drop it if it has none and nothing is under way."""
         line.idle_since = now
         if line.room:
             if not line.is_idle:
@@ -242,7 +242,10 @@ class Pool:
             # It ends: a further post would wait for an answer in vain. Or flow control holds it back.
             line.is_idle = False
             self.idle.remove(line)
-        if line.is_ending and not line.under_way:
+        if not line.under_way:
+            if not line.answers:
+                # The next one may be no better.
+                self.open_not_before = time.monotonic() + pause(1)
             self.drop(line)
 
     def occupy(self, line: AnyLine) -> None:
@@ -330,7 +333,7 @@ class Pool:
         self.all.remove(line)
         for each in [each for each in self.multiplexed if each is line]:
             self.multiplexed.remove(each)
-            self._streams = each.streams
+            self._streams = each.streams or self._streams
         if line.is_idle:
             line.is_idle = False
             self.idle.remove(line)

@@ -220,6 +220,15 @@ class TestAgainstAnotherImplementation:
         meet(session, peer)
         assert session.room == 100
 
+    @pytest.mark.parametrize("guess", [0, 1, 100])
+    def test_a_server_that_sets_no_limit_takes_as_many_as_there_may_be(self, guess: int) -> None:
+        session = Session[int]("https", guess)
+        session.receive(frames.settings({}))
+        assert session.room == 100
+        session.receive(frames.settings({frames.MAX_CONCURRENT_STREAMS: 3}))
+        session.receive(frames.settings({}))
+        assert session.room == 3
+
     def test_a_header_block_longer_than_a_frame(self) -> None:
         session, peer = Session[int]("https"), Peer()
         session.request(1, made(token="t" * 40_000), "a", b"hello")

@@ -217,26 +217,50 @@ class TestConnections:
         assert counts(report) == (50, 0, 0)
         assert report.retried <= 150
 
-    @pytest.mark.parametrize("is_raised", [False, True])
-    def test_a_server_may_allow_no_post_for_a_while(
-        self, tls: ssl.SSLContext, connect: Connect, *, is_raised: bool
+    @pytest.mark.parametrize("is_between", [False, True])
+    def test_a_connection_that_takes_no_post_is_no_reason_to_wait(
+        self, tls: ssl.SSLContext, connect: Connect, *, is_between: bool
     ) -> None:
+        """Nor does it say how many the next one takes: this server sets no limit at first."""
+
         def script(request: Request) -> Reply:
-            if request.connection == request.turn == 0:
+            if request.connection == request.turn == 0 and not is_between:
                 return Reply(frames=lambda stream: allow_streams(0) + answered(stream))
             return say()
 
         with HostileServer(script, tls) as server:
             engine = connect(server)
             deliver(engine, members(1))
-            if is_raised:
-                # Between two messages, when the server's frames are read before anything is sent.
-                server.conversations[0].send_frames(allow_streams(MAXIMUM_STREAMS))
+            if is_between:
+                server.conversations[0].send_frames(allow_streams(0))
                 wait_until(lambda: engine._pool.sockets.wait(0))
-            # However quick the answers are, a connection that takes no post is no reason to wait.
+            # However quick the answers are.
             engine._pool.latency = 0.000_01
-            assert counts(deliver(engine, members(1))) == (1, 0, 0)
-            assert server.connections == (1 if is_raised else 2)
+            report = deliver(engine, members(1))
+            assert (counts(report), report.retried) == ((1, 0, 0), 0)
+            assert server.connections == 2
+            assert engine._pool.multiplexed[0].streams == MAXIMUM_STREAMS
+
+    def test_connections_that_take_nothing_are_no_storm(
+        self, tls: ssl.SSLContext, connect: Connect, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(pacing, "BACKOFF_BASE_SECONDS", 0.2)
+        monkeypatch.setattr(pacing, "BACKOFF_CAP_SECONDS", 0.2)
+
+        class Closed(HostileServer):
+            """Takes no post on any connection."""
+
+            def _converse_over_http2(self, connection: socket.socket, number: int) -> None:
+                self.http2_settings = {frames.MAX_CONCURRENT_STREAMS: 0}
+                self.met = number + 1
+                super()._converse_over_http2(connection, number)
+
+        with Closed(lambda _: say(), tls) as server:
+            engine = connect(server)
+            assert counts(deliver(engine, members(1), seconds=2)) == (0, 0, 1)
+            # A hundred pauses would take some ten seconds.
+            assert 1 < server.met < 100
+            assert len(engine._pool.all) <= 1
 
     def test_large_messages_wait_for_the_servers_windows(self, tls: ssl.SSLContext, connect: Connect) -> None:
         data = bytes(range(256)) * 512
