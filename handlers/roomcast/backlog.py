@@ -122,6 +122,7 @@ class Backlog:
         self._room = room
         self._shard = shard
         self._entries: list[Entry] = []
+        self._lowest: dict[str, int] = {}
         self._held: dict[str, None] = {}
         self._last_hold = 0
         self._is_whole = True
@@ -168,6 +169,10 @@ class Backlog:
         return isinstance(job.task, tasks.WakeUp) or self._entries[0].key.partition(".")[0] == job.key
 
     def _add(self, item: Waiting) -> None:
+        whole, _, number = item.key.partition(".")
+        if number:
+            # Items come in order.
+            self._lowest.setdefault(whole, int(number))
         try:
             task = tasks.parse(item.body)
         except ValueError as error:
@@ -239,13 +244,21 @@ class Backlog:
     def _replace(self, position: int, rest: Sequence[tasks.Task]) -> int:
         """Put the rest of a task, if there is any, in its place; gives the number of its parts."""
         entry = self._entries.pop(position)
-        keys = _keys_of_parts(entry.key, len(rest))
+        keys = self._keys_of_parts(entry.key, len(rest))
         self._entries[position:position] = [Entry(key, task, None) for key, task in zip(keys, rest, strict=True)]
         if entry.item is not None and entry.key not in keys:
             self._deletions.append(entry.item)
         if not rest:
             self.done.add(entry.key)
         return len(rest)
+
+    def _keys_of_parts(self, key: str, count: int) -> list[str]:
+        """Keys for the rest of a task: a part keeps its own for the last one; the others have no other part's."""
+        whole, _, number = key.partition(".")
+        kept = [key] if number and count else []
+        end = self._lowest.get(whole, 10**PART_DIGITS)
+        self._lowest[whole] = start = end - count + len(kept)
+        return [f"{whole}.{each:0{PART_DIGITS}}" for each in range(start, end)] + kept
 
     def _set_apart(self, task: tasks.Task, apart: Iterable[tuple[Recipient, int]]) -> None:
         """Send a task for stragglers to the lane."""
@@ -303,13 +316,6 @@ class Backlog:
     @staticmethod
     def _waiting(key: str, task: tasks.Task) -> Waiting:
         return Waiting(key, task.to_json(), time.time_ns())
-
-
-def _keys_of_parts(key: str, count: int) -> list[str]:
-    """Keys for the rest of the first task: they sort before those of its other parts; the last one replaces its own."""
-    whole, _, number = key.partition(".")
-    last = int(number) if number else 10**PART_DIGITS - 1
-    return [f"{whole}.{each:0{PART_DIGITS}}" for each in range(last - count + 1, last + 1)]
 
 
 def key_of(sequence_number: str, position: int) -> str:
