@@ -103,9 +103,9 @@ class Lane(Backlog):
         if not self._is_tick:
             self._entries = [entry for entry in entries if entry.item is None]
         due = super().due()
+        self._is_cut = len(due) < sum(self._is_whole or entry.item is not None for entry in self._entries)
         self._first = 0 if self._is_tick else len(entries) - len(self._entries)
         self._entries = entries
-        self._is_cut = len(due) < len(entries) - self._first and (self._is_whole or self._is_tick)
         # A worker that died may have sent a copy.
         return [task._replace(copies=max(task.copies, min(task.retries, MAXIMUM_COPIES - 1))) for task in due]
 
@@ -156,8 +156,11 @@ class Lane(Backlog):
             if self._mark is not None:
                 self._deletions.append(self._mark)
             return []
+        # What waits behind those that were read comes next only where one of these is done: a wake-up for every message
+        # would replace the one that is due later, and the clock would stand still.
+        is_further = bool(self._deletions) and not self._is_whole
         has_moved = bool(self._deletions) or any(entry.item is None for entry in self._entries)
-        goes_on = self._is_kept_only or (has_moved and (self._is_cut or not self._is_whole))
+        goes_on = self._is_kept_only or is_further or (has_moved and self._is_cut)
         delay = 0 if goes_on else self._pause()
         is_lost = self._mark is None or time.time_ns() - self._mark.stamp > LOST_SECONDS * 10**9
         if self._mark is not None and not (self._is_tick or self._is_kept_only or is_lost or delay < self._delay):

@@ -212,8 +212,8 @@ def _from_object(value: dict[str, Any]) -> Task | WakeUp:
         delay = min(_count(value.get("delay", 0)), MAXIMUM_DELAY_SECONDS)
         return WakeUp(_room(value["room"]), _count(value["shard"]), int(value.get("stamp", 0)), delay)
     task = _task(value["fan_out"], value["shard"], value.get("after", ""), value.get("recipients", []))
-    copies, retries, rounds, since = (_count(value.get(name, 0)) for name in ("copies", "retries", "rounds", "since"))
-    hold, given_up = (int(value.get(name, 0)) for name in ("hold", "given_up"))
+    copies, retries, rounds = (_count(value.get(name, 0)) for name in ("copies", "retries", "rounds"))
+    hold, since, given_up = (int(value.get(name, 0)) for name in ("hold", "since", "given_up"))
     return task._replace(copies=copies, retries=retries, hold=hold, rounds=rounds, since=since, given_up=given_up)
 
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import random
 import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from roomcast import aws_json, backlog, lane, rooms, tasks
+from roomcast.delivery import RoomMessage
 from roomcast.rooms import Waiting
 from tests.fakes import FakeConnections, FakeContext, FakeTable, handshake
 from tests.sqs_model import WorkerDiedError
@@ -207,6 +209,57 @@ def test_a_lane_longer_than_a_worker_reads_keeps_the_order(
     assert (stage.copies(), stage.sqs.dead_letters, backlog_of(table)) == (1, [], [])
 
 
+@pytest.mark.parametrize("seed", range(20))
+def test_parts_of_a_message_stay_apart_whatever_each_straggler_answers(
+    stage: Stage, table: FakeTable, seed: int
+) -> None:
+    """Those that may have a copy are a part of their own, in each round others; parts may be divided again."""
+    chance = random.Random(seed)  # noqa: S311
+    failing, silent = stage.connections.failing, stage.connections.silent
+    for number in range(6):
+        for each in MEMBERS[3:9]:
+            failing.discard(each)
+            silent.discard(each)
+            chance.choice([failing, failing, silent, silent, set()]).add(each)
+        if number % 2 == 0:
+            stage.say(TEXTS[number // 2])
+        stage.sqs.invoke(stage.handler)
+        stage.sqs._skip()
+        settle(stage)
+    failing.clear()
+    silent.clear()
+    stage.sqs.drain(stage.handler)
+
+    assert stage.received() == everybody(TEXTS[:3])
+    assert (stage.sqs.dead_letters, backlog_of(table)) == ([], [])
+
+
+@pytest.mark.parametrize(("enough", "capacity"), [(5, 1_000), (300, 15)])
+def test_a_lane_is_bounded_while_messages_come_that_find_too_much(
+    stage: Stage, table: FakeTable, monkeypatch: pytest.MonkeyPatch, enough: int, capacity: int
+) -> None:
+    """Two a second: more waits than a worker reads, or than it has time for, and none puts off the time to give up."""
+    monkeypatch.setattr(lane, "ENOUGH", enough)
+    monkeypatch.setattr(rooms, "BACKLOG_PAGE_ITEMS", 2)
+    stage.capacity = capacity
+    stage.connections.failing.add(MEMBERS[3])
+    longest = 0
+    for number in range(300):
+        stage.sqs.now = number / 2
+        stage.say(f"message {number}")
+        settle(stage)
+        longest = max(longest, len(backlog_of(table)))
+    # 31 s, and up to 16 s until the next wake-up.
+    assert longest < 2 * (31 + 16 + 5)
+    # Each message makes a worker write it down, but none tries all that wait.
+    tries = sum(each.presume_alone for each in stage.connections.stragglers)
+    assert tries < 5 * 300
+    stage.connections.failing.clear()
+    stage.sqs.drain(stage.handler)
+    heard = stage.connections.received(MEMBERS[3])
+    assert heard == [f"message {number}" for number in range(300 - len(heard), 300)]
+
+
 def test_large_messages_fit_into_transactions(stage: Stage, table: FakeTable, monkeypatch: pytest.MonkeyPatch) -> None:
     texts = [f"{number:02}{'x' * 131_000}" for number in range(30)]
     stage.connections.failing.update(MEMBERS[3:6])
@@ -353,3 +406,8 @@ def test_an_item_is_replaced_only_where_its_stamp_stands(stage: Stage, table: Fa
     assert kept.backlog("lobby", 0, later)[0] == [Waiting("a", "new", 1)]
     kept.replace_waiting("lobby", 0, Waiting("a", "", 1), later)
     assert backlog_of(table) == []
+
+
+def test_a_lane_that_is_not_empty_for_weeks_is_read() -> None:
+    task = tasks.Task(RoomMessage("lobby", "a", "one", "r"), 0, hold=1, since=2 * tasks.MAXIMUM_COUNT)
+    assert tasks.parse(task.to_json()) == task._replace(recipients=[])
