@@ -492,7 +492,7 @@ class TestConnections:
             return HANG_UP if request.connection_id.endswith("3AM=") else say()
 
         with HostileServer(script, tls) as server:
-            report = deliver(connect(server), members(20), seconds=1)
+            report = deliver(connect(server), members(20), seconds=PATIENCE_SECONDS / 4)
         assert counts(report) == (18, 0, 2)
 
     @pytest.mark.parametrize(

@@ -423,7 +423,7 @@ class TestFaults:
             Silence() as never,
         ):
             engine = connect(server)
-            assert counts(deliver(engine, members(200), seconds=0.5)) == (1, 0, 199)
+            assert counts(deliver(engine, members(200), seconds=PATIENCE_SECONDS / 4)) == (1, 0, 199)
             server.script = lambda _: say()
             assert counts(deliver(engine, members(200))) == (200, 0, 0)
 
