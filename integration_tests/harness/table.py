@@ -100,11 +100,13 @@ class ConnectionsTable:
             counted_since: The text under which its rooms' numbers count it; None for no number.
         """
         counted = {} if counted_since is None else {"counted_since": {"S": counted_since}}
-        connected_at = int(time.time() * 1000) - age_ms
+        now = time.time()
+        # In the future, however old the connection is: an emulator may delete expired items at any moment.
+        ends_at = {"N": str(int(now) + 3 * 3600)}
         shared: dict[str, Any] = {
-            "connected_at": {"N": str(connected_at)},
-            "expires_at": {"N": str(connected_at // 1000 + 3 * 3600)},
-            "token_ends_at": {"N": str(connected_at // 1000 + 3 * 3600)},  # for stages that want tokens
+            "connected_at": {"N": str(int(now * 1000) - age_ms)},
+            "expires_at": ends_at,
+            "token_ends_at": ends_at,  # for stages that want tokens
             "protocol": {"S": "text"},
         }
         rooms = [room, *further]
