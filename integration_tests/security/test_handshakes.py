@@ -6,6 +6,7 @@ import hashlib
 import hmac
 import json
 import time
+from functools import partial
 from typing import TYPE_CHECKING
 
 import pytest
@@ -17,7 +18,7 @@ from integration_tests.security.minting import AUDIENCE, LIFETIME_SECONDS, claim
 from integration_tests.security.roles import Roles
 from integration_tests.targets.interface import Capability
 from scripts.local.minting import SharedSecret, encoded, json_part
-from scripts.waiting import scaled
+from scripts.waiting import eventually, scaled
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -254,7 +255,9 @@ async def test_key_endpoint_that_hangs_refuses_in_time_and_known_keys_go_on(guar
         assert time.monotonic() - began_at < scaled(ANSWERED_WITHIN)
 
     target.kill(function)
-    assert await status_of(guarded.url, headers=[bearer(guarded.token())]) == 101
+    known = partial(status_of, guarded.url, headers=[bearer(guarded.token())])
+    # A process that starts on a busy machine may take longer than the keys' time limit.
+    await eventually(known, 101, within=30, what="an authorizer that knows the keys")
     with guarded.endpoint.hanging():
         assert await status_of(guarded.url, headers=[bearer(guarded.token())]) == 101
         assert await status_of(guarded.url, headers=[bearer(token(EcKey("unknown")))]) == 401

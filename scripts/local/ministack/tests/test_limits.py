@@ -20,7 +20,7 @@ NOW = int(time.time() * 1000)
 
 @pytest.fixture
 def rooms(corrected: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Any]]:
-    """Makes the handlers' table, with a limit of members and a number of shards."""
+    """Makes the handlers' table, with a limit of members, a number of shards and an authorization."""
     name = f"limits-{secrets.token_hex(4)}"
     keys = ("partition_key", "HASH"), ("sort_key", "RANGE")
     client("dynamodb", corrected).create_table(
@@ -38,9 +38,13 @@ def rooms(corrected: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[
         "ROOMCAST_TABLE_NAME": name,
     }
 
-    def made(maximum: int = 0, shards: int = 1) -> Any:
-        limits = {"ROOMCAST_MAXIMUM_ROOM_MEMBERS": str(maximum), "ROOMCAST_SHARDS_PER_ROOM": str(shards)}
-        for variable, value in {**environment, **limits}.items():
+    def made(maximum: int = 0, shards: int = 1, authorization: str = "NONE") -> Any:
+        chosen = {
+            "ROOMCAST_AUTHORIZATION": authorization,
+            "ROOMCAST_MAXIMUM_ROOM_MEMBERS": str(maximum),
+            "ROOMCAST_SHARDS_PER_ROOM": str(shards),
+        }
+        for variable, value in {**environment, **chosen}.items():
             monkeypatch.setenv(variable, value)
         settings = importlib.import_module("roomcast.settings").from_environment()
         tables.append(importlib.import_module("roomcast.rooms").Rooms(settings))
@@ -80,11 +84,11 @@ def test_members_are_counted(rooms: Callable[..., Any], shards: int) -> None:
 
 
 def test_items_end_with_the_token_and_are_not_counted(rooms: Callable[..., Any]) -> None:
-    table = rooms(1)
+    table = rooms(1, authorization="JWT")
     table.join("a=", NOW, "lobby", soon(), NOW // 1000 - 1)
 
     assert list(table.members("lobby", soon())) == []
-    table.join("b=", NOW, "lobby", soon())
+    table.join("b=", NOW, "lobby", soon(), NOW // 1000 + 3600)
     assert [each.connection_id for each in table.members("lobby", soon())] == ["b="]
 
 
@@ -105,6 +109,6 @@ def test_messages_are_counted(rooms: Callable[..., Any]) -> None:
     assert table.take("a=", rate, soon()) is None
     table.join("a=", NOW, "lobby", soon())
     taken = [table.take("a=", rate, soon()) for _ in range(3)]
-    assert [each.room for each in taken] == ["lobby"] * 3
+    assert [dict(each.rooms) for each in taken] == [{"lobby": 0}] * 3
     with pytest.raises(allowance.SpentError):
         table.take("a=", allowance.of_rate(0.001), soon())
