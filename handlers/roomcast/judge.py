@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
-from roomcast.pacing import retries_fail
+from roomcast.pacing import Retries
 from roomcast.shares import History
 from roomcast.verdicts import Answer, Case, row_of
 
@@ -24,20 +24,23 @@ class Census:
     Attributes:
         waiting: Recipients that were refused and are still to be reached.
         again: Refusals of recipients that had been refused before, without those presumed to be alone.
+        passed: Those of them after others were reached since the recipient's first refusal.
         recovered: Recipients that were reached after a refusal.
     """
 
     def __init__(self) -> None:
         self.waiting = 0
-        self.again = 0
+        self.again = self.passed = 0
         self.recovered = 0
 
     def count(self, refusals: Refusals, delivered: int, *, presumed: bool) -> tuple[int, float, float]:
         """Count a refusal of one recipient after so many deliveries of the run; as ``Judge._count``."""
         if not refusals.tries:
             self.waiting += 1
+            refusals.before = delivered
         elif not presumed:
             self.again += 1
+            self.passed += delivered > refusals.before
         refusals.tries += 1
         since, refusals.delivered = delivered - refusals.delivered, delivered
         if since:
@@ -45,10 +48,15 @@ class Census:
             refusals.alone = refusals.alone + 1 if refusals.suspect else 0
         elif presumed:
             refusals.alone += 1
-        elif self.waiting <= delivered or (delivered and retries_fail(self.again, self.recovered)):
+        elif self.waiting <= delivered or self.retries.fail:
             # No other recipient was reached meanwhile, perhaps because there is none: a hint that weighs less.
             refusals.alone += 1 if refusals.suspect else 0.5
         return refusals.tries, refusals.alone, 0.0
+
+    @property
+    def retries(self) -> Retries:
+        """What came of posts that had been refused before."""
+        return Retries(self.again, self.passed, self.recovered)
 
     def settle(self, refusals: Refusals, *, is_delivered: bool) -> None:
         """Forget the refusals of one recipient."""

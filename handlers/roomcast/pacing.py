@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import time
+from typing import NamedTuple
 
 from roomcast.backoff import backoff_seconds
 
@@ -19,19 +20,38 @@ RETRIES_PER_RECOVERY = 19
 leaves for long. Of members that do not read, none does."""
 
 
-def retries_fail(again: int, recovered: int) -> bool:
-    """Whether those refused are so for reasons of their own: others were reached, and they are not.
+class Retries(NamedTuple):
+    """What came of posts that had been refused before.
 
-    Args:
-        again: Posts that were refused once more.
-        recovered: Those that were delivered after a refusal.
+    Attributes:
+        again: How many were refused once more.
+        passed: Those of them after others were reached since the recipient's first refusal.
+        recovered: How many were delivered.
     """
-    return again > RETRIES_PER_RECOVERY * recovered
+
+    again: int = 0
+    passed: int = 0
+    recovered: int = 0
+
+    def since(self, earlier: Retries) -> Retries:
+        """Those that came later."""
+        return Retries(*(now - then for now, then in zip(self, earlier, strict=True)))
+
+    @property
+    def fail(self) -> bool:
+        """Whether those refused are so for reasons of their own: others were reached, and they are not.
+
+        Unless most were passed by others, throttling may have begun with their first refusals.
+        """
+        return self.again > RETRIES_PER_RECOVERY * self.recovered and 2 * self.passed > self.again
 
 
 def pause(attempt: int) -> float:
     """Seconds before the next try, with full jitter, after so many failed ones (from 1)."""
     return backoff_seconds(attempt, base=BACKOFF_BASE_SECONDS, cap=BACKOFF_CAP_SECONDS, random=random.random)
+
+
+NO_RETRIES = Retries()
 
 
 class Bucket:
@@ -81,7 +101,7 @@ class Throttle:
         now: The time, in seconds of ``time.monotonic``.
 
     Retries of members that do not read say nothing about the others, however many such members there are: retries do
-    not count while others are reached and hardly any retry gets through.
+    not count while others are reached after the first refusals and hardly any retry gets through.
 
     Attributes:
         general: Whether more than ``GENERAL`` of the last answers were refusals that count.
@@ -99,30 +119,28 @@ class Throttle:
         self._since = now
         self._delivered = 0
         self._throttled = 0
-        self._again = 0
-        self._recovered = 0
+        self._retries = NO_RETRIES
         self.general = False
         bucket.set_rate(bucket.pace, now)
 
-    def adapt(self, delivered: int, throttled: int, now: float, *, again: int = 0, recovered: int = 0) -> None:
+    def adapt(self, delivered: int, throttled: int, now: float, retries: Retries = NO_RETRIES) -> None:
         """Set the rate by the answers since the last call.
 
         Args:
             delivered: Deliveries of the fan-out so far.
             throttled: Answers with 429 so far.
             now: The time, in seconds of ``time.monotonic``.
-            again: Those of them to posts that had been refused before.
-            recovered: Deliveries of such posts.
+            retries: Those answers so far to posts that had been refused before.
         """
         refused = throttled - self._throttled
         answers = delivered - self._delivered + refused
-        retries = again - self._again
+        later = retries.since(self._retries)
         if answers < self.SAMPLE:
             # An observation of long ago says nothing about now.
             self.general = self.general and now - self._since < self.MEMORY
             return
         bucket = self._bucket
-        alone = retries if delivered and retries_fail(retries, recovered - self._recovered) else 0
+        alone = later.again if later.fail else 0
         self.general = refused - alone > (answers - alone) * self.GENERAL
         if self.general:
             achieved = answers / (now - self._since)
@@ -131,4 +149,4 @@ class Throttle:
         elif bucket.rate < bucket.pace:
             bucket.set_rate(min(bucket.pace, bucket.rate + self.INCREASE * (now - self._since)), now)
         self._since, self._delivered, self._throttled = now, delivered, throttled
-        self._again, self._recovered = again, recovered
+        self._retries = retries

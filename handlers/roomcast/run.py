@@ -224,8 +224,7 @@ class Run:
         self._next_check = min(now + CHECK_SECONDS, self._stop_at)
         # Refusals of those who were refused before others were reached say nothing about the others.
         throttled = sum(share.report.throttled for share in self._shares if not share.stragglers.presume_alone)
-        census = self._judge.throttled
-        self._throttle.adapt(self._delivered, throttled, now, again=census.again, recovered=census.recovered)
+        self._throttle.adapt(self._delivered, throttled, now, self._judge.throttled.retries)
         for line, late in self._pool.overdue(now, self._delivered):
             if not line.cancel(late):
                 self._lost(line, TimeoutError(TIMED_OUT))

@@ -80,15 +80,16 @@ class Refusals:
     Attributes:
         tries: All of them.
         alone: Those in a row that hit it alone; less certain ones count half.
-        delivered: Deliveries of the run up to the last one.
+        before: Deliveries of the run up to the first one.
+        delivered: Those up to the last one.
         suspect: Whether the last one with deliveries before it hit the recipient alone.
     """
 
-    __slots__ = ("alone", "delivered", "suspect", "tries")
+    __slots__ = ("alone", "before", "delivered", "suspect", "tries")
 
     def __init__(self) -> None:
         self.alone = 0.0
-        self.delivered = 0
+        self.before = self.delivered = 0
         self.suspect = False
         self.tries = 0
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import pytest
-from roomcast.pacing import Bucket, Throttle
+from roomcast.judge import Census
+from roomcast.pacing import Bucket, Retries, Throttle
+from roomcast.shares import Refusals
 
 START = 1_000.0
 
@@ -90,18 +92,26 @@ class Answers:
         self.bucket = Bucket(pace)
         self.throttle = Throttle(self.bucket, START)
         self.now = START
-        self.delivered = self.throttled = self.again = self.recovered = 0
+        self.delivered = self.throttled = 0
+        self.retries = Retries()
 
     def come(
-        self, delivered: int, throttled: int, seconds: float = 1.0, *, again: int = 0, recovered: int = 0
+        self,
+        delivered: int,
+        throttled: int,
+        seconds: float = 1.0,
+        *,
+        again: int = 0,
+        passed: int = 0,
+        recovered: int = 0,
     ) -> float:
         """Some more answers, after so many seconds; gives the rate."""
         self.now += seconds
         self.delivered += delivered
         self.throttled += throttled
-        self.again += again
-        self.recovered += recovered
-        self.throttle.adapt(self.delivered, self.throttled, self.now, again=self.again, recovered=self.recovered)
+        come = (again, passed, recovered)
+        self.retries = Retries(*(before + more for before, more in zip(self.retries, come, strict=True)))
+        self.throttle.adapt(self.delivered, self.throttled, self.now, self.retries)
         return self.bucket.rate
 
 
@@ -132,7 +142,7 @@ class TestThrottle:
         answers = Answers()
         answers.come(100, 40)
 
-        assert answers.come(delivered, 100, again=100, recovered=min(delivered, recovered)) == float("inf")
+        assert answers.come(delivered, 100, again=100, passed=90, recovered=min(delivered, recovered)) == float("inf")
         assert not answers.throttle.general
 
     def test_retries_that_end_a_guess_are_enough(self) -> None:
@@ -140,7 +150,7 @@ class TestThrottle:
         answers = Answers()
         answers.come(40, 60, seconds=0.1)
         assert answers.throttle.general
-        answers.come(0, 60, seconds=0.1, again=60)
+        answers.come(0, 60, seconds=0.1, again=60, passed=60)
         assert not answers.throttle.general
 
     @pytest.mark.parametrize(("delivered", "throttled", "again"), [(10, 90, 90), (6, 94, 60), (50, 50, 30), (0, 99, 0)])
@@ -149,13 +159,30 @@ class TestThrottle:
     ) -> None:
         answers = Answers()
         answers.come(1_000, 0)
-        answers.come(delivered, throttled, again=again, recovered=delivered)
+        answers.come(delivered, throttled, again=again, passed=again, recovered=delivered)
         assert answers.throttle.general
 
     def test_while_nobody_is_reached_retries_count(self) -> None:
         answers = Answers()
         answers.come(0, 100, again=90)
         assert answers.throttle.general
+
+    def test_when_all_are_refused_since_a_moment_retries_count(self) -> None:
+        """The account's quota is used up: posts that were under way then were passed by a few others."""
+        answers = Answers()
+        answers.come(500, 450)
+        rates = [answers.come(0, 450, again=450, passed=50) for _ in range(5)]
+        assert answers.throttle.general
+        assert rates[-1] < 100
+
+    def test_a_refusal_is_passed_when_others_were_reached_since_the_first_one(self) -> None:
+        census, before, after = Census(), Refusals(), Refusals()
+        census.count(before, 4, presumed=False)
+        census.count(after, 5, presumed=False)
+        for _ in range(3):
+            census.count(before, 5, presumed=False)
+            census.count(after, 5, presumed=False)
+        assert census.retries == Retries(again=6, passed=3)
 
     def test_a_few_answers_say_nothing(self) -> None:
         answers = Answers()
