@@ -42,7 +42,10 @@ IDENTIFIED = "token_ends_at > :now"
 (https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Expressions.OperatorsAndFunctions.html)."""
 
 NEVER = {"N": "0"}
-"""The end of a token that was never there, and the version of an item without one."""
+"""The end of a token that was never there."""
+
+UNCHANGED = {"N": "0"}
+"""The version of an item without one: its rooms are those of the handshake."""
 
 
 def key_of(*parts: str) -> str:
@@ -112,7 +115,7 @@ def connection(connection_id: str, item: Mapping[str, Any] | None, *, with_token
     if not item or "rooms" not in item:
         return None
     rooms = {room: int(shard["N"]) for room, shard in item["rooms"]["M"].items()}
-    version, expires_at = int(item.get("version", NEVER)["N"]), int(item["expires_at"]["N"])
+    version, expires_at = int(item.get("version", UNCHANGED)["N"]), int(item["expires_at"]["N"])
     if with_token:
         expires_at = min(expires_at, int(item.get("token_ends_at", NEVER)["N"]))
     return Connection(connection_id, int(item["connected_at"]["N"]), rooms, version, expires_at)

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 
 from roomcast import tasks
 from roomcast.backlog import HELD, TASK, Backlog
+from roomcast.removal import MAXIMUM_ACTIONS
 from roomcast.rooms import Waiting
 from roomcast.verdicts import MAXIMUM_COPIES
 
@@ -38,9 +39,6 @@ GIVE_UP_SECONDS = 31
 
 LOST_SECONDS = 120
 """A wake-up that is so late was lost: the queue may have given it up."""
-
-ACTIONS = 100
-"""Of a transaction (https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/ServiceQuotas.html)."""
 
 BYTES = 3_500_000
 """Of bodies in a transaction, which takes 4 MB."""
@@ -206,13 +204,13 @@ def _transactions(
     part: list[Waiting] = []
     size = 0
     for each in puts:
-        if part and (len(part) == ACTIONS or size + len(each.body) > BYTES):
+        if part and (len(part) == MAXIMUM_ACTIONS or size + len(each.body) > BYTES):
             yield part, ()
             part, size = [], 0
         part.append(each)
         size += len(each.body)
-    free = ACTIONS - len(part)
+    free = MAXIMUM_ACTIONS - len(part)
     if part or deletions:
         yield part, deletions[:free]
-    for start in range(free, len(deletions), ACTIONS):
-        yield (), deletions[start : start + ACTIONS]
+    for start in range(free, len(deletions), MAXIMUM_ACTIONS):
+        yield (), deletions[start : start + MAXIMUM_ACTIONS]

@@ -20,7 +20,7 @@ class OneRead:
     """A read that several messages share.
 
     Each of them must be in the queue before the read begins, and the read must be strongly consistent. Then it finds
-    whoever was a member when a message was acknowledged and still is one.
+    each connection that was a member when a message was acknowledged and still is one.
 
     Attributes:
         is_over: Whether the first message has read all, or the others must read for themselves.

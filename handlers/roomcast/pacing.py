@@ -46,12 +46,12 @@ class Retries(NamedTuple):
         return self.again > RETRIES_PER_RECOVERY * self.recovered and 2 * self.passed > self.again
 
 
+NO_RETRIES = Retries()
+
+
 def pause(attempt: int) -> float:
     """Seconds before the next try, with full jitter, after so many failed ones (from 1)."""
     return backoff_seconds(attempt, base=BACKOFF_BASE_SECONDS, cap=BACKOFF_CAP_SECONDS, random=random.random)
-
-
-NO_RETRIES = Retries()
 
 
 class Bucket:

@@ -27,7 +27,6 @@ MAXIMUM_ACTIONS = 100
 """Of one transaction (https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/ServiceQuotas.html). Items are
 counted, not connections, because each room of a connection has one."""
 
-
 COUNTED = "connected_at = :connected_at AND expires_at > :now AND counted_since = :since"
 """The condition on a membership that its room's number counts it. One that has expired may have been left out by a
 count since. One without this mark joined through a function that counted nothing, or others."""

@@ -69,8 +69,8 @@ class Rooms:
     Attributes:
         shards_per_room: New members are spread over so many shards.
         shards_read: Members are read from so many shards, at least as many as any function in use writes to.
-        rows_end: Whether clients need a token. Then members without one do not count, who connected before tokens were
-            switched on, and the others lose their membership when their token expires.
+        rows_end: Whether clients need a token. Then members without one, which connected before tokens were switched
+            on, do not count, and the others lose their membership when their token expires.
         headcount: The limit of members, and their numbers.
     """
 

@@ -191,7 +191,7 @@ def test_a_lane_longer_than_a_worker_reads_keeps_the_order(
     stage: Stage, table: FakeTable, monkeypatch: pytest.MonkeyPatch, enough: int, actions: int
 ) -> None:
     monkeypatch.setattr(lane, "ENOUGH", enough)
-    monkeypatch.setattr(lane, "ACTIONS", actions)
+    monkeypatch.setattr(lane, "MAXIMUM_ACTIONS", actions)
     monkeypatch.setattr(rooms, "BACKLOG_PAGE_ITEMS", 2)
     stage.connections.failing.update(MEMBERS[3:6])
     for text in TEXTS:
