@@ -25,15 +25,16 @@ LAYERS = (
 """From the bottom up: a module may import from its own layer and the layers below."""
 
 
+STARTS = (REPOSITORY / "handlers", REPOSITORY / "scripts" / "client", REPOSITORY)
+"""Where imports begin."""
+
+
 def modules() -> dict[str, Path]:
     """Return every Python file of the repository by its module name."""
     found = {}
-    for folder, start in (
-        ("handlers", REPOSITORY / "handlers"),
-        ("scripts", REPOSITORY),
-        ("integration_tests", REPOSITORY),
-    ):
+    for folder in ("handlers", "scripts", "integration_tests"):
         for path in sorted((REPOSITORY / folder).rglob("*.py")):
+            start = next(start for start in STARTS if path.is_relative_to(start))
             found[".".join(path.relative_to(start).with_suffix("").parts).removesuffix(".__init__")] = path
     return found
 
@@ -59,6 +60,8 @@ def layer(name: str, path: Path) -> int:
     """Return the number of a module's layer."""
     if path.is_relative_to(REPOSITORY / "handlers"):
         return 0
+    if path.is_relative_to(REPOSITORY / "scripts"):
+        return 1
     return next(number for number, prefix in enumerate(LAYERS) if f"{name}.".startswith(f"{prefix}."))
 
 
@@ -84,6 +87,13 @@ def test_no_scripts_test_imports_the_harness() -> None:
     tests = {name: others for name, others in IMPORTS.items() if name.startswith("scripts.")}
 
     assert [name for name, others in tests.items() if any("integration_tests" in other for other in others)] == []
+
+
+def test_client_imports_nothing_else_of_the_repository() -> None:
+    others = {name: {other for other in IMPORTS[name] if not other.startswith("roomcast_client")} for name in IMPORTS}
+
+    assert {name: others[name] for name in IMPORTS if name.startswith("roomcast_client") and others[name]} == {}
+    assert IMPORTS["roomcast_client.session"]
 
 
 def test_no_files_import_each_other_in_a_circle() -> None:
