@@ -26,7 +26,7 @@ def handler(event: Mapping[str, Any], context: events.Context) -> dict[str, Any]
     if handshake is None:
         return serving.NO_EVENT
     if handshake.type != "CONNECT":
-        return serving.refuse_message(event, context, ENGINE)
+        return serving.refuse_message(event, context, ENGINE, ROOMS)
     client = identity.of(handshake, SETTINGS.authorization)
     status, subprotocol = admit(handshake, client, events.deadline(context))
     logs.write("INFO", "connect", status=status, **serving.ids(handshake))
@@ -44,27 +44,31 @@ def admit(handshake: events.Event, client: identity.Identity, deadline: float) -
     if client.is_expired:
         return 401, None
     try:
-        room = protocol.room_of(handshake.query)
         subprotocol = protocol.subprotocol_of(handshake.subprotocols)
+        spoken = protocol.TEXT if subprotocol is None else protocol.SUBPROTOCOLS[subprotocol]
+        # Clients of roomcast.v1 join rooms afterwards, if they name none.
+        room = protocol.room_of(handshake.query, "" if spoken == protocol.V1 else protocol.DEFAULT_ROOM)
     except (protocol.InvalidRoomError, protocol.UnknownSubprotocolError):
         return 400, None
-    if not client.may("join", room):
+    if not (client.may("join", room) if room else client.rights.somewhere("join")):
         return 403, None
-    status = join(handshake, room, identity.token_end(handshake, room), deadline)
+    status = join(handshake, room, spoken, client.subject, deadline)
     return status, subprotocol if status == 200 else None
 
 
-def join(handshake: events.Event, room: str, ends_at: int | None, deadline: float) -> int:
-    """Join a room; gives the HTTP status.
+def join(handshake: events.Event, room: str, spoken: str, subject: str, deadline: float) -> int:
+    """Write the client's items; gives the HTTP status.
 
     Args:
         handshake: The client's event.
-        room: Name of the room.
-        ends_at: When the client's token has expired, in seconds since 1970; ``None`` without a token.
+        room: Name of the room that it joins; empty for none.
+        spoken: Name of its wire protocol.
+        subject: Name of the client; empty if it has none.
         deadline: Latest end, in seconds of ``time.monotonic``.
     """
     try:
-        ROOMS.join(handshake.connection_id, handshake.connected_at, room, deadline, ends_at)
+        ends_at = identity.token_end(handshake, room)
+        ROOMS.join(handshake.connection_id, handshake.connected_at, room or None, deadline, ends_at, spoken, subject)
     except headcount.RoomFullError:
         return 429
     except aws_json.ServiceError as error:

@@ -26,7 +26,7 @@ def handler(event: Mapping[str, Any], context: events.Context) -> dict[str, int]
     if goodbye is None:
         return serving.NO_EVENT
     if goodbye.type != "DISCONNECT":
-        return serving.refuse_message(event, context, ENGINE)
+        return serving.refuse_message(event, context, ENGINE, ROOMS)
     left = ROOMS.leave(goodbye.connection_id, goodbye.connected_at, events.deadline(context))
     logs.write("INFO", "disconnect", left=left, **serving.ids(goodbye))
     return serving.OK

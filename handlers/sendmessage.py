@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING, Any
 
-from roomcast import allowance, delivery, events, fanout, identity, protocol, rooms, serving, settings, tasks
+from roomcast import allowance, delivery, events, fanout, frames, identity, protocol, rooms, serving, settings, tasks
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -20,32 +21,57 @@ QUEUE = tasks.Queue(SETTINGS) if SETTINGS.queue_url else None
 
 def handler(event: Mapping[str, Any], context: events.Context) -> dict[str, int]:
     """Lambda's entry point."""
-    return serving.serve_message(event, context, ENGINE, send, DELIVERY.prune)
+    return serving.serve_message(event, context, ENGINE, send, ROOMS, DELIVERY.prune)
 
 
 def send(event: events.Event, deadline: float) -> str | None:
     """Deliver the message, or queue it for the workers; gives the receipt, if the sender asked for one."""
+    at = int(time.time() * 1000)
     client = identity.of(event, SETTINGS.authorization)
     if client.is_expired:
         raise protocol.Refusal("token_expired")
     if not client.rights.somewhere("send"):
         raise protocol.Refusal("not_allowed")
-    command = protocol.parse_message(event.body, SETTINGS.maximum_message_bytes)
     sender = find(event.connection_id, deadline)
     if sender is None or sender.has_ended:
         raise protocol.Refusal(client.why_absent())
-    room = room_of(command, sender)
-    if not client.may("send", room):
+    command = read(event.body, sender)
+    if not client.may("send", command.room):
         raise protocol.Refusal("not_allowed")
-    message = delivery.RoomMessage(room, sender.connection_id, command.data, event.request_id)
+    if command.room not in sender.rooms:
+        raise protocol.Refusal("not_joined")
+    message = delivery.RoomMessage(
+        command.room, sender.connection_id, command.data, event.request_id, envelope_of(command, sender, client, at)
+    )
+    if sender.is_v1 and message.frame is None:
+        raise protocol.Refusal("too_large")
     if command.to is None and QUEUE is not None:
         QUEUE.put([tasks.Task(message, shard) for shard in range(ROOMS.shards_read)], deadline)
-        return None if command.id is None else protocol.queued_receipt(command.id)
+        return None if command.id is None else queued(command, sender)
     try:
-        report = DELIVERY.deliver(message, recipients_of(command, sender, room, deadline), deadline)
+        report = DELIVERY.deliver(message, recipients_of(command, sender, deadline), deadline)
     except fanout.DeliveryInterruptedError as error:
         raise protocol.Refusal("unavailable") from error
-    return answer(command, report)
+    return answer(command, sender, report)
+
+
+def read(body: str, sender: Connection) -> protocol.Message:
+    """Read the message in the sender's protocol."""
+    if sender.is_v1:
+        return frames.parse_message(body, SETTINGS.maximum_message_bytes)
+    command = protocol.parse_message(body, SETTINGS.maximum_message_bytes)
+    # A client of text mode is in one room, and whatever it may say of rooms is not for this API.
+    if not sender.rooms:
+        raise protocol.Refusal("room_required")
+    return command._replace(room=next(iter(sender.rooms)))
+
+
+def envelope_of(command: protocol.Message, sender: Connection, client: identity.Identity, at: int) -> frames.Envelope:
+    """What clients of ``roomcast.v1`` learn of the message."""
+    name, message_id = client.subject or sender.connection_id, command.id or ""
+    # In text mode an id is a label, which a client may use for several messages.
+    mid = frames.mid_of(client.subject, message_id if sender.is_v1 else "")
+    return frames.Envelope(name, at, mid, message_id, command.is_text, is_direct=command.to is not None)
 
 
 def find(connection_id: str, deadline: float) -> Connection | None:
@@ -58,19 +84,9 @@ def find(connection_id: str, deadline: float) -> Connection | None:
         raise protocol.Refusal("rate_limited") from None
 
 
-def room_of(command: protocol.Message, sender: Connection) -> str:
-    """The room that a message is for: the sender's only one, or of several the one that the message names."""
-    if len(sender.rooms) == 1:
-        return next(iter(sender.rooms))
-    if command.room is None or command.room not in sender.rooms:
-        raise protocol.Refusal("not_joined")
-    return command.room
-
-
-def recipients_of(
-    command: protocol.Message, sender: Connection, room: str, deadline: float
-) -> Iterable[fanout.Recipient]:
+def recipients_of(command: protocol.Message, sender: Connection, deadline: float) -> Iterable[fanout.Recipient]:
     """All members of the room, or the one member that the message names."""
+    room = command.room
     if command.to is None:
         # The sender's own copy shows it that the message is on its way.
         return ROOMS.members(room, deadline, sender.recipient(room))
@@ -80,10 +96,21 @@ def recipients_of(
     return [member.recipient(room)]
 
 
-def answer(command: protocol.Message, report: fanout.Report) -> str | None:
+def queued(command: protocol.Message, sender: Connection) -> str:
+    """The receipt of a message that is safe in the queue."""
+    assert command.id is not None
+    if sender.is_v1:
+        return frames.receipt(command.id, command.room, queued=True)
+    return protocol.queued_receipt(command.id)
+
+
+def answer(command: protocol.Message, sender: Connection, report: fanout.Report) -> str | None:
     """The receipt, if the sender asked for one; else an error, if a recipient was not reached; else nothing."""
     if not report.complete:
         raise protocol.Refusal("not_delivered")
+    if command.id is not None and sender.is_v1:
+        counts = {"delivered": report.delivered, "gone": report.gone, "failed": report.failed}
+        return frames.receipt(command.id, command.room, **counts)
     if command.id is not None:
         return protocol.receipt(command.id, report.delivered, report.gone, report.failed)
     if report.failed:

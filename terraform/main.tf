@@ -37,6 +37,7 @@ module "backend" {
   log_level                       = var.log_level
   log_retention_days              = var.log_retention_days
   management_endpoint             = var.management_endpoint
+  max_rooms_per_connection        = var.max_rooms_per_connection
   maximum_message_bytes           = var.maximum_message_bytes
   maximum_room_members            = var.maximum_room_members
   messages_per_second             = var.messages_per_second

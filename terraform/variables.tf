@@ -195,6 +195,13 @@ variable "management_endpoint" {
   default     = null
 }
 
+variable "max_rooms_per_connection" {
+  type        = number
+  description = "Maximum of rooms that one connection of `roomcast.v1` is in at a time; another one is answered with `too_many_rooms`."
+  default     = 20
+  nullable    = false
+}
+
 variable "maximum_message_bytes" {
   type        = number
   description = "Maximum size of a message's data in bytes of UTF-8; a larger one is answered with `too_large`."

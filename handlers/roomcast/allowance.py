@@ -24,7 +24,15 @@ BUCKET_SECONDS = 2.0
 
 
 class SpentError(Exception):
-    """The connection has sent more messages than it may."""
+    """The connection has sent more messages than it may.
+
+    Args:
+        item: Its item.
+    """
+
+    def __init__(self, item: Mapping[str, Any]) -> None:
+        super().__init__("the connection has sent more messages than it may")
+        self.item = item
 
 
 class Allowance(NamedTuple):
@@ -74,13 +82,14 @@ def take(
         "ConditionExpression": "attribute_exists(rooms) AND sends_from <= :latest",
         "ExpressionAttributeValues": {":interval": _number(rate.interval), ":latest": _number(latest)},
     }
+    item: Mapping[str, Any] | None = None
     for update in (at_rest, in_flow):
         item, is_updated = _updated(database, {"TableName": table_name, "Key": key, **update}, deadline)
         if is_updated or not item or "rooms" not in item:
             return item
         if int(item.get("sends_from", _number(0))["N"]) > latest:
             break
-    raise SpentError
+    raise SpentError(item or {})
 
 
 def _updated(database: Service, update: Mapping[str, Any], deadline: float) -> tuple[Mapping[str, Any] | None, bool]:

@@ -20,7 +20,7 @@ from roomcast.backoff import backoff_seconds
 from roomcast.steps import Wait, drive
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
     from roomcast.http_parser import Response
     from roomcast.steps import Steps
@@ -184,6 +184,22 @@ class Service:
         if answer is None:
             raise ServiceError(operation, "the answer is not a JSON object", {}, transient=True, in_doubt=True)
         return answer
+
+
+def pages(database: Service, query: dict[str, Any], deadline: float) -> Iterator[Mapping[str, Any]]:
+    """Yield the pages of a DynamoDB query's answer, of which an empty one may still be followed by others.
+
+    Args:
+        database: DynamoDB.
+        query: Parameters of the query, which are changed.
+        deadline: Latest end, in seconds of ``time.monotonic``.
+    """
+    while True:
+        page = database.call("Query", query, deadline)
+        yield page
+        if "LastEvaluatedKey" not in page:
+            return
+        query["ExclusiveStartKey"] = page["LastEvaluatedKey"]
 
 
 def pause_seconds(attempt: int) -> float:

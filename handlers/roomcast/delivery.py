@@ -6,7 +6,7 @@ import random
 import time
 from typing import TYPE_CHECKING, NamedTuple
 
-from roomcast import aws_json, fanout, logs
+from roomcast import aws_json, fanout, frames, logs, protocol
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -29,12 +29,26 @@ class RoomMessage(NamedTuple):
         sender: Connection id of the sender.
         data: Text that members receive.
         request_id: Id of the sender's request, for the logs.
+        envelope: What members of ``roomcast.v1`` receive with it; ``None`` if an earlier release has queued it.
     """
 
     room: str
     sender: str
     data: str
     request_id: str
+    envelope: frames.Envelope | None = None
+
+    @property
+    def frame(self) -> bytes | None:
+        """What members of ``roomcast.v1`` receive; ``None`` if it would be larger than API Gateway takes."""
+        envelope = self.envelope or frames.Envelope(self.sender, int(time.time() * 1000), self.request_id)
+        frame = frames.message(self.room, self.data, envelope).encode()
+        return frame if len(frame) <= frames.MAXIMUM_BYTES else None
+
+    def to(self, recipients: Iterable[fanout.Recipient]) -> fanout.Message:
+        """The message as the engine takes it."""
+        # The frame is made only if a member needs it.
+        return fanout.Message(recipients, self.data.encode(), others={protocol.V1: lambda: self.frame})
 
 
 class Delivery:
@@ -61,8 +75,7 @@ class Delivery:
         Raises:
             fanout.DeliveryInterruptedError: Reading ``recipients`` failed; those read before are served.
         """
-        posts = fanout.Message(recipients, message.data.encode())
-        [result] = self.deliver_all([(message, posts)], deadline)
+        [result] = self.deliver_all([(message, message.to(recipients))], deadline)
         if result.error is not None:
             raise fanout.DeliveryInterruptedError(result.report) from result.error
         return result.report

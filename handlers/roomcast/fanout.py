@@ -120,12 +120,11 @@ class Engine:
         """
         credentials = Credentials.from_environment()
         path = f"{self._endpoint.path}/@connections/"
-        shares = []
-        for each in messages:
-            requests = SignedRequests(
-                self._signer, credentials, "POST", self._endpoint.host_header, path, {}, each.data
-            )
-            shares.append(Share(each, requests, Outcomes(each.on_gone, each.on_failed, each.stragglers)))
+
+        def signed(data: bytes) -> SignedRequests:
+            return SignedRequests(self._signer, credentials, "POST", self._endpoint.host_header, path, {}, data)
+
+        shares = [Share(each, signed, Outcomes(each.on_gone, each.on_failed, each.stragglers)) for each in messages]
         Run(self._pool, self._bucket, shares, deadline, patience).run()
         return [Result(share.report, share.is_begun, share.error) for share in shares]
 

@@ -19,9 +19,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from roomcast.aws_json import Service
-    from roomcast.members import Membership
 
-    Join = Callable[[Membership, Sequence[Mapping[str, Any]]], None]
+    Join = Callable[[int, Sequence[Mapping[str, Any]]], None]
+    """Takes the number of a partition, and further actions of the transaction."""
 
 LIFETIME_SECONDS = 2 * 60 * 60
 """As long as a connection lasts: after so long without a join, none of those counted is left."""
@@ -54,12 +54,13 @@ class Headcount(NamedTuple):
     since: str = ""
     with_token: bool = False
 
-    def enter(self, database: Service, member: Membership, join: Join, deadline: float) -> None:
+    def enter(self, database: Service, room: str, own: int, join: Join, deadline: float) -> None:
         """Add a member to its own partition, or to the next one that has room.
 
         Args:
             database: DynamoDB.
-            member: The member.
+            room: Name of the room.
+            own: Number of the member's own partition.
             join: Carries out the transaction that adds it.
             deadline: Latest end, in seconds of ``time.monotonic``.
 
@@ -68,18 +69,18 @@ class Headcount(NamedTuple):
             aws_json.ServiceError: The table could not be written by the deadline.
         """
         for offset in range(self.shards):
-            shard = (member.shard + offset) % self.shards
-            if self._enter(database, member._replace(shard=shard, counted_since=self.since), join, deadline):
+            shard = (own + offset) % self.shards
+            if self._enter(database, room, shard, join, deadline):
                 return
         raise RoomFullError
 
-    def _enter(self, database: Service, member: Membership, join: Join, deadline: float) -> bool:
-        maximum = share(self.maximum, self.shards, member.shard)
-        key = items.headcount_key(member.room, member.shard)
+    def _enter(self, database: Service, room: str, shard: int, join: Join, deadline: float) -> bool:
+        maximum = share(self.maximum, self.shards, shard)
+        key = items.headcount_key(room, shard)
         update, is_corrected = entering(key, maximum, self.since), False
         while maximum:
             try:
-                join(member, [self._action("Update", update)])
+                join(shard, [self._action("Update", update)])
             except aws_json.ServiceError as error:
                 if not is_undone(error) or time.monotonic() >= deadline:
                     raise
@@ -89,7 +90,7 @@ class Headcount(NamedTuple):
                 if is_corrected:
                     # In this order: a change after the first read is seen by the condition.
                     seen = self._seen(database, key, deadline)
-                    members = self._count(database, items.room_key(member.room, member.shard), deadline)
+                    members = self._count(database, items.room_key(room, shard), deadline)
                     if members >= maximum:
                         return False
                     update = corrected(key, members + 1, seen, self.since)
@@ -105,13 +106,7 @@ class Headcount(NamedTuple):
     def _count(self, database: Service, partition_key: str, deadline: float) -> int:
         """The number of members whose items have not expired."""
         query = items.query(self.table_name, partition_key, "", COUNTED_PER_PAGE, with_token=self.with_token)
-        members = 0
-        while True:
-            page = database.call("Query", query, deadline)
-            members += int(page["Count"])
-            if "LastEvaluatedKey" not in page:
-                return members
-            query["ExclusiveStartKey"] = page["LastEvaluatedKey"]
+        return sum(int(page["Count"]) for page in aws_json.pages(database, query, deadline))
 
     def subtraction(self, room: str, shard: int, number: int) -> dict[str, Any]:
         """The action that subtracts members from the number of their partition."""
@@ -119,6 +114,12 @@ class Headcount(NamedTuple):
 
     def _action(self, kind: str, request: Mapping[str, Any]) -> dict[str, Any]:
         return {kind: {"TableName": self.table_name, **request}}
+
+
+def is_refused(error: aws_json.ServiceError, *positions: int) -> bool:
+    """Whether a transaction was cancelled because a condition does not hold: of any action, or of those given."""
+    reasons = aws_json.cancellation_reasons(error)
+    return CONDITION_FAILED in ([reasons[each] for each in positions if each < len(reasons)] if positions else reasons)
 
 
 def is_undone(error: aws_json.ServiceError) -> bool:
@@ -140,7 +141,7 @@ def entering(key: Mapping[str, Any], maximum: int, since: str) -> dict[str, Any]
         "UpdateExpression": "SET members = members + :one, changes = changes + :one, expires_at = :end",
         "ConditionExpression": "members < :maximum AND expires_at > :now AND counted_since = :since",
         "ExpressionAttributeValues": {
-            **_numbers(one=1, maximum=maximum, now=now, end=now + LIFETIME_SECONDS),
+            **items.numbers(one=1, maximum=maximum, now=now, end=now + LIFETIME_SECONDS),
             ":since": {"S": since},
         },
     }
@@ -157,7 +158,7 @@ def corrected(key: Mapping[str, Any], members: int, seen: Mapping[str, Any], sin
     """
     changes = int(seen["changes"]["N"]) if seen else 0
     end = int(time.time()) + LIFETIME_SECONDS
-    values = _numbers(members=members, changes=changes + 1, end=end, **({"seen": changes} if seen else {}))
+    values = items.numbers(members=members, changes=changes + 1, end=end, **({"seen": changes} if seen else {}))
     return {
         "Key": key,
         "UpdateExpression": "SET members = :members, changes = :changes, expires_at = :end, counted_since = :since",
@@ -172,9 +173,5 @@ def leaving(key: Mapping[str, Any], number: int, since: str) -> dict[str, Any]:
         "Key": key,
         "UpdateExpression": "SET members = members - :number, changes = changes + :one",
         "ConditionExpression": "counted_since = :since",
-        "ExpressionAttributeValues": {**_numbers(number=number, one=1), ":since": {"S": since}},
+        "ExpressionAttributeValues": {**items.numbers(number=number, one=1), ":since": {"S": since}},
     }
-
-
-def _numbers(**values: int) -> dict[str, dict[str, str]]:
-    return {f":{name}": {"N": str(value)} for name, value in values.items()}

@@ -52,7 +52,7 @@ class Identity(NamedTuple):
 
     def why_absent(self) -> str:
         """The error code for a client without items: they end with its token, perhaps a moment ago."""
-        return "token_expired" if self.is_expired else "not_joined"
+        return "token_expired" if self.is_expired else "reconnect"
 
     def may(self, right: str, room: str) -> bool:
         """Whether the client has a right in a room."""
@@ -86,13 +86,14 @@ def token_end(event: Event, room: str) -> int | None:
 
     Args:
         event: The handshake.
-        room: Name of the room that it asks for.
+        room: Name of the room that it asks for; empty for none.
 
     Returns:
         ``None`` without a token that is good for the room.
     """
     holder = of(event, "CUSTOM")
-    return None if holder.is_expired or not holder.may("join", room) else holder.ends_at
+    may_join = holder.may("join", room) if room else holder.rights.somewhere("join")
+    return holder.ends_at if may_join and not holder.is_expired else None
 
 
 def subject_of(event: Event) -> str:

@@ -10,7 +10,7 @@ connection  ``connection#<connection id>``   ``connection``   ``rooms`` (room ->
                                                               and those of a membership
 tombstone   ``connection#<connection id>``   ``connection``   ``connected_at``, ``expires_at``
 membership  ``room#<room>#<shard>``          connection id    ``connected_at``, ``expires_at``, ``protocol``,
-                                                              ``token_ends_at``?, ``counted_since``?
+                                                              ``token_ends_at``?, ``subject``?, ``counted_since``?
 waiting     ``backlog#<room>#<shard>``,      ``Waiting.key``  ``connected_at``, ``expires_at``, ``body``
             ``backlog#<room>:late#<shard>``
 head count  ``members#<room>#<shard>``       ``members``      ``members``, ``changes``, ``expires_at``,
@@ -23,13 +23,11 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Any
 
-from roomcast import protocol
 from roomcast.members import Connection
+from roomcast.protocol import TEXT
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-
-    from roomcast.members import Membership
 
 CONNECTION_LIFETIME_SECONDS = 2 * 60 * 60
 """API Gateway closes every connection after 2 h (https://docs.aws.amazon.com/apigateway/latest/developerguide/limits.html)."""
@@ -41,11 +39,11 @@ IDENTIFIED = "token_ends_at > :now"
 """The condition on an item that a token goes with it which has not expired. Without that attribute it does not hold
 (https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Expressions.OperatorsAndFunctions.html)."""
 
-NEVER = {"N": "0"}
-"""The end of a token that was never there."""
-
 UNCHANGED = {"N": "0"}
 """The version of an item without one: its rooms are those of the handshake."""
+
+CHANGED = "version = if_not_exists(version, :none) + :one"
+"""The part of an update that counts a change of a connection's rooms."""
 
 
 def key_of(*parts: str) -> str:
@@ -88,20 +86,40 @@ def backlog_key(room: str, shard: int) -> str:
     return key_of("backlog", room, str(shard))
 
 
-def pair(member: Membership) -> list[dict[str, Any]]:
-    """The two items of a connection that is in a room."""
-    shared = {
-        "connected_at": {"N": str(member.connected_at)},
-        "expires_at": {"N": str(member.expires_at)},
-        "protocol": {"S": protocol.NAME},
-        **({} if member.token_ends_at is None else {"token_ends_at": {"N": str(member.token_ends_at)}}),
+def rows(joined: Connection, counted_since: str | None = None) -> list[dict[str, Any]]:
+    """The items of a connection that its handshake makes: its own, and one for each of its rooms.
+
+    Args:
+        joined: The connection.
+        counted_since: As of ``membership``.
+    """
+    rooms = {"M": {room: {"N": str(shard)} for room, shard in joined.rooms.items()}}
+    memberships = [membership(joined, room, shard, counted_since) for room, shard in joined.rooms.items()]
+    return [{**connection_key(joined.connection_id), **_shared(joined), "rooms": rooms}, *memberships]
+
+
+def membership(member: Connection, room: str, shard: int, counted_since: str | None = None) -> dict[str, Any]:
+    """The item that makes a connection a member of a room.
+
+    Args:
+        member: The connection.
+        room: Name of the room.
+        shard: Number of the partition.
+        counted_since: Text of ``Headcount`` under which its join counts it; ``None`` where there is no limit.
+    """
+    counted = {} if counted_since is None else {"counted_since": {"S": counted_since}}
+    return {**membership_key(room, shard, member.connection_id), **_shared(member), **counted}
+
+
+def _shared(each: Connection) -> dict[str, Any]:
+    """Attributes of all items of a connection."""
+    return {
+        "connected_at": {"N": str(each.connected_at)},
+        "expires_at": {"N": str(each.expires_at)},
+        "protocol": {"S": each.protocol},
+        **({} if each.token_ends_at is None else {"token_ends_at": {"N": str(each.token_ends_at)}}),
+        **({"subject": {"S": each.subject}} if each.subject else {}),
     }
-    rooms = {"M": {member.room: {"N": str(member.shard)}}}
-    counted = {} if member.counted_since is None else {"counted_since": {"S": member.counted_since}}
-    return [
-        {**connection_key(member.connection_id), **shared, "rooms": rooms},
-        {**membership_key(member.room, member.shard, member.connection_id), **shared, **counted},
-    ]
 
 
 def connection(connection_id: str, item: Mapping[str, Any] | None, *, with_token: bool = False) -> Connection | None:
@@ -114,11 +132,18 @@ def connection(connection_id: str, item: Mapping[str, Any] | None, *, with_token
     """
     if not item or "rooms" not in item:
         return None
-    rooms = {room: int(shard["N"]) for room, shard in item["rooms"]["M"].items()}
-    version, expires_at = int(item.get("version", UNCHANGED)["N"]), int(item["expires_at"]["N"])
-    if with_token:
-        expires_at = min(expires_at, int(item.get("token_ends_at", NEVER)["N"]))
-    return Connection(connection_id, int(item["connected_at"]["N"]), rooms, version, expires_at)
+    expires_at = int(item["expires_at"]["N"])
+    token_ends_at = int(item["token_ends_at"]["N"]) if "token_ends_at" in item else None
+    return Connection(
+        connection_id,
+        int(item["connected_at"]["N"]),
+        rooms={room: int(shard["N"]) for room, shard in item["rooms"]["M"].items()},
+        version=int(item.get("version", UNCHANGED)["N"]),
+        expires_at=min(expires_at, token_ends_at or 0) if with_token else expires_at,
+        token_ends_at=token_ends_at,
+        protocol=item["protocol"]["S"] if "protocol" in item else TEXT,
+        subject=item["subject"]["S"] if "subject" in item else "",
+    )
 
 
 def removal(table_name: str, known: Connection) -> dict[str, Any]:
@@ -135,10 +160,50 @@ def removal(table_name: str, known: Connection) -> dict[str, Any]:
             "Key": connection_key(known.connection_id),
             "ConditionExpression": "attribute_not_exists(partition_key) OR "
             f"(connected_at = :connected_at AND size(rooms) = :rooms AND {version})",
-            "ExpressionAttributeValues": {f":{name}": {"N": str(number)} for name, number in values.items()},
+            "ExpressionAttributeValues": numbers(**values),
             "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
         }
     }
+
+
+def entering(table_name: str, known: Connection, places: Mapping[str, int], maximum: int) -> dict[str, Any]:
+    """The action that adds rooms to the item of a connection, refused if there is none or they would be too many."""
+    named = {f"#r{index}": room for index, room in enumerate(places)}
+    shards = {f"s{index}": shard for index, shard in enumerate(places.values())}
+    parts = [f"rooms.#r{index} = :s{index}" for index in range(len(places))]
+    values = {"connected_at": known.connected_at, "space": maximum - len(places), "none": 0, "one": 1, **shards}
+    return {
+        "Update": {
+            "TableName": table_name,
+            "Key": connection_key(known.connection_id),
+            "UpdateExpression": f"SET {', '.join(parts)}, {CHANGED}",
+            "ConditionExpression": "connected_at = :connected_at AND size(rooms) <= :space",
+            "ExpressionAttributeNames": named,
+            "ExpressionAttributeValues": numbers(**values),
+            "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
+        }
+    }
+
+
+def leaving(table_name: str, known: Connection, room: str) -> dict[str, Any]:
+    """The action that takes a room out of the item of a connection, refused if it is not there in that partition."""
+    values = {"connected_at": known.connected_at, "shard": known.rooms[room], "none": 0, "one": 1}
+    return {
+        "Update": {
+            "TableName": table_name,
+            "Key": connection_key(known.connection_id),
+            "UpdateExpression": f"SET {CHANGED} REMOVE rooms.#room",
+            "ConditionExpression": "connected_at = :connected_at AND rooms.#room = :shard",
+            "ExpressionAttributeNames": {"#room": room},
+            "ExpressionAttributeValues": numbers(**values),
+            "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
+        }
+    }
+
+
+def numbers(**values: int) -> dict[str, dict[str, str]]:
+    """Values of an expression, by name."""
+    return {f":{name}": {"N": str(value)} for name, value in values.items()}
 
 
 def end_of(connected_at: int, ends_at: int | None) -> int:

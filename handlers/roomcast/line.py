@@ -68,7 +68,7 @@ class Line(Connection):
         """Send a post."""
         self.post = post
         self.sent_at = post.sent_at = now
-        self.send(post.share.requests.request(post.recipient.connection_id))
+        self.send(post.body.requests.request(post.recipient.connection_id))
 
     def take_answer(self) -> Response | None:
         """Read the bytes that have arrived; gives the answer to the post once it is complete."""

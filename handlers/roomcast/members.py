@@ -6,6 +6,7 @@ import time
 from typing import TYPE_CHECKING, NamedTuple
 
 from roomcast import steps
+from roomcast.protocol import TEXT, V1
 from roomcast.recipients import Recipient, Source
 
 if TYPE_CHECKING:
@@ -23,6 +24,9 @@ class Connection(NamedTuple):
         rooms: Its rooms, and which of each room's partitions holds its membership.
         version: How often its rooms have changed since the handshake.
         expires_at: When its items end, in seconds since 1970; 0 where nothing depends on it.
+        token_ends_at: When the token of its handshake has expired, in seconds since 1970; ``None`` without a token.
+        protocol: Name of its wire protocol.
+        subject: Name of its client, which other members see; empty where there is none.
     """
 
     connection_id: str
@@ -30,37 +34,23 @@ class Connection(NamedTuple):
     rooms: Mapping[str, int]
     version: int = 0
     expires_at: int = 0
+    token_ends_at: int | None = None
+    protocol: str = TEXT
+    subject: str = ""
 
     @property
     def has_ended(self) -> bool:
         """Whether its items count no longer; time to live deletes them later."""
         return self.expires_at <= time.time()
 
+    @property
+    def is_v1(self) -> bool:
+        """Whether it speaks ``roomcast.v1``."""
+        return self.protocol == V1
+
     def recipient(self, room: str) -> Recipient:
         """The connection as the fan-out engine addresses it in one of its rooms."""
-        return Recipient(self.connection_id, self.connected_at, self.rooms[room])
-
-
-class Membership(NamedTuple):
-    """A connection in one room, as it is written.
-
-    Attributes:
-        connection_id: Opaque id that API Gateway gave it.
-        connected_at: When it was made, epoch milliseconds.
-        room: Name of the room.
-        shard: Which of the room's partitions holds its membership.
-        expires_at: When its items end, in seconds since 1970.
-        token_ends_at: When the token of its handshake has expired, in seconds since 1970; ``None`` without a token.
-        counted_since: Text of ``Headcount`` under which its join counted it; ``None`` where there is no limit.
-    """
-
-    connection_id: str
-    connected_at: int
-    room: str
-    shard: int
-    expires_at: int
-    token_ends_at: int | None = None
-    counted_since: str | None = None
+        return Recipient(self.connection_id, self.connected_at, self.rooms[room], self.protocol)
 
 
 class Members(Source):

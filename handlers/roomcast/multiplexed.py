@@ -99,8 +99,8 @@ class MultiplexedLine(Connection):
         count, room = 1, session.room
         while True:
             post.sent_at = time.monotonic()
-            share = post.share
-            session.request(post, share.requests, post.recipient.connection_id, share.data)
+            body = post.body
+            session.request(post, body.requests, post.recipient.connection_id, body.data)
             # Reading further recipients may take long: the posts that were taken must not wait for it.
             if posts is None or count >= room or not posts.fresh or session.is_full:
                 return count

@@ -63,9 +63,7 @@ class Progress(Source):
             copies=self.task.copies,
             on_untried=self.untried.extend,
         )
-        return fanout.Message(
-            self,
-            self.task.message.data.encode(),
+        return self.task.message.to(self)._replace(
             stragglers=stragglers,
             order=order,
             may_leave=may_leave,

@@ -1,8 +1,9 @@
-"""The wire protocol: texts that clients send and receive.
+"""The wire protocol: texts that clients send and receive, and the error codes.
 
-Plain text mode, the only one so far: a message arrives exactly as its ``data``. Answers to the caller are JSON objects
-with a single member that names their kind: ``receipt``, ``whoami`` or ``error``. A member can send a text that looks
-like one of those, so a client must not trust them more than it trusts the members of its room.
+In plain text mode a message arrives exactly as its ``data``. Answers to the caller are JSON objects with a single
+member that names their kind: ``receipt``, ``whoami``, ``pong`` or ``error``. A member can send a text that looks like
+one of those, so a client must not trust them more than it trusts the members of its room. The other protocol is in
+``frames``.
 """
 
 from __future__ import annotations
@@ -14,20 +15,33 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-NAME = "text"
-"""Name of this wire protocol, kept with every membership."""
+TEXT = "text"
+"""Name of text mode, kept with every membership."""
 
-SUBPROTOCOLS = frozenset({"roomcast.text"})
-"""Names that a handshake may offer in ``Sec-WebSocket-Protocol``. Offering none gives text mode, too; its name
-is for browsers, which end a connection if its answer echoes none of their names. A token there is no such name."""
+V1 = "roomcast.v1"
+"""Name of the protocol of ``frames``: its subprotocol, kept with every membership as well."""
+
+SUBPROTOCOLS = {"roomcast.text": TEXT, V1: V1}
+"""Names that a handshake may offer in ``Sec-WebSocket-Protocol``, and the protocols that they stand for. Offering none
+gives text mode, too; its name is for browsers, which end a connection if its answer echoes none of their names. A token
+there is no such name."""
 
 DEFAULT_ROOM = "default"
 MAXIMUM_DATA_BYTES = 131_072
 """Size limit of one post to a connection (https://docs.aws.amazon.com/apigateway/latest/developerguide/limits.html)."""
 
 MAXIMUM_ID_CHARACTERS = 64
+
+MOST_ROOMS = 40
+"""Upper limit of a connection's rooms: a transaction that deletes it takes 100 actions, two for each room."""
+
+MOST_MESSAGES = 100
+"""Upper limit of earlier messages that a client may ask for."""
+
 CONNECTION_ID = re.compile(r"[A-Za-z0-9_=-]{1,128}")
 SURROGATE = re.compile("[\ud800-\udfff]")
+MAXIMUM_DIGITS = 16
+"""Of the whole numbers that are read: 2^53 has so many."""
 ROOM_NAME = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
 _BLANKS = re.compile(r"[ \t\n\r]*")
@@ -45,8 +59,15 @@ ERRORS = {
     "not_unicode": "data holds half of a surrogate pair and cannot be sent as UTF-8; send whole characters",
     "too_large": "data is larger than this API takes, at most 131072 bytes of UTF-8; split it",
     "invalid_id": "id is not a string of 1 to 64 characters; choose another",
+    "invalid_room": "room is not 1 to 64 of the characters A-Z a-z 0-9 . _ -; name another",
+    "invalid_since": "since is no position with epoch and seq, or last no number from 0 to 100; name what joined gave",
+    "room_required": "the message names no room; name one that this connection has joined",
+    "needs_v1": "this action is for clients of roomcast.v1; offer that subprotocol when you connect",
+    "unsupported": "this stage does not serve that field; leave it out",
     "unknown_recipient": "to is not the connection id of a member of your room; ask the recipient for its whoami",
     "not_joined": "this connection is no longer in a room; reconnect",
+    "reconnect": "this connection is no longer known; open another one and join again",
+    "too_many_rooms": "this connection is in as many rooms as it may be; leave one first",
     "not_delivered": "the message did not reach every recipient in time; send it again if duplicates do no harm",
     "not_allowed": "your token does not allow this in that room; ask for a token that does",
     "token_expired": "your token has expired; connect again with a new one",
@@ -87,23 +108,29 @@ class Message(NamedTuple):
             precision, repeated keys, escapes and blanks within it stay unchanged.
         to: Connection id of the only recipient, or ``None`` for the whole room.
         id: The caller's id of the message, if it wants a receipt.
-        room: Name of a room, if the message names one. It counts only for a sender in several rooms.
+        room: Name of the room; empty in text mode, where a client is in one only.
+        is_text: Whether the data is a string; else it is the JSON text of another value.
     """
 
     data: str
     to: str | None
     id: str | None
-    room: str | None
+    room: str = ""
+    is_text: bool = True
 
 
-def room_of(query: Mapping[str, Sequence[str]]) -> str:
-    """The room that a handshake's query string asks for: ``?room=lobby``, or ``DEFAULT_ROOM``.
+def room_of(query: Mapping[str, Sequence[str]], default: str = DEFAULT_ROOM) -> str:
+    """The room that a handshake's query string asks for: ``?room=lobby``.
+
+    Args:
+        query: The query string.
+        default: The room if it names none; empty for none.
 
     Raises:
         InvalidRoomError: ``room`` is given twice, or is not 1 to 64 of the characters ``A-Z a-z 0-9 . _ -``.
     """
-    names = query.get("room", [DEFAULT_ROOM])
-    if len(names) != 1 or not ROOM_NAME.fullmatch(names[0]):
+    names = query.get("room", [default])
+    if len(names) != 1 or not (names[0] == default or is_room(names[0])):
         raise InvalidRoomError("room must be given once, as 1 to 64 of the characters A-Z a-z 0-9 . _ -")
     return names[0]
 
@@ -133,14 +160,15 @@ def parse_message(body: str, maximum_bytes: int = MAXIMUM_DATA_BYTES) -> Message
         Refusal: ``not_json``, ``not_an_object``, ``missing_data``, ``not_unicode``, ``too_large``, ``invalid_id`` or
             ``unknown_recipient``.
     """
-    command = _parse_object(body)
-    return Message(_data(command, body, maximum_bytes), _recipient(command), _id(command), _room(command))
+    command = parse_object(body)
+    data, is_text = data_in(command, body, maximum_bytes)
+    return Message(data, _recipient(command), _id(command), is_text=is_text)
 
 
 def refuse_unroutable(body: str) -> Refusal:
     """Why no route of the API took a message: ``not_json``, ``not_an_object``, ``no_action`` or ``unknown_action``."""
     try:
-        action = _parse_object(body).get("action")
+        action = parse_object(body).get("action")
     except Refusal as refusal:
         return refusal
     return Refusal("unknown_action" if isinstance(action, str) and action else "no_action")
@@ -156,6 +184,11 @@ def error(code: str, request_id: str) -> str:
     return _dump({"error": {"code": code, "message": ERRORS[code], "requestId": request_id}})
 
 
+def code_in_text_mode(code: str) -> str:
+    """The name of an error in text mode, where a client has no room to join again."""
+    return "not_joined" if code == "reconnect" else code
+
+
 def receipt(message_id: str, delivered: int, gone: int, failed: int) -> str:
     """The answer to a message with an ``id``: how many recipients got it, had left, or could not be reached."""
     return _dump({"receipt": {"id": message_id, "delivered": delivered, "gone": gone, "failed": failed}})
@@ -164,6 +197,10 @@ def receipt(message_id: str, delivered: int, gone: int, failed: int) -> str:
 def queued_receipt(message_id: str) -> str:
     """The answer to a message with an ``id`` that is safe in the queue: workers will deliver it."""
     return _dump({"receipt": {"id": message_id, "queued": True}})
+
+
+PONG = '{"pong":{}}'
+"""The answer to ``ping``."""
 
 
 def whoami(connection_id: str, rooms: Sequence[str], identity: str) -> str:
@@ -182,11 +219,26 @@ def _number(_text: str) -> object:
     return _NUMBER
 
 
+def _whole(text: str) -> object:
+    """A whole number that positions may have; others may have more digits than Python converts."""
+    return int(text) if len(text) <= MAXIMUM_DIGITS else _NUMBER
+
+
 _NUMBER = object()
-_DECODER = json.JSONDecoder(parse_constant=_refuse_constant, parse_float=_number, parse_int=_number)
+_DECODER = json.JSONDecoder(parse_constant=_refuse_constant, parse_float=_number, parse_int=_whole)
 
 
-def _parse_object(body: str) -> dict[str, Any]:
+def is_room(name: object) -> bool:
+    """Whether a value may name a room."""
+    return isinstance(name, str) and ROOM_NAME.fullmatch(name) is not None
+
+
+def parse_object(body: str) -> dict[str, Any]:
+    """Read the JSON object that a client has sent; numbers with a fraction, or many digits, are not kept.
+
+    Raises:
+        Refusal: ``not_json`` or ``not_an_object``.
+    """
     try:
         value = _DECODER.decode(body)
     except (ValueError, RecursionError):
@@ -196,7 +248,17 @@ def _parse_object(body: str) -> dict[str, Any]:
     return value
 
 
-def _data(command: Mapping[str, Any], body: str, maximum_bytes: int) -> str:
+def data_in(command: Mapping[str, Any], body: str, maximum_bytes: int) -> tuple[str, bool]:
+    """The data of a message, and whether it is a string.
+
+    Args:
+        command: The client's message.
+        body: Its text.
+        maximum_bytes: Size limit of the data in UTF-8.
+
+    Raises:
+        Refusal: ``missing_data``, ``not_unicode`` or ``too_large``.
+    """
     value = command.get("data", "")
     data = value if isinstance(value, str) else _text_of("data", body)
     if not data:
@@ -206,7 +268,7 @@ def _data(command: Mapping[str, Any], body: str, maximum_bytes: int) -> str:
     # Bytes, not characters: API Gateway counts the encoded message.
     if len(data.encode()) > maximum_bytes:
         raise Refusal("too_large")
-    return data
+    return data, data is value
 
 
 def _text_of(name: str, body: str) -> str:
@@ -247,11 +309,6 @@ def _recipient(command: Mapping[str, Any]) -> str | None:
     if not isinstance(to, str) or not CONNECTION_ID.fullmatch(to):
         raise Refusal("unknown_recipient")
     return to
-
-
-def _room(command: Mapping[str, Any]) -> str | None:
-    room = command.get("room")
-    return room if isinstance(room, str) and ROOM_NAME.fullmatch(room) else None
 
 
 def _id(command: Mapping[str, Any]) -> str | None:

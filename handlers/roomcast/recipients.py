@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from types import MappingProxyType
 from typing import TYPE_CHECKING, NamedTuple
 
+from roomcast import protocol
+
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 
     from roomcast.steps import Wait
 
@@ -21,11 +24,13 @@ class Recipient(NamedTuple):
         connection_id: The id that API Gateway gave it.
         connected_at: When it connected, in milliseconds since 1970.
         shard: The engine ignores it; callbacks get it back with the recipient.
+        protocol: Name of its wire protocol, which decides the body that it is sent.
     """
 
     connection_id: str
     connected_at: int
     shard: int = 0
+    protocol: str = protocol.TEXT
 
 
 class Source:
@@ -72,7 +77,7 @@ class Message(NamedTuple):
 
     Attributes:
         recipients: Read as they are needed; those of a ``Source`` while the engine posts.
-        data: The message: UTF-8, at most 128 KB.
+        data: The message for recipients of text mode: UTF-8, at most 128 KB.
         on_gone: Called with recipients that are certainly dead.
         on_failed: Called with recipients that count as failed.
         stragglers: How to treat recipients that the others need not wait for.
@@ -82,6 +87,8 @@ class Message(NamedTuple):
         is_complete: Whether the recipients that were read are all there are; else the next one of the order does not
             begin.
         is_ready: A message of no order begins once this holds, which another message of the run brings about.
+        others: Makes the message for recipients of other protocols, by their names, when the first of them is read. It
+            gives ``None`` for a message that has no such form; they fail then, as do those of a protocol without one.
     """
 
     recipients: Iterable[Recipient]
@@ -93,6 +100,7 @@ class Message(NamedTuple):
     may_leave: int = 0
     is_complete: Callable[[], bool] = always
     is_ready: Callable[[], bool] = always
+    others: Mapping[str, Callable[[], bytes | None]] = MappingProxyType({})
 
 
 class Report:

@@ -16,61 +16,49 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from roomcast import aws_json, headcount, items
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
+    from roomcast.changes import Changes
     from roomcast.members import Connection
-
-    Write = Callable[[Sequence[Mapping[str, Any]], float], None]
-    """Carries out all actions or none by a deadline, in seconds of ``time.monotonic``."""
 
 MAXIMUM_ACTIONS = 100
 """Of one transaction (https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/ServiceQuotas.html). Items are
 counted, not connections, because each room of a connection has one."""
-
-COUNTED = "connected_at = :connected_at AND expires_at > :now AND counted_since = :since"
-"""The condition on a membership that its room's number counts it. One that has expired may have been left out by a
-count since. One without this mark joined through a function that counted nothing, or others."""
 
 
 class Removal(NamedTuple):
     """Deletes connections.
 
     Attributes:
-        table_name: Name of the connections table.
-        headcount: The numbers of members.
+        changes: The table, and how to write it.
     """
 
-    table_name: str
-    headcount: headcount.Headcount
+    changes: Changes
 
-    def remove(self, connections: Sequence[Connection], write: Write, deadline: float) -> None:
+    def remove(self, connections: Sequence[Connection]) -> None:
         """Delete all items of connections, but not those that a newer connection of the same id has written.
 
         Args:
             connections: The connections, with their rooms as far as they are known.
-            write: Carries out a transaction.
-            deadline: Latest end, in seconds of ``time.monotonic``. Up to half the time is used to subtract members from
-                the numbers: deleting comes before counting.
 
         Raises:
             aws_json.ServiceError: The table could not be written by the deadline.
         """
-        remaining = connections
-        if self.headcount.maximum:
+        remaining, deadline = connections, self.changes.deadline
+        if self.changes.headcount.maximum:
+            # Deleting comes before counting, so only half the time is for members that a number counts.
             until = time.monotonic() + (deadline - time.monotonic()) / 2
-            remaining = self._remove(connections, write, until, is_counted=True)
-        self._remove(remaining, write, deadline, is_counted=False)
+            remaining = self._remove(connections, until, is_counted=True)
+        self._remove(remaining, deadline, is_counted=False)
 
-    def _remove(
-        self, connections: Sequence[Connection], write: Write, deadline: float, *, is_counted: bool
-    ) -> Sequence[Connection]:
+    def _remove(self, connections: Sequence[Connection], deadline: float, *, is_counted: bool) -> Sequence[Connection]:
         """Delete connections; gives those that a number may not count."""
         waiting = collections.deque(connections)
         uncounted: list[Connection] = []
         while waiting:
             batch = _batch(waiting, is_counted=is_counted)
             try:
-                write(self._actions(batch, is_counted=is_counted), deadline)
+                self.changes.write(self._actions(batch, is_counted=is_counted), deadline)
             except aws_json.ServiceError as error:
                 again, refused = _sorted(batch, error)
                 if again == batch and not is_counted:
@@ -85,21 +73,20 @@ class Removal(NamedTuple):
         actions = [action for each in batch for action in self._deletions(each, is_counted=is_counted)]
         if is_counted:
             numbers = collections.Counter(place for each in batch for place in each.rooms.items())
-            actions += [self.headcount.subtraction(room, shard, number) for (room, shard), number in numbers.items()]
+            subtraction = self.changes.headcount.subtraction
+            actions += [subtraction(room, shard, number) for (room, shard), number in numbers.items()]
         return actions
 
     def _deletions(self, connection: Connection, *, is_counted: bool) -> list[dict[str, Any]]:
         """The actions that delete a connection: first its own item, then its memberships."""
-        connection_id, connected_at = connection.connection_id, connection.connected_at
+        table_name, connection_id = self.changes.table_name, connection.connection_id
         further = [
-            items.deletion(self.table_name, items.membership_key(room, shard, connection_id), connected_at)
+            items.deletion(table_name, items.membership_key(room, shard, connection_id), connection.connected_at)
             for room, shard in connection.rooms.items()
         ]
-        values = {":now": {"N": str(int(time.time()))}, ":since": {"S": self.headcount.since}}
         for action in further if is_counted else ():
-            action["Delete"]["ConditionExpression"] = COUNTED
-            action["Delete"]["ExpressionAttributeValues"] |= values
-        return [items.removal(self.table_name, connection), *further]
+            self.changes.must_count(action)
+        return [items.removal(table_name, connection), *further]
 
 
 def _batch(waiting: collections.deque[Connection], *, is_counted: bool) -> list[Connection]:

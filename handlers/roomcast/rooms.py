@@ -2,9 +2,6 @@
 
 Memberships are written before the handshake is answered and read with strong consistency, so that no connected client
 is missed. All items carry ``connected_at``, and a deletion is conditional on it, because ids could be used again.
-
-A join that was given up may still be on its way to the table. A tombstone takes the place of its connection: it counts
-as no connection, and refuses that join should it arrive after all, even after ``$disconnect``.
 """
 
 from __future__ import annotations
@@ -15,8 +12,9 @@ import random
 import time
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from roomcast import allowance, aws_json, headcount, items, removal
-from roomcast.members import Connection, Members, Membership
+from roomcast import allowance, arrivals, aws_json, changes, headcount, items, removal
+from roomcast.members import Connection, Members
+from roomcast.protocol import TEXT
 from roomcast.recipients import Recipient
 
 if TYPE_CHECKING:
@@ -25,21 +23,12 @@ if TYPE_CHECKING:
     from roomcast.recipients import Pages
     from roomcast.settings import Settings
 
-COMPENSATION_SECONDS = 2.0
-"""Time left to undo a join that failed: enough for a connection that fails and another one. Of a short time, half."""
-
-TOMBSTONE_SECONDS = 15 * 60
-"""Lifetime of a tombstone: AWS refuses requests with an older signature
-(https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv.html), so nothing can arrive later."""
-
 PAGE_ITEMS = 1000
 """Members read at a time: few enough that memory does not grow with the room."""
 
 BACKLOG_PAGE_ITEMS = 50
 """Waiting items that a worker reads at a time. It writes their changes together with its own ten tasks, in one
 transaction of at most 100 actions and 4 MB, which those ten do not fill."""
-
-NEW_OR_OLDER = "attribute_not_exists(partition_key) OR connected_at < :connected_at"
 
 
 class Waiting(NamedTuple):
@@ -78,6 +67,7 @@ class Rooms:
         self._database = aws_json.Service(settings.dynamodb_endpoint, "dynamodb", "DynamoDB_20120810", settings.region)
         self._readers: list[aws_json.Service] = []
         self._is_lent = False
+        self._protocols: dict[str, str] = {}
         self._table_name = settings.table_name
         self.shards_per_room = settings.shards_per_room
         self.shards_read = settings.shards_read
@@ -90,18 +80,27 @@ class Rooms:
             with_token=self.rows_end,
         )
 
-    def join(
-        self, connection_id: str, connected_at: int, room: str, deadline: float, ends_at: int | None = None
+    def join(  # noqa: PLR0913, PLR0917 - all parts of its items
+        self,
+        connection_id: str,
+        connected_at: int,
+        room: str | None,
+        deadline: float,
+        ends_at: int | None = None,
+        protocol: str = TEXT,
+        subject: str = "",
     ) -> None:
-        """Make a connection a member of a room: both items or none.
+        """Write the items of a new connection, and make it a member of a room: all items or none.
 
         Args:
             connection_id: Id of the connection.
             connected_at: When it was made, epoch milliseconds.
-            room: Name of the room.
+            room: Name of the room; ``None`` for none.
             deadline: Latest end.
             ends_at: When its token has expired, in seconds since 1970; ``None`` without a token. Its items end with it
                 where clients need one.
+            protocol: Name of its wire protocol.
+            subject: Name of its client, which other members see; empty where there is none.
 
         When it is unknown whether the write happened, a tombstone replaces the connection, which deletes the items of
         the write or refuses them should they still arrive. Then the error is raised.
@@ -110,31 +109,51 @@ class Rooms:
             headcount.RoomFullError: The room has as many members as it may have.
         """
         expires_at = items.end_of(connected_at, ends_at if self.rows_end else None)
-        membership = Membership(connection_id, connected_at, room, self._shard_of(connection_id), expires_at, ends_at)
-        if self.headcount.maximum:
-            self.headcount.enter(
-                self._database, membership, lambda member, further: self._join(member, further, deadline), deadline
-            )
-        else:
-            self._join(membership, (), deadline)
+        joined = Connection(connection_id, connected_at, {}, 0, expires_at, ends_at, protocol, subject)
+        arrival = arrivals.Arrivals(self._table_name, self._write, deadline)
+        own = self._shard_of(connection_id)
+        if room is None:
+            arrival.join(joined)
+        elif self.headcount.maximum:
+            since = self.headcount.since
 
-    def _join(self, membership: Membership, further: Sequence[Mapping[str, Any]], deadline: float) -> None:
-        connected_at = membership.connected_at
-        connection_item, membership_item = items.pair(membership)
-        # Items that an earlier request of this very join has written are no obstacle; a tombstone is.
-        condition = f"{NEW_OR_OLDER} OR (connected_at = :connected_at AND attribute_exists(rooms))"
-        puts = [
-            items.put(self._table_name, connection_item, condition, connected_at),
-            {"Put": {"TableName": self._table_name, "Item": membership_item}},
-            *further,
-        ]
-        compensation = min(COMPENSATION_SECONDS, (deadline - time.monotonic()) / 2)
-        try:
-            self._write(puts, deadline - compensation, token=os.urandom(16).hex())
-        except aws_json.ServiceError as error:
-            if not headcount.is_undone(error):
-                self._bury(membership, deadline)
-            raise
+            def arrive(shard: int, further: Sequence[Mapping[str, Any]]) -> None:
+                arrival.join(joined._replace(rooms={room: shard}), further, since)
+
+            self.headcount.enter(self._database, room, own, arrive, deadline)
+        else:
+            arrival.join(joined._replace(rooms={room: own}))
+
+    def enter(self, known: Connection, rooms: Sequence[str], maximum: int, deadline: float) -> Connection:
+        """Make a connected client a member of rooms, all of them or none.
+
+        Args:
+            known: The connection as it was read, with the attributes of the new memberships.
+            rooms: Names of the rooms; only one where rooms may have so many members only.
+            maximum: How many rooms a connection may be in.
+            deadline: Latest end.
+
+        Raises:
+            changes.GoneError: The client has disconnected.
+            changes.TooManyRoomsError: It is in no further room.
+            headcount.RoomFullError: The room has as many members as it may have.
+        """
+        change = self._changes(deadline)
+        own = self._shard_of(known.connection_id)
+        if not self.headcount.maximum or known.rooms.keys() >= set(rooms):
+            return change.enter(known, dict.fromkeys(rooms, own), maximum)
+        [room] = rooms
+        entered = [known]
+
+        def add(shard: int, further: Sequence[Mapping[str, Any]]) -> None:
+            entered[0] = change.enter(known, {room: shard}, maximum, further)
+
+        self.headcount.enter(self._database, room, own, add, deadline)
+        return entered[0]
+
+    def quit(self, known: Connection, room: str, deadline: float) -> None:
+        """Take a connected client out of a room."""
+        self._changes(deadline).leave(known, room)
 
     def leave(self, connection_id: str, connected_at: int, deadline: float) -> bool:
         """Delete a connection and all its memberships; false when there was nothing to delete.
@@ -145,6 +164,7 @@ class Rooms:
             deadline: Latest end.
         """
         connection = self.find(connection_id, deadline)
+        self.forget()
         if connection is None or connection.connected_at > connected_at:
             return False
         self._remove([connection], deadline)
@@ -157,7 +177,7 @@ class Rooms:
             {"TableName": self._table_name, "Key": items.connection_key(connection_id), "ConsistentRead": True},
             deadline,
         )
-        return items.connection(connection_id, answer.get("Item"), with_token=self.rows_end)
+        return self._found(connection_id, answer.get("Item"))
 
     def take(self, connection_id: str, rate: allowance.Allowance, deadline: float) -> Connection | None:
         """As ``find``, and take one message from the connection's allowance.
@@ -170,8 +190,48 @@ class Rooms:
         Raises:
             allowance.SpentError: It has sent more than that.
         """
-        item = allowance.take(self._database, self._table_name, items.connection_key(connection_id), rate, deadline)
-        return items.connection(connection_id, item, with_token=self.rows_end)
+        key = items.connection_key(connection_id)
+        try:
+            item = allowance.take(self._database, self._table_name, key, rate, deadline)
+        except allowance.SpentError as error:
+            self._found(connection_id, error.item)
+            raise
+        return self._found(connection_id, item)
+
+    def _found(self, connection_id: str, item: Mapping[str, Any] | None) -> Connection | None:
+        found = items.connection(connection_id, item, with_token=self.rows_end)
+        if found is not None:
+            self._protocols[connection_id] = found.protocol
+        return found
+
+    def protocol_of(self, connection_id: str, deadline: float) -> str | None:
+        """The wire protocol of a connection; ``None`` if it has no item.
+
+        Args:
+            connection_id: Id of the connection; if it was read since ``forget``, it is not read again.
+            deadline: Latest end.
+        """
+        if connection_id not in self._protocols:
+            self.find(connection_id, deadline)
+        return self._protocols.get(connection_id)
+
+    def forget(self) -> None:
+        """Forget which protocols connections speak, because an id could be used again."""
+        self._protocols.clear()
+
+    def names(self, room: str, deadline: float) -> set[str]:
+        """Names of the members of a room: of their clients, or of connections where clients have none.
+
+        Args:
+            room: Name of the room.
+            deadline: Latest end.
+        """
+        found: set[str] = set()
+        for shard in range(self.shards_read):
+            query = self._members_query(room, shard, "sort_key, subject")
+            for page in aws_json.pages(self._database, query, deadline):
+                found |= {item["subject" if "subject" in item else "sort_key"]["S"] for item in page["Items"]}
+        return found
 
     def members(self, room: str, deadline: float, first: Recipient | None = None) -> Members:
         """All members of a room, in no particular order.
@@ -227,9 +287,8 @@ class Rooms:
         query["ExpressionAttributeValues"] |= {":first": {"S": min(names)}, ":last": {"S": max(names)}}
         return self._read(query, shard, "", deadline)
 
-    def _members_query(self, room: str, shard: int) -> dict[str, Any]:
-        key, wanted = items.room_key(room, shard), "sort_key, connected_at"
-        return items.query(self._table_name, key, wanted, PAGE_ITEMS, with_token=self.rows_end)
+    def _members_query(self, room: str, shard: int, wanted: str = "sort_key, connected_at, protocol") -> dict[str, Any]:
+        return items.query(self._table_name, items.room_key(room, shard), wanted, PAGE_ITEMS, with_token=self.rows_end)
 
     def _read(self, query: dict[str, Any], shard: int, without: str, deadline: float) -> Pages:
         database = self._readers.pop() if self._readers else self._lend()
@@ -256,27 +315,10 @@ class Rooms:
         self._remove([Connection(each.connection_id, each.connected_at, {room: each.shard}) for each in gone], deadline)
 
     def _remove(self, connections: Sequence[Connection], deadline: float) -> None:
-        removal.Removal(self._table_name, self.headcount).remove(connections, self._write, deadline)
+        removal.Removal(self._changes(deadline)).remove(connections)
 
-    def _bury(self, membership: Membership, deadline: float) -> None:
-        """Put a tombstone in place of a connection, and delete its membership, unless a newer one has that id."""
-        connection_key = items.connection_key(membership.connection_id)
-        membership_key = items.membership_key(membership.room, membership.shard, membership.connection_id)
-        tombstone = {
-            **connection_key,
-            "connected_at": {"N": str(membership.connected_at)},
-            "expires_at": {"N": str(min(int(time.time()) + TOMBSTONE_SECONDS, membership.expires_at))},
-        }
-        condition = f"{NEW_OR_OLDER} OR connected_at = :connected_at"
-        actions = [
-            items.put(self._table_name, tombstone, condition, membership.connected_at),
-            items.deletion(self._table_name, membership_key, membership.connected_at),
-        ]
-        try:
-            self._write(actions, deadline)
-        except aws_json.ServiceError as error:
-            if headcount.CONDITION_FAILED not in aws_json.cancellation_reasons(error):
-                raise
+    def _changes(self, deadline: float) -> changes.Changes:
+        return changes.Changes(self._table_name, self.headcount, self._write, deadline)
 
     def backlog(self, room: str, shard: int, deadline: float, enough: int = 1) -> tuple[list[Waiting], bool]:
         """Read the backlog of a shard, in order; gives the items, and whether those are all.
@@ -352,11 +394,9 @@ class Rooms:
             raise
         return True
 
-    def _write(self, actions: Sequence[Mapping[str, Any]], deadline: float, token: str = "") -> None:
-        """Carry out all actions or none; a request with a token only once, however often it arrives within 10 min."""
-        parameters: dict[str, Any] = {"TransactItems": actions}
-        if token:
-            parameters["ClientRequestToken"] = token
+    def _write(self, actions: Sequence[Mapping[str, Any]], deadline: float) -> None:
+        """Carry out all actions or none, only once however often the request arrives within 10 min."""
+        parameters = {"TransactItems": actions, "ClientRequestToken": os.urandom(16).hex()}
         self._database.call("TransactWriteItems", parameters, deadline)
 
     def _shard_of(self, connection_id: str) -> int:
@@ -366,7 +406,8 @@ class Rooms:
 
 def _recipients(page: Mapping[str, Any], shard: int) -> Iterator[Recipient]:
     for item in page["Items"]:
-        yield Recipient(item["sort_key"]["S"], int(item["connected_at"]["N"]), shard)
+        protocol = item["protocol"]["S"] if "protocol" in item else TEXT
+        yield Recipient(item["sort_key"]["S"], int(item["connected_at"]["N"]), shard, protocol)
 
 
 def _waiting_item(room: str, shard: int, item: Waiting) -> dict[str, Any]:

@@ -9,13 +9,17 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Any
 
-from roomcast import aws_json, events, fanout, identity, logs, protocol
+from roomcast import aws_json, events, fanout, frames, identity, logs, protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
-    Serve = Callable[[events.Event, float], str | None]
-    """Takes the message and a deadline (seconds of ``time.monotonic``), gives the answer or ``None`` for none."""
+    from roomcast.members import Connection
+    from roomcast.rooms import Rooms
+    from roomcast.settings import Settings
+
+    Serve = Callable[[events.Event, float], str | Sequence[str] | None]
+    """Takes the message and a deadline (seconds of ``time.monotonic``), gives the answer, or several, or ``None``."""
 
 OK = {"statusCode": 200}
 
@@ -27,11 +31,12 @@ ANSWER_SECONDS = 2.0
 connection that fails and another one. Of a short time, a quarter."""
 
 
-def serve_message(
+def serve_message(  # noqa: PLR0913, PLR0917 - all parts of a route
     raw_event: Mapping[str, Any],
     context: events.Context,
     engine: fanout.Engine,
     serve: Serve,
+    table: Rooms,
     afterwards: Callable[[float], None] | None = None,
 ) -> dict[str, int]:
     """Serve a message and send the caller its answer or an error.
@@ -41,14 +46,17 @@ def serve_message(
         context: Lambda's context object.
         engine: Engine that reaches the caller.
         serve: The route's own part; raises ``protocol.Refusal`` for a message that cannot be served.
+        table: Tells which protocol the caller speaks.
         afterwards: The work that the caller's answer need not wait for; takes a deadline (``time.monotonic``).
     """
     event = read(raw_event)
     if event is None:
         return NO_EVENT
+    table.forget()
     answer_by = events.deadline(context)
-    outcome, answer = _served(event, answer_by - min(ANSWER_SECONDS, (answer_by - time.monotonic()) / 4), serve)
-    if answer is not None:
+    serve_by = answer_by - min(ANSWER_SECONDS, (answer_by - time.monotonic()) / 4)
+    outcome, answers = _served(event, serve_by, serve, table)
+    for answer in answers:
         reply(engine, event, answer, answer_by)
     logs.write(
         "INFO",
@@ -78,24 +86,66 @@ def ids(event: events.Event) -> dict[str, str]:
     return {**origin, "subject": subject} if subject else origin
 
 
-def _served(event: events.Event, deadline: float, serve: Serve) -> tuple[str, str | None]:
-    """Serve a message; gives the outcome for the log, and the answer."""
+def _served(event: events.Event, deadline: float, serve: Serve, table: Rooms) -> tuple[str, Sequence[str]]:
+    """Serve a message; gives the outcome for the log, and the answers."""
     try:
-        return "served", serve(event, deadline)
+        answer = serve(event, deadline)
     except protocol.Refusal as refusal:
-        return refusal.code, protocol.error(refusal.code, event.request_id)
+        return _refused(event, deadline, refusal.code, table)
     except aws_json.ServiceError as error:
         logs.write("ERROR", "the table or the queue failed", error=str(error), request_id=event.request_id)
-        return "unavailable", protocol.error("unavailable", event.request_id)
+        return _refused(event, deadline, "unavailable", table)
+    if answer is None:
+        return "served", ()
+    return "served", (answer,) if isinstance(answer, str) else answer
 
 
-def refuse_message(raw_event: Mapping[str, Any], context: events.Context, engine: fanout.Engine) -> dict[str, int]:
+def _refused(event: events.Event, deadline: float, code: str, table: Rooms) -> tuple[str, Sequence[str]]:
+    """The error code and the answer, in the caller's protocol."""
+    if is_v1(event, deadline, table):
+        return code, [frames.error(code, event.request_id, frames.tie_of(event.body, with_room=True))]
+    code = protocol.code_in_text_mode(code)
+    return code, [protocol.error(code, event.request_id)]
+
+
+def is_v1(event: events.Event, deadline: float, table: Rooms) -> bool:
+    """Whether the caller speaks ``roomcast.v1``; where the table does not tell, its message does."""
+    try:
+        spoken = table.protocol_of(event.connection_id, deadline)
+    except aws_json.ServiceError:
+        spoken = None
+    return frames.is_suspected(event.body) if spoken is None else spoken == protocol.V1
+
+
+def v1_caller(table: Rooms, event: events.Event, client: identity.Identity, deadline: float) -> Connection:
+    """The connection of a caller that must speak ``roomcast.v1``.
+
+    Raises:
+        protocol.Refusal: ``needs_v1``, or the caller has no items.
+    """
+    caller = table.find(event.connection_id, deadline)
+    if caller is None or caller.has_ended:
+        raise protocol.Refusal(client.why_absent())
+    if not caller.is_v1:
+        raise protocol.Refusal("needs_v1")
+    return caller
+
+
+def limits_of(caller: Connection, settings: Settings) -> Mapping[str, int]:
+    """What the server asks of a client."""
+    milliseconds = caller.expires_at * 1000 - int(time.time() * 1000)
+    return frames.limits_of(settings.max_rooms_per_connection, milliseconds)
+
+
+def refuse_message(
+    raw_event: Mapping[str, Any], context: events.Context, engine: fanout.Engine, table: Rooms
+) -> dict[str, int]:
     """Answer a message that named a route not meant for messages, such as ``$connect``."""
 
     def serve(_event: events.Event, _deadline: float) -> None:
         raise protocol.Refusal("unknown_action")
 
-    return serve_message(raw_event, context, engine, serve)
+    return serve_message(raw_event, context, engine, serve, table)
 
 
 def reply(engine: fanout.Engine, event: events.Event, text: str, deadline: float) -> None:

@@ -66,6 +66,13 @@ def _size(text: str) -> int:
     return size
 
 
+def _rooms(text: str) -> int:
+    rooms = int(text)
+    if not 1 <= rooms <= protocol.MOST_ROOMS:
+        raise ValueError(f"must be 1 to {protocol.MOST_ROOMS}")
+    return rooms
+
+
 VARIABLES: Mapping[str, Variable] = {
     "region": Variable("AWS_REGION", str, REQUIRED),
     "dns_suffix": Variable("ROOMCAST_DNS_SUFFIX", str, "amazonaws.com"),
@@ -81,6 +88,7 @@ VARIABLES: Mapping[str, Variable] = {
     "messages_per_second": Variable("ROOMCAST_MESSAGES_PER_SECOND", _limit, 0.0),
     "maximum_room_members": Variable("ROOMCAST_MAXIMUM_ROOM_MEMBERS", _count, 0),
     "maximum_message_bytes": Variable("ROOMCAST_MAXIMUM_MESSAGE_BYTES", _size, protocol.MAXIMUM_DATA_BYTES),
+    "max_rooms_per_connection": Variable("ROOMCAST_MAXIMUM_ROOMS", _rooms, 20),
     "members_counted_since": Variable("ROOMCAST_MEMBERS_COUNTED_SINCE", str, ""),
 }
 """The variables by the attribute of ``Settings`` that each becomes."""
@@ -105,6 +113,7 @@ class Settings(NamedTuple):
         messages_per_second: Messages per second that one connection may send, 0 for no limit.
         maximum_room_members: Members that a room may have, 0 for no limit.
         maximum_message_bytes: Size limit of a message's data in UTF-8.
+        max_rooms_per_connection: Rooms that a connection of ``roomcast.v1`` may be in.
         members_counted_since: Changes each time that this limit is set where there was none.
     """
 
@@ -122,6 +131,7 @@ class Settings(NamedTuple):
     messages_per_second: float
     maximum_room_members: int
     maximum_message_bytes: int
+    max_rooms_per_connection: int
     members_counted_since: str
 
     @property

@@ -5,14 +5,16 @@ from __future__ import annotations
 import operator
 import time
 from itertools import islice, repeat
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
+from roomcast.protocol import TEXT
 from roomcast.reading import Reading
 from roomcast.recipients import Source
+from roomcast.verdicts import Outcome
 
 if TYPE_CHECKING:
     from collections import deque
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from roomcast.outcomes import Outcomes
     from roomcast.reading import Watch
@@ -20,21 +22,35 @@ if TYPE_CHECKING:
     from roomcast.signing import SignedRequests
 
 
+class Body(NamedTuple):
+    """What recipients of one protocol are sent.
+
+    Attributes:
+        requests: Makes the head of each post.
+        data: The message.
+    """
+
+    requests: SignedRequests
+    data: bytes
+
+
 class Post:
     """A message for one recipient.
 
     Attributes:
         recipient: The recipient.
+        body: The message in its protocol.
         sent_at: When it was sent last, in seconds of ``time.monotonic``.
         share: The message, with its data and its report.
         history: The answers so far, or ``None`` before the first one that is not a delivery.
         is_behind: Whether it has waited behind an earlier message for the same recipient.
     """
 
-    __slots__ = ("history", "is_behind", "recipient", "sent_at", "share")
+    __slots__ = ("body", "history", "is_behind", "recipient", "sent_at", "share")
 
     def __init__(self, recipient: Recipient, share: Share) -> None:
         self.recipient = recipient
+        self.body = share.body if recipient.protocol == TEXT else share.other_body(recipient.protocol)
         self.sent_at = 0.0
         self.share = share
         self.history: History | None = None
@@ -94,16 +110,20 @@ class Refusals:
         self.tries = 0
 
 
+UNFIT: Body = Body(None, b"")  # type: ignore[arg-type]
+"""Stands for the body of a message that a protocol has no form for; it is never sent."""
+
+
 class Share:
     """One message of a run, and how far its recipients have been served.
 
     Args:
         message: The message.
-        requests: Makes the head of each of its posts.
+        signed: Makes the requests that carry a body.
         outcomes: Counts their outcomes.
 
     Attributes:
-        data: The message's text.
+        body: What recipients of text mode are sent.
         stragglers: As of the message.
         open: Recipients that were read and are not settled.
         read: Recipients read so far.
@@ -115,9 +135,8 @@ class Share:
         settled_at: When the last recipient was settled, in seconds of ``time.monotonic``; 0 before.
     """
 
-    def __init__(self, message: Message, requests: SignedRequests, outcomes: Outcomes) -> None:
-        self.requests = requests
-        self.data = message.data
+    def __init__(self, message: Message, signed: Callable[[bytes], SignedRequests], outcomes: Outcomes) -> None:
+        self.body = Body(signed(message.data), message.data)
         self.order = message.order
         self.is_ready = message.is_ready
         self.stragglers = message.stragglers
@@ -136,6 +155,20 @@ class Share:
         self._reading: Reading | None = None
         self._source: Iterator[Recipient] = iter(())
         self._recipients = message.recipients
+        self._signed = signed
+        self._others = message.others
+        self._bodies: dict[str, Body] = {}
+        self._is_unfit = False
+
+    def other_body(self, protocol: str) -> Body:
+        """The message for recipients of another protocol than text mode."""
+        body = self._bodies.get(protocol)
+        if body is None:
+            make = self._others.get(protocol)
+            data = None if make is None else make()
+            self._is_unfit = self._is_unfit or data is None
+            body = self._bodies[protocol] = UNFIT if data is None else Body(self._signed(data), data)
+        return body
 
     def begin(self, watch: Watch) -> None:
         """Begin to read the recipients."""
@@ -165,6 +198,17 @@ class Share:
             self._take_next(fresh, limit)
         self.open += len(fresh) - before
         self.read += len(fresh) - before
+        if self._is_unfit:
+            self._fail_unfit(fresh, len(fresh) - before)
+
+    def _fail_unfit(self, fresh: deque[Post], count: int) -> None:
+        """Fail the recipients, among the last ones read, of a protocol in which the message has no form."""
+        for post in reversed([fresh.pop() for _ in range(count)]):
+            if post.body is UNFIT:
+                self.outcomes.count(post.recipient, Outcome.FAILED, None)
+                self.open -= 1
+            else:
+                fresh.append(post)
 
     def _take_ahead(self, reading: Reading, fresh: deque[Post], limit: int) -> None:
         reading.go_on(time.monotonic())

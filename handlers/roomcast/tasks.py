@@ -3,9 +3,8 @@
 A message becomes one queue message per shard of its room, so that shards are served side by side. Recipients that a
 worker did not reach become a queue message of their own, so that no recipient is served again.
 
-A queue message is JSON: the list ``[fan-out, shard, after, recipients]``, which release 0.1.0 reads and writes, or an
-object with ``v`` and ``kind``. Readers ignore unknown fields of an object. Objects are written only for tasks that
-0.1.0 cannot express. Its worker takes an object for a fault and leaves it in the queue, where a later worker finds it.
+A queue message is a JSON object with ``v`` and ``kind``, or the list ``[fan-out, shard, after, recipients]``, which
+earlier releases write. Readers ignore unknown fields of an object and further members of a list.
 """
 
 from __future__ import annotations
@@ -17,12 +16,13 @@ import os
 import time
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from roomcast import aws_json, protocol
+from roomcast import aws_json, frames, protocol
 from roomcast.delivery import RoomMessage
+from roomcast.protocol import TEXT
 from roomcast.recipients import Recipient
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from roomcast.settings import Settings
 
@@ -97,13 +97,18 @@ class Task(NamedTuple):
 
         The text goes as Base64: SQS does not take every character, and escapes could make it six times as long.
         """
-        data = binascii.b2a_base64(self.message.data.encode(), newline=False).decode()
-        message = self.message._replace(data=data)
-        fields: list[Any] = [message, self.shard, self.after, self.recipients]
-        if not any(self[len(fields) :]):
-            return _json(fields)
-        names = ("fan_out", *self._fields[1:])
-        return _json({"v": VERSION, "kind": "task", **dict(zip(names, (*fields, *self[len(fields) :]), strict=True))})
+        message = self.message
+        data = binascii.b2a_base64(message.data.encode(), newline=False).decode()
+        fields: dict[str, Any] = {
+            "fan_out": [message.room, message.sender, data, message.request_id],
+            "envelope": message.envelope and message.envelope._asdict(),
+            **self._asdict(),
+            "recipients": [each[:3] if each.protocol == protocol.TEXT else each for each in self.recipients],
+        }
+        del fields["message"]
+        # Earlier releases want a shard.
+        wanted = {name: value for name, value in fields.items() if value or name == "shard"}
+        return _json({"v": VERSION, "kind": "task", **wanted})
 
     @property
     def delay(self) -> int:
@@ -212,6 +217,8 @@ def _from_object(value: dict[str, Any]) -> Task | WakeUp:
         delay = min(_count(value.get("delay", 0)), MAXIMUM_DELAY_SECONDS)
         return WakeUp(_room(value["room"]), _count(value["shard"]), int(value.get("stamp", 0)), delay)
     task = _task(value["fan_out"], value["shard"], value.get("after", ""), value.get("recipients", []))
+    if "envelope" in value:
+        task = task._replace(message=task.message._replace(envelope=_envelope(value["envelope"])))
     copies, retries, rounds = (_count(value.get(name, 0)) for name in ("copies", "retries", "rounds"))
     hold, since, given_up = (int(value.get(name, 0)) for name in ("hold", "since", "given_up"))
     return task._replace(copies=copies, retries=retries, hold=hold, rounds=rounds, since=since, given_up=given_up)
@@ -221,9 +228,25 @@ def _task(message: Sequence[object], shard: int | str, after: object, recipients
     # A later release may append fields.
     room, sender, data, request_id, *_ = message
     text = binascii.a2b_base64(_text(data)).decode()
-    named = [Recipient(_text(connection_id), int(at), _count(of)) for connection_id, at, of, *_ in recipients]
+    named = [_recipient(*each) for each in recipients]
     message = RoomMessage(_room(room), _text(sender), text, _text(request_id))
     return Task(message, _count(shard), _text(after), named)
+
+
+def _recipient(connection_id: object, at: int | str, shard: int | str, spoken: object = TEXT, *_: object) -> Recipient:
+    # A later release may append fields.
+    return Recipient(_text(connection_id), int(at), _count(shard), _text(spoken))
+
+
+def _envelope(value: Mapping[str, Any]) -> frames.Envelope:
+    return frames.Envelope(
+        _text(value["sender"]),
+        int(value["at"]),
+        _text(value["mid"]),
+        _text(value.get("id", "")),
+        value.get("is_text") is not False,
+        value.get("is_direct") is True,
+    )
 
 
 def _text(value: object) -> str:

@@ -11,6 +11,7 @@ from hypothesis import HealthCheck, settings
 from roomcast import logs
 from roomcast.delivery import Delivery
 from tests.fakes import PLANTED, FakeConnections, FakeTable, spellings
+from tests.v1 import Clients
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator, Mapping
@@ -83,3 +84,9 @@ def load(table: FakeTable, connections: FakeConnections, monkeypatch: pytest.Mon
         return module
 
     return load_handler
+
+
+@pytest.fixture
+def clients(load: Callable[[str], Any], connections: FakeConnections) -> Clients:
+    """Clients of both protocols."""
+    return Clients(load, connections)

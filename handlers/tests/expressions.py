@@ -5,8 +5,10 @@ https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Expressions.Ope
 
 from __future__ import annotations
 
+import copy
 import operator
 import re
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -14,7 +16,8 @@ if TYPE_CHECKING:
 
     Item = Mapping[str, Mapping[str, Any]]
 
-TOKEN = re.compile(r"\s*(<=|>=|<>|[=<>(),]|:?[A-Za-z_][A-Za-z0-9_]*)")
+TOKEN = re.compile(r"\s*(<=|>=|<>|[=<>(),]|:?[A-Za-z_][A-Za-z0-9_]*(?:\.#?[A-Za-z_][A-Za-z0-9_]*)?)")
+NO_NAMES: Mapping[str, str] = MappingProxyType({})
 NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 COMPARISONS: dict[str, Callable[[Any, Any], bool]] = {
     "=": operator.eq,
@@ -36,44 +39,84 @@ class ExpressionError(ValueError):
     """DynamoDB would answer with a ValidationException."""
 
 
-def holds(expression: str, values: Mapping[str, Mapping[str, Any]], item: Item | None) -> bool:
+def holds(
+    expression: str,
+    values: Mapping[str, Mapping[str, Any]],
+    item: Item | None,
+    names: Mapping[str, str] = NO_NAMES,
+) -> bool:
     """Tell whether an item, or ``None`` for none, meets a condition.
 
     Args:
         expression: Condition, filter or key condition.
         values: ``ExpressionAttributeValues``.
         item: The item, by attribute.
+        names: ``ExpressionAttributeNames``.
 
     Raises:
         ExpressionError: DynamoDB would not take it.
     """
-    return _Condition(expression, values, item or {}).evaluate()
+    return _Condition(expression, values, item or {}, names).evaluate()
 
 
-def updated(expression: str, values: Mapping[str, Mapping[str, Any]], item: Item) -> dict[str, Mapping[str, Any]]:
-    """The item after an update of the form ``SET a = :v, b = b + :w, c = c - :x``.
+def updated(
+    expression: str,
+    values: Mapping[str, Mapping[str, Any]],
+    item: Item,
+    names: Mapping[str, str] = NO_NAMES,
+) -> dict[str, Mapping[str, Any]]:
+    """The item after an update of the form ``SET a = :v, b = b + :w, c.#d = if_not_exists(c.#d, :x) - :y REMOVE e.#f``.
 
     Raises:
         ExpressionError: DynamoDB would not take it.
     """
-    if not expression.startswith("SET "):
+    form = re.fullmatch(r"SET (.+?)(?: REMOVE (.+))?", expression)
+    if form is None:
         raise ExpressionError(f"no update: {expression!r}")
-    result = dict(item)
-    used: set[str] = set()
-    for part in expression.removeprefix("SET ").split(","):
-        name, _, operands = part.partition("=")
-        match = re.fullmatch(r"(?:(\w+) ([+-]) )?(:\w+)", operands.strip())
-        if match is None or match[3] not in values:
-            raise ExpressionError(f"no update: {part!r}")
-        value = values[match[3]]
-        used.add(match[3])
-        if match[1]:
-            if match[1] not in item:
-                raise ExpressionError("the expression refers to an attribute that does not exist")
-            number, sign = int(item[_checked(match[1])]["N"]), 1 if match[2] == "+" else -1
-            value = {"N": str(number + sign * int(value["N"]))}
-        result[_checked(name.strip())] = value
+    result: dict[str, Any] = copy.deepcopy(dict(item))
+    for part in re.split(r",(?![^(]*\))", form[1]):
+        path, _, operands = part.partition("=")
+        place, name = _place(path.strip(), result, names)
+        place[name] = _evaluated(operands.strip(), values, item, names)
+    for path in form[2].split(",") if form[2] else ():
+        place, name = _place(path.strip(), result, names)
+        place.pop(name, None)
     return result
+
+
+def _place(path: str, item: dict[str, Any], names: Mapping[str, str]) -> tuple[dict[str, Any], str]:
+    """The map that a path ends in, and the name there."""
+    first, _, second = path.partition(".")
+    name = _name(first, names)
+    if not second:
+        return item, name
+    if "M" not in item.get(name, {}):
+        raise ExpressionError("the document path provided in the update expression is invalid for update")
+    return item[name]["M"], _name(second, names)
+
+
+def _name(word: str, names: Mapping[str, str]) -> str:
+    if not word.startswith("#"):
+        return _checked(word)
+    if word not in names:
+        raise ExpressionError(f"{word} has no name")
+    return names[word]
+
+
+def _evaluated(
+    operands: str, values: Mapping[str, Mapping[str, Any]], item: Item, names: Mapping[str, str]
+) -> Mapping[str, Any]:
+    match = re.fullmatch(r"(?:(?:if_not_exists\((\S+), (:\w+)\)|(\w+)) ([+-]) )?(:\w+)", operands)
+    if match is None or not {each for each in (match[2], match[5]) if each} <= set(values):
+        raise ExpressionError(f"no update: {operands!r}")
+    value = values[match[5]]
+    if not match[4]:
+        return value
+    first = item.get(_name(match[1] or match[3], names), values[match[2]] if match[2] else None)
+    if first is None:
+        raise ExpressionError("the expression refers to an attribute that does not exist")
+    sign = 1 if match[4] == "+" else -1
+    return {"N": str(int(first["N"]) + sign * int(value["N"]))}
 
 
 def attributes(expression: str) -> set[str]:
@@ -90,7 +133,9 @@ def _checked(name: str) -> str:
 class _Condition:
     """A recursive descent through the tokens; every part is evaluated, also where the result is known already."""
 
-    def __init__(self, expression: str, values: Mapping[str, Mapping[str, Any]], item: Item) -> None:
+    def __init__(
+        self, expression: str, values: Mapping[str, Mapping[str, Any]], item: Item, names: Mapping[str, str]
+    ) -> None:
         tokens = TOKEN.findall(expression)
         if "".join(tokens) != re.sub(r"\s", "", expression):
             raise ExpressionError(f"no expression: {expression!r}")
@@ -100,6 +145,7 @@ class _Condition:
         self._tokens = [*tokens, ""]
         self._values = values
         self._item = item
+        self._names = names
 
     def evaluate(self) -> bool:
         result = self._any()
@@ -165,6 +211,10 @@ class _Condition:
         return size is not None and _compare(comparison, size, limit)
 
     def _operand(self, token: str) -> Mapping[str, Any] | None:
+        if "." in token:
+            first, second = token.split(".")
+            entries: Mapping[str, Any] = self._item.get(_name(first, self._names), {}).get("M", {})
+            return entries.get(_name(second, self._names))
         if not token.startswith(":"):
             return self._item.get(_checked(token))
         if token not in self._values:

@@ -87,12 +87,13 @@ class FakeTable:
         return set(self.items)
 
     def halves(self) -> set[str]:
-        """Connections that have one of their two items only."""
-        living = [key for (key, _), item in self.items.items() if key.startswith("connection#") and "rooms" in item]
-        names = (key.removeprefix("connection#") for key in living)
-        connections = {name.replace("%23", "#").replace("%25", "%") for name in names}
-        members = {member for key, member in self.items if key.startswith("room#")}
-        return connections ^ members
+        """Connections with a room but no membership there, or the other way round."""
+        places: set[tuple[str, str]] = set()
+        for (key, _), item in self.items.items():
+            if key.startswith("connection#") and "rooms" in item:
+                name = key.removeprefix("connection#").replace("%23", "#").replace("%25", "%")
+                places |= {(f"room#{room}#{shard['N']}", name) for room, shard in item["rooms"]["M"].items()}
+        return {name for _, name in places ^ {each for each in self.items if each[0].startswith("room#")}}
 
     def _seen(self, parameters: Mapping[str, Any]) -> dict[tuple[str, str], dict[str, Any]]:
         """The items that a read finds; an eventually consistent one may ask a replica without any."""
@@ -167,9 +168,9 @@ class FakeTable:
         return {"Attributes": new} if parameters["ReturnValues"] == "ALL_NEW" else {}
 
     def _apply(self, request: Mapping[str, Any]) -> dict[str, Any]:
-        expression = request["UpdateExpression"]
+        expression, names = request["UpdateExpression"], request.get("ExpressionAttributeNames", {})
         values = _used(expression, request["ExpressionAttributeValues"])
-        item = updated(expression, values, self.items.get(_key(request["Key"]), request["Key"]))
+        item = updated(expression, values, self.items.get(_key(request["Key"]), request["Key"]), names)
         self.items[_key(request["Key"])] = item
         return item
 
@@ -183,7 +184,9 @@ class FakeTable:
             in_condition, in_update = (_used(each, values) for each in (condition, request["UpdateExpression"]))
             assert in_condition | in_update == values
             values = in_condition
-        return holds(condition, values, item)
+        names = request.get("ExpressionAttributeNames", {})
+        assert all(name in condition + request.get("UpdateExpression", "") for name in names), "a name is not used"
+        return holds(condition, values, item, names)
 
 
 class FakeConnections:
@@ -235,7 +238,12 @@ class FakeConnections:
         return results
 
     def _result(self, message: fanout.Message, deadline: float) -> fanout.Result:
-        options = {"on_gone": message.on_gone, "on_failed": message.on_failed, "stragglers": message.stragglers}
+        options = {
+            "on_gone": message.on_gone,
+            "on_failed": message.on_failed,
+            "stragglers": message.stragglers,
+            "others": message.others,
+        }
         try:
             return fanout.Result(self.deliver(message.recipients, message.data, deadline=deadline, **options))  # type: ignore[arg-type]
         except fanout.DeliveryInterruptedError as error:
@@ -252,6 +260,7 @@ class FakeConnections:
         on_gone: Callable[[Sequence[fanout.Recipient]], None] | None = None,
         on_failed: Callable[[Sequence[fanout.Recipient]], None] | None = None,
         stragglers: fanout.Stragglers = fanout.NO_STRAGGLERS,
+        others: Mapping[str, Callable[[], bytes | None]] | None = None,
     ) -> fanout.Report:
         """As ``fanout.Engine.deliver``."""
         assert deadline > time.monotonic()
@@ -264,15 +273,24 @@ class FakeConnections:
                 report.gone += 1
                 if on_gone is not None:
                     on_gone([recipient])
+            elif (body := self._body(recipient, data, others or {})) is None:
+                report.failed += 1
             elif (returns := self._failure(recipient.connection_id, outcomes)) is not None:
                 report.failed += 1
                 report.late += returns is not outcomes.failed or stragglers.on_late is None
                 returns.add(recipient)
             else:
                 report.delivered += 1
-                self.posts.append((recipient.connection_id, data.decode()))
+                self.posts.append((recipient.connection_id, body.decode()))
         outcomes.hand_back()
         return report
+
+    @staticmethod
+    def _body(
+        recipient: fanout.Recipient, data: bytes, others: Mapping[str, Callable[[], bytes | None]]
+    ) -> bytes | None:
+        """The message in the recipient's protocol."""
+        return data if recipient.protocol == "text" else others.get(recipient.protocol, lambda: None)()
 
     def _failure(self, connection_id: str, outcomes: Outcomes) -> Returns | None:
         if connection_id in self.failing | self._behind:

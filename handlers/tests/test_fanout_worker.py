@@ -11,6 +11,7 @@ import pytest
 from roomcast import aws_json, protocol, rooms, tasks
 from roomcast.delivery import RoomMessage
 from roomcast.fanout import Recipient
+from roomcast.frames import Envelope
 from roomcast.progress import Progress
 from tests.fakes import FakeConnections, FakeContext, FakeTable, error_code, handshake, message
 from tests.sqs_model import SqsModel, WorkerDiedError
@@ -509,7 +510,10 @@ def test_sendmessage_queues_one_task_per_shard_and_acknowledges(
     body = {"action": "sendmessage", "data": "hello", "id": "i-1"}
     sendmessage.handler(message("alice=", body), FakeContext())
 
-    assert service.tasks() == [tasks.Task(ROOM_MESSAGE, 0, "", []), tasks.Task(ROOM_MESSAGE, 1, "", [])]
+    put = service.tasks()
+    assert len({task.message.envelope for task in put}) == 1
+    plain = [task._replace(message=task.message._replace(envelope=None)) for task in put]
+    assert plain == [tasks.Task(ROOM_MESSAGE, 0, "", []), tasks.Task(ROOM_MESSAGE, 1, "", [])]
     assert connections.posts == [("alice=", protocol.queued_receipt("i-1"))]
 
 
@@ -561,10 +565,12 @@ def test_batches_fit_into_what_sqs_takes(make_queue: Callable[..., tasks.Queue],
         assert all(entry["MessageBody"].isascii() and entry["MessageBody"].isprintable() for entry in batch)
 
 
-def test_the_largest_task_fits_into_one_queue_message(worker: Any) -> None:
-    worst = ROOM_MESSAGE._replace(data="\u0001" * protocol.MAXIMUM_DATA_BYTES)
+@pytest.mark.parametrize("spoken", ["text", "roomcast.v1"])
+def test_the_largest_task_fits_into_one_queue_message(worker: Any, spoken: str) -> None:
+    envelope = Envelope("\U0001f600" * 128, 1_764_000_000_000, "0" * 32, "\U0001f600" * 64, is_text=False)
+    worst = ROOM_MESSAGE._replace(data="\u0001" * protocol.MAXIMUM_DATA_BYTES, envelope=envelope)
     [alice] = [each for each in worker.ROOMS.members("lobby", time.monotonic() + 1) if each.connection_id == "alice="]
-    recipients = [alice._replace(connection_id="BFHPhfCWIAMCKlQ=")] * tasks.RECIPIENTS_PER_TASK
+    recipients = [alice._replace(connection_id="BFHPhfCWIAMCKlQ=", protocol=spoken)] * tasks.RECIPIENTS_PER_TASK
 
     assert len(tasks.Task(worst, 0, recipients=recipients).to_json()) <= tasks.MAXIMUM_BATCH_BYTES
 
@@ -594,7 +600,8 @@ def test_in_a_fifo_queue_each_shard_of_a_room_is_a_group(
 )
 def test_a_task_survives_the_queue(change: dict[str, int]) -> None:
     recipients = [Recipient("bob=", 1_764_000_000_000, 3)]
-    task = tasks.Task(ROOM_MESSAGE._replace(data='"ü\n\U0001f600'), 3, "bob=", recipients)._replace(**change)  # type: ignore[arg-type]
+    message = ROOM_MESSAGE._replace(data='"ü\n\U0001f600', envelope=Envelope("ü", 1, "m"))
+    task = tasks.Task(message, 3, "bob=", recipients)._replace(**change)  # type: ignore[arg-type]
 
     assert tasks.parse(task.to_json()) == task
 
@@ -602,10 +609,34 @@ def test_a_task_survives_the_queue(change: dict[str, int]) -> None:
 class TestCompatibility:
     """Queue messages of the last release and of the next one."""
 
-    def test_what_0_1_0_can_know_is_written_as_it_reads_it(self) -> None:
-        body = tasks.Task(ROOM_MESSAGE, 3, "bob=", [Recipient("carol=", 7, 3)]).to_json()
+    def test_a_task_is_an_object_of_the_first_version(self) -> None:
+        """The last release reads it; it ignores the envelope, and sends all members the text."""
+        envelope = Envelope("alice", 1_764_000_000_000, "m-1", "i-1", is_text=False)
+        message = ROOM_MESSAGE._replace(envelope=envelope)
+        body = tasks.Task(message, 3, "bob=", [Recipient("carol=", 7, 3), Recipient("dave=", 8, 3, "roomcast.v1")])
 
-        assert json.loads(body) == [["lobby", "alice=", "aGVsbG8=", "request-1"], 3, "bob=", [["carol=", 7, 3]]]
+        assert json.loads(body.to_json()) == {
+            "v": 1,
+            "kind": "task",
+            "fan_out": ["lobby", "alice=", "aGVsbG8=", "request-1"],
+            "envelope": {
+                "sender": "alice",
+                "at": 1_764_000_000_000,
+                "mid": "m-1",
+                "id": "i-1",
+                "is_text": False,
+                "is_direct": False,
+            },
+            "shard": 3,
+            "after": "bob=",
+            "recipients": [["carol=", 7, 3], ["dave=", 8, 3, "roomcast.v1"]],
+        }
+        assert tasks.parse(body.to_json()) == body
+
+    def test_a_list_of_an_earlier_release_is_read(self) -> None:
+        body = [["lobby", "alice=", "aGVsbG8=", "request-1"], 3, "bob=", [["carol=", 7, 3]]]
+
+        assert tasks.parse(json.dumps(body)) == tasks.Task(ROOM_MESSAGE, 3, "bob=", [Recipient("carol=", 7, 3)])
 
     def test_an_object_is_read_and_what_is_unknown_is_ignored(self) -> None:
         body = {
@@ -613,7 +644,7 @@ class TestCompatibility:
             "kind": "task",
             "fan_out": ["lobby", "alice=", "aGVsbG8=", "request-1", "later"],
             "shard": 3,
-            "recipients": [["carol=", 7, 3, "later"]],
+            "recipients": [["carol=", 7, 3, "text", "later"]],
             "later": {},
         }
         assert tasks.parse(json.dumps(body)) == tasks.Task(ROOM_MESSAGE, 3, "", [Recipient("carol=", 7, 3)])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from typing import TYPE_CHECKING, Any
+from unittest import mock
 
 import pytest
 from roomcast import aws_json, fanout, serving, tasks
@@ -118,7 +119,7 @@ def test_time_is_kept_back_on_every_message_route() -> None:
         return "answer"
 
     connections = Deadlines()
-    serving.serve_message(message("alice=", {}), FakeContext(8_000), connections, serve)  # type: ignore[arg-type]
+    serving.serve_message(message("alice=", {}), FakeContext(8_000), connections, serve, mock.Mock())  # type: ignore[arg-type]
     assert connections.left[0] - given[0] >= 1.5
     assert given[0] >= 4
 

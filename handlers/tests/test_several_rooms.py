@@ -1,9 +1,8 @@
-"""Rows with several rooms and a version, as a later release writes them, are served, and deleted as a whole."""
+"""Rows with several rooms and a version are deleted as a whole, whatever happens meanwhile."""
 
 from __future__ import annotations
 
 import importlib
-import json
 import random
 import time
 from typing import TYPE_CHECKING, Any
@@ -11,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from roomcast import aws_json, headcount, rooms
 from roomcast.fanout import Recipient
-from tests.fakes import CONNECTED_AT, FakeConnections, FakeContext, FakeTable, error_code, event, message
+from tests.fakes import CONNECTED_AT, FakeConnections, FakeContext, FakeTable, event, message
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -32,9 +31,10 @@ def enter(
     *,
     version: int | None = 3,
     connected_at: int = CONNECTED_AT,
+    spoken: str = "roomcast.v1",
 ) -> None:
     """Write the rows of a connection in some rooms; their numbers count it if they are there."""
-    shared = {"connected_at": {"N": str(connected_at)}, "expires_at": END, "protocol": {"S": "roomcast.v1"}}
+    shared = {"connected_at": {"N": str(connected_at)}, "expires_at": END, "protocol": {"S": spoken}}
     numbered = {} if version is None else {"version": {"N": str(version)}}
     items = [
         {
@@ -88,86 +88,17 @@ def numbers(table: FakeTable) -> dict[str, int]:
     }
 
 
-class TestServing:
-    """Messages of and to connections in several rooms."""
-
-    @pytest.fixture
-    def send(
-        self, load: Callable[[str], Any], table: FakeTable, connections: FakeConnections
-    ) -> Callable[..., list[tuple[str, str]]]:
-        """Sends a message; gives the posts."""
-        enter(table, "alice=")
-        enter(table, "bob=", {"lobby": 0}, version=None)
-        enter(table, "carol=", {"news": 0})
-        enter(table, "nowhere=", {})
-
-        def sent(sender: str, **fields: object) -> list[tuple[str, str]]:
-            connections.posts.clear()
-            body = {"action": "sendmessage", "data": "hello", **fields}
-            load("sendmessage").handler(message(sender, body), FakeContext())
-            return sorted(connections.posts)
-
-        return sent
-
-    @pytest.mark.parametrize(("room", "others"), [("lobby", ["bob="]), ("news", ["carol="]), ("chess", [])])
-    def test_a_message_goes_to_the_room_that_it_names(
-        self, send: Callable[..., list[tuple[str, str]]], room: str, others: Sequence[str]
-    ) -> None:
-        assert send("alice=", room=room) == [(name, "hello") for name in ["alice=", *others]]
-
-    @pytest.mark.parametrize("named", [{}, {"room": "elsewhere"}, {"room": 7}, {"room": None}, {"room": "a b"}])
-    def test_one_that_names_none_of_the_senders_rooms_reaches_none(
-        self, send: Callable[..., list[tuple[str, str]]], named: Mapping[str, Any]
-    ) -> None:
-        for sender in ("alice=", "nowhere="):
-            [(name, text)] = send(sender, **named)
-            assert (name, error_code(text)) == (sender, "not_joined")
-
-    @pytest.mark.parametrize("named", [{}, {"room": "news"}, {"room": 7}])
-    def test_a_sender_in_one_room_need_not_name_it(
-        self, send: Callable[..., list[tuple[str, str]]], named: Mapping[str, Any]
-    ) -> None:
-        assert send("bob=", **named) == [("alice=", "hello"), ("bob=", "hello")]
-
-    def test_a_direct_message_needs_a_room_of_both(self, send: Callable[..., list[tuple[str, str]]]) -> None:
-        assert send("bob=", to="alice=") == [("alice=", "hello")]
-        assert send("alice=", room="news", to="carol=") == [("carol=", "hello")]
-        [(name, text)] = send("alice=", room="chess", to="carol=")
-        assert (name, error_code(text)) == ("alice=", "unknown_recipient")
-
-    @pytest.mark.parametrize(
-        ("client", "where"),
-        [
-            ("alice=", {"rooms": ["chess", "lobby", "news"]}),
-            ("bob=", {"room": "lobby"}),
-            ("nowhere=", {"rooms": []}),
-        ],
-    )
-    def test_whoami_names_the_rooms(
-        self,
-        send: object,
-        load: Callable[[str], Any],
-        connections: FakeConnections,
-        client: str,
-        where: Mapping[str, Any],
-    ) -> None:
-        del send
-        load("whoami").handler(message(client, {"action": "whoami"}, "whoami"), FakeContext())
-        assert json.loads(connections.received(client)[0]) == {"whoami": {"connectionId": client, **where}}
-
-    @pytest.mark.parametrize("version", [None, 0, 3])
-    def test_the_dead_lose_their_memberships_in_all_rooms(
-        self,
-        send: Callable[..., list[tuple[str, str]]],
-        table: FakeTable,
-        connections: FakeConnections,
-        version: int | None,
-    ) -> None:
-        enter(table, "dead=", version=version)
-        connections.gone.add("dead=")
-        send("bob=")
-        assert traces(table, "dead=") == set()
-        assert traces(table, "alice=") == {"connection#alice=", "room#lobby#0", "room#news#0", "room#chess#0"}
+@pytest.mark.parametrize("version", [None, 0, 3])
+def test_the_dead_lose_their_memberships_in_all_rooms(
+    load: Callable[[str], Any], table: FakeTable, connections: FakeConnections, version: int | None
+) -> None:
+    enter(table, "alice=")
+    enter(table, "bob=", {"lobby": 0}, version=None, spoken="text")
+    enter(table, "dead=", version=version)
+    connections.gone.add("dead=")
+    load("sendmessage").handler(message("bob=", {"action": "sendmessage", "data": "hello"}), FakeContext())
+    assert traces(table, "dead=") == set()
+    assert traces(table, "alice=") == {"connection#alice=", "room#lobby#0", "room#news#0", "room#chess#0"}
 
 
 @pytest.mark.parametrize("version", [None, 0, 1, 7])

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import atexit
 import base64
 import functools
 import json
+import shutil
 import subprocess
 import sys
 import tarfile
+import tempfile
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -23,9 +26,12 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.without_target
 
-RELEASES = ("0.1.0", "before-identity")
+RELEASES = ("0.1.0", "before-identity", "0.2.0")
 """The handlers of earlier commits with their fakes, made by ``git archive``, because a clone need not have the history:
-2cda97c, which is 0.1.0, and 6575d90, the last commit before tokens and limits."""
+2cda97c, which is 0.1.0, 6575d90, the last commit before tokens and limits, and d2c8b8f, which is to be 0.2.0."""
+
+NEIGHBOUR = "0.2.0"
+"""The release that must be deployed before this one: it reads rows and tasks of ``roomcast.v1``."""
 
 DRIVER = Path(__file__).with_name("one_release.py")
 PLAIN: Mapping[str, str] = {}
@@ -57,14 +63,27 @@ def far() -> int:
     return now() + 3600
 
 
-@pytest.fixture(scope="session", params=RELEASES)
-def other(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder with another release's handlers."""
-    folder = tmp_path_factory.mktemp("release")
-    with tarfile.open(Path(__file__).with_name("releases") / f"{request.param}.tar.gz") as files:
+@functools.cache
+def unpacked(release: str) -> Path:
+    """Return the folder with a release's handlers."""
+    folder = Path(tempfile.mkdtemp(prefix=f"roomcast-{release}-"))
+    with tarfile.open(Path(__file__).with_name("releases") / f"{release}.tar.gz") as files:
         files.extraction_filter = getattr(tarfile, "data_filter", None)  # Python 3.11.2, Debian 12's, has none
         files.extractall(folder)  # noqa: S202 - made by this project
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
     return folder / "handlers"
+
+
+@pytest.fixture(scope="session", params=RELEASES)
+def other(request: pytest.FixtureRequest) -> Path:
+    """The folder with another release's handlers."""
+    return unpacked(request.param)
+
+
+@pytest.fixture(scope="session")
+def neighbour() -> Path:
+    """The folder with the handlers of the release before this one."""
+    return unpacked(NEIGHBOUR)
 
 
 def run(
@@ -193,12 +212,12 @@ def test_rows_end_with_the_token_and_no_later_than_before() -> None:
 
 
 @pytest.mark.parametrize(("sender", "context"), [(QUEUED, None), ({**QUEUED, **GUARDED}, token("alice"))])
-def test_tasks_of_today_are_served_by_another_release(
-    other: Path, sender: Mapping[str, str], context: Mapping[str, str] | None
+def test_tasks_of_today_are_served_by_the_release_before(
+    neighbour: Path, sender: Mapping[str, str], context: Mapping[str, str] | None
 ) -> None:
     rows = written_today()
     put = run(TODAY, sender, rows, says("a=", context))["put"]
-    served = run(other, QUEUED, rows, records(put))
+    served = run(neighbour, QUEUED, rows, records(put))
     assert (hellos(served), served["answers"]) == (["a=", "b=", "c="], [{"batchItemFailures": []}])
 
 
@@ -233,12 +252,12 @@ def test_fields_of_a_later_release_are_ignored_and_its_versions_stay_in_the_queu
 
 
 def test_what_is_written_today_is_what_was_written_before(other: Path) -> None:
-    """New forms are read a release before they are written."""
-    steps = [*joins("a=", "b="), says("a=", id="1")]
-    before, after = (run(release, QUEUED, [], *steps) for release in (other, TODAY))
-    assert after["items"] == before["items"]
-    assert after["put"] == before["put"]
-    assert after["posts"] == before["posts"]
+    """For clients of text mode."""
+    for environment in (PLAIN, QUEUED):
+        steps = [*joins("a=", "b="), says("a=", id="1"), says("b=", to="a=")]
+        before, after = (run(release, environment, [], *steps) for release in (other, TODAY))
+        assert after["items"] == before["items"]
+        assert after["posts"] == before["posts"]
 
 
 def several(client: str, rooms: Sequence[str], **version: int) -> Items:
@@ -257,18 +276,24 @@ def several(client: str, rooms: Sequence[str], **version: int) -> Items:
 
 
 @pytest.mark.parametrize("environment", [PLAIN, GUARDED, QUEUED], ids=["NONE", "JWT", "queue"])
-@pytest.mark.parametrize("version", [{}, {"version": 0}, {"version": 4}], ids=str)
-def test_rows_with_several_rooms_are_read(environment: Mapping[str, str], version: Mapping[str, int]) -> None:
+def test_rows_of_v1_are_read_by_the_release_before(neighbour: Path, environment: Mapping[str, str]) -> None:
+    """It sends them the text, which clients of ``roomcast.v1`` ignore, and fails at nothing."""
     context = token("alice")
-    rows = several("a=", ["lobby", "news"], **version) + several("b=", ["lobby"]) + several("n=", [], **version)
+    v1 = {"multiValueHeaders": {"Sec-WebSocket-Protocol": ["roomcast.v1"]}}
+    enters = [("connect", event("CONNECT", "a=", context, **v1)), *joins("b=", authorizer=context)]
+    asks = ("join", event("MESSAGE", "a=", context, body='{"action":"join","rooms":{"lobby":{},"news":{}}}'))
+    rights = {**context, "rooms": '["*"]'}
+    asks[1]["requestContext"]["authorizer"] = rights
+    rows = run(TODAY, environment, [], *enters, asks)["items"]
+    assert len(rows) == 5 + 2 * (environment is GUARDED)
 
-    told = run(TODAY, environment, rows, says("a=", context, room="lobby", to="b="), says("b=", context, to="a="))
-    assert hellos(told) == ["a=", "b="]
-    sent = run(TODAY, environment, rows, says("a=", context, room="lobby"), says("b=", context))
-    heard = run(TODAY, {**environment, **QUEUED}, rows, records(sent["put"])) if sent["put"] else sent
+    sent = run(neighbour, environment, rows, says("a=", rights, room="lobby"), says("b=", context))
+    heard = run(neighbour, {**environment, **QUEUED}, rows, records(sent["put"])) if sent["put"] else sent
     assert hellos(heard) == ["a=", "a=", "b=", "b="]
-    unknown = run(TODAY, environment, rows, says("a=", context), says("n=", context, room="lobby"))
-    assert [json.loads(text)["error"]["code"] for _, text in unknown["posts"]] == ["not_joined"] * 2
+    goodbye = ("disconnect", event("DISCONNECT", "a="))
+    for steps, gone in (([goodbye], []), ([says("b=", context)], ["a="])):
+        left = run(neighbour, PLAIN, rows, *steps, gone=gone)["items"]
+        assert [item for item in left if "a=" in str(item)] == []
 
 
 @pytest.mark.parametrize("environment", [PLAIN, GUARDED], ids=["NONE", "JWT"])
@@ -281,6 +306,6 @@ def test_rows_with_several_rooms_are_deleted_as_a_whole(
     left = run(TODAY, environment, rows, ("disconnect", event("DISCONNECT", "a=")))["items"]
     assert left == several("b=", ["lobby"])
 
-    pruned = run(TODAY, environment, rows, says("b=", token("bob")), gone=["a="])["items"]
+    pruned = run(TODAY, environment, rows, says("b=", token("bob"), room="lobby"), gone=["a="])["items"]
     # One in no room is sent nothing, so that nothing tells that it is gone.
     assert [item for item in pruned if "a=" in str(item)] == ([] if rooms else several("a=", [], **version))

@@ -310,6 +310,7 @@ CASES: Mapping[str, Mapping[str, Cases]] = {
             [None, "http://a", "https://a-1.b:8443/c/{api_id}/{stage_name}"],
             ["", "ftp://a", "https://a/", "https://a/{other}", "https://a?b", "xhttps://a", "https://a:123456"],
         ),
+        "max_rooms_per_connection": whole(1, 40),
         "maximum_message_bytes": whole(1, 131_072),
         "maximum_room_members": or_null(whole_from(1)),
         "messages_per_second": or_null(Cases([0.001, 10_000], [0.0009, 0, -1])),

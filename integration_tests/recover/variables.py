@@ -173,6 +173,9 @@ ROWS: Mapping[str, Row] = {
         {"management_endpoint": "<other_endpoint>"},
         not_here="null: AWS's own endpoint does not exist for an emulated API",
     ),
+    "max_rooms_per_connection": in_place(
+        {FUNCTION}, {"max_rooms_per_connection": 10}, {"max_rooms_per_connection": 30}
+    ),
     "maximum_message_bytes": in_place({FUNCTION}, {"maximum_message_bytes": 65_536}, {"maximum_message_bytes": 32_768}),
     "maximum_room_members": in_place({FUNCTION}, {"maximum_room_members": 500}, {"maximum_room_members": 400}),
     "messages_per_second": in_place({FUNCTION}, {"messages_per_second": 100}, {"messages_per_second": 50.5}),

@@ -10,7 +10,7 @@ import asyncio
 import json
 import secrets
 import time
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from websockets.exceptions import InvalidStatus
 
@@ -19,14 +19,24 @@ from integration_tests.security.lab import Lab, event_of
 from integration_tests.security.minting import token
 from scripts.local.minting import SharedSecret
 
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
-async def told(lab: Lab, function: str, **message: Any) -> list[str]:  # noqa: ANN401 - any JSON value
+
+async def told(
+    lab: Lab,
+    function: str,
+    subprotocols: Sequence[str] = (),
+    **message: Any,  # noqa: ANN401 - any JSON value
+) -> list[str]:
     """Let a function serve a message of a new client; return all texts that the client has received."""
     room = lab.room()
-    client = await lab.crowd.join(room)
+    client = await lab.crowd.join(room, subprotocols=subprotocols)
     (connection_id,) = await lab.table.members(room)
     if message.get("to") == "itself":
         message["to"] = connection_id
+    if message.get("room") == "itself":
+        message["room"] = room
     event = event_of("MESSAGE", connection_id, int(time.time() * 1000), body=json.dumps(message))
     await lab.invoke(function, event)
     await client.settle()
@@ -89,6 +99,38 @@ async def _is_refused(lab: Lab, function: str) -> bool:
     return any("unknown_action" in text for text in await told(lab, function, action="nonsense"))
 
 
+async def answer_of_default_in_v1(lab: Lab) -> bool:
+    """A message that no route takes is answered in the caller's protocol."""
+    return await _answers(lab, "default", "error")
+
+
+async def join_a_room(lab: Lab) -> bool:
+    """A client of roomcast.v1 may enter a room after its handshake."""
+    return await _answers(lab, "join", "joined", room=lab.room())
+
+
+async def leave_a_room(lab: Lab) -> bool:
+    """A client of roomcast.v1 may leave a room."""
+    return await _answers(lab, "leave", "left", room="itself")
+
+
+async def ping(lab: Lab) -> bool:
+    """A client of roomcast.v1 learns which rooms it is in."""
+    return await _answers(lab, "ping", "pong", rooms={})
+
+
+async def who(lab: Lab) -> bool:
+    """A client of roomcast.v1 learns who is in a room."""
+    return await _answers(lab, "who", "members", room=lab.room())
+
+
+async def _answers(lab: Lab, function: str, kind: str, **message: Any) -> bool:  # noqa: ANN401 - any JSON value
+    texts = await told(
+        lab, function, ("roomcast.v1",), action="nonsense" if function == "default" else function, **message
+    )
+    return any(f'"type":"{kind}"' in text for text in texts)
+
+
 async def whoami(lab: Lab) -> bool:
     """A client learns its id."""
     return any("connectionId" in text for text in await told(lab, "whoami", action="whoami"))
@@ -97,6 +139,26 @@ async def whoami(lab: Lab) -> bool:
 async def serve_default(lab: Lab) -> bool:
     """API Gateway hands a message without a route to the function."""
     return "unknown_action" in await said(lab, "nonsense")
+
+
+async def serve_join(lab: Lab) -> bool:
+    """API Gateway hands a message to its route's function."""
+    return "room_required" in await said(lab, "join")
+
+
+async def serve_leave(lab: Lab) -> bool:
+    """API Gateway hands a message to its route's function."""
+    return "room_required" in await said(lab, "leave")
+
+
+async def serve_who(lab: Lab) -> bool:
+    """API Gateway hands a message to its route's function."""
+    return "room_required" in await said(lab, "who")
+
+
+async def serve_ping(lab: Lab) -> bool:
+    """API Gateway hands a message to its route's function."""
+    return '"pong"' in await said(lab, "ping")
 
 
 async def serve_disconnect(lab: Lab) -> bool:

@@ -13,7 +13,19 @@ if TYPE_CHECKING:
 
     from scripts.asked_of_aws.settings import Queue, Run, Settings, Tokens
 
-OWN = ("authorizer", "connect", "default", "disconnect", "fanout_worker", "sendmessage", "whoami")
+OWN = (
+    "authorizer",
+    "connect",
+    "default",
+    "disconnect",
+    "fanout_worker",
+    "join",
+    "leave",
+    "ping",
+    "sendmessage",
+    "who",
+    "whoami",
+)
 """Functions that the table names."""
 
 
@@ -86,8 +98,52 @@ def functions(run: Run) -> dict[str, Function]:
             256,
             10,
             run.environment,
-            answer,
+            [*table_rights("ReadProtocol", "dynamodb:GetItem", run.table), *answer],
             "$default",
+        ),
+        "join": Function(
+            "Makes a client of roomcast.v1 a member of rooms.",
+            256,
+            10,
+            run.environment,
+            [
+                *table_rights(
+                    "AddMemberships",
+                    ["dynamodb:GetItem", "dynamodb:Query", "dynamodb:PutItem", "dynamodb:UpdateItem"],
+                    run.table,
+                ),
+                *answer,
+            ],
+            "join",
+        ),
+        "leave": Function(
+            "Takes a client of roomcast.v1 out of a room.",
+            256,
+            10,
+            run.environment,
+            [
+                *table_rights(
+                    "DeleteMembership", ["dynamodb:GetItem", "dynamodb:UpdateItem", "dynamodb:DeleteItem"], run.table
+                ),
+                *answer,
+            ],
+            "leave",
+        ),
+        "ping": Function(
+            "Tells a client that its connection lives, and which of its rooms it is in.",
+            256,
+            10,
+            run.environment,
+            [*table_rights("ReadMembership", "dynamodb:GetItem", run.table), *answer],
+            "ping",
+        ),
+        "who": Function(
+            "Tells a client of roomcast.v1 who is in a room.",
+            256,
+            10,
+            run.environment,
+            [*table_rights("ReadMembership", ["dynamodb:GetItem", "dynamodb:Query"], run.table), *answer],
+            "who",
         ),
         "sendmessage": Function(
             "Sends a message to every member of the sender's room, or to one.",

@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 
     Functions = Mapping[str, Function]
 
-WITH_AN_OUTPUT = {*OWN} - {"authorizer"}
+WITH_AN_OUTPUT = {*OWN} - {"authorizer", "join", "leave", "ping", "who"}
+"""Functions with an output of their own; ``function_arns`` has all."""
 
 
 def of_backend(run: Run, functions: Functions) -> Table:

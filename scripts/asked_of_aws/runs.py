@@ -29,6 +29,7 @@ RUNS: Mapping[str, Run] = {
         architecture="x86_64",
         bucket="zips",
         environment_key=ENVIRONMENT_KEY,
+        rooms="12",
         message_bytes="32000",
         room_members="300",
         messages_per_second="2.5",

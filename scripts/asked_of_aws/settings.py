@@ -119,6 +119,7 @@ class Run:
         routes: Additional routes by key.
         tokens: The check of tokens; None without.
         environment_key: Key of every function's environment.
+        rooms: Maximum of a connection's rooms, as the functions read it.
         message_bytes: Maximum of a message's data, as the functions read it.
         room_members: Maximum of a room's members, as the functions read it.
         messages_per_second: Maximum of a connection's messages, as the functions read it.
@@ -152,6 +153,7 @@ class Run:
     routes: Mapping[str, Route] = field(default_factory=dict)
     tokens: Tokens | None = None
     environment_key: str | None = None
+    rooms: str = "20"
     message_bytes: str = "131072"
     room_members: str = "0"
     messages_per_second: str = "0"
@@ -167,6 +169,7 @@ class Run:
             "ROOMCAST_MANAGEMENT_ENDPOINT": self.endpoint,
             "ROOMCAST_MAXIMUM_MESSAGE_BYTES": self.message_bytes,
             "ROOMCAST_MAXIMUM_ROOM_MEMBERS": self.room_members,
+            "ROOMCAST_MAXIMUM_ROOMS": self.rooms,
             "ROOMCAST_MEMBERS_COUNTED_SINCE": "" if self.room_members == "0" else TIME,
             "ROOMCAST_MESSAGES_PER_SECOND": self.messages_per_second,
             "ROOMCAST_PACE": self.pace,

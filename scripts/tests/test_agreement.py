@@ -92,7 +92,8 @@ def test_items_have_the_tables_keys_and_expire_by_its_time_to_live(items: Any) -
     now = int(time.time())
     members = importlib.import_module("roomcast.members")
 
-    pair = items.pair(members.Membership("alice=", now * 1000, "lobby", 0, items.end_of(now * 1000, None)))
+    joined = members.Connection("alice=", now * 1000, {"lobby": 0}, expires_at=items.end_of(now * 1000, None))
+    pair = items.rows(joined)
 
     assert len(pair) == 2
     for item in pair:

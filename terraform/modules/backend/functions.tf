@@ -47,6 +47,7 @@ locals {
     ROOMCAST_MANAGEMENT_ENDPOINT   = local.management_endpoint
     ROOMCAST_MAXIMUM_MESSAGE_BYTES = tostring(var.maximum_message_bytes)
     ROOMCAST_MAXIMUM_ROOM_MEMBERS  = tostring(coalesce(var.maximum_room_members, 0))
+    ROOMCAST_MAXIMUM_ROOMS         = tostring(var.max_rooms_per_connection)
     ROOMCAST_MEMBERS_COUNTED_SINCE = var.maximum_room_members == null ? "" : terraform_data.members_counted.input
     ROOMCAST_MESSAGES_PER_SECOND   = tostring(coalesce(var.messages_per_second, 0))
     ROOMCAST_PACE                  = tostring(var.pace)

@@ -20,6 +20,21 @@ locals {
       memory_size = 256
       timeout     = 10
     }
+    "join" = {
+      description = "Makes a client of roomcast.v1 a member of rooms."
+      memory_size = 256
+      timeout     = 10
+    }
+    "leave" = {
+      description = "Takes a client of roomcast.v1 out of a room."
+      memory_size = 256
+      timeout     = 10
+    }
+    "ping" = {
+      description = "Tells a client that its connection lives, and which of its rooms it is in."
+      memory_size = 256
+      timeout     = 10
+    }
     "sendmessage" = {
       description = "Sends a message to every member of the sender's room, or to one."
       memory_size = var.sendmessage_memory_size
@@ -27,6 +42,11 @@ locals {
     }
     "whoami" = {
       description = "Tells a client its connection id and room."
+      memory_size = 256
+      timeout     = 10
+    }
+    "who" = {
+      description = "Tells a client of roomcast.v1 who is in a room."
       memory_size = 256
       timeout     = 10
     }

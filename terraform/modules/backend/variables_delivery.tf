@@ -7,6 +7,18 @@ variable "http2" {
   nullable    = false
 }
 
+variable "max_rooms_per_connection" {
+  type        = number
+  description = "Maximum of rooms that one connection of `roomcast.v1` is in at a time; another one is answered with `too_many_rooms`."
+  default     = 20
+  nullable    = false
+
+  validation {
+    condition     = var.max_rooms_per_connection >= 1 && var.max_rooms_per_connection <= 40 && floor(var.max_rooms_per_connection) == var.max_rooms_per_connection
+    error_message = "max_rooms_per_connection must be a whole number from 1 to 40, because one transaction deletes all memberships of a connection."
+  }
+}
+
 variable "maximum_message_bytes" {
   type        = number
   description = "Maximum size of a message's data in bytes of UTF-8; a larger one is answered with `too_large`."

@@ -14,6 +14,7 @@ run "everything_on" {
     architecture              = "x86_64"
     authorization_type        = "AWS_IAM"
     environment_kms_key_arn   = "arn:aws-cn:kms:cn-north-1:111122223333:key/environment"
+    max_rooms_per_connection  = 12
     maximum_message_bytes     = 32000
     maximum_room_members      = 300
     messages_per_second       = 2.5

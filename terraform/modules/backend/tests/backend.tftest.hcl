@@ -54,7 +54,7 @@ override_module {
   outputs = {
     directory = "zips"
     hashes    = {}
-    paths     = { authorizer = "zips/authorizer-arm64.zip", connect = "zips/connect.zip", default = "zips/default.zip", disconnect = "zips/disconnect.zip", fanout_worker = "zips/fanout_worker.zip", sendmessage = "zips/sendmessage.zip", whoami = "zips/whoami.zip" }
+    paths     = { authorizer = "zips/authorizer-arm64.zip", connect = "zips/connect.zip", default = "zips/default.zip", disconnect = "zips/disconnect.zip", fanout_worker = "zips/fanout_worker.zip", join = "zips/join.zip", leave = "zips/leave.zip", ping = "zips/ping.zip", sendmessage = "zips/sendmessage.zip", who = "zips/who.zip", whoami = "zips/whoami.zip" }
     s3_keys   = {}
   }
 }
@@ -77,9 +77,13 @@ run "each_function_may_do_what_its_route_needs" {
     condition = alltrue([
       for handler, actions in {
         connect     = ["dynamodb:GetItem", "dynamodb:Query", "dynamodb:PutItem", "dynamodb:UpdateItem", "dynamodb:DeleteItem", "execute-api:ManageConnections"]
-        default     = ["execute-api:ManageConnections"]
+        default     = ["dynamodb:GetItem", "execute-api:ManageConnections"]
         disconnect  = ["dynamodb:GetItem", "dynamodb:UpdateItem", "dynamodb:DeleteItem", "execute-api:ManageConnections"]
+        join        = ["dynamodb:GetItem", "dynamodb:Query", "dynamodb:PutItem", "dynamodb:UpdateItem", "execute-api:ManageConnections"]
+        leave       = ["dynamodb:GetItem", "dynamodb:UpdateItem", "dynamodb:DeleteItem", "execute-api:ManageConnections"]
+        ping        = ["dynamodb:GetItem", "execute-api:ManageConnections"]
         sendmessage = ["dynamodb:GetItem", "dynamodb:Query", "dynamodb:UpdateItem", "dynamodb:DeleteItem", "execute-api:ManageConnections"]
+        who         = ["dynamodb:GetItem", "dynamodb:Query", "execute-api:ManageConnections"]
         whoami      = ["dynamodb:GetItem", "execute-api:ManageConnections"]
       } :
       flatten([for statement in jsondecode(local.policies[handler]).Statement : statement.Action if statement.Sid != "UseTableKey"]) == actions
@@ -162,15 +166,16 @@ run "functions_know_what_they_are_configured_with" {
   state_key = "configured"
 
   variables {
-    http2                 = false
-    log_level             = "DEBUG"
-    maximum_message_bytes = 4096
-    maximum_room_members  = 300
-    messages_per_second   = 2.5
-    pace                  = 2500.5
-    shards_per_room       = 4
-    shards_read           = 8
-    table_name            = "members"
+    http2                    = false
+    log_level                = "DEBUG"
+    max_rooms_per_connection = 7
+    maximum_message_bytes    = 4096
+    maximum_room_members     = 300
+    messages_per_second      = 2.5
+    pace                     = 2500.5
+    shards_per_room          = 4
+    shards_read              = 8
+    table_name               = "members"
   }
 
   assert {
@@ -182,6 +187,7 @@ run "functions_know_what_they_are_configured_with" {
       ROOMCAST_MANAGEMENT_ENDPOINT   = "https://a1b2c3d4e5.execute-api.cn-north-1.amazonaws.com.cn/live"
       ROOMCAST_MAXIMUM_MESSAGE_BYTES = "4096"
       ROOMCAST_MAXIMUM_ROOM_MEMBERS  = "300"
+      ROOMCAST_MAXIMUM_ROOMS         = "7"
       ROOMCAST_MEMBERS_COUNTED_SINCE = terraform_data.members_counted.input
       ROOMCAST_MESSAGES_PER_SECOND   = "2.5"
       ROOMCAST_PACE                  = "2500.5"

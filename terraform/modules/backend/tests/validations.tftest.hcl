@@ -9,7 +9,7 @@ override_module {
   outputs = {
     directory = "zips"
     hashes    = {}
-    paths     = { authorizer = "zips/authorizer-arm64.zip", connect = "zips/connect.zip", default = "zips/default.zip", disconnect = "zips/disconnect.zip", fanout_worker = "zips/fanout_worker.zip", sendmessage = "zips/sendmessage.zip", whoami = "zips/whoami.zip" }
+    paths     = { authorizer = "zips/authorizer-arm64.zip", connect = "zips/connect.zip", default = "zips/default.zip", disconnect = "zips/disconnect.zip", fanout_worker = "zips/fanout_worker.zip", join = "zips/join.zip", leave = "zips/leave.zip", ping = "zips/ping.zip", sendmessage = "zips/sendmessage.zip", who = "zips/who.zip", whoami = "zips/whoami.zip" }
     s3_keys   = {}
   }
 }
@@ -603,6 +603,16 @@ run "jwt_token_from_takes_no_cookie" {
   }
 
   expect_failures = [var.jwt_token_from]
+}
+
+run "max_rooms_per_connection_fit_into_one_transaction" {
+  command = plan
+
+  variables {
+    max_rooms_per_connection = 41
+  }
+
+  expect_failures = [var.max_rooms_per_connection]
 }
 
 run "maximum_message_bytes_are_no_more_than_api_gateways" {

@@ -1,0 +1,42 @@
+"""``ping``: a client learns that its connection lives, and which of its rooms it is still in."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from roomcast import events, fanout, frames, identity, protocol, rooms, serving, settings
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+SETTINGS = settings.from_environment()
+ROOMS = rooms.Rooms(SETTINGS)
+ENGINE = fanout.Engine(SETTINGS.management_endpoint, SETTINGS.region)
+
+
+def handler(event: Mapping[str, Any], context: events.Context) -> dict[str, int]:
+    """Lambda's entry point."""
+    return serving.serve_message(event, context, ENGINE, answer, ROOMS)
+
+
+def answer(event: events.Event, deadline: float) -> str:
+    """The answer: for each room that the client named, an object, or null if it is not in it or has no right to be."""
+    client = identity.of(event, SETTINGS.authorization)
+    frame = protocol.parse_object(event.body)
+    if "rooms" in frame and client.is_expired:
+        raise protocol.Refusal("token_expired")
+    caller = ROOMS.find(event.connection_id, deadline)
+    if caller is None:
+        raise protocol.Refusal(client.why_absent())
+    if not caller.is_v1:
+        return protocol.PONG
+    named = frames.parse_ping(frame)
+    tie = frames.tie_of(event.body)
+    if named is None:
+        return frames.answer("pong", tie)
+    if caller.has_ended:
+        raise protocol.Refusal(client.why_absent())
+    here: dict[str, dict[str, Any] | None] = {
+        room: {} if room in caller.rooms and client.may("join", room) else None for room in named
+    }
+    return frames.answer("pong", tie, rooms=here)

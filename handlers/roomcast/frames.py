@@ -1,0 +1,301 @@
+"""Frames of the protocol ``roomcast.v1``: JSON objects; those of clients have an ``action``, the others a ``type``.
+
+Frames come from the server alone: the text of a member is the ``data`` of a ``message``, whatever it looks like. Every
+answer names the ``id`` and the ``room`` of the client's frame. All times are milliseconds.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from roomcast import protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+MAXIMUM_BYTES = 131_072
+"""Size limit of one message in either direction (https://docs.aws.amazon.com/apigateway/latest/developerguide/limits.html)."""
+
+MINIMUM_ID_CHARACTERS = 16
+"""Of a message: a client that sends it again uses the same id, and no other client chooses it."""
+
+MAXIMUM_NAME_CHARACTERS = 160
+"""Of a client in ``from`` and ``to``."""
+
+HEARTBEAT_MILLISECONDS = 270_000
+"""Between two ``ping`` frames: API Gateway closes a connection that is idle for ten minutes, and clocks of phones
+stand still."""
+
+HEAL_MILLISECONDS = 3_000
+"""Over so long clients spread their requests for missing messages."""
+
+SPREAD_MILLISECONDS = 5_000
+"""Over so long clients spread their return after a connection is lost."""
+
+RESERVED = {"sendmessage": {"ephemeral", "meta"}, "join": {"before", "echo", "meta"}}
+"""Fields that a later release may serve. They are refused and never ignored, so that a client knows."""
+
+
+MESSAGES = {
+    **protocol.ERRORS,
+    "invalid_id": "id is not 16 to 64 printable characters, outside sendmessage 1 to 64; choose another",
+    "not_joined": "this connection is not in that room; join it",
+}
+"""The messages of errors, where those of text mode would be wrong."""
+
+
+class Envelope(NamedTuple):
+    """What goes with the data of a message.
+
+    Attributes:
+        sender: Name of the sender: its client's, or its connection id where clients have none.
+        at: When it was sent.
+        mid: Id that tells the message from all others; the same when a message is sent again under its id.
+        id: The sender's id of the message; empty if it gave none.
+        is_text: Whether the data is a string; else it is the JSON text of another value.
+        is_direct: Whether it is for one member alone.
+    """
+
+    sender: str
+    at: int
+    mid: str
+    id: str = ""
+    is_text: bool = True
+    is_direct: bool = False
+
+
+def mid_of(sender: str, message_id: str) -> str:
+    """Id of a message in all frames that hold it.
+
+    Args:
+        sender: Name of the sender.
+        message_id: Its id of the message, if it chooses another one for each; else empty.
+    """
+    if not message_id:
+        return os.urandom(16).hex()
+    return hashlib.sha256(f"{sender}\0{message_id}".encode()).hexdigest()[:32]
+
+
+def parse_message(body: str, maximum_bytes: int) -> protocol.Message:
+    """Read a ``sendmessage`` frame; its ``room`` is always set.
+
+    Args:
+        body: The client's frame.
+        maximum_bytes: Size limit of ``data`` in UTF-8.
+
+    Raises:
+        protocol.Refusal: ``unsupported``, ``room_required``, ``invalid_room``, ``invalid_id``, or as of
+            ``protocol.parse_message``.
+    """
+    frame = protocol.parse_object(body)
+    _refuse_reserved("sendmessage", frame)
+    room = room_in(frame)
+    message_id = frame.get("id")
+    if message_id is not None and not _is_id(message_id, MINIMUM_ID_CHARACTERS):
+        raise protocol.Refusal("invalid_id")
+    data, is_text = protocol.data_in(frame, body, maximum_bytes)
+    return protocol.Message(data, _recipient(frame), message_id, room, is_text)
+
+
+class Ask(NamedTuple):
+    """What a client asks of one room with ``join``.
+
+    Attributes:
+        wants_history: Whether it names a position or a number of earlier messages.
+        has_position: Whether it names a position.
+    """
+
+    wants_history: bool = False
+    has_position: bool = False
+
+
+def parse_join(frame: Mapping[str, Any]) -> Mapping[str, Ask]:
+    """Read a ``join`` frame; gives the rooms that it names.
+
+    Raises:
+        protocol.Refusal: ``unsupported``, ``room_required``, ``invalid_room``, ``invalid_since`` or ``invalid_id``.
+    """
+    _refuse_reserved("join", frame)
+    check_id(frame)
+    if "rooms" not in frame:
+        return {room_in(frame): _ask(frame)}
+    rooms = frame["rooms"]
+    if "room" in frame or not isinstance(rooms, dict) or not all(map(protocol.is_room, rooms)):
+        raise protocol.Refusal("invalid_room")
+    if not rooms:
+        raise protocol.Refusal("room_required")
+    for asked in rooms.values():
+        if not isinstance(asked, dict):
+            raise protocol.Refusal("invalid_since")
+        _refuse_reserved("join", asked)
+    return {room: _ask(asked) for room, asked in rooms.items()}
+
+
+def parse_ping(frame: Mapping[str, Any]) -> Sequence[str] | None:
+    """Read a ``ping`` frame; gives the rooms of which it names a position, or ``None`` if it names no rooms at all.
+
+    Raises:
+        protocol.Refusal: ``invalid_room``, ``invalid_since``, ``too_many_rooms`` or ``invalid_id``.
+    """
+    check_id(frame)
+    if "rooms" not in frame:
+        return None
+    rooms = frame["rooms"]
+    if not isinstance(rooms, dict) or not all(map(protocol.is_room, rooms)):
+        raise protocol.Refusal("invalid_room")
+    if len(rooms) > protocol.MOST_ROOMS:
+        raise protocol.Refusal("too_many_rooms")
+    if not all(position == {} or _is_position(position) for position in rooms.values()):
+        raise protocol.Refusal("invalid_since")
+    return [*rooms]
+
+
+def room_in(frame: Mapping[str, Any]) -> str:
+    """The room that a frame names.
+
+    Raises:
+        protocol.Refusal: ``room_required`` or ``invalid_room``.
+    """
+    room = frame.get("room")
+    if room is None:
+        raise protocol.Refusal("room_required")
+    if not protocol.is_room(room):
+        raise protocol.Refusal("invalid_room")
+    return str(room)
+
+
+def check_id(frame: Mapping[str, Any]) -> None:
+    """Make sure that the id of a frame, which ties the answer to it, can be repeated.
+
+    Raises:
+        protocol.Refusal: ``invalid_id``.
+    """
+    if frame.get("id") is not None and not _is_id(frame["id"], 1):
+        raise protocol.Refusal("invalid_id")
+
+
+def is_suspected(body: str) -> bool:
+    """Whether a client's message is one of this protocol, where its connection has no item that tells."""
+    try:
+        frame = protocol.parse_object(body)
+    except protocol.Refusal:
+        return False
+    # Not a set: an action may be of any type.
+    return frame.get("action") in ("join", "leave", "who") or "room" in frame or "rooms" in frame
+
+
+def message(room: str, data: str, envelope: Envelope) -> str:
+    """A message of a room, or of one of its members to another."""
+    fields = {"type": "message", "room": room, "mid": envelope.mid}
+    if envelope.id:
+        fields["id"] = envelope.id
+    head = _dump(
+        {**fields, "from": envelope.sender, "at": envelope.at, **({"direct": True} if envelope.is_direct else {})}
+    )
+    # The JSON text of other data goes on as it came.
+    return f'{head[:-1]},"data":{_dump(data) if envelope.is_text else data}}}'
+
+
+def receipt(message_id: str, room: str, **counts: int) -> str:
+    """The answer to a message with an ``id``: ``delivered``, ``gone`` and ``failed``, or ``queued``."""
+    return _dump({"type": "receipt", "id": message_id, "room": room, **counts})
+
+
+def joined(room: str, ask: Ask, tie: Mapping[str, Any], limits: Mapping[str, int] | None) -> str:
+    """The answer to ``join``, for one room, none of which keeps messages.
+
+    Args:
+        room: Name of the room.
+        ask: The question.
+        tie: As of ``tie_of``.
+        limits: As of ``limits_of``; ``None`` for none.
+    """
+    lost = {"recovered": False, "reason": "no_history"} if ask.has_position else {}
+    return _dump({"type": "joined", **tie, "room": room, **lost, **({} if limits is None else {"limits": limits})})
+
+
+def answer(kind: str, tie: Mapping[str, Any], **fields: object) -> str:
+    """Any other answer: its type, and what ties it to the question."""
+    return _dump({"type": kind, **tie, **fields})
+
+
+def error(code: str, request_id: str, tie: Mapping[str, Any]) -> str:
+    """The answer to a frame that cannot be served.
+
+    Args:
+        code: A key of ``MESSAGES``.
+        request_id: The id by which the caller's operators find the frame in the logs.
+        tie: As of ``tie_of``.
+    """
+    return answer("error", tie, code=code, message=MESSAGES[code], requestId=request_id)
+
+
+def limits_of(rooms: int, milliseconds: int) -> dict[str, int]:
+    """What the server asks of a client.
+
+    Args:
+        rooms: How many rooms a connection may be in.
+        milliseconds: How long its items last.
+    """
+    return {
+        "heartbeat": HEARTBEAT_MILLISECONDS,
+        "heal": HEAL_MILLISECONDS,
+        "spread": SPREAD_MILLISECONDS,
+        "frame": MAXIMUM_BYTES,
+        "rooms": rooms,
+        "expires": max(0, milliseconds),
+    }
+
+
+def tie_of(body: str, *, with_room: bool = False) -> dict[str, str]:
+    """The ``id`` of a client's frame, and its ``room``, as far as they can be repeated."""
+    try:
+        frame = protocol.parse_object(body)
+    except protocol.Refusal:
+        return {}
+    tie = {"id": frame["id"]} if _is_id(frame.get("id"), 1) else {}
+    return {**tie, "room": frame["room"]} if with_room and protocol.is_room(frame.get("room")) else tie
+
+
+def _ask(asked: Mapping[str, Any]) -> Ask:
+    last = asked.get("last", 0)
+    is_number = isinstance(last, int) and not isinstance(last, bool) and 0 <= last <= protocol.MOST_MESSAGES
+    if not is_number or ("since" in asked and not _is_position(asked["since"])):
+        raise protocol.Refusal("invalid_since")
+    return Ask("since" in asked or "last" in asked, "since" in asked)
+
+
+def _is_position(value: object) -> bool:
+    if not isinstance(value, dict):
+        return False
+    epoch, seq = value.get("epoch"), value.get("seq")
+    is_number = isinstance(seq, int) and not isinstance(seq, bool) and 0 <= seq < 2**53
+    return is_number and _is_id(epoch, 1)
+
+
+def _is_id(value: object, minimum: int) -> bool:
+    return isinstance(value, str) and minimum <= len(value) <= protocol.MAXIMUM_ID_CHARACTERS and value.isprintable()
+
+
+def _recipient(frame: Mapping[str, Any]) -> str | None:
+    if "to" not in frame:
+        return None
+    to = frame["to"]
+    if not isinstance(to, str) or not 1 <= len(to) <= MAXIMUM_NAME_CHARACTERS or not to.isprintable():
+        raise protocol.Refusal("unknown_recipient")
+    # Clients are found by their names once items for that exist.
+    if to.startswith("user:"):
+        raise protocol.Refusal("unsupported")
+    return to
+
+
+def _refuse_reserved(action: str, frame: Mapping[str, Any]) -> None:
+    if not RESERVED[action].isdisjoint(frame):
+        raise protocol.Refusal("unsupported")
+
+
+def _dump(value: object) -> str:
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))

@@ -1,0 +1,37 @@
+"""``who``: tells a client of ``roomcast.v1`` who is in a room."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from roomcast import events, fanout, frames, identity, protocol, rooms, serving, settings
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+SETTINGS = settings.from_environment()
+ROOMS = rooms.Rooms(SETTINGS)
+ENGINE = fanout.Engine(SETTINGS.management_endpoint, SETTINGS.region)
+
+MOST_NAMES = 100
+"""Names in one answer, which must fit into a message: a hundred of 160 characters take 64 KB of UTF-8 at most."""
+
+
+def handler(event: Mapping[str, Any], context: events.Context) -> dict[str, int]:
+    """Lambda's entry point."""
+    return serving.serve_message(event, context, ENGINE, answer, ROOMS)
+
+
+def answer(event: events.Event, deadline: float) -> str:
+    """The answer: how many members there are, by name, and the first of them."""
+    client = identity.of(event, SETTINGS.authorization)
+    if client.is_expired:
+        raise protocol.Refusal("token_expired")
+    frame = protocol.parse_object(event.body)
+    frames.check_id(frame)
+    room = frames.room_in(frame)
+    if not client.may("presence", room):
+        raise protocol.Refusal("not_allowed")
+    serving.v1_caller(ROOMS, event, client, deadline)
+    names = sorted(ROOMS.names(room, deadline))
+    return frames.answer("members", frames.tie_of(event.body), room=room, count=len(names), members=names[:MOST_NAMES])
