@@ -28,7 +28,7 @@ pytestmark = pytest.mark.without_target
 
 RELEASES = ("0.1.0", "before-identity", "0.2.0")
 """The handlers of earlier commits with their fakes, made by ``git archive``, because a clone need not have the history:
-2cda97c, which is 0.1.0, 6575d90, the last commit before tokens and limits, and d2c8b8f, which is to be 0.2.0."""
+2cda97c, which is 0.1.0, 6575d90, the last commit before tokens and limits, and e759419, which is to be 0.2.0."""
 
 NEIGHBOUR = "0.2.0"
 """The release that must be deployed before this one: it reads rows and tasks of ``roomcast.v1``."""
