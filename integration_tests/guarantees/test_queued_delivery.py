@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from integration_tests.conftest import table_of
+from integration_tests.harness import v1
 from integration_tests.harness.answers import receipt
 from integration_tests.harness.crowd import Crowd, expect_everywhere, expect_in_any_order, settle
 from integration_tests.harness.fanout_queue import FanoutQueue
@@ -69,6 +70,23 @@ async def crowd(with_queue: Deployment, queue: FanoutQueue, warm: None) -> Async
     crowd = Crowd(with_queue.websocket_url)
     yield crowd
     await finish(crowd, queue)
+
+
+async def test_each_client_hears_in_its_own_form(crowd: Crowd, room: str) -> None:
+    vera, tom = await v1.connect(crowd, room), await crowd.join(room)
+    message_id = v1.new_id()
+
+    await vera.send("sendmessage", room=room, data={"text": "hello"}, id=message_id)
+
+    frames = {frame["type"]: frame for frame in [await vera.receive_json() for _ in range(2)]}
+    assert frames["receipt"] == {"type": "receipt", "id": message_id, "room": room, "queued": True}
+    assert (frames["message"]["id"], frames["message"]["data"]) == (message_id, {"text": "hello"})
+    await tom.expect('{"text": "hello"}')
+
+    await tom.say("hi")
+
+    await tom.expect("hi")
+    assert (await vera.receive_json())["data"] == "hi"
 
 
 async def test_every_member_receives_a_message_once_and_nobody_elsewhere_anything(
