@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from websockets.exceptions import InvalidStatus
 
+from integration_tests.harness import v1
 from integration_tests.harness.crowd import settle
 from scripts.waiting import eventually, scaled
 
@@ -88,6 +89,31 @@ async def test_identity_is_that_of_the_token(guarded: Guarded, admitted: Crowd, 
     client = await joined(admitted, room, guarded.token(sub="carol@example"))
 
     assert (await answer(client, "whoami"))["whoami"]["identity"] == "carol@example"
+
+
+async def test_rights_hold_in_rooms_that_are_joined_after_the_handshake(
+    guarded: Guarded, admitted: Crowd, room: str
+) -> None:
+    a, b = f"{room}-a", f"{room}-b"
+    witness = await joined(admitted, b, guarded.token(sub="bob", rooms=[b]))
+    bearer = guarded.token(sub="vera", rooms={a: ["join", "send", "presence"]})
+    # As a browser does.
+    vera = await admitted.join(subprotocols=[v1.NAME, f"roomcast.bearer.{bearer}"])
+    assert vera.connection.subprotocol == v1.NAME
+
+    assert (await answer(vera, "join", room=a))["type"] == "joined"
+    for action, fields in (
+        ("join", {"room": b}),
+        ("join", {"room": a, "since": {"epoch": "k", "seq": 1}}),
+        ("sendmessage", {"room": b, "data": "x"}),
+        ("who", {"room": b}),
+    ):
+        assert (await answer(vera, action, **fields))["code"] == "not_allowed"
+    assert (await answer(vera, "ping", rooms={a: {}, b: {}}))["rooms"] == {a: {}, b: None}
+    assert (await answer(vera, "who", room=a))["members"] == ["vera"]
+    assert (await answer(vera, "sendmessage", room=a, data="x"))["from"] == "vera"
+    await settle([witness])
+    assert not witness.unread
 
 
 @pytest.mark.parametrize("seed", range(SEQUENCES))
