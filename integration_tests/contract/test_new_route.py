@@ -33,7 +33,7 @@ ROW = """
     }}
 """
 ALIKE = ("whoami", "default")
-"""Handlers that the new one is a copy of: one that uses the table, and one that does not."""
+"""Handlers that the new one is a copy of: one that serves a message of its own, and one that answers any other."""
 LINT = (
     ("ruff", "check"),
     ("ruff", "format", "--check"),
