@@ -26,15 +26,15 @@ async def test_route_comes_and_goes_and_nobody_who_is_connected_notices(second: 
     crowd = Crowd(before.websocket_url)
     members = await crowd.join_many(room, 3)
     caller = members[-1]
-    await caller.send("who")
+    await caller.send("salute")
     assert await caller.receive_json() == UNKNOWN_ACTION
 
-    await deploy_while_they_talk(second, members, additional_routes={"who": whoami_again(before)})
-    await caller.send("who")
+    await deploy_while_they_talk(second, members, additional_routes={"salute": whoami_again(before)})
+    await caller.send("salute")
     assert (await caller.receive_json())["whoami"]["room"] == room
 
     await deploy_while_they_talk(second, members, additional_routes={})
-    await caller.send("who")
+    await caller.send("salute")
     assert await caller.receive_json() == UNKNOWN_ACTION
     assert second.deployment().websocket_url == before.websocket_url
     await crowd.finish()
