@@ -43,7 +43,7 @@ def send(event: events.Event, deadline: float) -> str | None:
     message = delivery.RoomMessage(
         command.room, sender.connection_id, command.data, event.request_id, envelope_of(command, sender, client, at)
     )
-    if sender.is_v1 and message.frame is None:
+    if not message.fits:
         raise protocol.Refusal("too_large")
     if command.to is None and QUEUE is not None:
         QUEUE.put([tasks.Task(message, shard) for shard in range(ROOMS.shards_read)], deadline)

@@ -45,6 +45,11 @@ class RoomMessage(NamedTuple):
         frame = frames.message(self.room, self.data, envelope).encode()
         return frame if len(frame) <= frames.MAXIMUM_BYTES else None
 
+    @property
+    def fits(self) -> bool:
+        """Whether API Gateway takes it in the form of each protocol, so that no member of its room goes without."""
+        return len(self.data) <= frames.SAFE_CHARACTERS or self.frame is not None
+
     def to(self, recipients: Iterable[fanout.Recipient]) -> fanout.Message:
         """The message as the engine takes it."""
         # The frame is made only if a member needs it.

@@ -19,6 +19,10 @@ if TYPE_CHECKING:
 MAXIMUM_BYTES = 131_072
 """Size limit of one message in either direction (https://docs.aws.amazon.com/apigateway/latest/developerguide/limits.html)."""
 
+SAFE_CHARACTERS = 20_000
+"""Of data that fits whatever it is: a character takes six bytes of a frame at most, and an envelope less than the rest.
+The frames of other messages are made in order to measure them."""
+
 MINIMUM_ID_CHARACTERS = 16
 """Of a message: a client that sends it again uses the same id, and no other client chooses it."""
 

@@ -57,7 +57,7 @@ ERRORS = {
     "unknown_action": "the action names no route of this API; name one that it has",
     "missing_data": "sendmessage needs data; send any JSON value but an empty string",
     "not_unicode": "data holds half of a surrogate pair and cannot be sent as UTF-8; send whole characters",
-    "too_large": "data is larger than this API takes, at most 131072 bytes of UTF-8; split it",
+    "too_large": "data is larger than this API takes: at most 131072 bytes of UTF-8 together with its frame; split it",
     "invalid_id": "id is not a string of 1 to 64 characters; choose another",
     "invalid_room": "room is not 1 to 64 of the characters A-Z a-z 0-9 . _ -; name another",
     "invalid_since": "since is no position with epoch and seq, or last no number from 0 to 100; name what joined gave",

@@ -221,13 +221,19 @@ class TestMessages:
         [frame] = room.ask("vera=", "sendmessage", room="elsewhere", data="x", id=ID)
         assert (frame["id"], frame["room"]) == (ID, "elsewhere")
 
-    def test_a_text_that_fits_no_frame_fails_for_those_who_need_one(self, room: Clients) -> None:
-        text = "x" * 131_000
-        room.send("tom=", "sendmessage", data=text, id="1")
-        assert room.connections.received("tina=") == [text]
-        assert room.connections.received("vera=") == []
-        receipt = json.loads(room.connections.received("tom=")[1])["receipt"]
-        assert receipt == {"id": "1", "delivered": 2, "gone": 0, "failed": 2}
+    @pytest.mark.parametrize("sender", ["tom=", "vera="])
+    def test_a_text_that_fits_no_frame_reaches_no_member(self, room: Clients, sender: str) -> None:
+        posts = room.send(sender, "sendmessage", room="lobby", data="x" * 131_000, id=ID)
+        assert [name for name, _ in posts] == [sender]
+        answer = json.loads(posts[0][1])
+        assert answer.get("error", answer)["code"] == "too_large"
+
+    def test_a_longest_envelope_fits_beside_text_that_is_not_measured(self) -> None:
+        """A character of two UTF-16 units is four bytes, one that is escaped six."""
+        envelope = frames.Envelope("\u0001" * 160, 10**15, "m" * 64, "\u0001" * 64, is_direct=True)
+        for letter in ("\u0001", "\U0001f600"):
+            frame = frames.message("r" * 64, letter * frames.SAFE_CHARACTERS, envelope)
+            assert len(frame.encode()) < 131_072
 
 
 class TestQueued:

@@ -261,7 +261,7 @@ def test_a_lane_is_bounded_while_messages_come_that_find_too_much(
 
 
 def test_large_messages_fit_into_transactions(stage: Stage, table: FakeTable, monkeypatch: pytest.MonkeyPatch) -> None:
-    texts = [f"{number:02}{'x' * 131_000}" for number in range(30)]
+    texts = [f"{number:02}{'x' * 130_000}" for number in range(30)]
     stage.connections.failing.update(MEMBERS[3:6])
     written: list[tuple[int, int]] = []
     transact = table._transact

@@ -7,7 +7,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from roomcast import aws_json, fanout, protocol, rooms, settings
+from roomcast import aws_json, delivery, fanout, frames, protocol, rooms, settings
 from tests.fakes import CONNECTED_AT, FakeConnections, FakeContext, FakeTable, error_code, handshake, message
 
 if TYPE_CHECKING:
@@ -132,10 +132,20 @@ def test_a_room_that_was_not_read_to_its_end_has_not_been_reached(
     assert (recipient, error_code(text)) == ("alice=", "not_delivered")
 
 
-def test_the_largest_data_is_delivered(sendmessage: Any, connections: FakeConnections) -> None:
-    send(sendmessage, "alice=", data="x" * 131_072)
-
-    assert connections.received("bob=") == ["x" * 131_072]
+@pytest.mark.parametrize("letter", ["x", "\u0001"], ids=["as it is", "escaped"])
+def test_what_fits_no_frame_is_too_large_for_its_sender(
+    sendmessage: Any, connections: FakeConnections, letter: str
+) -> None:
+    """Also in a room without clients that need one: whether a message is too large depends on nobody else."""
+    message_of = delivery.RoomMessage("lobby", "alice=", "", "r", frames.Envelope("alice=", 10**12, "m" * 32)).frame
+    assert message_of is not None
+    most = (131_072 - len(message_of)) // len(json.dumps(letter)[1:-1])
+    send(sendmessage, "alice=", data=letter * most)
+    assert connections.received("bob=") == [letter * most]
+    connections.posts.clear()
+    send(sendmessage, "alice=", data=letter * (most + 1))
+    [(name, answer)] = connections.posts
+    assert (name, error_code(answer)) == ("alice=", "too_large")
 
 
 def test_a_smaller_size_may_be_set(
