@@ -85,15 +85,26 @@ def find(connection_id: str, deadline: float) -> Connection | None:
 
 
 def recipients_of(command: protocol.Message, sender: Connection, deadline: float) -> Iterable[fanout.Recipient]:
-    """All members of the room, or the one member that the message names."""
+    """All members of the room, or those that the message names."""
     room = command.room
     if command.to is None:
         # The sender's own copy shows it that the message is on its way.
         return ROOMS.members(room, deadline, sender.recipient(room))
-    member = ROOMS.find(command.to, deadline)
-    if member is None or room not in member.rooms or member.has_ended:
+    named = named_by(command.to, room, deadline)
+    if not named and sender.is_v1 and SETTINGS.authorization != "NONE":
+        # No item tells the connections of a client: this reads the room, as a message to all members does.
+        named = ROOMS.roster(room, deadline).called(command.to.removeprefix(frames.CLIENT))
+    if not named:
         raise protocol.Refusal("unknown_recipient")
-    return [member.recipient(room)]
+    return named
+
+
+def named_by(connection_id: str, room: str, deadline: float) -> list[fanout.Recipient]:
+    """The member of a room with that connection id, if there is one."""
+    if connection_id.startswith(frames.CLIENT):
+        return []
+    member = ROOMS.find(connection_id, deadline)
+    return [] if member is None or room not in member.rooms or member.has_ended else [member.recipient(room)]
 
 
 def queued(command: protocol.Message, sender: Connection) -> str:

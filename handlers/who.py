@@ -23,7 +23,7 @@ def handler(event: Mapping[str, Any], context: events.Context) -> dict[str, int]
 
 
 def answer(event: events.Event, deadline: float) -> str:
-    """The answer: how many members there are, by name, and the first of them."""
+    """The answer: how many members there are, by name, and the first of them; ``more`` if not all were counted."""
     client = identity.of(event, SETTINGS.authorization)
     if client.is_expired:
         raise protocol.Refusal("token_expired")
@@ -33,5 +33,6 @@ def answer(event: events.Event, deadline: float) -> str:
     if not client.may("presence", room):
         raise protocol.Refusal("not_allowed")
     serving.v1_caller(ROOMS, event, client, deadline)
-    names = sorted(ROOMS.names(room, deadline))
-    return frames.answer("members", frames.tie_of(event.body), room=room, count=len(names), members=names[:MOST_NAMES])
+    found, is_whole = ROOMS.roster(room, deadline).names()
+    members = {"count": len(found), "members": sorted(found)[:MOST_NAMES], **({} if is_whole else {"more": True})}
+    return frames.answer("members", frames.tie_of(event.body), room=room, **members)

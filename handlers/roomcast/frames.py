@@ -29,6 +29,9 @@ MINIMUM_ID_CHARACTERS = 16
 MAXIMUM_NAME_CHARACTERS = 160
 """Of a client in ``from`` and ``to``."""
 
+CLIENT = "user:"
+"""Begins a ``to`` that is the name of a client and no connection id."""
+
 HEARTBEAT_MILLISECONDS = 270_000
 """Between two ``ping`` frames: API Gateway closes a connection that is idle for ten minutes, and clocks of phones
 stand still."""
@@ -47,6 +50,7 @@ MESSAGES = {
     **protocol.ERRORS,
     "invalid_id": "id is not 16 to 64 printable characters, outside sendmessage 1 to 64; choose another",
     "not_joined": "this connection is not in that room; join it",
+    "unknown_recipient": "to names no member of that room; take it from one of its messages",
 }
 """The messages of errors, where those of text mode would be wrong."""
 
@@ -288,12 +292,10 @@ def _recipient(frame: Mapping[str, Any]) -> str | None:
     if "to" not in frame:
         return None
     to = frame["to"]
-    if not isinstance(to, str) or not 1 <= len(to) <= MAXIMUM_NAME_CHARACTERS or not to.isprintable():
+    name = to.removeprefix(CLIENT) if isinstance(to, str) else ""
+    if not 1 <= len(name) <= MAXIMUM_NAME_CHARACTERS or not name.isprintable():
         raise protocol.Refusal("unknown_recipient")
-    # Clients are found by their names once items for that exist.
-    if to.startswith("user:"):
-        raise protocol.Refusal("unsupported")
-    return to
+    return str(to)
 
 
 def _refuse_reserved(action: str, frame: Mapping[str, Any]) -> None:

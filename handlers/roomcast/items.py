@@ -25,9 +25,10 @@ from typing import TYPE_CHECKING, Any
 
 from roomcast.members import Connection
 from roomcast.protocol import TEXT
+from roomcast.recipients import Recipient
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
 CONNECTION_LIFETIME_SECONDS = 2 * 60 * 60
 """API Gateway closes every connection after 2 h (https://docs.aws.amazon.com/apigateway/latest/developerguide/limits.html)."""
@@ -144,6 +145,18 @@ def connection(connection_id: str, item: Mapping[str, Any] | None, *, with_token
         protocol=item["protocol"]["S"] if "protocol" in item else TEXT,
         subject=item["subject"]["S"] if "subject" in item else "",
     )
+
+
+def recipients(memberships: Iterable[Mapping[str, Any]], shard: int) -> Iterator[Recipient]:
+    """Read items of members as the fan-out engine addresses them.
+
+    Args:
+        memberships: The items.
+        shard: Number of the partition that they are in.
+    """
+    for item in memberships:
+        protocol = item["protocol"]["S"] if "protocol" in item else TEXT
+        yield Recipient(item["sort_key"]["S"], int(item["connected_at"]["N"]), shard, protocol)
 
 
 def removal(table_name: str, known: Connection) -> dict[str, Any]:

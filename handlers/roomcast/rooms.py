@@ -12,15 +12,14 @@ import random
 import time
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from roomcast import allowance, arrivals, aws_json, changes, headcount, items, removal
+from roomcast import allowance, arrivals, aws_json, changes, headcount, items, removal, roster
 from roomcast.members import Connection, Members
 from roomcast.protocol import TEXT
-from roomcast.recipients import Recipient
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
-    from roomcast.recipients import Pages
+    from roomcast.recipients import Pages, Recipient
     from roomcast.settings import Settings
 
 PAGE_ITEMS = 1000
@@ -219,19 +218,11 @@ class Rooms:
         """Forget which protocols connections speak, because an id could be used again."""
         self._protocols.clear()
 
-    def names(self, room: str, deadline: float) -> set[str]:
-        """Names of the members of a room: of their clients, or of connections where clients have none.
-
-        Args:
-            room: Name of the room.
-            deadline: Latest end.
-        """
-        found: set[str] = set()
-        for shard in range(self.shards_read):
-            query = self._members_query(room, shard, "sort_key, subject")
-            for page in aws_json.pages(self._database, query, deadline):
-                found |= {item["subject" if "subject" in item else "sort_key"]["S"] for item in page["Items"]}
-        return found
+    def roster(self, room: str, deadline: float) -> roster.Roster:
+        """The names of a room's members, read by ``deadline``."""
+        wanted = "sort_key, connected_at, protocol, subject"
+        queries = [self._members_query(room, shard, wanted) for shard in range(self.shards_read)]
+        return roster.Roster(self._database, queries, deadline)
 
     def members(self, room: str, deadline: float, first: Recipient | None = None) -> Members:
         """All members of a room, in no particular order.
@@ -295,7 +286,7 @@ class Rooms:
         try:
             while True:
                 page = yield from database.steps("Query", query, deadline)
-                yield [each for each in _recipients(page, shard) if each.connection_id != without]
+                yield [each for each in items.recipients(page["Items"], shard) if each.connection_id != without]
                 # An empty page may still be followed by others.
                 if "LastEvaluatedKey" not in page:
                     return
@@ -402,12 +393,6 @@ class Rooms:
     def _shard_of(self, connection_id: str) -> int:
         # Not hash(), which differs between processes.
         return binascii.crc32(connection_id.encode()) % self.shards_per_room
-
-
-def _recipients(page: Mapping[str, Any], shard: int) -> Iterator[Recipient]:
-    for item in page["Items"]:
-        protocol = item["protocol"]["S"] if "protocol" in item else TEXT
-        yield Recipient(item["sort_key"]["S"], int(item["connected_at"]["N"]), shard, protocol)
 
 
 def _waiting_item(room: str, shard: int, item: Waiting) -> dict[str, Any]:

@@ -115,7 +115,7 @@ class FakeTable:
             keys = [key for key in keys if key > _key(start)]
         page = keys[: parameters["Limit"]]
         found = [items[key] for key in page if not conditions[1] or holds(conditions[1], values[1], items[key])]
-        answer: dict[str, Any] = {"Count": len(found)}
+        answer: dict[str, Any] = {"Count": len(found), "ScannedCount": len(page)}
         if parameters.get("Select") != "COUNT":
             wanted = attributes(parameters["ProjectionExpression"])
             answer["Items"] = [{name: value for name, value in each.items() if name in wanted} for each in found]

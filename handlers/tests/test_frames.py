@@ -199,7 +199,10 @@ class TestMessages:
             ({"room": "lobby", "data": "x", "to": "nobody="}, "unknown_recipient"),
             ({"room": "lobby", "data": "x", "to": 7}, "unknown_recipient"),
             ({"room": "lobby", "data": "x", "to": "n" * 161}, "unknown_recipient"),
-            ({"room": "lobby", "data": "x", "to": "user:alice"}, "unsupported"),
+            ({"room": "lobby", "data": "x", "to": "user:alice"}, "unknown_recipient"),
+            ({"room": "lobby", "data": "x", "to": "user:vera="}, "unknown_recipient"),
+            ({"room": "lobby", "data": "x", "to": "user:"}, "unknown_recipient"),
+            ({"room": "lobby", "data": "x", "to": "user:" + "n" * 161}, "unknown_recipient"),
             ({"room": "lobby", "data": "x", "ephemeral": False}, "unsupported"),
             ({"room": "lobby", "data": "x", "meta": {}}, "unsupported"),
         ],
@@ -466,7 +469,28 @@ class TestWho:
         for number in range(120):
             clients.connect(f"client-{number:03}=", "lobby", offers="")
         [answer] = clients.ask("vera=", "who", room="lobby")
-        assert (answer["count"], len(answer["members"])) == (121, 100)
+        assert (answer["count"], len(answer["members"]), "more" in answer) == (121, 100, False)
+
+    @pytest.mark.parametrize("shards", [1, 3])
+    @pytest.mark.parametrize("members", [11, 60])
+    def test_no_more_than_so_many_memberships_are_read(
+        self, clients: Clients, table: FakeTable, monkeypatch: pytest.MonkeyPatch, members: int, shards: int
+    ) -> None:
+        monkeypatch.setattr("roomcast.rooms.PAGE_ITEMS", 4)
+        monkeypatch.setattr("roomcast.roster.MOST_READ", 12)
+        for name in ("connect", "join", "who"):
+            for attribute in ("shards_per_room", "shards_read"):
+                monkeypatch.setattr(clients.load(name).ROOMS, attribute, shards)
+        clients.join("vera=", "lobby")
+        for number in range(members - 1):
+            clients.connect(f"client-{number:03}=", "lobby", offers="")
+        table.calls.clear()
+        [answer] = clients.ask("vera=", "who", room="lobby")
+        pages = [operation for operation, _ in table.calls].count("Query")
+        if members == 11:
+            assert (answer["count"], "more" in answer) == (11, False)
+        else:
+            assert (pages <= 3 + shards, 12 <= answer["count"] < 16, answer["more"]) == (True, True, True)
 
     @pytest.mark.parametrize(("fields", "expected"), [({}, "room_required"), ({"room": 1}, "invalid_room")])
     def test_errors(self, clients: Clients, fields: dict[str, Any], expected: str) -> None:

@@ -118,6 +118,70 @@ def test_one_name_counts_once(guarded: Clients) -> None:
     assert (answer["count"], answer["members"]) == (2, ["alice", "bob"])
 
 
+class TestDirectMessages:
+    """To a connection, or to a client by its name."""
+
+    @pytest.fixture
+    def members(self, guarded: Clients) -> Clients:
+        """Alice twice, once in text mode, bob, and a client that is called as the connection of another one is."""
+        for subject, name, offers in (
+            ("alice", "a1=", "roomcast.v1"),
+            ("alice", "a2=", ""),
+            ("bob", "b=", "roomcast.v1"),
+            ("user:bob", "ub=", "roomcast.v1"),
+            ("b=", "mallory=", "roomcast.v1"),
+        ):
+            guarded.authorizer = context(["*"], subject=subject)
+            guarded.connect(name, "lobby", offers=offers)
+        guarded.connect("elsewhere=", "attic")
+        guarded.authorizer = context(["*"], subject="bob")
+        return guarded
+
+    @pytest.mark.parametrize(
+        ("to", "expected"),
+        [
+            ("alice", {"a1=", "a2="}),
+            ("user:alice", {"a1=", "a2="}),
+            ("a2=", {"a2="}),
+            ("b=", {"b="}),
+            ("user:b=", {"mallory="}),
+            ("user:bob", {"b="}),
+            ("user:user:bob", {"ub="}),
+        ],
+    )
+    def test_names(self, members: Clients, to: str, expected: set[str]) -> None:
+        posts = members.send("b=", "sendmessage", room="lobby", data="psst", to=to, id=ID)
+        *messages, (asker, receipt) = posts
+        assert {name for name, _ in messages} == expected
+        assert (asker, json.loads(receipt)["delivered"]) == ("b=", len(expected))
+        for name, text in messages:
+            assert text == "psst" if name == "a2=" else json.loads(text)["direct"] is True
+
+    @pytest.mark.parametrize("to", ["carol", "user:carol", "elsewhere=", "user:a1="])
+    def test_only_members_of_the_room_have_names(self, members: Clients, to: str) -> None:
+        assert code(members.ask("b=", "sendmessage", room="lobby", data="psst", to=to)) == "unknown_recipient"
+
+    def test_text_mode_knows_connection_ids_alone(self, members: Clients) -> None:
+        for to in ("alice", "user:alice"):
+            [(_, text)] = members.send("a2=", "sendmessage", data="psst", to=to)
+            assert json.loads(text)["error"]["code"] == "unknown_recipient"
+        assert [name for name, _ in members.send("a2=", "sendmessage", data="psst", to="b=")] == ["b="]
+
+    @pytest.mark.parametrize("shards", [1, 3])
+    def test_they_are_found_in_every_partition(
+        self, guarded: Clients, shards: int, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        for name in ("connect", "sendmessage"):
+            for attribute in ("shards_per_room", "shards_read"):
+                monkeypatch.setattr(guarded.load(name).ROOMS, attribute, shards)
+        guarded.authorizer = context(["*"])
+        names = {f"alice-{number}=" for number in range(6)}
+        for name in names:
+            guarded.connect(name, "lobby")
+        posts = guarded.send("alice-0=", "sendmessage", room="lobby", data="psst", to="alice")
+        assert {name for name, _ in posts} == names
+
+
 @pytest.mark.parametrize(
     ("action", "expected"),
     [("join", "token_expired"), ("who", "token_expired"), ("sendmessage", "token_expired"), ("ping", "token_expired")],
