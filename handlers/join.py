@@ -57,8 +57,6 @@ def enter(caller: Connection, wanted: Sequence[str], event: events.Event, deadli
     with_token = [room for room in wanted if identity.token_end(event, room) is not None]
     without = [room for room in wanted if room not in with_token]
     maximum = SETTINGS.max_rooms_per_connection
-    if len({*caller.rooms, *wanted}) > maximum:
-        raise protocol.Refusal("too_many_rooms")
     for some, ends_at in ((with_token, caller.token_ends_at), (without, None)):
         # Where rooms may have so many members only, each may be full, and is joined by itself.
         for part in [[room] for room in some] if SETTINGS.maximum_room_members else [some]:
@@ -68,5 +66,5 @@ def enter(caller: Connection, wanted: Sequence[str], event: events.Event, deadli
                 yield part[0], "room_full"
             except changes.GoneError:
                 raise protocol.Refusal("reconnect") from None
-            except changes.TooManyRoomsError:
-                raise protocol.Refusal("too_many_rooms") from None
+            else:
+                yield from ((room, "too_many_rooms") for room in part if room not in caller.rooms)

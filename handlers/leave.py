@@ -1,4 +1,4 @@
-"""``leave``: a client of ``roomcast.v1`` is a member of a room no longer, also after its token has expired."""
+"""``leave``: takes a client of ``roomcast.v1`` out of a room, also after its token has expired."""
 
 from __future__ import annotations
 

@@ -29,10 +29,6 @@ class GoneError(Exception):
     """The connection has no item, or a newer connection of that id has."""
 
 
-class TooManyRoomsError(Exception):
-    """The connection would be in more rooms than it may."""
-
-
 class Changes(NamedTuple):
     """Changes the rooms of connections.
 
@@ -51,22 +47,19 @@ class Changes(NamedTuple):
     def enter(
         self, known: Connection, places: Mapping[str, int], maximum: int, further: Sequence[Mapping[str, Any]] = ()
     ) -> Connection:
-        """Make a connection a member of rooms, but for those that it is in.
+        """Make a connection a member of rooms, but for those that it is in; gives it with all its rooms.
 
         Args:
             known: The connection as it was read, with the attributes of the new memberships.
             places: The rooms, and the partition of each.
-            maximum: How many rooms it may be in.
+            maximum: How many rooms it may be in. It joins no more of them than that, the first ones first.
             further: Actions of the same transaction, which count the new memberships.
 
         Raises:
             GoneError: The client has disconnected.
-            TooManyRoomsError: It is in no further room.
             aws_json.ServiceError: The table could not be written by the deadline.
         """
-        while new := {room: shard for room, shard in places.items() if room not in known.rooms}:
-            if len(known.rooms) + len(new) > maximum:
-                raise TooManyRoomsError
+        while new := _new(known, places, maximum):
             since = self.headcount.since if further else None
             puts = [
                 {"Put": {"TableName": self.table_name, "Item": items.membership(known, room, shard, since)}}
@@ -134,3 +127,9 @@ class Changes(NamedTuple):
         if now is None or now.connected_at != known.connected_at:
             raise GoneError
         return known._replace(rooms=now.rooms, version=now.version)
+
+
+def _new(known: Connection, places: Mapping[str, int], maximum: int) -> dict[str, int]:
+    """The rooms that a connection can join."""
+    new = [place for place in places.items() if place[0] not in known.rooms]
+    return dict(new[: max(0, maximum - len(known.rooms))])

@@ -124,7 +124,8 @@ def parse_join(frame: Mapping[str, Any]) -> Mapping[str, Ask]:
     """Read a ``join`` frame; gives the rooms that it names.
 
     Raises:
-        protocol.Refusal: ``unsupported``, ``room_required``, ``invalid_room``, ``invalid_since`` or ``invalid_id``.
+        protocol.Refusal: ``unsupported``, ``room_required``, ``invalid_room``, ``too_many_rooms``, ``invalid_since`` or
+            ``invalid_id``.
     """
     _refuse_reserved("join", frame)
     check_id(frame)
@@ -135,6 +136,9 @@ def parse_join(frame: Mapping[str, Any]) -> Mapping[str, Ask]:
         raise protocol.Refusal("invalid_room")
     if not rooms:
         raise protocol.Refusal("room_required")
+    # Each is answered by a post.
+    if len(rooms) > protocol.MOST_ROOMS:
+        raise protocol.Refusal("too_many_rooms")
     for asked in rooms.values():
         if not isinstance(asked, dict):
             raise protocol.Refusal("invalid_since")

@@ -124,17 +124,16 @@ class Rooms:
             arrival.join(joined._replace(rooms={room: own}))
 
     def enter(self, known: Connection, rooms: Sequence[str], maximum: int, deadline: float) -> Connection:
-        """Make a connected client a member of rooms, all of them or none.
+        """Make a connected client a member of rooms; gives the connection with all its rooms.
 
         Args:
             known: The connection as it was read, with the attributes of the new memberships.
             rooms: Names of the rooms; only one where rooms may have so many members only.
-            maximum: How many rooms a connection may be in.
+            maximum: How many rooms a connection may be in. It joins no more of them than that, the first ones first.
             deadline: Latest end.
 
         Raises:
             changes.GoneError: The client has disconnected.
-            changes.TooManyRoomsError: It is in no further room.
             headcount.RoomFullError: The room has as many members as it may have.
         """
         change = self._changes(deadline)

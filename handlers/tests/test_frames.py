@@ -337,7 +337,7 @@ class TestJoin:
             ({"room": "lobby", "echo": False}, "unsupported"),
             ({"rooms": {"lobby": {"meta": {}}}}, "unsupported"),
             ({"room": "lobby", "id": ""}, "invalid_id"),
-            ({"rooms": {f"room-{number}": {} for number in range(21)}}, "too_many_rooms"),
+            ({"rooms": {f"room-{number}": {} for number in range(41)}}, "too_many_rooms"),
         ],
     )
     def test_what_cannot_be_served_joins_nothing(
@@ -353,10 +353,34 @@ class TestJoin:
         module = clients.load("join")
         monkeypatch.setattr(module, "SETTINGS", module.SETTINGS._replace(max_rooms_per_connection=2))
         clients.join("vera=", "lobby", "news")
-        assert code(clients.ask("vera=", "join", room="chess")) == "too_many_rooms"
+        assert code(clients.ask("vera=", "join", room="chess", id="1")) == "too_many_rooms"
         assert clients.ask("vera=", "join", rooms={"lobby": {}, "news": {}})[1]["type"] == "joined"
         clients.send("vera=", "leave", room="news")
         assert clients.ask("vera=", "join", room="chess")[0]["type"] == "joined"
+        assert table.halves() == set()
+
+    @pytest.mark.parametrize("members", [0, 9])
+    def test_the_first_rooms_within_the_limit_are_joined(
+        self,
+        clients: Clients,
+        table: FakeTable,
+        monkeypatch: pytest.MonkeyPatch,
+        limited: Callable[[int], None],
+        members: int,
+    ) -> None:
+        """An error without a room would say that none was joined."""
+        limited(members)
+        module = clients.load("join")
+        monkeypatch.setattr(module, "SETTINGS", module.SETTINGS._replace(max_rooms_per_connection=3))
+        clients.join("vera=", "lobby")
+        answers = clients.ask("vera=", "join", rooms={"news": {}, "lobby": {}, "chess": {}, "attic": {}}, id="1")
+        assert [(each["type"], each["room"], each.get("code"), each["id"]) for each in answers] == [
+            ("joined", "news", None, "1"),
+            ("joined", "lobby", None, "1"),
+            ("joined", "chess", None, "1"),
+            ("error", "attic", "too_many_rooms", "1"),
+        ]
+        assert set(table.items["connection#vera=", "connection"]["rooms"]["M"]) == {"lobby", "news", "chess"}
         assert table.halves() == set()
 
     def test_a_limit_of_members_holds_here_as_well(self, clients: Clients, limited: Callable[[int], None]) -> None:
