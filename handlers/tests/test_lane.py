@@ -11,7 +11,7 @@ import pytest
 from roomcast import aws_json, backlog, lane, rooms, tasks
 from roomcast.delivery import RoomMessage
 from roomcast.rooms import Waiting
-from tests.fakes import FakeConnections, FakeContext, FakeTable, handshake
+from tests.fakes import FakeConnections, FakeContext, FakeTable, handshake, message
 from tests.sqs_model import WorkerDiedError
 from tests.test_fanout_fifo import MEMBERS, TEXTS, Stage, backlog_of, everybody, stage
 
@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
 __all__ = ["stage"]
+
+V1 = [MEMBERS[11], *MEMBERS[6:11]]
+"""Members that speak ``roomcast.v1``, in tests of that; the first one reads always."""
 
 CROWD = [f"crowd-{number:03}=" for number in range(60)]
 
@@ -75,6 +78,89 @@ def test_many_hold_up_nobody_and_receive_in_order(stage: Stage, table: FakeTable
 
     assert all(stage.connections.received(each) == TEXTS for each in crowd)
     assert (stage.copies(), stage.sqs.now, stage.sqs.dead_letters, backlog_of(table)) == (1, 0.0, [], [])
+
+
+@pytest.fixture
+def forms(stage: Stage, table: FakeTable) -> Callable[[], dict[str, list[str]]]:
+    """Half of the members speak ``roomcast.v1``. Gives, for each member, what it has received; of copies, the first."""
+    for item in table.items.values():
+        if any(name in {item["sort_key"]["S"], item["partition_key"]["S"].removeprefix("connection#")} for name in V1):
+            item["protocol"] = {"S": "roomcast.v1"}
+    return stage.received
+
+
+def say_in_frames(stage: Stage, *texts: str) -> None:
+    """Have a client of ``roomcast.v1`` send messages."""
+    for number, text in enumerate(texts):
+        frame = {"action": "sendmessage", "room": "lobby", "id": f"message-{number:08}", "data": text}
+        stage.sendmessage.handler(message(V1[0], frame), FakeContext())
+
+
+def has_its_own_form(received: Mapping[str, list[str]], texts: list[str]) -> bool:
+    """Whether members of text mode have the texts, and the others all the same frames with them."""
+    frames = received[V1[0]]
+    data = [json.loads(frame) for frame in frames if json.loads(frame)["type"] == "message"]
+    assert [(each["data"], each["from"]) for each in data] == [(text, V1[0]) for text in texts]
+    own = [text for text, frame in zip(frames, map(json.loads, frames), strict=True) if frame["type"] == "message"]
+    others = {name: heard for name, heard in received.items() if name != V1[0]}
+    return all(heard == (own if name in V1 else texts) for name, heard in others.items())
+
+
+@pytest.mark.parametrize("returning", [MEMBERS[3:9], MEMBERS[3:5], MEMBERS[7:9]], ids=["all", "text", "frames"])
+def test_each_straggler_receives_its_own_form(
+    stage: Stage, table: FakeTable, forms: Callable[[], dict[str, list[str]]], returning: list[str]
+) -> None:
+    """Some read again before the others."""
+    stage.connections.failing.update(MEMBERS[3:9])
+    say_in_frames(stage, *TEXTS[:3])
+    settle(stage)
+    stage.connections.failing.difference_update(returning)
+    stage.sqs._skip()
+    settle(stage)
+    stage.connections.failing.clear()
+    stage.sqs.drain(stage.handler)
+
+    assert has_its_own_form(forms(), TEXTS[:3])
+    assert (stage.copies(), stage.sqs.dead_letters, backlog_of(table)) == (1, [], [])
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_parts_of_a_message_keep_the_forms_of_their_members(
+    stage: Stage, table: FakeTable, forms: Callable[[], dict[str, list[str]]], seed: int
+) -> None:
+    chance = random.Random(seed)  # noqa: S311 - no secret
+    failing, silent = stage.connections.failing, stage.connections.silent
+    say_in_frames(stage, *TEXTS[:3])
+    for _ in range(5):
+        for each in MEMBERS[3:]:
+            failing.discard(each)
+            silent.discard(each)
+            chance.choice([failing, failing, silent, set()]).add(each)
+        stage.sqs.invoke(stage.handler)
+        stage.sqs._skip()
+        settle(stage)
+    failing.clear()
+    silent.clear()
+    stage.sqs.drain(stage.handler)
+
+    assert has_its_own_form(forms(), TEXTS[:3])
+    assert (stage.sqs.dead_letters, backlog_of(table)) == ([], [])
+
+
+def test_a_dead_letter_that_is_moved_back_has_the_same_frame(
+    stage: Stage, forms: Callable[[], dict[str, list[str]]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stage.connections.failing.update(MEMBERS[5:8])
+    say_in_frames(stage, "one")
+    stage.sqs.drain(stage.handler)
+    stage.connections.failing.clear()
+    [body] = stage.sqs.dead_letters
+    now = time.time
+    monkeypatch.setattr(time, "time", lambda: now() + 3_600)
+    stage.sqs.put(body, ":0")
+    stage.sqs.drain(stage.handler)
+
+    assert has_its_own_form(forms(), ["one"])
 
 
 def test_the_room_waits_for_none_of_those_who_read_again(stage: Stage, table: FakeTable, crowd: list[str]) -> None:
