@@ -17,6 +17,7 @@ module "backend" {
   authorizer_memory_size          = var.authorizer_memory_size
   authorizer_permission           = var.authorizer_permission
   authorizer_reserved_concurrency = var.authorizer_reserved_concurrency
+  client_limits                   = var.client_limits
   code_revision                   = var.code_revision
   environment_kms_key_arn         = var.environment_kms_key_arn
   handlers_bucket                 = var.handlers_bucket

@@ -65,6 +65,17 @@ variable "authorizer_reserved_concurrency" {
   default     = null
 }
 
+variable "client_limits" {
+  type = object({
+    heartbeat = optional(number, 270)
+    heal      = optional(number, 3)
+    spread    = optional(number, 5)
+  })
+  description = "Times that clients of `roomcast.v1` are asked to keep, in seconds: between two pings (`heartbeat`, 30 to 480), and over which they spread their requests for missing messages (`heal`, 0.5 to 60) and their return after a lost connection (`spread`, 0 to 600). An account takes 500 handshakes a second: where more clients may lose their connections at once, the `spread` should be a second for every 500 of them."
+  default     = {}
+  nullable    = false
+}
+
 variable "code_revision" {
   type        = string
   description = "Any text; another one uploads the code of every function again. Needed where a warning says that a function runs other code than its zip's, as after an upload that AWS refused."

@@ -134,7 +134,7 @@ def v1_caller(table: Rooms, event: events.Event, client: identity.Identity, dead
 def limits_of(caller: Connection, settings: Settings) -> Mapping[str, int]:
     """What the server asks of a client."""
     milliseconds = caller.expires_at * 1000 - int(time.time() * 1000)
-    return frames.limits_of(settings.max_rooms_per_connection, milliseconds)
+    return frames.limits_of(settings.client_limits, settings.max_rooms_per_connection, milliseconds)
 
 
 def refuse_message(

@@ -7,10 +7,11 @@ endpoint in the function's Region and partition
 
 from __future__ import annotations
 
+import json
 import os
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from roomcast import protocol
+from roomcast import frames, protocol
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -73,6 +74,19 @@ def _rooms(text: str) -> int:
     return rooms
 
 
+def _client_limits(text: str) -> dict[str, int]:
+    """Read a JSON object of seconds; names that another release knows are ignored."""
+    seconds = json.loads(text)
+    if not isinstance(seconds, dict):
+        raise ValueError("must be an object")  # noqa: TRY004 - named by the caller, as for other values
+    chosen = {}
+    for name, (least, default, most) in frames.CLIENT_LIMITS.items():
+        chosen[name] = round(_limit(str(seconds.get(name, default / 1000))) * 1000)
+        if not least <= chosen[name] <= most:
+            raise ValueError(f"{name} must be {least / 1000:g} to {most / 1000:g}")
+    return chosen
+
+
 VARIABLES: Mapping[str, Variable] = {
     "region": Variable("AWS_REGION", str, REQUIRED),
     "dns_suffix": Variable("ROOMCAST_DNS_SUFFIX", str, "amazonaws.com"),
@@ -89,6 +103,7 @@ VARIABLES: Mapping[str, Variable] = {
     "maximum_room_members": Variable("ROOMCAST_MAXIMUM_ROOM_MEMBERS", _count, 0),
     "maximum_message_bytes": Variable("ROOMCAST_MAXIMUM_MESSAGE_BYTES", _size, protocol.MAXIMUM_DATA_BYTES),
     "max_rooms_per_connection": Variable("ROOMCAST_MAXIMUM_ROOMS", _rooms, 20),
+    "client_limits": Variable("ROOMCAST_CLIENT_LIMITS", _client_limits, _client_limits("{}")),
     "members_counted_since": Variable("ROOMCAST_MEMBERS_COUNTED_SINCE", str, ""),
 }
 """The variables by the attribute of ``Settings`` that each becomes."""
@@ -114,6 +129,7 @@ class Settings(NamedTuple):
         maximum_room_members: Members that a room may have, 0 for no limit.
         maximum_message_bytes: Size limit of a message's data in UTF-8.
         max_rooms_per_connection: Rooms that a connection of ``roomcast.v1`` may be in.
+        client_limits: Milliseconds by the names of ``frames.CLIENT_LIMITS``.
         members_counted_since: Changes each time that this limit is set where there was none.
     """
 
@@ -132,6 +148,7 @@ class Settings(NamedTuple):
     maximum_room_members: int
     maximum_message_bytes: int
     max_rooms_per_connection: int
+    client_limits: Mapping[str, int]
     members_counted_since: str
 
     @property

@@ -168,3 +168,17 @@ def test_a_room_has_at_least_one_shard(monkeypatch: pytest.MonkeyPatch, number: 
     monkeypatch.setenv("ROOMCAST_SHARDS_PER_ROOM", number)
     with pytest.raises(ValueError, match=number):
         settings.from_environment()
+
+
+def test_client_limits_are_seconds_and_those_that_are_missing_have_defaults(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ROOMCAST_CLIENT_LIMITS", '{"heal":0.5,"heartbeat":60,"later":true}')
+    assert settings.from_environment().client_limits == {"heal": 500, "heartbeat": 60_000, "spread": 5_000}
+
+
+@pytest.mark.parametrize(
+    "text", ["[]", "1", "x", '{"heal":0.4}', '{"heartbeat":481}', '{"spread":-1}', '{"spread":NaN}', '{"heal":[]}']
+)
+def test_client_limits_are_what_clients_take(monkeypatch: pytest.MonkeyPatch, text: str) -> None:
+    monkeypatch.setenv("ROOMCAST_CLIENT_LIMITS", text)
+    with pytest.raises(ValueError, match="ROOMCAST_CLIENT_LIMITS"):
+        settings.from_environment()

@@ -112,6 +112,7 @@ RETENTIONS = (1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 109
 LIMITS = {"throttling_burst_limit": None, "throttling_rate_limit": None, "timeout_milliseconds": 29000}
 OWN_ROUTE = {"integration_uri": INVOKE_ARN, **LIMITS}
 ADDITIONAL_ROUTE = {"function_name": "search", "invoke_arn": INVOKE_ARN, **LIMITS}
+CLIENT_LIMITS = {"heartbeat": 270, "heal": 3, "spread": 5}
 QUEUED = {"batch_size": 10, "maximum_concurrency": 10, "worker_memory_size": 1769, "worker_timeout": 30}
 
 burst = whole(1, 2**31 - 1)
@@ -232,6 +233,16 @@ CASES: Mapping[str, Mapping[str, Cases]] = {
         ),
         "authorizer_memory_size": whole(512, 10_240),
         "authorizer_reserved_concurrency": or_null(whole_from(1)),
+        "client_limits": all_of(
+            *(
+                field(name, Cases([lowest, default, highest], [lowest - 0.001, highest + 0.001]), CLIENT_LIMITS)
+                for name, (lowest, default, highest) in {
+                    "heartbeat": (30, 270, 480),
+                    "heal": (0.5, 3, 60),
+                    "spread": (0, 5, 600),
+                }.items()
+            )
+        ),
         "code_revision": or_null(code_revision),
         "environment_kms_key_arn": or_null(kms_key),
         "handler_sources_directory": or_null(folder),

@@ -142,6 +142,9 @@ ROWS: Mapping[str, Row] = {
         long="a plan tells one of two refusals; test_authorizer.py changes it while clients connect",
     ),
     "authorizer_permission": in_place((), {"authorizer_permission": False}),
+    "client_limits": in_place(
+        {FUNCTION}, {"client_limits": {"spread": 60}}, {"client_limits": {"heal": 2.5, "heartbeat": 60}}
+    ),
     "code_revision": in_place({FUNCTION}, {"code_revision": "1"}, {"code_revision": "2"}),
     "environment_kms_key_arn": in_place(
         {FUNCTION}, {"environment_kms_key_arn": "<key>"}, {"environment_kms_key_arn": "<other_key>"}

@@ -29,6 +29,7 @@ RUNS: Mapping[str, Run] = {
         architecture="x86_64",
         bucket="zips",
         environment_key=ENVIRONMENT_KEY,
+        client_limits='{"heal":1.5,"heartbeat":60,"spread":90}',
         rooms="12",
         message_bytes="32000",
         room_members="300",

@@ -119,6 +119,7 @@ class Run:
         routes: Additional routes by key.
         tokens: The check of tokens; None without.
         environment_key: Key of every function's environment.
+        client_limits: Times that clients are asked to keep, as the functions read them.
         rooms: Maximum of a connection's rooms, as the functions read it.
         message_bytes: Maximum of a message's data, as the functions read it.
         room_members: Maximum of a room's members, as the functions read it.
@@ -153,6 +154,7 @@ class Run:
     routes: Mapping[str, Route] = field(default_factory=dict)
     tokens: Tokens | None = None
     environment_key: str | None = None
+    client_limits: str = '{"heal":3,"heartbeat":270,"spread":5}'
     rooms: str = "20"
     message_bytes: str = "131072"
     room_members: str = "0"
@@ -163,6 +165,7 @@ class Run:
         """The variables of all functions."""
         return {
             "ROOMCAST_AUTHORIZATION": "JWT" if self.tokens else self.authorization,
+            "ROOMCAST_CLIENT_LIMITS": self.client_limits,
             "ROOMCAST_DNS_SUFFIX": "amazonaws.com.cn",
             "ROOMCAST_HTTP2": str(self.http2).lower(),
             "ROOMCAST_LOG_LEVEL": self.log_level,

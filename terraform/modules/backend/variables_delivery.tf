@@ -1,5 +1,31 @@
 # Variables for how messages are delivered: rooms and their limits, pace, queue.
 
+variable "client_limits" {
+  type = object({
+    heartbeat = optional(number, 270)
+    heal      = optional(number, 3)
+    spread    = optional(number, 5)
+  })
+  description = "Times that clients of `roomcast.v1` are asked to keep, in seconds: between two pings (`heartbeat`, 30 to 480), and over which they spread their requests for missing messages (`heal`, 0.5 to 60) and their return after a lost connection (`spread`, 0 to 600). An account takes 500 handshakes a second: where more clients may lose their connections at once, the `spread` should be a second for every 500 of them."
+  default     = {}
+  nullable    = false
+
+  validation {
+    condition     = var.client_limits.heartbeat >= 30 && var.client_limits.heartbeat <= 480
+    error_message = "client_limits must have a heartbeat of 30 to 480 seconds, because API Gateway closes a connection that is idle for ten minutes."
+  }
+
+  validation {
+    condition     = var.client_limits.heal >= 0.5 && var.client_limits.heal <= 60
+    error_message = "client_limits must have a heal of 0.5 to 60 seconds."
+  }
+
+  validation {
+    condition     = var.client_limits.spread >= 0 && var.client_limits.spread <= 600
+    error_message = "client_limits must have a spread of 0 to 600 seconds."
+  }
+}
+
 variable "http2" {
   type        = bool
   description = "Whether messages to clients are sent over HTTP/2 where the management endpoint offers it, otherwise over HTTP/1.1."

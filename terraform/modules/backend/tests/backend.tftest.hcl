@@ -166,6 +166,7 @@ run "functions_know_what_they_are_configured_with" {
   state_key = "configured"
 
   variables {
+    client_limits            = { spread = 60 }
     http2                    = false
     log_level                = "DEBUG"
     max_rooms_per_connection = 7
@@ -181,6 +182,7 @@ run "functions_know_what_they_are_configured_with" {
   assert {
     condition = local.environment == {
       ROOMCAST_AUTHORIZATION         = "NONE"
+      ROOMCAST_CLIENT_LIMITS         = "{\"heal\":3,\"heartbeat\":270,\"spread\":60}"
       ROOMCAST_DNS_SUFFIX            = "amazonaws.com.cn"
       ROOMCAST_HTTP2                 = "false"
       ROOMCAST_LOG_LEVEL             = "DEBUG"

@@ -605,6 +605,36 @@ run "jwt_token_from_takes_no_cookie" {
   expect_failures = [var.jwt_token_from]
 }
 
+run "client_limits_have_a_heartbeat_of_8_minutes_at_most" {
+  command = plan
+
+  variables {
+    client_limits = { heartbeat = 481 }
+  }
+
+  expect_failures = [var.client_limits]
+}
+
+run "client_limits_have_a_heal_of_half_a_second_at_least" {
+  command = plan
+
+  variables {
+    client_limits = { heal = 0.4 }
+  }
+
+  expect_failures = [var.client_limits]
+}
+
+run "client_limits_have_a_spread_of_10_minutes_at_most" {
+  command = plan
+
+  variables {
+    client_limits = { spread = 601 }
+  }
+
+  expect_failures = [var.client_limits]
+}
+
 run "max_rooms_per_connection_fit_into_one_transaction" {
   command = plan
 
