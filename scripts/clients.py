@@ -1,11 +1,10 @@
-"""Lets programs of this repository import ``roomcast_client``, which teams install: importing this module is enough."""
+"""Lets programs of this repository import the packages that teams install: importing this module is enough."""
 
 from __future__ import annotations
 
 import sys
 from pathlib import Path
 
-FOLDER = Path(__file__).parent / "client"
+FOLDERS = [str(Path(__file__).parent / name) for name in ("client", "cli")]
 
-if str(FOLDER) not in sys.path:
-    sys.path.append(str(FOLDER))
+sys.path += [folder for folder in FOLDERS if folder not in sys.path]

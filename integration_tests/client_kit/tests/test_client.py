@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 import roomcast_client
-from roomcast_client import Closed, Kicked, Last, Recovered, Refused, Since, Unauthorized
+from roomcast_client import Closed, Kicked, Last, Recovered, Refused, Since, Unauthorized, frames
 from roomcast_client.addresses import Addresses
 from roomcast_client.frames import Limits
 
@@ -93,6 +93,18 @@ async def test_slow_loop_loses_nothing_where_there_is_history() -> None:
         assert quiet < 5
         assert not [event for event in [await anext(events)] if isinstance(event, Recovered)]
         assert client.positions == {"lobby": Since("lobby-1", 3_500)}
+
+
+@virtually
+async def test_slow_loop_that_is_left_holds_up_no_other() -> None:
+    async with serving() as server, connect(server) as client:
+        stream, slow = client.messages(), client.messages()
+        await server.say("lobby", 1_500)
+        assert len(await take(stream, 1_000)) == 1_000
+        await asyncio.sleep(10)
+        del slow
+
+        assert [message.seq for message in await take(stream, 500)] == [*range(1_001, 1_501)]
 
 
 @virtually
@@ -209,6 +221,23 @@ async def test_errors_of_the_application_are_not_wrapped() -> None:
                 raise ZeroDivisionError
         await asyncio.sleep(5)
 
+        assert server.open() == []
+
+
+def test_fault_of_the_client_itself_is_raised(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(frames, "presence", lambda _: 1 / 0)
+    virtual.run(faulty_life())
+
+
+async def faulty_life() -> None:
+    async with serving() as server:
+        with pytest.raises(BaseExceptionGroup) as caught:  # noqa: PT012 - it ends the block
+            async with connect(server):
+                await server.post(server.open()[0], {"type": "presence", "room": "lobby", "count": 1})
+                await asyncio.sleep(60)
+        await asyncio.sleep(1)
+
+        assert isinstance(caught.value.exceptions[0], ZeroDivisionError)
         assert server.open() == []
 
 

@@ -275,7 +275,10 @@ class Memberships:
 
     def refuse(self, socket: Socket, name: str, error: RoomcastError) -> None:
         """Take an error for a join or leave of a room."""
-        ask, room = socket.asks.pop(name), self.rooms.get(name)
+        ask, room = socket.asks[name], self.rooms.get(name)
+        if ask.action == "leave" and error.retryable:
+            return  # repeated in time, as one without answer
+        del socket.asks[name]
         self._timers.cancel(socket, f"ask {name}")
         if ask.action == "leave":
             socket.joined.discard(name)

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from ssl import SSLError
 from typing import TYPE_CHECKING, Any
 
-from websockets.exceptions import InvalidStatus, WebSocketException
-
-from roomcast_client import frames, sockets
+from roomcast_client import attempts, frames, sockets
+from roomcast_client.attempts import AttemptError
 from roomcast_client.errors import Closed, Kicked, Refused, RoomcastError, Unauthorized
 from roomcast_client.memberships import Memberships
+from roomcast_client.rollover import Plan
 from roomcast_client.rooms import Slot
 from roomcast_client.sends import Link, Outbox, error_of
 from roomcast_client.sockets import Socket, Sockets
@@ -26,18 +25,16 @@ if TYPE_CHECKING:
     from roomcast_client.addresses import Addresses
     from roomcast_client.options import Options
 
-ATTEMPT = 10.0
-"""Seconds for the token function, and for a handshake."""
 LIVED = 10.0
 """Seconds after which a socket that is lost was a good one: the next attempt is no repetition of a failure."""
 LONGEST_BACKOFF = 30.0
-BETWEEN_ROLLOVERS = 30.0
 JOINED_WITHIN = 35.0
 """Seconds in which a second socket must have every room."""
 DRAINING = 10.0
 """Seconds that the first socket is kept for what it still carries; twice as long if rooms have no history."""
+JOINING = 1.0
+"""Seconds between two looks whether a socket has its rooms and can be replaced."""
 LONGEST_WITHIN = 3_600.0
-FORBIDDEN = {401, 403}
 
 
 class Session:
@@ -70,7 +67,8 @@ class Session:
             changed=self._check_joined,
         )
         self._attempt: asyncio.Task[None] | None = None
-        self._failures, self._was_accepted, self._rolled_at = 0, False, -BETWEEN_ROLLOVERS
+        self._failures, self._was_accepted = 0, False
+        self._plan = Plan(self.timers, options.lifetime, self._random, self._roll)
         self._group: asyncio.TaskGroup | None = None
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -84,13 +82,21 @@ class Session:
             self._spawn(self.timers.run())
             self._begin_attempt()
 
-    def _spawn(self, work: Coroutine[Any, Any, None], *, outlives: bool = False) -> asyncio.Task[None]:
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         assert self._group is not None
         task: asyncio.Task[None] = self._group.create_task(work)
-        if not outlives:
-            self._tasks.add(task)
-            task.add_done_callback(self._tasks.discard)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
         return task
+
+    def _close(self, socket: Socket) -> None:
+        assert self._group is not None
+        closing = socket.close()
+        try:
+            self._group.create_task(closing)
+        except RuntimeError:  # the group is ending, because a task has failed
+            closing.close()
+            socket.abort()
 
     @property
     def has_ended(self) -> bool:
@@ -98,23 +104,12 @@ class Session:
         return isinstance(self.state, RoomcastError)
 
     def raise_if_ended(self) -> None:
-        """Raise the final state.
-
-        Raises:
-            Closed: The application has closed the client.
-            Kicked: The stage has removed it.
-            Refused: The stage or the token function refuses it.
-        """
+        """Raise the final state, ``Closed``, ``Kicked`` or ``Refused``, if there is one."""
         if isinstance(self.state, RoomcastError):
             raise self.state.with_traceback(None)
 
     def raise_if_not_open(self) -> None:
-        """Raise the final state, or the application's own error that caused it.
-
-        Raises:
-            Unauthorized: The token function raised it.
-            RoomcastError: As of ``raise_if_ended``.
-        """
+        """Raise the final state, or the ``Unauthorized`` of the token function that caused it."""
         if isinstance(self.state, Refused) and isinstance(self.state.__cause__, Unauthorized):
             raise self.state.__cause__
         self.raise_if_ended()
@@ -126,7 +121,7 @@ class Session:
         for task in list(self._tasks):
             task.cancel()
         for socket in self._sockets:
-            self._spawn(socket.close(), outlives=True)
+            self._close(socket)
         self._sockets.main = self._sockets.next = self._sockets.old = None
         self._become(state)
         self.outbox.fail_room(None, state)
@@ -151,36 +146,15 @@ class Session:
         self._attempt = self._spawn(self._try())
 
     async def _try(self) -> None:
+        rooms, is_first = list(self.memberships.rooms), not self._was_accepted
         try:
-            async with self.timers.within(ATTEMPT):
-                token = await self._options.next_token()
-                url = await self._addresses.next(list(self.memberships.rooms))
-        except Refused as error:
-            state = Refused(str(error), reason=error.reason)
-            state.__cause__ = error
+            connection = await attempts.connect(self._options, self._addresses, rooms, self.timers, is_first=is_first)
+        except Refused as state:
             self.finish(state)
-        except TimeoutError:
-            self._failed("token")
-        except Exception as error:  # noqa: BLE001 - of the application's function; the application is told
-            self.events.put("", RoomcastError(f"the application's function failed: {error!r}", code="application"))
-            self._failed("token")
-        else:
-            await self._dial(url, token)
-
-    async def _dial(self, url: str, token: str | None) -> None:
-        try:
-            async with self.timers.within(ATTEMPT):
-                connection = await sockets.dial(url, token, self._options.headers, self._options.ssl)
-        except InvalidStatus as error:
-            status = error.response.status_code
-            if status in FORBIDDEN and not self._was_accepted:
-                self.finish(Refused(status=status))
-            else:
-                self._failed("refused")
-        except (TimeoutError, SSLError, WebSocketException):
-            self._failed("handshake")
-        except OSError:
-            self._failed("offline")
+        except AttemptError as error:
+            if error.event is not None:
+                self.events.put("", error.event)
+            self._failed(error.reason)
         else:
             self._accepted(connection)
 
@@ -189,7 +163,7 @@ class Session:
         self._addresses.failed()
         self._failures += 1
         if isinstance(self.state, Rolling):
-            self.timers.set(self, "roll", self._backoff(), self._roll)
+            self._plan.again(self._backoff())
         else:
             self._wait(self._backoff(), reason)
 
@@ -230,28 +204,15 @@ class Session:
         """Take a socket as the one in use, and plan its end."""
         self._sockets.main, self._sockets.next = socket, None
         self.timers.cancel(socket, "joined")
-        self.timers.cancel(self, "roll")
-        low, high = self._options.lifetime
-        self._plan_rollover(low + (high - low) * self._random())
-        self._plan_expiry(socket)
-
-    def _plan_rollover(self, seconds: float) -> None:
-        """Roll over in so many seconds, or earlier if that is planned."""
-        seconds = max(seconds, self._rolled_at + BETWEEN_ROLLOVERS - self.timers.now())
-        planned = self.timers.left(self, "roll")
-        if planned is None or seconds < planned:
-            # After a sleep the socket is proved first.
-            self.timers.set(self, "roll", seconds, self._roll, anew=sockets.PONG)
-
-    def _plan_expiry(self, socket: Socket) -> None:
-        if socket.expires_at is not None and socket is self._sockets.main:
-            self._plan_rollover(socket.expires_at - self.timers.now())
+        self._plan.begin(socket)
 
     def _roll(self) -> None:
         if isinstance(self.state, Open):
             self._become(Rolling())
         if isinstance(self.state, Rolling) and self._attempt is None and self._sockets.next is None:
             self._begin_attempt()
+        elif isinstance(self.state, Connecting):  # it still joins its rooms
+            self._plan.again(JOINING)
 
     def _check_joined(self) -> None:
         """See whether the newest socket has every room now, joined or refused."""
@@ -260,7 +221,7 @@ class Session:
             return
         if socket is self._sockets.next:
             self._sockets.old = old = self._sockets.main
-            self._rolled_at = self.timers.now()
+            self._plan.done()
             if old is not None and old.lived() >= LIVED:
                 self._failures = 0
             self._use(socket)
@@ -269,19 +230,29 @@ class Session:
         self.outbox.flush()
         self._drain()
 
-    def _drain(self, *, is_last: bool = False) -> None:
-        """Close the first socket once it carries nothing, or when its time is over."""
+    def _drain(self) -> None:
+        """Close the first socket once it carries nothing; rooms without history keep it for their last messages."""
         if (old := self._sockets.old) is None:
             return
         unlogged = any(room.history is False for room in self.memberships.rooms.values())
-        if is_last or not (unlogged or self.outbox.is_used(old)):
-            self._sockets.old = None
-            self._spawn(old.close(), outlives=True)
+        if not (unlogged or self.outbox.is_used(old)):
+            self._close_old()
+        elif self.timers.left(old, "drain") is None and self.timers.left(old, "close") is None:
+            self.timers.set(old, "drain", DRAINING, self._leave_old)
+            self.timers.set(old, "close", 2 * DRAINING if unlogged else DRAINING, self._close_old)
+
+    def _leave_old(self) -> None:
+        """Send on the second socket what the first one left unanswered."""
+        if (old := self._sockets.old) is not None:
             self.outbox.lost(old)
             self.outbox.flush()
-        elif self.timers.left(old, "drain") is None:
-            within = 2 * DRAINING if unlogged else DRAINING
-            self.timers.set(old, "drain", within, lambda: self._drain(is_last=True))
+
+    def _close_old(self) -> None:
+        self._leave_old()
+        if (old := self._sockets.old) is not None:
+            self._sockets.old = None
+            self._close(old)
+            self.memberships.check_left()
 
     # Loss
 
@@ -317,7 +288,7 @@ class Session:
             return
         was_open = isinstance(self.state, Open | Rolling)
         self._sockets.main = None
-        self.timers.cancel(self, "roll")
+        self._plan.cancel()
         lived = socket.lived() >= LIVED
         self._failures = 0 if lived else self._failures + 1
         delay = self._random() * self.memberships.limits.spread if lived else self._backoff()
@@ -349,7 +320,8 @@ class Session:
             socket.beat(limits.heartbeat, self._random)
             if "expires" in frame["limits"]:
                 socket.expires_at = self.timers.now() + 0.9 * limits.expires
-            self._plan_expiry(socket)
+            if socket is self._sockets.main:
+                self._plan.before_expiry(socket)
         self.memberships.joined(socket, frame)
 
     def _on_left(self, socket: Socket, frame: dict[str, Any]) -> None:
@@ -380,7 +352,7 @@ class Session:
                 self.events.put("", RoomcastError(text, code="foreign_url"))
             elif not self._addresses.move(url, self.timers.now()):
                 return
-        self._plan_rollover(self._random() * min(LONGEST_WITHIN, frame.get("within", 0) / 1000))
+        self._plan.within(self._random() * min(LONGEST_WITHIN, frame.get("within", 0) / 1000))
 
     def _on_error(self, socket: Socket, frame: dict[str, Any]) -> None:
         error = error_of(frame)
@@ -406,7 +378,7 @@ class Session:
             return
         socket.is_expired = True
         if socket is self._sockets.main and isinstance(self.state, Open | Rolling):
-            self._plan_rollover(0)
+            self._plan.within(0)
         elif socket is not self._sockets.old:
             self._dead(socket)
 

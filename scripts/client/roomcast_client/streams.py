@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
+from contextlib import suppress
 from typing import TYPE_CHECKING, Generic, TypeVar
-from weakref import WeakSet
+from weakref import WeakSet, finalize
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -63,6 +64,7 @@ class Feed(Generic[T]):
         for name in [name for name in self._kept if room in (None, name)]:
             stream.items.extend(self._kept.pop(name))
         self._streams.add(stream)
+        finalize(stream, self._dropped)
         return stream
 
     def _queues(self, room: str) -> list[deque[tuple[str, T]]]:
@@ -87,6 +89,11 @@ class Feed(Generic[T]):
         """End all iterators after their last item with an error."""
         self.ended = error
         self._wake()
+
+    def _dropped(self) -> None:
+        """A loop was left, which may have been the one that took nothing."""
+        with suppress(RuntimeError):  # no event loop runs any more
+            asyncio.get_running_loop().call_soon(self.has_room)
 
     def _wake(self) -> None:
         for stream in self._streams:

@@ -1,0 +1,97 @@
+"""How messages, states and errors look: as lines for people, or as JSON."""
+
+from __future__ import annotations
+
+import json
+import re
+import zlib
+from dataclasses import asdict
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from roomcast_client import Connecting, Kicked, Left, Open, Recovered, Refused, RoomcastError, Waiting
+
+if TYPE_CHECKING:
+    from roomcast_client import Event, Json, Message
+
+UNSAFE = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff\ud800-\udfff]")
+"""Characters that move the cursor, or turn the direction of text: a member must not repaint another's terminal."""
+COLOURS = ("31", "32", "33", "34", "35", "36")
+NAMED = {"\n": r"\n", "\t": r"\t"}
+
+
+def visible(text: str) -> str:
+    r"""Return a text with its control characters shown as escapes, such as ``\x1b``."""
+    return UNSAFE.sub(lambda match: NAMED.get(match[0]) or _escape(ord(match[0])), text)
+
+
+def _escape(number: int) -> str:
+    return f"\\x{number:02x}" if number < 0x100 else f"\\u{number:04x}"
+
+
+def text_of(data: Json) -> str:
+    """Return what is shown of a message: its text, else its JSON."""
+    if isinstance(data, dict) and isinstance(data.get("text"), str):
+        data = data["text"]
+    return visible(data if isinstance(data, str) else json.dumps(data, ensure_ascii=False))
+
+
+def line_of(message: Message, *, on_terminal: bool, in_colour: bool) -> str:
+    """Return a message as a line: on a terminal with the time, and in the colour of its author."""
+    name = visible(message.sender) or "-"
+    shown = f"\x1b[{COLOURS[zlib.crc32(name.encode()) % len(COLOURS)]}m{name}\x1b[0m" if in_colour else name
+    mine = " (you)" if message.own and on_terminal else ""
+    clock = f"{moment(message.at).astimezone():%H:%M} " if on_terminal else ""
+    return f"{clock}{shown}{mine}: {text_of(message.data)}"
+
+
+def moment(milliseconds: int) -> datetime:
+    """Return a point in time; the earliest one for a number that is none."""
+    try:
+        return datetime.fromtimestamp(milliseconds / 1000, UTC)
+    except (ValueError, OverflowError, OSError):
+        return datetime.fromtimestamp(0, UTC)
+
+
+def rfc3339(milliseconds: int) -> str:
+    """Return a point in time as text."""
+    return moment(milliseconds).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def json_of(message: Message) -> str:
+    """Return a message as one line of JSON, in ASCII."""
+    fields = {name: value for name, value in asdict(message).items() if value is not None}
+    return json.dumps({"v": 1, **fields, "at": rfc3339(message.at)})
+
+
+def sentence(event: Event) -> str | None:
+    """Return what people are told about an event; None for nothing."""
+    if isinstance(event, Connecting | Open):
+        return "connected" if isinstance(event, Open) else "connecting ..."
+    if isinstance(event, Waiting):
+        return f"no connection ({event.reason}), next attempt in {event.retry_in:.0f} s"
+    if isinstance(event, Recovered):
+        return None if event.complete else f"messages may be missing here: {event.reason}"
+    if isinstance(event, Left | Kicked):
+        until = f" until {rfc3339(event.until)}" if event.until else ""
+        return f"removed{until}{f': {visible(event.reason)}' if event.reason else ''}"
+    return visible(str(event)) if isinstance(event, Refused) or _is_error(event) else None
+
+
+def facts(event: Event) -> dict[str, Any] | None:
+    """Return an event for JSON; None for one that tells nothing."""
+    if isinstance(event, Recovered):
+        return {"recovered": event.complete, "room": event.room, "reason": event.reason}
+    if isinstance(event, Left):
+        return {"left": event.room, "reason": event.reason, "until": event.until}
+    if _is_error(event):
+        assert isinstance(event, RoomcastError)
+        return {"error": event.code, "message": str(event), "request_id": event.request_id}
+    if (name := getattr(event, "name", None)) is None:
+        return None
+    more = ("attempt", "retry_in", "reason", "until", "status")
+    return {"state": name, **{each: getattr(event, each) for each in more if hasattr(event, each)}}
+
+
+def _is_error(event: Event) -> bool:
+    return isinstance(event, RoomcastError) and not hasattr(event, "name")
