@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from roomcast.addresses import HTTP1, HTTP2, Endpoint
 from roomcast.outcomes import BATCH, Outcomes
-from roomcast.pacing import Bucket
+from roomcast.pacing import STRAGGLERS_PACE, Bucket
 from roomcast.pool import Pool
 from roomcast.recipients import (
     NO_STRAGGLERS,
@@ -73,6 +73,7 @@ class Engine:
         self._endpoint = Endpoint(endpoint_url, (HTTP2, HTTP1) if http2 else (HTTP1,))
         self._signer = Signer("execute-api", region)
         self._bucket = Bucket(pace)
+        self._stragglers_bucket = Bucket(pace, STRAGGLERS_PACE)
         self._pool = Pool(self._endpoint, max_connections)
 
     def deliver(  # noqa: PLR0913 - all parts of one fan-out
@@ -125,7 +126,7 @@ class Engine:
             return SignedRequests(self._signer, credentials, "POST", self._endpoint.host_header, path, {}, data)
 
         shares = [Share(each, signed, Outcomes(each.on_gone, each.on_failed, each.stragglers)) for each in messages]
-        Run(self._pool, self._bucket, shares, deadline, patience).run()
+        Run(self._pool, self._bucket, self._stragglers_bucket, shares, deadline, patience).run()
         return [Result(share.report, share.is_begun, share.error) for share in shares]
 
     def close(self) -> None:

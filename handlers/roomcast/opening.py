@@ -36,7 +36,7 @@ class Opener:
     def pays(self, now: float) -> bool:
         """Whether the posts that wait are sent sooner with another connection."""
         pool = self._pool
-        if pool.idle or not pool.may_open() or not pool.another_pays(self._posts.left()):
+        if pool.idle or not pool.may_open() or not pool.another_pays(self._posts.left(now)):
             return False
         # Those that are being read have come before the connection is made.
         posts = self._posts.sendable(now) + self._posts.expected()
@@ -45,7 +45,7 @@ class Opener:
     def _may_grow(self, now: float) -> bool:
         """Whether to open a connection for the next message while the last answers of this one are waited for."""
         posts, pool = self._posts, self._pool
-        if posts.fresh or posts.again or posts.is_reading or self._bucket.limited or now < pool.open_not_before:
+        if not posts.is_over or self._bucket.limited or now < pool.open_not_before:
             return False
         idle_seconds = pool.sent_at + pool.latency - now
         return idle_seconds > 0 and pool.may_grow(sum(share.read for share in self._shares), idle_seconds)

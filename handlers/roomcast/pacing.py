@@ -15,6 +15,10 @@ BACKOFF_CAP_SECONDS = 1.0
 """Upper end of every pause: with longer ones, a recipient would have only a few tries in an invocation of 29 s."""
 
 
+STRAGGLERS_PACE = 1_000.0
+"""Posts per second to stragglers at the beginning of a run: a tenth of an account's quota. While most are taken, the
+pace rises; members that do not read use up little of it."""
+
 RETRIES_PER_RECOVERY = 19
 """While refusals are general, at least one retry in twenty gets through: nine in ten refused is the worst that the rate
 leaves for long. Of members that do not read, none does."""
@@ -59,20 +63,29 @@ class Bucket:
 
     Args:
         pace: Tokens per second, 0 for no limit.
+        first: The same at the beginning of a run, if that is fewer.
+
+    Attributes:
+        pace: As given.
+        first: Likewise.
+        rate: Tokens per second now.
+        limited: Whether there is a limit.
+        tokens: How many there are, as of the last ``wait``.
     """
 
-    def __init__(self, pace: float) -> None:
+    def __init__(self, pace: float, first: float = float("inf")) -> None:
         self.pace = pace or float("inf")
-        self.rate = self.pace
-        self.limited = bool(pace)
-        self._tokens = max(1.0, pace)
+        self.first = min(self.pace, first)
+        self.rate = self.first
+        self.limited = self.rate != float("inf")
+        self.tokens = max(1.0, self.rate)
         self._filled_at = time.monotonic()
 
     def set_rate(self, rate: float, now: float) -> None:
         """Allow so many tokens per second from now on; infinitely many for no limit."""
         if not self.limited:
             # An unlimited bucket counts no tokens: it starts empty, and allows no burst on top of the last posts.
-            self._tokens, self._filled_at = 0.0, now
+            self.tokens, self._filled_at = 0.0, now
         self.rate = rate
         self.limited = rate != float("inf")
 
@@ -81,13 +94,13 @@ class Bucket:
         if not self.limited:
             return 0.0
         # At least one token fits, also at a pace below one per second.
-        self._tokens = min(max(1.0, self.rate), self._tokens + (now - self._filled_at) * self.rate)
+        self.tokens = min(max(1.0, self.rate), self.tokens + (now - self._filled_at) * self.rate)
         self._filled_at = now
-        return max(0.0, (1.0 - self._tokens) / self.rate)
+        return max(0.0, (1.0 - self.tokens) / self.rate)
 
     def take(self) -> None:
         """Use a token that ``wait`` has found."""
-        self._tokens -= 1.0
+        self.tokens -= 1.0
 
 
 class Throttle:
@@ -97,7 +110,7 @@ class Throttle:
     refused, a higher rate only means more refusals.
 
     Args:
-        bucket: The bucket whose rate is set; a new fan-out starts at its full pace.
+        bucket: The bucket whose rate is set; a new fan-out starts at its first one.
         now: The time, in seconds of ``time.monotonic``.
 
     Retries of members that do not read say nothing about the others, however many such members there are: retries do
@@ -121,7 +134,7 @@ class Throttle:
         self._throttled = 0
         self._retries = NO_RETRIES
         self.general = False
-        bucket.set_rate(bucket.pace, now)
+        bucket.set_rate(bucket.first, now)
 
     def adapt(self, delivered: int, throttled: int, now: float, retries: Retries = NO_RETRIES) -> None:
         """Set the rate by the answers since the last call.

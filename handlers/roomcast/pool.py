@@ -127,6 +127,11 @@ class Pool:
                 # The server may have taken its room away.
                 self.offer(line, line.idle_since)
 
+    @property
+    def capacity(self) -> int:
+        """How many posts may be under way at a time."""
+        return min(self.limit * self.streams, MAXIMUM_UNDER_WAY)
+
     def may_open(self) -> bool:
         """Whether the limit allows another connection."""
         return len(self.all) < self.limit and len(self.all) * self.streams < MAXIMUM_UNDER_WAY

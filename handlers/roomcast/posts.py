@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 from roomcast.lanes import Lanes
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
+    from roomcast.aside import Aside
     from roomcast.reading import Watch
     from roomcast.shares import Post, Share
     from roomcast.verdicts import Outcome
@@ -32,14 +33,19 @@ class Posts:
         shares: The messages.
         sockets: Watches the connections to the database.
         conclude: Called with a post that has the outcome of an earlier message to the same member.
+        aside: Posts to stragglers.
 
     Attributes:
-        fresh: Posts of recipients that were read and not posted to.
+        fresh: Posts of recipients that were read and not posted to, but those to stragglers.
         again: A heap of posts to be tried again: when, which first, post.
+        aside: Posts to stragglers.
     """
 
-    def __init__(self, shares: Sequence[Share], sockets: Watch, conclude: Callable[[Post, Outcome], None]) -> None:
+    def __init__(
+        self, shares: Sequence[Share], sockets: Watch, conclude: Callable[[Post, Outcome], None], aside: Aside
+    ) -> None:
         self.fresh: deque[Post] = deque()
+        self.aside = aside
         self.again: list[tuple[float, int, Post]] = []
         self._number = 0
         self._sockets = sockets
@@ -64,6 +70,21 @@ class Posts:
         """Whether a message has further recipients, or waits for another one's to be read."""
         return bool(self._reading or self._pending)
 
+    @property
+    def is_any_new(self) -> bool:
+        """Whether a recipient that is no straggler is to be read, or was not posted to."""
+        return bool(self.fresh) or any(not share.stragglers.come_last for share in (*self._reading, *self._pending))
+
+    @property
+    def is_over(self) -> bool:
+        """Whether no post is left to be sent."""
+        return not (self.is_unposted or self.again or self.is_reading)
+
+    @property
+    def is_unposted(self) -> bool:
+        """Whether recipients that were read have not been posted to."""
+        return bool(self.fresh or self.aside.fresh or self.aside.again)
+
     def next(self, now: float) -> Post | None:
         """Take the next post that may be sent now."""
         fresh, again = self.fresh, self.again
@@ -74,8 +95,21 @@ class Posts:
             post = fresh.popleft()
             if self._lanes is None or self._may_go(self._lanes, post):
                 return post
-        if again and again[0][0] <= now:
-            return heapq.heappop(again)[2]
+        while again and again[0][0] <= now:
+            post = heapq.heappop(again)[2]
+            if not post.share.stragglers.come_last:
+                return post
+            self.aside.again.append(post)
+        return self._next_aside(now)
+
+    def _next_aside(self, now: float) -> Post | None:
+        aside = self.aside
+        while aside.sendable(now):
+            is_first = not aside.again
+            post = aside.take()
+            if not is_first or self._lanes is None or self._may_go(self._lanes, post):
+                aside.sent(post)
+                return post
         return None
 
     def _may_go(self, lanes: Lanes, post: Post) -> bool:
@@ -99,9 +133,12 @@ class Posts:
     def read(self) -> None:
         """Read some more recipients of the messages that have begun."""
         for share in list(self._reading):
-            if self.fresh or len(self.again) >= MAXIMUM_WAITING:
+            if len(self.again) >= MAXIMUM_WAITING:
                 return
-            share.take(self.fresh, self._limit)
+            posts = self.aside.fresh if share.stragglers.come_last else self.fresh
+            if posts:
+                continue
+            share.take(posts, self._limit)
             self._reading.remove(share)
             if not share.exhausted:
                 self._reading.append(share)
@@ -126,10 +163,17 @@ class Posts:
         share.stop()
         if share in self._reading:
             self._reading.remove(share)
-        fresh = list(self.fresh)
-        self.fresh.clear()
-        self.fresh.extend(post for post in fresh if post.share is not share)
-        return [post for post in fresh if post.share is share]
+        queue = self.aside.fresh if share.stragglers.come_last else self.fresh
+        posts = list(queue)
+        queue.clear()
+        queue.extend(post for post in posts if post.share is not share)
+        return [post for post in posts if post.share is share]
+
+    def left_over(self) -> Iterator[Post]:
+        """Take the posts of recipients that were read and not posted to."""
+        while self.fresh:
+            yield self.fresh.popleft()
+        yield from self.aside.left_over()
 
     def settled(self, post: Post, outcome: Outcome | None, now: float) -> None:
         """Note the outcome of a post; ``None`` is a delivery."""
@@ -137,6 +181,8 @@ class Posts:
         share.open -= 1
         if not share.open:
             share.settled_at = now
+        if self.aside.under_way:
+            self.aside.under_way.discard(post)
         if self._lanes is not None:
             for following in self._lanes.leave(post, outcome):
                 closed = self._lanes.closed(following)
@@ -154,16 +200,19 @@ class Posts:
             when: Not to be sent earlier, in seconds of ``time.monotonic``.
         """
         post.share.report.retried += 1
+        if self.aside.under_way:
+            self.aside.under_way.discard(post)
         self._put_back(post, when)
 
     def sendable(self, now: float) -> int:
         """Posts that may be sent now; of those due again, all or none count, because the heap knows only the first."""
         due = bool(self.again) and self.again[0][0] <= now
-        return len(self.fresh) + (len(self.again) if due else 0)
+        return len(self.fresh) + (len(self.again) if due else 0) + self.aside.sendable(now)
 
-    def left(self) -> int:
-        """Posts still to be sent."""
-        return len(self.fresh) + len(self.again) + sum(share.unread() for share in self._reading)
+    def left(self, now: float) -> int:
+        """Posts still to be sent, of those to stragglers as many as may be sent now."""
+        unread = sum(share.unread() for share in self._reading if not share.stragglers.come_last)
+        return len(self.fresh) + len(self.again) + unread + self.aside.sendable(now)
 
     def expected(self) -> int:
         """Posts to recipients that are being read in the engine's loop."""

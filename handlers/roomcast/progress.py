@@ -62,6 +62,7 @@ class Progress(Source):
             presume_alone=bool(self.task.hold or self.task.rounds) or 0 < len(self.task.recipients) <= FEW,
             copies=self.task.copies,
             on_untried=self.untried.extend,
+            is_new=not (self.task.hold or self.task.rounds),
         )
         return self.task.message.to(self)._replace(
             stragglers=stragglers,

@@ -55,6 +55,7 @@ class Stragglers(NamedTuple):
             and no run waits for it longer than for any straggler.
         copies: Copies of the message that the recipients may have been sent before.
         on_untried: Called, instead of ``on_late``, with recipients for which time, or the pace, allowed no post at all.
+        is_new: Whether the recipients, presumed alone or not, were not tried before.
     """
 
     on_late: Callback | None = None
@@ -62,6 +63,12 @@ class Stragglers(NamedTuple):
     presume_alone: bool = False
     copies: int = 0
     on_untried: Callback | None = None
+    is_new: bool = False
+
+    @property
+    def come_last(self) -> bool:
+        """Whether the first posts to others come before the first ones to these."""
+        return self.presume_alone and not self.is_new
 
 
 NO_STRAGGLERS = Stragglers()

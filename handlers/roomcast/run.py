@@ -6,6 +6,7 @@ import time
 from typing import TYPE_CHECKING
 
 from roomcast.addresses import TransportError, TrustWidenedError, UnresolvedError
+from roomcast.aside import Aside
 from roomcast.empty_success import EMPTY_SUCCESS
 from roomcast.http_parser import BROKEN, NOT_PROCESSED, ProtocolError
 from roomcast.judge import Judge
@@ -47,14 +48,21 @@ class Run:
     Args:
         pool: The connections.
         bucket: The pace.
+        stragglers_bucket: The pace of posts to stragglers.
         shares: The messages.
         deadline: Latest end, in seconds of ``time.monotonic``.
         patience: When the others have been reached, seconds to wait for the last few, which are late then; ``None`` to
             wait until the deadline.
     """
 
-    def __init__(
-        self, pool: Pool, bucket: Bucket, shares: Sequence[Share], deadline: float, patience: float | None
+    def __init__(  # noqa: PLR0913, PLR0917 - all parts of one run
+        self,
+        pool: Pool,
+        bucket: Bucket,
+        stragglers_bucket: Bucket,
+        shares: Sequence[Share],
+        deadline: float,
+        patience: float | None,
     ) -> None:
         self._started = time.monotonic()
         self._reserve = min(RESERVE_SECONDS, (deadline - self._started) / 10)
@@ -64,7 +72,8 @@ class Run:
         self._bucket = bucket
         self._throttle = Throttle(bucket, self._started)
         self._shares = shares
-        self._posts = Posts(shares, pool.sockets, self._conclude)
+        aside = Aside(shares, lambda: pool.capacity, stragglers_bucket, self._started)
+        self._posts = Posts(shares, pool.sockets, self._conclude, aside)
         self._opener = Opener(pool, self._posts, bucket, shares)
         self._judge = Judge()
         self._patience = Patience(patience, shares, self._posts, self._throttle)
@@ -101,7 +110,7 @@ class Run:
                 self._dispatch(now)
             if not posts.fresh:
                 posts.pull()
-                if not posts.fresh and not posts.again and not pool.under_way and not posts.is_reading:
+                if posts.is_over and not pool.under_way:
                     return
             ready = self._wait(now)
             for read in pool.sockets.reads_ready:
@@ -225,6 +234,7 @@ class Run:
         # Refusals of those who were refused before others were reached say nothing about the others.
         throttled = sum(share.report.throttled for share in self._shares if not share.stragglers.presume_alone)
         self._throttle.adapt(self._delivered, throttled, now, self._judge.throttled.retries)
+        self._posts.aside.adapt(now)
         for line, late in self._pool.overdue(now, self._delivered):
             if not line.cancel(late):
                 self._lost(line, TimeoutError(TIMED_OUT))
@@ -236,8 +246,9 @@ class Run:
                 self._decide(post, Answer.SILENT, now)
         self._flush_all()
         self._pool.stuck = self._pool.waiting_since(now - self._pool.stuck_seconds)
-        if not self._is_ending and self._patience.is_over(self._delivered, now):
+        if not self._is_ending and self._patience.is_over(now):
             self._is_ending = True
+            self._posts.aside.until = now
             self._leave_waiting()
         if self._is_ending and not self._pool.waiting_for_less_than(LAST_ANSWER_SECONDS * self._pool.slowness, now):
             self._stop_at = self._next_check = now
@@ -397,9 +408,11 @@ class Run:
 
     def _leave_waiting(self) -> None:
         """Try no post again, because time for it is over."""
-        again = self._posts.again
-        while again:
-            self._conclude(again.pop()[2], Outcome.LATE)
+        posts = self._posts
+        while posts.again:
+            self._conclude(posts.again.pop()[2], Outcome.LATE)
+        for post in posts.aside.left_over():
+            self._conclude(post, Outcome.LATE)
 
     def _give_up(self) -> None:
         """Count the recipients that are left as failed: time is over, or no connection can be made."""
@@ -412,7 +425,7 @@ class Run:
                 self._decide(post, Answer.SILENT, now)
         self._leave_waiting()
         posts.cut()
-        while posts.fresh or (posts.is_reading and time.monotonic() < self._stop_at + self._reserve / 2):
+        while posts.is_unposted or (posts.is_reading and time.monotonic() < self._stop_at + self._reserve / 2):
             posts.read()
-            while posts.fresh:
-                self._conclude(posts.fresh.popleft(), Outcome.LATE)
+            for post in posts.left_over():
+                self._conclude(post, Outcome.LATE)

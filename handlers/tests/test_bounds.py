@@ -418,7 +418,7 @@ def test_a_room_is_not_read_on_while_thousands_wait_for_another_try(waiting: int
     """Each takes some hundred bytes, and the smallest function has 128 MB."""
     room = iter([Recipient("next=", CONNECTED_AT)])
     share = shares.Share(fanout.Message(room, b"hello"), mock.Mock(), mock.Mock())
-    waiting_posts = posts.Posts([share], mock.Mock(), mock.Mock())
+    waiting_posts = posts.Posts([share], mock.Mock(), mock.Mock(), mock.MagicMock())
     post = shares.Post(Recipient("refused=", CONNECTED_AT), share)
     waiting_posts.again = [(time.monotonic() + 10, number, post) for number in range(waiting)]
     waiting_posts.next(time.monotonic())

@@ -823,7 +823,7 @@ class TestConnections:
         lines = pool.Pool(Endpoint("http://localhost/live"), 250)
         outcomes = Outcomes(None, None, fanout.NO_STRAGGLERS)
         share = shares.Share(fanout.Message(members(200), b"hello"), mock.Mock(), outcomes)
-        loop = run.Run(lines, pacing.Bucket(0), [share], time.monotonic() + PATIENCE_SECONDS, None)
+        loop = run.Run(lines, pacing.Bucket(0), pacing.Bucket(0), [share], time.monotonic() + PATIENCE_SECONDS, None)
         loop._posts.pull()
         lines.latency = lines.mean_latency = 0.05
         while loop._opener.pays(time.monotonic()):

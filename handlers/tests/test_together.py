@@ -6,12 +6,14 @@ import contextlib
 import itertools
 import threading
 import time
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from roomcast import aws_json, fanout, one_read, rooms, tasks
+from roomcast import aws_json, fanout, one_read, rooms, run, tasks
 from roomcast.delivery import Delivery, RoomMessage
 from roomcast.fanout import Engine, Message, Recipient, Stragglers
+from roomcast.pacing import STRAGGLERS_PACE
 from tests.fakes import FakeContext, FakeTable, handshake
 from tests.hostile_server import PATIENCE_SECONDS, TIMEOUT_FACTOR, HostileServer, Reply, Request, say
 from tests.sqs_model import SqsModel
@@ -157,6 +159,103 @@ def test_stragglers_alone_are_not_waited_for_either(stage: Stage, engine: Engine
     assert len(late) == 2 * len(crowd)
 
 
+class TestStragglersBesideOthers:
+    """A run for stragglers, such as those of a lane, and for other members."""
+
+    @pytest.fixture
+    def late(self, stage: Stage, never: threading.Event) -> list[Recipient]:
+        """Three hundred members that never answer."""
+        crowd = [Recipient(f"crowd-{number}=", LONG_AGO) for number in range(300)]
+        stage.slow = {each.connection_id for each in crowd}
+        stage.trouble = lambda _: Reply(after=never)
+        return crowd
+
+    @pytest.fixture
+    def serve(self, stage: Stage, late: list[Recipient], never: threading.Event) -> Callable[..., Any]:
+        return partial(self.run, stage, late, never)
+
+    def run(
+        self,
+        stage: Stage,
+        late: list[Recipient],
+        never: threading.Event,
+        *,
+        connections: int,
+        is_new: bool = False,
+        **options: Any,
+    ) -> tuple[list[Recipient], list[Recipient]]:
+        """Serve stragglers before all members, in turn; gives those that may have a copy and those without a post."""
+        silent: list[Recipient] = []
+        untried: list[Recipient] = []
+        stragglers = Stragglers(silent.extend, presume_alone=True, on_untried=untried.extend, is_new=is_new)
+        given = [Message(late, b"late", stragglers=stragglers), *messages(1, **options)]
+        with (
+            HostileServer(stage.script) as server,
+            contextlib.closing(Engine(server.url, "eu-west-1", max_connections=connections)) as engine,
+        ):
+            results = engine.deliver_all(given, deadline=soon(), patience=0.2)
+            never.set()  # for the server's end
+        assert [result.report.delivered for result in results] == [len(late) - len(silent) - len(untried), len(MEMBERS)]
+        return silent, untried
+
+    def test_silence_holds_up_no_batch_however_many_they_are(
+        self, stage: Stage, late: list[Recipient], serve: Callable[..., Any]
+    ) -> None:
+        began = time.monotonic()
+        silent, untried = serve(connections=40)
+
+        # Over 40 connections, all would take at least eight limits of an answer.
+        assert time.monotonic() - began < 2 * BAR_SECONDS * TIMEOUT_FACTOR
+        assert sorted(silent + untried) == sorted(late)
+        assert {each.connection_id for each in silent} == {name for name, text, _ in stage.posts if text == "late"}
+
+    def test_others_come_first(self, stage: Stage, serve: Callable[..., Any]) -> None:
+        stage.slow = set()
+        serve(connections=1)
+        assert {text for _, text, _ in stage.posts[: len(MEMBERS)]} == {TEXTS[0]}
+        assert {text for _, text, _ in stage.posts[len(MEMBERS) :]} <= {"late"}
+
+    def test_who_had_no_turn_before_does_not_come_last(self, stage: Stage, serve: Callable[..., Any]) -> None:
+        stage.slow = set()
+        serve(connections=1, is_new=True)
+        assert [text for _, text, _ in stage.posts[:101]] == ["late"] * 100 + [TEXTS[0]]
+
+    def test_who_is_read_later_finds_connections(
+        self, stage: Stage, serve: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("roomcast.pool.REQUEST_SECONDS", 10 * PATIENCE_SECONDS)
+        silent, _ = serve(connections=4, is_ready=lambda: len(stage.posts) >= 2)
+        assert len(silent) == 2
+
+    def test_refusals_slow_down_stragglers_alone(self, stage: Stage, late: list[Recipient]) -> None:
+        """As where the account is throttled."""
+        stage.trouble = lambda _: say(429)
+        with (
+            HostileServer(stage.script) as server,
+            contextlib.closing(Engine(server.url, "eu-west-1")) as engine,
+        ):
+            stragglers = Stragglers(lambda _: None, presume_alone=True)
+            engine.deliver_all([Message(late, b"late", stragglers=stragglers)], deadline=soon(), patience=0.5)
+            assert engine._stragglers_bucket.rate < STRAGGLERS_PACE / 2
+            assert not engine._bucket.limited
+
+    def test_a_pace_holds_for_all_runs_together(self, stage: Stage, late: list[Recipient]) -> None:
+        """Of an environment, however often the lane's next run comes at once."""
+        stage.slow = set()
+        with (
+            HostileServer(stage.script) as server,
+            contextlib.closing(Engine(server.url, "eu-west-1")) as engine,
+        ):
+            engine._stragglers_bucket.tokens = 50.0
+            engine._stragglers_bucket.first = 10.0
+            stragglers = Stragglers(lambda _: None, presume_alone=True)
+            given = [Message(late, b"late", stragglers=stragglers), *messages(1)]
+            for _ in range(3):
+                engine.deliver_all(given, deadline=soon(), patience=0.1)
+        assert len([text for _, text, _ in stage.posts if text == "late"]) < 50 + 10 * 2 * TIMEOUT_FACTOR
+        assert len([text for _, text, _ in stage.posts if text == TEXTS[0]]) == 3 * len(MEMBERS)
+
+
 class TestOrder:
     """When the next message of an order begins."""
 
@@ -262,6 +361,9 @@ def test_a_batch_of_ten_waits_for_no_member_however_many_do_not_read(  # noqa: P
     queue._service = sqs  # type: ignore[assignment]
     monkeypatch.setattr(worker, "QUEUE", queue)
     monkeypatch.setattr(worker, "SETTINGS", settings)
+    # A busy machine answers late in general.
+    monkeypatch.setattr(worker, "STRAGGLER_SECONDS", worker.STRAGGLER_SECONDS * TIMEOUT_FACTOR)
+    monkeypatch.setattr(run, "LAST_ANSWER_SECONDS", run.LAST_ANSWER_SECONDS * TIMEOUT_FACTOR)
     for text in TEXTS:
         sqs.put(tasks.Task(RoomMessage("lobby", MEMBERS[0], text, "r"), 0).to_json(), "lobby.0" if fifo else "")
     began = time.monotonic()
