@@ -10,7 +10,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
-from roomcast import aws_json, backlog, logs, rooms, tasks
+from roomcast import aws_json, backlog, emptying, logs, rooms, tasks
 from roomcast.progress import Progress
 
 if TYPE_CHECKING:
@@ -90,7 +90,18 @@ class Loose:
 
     def end(self, *, has_reached: bool) -> list[str]:
         """As of ``Part``."""
-        return failures(self._failed + [job for job, each in self._served if not self._keep(job, each, has_reached)])
+        left = [job for job, each in self._served if not self._keep(job, each, has_reached)]
+        wake_ups = [job for job in self._jobs if isinstance(job.task, tasks.WakeUp)]
+        return failures(self._failed + left + [job for job in wake_ups if not self._empty(job, job.task)])
+
+    def _empty(self, job: backlog.Job, wake_up: tasks.WakeUp) -> bool:
+        """Serve the backlog of an earlier FIFO queue; false when the wake-up must be redelivered."""
+        try:
+            emptying.empty(self._worker.table, self._worker.queue, wake_up, self._worker.deadline)
+        except aws_json.ServiceError as error:
+            logs.write("ERROR", "the backlog cannot be emptied", error=str(error), message_id=job.message_id)
+            return False
+        return True
 
     def _keep(self, job: backlog.Job, progress: Progress, has_reached: bool) -> bool:
         """Hand over the recipients left; false when the task must be redelivered as a whole."""

@@ -54,8 +54,7 @@ class Lane(Backlog):
     """
 
     def __init__(self, table: Rooms, room: str, shard: int) -> None:
-        # No room has such a name.
-        super().__init__(table, f"{room}:late", shard)
+        super().__init__(table, name_of(room), shard)
         self._name = room
         self._mark: Waiting | None = None
         self._clock = 0
@@ -191,6 +190,11 @@ class Lane(Backlog):
             body = json.dumps(list(left), separators=(",", ":")) if left else ""
             held = Waiting(HELD, body, self._last_hold)
             self._table.replace_waiting(self._name, self._shard, held, deadline)
+
+
+def name_of(room: str) -> str:
+    """The name of a room's lane in the table, which no room has."""
+    return f"{room}:late"
 
 
 def _names(entries: Iterable[Entry]) -> Iterator[str]:

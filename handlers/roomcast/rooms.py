@@ -346,12 +346,11 @@ class Rooms:
             item: The item; without a body, the other one is deleted.
             deadline: Latest end.
         """
-        if not item.body:
-            self.change_backlog(room, shard, [], [item], deadline)
-            return
-        action = items.put(
-            self._table_name, _waiting_item(room, shard, item), "connected_at = :connected_at", item.stamp
-        )
+        if item.body:
+            written = _waiting_item(room, shard, item)
+            action = items.put(self._table_name, written, "connected_at = :connected_at", item.stamp)
+        else:
+            action = items.deletion(self._table_name, items.waiting_key(room, shard, item.key), item.stamp)
         try:
             self._write([action], deadline)
         except aws_json.ServiceError as error:
@@ -360,8 +359,8 @@ class Rooms:
 
     def change_backlog(
         self, room: str, shard: int, puts: Sequence[Waiting], deletions: Sequence[Waiting], deadline: float
-    ) -> bool:
-        """Write and delete items of a shard's backlog: all or none; false when one to delete has been replaced.
+    ) -> None:
+        """Write and delete items of a shard's backlog: all or none.
 
         Args:
             room: Name of the room.
@@ -369,6 +368,9 @@ class Rooms:
             puts: Items to write, in the place of those that have their keys.
             deletions: Items to delete; together with ``puts`` at most 100.
             deadline: Latest end.
+
+        Raises:
+            aws_json.ServiceError: The table did not answer, or another worker has replaced an item to delete.
         """
         actions: list[dict[str, Any]] = [
             {"Put": {"TableName": self._table_name, "Item": _waiting_item(room, shard, each)}} for each in puts
@@ -376,13 +378,7 @@ class Rooms:
         actions += [
             items.deletion(self._table_name, items.waiting_key(room, shard, each.key), each.stamp) for each in deletions
         ]
-        try:
-            self._write(actions, deadline)
-        except aws_json.ServiceError as error:
-            if headcount.CONDITION_FAILED in aws_json.cancellation_reasons(error):
-                return False
-            raise
-        return True
+        self._write(actions, deadline)
 
     def _write(self, actions: Sequence[Mapping[str, Any]], deadline: float) -> None:
         """Carry out all actions or none, only once however often the request arrives within 10 min."""

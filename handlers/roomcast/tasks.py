@@ -319,13 +319,16 @@ class Queue:
             deadline: Latest end, in seconds of ``time.monotonic``.
 
         Raises:
-            aws_json.ServiceError: The queue did not answer by the deadline.
+            aws_json.ServiceError: The queue did not answer by the deadline, or refused one of them.
         """
         entries = [
             {"Id": str(index), "ReceiptHandle": receipt, "VisibilityTimeout": seconds}
             for index, receipt in enumerate(receipts)
         ]
-        self._service.call("ChangeMessageVisibilityBatch", {"QueueUrl": self._url, "Entries": entries}, deadline)
+        operation = "ChangeMessageVisibilityBatch"
+        answer = self._service.call(operation, {"QueueUrl": self._url, "Entries": entries}, deadline)
+        for failure in answer.get("Failed", []):
+            raise aws_json.ServiceError(operation, failure["Code"], {}, transient=False)
 
     def _entry(self, index: int, task: Task | WakeUp | Unreadable) -> dict[str, Any]:
         entry: dict[str, Any] = {"Id": str(index), "MessageBody": task.to_json()}

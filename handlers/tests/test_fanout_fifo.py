@@ -541,6 +541,41 @@ class TestTroubleWithTableAndQueue:
         assert stage.copies() == 1
         assert backlog_of(table) == []
 
+    @pytest.mark.parametrize("straggler", [False, True])
+    def test_an_item_that_another_worker_has_replaced(
+        self, stage: Stage, table: FakeTable, monkeypatch: pytest.MonkeyPatch, *, straggler: bool
+    ) -> None:
+        """One that SQS took for dead."""
+        stage.connections.failing.update(MEMBERS[3:5] if straggler else ())
+        stage.capacity = 1_000 if straggler else 5
+        stage.say(*TEXTS[:2])
+        stage.sqs.invoke(stage.handler)
+        if straggler:
+            # The lane, and the room's next message together with the lane's wake-up.
+            stage.sqs.invoke(stage.handler)
+            stage.sqs._skip()
+            stage.say(TEXTS[2])
+            stage.sqs.invoke(stage.handler)
+            stage.connections.failing.discard(MEMBERS[3])
+        else:
+            stage.capacity = 10
+            stage.say(TEXTS[2])
+        deliver = stage.connections.deliver_all
+
+        def meanwhile(*arguments: Any, **options: Any) -> Any:
+            monkeypatch.setattr(stage.connections, "deliver_all", deliver)
+            for key in [key for key in backlog_of(table) if key[1].startswith(backlog.TASK)]:
+                table.items[key] = {**table.items[key], "connected_at": {"N": str(time.time_ns())}}
+            return deliver(*arguments, **options)
+
+        monkeypatch.setattr(stage.connections, "deliver_all", meanwhile)
+        stage.sqs.invoke(stage.handler)
+        stage.connections.failing.clear()
+        stage.sqs.drain(stage.handler)
+
+        assert stage.received() == everybody(TEXTS[:3])
+        assert backlog_of(table) == []
+
     @pytest.mark.parametrize("trouble", ["table", "queue"])
     def test_what_was_served_to_the_last_member_before_the_trouble_is_not_served_again(
         self, stage: Stage, table: FakeTable, trouble: str
@@ -564,11 +599,10 @@ class TestTroubleWithTableAndQueue:
     ) -> None:
         change, changes = stage.worker.ROOMS.change_backlog, itertools.count(1)
 
-        def fail_at_second(*arguments: Any) -> bool:
+        def fail_at_second(*arguments: Any) -> None:
             if next(changes) == 2:
                 raise aws_json.ServiceError("TransactWriteItems", "InternalServerError", {}, transient=True)
-            done: bool = change(*arguments)
-            return done
+            change(*arguments)
 
         stage.capacity = len(MEMBERS) + 5
         stage.connections.failing.add(MEMBERS[3])
@@ -876,8 +910,9 @@ class TestOrderOfWhatAWorkerDoes:
         assert stage.connections.received("elsewhere=") == ["two"]
         assert stage.sqs.now < 60
 
+    @pytest.mark.parametrize("refused", ["whole", "entry"])
     def test_a_queue_that_sets_no_delay_is_told_and_loses_nothing(
-        self, stage: Stage, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+        self, stage: Stage, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, refused: str
     ) -> None:
         stage.connections.failing.add(MEMBERS[3])
         stage.say("one")
@@ -885,9 +920,11 @@ class TestOrderOfWhatAWorkerDoes:
         call = stage.sqs.call
 
         def refuse(operation: str, *rest: Any) -> Any:
-            if operation == "ChangeMessageVisibilityBatch":
-                raise aws_json.ServiceError(operation, "AccessDenied", {}, transient=False)
-            return call(operation, *rest)
+            if operation != "ChangeMessageVisibilityBatch":
+                return call(operation, *rest)
+            if refused == "entry":
+                return {"Successful": [], "Failed": [{"Id": "0", "Code": "AccessDenied", "SenderFault": True}]}
+            raise aws_json.ServiceError(operation, "AccessDenied", {}, transient=False)
 
         monkeypatch.setattr(stage.sqs, "call", refuse)
         capsys.readouterr()

@@ -481,6 +481,73 @@ def test_a_group_of_an_earlier_release_is_served(stage: Stage) -> None:
     assert stage.copies() == 1
 
 
+def test_marks_of_an_earlier_release_lose_nothing(stage: Stage, table: FakeTable) -> None:
+    """It had one for each straggler, and a group, in which the straggler's messages wait."""
+    stage.connections.failing.add(MEMBERS[3])
+    stage.say(*TEXTS[:2])
+    stage.sqs.invoke(stage.handler)
+    for each in stage.sqs._messages:
+        each.group = "lobby.0:1234abcd"
+    stamp = tasks.parse(stage.sqs._messages[0].body).hold  # type: ignore[union-attr]
+    stage.worker.ROOMS.change_backlog("lobby", 0, [Waiting(f"held#{MEMBERS[3]}", "", stamp)], [], time.monotonic() + 60)
+    del table.items["backlog#lobby#0", backlog.HELD]
+    stage.say(*TEXTS[2:4])
+    stage.connections.failing.clear()
+    stage.sqs.drain(stage.handler)
+
+    assert {each: sorted(texts) for each, texts in stage.received().items()} == everybody(TEXTS[:4])
+    assert stage.copies() == 1
+    assert (stage.sqs.dead_letters, waiting_in(table, "backlog#lobby:late#0")) == ([], [])
+
+
+@pytest.mark.parametrize("waits", ["room", "lane"])
+def test_what_waits_is_served_when_the_queue_is_fifo_no_longer(
+    stage: Stage, table: FakeTable, monkeypatch: pytest.MonkeyPatch, waits: str
+) -> None:
+    stage.capacity = 5 if waits == "room" else 1_000
+    stage.connections.failing.update(MEMBERS[3:5] if waits == "lane" else ())
+    stage.say(*TEXTS)
+    stage.sqs.invoke(stage.handler)
+    if waits == "lane":
+        stage.sqs.invoke(stage.handler)
+    assert backlog_of(table)
+    use_standard_queue(stage, monkeypatch)
+    stage.capacity = 1_000
+    stage.connections.failing.clear()
+    stage.sqs.drain(stage.handler)
+
+    assert {each: sorted(texts) for each, texts in stage.received().items()} == everybody(sorted(TEXTS))
+    assert (stage.sqs.dead_letters, backlog_of(table)) == ([], [])
+
+
+@pytest.mark.parametrize("failing", ["Query", "TransactWriteItems", "queue"])
+def test_what_waits_then_is_not_lost_when_table_or_queue_fail(
+    stage: Stage, table: FakeTable, monkeypatch: pytest.MonkeyPatch, failing: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    stage.capacity = 5
+    stage.say(*TEXTS)
+    stage.sqs.invoke(stage.handler)
+    use_standard_queue(stage, monkeypatch)
+    stage.capacity = 1_000
+    stage.sqs.refusing = failing == "queue"
+    table.failing.update({failing} - {"queue"})
+    stage.sqs.invoke(stage.handler)
+    assert [line["level"] for line in lines_of(capsys, "the backlog cannot be emptied")] == ["ERROR"]
+    stage.sqs.refusing = False
+    table.failing.clear()
+    stage.sqs.drain(stage.handler)
+
+    assert {each: sorted(texts) for each, texts in stage.received().items()} == everybody(sorted(TEXTS))
+    assert (stage.sqs.dead_letters, backlog_of(table)) == ([], [])
+
+
+def use_standard_queue(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have a standard queue in the FIFO queue's place."""
+    settings = stage.worker.SETTINGS._replace(queue_is_fifo=False)
+    monkeypatch.setattr(stage.worker, "SETTINGS", settings)
+    stage.worker.QUEUE._is_fifo = stage.sqs.fifo = False
+
+
 def test_an_item_is_replaced_only_where_its_stamp_stands(stage: Stage, table: FakeTable) -> None:
     kept, later = stage.worker.ROOMS, time.monotonic() + 60
     kept.replace_waiting("lobby", 0, Waiting("a", "new", 1), later)

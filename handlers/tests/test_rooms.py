@@ -235,9 +235,11 @@ def test_a_backlog_in_which_an_item_was_replaced_is_not_changed(make: Make, tabl
     made.change_backlog("lobby", 0, [WAITING[0], newer], [], soon())
     before = dict(table.items)
 
-    assert not made.change_backlog("lobby", 0, WAITING[2:], WAITING[:2], soon())
+    with pytest.raises(aws_json.ServiceError):
+        made.change_backlog("lobby", 0, WAITING[2:], WAITING[:2], soon())
     assert table.items == before
-    assert made.change_backlog("lobby", 0, WAITING[2:], [WAITING[0], newer], soon())
+    made.change_backlog("lobby", 0, WAITING[2:], [WAITING[0], newer], soon())
+    assert table.items != before
 
 
 def test_the_dead_of_one_room_leave_another_alone(make: Make, table: FakeTable) -> None:

@@ -33,7 +33,7 @@ locals {
 check "queue_is_emptied" {
   assert {
     condition     = !local.queue_is_emptied
-    error_message = "Queued delivery was turned off: from this apply on, sendmessage delivers by itself, and the workers empty the queue. When the queue is empty, apply again to remove the queue, its dead letters and the workers."
+    error_message = "Queued delivery was turned off: from this apply on, sendmessage delivers by itself, and the workers empty the queue. When no message is in the queue, not even in flight, apply again to remove the queue, its dead letters and the workers."
   }
 }
 

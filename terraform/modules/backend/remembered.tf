@@ -106,7 +106,7 @@ resource "terraform_data" "queue" {
 
     postcondition {
       condition     = !var.queued_delivery.enabled || self.input.fifo == var.queued_delivery.fifo
-      error_message = "queued_delivery.fifo must not change while there is a queue, because that would delete the queue with its messages. Apply `queued_delivery = { enabled = false }`, apply it again when the queue is empty, and then turn queued delivery on with the other kind of queue."
+      error_message = "queued_delivery.fifo must not change while there is a queue, because that would delete the queue with its messages. Apply `queued_delivery = { enabled = false }`, apply it again when no message is in the queue, not even in flight, and then turn queued delivery on with the other kind of queue."
     }
   }
 }

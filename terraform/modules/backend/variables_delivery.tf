@@ -111,7 +111,7 @@ variable "queued_delivery" {
     worker_memory_size  = optional(number, 1769)
     worker_timeout      = optional(number, 30)
   })
-  description = "Whether messages pass through a queue to workers, so that no message is lost with a worker (`enabled`); whether the queue keeps the order per room (`fifo`); the maximum of messages per invocation (`batch_size`) and of workers at a time; a worker's memory in MB and timeout in seconds. The messages of a failed worker are retried after six timeouts. Turning it off takes two applies: in the first, `sendmessage` delivers by itself and the workers empty the queue; the second removes queue and workers."
+  description = "Whether messages pass through a queue to workers, so that no message is lost with a worker (`enabled`); whether the queue keeps the order per room (`fifo`); the maximum of messages per invocation (`batch_size`) and of workers at a time; a worker's memory in MB and timeout in seconds. The messages of a failed worker are retried after six timeouts. Turning it off takes two applies: in the first, `sendmessage` delivers by itself and the workers empty the queue; the second removes queue and workers. Apply the second when no message is in the queue, not even in flight: those for members that do not read are so between two tries. Another value of `fifo` needs a new queue."
   default     = { enabled = false }
   nullable    = false
 
