@@ -91,8 +91,8 @@ class Loose:
     def end(self, *, has_reached: bool) -> list[str]:
         """As of ``Part``."""
         left = [job for job, each in self._served if not self._keep(job, each, has_reached)]
-        wake_ups = [job for job in self._jobs if isinstance(job.task, tasks.WakeUp)]
-        return failures(self._failed + left + [job for job in wake_ups if not self._empty(job, job.task)])
+        wake_ups = [(job, job.task) for job in self._jobs if isinstance(job.task, tasks.WakeUp)]
+        return failures(self._failed + left + [job for job, wake_up in wake_ups if not self._empty(job, wake_up)])
 
     def _empty(self, job: backlog.Job, wake_up: tasks.WakeUp) -> bool:
         """Serve the backlog of an earlier FIFO queue; false when the wake-up must be redelivered."""

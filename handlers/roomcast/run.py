@@ -126,8 +126,8 @@ class Run:
     def _dispatch(self, now: float) -> None:
         """Send posts over idle connections for as long as there are both."""
         self._fill(now)
-        if self._pool.multiplexed:
-            self._flush_all()
+        while self._pool.multiplexed and self._flush_all(now):
+            self._fill(now)
 
     def _fill(self, now: float) -> None:
         """Give posts to idle connections."""
@@ -137,7 +137,7 @@ class Run:
                 return
             if not posts.fresh and posts.is_reading and self._pool.multiplexed:
                 # The caller may read for long now: the requests that have gathered must not wait for it.
-                self._flush_all()
+                self._flush_all(now)
                 if not idle:
                     return
             line = idle[-1]
@@ -181,10 +181,15 @@ class Run:
             if line.interest != line.watched:
                 self._pool.watch(line)
 
-    def _flush_all(self) -> None:
-        """Send the requests that have gathered on connections over HTTP/2."""
-        for line in [line for line in self._pool.multiplexed if line.is_unsent]:
+    def _flush_all(self, now: float) -> bool:
+        """Send what has gathered on connections over HTTP/2; gives whether one of them has room again by that."""
+        lines = [line for line in self._pool.multiplexed if line.is_unsent]
+        for line in lines:
             self._flush(line)
+        again = [line for line in lines if line in self._pool.all and line.room and not line.is_idle]
+        for line in again:
+            self._pool.offer(line, now)
+        return bool(again)
 
     def _flush(self, line: MultiplexedLine) -> None:
         try:
@@ -244,7 +249,7 @@ class Run:
                 self._pool.under_way -= 1
                 post.share.report.note(TIMED_OUT)
                 self._decide(post, Answer.SILENT, now)
-        self._flush_all()
+        self._flush_all(now)
         self._pool.stuck = self._pool.waiting_since(now - self._pool.stuck_seconds)
         if not self._is_ending and self._patience.is_over(now):
             self._is_ending = True

@@ -18,7 +18,7 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from roomcast import http2_frames as frames
-from roomcast import pacing, pool, posts
+from roomcast import http2_sender, pacing, pool, posts
 from roomcast.addresses import HTTP1, HTTP2
 from roomcast.aws_http import Client
 from roomcast.fanout import Engine, Recipient, Report
@@ -269,6 +269,24 @@ class TestConnections:
         assert counts(report) == (40, 0, 0)
         assert report.retried == 0
         assert {request.body for request in server.requests} == {data}
+
+    def test_one_that_had_too_much_to_send_takes_more_once_that_is_sent(
+        self, tls: ssl.SSLContext, connect: Connect, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Before the first answer."""
+        monkeypatch.setattr(http2_sender, "MAXIMUM_UNSENT_BYTES", 2_000)
+        all_sent = threading.Event()
+        left = iter(range(60))
+
+        def script(_: Request) -> Reply:
+            if next(left) == 59:
+                all_sent.set()
+            return say()._replace(after=all_sent)
+
+        with HostileServer(script, tls) as server:
+            report = deliver(connect(server, max_connections=1), members(60))
+        assert counts(report) == (60, 0, 0)
+        assert (report.retried, report.connections_opened) == (0, 1)
 
     def test_tls_sessions_are_resumed(self, tls: ssl.SSLContext, connect: Connect) -> None:
         with HostileServer(lambda _: say(), tls) as server:
