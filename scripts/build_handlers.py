@@ -23,17 +23,17 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-REPOSITORY = Path(__file__).resolve().parent.parent
 if not __package__:
-    sys.path.insert(0, str(REPOSITORY))  # run by its path
+    sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # run by its path
 
-from scripts import wheels  # noqa: E402
-from scripts.build_output import MANIFEST, differences, write_atomically  # noqa: E402
-from scripts.handler_sources import LOCK_SUFFIX, BuildError, find_sources, shown  # noqa: E402
-from scripts.lambda_zip import compiled, zip_bytes  # noqa: E402
-from scripts.locks import read_lock  # noqa: E402
-from scripts.machines import Machine, this_machine  # noqa: E402
-from scripts.pip_download import WheelsError  # noqa: E402
+from scripts import wheels
+from scripts.build_output import MANIFEST, differences, write_atomically
+from scripts.handler_sources import LOCK_SUFFIX, BuildError, find_sources
+from scripts.lambda_zip import compiled, zip_bytes
+from scripts.locks import read_lock
+from scripts.machines import Machine, this_machine
+from scripts.pip_download import WheelsError
+from scripts.repository import REPOSITORY, shown
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

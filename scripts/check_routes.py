@@ -25,13 +25,13 @@ from typing import TYPE_CHECKING, NamedTuple
 from scripts import build_handlers
 from scripts.handler_sources import BuildError
 from scripts.hcl import read_blocks
+from scripts.repository import REPOSITORY
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     Function = ast.FunctionDef | ast.AsyncFunctionDef
 
-REPOSITORY = Path(__file__).resolve().parent.parent
 BACKEND = Path("terraform", "modules", "backend")
 POLICIES = BACKEND / "policies"
 POLICY_SUFFIX = ".json.tftpl"

@@ -19,7 +19,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from scripts.handed_on import badly_handed_on
-from scripts.terraform_files import BACKEND, CONFIGURATION, REPOSITORY, of_kind, read_modules, variables
+from scripts.repository import REPOSITORY
+from scripts.terraform_files import BACKEND, CONFIGURATION, of_kind, read_modules, variables
 from scripts.terraform_order import different_order, lost_references
 
 if TYPE_CHECKING:

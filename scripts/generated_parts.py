@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 
 from scripts.check_routes import HANDLERS, find_routes
 from scripts.hcl import read_blocks
-from scripts.markdown import REPOSITORY, DocumentationError, as_code, link_to, relative, shown, table
+from scripts.markdown import DocumentationError, as_code, link_to, relative, table
+from scripts.repository import REPOSITORY, shown
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import ast
 import sys
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from scripts.locks import read_lock
+from scripts.repository import shown
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
 LOCK_SUFFIX = ".lock"
 
@@ -114,9 +115,3 @@ def _module_chain(module: str, sources: Path) -> list[Path] | None:
             return None
         chain.append(file)
     return chain
-
-
-def shown(path: Path) -> str:
-    """Return a path as a person in the current directory would write it."""
-    absolute = path.resolve()
-    return str(absolute.relative_to(Path.cwd()) if absolute.is_relative_to(Path.cwd()) else absolute)

@@ -6,10 +6,10 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from scripts.repository import REPOSITORY
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
-
-REPOSITORY = Path(__file__).resolve().parent.parent
 
 
 class DocumentationError(Exception):
@@ -38,8 +38,3 @@ def table(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
         return "None."
     lines = [headings, ["---"] * len(headings), *rows]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
-
-
-def shown(path: Path) -> str:
-    """Return a path as a person at the root of the repository would write it."""
-    return str(path.relative_to(REPOSITORY) if path.is_relative_to(REPOSITORY) else path)

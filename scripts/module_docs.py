@@ -25,7 +25,8 @@ import sys
 from typing import TYPE_CHECKING
 
 from scripts.generated_parts import PARTS
-from scripts.markdown import REPOSITORY, DocumentationError, shown
+from scripts.markdown import DocumentationError
+from scripts.repository import REPOSITORY, shown
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence

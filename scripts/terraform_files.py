@@ -12,7 +12,6 @@ if TYPE_CHECKING:
 
     from scripts.hcl import Block
 
-REPOSITORY = Path(__file__).resolve().parent.parent
 CONFIGURATION = Path("terraform")
 BACKEND = CONFIGURATION / "modules" / "backend"
 

@@ -7,11 +7,11 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 from integration_tests.harness.reconfigured import wait_until_updated
-from integration_tests.mutants.patching import REPOSITORY
 from integration_tests.mutants.runs import Results, run_tests
 from integration_tests.targets.running import DEPLOYMENT, Running
 from scripts.build_handlers import render
 from scripts.local.deployment import describe_deployment
+from scripts.repository import REPOSITORY
 from scripts.waiting import scaled
 
 if TYPE_CHECKING:

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import shutil
 from contextlib import contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING
 
+from scripts.repository import REPOSITORY
 from scripts.terraform import PERSONAL_FILES
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
+    from pathlib import Path
 
     from integration_tests.mutants.mutant import Edit
 
-REPOSITORY = Path(__file__).resolve().parents[2]
 FOLDERS = (".ci", "handlers", "integration_tests", "scripts", "terraform")
 
 

@@ -7,9 +7,10 @@ from collections import defaultdict
 from threading import Lock
 from typing import TYPE_CHECKING
 
-from integration_tests.mutants.patching import REPOSITORY, applied
+from integration_tests.mutants.patching import applied
 from integration_tests.mutants.runs import FAILED, NOT_RUN, PASSED
 from scripts.asked_of_aws import differences
+from scripts.repository import REPOSITORY
 from scripts.terraform import CONFIGURATION, WHOLE, TerraformError, Workspace
 
 if TYPE_CHECKING:

@@ -13,9 +13,10 @@ import pytest
 from integration_tests.mutants.catalogue import MUTANTS
 from integration_tests.mutants.installer import Installer
 from integration_tests.mutants.mutant import Mutant
-from integration_tests.mutants.patching import REPOSITORY, copy
+from integration_tests.mutants.patching import copy
 from integration_tests.mutants.runs import FAILED, PASSED, run_tests, without_case
 from integration_tests.mutants.terraform_runs import TerraformTests
+from scripts.repository import REPOSITORY
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence

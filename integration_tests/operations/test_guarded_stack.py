@@ -12,7 +12,7 @@ from websockets.exceptions import InvalidStatus
 from integration_tests.harness.client import Client
 from integration_tests.harness.console import Console, installed_wscat
 from integration_tests.operations.test_stack import command, exports
-from scripts.local.emulator import REPOSITORY
+from scripts.repository import REPOSITORY
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -19,9 +19,10 @@ from filelock import FileLock
 
 from integration_tests.harness.client import Client
 from scripts import command as command_line
-from scripts.local.emulator import REPOSITORY, Emulator
+from scripts.local.emulator import Emulator
 from scripts.local.stack import NOT_RUNNING, NOTHING_RUNS, console
 from scripts.process_table import command_lines
+from scripts.repository import REPOSITORY
 from scripts.waiting import scaled
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from scripts import authorizer_answers
-from scripts.local.emulator import REPOSITORY
+from scripts.repository import REPOSITORY
 
 if TYPE_CHECKING:
     from integration_tests.targets.interface import Target

@@ -16,7 +16,8 @@ from integration_tests.targets.interface import Capability, Caveat
 from scripts import process_table
 from scripts.local import emulator, interpreters, watchdog
 from scripts.local.deployment import AppliedRoot, access_of
-from scripts.local.emulator import BUILD, REPOSITORY, Emulator
+from scripts.local.emulator import BUILD, Emulator
+from scripts.repository import REPOSITORY
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence

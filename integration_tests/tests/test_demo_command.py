@@ -17,8 +17,9 @@ from integration_tests.demo.outcomes import Outcome, report
 from integration_tests.harness.latency import Durations
 from integration_tests.harness.ledger import Tally
 from scripts import command
-from scripts.local.emulator import BUILD, REPOSITORY
+from scripts.local.emulator import BUILD
 from scripts.process_table import command_lines
+from scripts.repository import REPOSITORY
 from scripts.waiting import scaled
 
 if TYPE_CHECKING:

@@ -4,22 +4,22 @@ from __future__ import annotations
 
 import base64
 import hashlib
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from scripts.asked_of_aws.invocation import permission
 from scripts.asked_of_aws.policies import allow, document
 from scripts.asked_of_aws.settings import EXECUTION
+from scripts.repository import REPOSITORY
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from pathlib import Path
 
     from scripts.asked_of_aws.functions import Function
     from scripts.asked_of_aws.settings import Run, Table
 
     Functions = Mapping[str, Function]
 
-REPOSITORY = Path(__file__).resolve().parents[2]
 ZIPS = REPOSITORY / "build" / "handlers"
 
 

@@ -10,8 +10,9 @@ import hashlib
 import json
 from typing import TYPE_CHECKING
 
-from scripts.asked_of_aws.function_objects import REPOSITORY, zip_of
+from scripts.asked_of_aws.function_objects import zip_of
 from scripts.asked_of_aws.settings import FUNCTION
+from scripts.repository import REPOSITORY
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

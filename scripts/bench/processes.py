@@ -17,11 +17,11 @@ import trustme
 
 from scripts.bench.contenders import measure
 from scripts.build_output import MANIFEST
+from scripts.repository import REPOSITORY
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-REPOSITORY = Path(__file__).resolve().parents[2]
 WORK = REPOSITORY / "build" / "bench"
 HANDLERS = WORK / "handlers"
 AUTHORITY = WORK / "authority.pem"

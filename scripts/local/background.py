@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING
 
 from scripts import process_table
 from scripts.local import emulator
-from scripts.local.emulator import REPOSITORY, Emulator, EmulatorError
+from scripts.local.emulator import Emulator, EmulatorError
+from scripts.repository import REPOSITORY
 from scripts.terraform.common import replace_file
 from scripts.waiting import scaled
 

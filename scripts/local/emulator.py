@@ -23,12 +23,12 @@ from scripts.descriptors import KEPT, allow_sockets
 from scripts.local.aws import Aws
 from scripts.local.interpreters import lambda_python
 from scripts.local.turns import in_turn
+from scripts.repository import REPOSITORY
 from scripts.waiting import scaled
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-REPOSITORY = Path(__file__).resolve().parents[2]
 BUILD = REPOSITORY / "build"
 REQUIREMENTS = Path(__file__).with_name("ministack-requirements.txt")
 PORT_ATTEMPTS = 5

@@ -33,8 +33,9 @@ from scripts.local import access_token, chosen
 from scripts.local.aws import emulator_environment
 from scripts.local.background import Background, BackgroundEmulator
 from scripts.local.deployment import AppliedRoot, access_of, describe_deployment
-from scripts.local.emulator import BUILD, REPOSITORY, EmulatorError, host_zips
+from scripts.local.emulator import BUILD, EmulatorError, host_zips
 from scripts.local.turns import in_turn
+from scripts.repository import shown
 from scripts.stage_url import in_room
 from scripts.terraform import TerraformError
 from scripts.terraform.common import replace_file
@@ -207,12 +208,7 @@ def console(url: str, *, is_guarded: bool = False) -> str:
         return f"npx wscat -c '{url}'"
     # `websockets` asks the proxy for 127.0.0.1 too, wscat does not.
     direct = "no_proxy=127.0.0.1 " if loopback.uses_proxy(os.environ) else ""
-    return f"{direct}{shlex.quote(str(shown(Path(sys.executable))))} -m websockets '{url}'"
-
-
-def shown(path: Path) -> Path:
-    """Return a path as a person in the repository would write it."""
-    return path.relative_to(REPOSITORY) if path.is_relative_to(REPOSITORY) else path
+    return f"{direct}{shlex.quote(shown(Path(sys.executable)))} -m websockets '{url}'"
 
 
 def chosen_command(arguments: Sequence[str] | None, stack: Stack) -> Callable[[], int]:

@@ -13,10 +13,11 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from scripts.repository import REPOSITORY
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-REPOSITORY = Path(__file__).resolve().parents[2]
 FOLDERS = ("handlers", "integration_tests", "scripts")
 OPTIONS = ("--format", "json", "--no-deps", "--disable-pip", "--progress-spinner", "off")
 VULNERABLE, NOT_AUDITED = 1, 2

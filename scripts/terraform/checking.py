@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from scripts.asked_of_aws import RUNS, differences
+from scripts.repository import REPOSITORY
 from scripts.terraform import common
 from scripts.terraform.common import WHOLE, TerraformError
 from scripts.terraform.executable import executable
@@ -83,7 +84,7 @@ def _check_one(directory: Path, scratch: Path) -> _Checked:
     started = time.monotonic()
     scratch.mkdir()
     workspace = Workspace(directory, scratch)
-    name = str(directory.resolve().relative_to(common.REPOSITORY))
+    name = str(directory.resolve().relative_to(REPOSITORY))
     try:
         workspace.init(backend=False)
         workspace.validate()

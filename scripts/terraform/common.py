@@ -5,7 +5,8 @@ from __future__ import annotations
 import tempfile
 from pathlib import Path
 
-REPOSITORY = Path(__file__).resolve().parents[2]
+from scripts.repository import REPOSITORY
+
 CONFIGURATION = REPOSITORY / "terraform"
 GENERATED = REPOSITORY / "build" / "terraform"
 WHOLE = "tests/whole"

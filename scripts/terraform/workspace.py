@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from scripts.asked_of_aws import mocks
+from scripts.repository import REPOSITORY
 from scripts.terraform import common
 from scripts.terraform.common import TerraformError
 from scripts.terraform.executable import executable
@@ -179,16 +180,16 @@ class Workspace:
         copy = self.tree / common.CONFIGURATION.name
         shutil.copytree(common.CONFIGURATION, copy, ignore=shutil.ignore_patterns(*PERSONAL_FILES))
         # The configuration finds sources and zips by their place in the repository.
-        (self.tree / "handlers").symlink_to(common.REPOSITORY / "handlers")
+        (self.tree / "handlers").symlink_to(REPOSITORY / "handlers")
         (self.tree / "build").mkdir()
-        (self.tree / "build" / "handlers").symlink_to(common.REPOSITORY / "build" / "handlers")
+        (self.tree / "build" / "handlers").symlink_to(REPOSITORY / "build" / "handlers")
         state = json.dumps(str(self.scratch.resolve() / "terraform.tfstate"))
         backend = f'terraform {{\n  backend "local" {{\n    path = {state}\n  }}\n}}\n'
         (self._working_directory / "scratch_override.tf").write_text(backend, encoding="utf-8")
 
     @property
     def _working_directory(self) -> Path:
-        return self.tree / self.directory.resolve().relative_to(common.REPOSITORY)
+        return self.tree / self.directory.resolve().relative_to(REPOSITORY)
 
     def _environment(self) -> dict[str, str]:
         inherited = os.environ if self.environment is None else self.environment

@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from scripts import build_handlers, build_output
-from scripts.build_handlers import REPOSITORY, SOURCES, build
+from scripts.build_handlers import SOURCES, build
 from scripts.hcl import read_blocks
+from scripts.repository import REPOSITORY
 
 if TYPE_CHECKING:
     from pathlib import Path

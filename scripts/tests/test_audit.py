@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from scripts.repository import REPOSITORY
 from scripts.security import audit
-from scripts.security.audit import NOT_AUDITED, REPOSITORY, VULNERABLE, NotAuditedError, locks, vulnerabilities
+from scripts.security.audit import NOT_AUDITED, VULNERABLE, NotAuditedError, locks, vulnerabilities
 from scripts.tests.trees import write_tree
 
 if TYPE_CHECKING:

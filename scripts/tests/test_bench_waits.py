@@ -21,13 +21,14 @@ from scripts.bench import processes
 from scripts.bench.table import ROOM, member_id
 from scripts.bench.waits import contenders, cpu_share, figures, part, rows, stage, table
 from scripts.bench.waits.figures import NothingMeasuredError, Post
+from scripts.repository import REPOSITORY
 from scripts.waiting import scaled
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-HANDLERS = str(processes.REPOSITORY / "handlers")
+HANDLERS = str(REPOSITORY / "handlers")
 TICK = 0.001
 
 

@@ -26,6 +26,7 @@ from scripts.build_handlers import build
 from scripts.build_output import MANIFEST
 from scripts.handler_sources import BuildError
 from scripts.lambda_zip import STABLE_MARSHAL, compiled
+from scripts.repository import REPOSITORY
 from scripts.tests.trees import write_tree
 
 SCRIPT = Path(build_handlers.__file__)
@@ -46,7 +47,6 @@ LAMBDA_ENVIRONMENT = {
     "ROOMCAST_QUEUE_FIFO": "false",
 }
 FIRST_OF_1970, SOME_DAY_IN_2033 = 0, 2_000_000_000
-REPOSITORY = build_handlers.REPOSITORY
 GOLDEN = "5f8781ab59ed4b926208faf2c5022cc4ff80cfd510fc5bda1920cb9b1081b5b5"
 """SHA-256 of the zip of `connect` from the fixture `sources`, on every machine and at every time."""
 
@@ -252,7 +252,7 @@ def test_a_checkout_with_windows_line_ends_builds_the_same_zips_and_keeps_makes_
     shutil.copytree(build_handlers.SOURCES, original / "handlers", ignore=shutil.ignore_patterns("__pycache__"))
     for name in (".gitattributes", "Makefile", ".ci/run", "scripts/build_handlers.py"):
         (original / name).parent.mkdir(parents=True, exist_ok=True)
-        shutil.copy(build_handlers.REPOSITORY / name, original / name)
+        shutil.copy(REPOSITORY / name, original / name)
     archive = write_tree(original, {"terraform/fixtures/handler.zip": "PK\r\n\0\n"}) / "terraform/fixtures/handler.zip"
     git("init", "--quiet", cwd=original)
     git("add", ".", cwd=original)

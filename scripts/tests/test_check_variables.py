@@ -9,7 +9,8 @@ import pytest
 
 from scripts import check_variables
 from scripts.check_variables import find_faults
-from scripts.terraform_files import CONFIGURATION, REPOSITORY
+from scripts.repository import REPOSITORY
+from scripts.terraform_files import CONFIGURATION
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from scripts.terraform_files import REPOSITORY
+from scripts.repository import REPOSITORY
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from scripts import command, install_tox, loopback
-from scripts.build_handlers import REPOSITORY
+from scripts.repository import REPOSITORY
 from scripts.tests.trees import write_tree
 
 if TYPE_CHECKING:

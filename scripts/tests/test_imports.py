@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from scripts.build_handlers import REPOSITORY
+from scripts.repository import REPOSITORY
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -13,7 +13,7 @@ import pytest
 from scripts.asked_of_aws import function_objects, runs, table
 from scripts.asked_of_aws.functions import OWN
 from scripts.hcl import read_blocks
-from scripts.terraform_files import REPOSITORY
+from scripts.repository import REPOSITORY
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -12,13 +12,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from scripts import build_handlers
+from scripts.repository import REPOSITORY
 from scripts.tests.trees import write_tree
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-REPOSITORY = build_handlers.REPOSITORY
 HARNESS = """\
 #!/bin/sh
 echo "harness $*" >> calls

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-from pathlib import Path
 
 import pytest
 
-REPOSITORY = Path(__file__).resolve().parents[2]
+from scripts.repository import REPOSITORY
+
 MODULE = REPOSITORY / "terraform" / "modules" / "websocket-api" / "main.tf"
 NOT_DEPLOYED = {
     "aws_apigatewayv2_api": "the API goes with its deployments",

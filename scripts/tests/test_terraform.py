@@ -20,7 +20,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from scripts import command, process_table
-from scripts.terraform import Plan, TerraformError, Workspace, checking, common, executable, providers
+from scripts.repository import REPOSITORY
+from scripts.terraform import Plan, TerraformError, Workspace, checking, common, executable, providers, workspace
 from scripts.terraform.providers import with_providers
 from scripts.tests.trees import write_tree
 from scripts.waiting import scaled
@@ -243,7 +244,7 @@ class TestWhichTerraform:
     def test_the_command_says_so_and_fails(self, tmp_path: Path) -> None:
         result = subprocess.run(
             [sys.executable, "-m", "scripts.terraform", "version"],
-            cwd=common.REPOSITORY,
+            cwd=REPOSITORY,
             env={"PATH": str(tmp_path)},
             check=False,
             capture_output=True,
@@ -308,7 +309,8 @@ class TestWorkspace:
                 "no-providers.tfrc": "",
             },
         )
-        monkeypatch.setattr(common, "REPOSITORY", root)
+        for each in (checking, workspace):
+            monkeypatch.setattr(each, "REPOSITORY", root)
         monkeypatch.setattr(common, "CONFIGURATION", root / "terraform")
         monkeypatch.setenv("TF_CLI_CONFIG_FILE", str(root / "no-providers.tfrc"))
         return root
@@ -502,7 +504,7 @@ def test_interrupted_terraform_may_finish_and_is_killed_with_its_providers_when_
     (tmp_path / "bin/terraform").chmod(0o755)
     with subprocess.Popen(
         [sys.executable, "-c", INTERRUPTED_RUN, str(tmp_path)],
-        cwd=common.REPOSITORY,
+        cwd=REPOSITORY,
         env={**os.environ, "PATH": str(tmp_path / "bin")},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -527,7 +529,7 @@ def test_interrupted_check_leaves_no_terraform(tmp_path: Path, number: signal.Si
     (tmp_path / "bin/terraform").chmod(0o755)
     with subprocess.Popen(
         [sys.executable, "-m", "scripts.terraform", "check", "terraform/modules/connections-table"],
-        cwd=common.REPOSITORY,
+        cwd=REPOSITORY,
         env={**os.environ, "PATH": str(tmp_path / "bin"), "TF_CLI_CONFIG_FILE": str(tmp_path / "own.tfrc")},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,

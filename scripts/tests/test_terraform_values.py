@@ -10,7 +10,7 @@ from functools import cache
 
 import pytest
 
-from scripts.terraform_files import REPOSITORY
+from scripts.repository import REPOSITORY
 
 MODULES = REPOSITORY / "terraform" / "modules"
 LAMBDA = "arn:aws:apigateway:eu-central-1:lambda:path/2015-03-31/functions/"

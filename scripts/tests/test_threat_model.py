@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 
-from scripts.build_handlers import REPOSITORY
 from scripts.module_docs import parts_of
+from scripts.repository import REPOSITORY
 
 DOCUMENT = REPOSITORY / "SECURITY.md"
 TEXT = DOCUMENT.read_text("utf-8")

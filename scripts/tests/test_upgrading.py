@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 
-from scripts.build_handlers import REPOSITORY
 from scripts.hcl import read_blocks
+from scripts.repository import REPOSITORY
 
 CALL = "module.roomcast."
 """The example's own call of the backend."""

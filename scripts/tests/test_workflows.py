@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from scripts.build_handlers import REPOSITORY
+from scripts.repository import REPOSITORY
 
 WORKFLOWS = REPOSITORY / ".github" / "workflows"
 PINNED = re.compile(r"[\w.-]+/[\w./-]+@[0-9a-f]{40} # v[0-9]+\.[0-9]+\.[0-9]+")

@@ -6,7 +6,7 @@ import asyncio
 import re
 from typing import TYPE_CHECKING, Any
 
-from scripts.build_handlers import REPOSITORY
+from scripts.repository import REPOSITORY
 
 if TYPE_CHECKING:
     from collections.abc import Callable

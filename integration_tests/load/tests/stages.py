@@ -5,15 +5,15 @@ from __future__ import annotations
 import subprocess
 import sys
 from contextlib import contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import trustme
 
+from scripts.repository import REPOSITORY
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
-
-REPOSITORY = Path(__file__).resolve().parents[3]
+    from pathlib import Path
 
 
 @contextmanager

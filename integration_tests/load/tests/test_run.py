@@ -22,12 +22,13 @@ from integration_tests.load import __main__
 from integration_tests.load.__main__ import main
 from integration_tests.load.function_logs import logs_of
 from integration_tests.load.run import run as run_plan
-from integration_tests.load.tests.stages import REPOSITORY, running_stage
+from integration_tests.load.tests.stages import running_stage
 from integration_tests.load.tests.test_workers import PLAN
 from integration_tests.report.__main__ import main as merge_reports
 from integration_tests.report.model import FunctionLogs
 from scripts.local.deployment import Deployment
 from scripts.process_table import command_lines
+from scripts.repository import REPOSITORY
 from scripts.waiting import eventually, scaled
 
 if TYPE_CHECKING:

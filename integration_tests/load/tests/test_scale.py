@@ -8,7 +8,7 @@ import sys
 from typing import Any
 
 from integration_tests.harness.handshakes import ASYNCIO_READ_BUFFER, TLS_READ_BUFFER
-from integration_tests.load.tests.stages import REPOSITORY
+from scripts.repository import REPOSITORY
 from scripts.waiting import scaled
 
 CONNECTIONS = 1_000

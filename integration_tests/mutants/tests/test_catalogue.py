@@ -10,9 +10,10 @@ import pytest
 
 from integration_tests.mutants.catalogue import MUTANTS, read
 from integration_tests.mutants.mutant import Edit, Mutant
-from integration_tests.mutants.patching import REPOSITORY, PatchError, applied, apply
+from integration_tests.mutants.patching import PatchError, applied, apply
 from integration_tests.mutants.runs import FAILED, NOT_RUN, PASSED, without_case
 from integration_tests.mutants.terraform_runs import names_in, only, read_results
+from scripts.repository import REPOSITORY
 
 if TYPE_CHECKING:
     from pathlib import Path

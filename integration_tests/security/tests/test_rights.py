@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from integration_tests.security.test_least_privilege import NEEDED, NOT_SHOWN, NOT_SHOWN_OF
-from scripts.build_handlers import REPOSITORY
+from scripts.repository import REPOSITORY
 
 MODULES = REPOSITORY / "terraform" / "modules"
 POLICIES = MODULES / "backend" / "policies"

@@ -14,7 +14,7 @@ from integration_tests.load.tests.stages import running_stage
 from integration_tests.targets.live import Live
 from integration_tests.targets.privacy import FAMILIAR_TEXT, SECRET, leaks, leaks_in_files
 from scripts.local.deployment import Deployment
-from scripts.local.emulator import REPOSITORY
+from scripts.repository import REPOSITORY
 
 if TYPE_CHECKING:
     from pathlib import Path

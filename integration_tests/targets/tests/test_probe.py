@@ -20,7 +20,7 @@ from integration_tests.targets.interface import Capability, TargetError
 from integration_tests.targets.live import Live
 from integration_tests.targets.probe import ANSWERED_WITHIN, HANDSHAKE_WITHIN, ProbeError, probe
 from integration_tests.targets.tests.hostile import receipt, stage
-from scripts.local.emulator import REPOSITORY
+from scripts.repository import REPOSITORY
 from scripts.waiting import TOLD_AFTER, scaled
 
 if TYPE_CHECKING:

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from scripts import lambda_zip
 from scripts.bench import processes
 from scripts.bench.waits import cpu_share
+from scripts.repository import REPOSITORY
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -96,7 +97,7 @@ def boto3() -> list[Contender]:
     authorities = _bundle((Path(botocore.origin).parent / "cacert.pem").read_text(), "botocore.pem")
     module = "scripts.bench.contenders.boto3_room"
     handlers = {name: f"{module}:{name}" for name in ("sendmessage", "fanout_worker")}
-    environment = {"PYTHONPATH": str(processes.REPOSITORY), "AWS_CA_BUNDLE": str(authorities)}
+    environment = {"PYTHONPATH": str(REPOSITORY), "AWS_CA_BUNDLE": str(authorities)}
     return [
         Contender("boto3, pool of 50", handlers, {**environment, "BENCH_POOL": "50"}, is_ours=False),
         Contender("boto3, loop", handlers, {**environment, "BENCH_POOL": "1"}, is_ours=False),
@@ -109,7 +110,7 @@ def _copy(text: str, folder: Path) -> None:
         shutil.copytree(text, folder, ignore=_left_out)
         return
     command = ["git", "archive", f"{text}:handlers"]
-    archive = subprocess.run(command, cwd=processes.REPOSITORY, capture_output=True, check=False)
+    archive = subprocess.run(command, cwd=REPOSITORY, capture_output=True, check=False)
     if archive.returncode:
         raise SystemExit(f"{text} is neither a folder nor a Git revision that has handlers")
     with tarfile.open(fileobj=io.BytesIO(archive.stdout)) as files:

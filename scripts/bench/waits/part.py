@@ -22,6 +22,7 @@ from scripts.bench import processes
 from scripts.bench.waits import contenders, cpu_share, figures, table
 from scripts.bench.waits.rows import QUICK, ROWS, Row
 from scripts.bench.waits.stage import Services, Stage
+from scripts.repository import REPOSITORY
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -84,7 +85,7 @@ def main(arguments: Sequence[str]) -> None:
         print("\n".join(row.name for row in rows))
         return
     processes.prepare()
-    everyone = contenders.ours(options.handlers or [str(processes.REPOSITORY / "handlers")])
+    everyone = contenders.ours(options.handlers or [str(REPOSITORY / "handlers")])
     if not options.ours:
         usual = contenders.boto3()
         if not usual:

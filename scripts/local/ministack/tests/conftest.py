@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from scripts.local.emulator import REPOSITORY, Emulator, free_port, ministack_python, tail
+from scripts.local.emulator import Emulator, free_port, ministack_python, tail
 from scripts.local.ministack.tests.apis import Api, deploy
+from scripts.repository import REPOSITORY
 from scripts.waiting import scaled
 
 if TYPE_CHECKING:

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from scripts.local.emulator import REPOSITORY, ministack_python
+from scripts.local.emulator import ministack_python
 from scripts.local.ministack.__main__ import MODULES, PINNED_VERSION
+from scripts.repository import REPOSITORY
 from scripts.waiting import scaled
 
 if TYPE_CHECKING:
