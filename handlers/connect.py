@@ -52,23 +52,24 @@ def admit(handshake: events.Event, client: identity.Identity, deadline: float) -
         return 400, None
     if not (client.may("join", room) if room else client.rights.somewhere("join")):
         return 403, None
-    status = join(handshake, room, spoken, client.subject, deadline)
+    status = join(handshake, client, room, spoken, deadline)
     return status, subprotocol if status == 200 else None
 
 
-def join(handshake: events.Event, room: str, spoken: str, subject: str, deadline: float) -> int:
+def join(handshake: events.Event, client: identity.Identity, room: str, spoken: str, deadline: float) -> int:
     """Write the client's items; gives the HTTP status.
 
     Args:
         handshake: The client's event.
+        client: Its name and rights.
         room: Name of the room that it joins; empty for none.
         spoken: Name of its wire protocol.
-        subject: Name of the client; empty if it has none.
         deadline: Latest end, in seconds of ``time.monotonic``.
     """
     try:
-        ends_at = identity.token_end(handshake, room)
-        ROOMS.join(handshake.connection_id, handshake.connected_at, room or None, deadline, ends_at, spoken, subject)
+        ends_at = identity.token_end(handshake, client, room)
+        connection = handshake.connection_id, handshake.connected_at
+        ROOMS.join(*connection, room or None, deadline, ends_at, spoken, client.subject)
     except headcount.RoomFullError:
         return 429
     except aws_json.ServiceError as error:

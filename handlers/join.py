@@ -31,7 +31,8 @@ def join(event: events.Event, deadline: float) -> Sequence[str]:
     if not allowed and len(asked) == 1:
         raise protocol.Refusal("not_allowed")
     caller = serving.v1_caller(ROOMS, event, client, deadline)
-    entered = dict(enter(caller, [*allowed], event, deadline))
+    with_token = [room for room in allowed if identity.token_end(event, client, room) is not None]
+    entered = dict(enter(caller, [*allowed], with_token, deadline))
     tie = frames.tie_of(event.body)
     answers = []
     # A client takes the limits from the first answer of its connection.
@@ -51,10 +52,11 @@ def may_join(client: identity.Identity, room: str, ask: frames.Ask) -> bool:
     return client.may("join", room) and (not ask.wants_history or client.may("history", room))
 
 
-def enter(caller: Connection, wanted: Sequence[str], event: events.Event, deadline: float) -> Iterator[tuple[str, str]]:
+def enter(
+    caller: Connection, wanted: Sequence[str], with_token: Sequence[str], deadline: float
+) -> Iterator[tuple[str, str]]:
     """Write the memberships; yields the rooms that cannot be joined, and the error code for each."""
     # Memberships that need no token do not count once all do.
-    with_token = [room for room in wanted if identity.token_end(event, room) is not None]
     without = [room for room in wanted if room not in with_token]
     maximum = SETTINGS.max_rooms_per_connection
     for some, ends_at in ((with_token, caller.token_ends_at), (without, None)):

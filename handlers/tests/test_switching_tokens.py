@@ -7,7 +7,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from roomcast import rooms, tasks
+from roomcast import rights, rooms, tasks
 from roomcast.delivery import Delivery, RoomMessage
 from tests.fakes import FakeConnections, FakeContext, FakeTable, error_code, event, handshake, message
 
@@ -167,6 +167,21 @@ def test_a_token_counts_although_the_function_does_not_know_that_it_needs_one(
     assert hellos(connections) == ["alice=", "bob="]
     rows = [item for key, item in table.items.items() if "alice=" in "".join(key)]
     assert [row["token_ends_at"] for row in rows] == [{"N": str(FAR + 60)}] * 2
+
+
+@pytest.mark.parametrize("authorization", [*WITHOUT_TOKENS, *WITH_TOKENS])
+def test_a_handshake_reads_its_context_once(
+    functions: Functions, authorization: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read, reads = rights.read, []
+
+    def note(text: object) -> rights.Rights:
+        reads.append(text)
+        return read(text)
+
+    monkeypatch.setattr(rights, "read", note)
+    assert functions.connect("alice=", authorization, context()) == 200
+    assert len(reads) == 1
 
 
 @pytest.mark.parametrize("authorization", WITHOUT_TOKENS)
