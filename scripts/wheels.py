@@ -12,13 +12,14 @@ from typing import TYPE_CHECKING
 
 from scripts.machines import Machine, fits
 from scripts.pip_download import WheelsError, pip
+from scripts.repository import REPOSITORY
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from scripts.locks import Lock
 
-CACHE = Path(__file__).resolve().parent.parent / "build" / "wheels"
+CACHE = REPOSITORY / "build" / "wheels"
 
 
 def contents(lock: Lock, machine: Machine, cache: Path = CACHE) -> dict[str, bytes]:

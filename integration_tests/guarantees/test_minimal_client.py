@@ -6,7 +6,6 @@ import asyncio
 import contextlib
 import json
 import re
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -14,6 +13,7 @@ from websockets.asyncio.server import ServerConnection, serve
 
 from integration_tests.harness import v1
 from integration_tests.targets.interface import Capability
+from scripts.repository import REPOSITORY
 from scripts.waiting import eventually, scaled
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from integration_tests.harness.crowd import Crowd
     from integration_tests.targets.interface import Target
 
-PAGE = Path(__file__).parents[2] / "handlers" / "README.md"
+PAGE = REPOSITORY / "handlers" / "README.md"
 MOST_LINES = 60
 
 

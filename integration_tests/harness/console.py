@@ -7,19 +7,20 @@ import contextlib
 import os
 import pty
 import shutil
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 from filelock import FileLock
 
+from scripts.repository import REPOSITORY
 from scripts.waiting import scaled
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
+    from pathlib import Path
 
 PACKAGE = "wscat@6.1.0"
-FOLDER = Path(__file__).resolve().parents[2] / "build" / "wscat"
+FOLDER = REPOSITORY / "build" / "wscat"
 
 
 async def installed_wscat() -> Path:

@@ -11,7 +11,6 @@ import os
 import secrets
 import sys
 import time
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -20,16 +19,17 @@ from integration_tests.harness import credentials
 from integration_tests.harness.cloudwatch import Logs
 from scripts.local.aws import emulator_environment
 from scripts.process_table import command_lines
+from scripts.repository import REPOSITORY
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from pathlib import Path
 
     from integration_tests.security.conftest import Guarded
     from integration_tests.targets.interface import Target
 
 pytestmark = pytest.mark.emulator_only
 
-ROOT = Path(__file__).parents[2]
 LOAD = ["-m", "integration_tests.load"]
 SIZE = ["--connections", "12", "--rooms", "2", "--messages", "12", "--processes", "2", "--late-after", "60"]
 PYTEST = ["-m", "pytest", "-vv", "--showlocals", "--log-level=DEBUG", "-p", "no:cacheprovider"]
@@ -66,7 +66,7 @@ class Run:
             sys.executable,
             *command,
             *self._stage,
-            cwd=ROOT,
+            cwd=REPOSITORY,
             env={**self._environment, credentials.TOKEN: token or self.token, credentials.PLACE: place},
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.STDOUT,

@@ -14,10 +14,12 @@ import tomllib
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from scripts.repository import REPOSITORY
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-CONFIGURATION = Path(__file__).resolve().parents[2] / "terraform"
+CONFIGURATION = REPOSITORY / "terraform"
 ACCEPTED = Path(__file__).with_name("accepted.toml")
 SHORTEST_REASON = 40
 """Characters; a shorter text names no cause."""

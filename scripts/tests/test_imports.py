@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from graphlib import CycleError, TopologicalSorter
 from typing import TYPE_CHECKING
 
@@ -111,3 +112,21 @@ def test_circle_and_upward_import_would_be_seen() -> None:
     imports["scripts.waiting"].add("scripts.terraform")
     with pytest.raises(CycleError):
         TopologicalSorter(imports).prepare()
+
+
+RUN_BY_ITS_PATH = "scripts.build_handlers"
+"""It finds the modules that it imports by the folder."""
+
+
+def test_one_module_knows_the_folder_of_the_repository() -> None:
+    """Others would each have to be changed when they move."""
+    finding = [
+        name
+        for name, path in FILES.items()
+        if not path.is_relative_to(REPOSITORY / "handlers")
+        for parents, number in re.findall(
+            r"Path\(__file__\)(?:\.resolve\(\))?((?:\.parent\b)*)(?:\.parents\[(\d)\])?", path.read_text("utf-8")
+        )
+        if path.parents[int(number) if number else max(0, parents.count(".parent") - 1)] == REPOSITORY
+    ]
+    assert sorted(finding) == [RUN_BY_ITS_PATH, "scripts.repository"]

@@ -9,7 +9,6 @@ import json
 import subprocess
 import sys
 from contextlib import contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.error import HTTPError
 from urllib.request import Request, urlopen
@@ -17,13 +16,13 @@ from urllib.request import Request, urlopen
 from integration_tests.harness.faults.fields import RuleError
 from integration_tests.harness.faults.rule_book import Count
 from integration_tests.harness.faults.rules import FaultPlan
+from scripts.repository import REPOSITORY
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from integration_tests.harness.faults.rules import Rule
 
-ROOT = Path(__file__).resolve().parents[3]
 ANSWER_WITHIN = 10.0
 
 
@@ -64,7 +63,7 @@ class FaultControl:
 def running_proxy(upstream: str) -> Iterator[FaultControl]:
     """Run a proxy to an emulator's base URL in a process of its own."""
     command = [sys.executable, "-m", "integration_tests.harness.faults.proxy", "--upstream", upstream]
-    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
+    with subprocess.Popen(command, cwd=REPOSITORY, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         try:
             url = process.stdout.readline().strip()
