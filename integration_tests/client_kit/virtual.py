@@ -40,6 +40,7 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         self._waits = _Selector()
         self._folder = TemporaryDirectory()
         self._ports = itertools.count(1024)
+        self.transports: list[asyncio.Transport] = []
         super().__init__(self._waits)
 
     def time(self) -> float:
@@ -74,7 +75,9 @@ class VirtualLoop(asyncio.SelectorEventLoop):
             OSError: Nothing listens there.
         """
         del host, options
-        return await self.create_unix_connection(factory, self._path(port))
+        transport, protocol = await self.create_unix_connection(factory, self._path(port))
+        self.transports.append(transport)
+        return transport, protocol
 
     def close(self) -> None:
         """Remove the sockets too."""

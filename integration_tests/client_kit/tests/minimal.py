@@ -1,72 +1,55 @@
-"""The client in 60 lines of the documentation, behind the kit's interface."""
+"""The minimal client of the documentation, behind the kit's interface."""
 
 from __future__ import annotations
 
 import asyncio
-import re
 from typing import TYPE_CHECKING, Any
 
-from scripts.repository import REPOSITORY
+from integration_tests.guarantees.test_minimal_client import printed
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-PAGE = REPOSITORY / "scripts" / "client" / "README.md"
-BLOCK = re.compile(r"<!-- minimal client: .*? -->\n```python\n(.*?)```", re.DOTALL)
-
-
-def source() -> str:
-    """Return the client's text in the documentation."""
-    match = BLOCK.search(PAGE.read_text("utf-8"))
-    assert match, "the documentation has no minimal client"
-    return match[1]
-
-
-def load() -> Any:
-    """Return the client's class."""
-    names: dict[str, Any] = {}
-    exec(compile(source(), str(PAGE), "exec"), names)  # noqa: S102 - the documentation's own code
-    return names["MinimalClient"]
-
 
 class MinimalDriver:
-    """Drives it; of the commands it knows those for one room."""
+    """Drives it; of the commands it knows those for listening in one room."""
 
     def __init__(self, heard: Callable[[dict[str, Any]], None]) -> None:
         self._heard = heard
-        self._client: Any = None
         self._running: asyncio.Task[None] | None = None
 
     async def command(self, command: dict[str, Any]) -> None:
         """Carry out a command, if the client can."""
         if command["do"] == "connect":
             [room, *_] = command["rooms"]
-            self._client = client = load()(command["url"], room, lambda frame: self._show(room, frame))
-            take = client.take
-
-            def take_and_tell(frame: dict[str, Any]) -> None:
-                take(frame)
-                if frame.get("type") == "joined":
-                    self._heard({"on": "state", "state": "open"})
-
-            client.take = take_and_tell
-            self._running = asyncio.ensure_future(client.run())
-        elif command["do"] == "send":
-            await self._client.say("sendmessage", data=command["data"])
+            self._running = asyncio.ensure_future(self._follow(command["url"], room))
         elif command["do"] == "close":
-            if self._client.socket is not None:
-                await self._client.socket.close()
             await self.finish()
             self._heard({"on": "state", "state": "closed"})
 
-    def _show(self, room: str, frame: dict[str, Any]) -> None:
-        facts: dict[str, Any] = {name: frame[name] for name in ("epoch", "seq", "mid", "id") if name in frame}
-        self._heard({"on": "message", "room": room, "data": frame["data"], **facts})
+    async def _follow(self, url: str, room: str) -> None:
+        code: dict[str, Any] = {}
+        exec(printed(), code)  # noqa: S102 - what the page shows is what is tested
+        take = code["Room"].take
+
+        def take_and_tell(self_: Any, frame: dict[str, Any]) -> Any:
+            new = take(self_, frame)
+            if frame["type"] == "joined":
+                self._heard({"on": "state", "state": "open"})
+            return new if frame["type"] == "message" else [{**frame, **each} for each in new]
+
+        code["Room"].take = take_and_tell
+        await code["follow"](url, room, lambda message: self._show(room, message))
+
+    def _show(self, room: str, message: dict[str, Any]) -> None:
+        facts: dict[str, Any] = {name: message[name] for name in ("epoch", "seq", "mid", "id") if name in message}
+        self._heard({"on": "message", "room": room, "data": message["data"], **facts})
 
     async def finish(self) -> None:
         """End the client, which may have crashed."""
-        if self._client is not None and self._client.socket is not None:
-            self._client.socket.transport.abort()
         if self._running is not None:
             self._running.cancel()
             await asyncio.wait([self._running])
+        loop: Any = asyncio.get_running_loop()
+        for transport in loop.transports:
+            transport.abort()
