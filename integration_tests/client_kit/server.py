@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 import random
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from websockets.asyncio.server import ServerConnection, serve
@@ -14,6 +13,7 @@ from websockets.exceptions import ConnectionClosed
 from websockets.http11 import Request, Response
 
 from integration_tests.client_kit.faults import Faults, Rule
+from integration_tests.client_kit.members import Member, Settings
 from integration_tests.client_kit.truth import Log
 from integration_tests.client_kit.wire import Wire, rooms_of
 
@@ -25,44 +25,6 @@ SUBPROTOCOL = "roomcast.v1"
 LARGEST = {"frame": 32_768, "message": 131_072}
 """Bytes; beyond them API Gateway closes with 1009."""
 MESSAGE_TOO_BIG = 1009
-
-
-@dataclass(eq=False)
-class Member:
-    """One connection."""
-
-    connection: ServerConnection
-    number: int
-    rooms: set[str] = field(default_factory=set)
-    answered: set[str] = field(default_factory=set)
-    is_open: bool = True
-    is_expired: bool = False
-    is_forgotten: bool = False
-    knows_limits: bool = False
-    close_code: int | None = None
-
-
-@dataclass
-class Settings:
-    """What a scenario chooses about the server."""
-
-    token: str = ""
-    limits: dict[str, Any] = field(
-        default_factory=lambda: {
-            "heartbeat": 60_000,
-            "heal": 3_000,
-            "spread": 5_000,
-            "frame": 32_768,
-            "rooms": 20,
-            "keeps": 3_600_000,
-        }
-    )
-    page: int = 1_000
-    batch: int = 100
-    unkept: list[str] = field(default_factory=list)
-    denied: list[str] = field(default_factory=list)
-    without_history: list[str] = field(default_factory=list)
-    missing: list[str] = field(default_factory=list)
 
 
 class Server:
@@ -112,7 +74,8 @@ class Server:
         """Listen and return the address."""
         self._server = await serve(
             self._serve, "127.0.0.1", 0, process_request=self._answer, select_subprotocol=self._choose,
-            compression=None, ping_interval=None, max_size=None, close_timeout=1,
+            compression=None, ping_interval=None,
+            open_timeout=None, max_size=None, close_timeout=1,
         )  # fmt: skip
         loop: Any = asyncio.get_running_loop()
         self.port = getattr(loop, "port", None) or self._server.sockets[0].getsockname()[1]
@@ -417,7 +380,7 @@ class Server:
 
 def refusal(status: int) -> Response:
     """Return an answer without a socket."""
-    return Response(status, "Refused", Headers({"Content-Length": "0", "Connection": "close"}), b"")
+    return Response(status, "Refused", Headers({"Content-Length": "0", "Location": "/elsewhere"}), b"")
 
 
 async def receive(connection: ServerConnection) -> tuple[bytes, int]:

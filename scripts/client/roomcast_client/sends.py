@@ -153,8 +153,10 @@ class Outbox:
             return None
         if error.code in REPEATED:
             self._pause(item)
-        elif error.code in {"not_joined", "token_expired", "reconnect"}:
-            item.link = None
+        elif error.code in {"not_joined", "token_expired"}:
+            if item.failures:  # joining has not helped
+                self._pause(item)
+            item.link, item.failures = None, item.failures + 1
             self.timers.cancel(item, "again")
         else:
             self.fail(item, error)
