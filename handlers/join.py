@@ -4,15 +4,33 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from roomcast import changes, events, fanout, frames, headcount, identity, protocol, rooms, serving, settings
+from roomcast import (
+    allowance,
+    changes,
+    events,
+    fanout,
+    frames,
+    headcount,
+    history,
+    identity,
+    logged_rooms,
+    protocol,
+    rooms,
+    serving,
+    settings,
+)
+from roomcast.steps import drive
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
     from roomcast.members import Connection
+    from roomcast.replay import Replay
+    from roomcast.steps import Steps
 
 SETTINGS = settings.from_environment()
 ROOMS = rooms.Rooms(SETTINGS)
+HISTORY = history.History(SETTINGS)
 ENGINE = fanout.Engine(SETTINGS.management_endpoint, SETTINGS.region)
 
 
@@ -31,20 +49,56 @@ def join(event: events.Event, deadline: float) -> Sequence[str]:
     if not allowed and len(asked) == 1:
         raise protocol.Refusal("not_allowed")
     caller = serving.v1_caller(ROOMS, event, client, deadline)
-    with_token = [room for room in allowed if identity.token_end(event, client, room) is not None]
-    entered = dict(enter(caller, [*allowed], with_token, deadline))
+    errors = dict.fromkeys(asked.keys() - allowed.keys(), "not_allowed")
+    replays = admit(event, client, caller, allowed, errors, deadline)
     tie = frames.tie_of(event.body)
     answers = []
     # A client takes the limits from the first answer of its connection.
     limits = None if caller.version else serving.limits_of(caller, SETTINGS)
     for room, ask in asked.items():
-        code = entered.get(room, "") if room in allowed else "not_allowed"
-        if code:
-            answers.append(frames.error(code, event.request_id, {**tie, "room": room}))
+        if room in errors:
+            answers.append(frames.error(errors[room], event.request_id, {**tie, "room": room}))
         else:
-            answers.append(frames.joined(room, ask, tie, limits))
+            log = replays[room].fields if room in replays else None
+            answers.append(frames.joined(room, ask, tie, limits, log))
             limits = None
     return answers
+
+
+def admit(  # noqa: PLR0913, PLR0917 - all parts of the request
+    event: events.Event,
+    client: identity.Identity,
+    caller: Connection,
+    allowed: Mapping[str, frames.Ask],
+    errors: dict[str, str],
+    deadline: float,
+) -> Mapping[str, Replay]:
+    """Write the memberships, and post what the logs have for the client; ``errors`` gets the rooms that are full."""
+    with_token = [room for room in allowed if identity.token_end(event, client, room) is not None]
+
+    def enter(known: Connection) -> Steps[Connection]:
+        yield from ()
+        return enter_all(known, [*allowed], with_token, errors, deadline)
+
+    def find() -> Steps[Connection | None]:
+        yield from ()
+        return ROOMS.find(event.connection_id, deadline)
+
+    def may_post() -> Steps[bool]:
+        yield from ()
+        return take_frame(event.connection_id, deadline)
+
+    def post(text: str) -> Steps[bool]:
+        yield from ()
+        return serving.reply(ENGINE, event, text, deadline)
+
+    logged = {room: ask for room, ask in allowed.items() if HISTORY.keeps(room) and client.may("history", room)}
+    if not logged:
+        drive(enter(caller))
+        return {}
+    visitor = logged_rooms.Visitor(enter, find, may_post, post)
+    _, replays = drive(logged_rooms.join(HISTORY, logged, visitor, caller, deadline))
+    return replays
 
 
 def may_join(client: identity.Identity, room: str, ask: frames.Ask) -> bool:
@@ -52,21 +106,35 @@ def may_join(client: identity.Identity, room: str, ask: frames.Ask) -> bool:
     return client.may("join", room) and (not ask.wants_history or client.may("history", room))
 
 
-def enter(
-    caller: Connection, wanted: Sequence[str], with_token: Sequence[str], deadline: float
-) -> Iterator[tuple[str, str]]:
-    """Write the memberships; yields the rooms that cannot be joined, and the error code for each."""
+def take_frame(connection_id: str, deadline: float) -> bool:
+    """Take a frame from the client's messages, because each costs as much; false if it has none left now."""
+    if not SETTINGS.messages_per_second:
+        return True
+    try:
+        ROOMS.take(connection_id, allowance.of_rate(SETTINGS.messages_per_second), deadline)
+    except allowance.SpentError:
+        return False
+    return True
+
+
+def enter_all(
+    caller: Connection, wanted: Sequence[str], with_token: Sequence[str], errors: dict[str, str], deadline: float
+) -> Connection:
+    """Write the memberships; gives the connection with its rooms, and puts rooms that are full into ``errors``."""
     # Memberships that need no token do not count once all do.
     without = [room for room in wanted if room not in with_token]
     maximum = SETTINGS.max_rooms_per_connection
+    for room in wanted:
+        errors.pop(room, None)
     for some, ends_at in ((with_token, caller.token_ends_at), (without, None)):
         # Where rooms may have so many members only, each may be full, and is joined by itself.
         for part in [[room] for room in some] if SETTINGS.maximum_room_members else [some]:
             try:
                 caller = ROOMS.enter(caller._replace(token_ends_at=ends_at), part, maximum, deadline)
             except headcount.RoomFullError:
-                yield part[0], "room_full"
+                errors[part[0]] = "room_full"
             except changes.GoneError:
                 raise protocol.Refusal("reconnect") from None
             else:
-                yield from ((room, "too_many_rooms") for room in part if room not in caller.rooms)
+                errors.update((room, "too_many_rooms") for room in part if room not in caller.rooms)
+    return caller

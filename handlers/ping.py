@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from roomcast import events, fanout, frames, identity, protocol, rooms, serving, settings
+from roomcast import events, fanout, frames, history, identity, protocol, rooms, serving, settings
+from roomcast.steps import drive
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
 SETTINGS = settings.from_environment()
 ROOMS = rooms.Rooms(SETTINGS)
+HISTORY = history.History(SETTINGS)
 ENGINE = fanout.Engine(SETTINGS.management_endpoint, SETTINGS.region)
 
 
@@ -39,4 +41,17 @@ def answer(event: events.Event, deadline: float) -> str:
     here: dict[str, dict[str, Any] | None] = {
         room: {} if room in caller.rooms and client.may("join", room) else None for room in named
     }
-    return frames.answer("pong", tie, rooms=here)
+    return frames.answer("pong", tie, rooms={**here, **heads_of(here, client, deadline)})
+
+
+def heads_of(
+    here: Mapping[str, object], client: identity.Identity, deadline: float
+) -> Mapping[str, Mapping[str, str | int]]:
+    """The ends of the logs of rooms that the client is in; one that is behind its position says nothing."""
+    logged = [
+        room for room, at in here.items() if at is not None and HISTORY.keeps(room) and client.may("history", room)
+    ]
+    if not logged:
+        return {}
+    heads = drive(HISTORY.heads.read(logged, deadline, strongly=False))
+    return {room: {"epoch": head.epoch, "seq": head.seq} for room, head in heads.items()}

@@ -5,15 +5,33 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Any
 
-from roomcast import allowance, delivery, events, fanout, frames, identity, protocol, rooms, serving, settings, tasks
+from roomcast import (
+    allowance,
+    delivery,
+    events,
+    fanout,
+    frames,
+    history,
+    identity,
+    logged_rooms,
+    protocol,
+    replay_frames,
+    rooms,
+    serving,
+    settings,
+    tasks,
+)
+from roomcast.steps import beside, drive
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from roomcast.members import Connection
+    from roomcast.steps import Steps
 
 SETTINGS = settings.from_environment()
 ROOMS = rooms.Rooms(SETTINGS)
+HISTORY = history.History(SETTINGS)
 ENGINE = fanout.Engine(SETTINGS.management_endpoint, SETTINGS.region, pace=SETTINGS.pace, http2=SETTINGS.http2)
 DELIVERY = delivery.Delivery(ENGINE, ROOMS)
 QUEUE = tasks.Queue(SETTINGS) if SETTINGS.queue_url else None
@@ -32,7 +50,7 @@ def send(event: events.Event, deadline: float) -> str | None:
         raise protocol.Refusal("token_expired")
     if not client.rights.somewhere("send"):
         raise protocol.Refusal("not_allowed")
-    sender = find(event.connection_id, deadline)
+    sender, once = look_up(event, client, deadline)
     if sender is None or sender.has_ended:
         raise protocol.Refusal(client.why_absent())
     command = read(event.body, sender)
@@ -43,16 +61,73 @@ def send(event: events.Event, deadline: float) -> str | None:
     message = delivery.RoomMessage(
         command.room, sender.connection_id, command.data, event.request_id, envelope_of(command, sender, client, at)
     )
+    if command.to is None and HISTORY.keeps(command.room):
+        # In text mode an id is a label.
+        once = (once or one_who(client, command.id)) if sender.is_v1 and command.id is not None else None
+        return send_logged(command, sender, once, message, deadline)
     if not message.fits:
         raise protocol.Refusal("too_large")
+    report = pass_on(message, command, sender, deadline)
+    return queued(command, sender) if report is None else answer(command, sender, report)
+
+
+def send_logged(
+    command: protocol.Message,
+    sender: Connection,
+    once: history.Sender | None,
+    message: delivery.RoomMessage,
+    deadline: float,
+) -> str | None:
+    """Store the message under the next number of its room, and then deliver or queue it."""
+    envelope = message.envelope
+    assert envelope is not None
+    # Text members send such messages, too, and each must be replayed.
+    if not replay_frames.fits_log(command.room, command.data, envelope):
+        raise protocol.Refusal("too_large")
+    draft = history.Draft(
+        command.room, envelope.sender, envelope.at, command.data, command.is_text, envelope.id, message.request_id
+    )
+
+    def deliver(kept: history.Kept) -> Steps[fanout.Report | None]:
+        yield from ()
+        numbered = envelope._replace(sender=kept.sender, at=kept.at, epoch=kept.epoch, seq=kept.seq)
+        return pass_on(message._replace(envelope=numbered), command, sender, deadline)
+
+    kept, report = drive(logged_rooms.send(HISTORY, draft, once, deliver, deadline))
+    if not sender.is_v1:
+        return queued(command, sender) if report is None else answer(command, sender, report)
+    return None if command.id is None else receipt_of(kept, command, report)
+
+
+def pass_on(
+    message: delivery.RoomMessage, command: protocol.Message, sender: Connection, deadline: float
+) -> fanout.Report | None:
+    """Deliver a message, or queue it if it is for all members of its room; gives the report if it was delivered.
+
+    Raises:
+        protocol.Refusal: ``unavailable``.
+    """
     if command.to is None and QUEUE is not None:
         QUEUE.put([tasks.Task(message, shard) for shard in range(ROOMS.shards_read)], deadline)
-        return None if command.id is None else queued(command, sender)
+        return None
     try:
-        report = DELIVERY.deliver(message, recipients_of(command, sender, deadline), deadline)
+        return DELIVERY.deliver(message, recipients_of(command, sender, deadline), deadline)
     except fanout.DeliveryInterruptedError as error:
         raise protocol.Refusal("unavailable") from error
-    return answer(command, sender, report)
+
+
+def receipt_of(kept: history.Kept, command: protocol.Message, report: fanout.Report | None) -> str:
+    """The receipt of a message that is kept: members that missed it find it in the log."""
+    assert command.id is not None
+    if kept.is_duplicate:
+        outcome: dict[str, object] = {"duplicate": True}
+    elif kept.is_sending:
+        outcome = {"sending": True}
+    elif report is None:
+        outcome = {"queued": True}
+    else:
+        outcome = {"delivered": report.delivered, "gone": report.gone, "failed": report.failed}
+    return frames.receipt(command.id, command.room, epoch=kept.epoch, seq=kept.seq, **outcome)
 
 
 def read(body: str, sender: Connection) -> protocol.Message:
@@ -72,6 +147,26 @@ def envelope_of(command: protocol.Message, sender: Connection, client: identity.
     # In text mode an id is a label, which a client may use for several messages.
     mid = frames.mid_of(client.subject, message_id if sender.is_v1 else "")
     return frames.Envelope(name, at, mid, message_id, command.is_text, is_direct=command.to is not None)
+
+
+def one_who(client: identity.Identity, message_id: str) -> history.Sender:
+    """Who sends a message under an id."""
+    return history.Sender("client", client.subject, message_id)
+
+
+def look_up(
+    event: events.Event, client: identity.Identity, deadline: float
+) -> tuple[Connection | None, history.Sender | None]:
+    """Read the sender, and meanwhile what is known of its message if that may have been sent before."""
+    # With a rate, the sender is no single read, and the read of the message comes after it.
+    is_wanted = SETTINGS.history_rooms and not SETTINGS.messages_per_second
+    repeated = frames.repeatable(event.body) if is_wanted else None
+    if repeated is None or not HISTORY.keeps(repeated[0]) or not client.may("send", repeated[0]):
+        return find(event.connection_id, deadline), None
+    room, message_id = repeated
+    known = HISTORY.look_up(room, one_who(client, message_id), deadline)
+    once, sender = beside(known, lambda: find(event.connection_id, deadline))
+    return sender, once
 
 
 def find(connection_id: str, deadline: float) -> Connection | None:
@@ -107,9 +202,10 @@ def named_by(connection_id: str, room: str, deadline: float) -> list[fanout.Reci
     return [] if member is None or room not in member.rooms or member.has_ended else [member.recipient(room)]
 
 
-def queued(command: protocol.Message, sender: Connection) -> str:
-    """The receipt of a message that is safe in the queue."""
-    assert command.id is not None
+def queued(command: protocol.Message, sender: Connection) -> str | None:
+    """The receipt of a message that is safe in the queue, if the sender asked for one."""
+    if command.id is None:
+        return None
     if sender.is_v1:
         return frames.receipt(command.id, command.room, queued=True)
     return protocol.queued_receipt(command.id)

@@ -19,7 +19,7 @@ from hypothesis import HealthCheck, settings
 
 from integration_tests.harness.crowd import Crowd
 from integration_tests.harness.table import ROOM_PREFIX, ConnectionsTable
-from integration_tests.queued_instances import being_deployed, queues_of, with_fifo_queue, with_queue
+from integration_tests.queued_instances import being_deployed, queues_of, with_fifo_queue, with_history, with_queue
 from integration_tests.targets import privacy
 from integration_tests.targets.catalogue import TARGETS, create_target
 from integration_tests.targets.interface import Capability, Target, TargetError
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
     from scripts.local.deployment import Deployment
 
-__all__ = ["being_deployed", "with_fifo_queue", "with_queue"]
+__all__ = ["being_deployed", "with_fifo_queue", "with_history", "with_queue"]
 """Fixtures from other files."""
 PLACES = {
     "everywhere": "holds on every target, a stage known by its URL alone included",

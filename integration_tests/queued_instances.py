@@ -1,4 +1,4 @@
-"""Instances of the root with queued delivery, applied once per session beside the first tests.
+"""Instances of the root with queued delivery or a history table, applied once per session beside the first tests.
 
 For each queue Terraform pauses three times for 25 s. These instances are therefore applied in the background, and their
 tests run last. ``conftest.py`` imports the fixtures, so that all folders share the instances.
@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from integration_tests.harness.table import ROOM_PREFIX
 from scripts.waiting import result_of
 
 if TYPE_CHECKING:
@@ -23,21 +24,28 @@ if TYPE_CHECKING:
 
 QUEUE_SHARDS = 4
 FIFO_SHARDS = 2
+LOGGED_ROOM = f"{ROOM_PREFIX}logged-"
+"""Begins the names of rooms that keep their messages in the instance with a queue."""
 WITH_QUEUE: Mapping[str, Mapping[str, Any]] = {
-    "with_queue": {"queued_delivery": {"enabled": True}, "shards_per_room": QUEUE_SHARDS},
+    "with_queue": {
+        "queued_delivery": {"enabled": True},
+        "shards_per_room": QUEUE_SHARDS,
+        "history_rooms": [f"{LOGGED_ROOM}*"],
+    },
+    "with_history": {"history_rooms": ["*"]},
     "with_fifo_queue": {"queued_delivery": {"enabled": True, "fifo": True}, "shards_per_room": FIFO_SHARDS},
 }
-"""Variables of the instances with queued delivery, by the fixture that gives them."""
+"""Variables of the instances, by the fixture that gives them."""
 
 
 def queues_of(item: pytest.Item) -> set[str]:
-    """Return the fixtures with queued delivery that a test uses."""
+    """Return the fixtures of this file that a test uses."""
     return WITH_QUEUE.keys() & set(getattr(item, "fixturenames", []))
 
 
 @pytest.fixture(scope="session", autouse=True)
 def being_deployed(request: pytest.FixtureRequest) -> Iterator[Mapping[str, Future[Deployment]]]:
-    """The instances with queued delivery that the selected tests use; applied in threads from the first test on."""
+    """The instances that the selected tests use; applied in threads from the first test on."""
     tests = [item for item in request.session.items if not item.get_closest_marker("skip")]
     needed = sorted({name for item in tests for name in queues_of(item)})
     if not needed:
@@ -46,7 +54,7 @@ def being_deployed(request: pytest.FixtureRequest) -> Iterator[Mapping[str, Futu
     target: Target = request.getfixturevalue("target")
     with ThreadPoolExecutor() as pool:
         yield {
-            name: pool.submit(target.deploy_to_stay, f"queue-{secrets.token_hex(3)}", **WITH_QUEUE[name])
+            name: pool.submit(target.deploy_to_stay, f"more-{secrets.token_hex(3)}", **WITH_QUEUE[name])
             for name in needed
         }
 
@@ -61,3 +69,9 @@ def with_queue(being_deployed: Mapping[str, Future[Deployment]]) -> Deployment:
 def with_fifo_queue(being_deployed: Mapping[str, Future[Deployment]]) -> Deployment:
     """An instance with queued delivery that keeps the order."""
     return result_of(being_deployed["with_fifo_queue"], "an instance with a FIFO queue")
+
+
+@pytest.fixture(scope="session")
+def with_history(being_deployed: Mapping[str, Future[Deployment]]) -> Deployment:
+    """An instance whose rooms all keep their messages."""
+    return result_of(being_deployed["with_history"], "an instance with a history table")

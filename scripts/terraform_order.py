@@ -69,6 +69,7 @@ REFERENCES = {
     "modules/backend module.handler": {
         "module.connections_table",
         "module.fanout_queue",
+        "module.history_table",
         "module.websocket_api",
         "module.zips",
         "terraform_data.members_counted",
@@ -93,6 +94,7 @@ REFERENCES = {
     "modules/handler aws_lambda_function.this": {"aws_cloudwatch_log_group.this", "aws_iam_role.this"},
     "modules/handler output.log_group_name": {"aws_cloudwatch_log_group.this"},
     "modules/handler output.role_name": {"aws_iam_role.this"},
+    "modules/history-table output.table_name": {"aws_dynamodb_table.this"},
     "modules/websocket-api aws_apigatewayv2_route.this": {"aws_apigatewayv2_integration.this"},
     "modules/websocket-api aws_apigatewayv2_stage.this": {"aws_cloudwatch_log_group.access"},
     "modules/websocket-api output.access_log_group_name": {"aws_cloudwatch_log_group.access"},

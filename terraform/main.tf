@@ -22,6 +22,9 @@ module "backend" {
   environment_kms_key_arn         = var.environment_kms_key_arn
   handlers_bucket                 = var.handlers_bucket
   handlers_directory              = var.handlers_directory
+  history_generation              = var.history_generation
+  history_retention_minutes       = var.history_retention_minutes
+  history_rooms                   = var.history_rooms
   http2                           = var.http2
   jwt_audience                    = var.jwt_audience
   jwt_audience_claim              = var.jwt_audience_claim

@@ -58,6 +58,16 @@ output "function_arns" {
   value       = module.backend.function_arns
 }
 
+output "history_table_arn" {
+  description = "ARN of the history table, or null without rooms that keep messages."
+  value       = module.backend.history_table_arn
+}
+
+output "history_table_name" {
+  description = "Name of the history table, or null without rooms that keep messages."
+  value       = module.backend.history_table_name
+}
+
 output "log_group_names" {
   description = "Names of the functions' log groups by handler."
   value       = module.backend.log_group_names

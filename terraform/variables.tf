@@ -100,6 +100,27 @@ variable "handlers_directory" {
   default     = null
 }
 
+variable "history_generation" {
+  type        = number
+  description = "Number of the life of all rooms' logs. Raise it after the history table was restored from a backup, and when a pattern matches rooms again that it matched before: positions that clients have are of the earlier life then. It never goes back."
+  default     = 1
+  nullable    = false
+}
+
+variable "history_retention_minutes" {
+  type        = number
+  description = "Minutes that a message is kept at least, in rooms of `history_rooms`. DynamoDB deletes it some hours later, or days."
+  default     = 60
+  nullable    = false
+}
+
+variable "history_rooms" {
+  type        = list(string)
+  description = "Patterns of the rooms that number their messages and keep them for clients that return: a room's name, a name with `*` after it, or `*` alone. Without any there is no table for them. A message to such a room takes two writes, or four with an `id`. Emptying the list takes two applies: the second removes the table with all messages."
+  default     = []
+  nullable    = false
+}
+
 variable "http2" {
   type        = bool
   description = "Whether messages to clients are sent over HTTP/2 where the management endpoint offers it, otherwise over HTTP/1.1."

@@ -61,6 +61,8 @@ class Envelope(NamedTuple):
         id: The sender's id of the message; empty if it gave none.
         is_text: Whether the data is a string; else it is the JSON text of another value.
         is_direct: Whether it is for one member alone.
+        epoch: Life of the log that keeps it; empty for one that is not kept.
+        seq: Its number there.
     """
 
     sender: str
@@ -69,6 +71,8 @@ class Envelope(NamedTuple):
     id: str = ""
     is_text: bool = True
     is_direct: bool = False
+    epoch: str = ""
+    seq: int = 0
 
 
 def mid_of(sender: str, message_id: str) -> str:
@@ -104,16 +108,45 @@ def parse_message(body: str, maximum_bytes: int) -> protocol.Message:
     return protocol.Message(data, _recipient(frame), message_id, room, is_text)
 
 
+def repeatable(body: str) -> tuple[str, str] | None:
+    """Room and id of a message that its sender may send again, as far as its frame tells; ``None`` for any other."""
+    try:
+        frame = protocol.parse_object(body)
+    except protocol.Refusal:
+        return None
+    room, message_id = frame.get("room"), frame.get("id")
+    if "to" in frame or not protocol.is_room(room) or not _is_id(message_id, MINIMUM_ID_CHARACTERS):
+        return None
+    return str(room), str(message_id)
+
+
+class Position(NamedTuple):
+    """How far a client has the log of a room.
+
+    Attributes:
+        epoch: Name of the log's life.
+        seq: The client has every message up to this number.
+    """
+
+    epoch: str
+    seq: int
+
+
 class Ask(NamedTuple):
     """What a client asks of one room with ``join``.
 
     Attributes:
-        wants_history: Whether it names a position or a number of earlier messages.
-        has_position: Whether it names a position.
+        position: Its position in the room's log, if it names one.
+        last: How many of the last messages it wants, if it says so.
     """
 
-    wants_history: bool = False
-    has_position: bool = False
+    position: Position | None = None
+    last: int | None = None
+
+    @property
+    def wants_history(self) -> bool:
+        """Whether it asks for earlier messages."""
+        return self.position is not None or self.last is not None
 
 
 def parse_join(frame: Mapping[str, Any]) -> Mapping[str, Ask]:
@@ -197,32 +230,65 @@ def is_suspected(body: str) -> bool:
 
 def message(room: str, data: str, envelope: Envelope) -> str:
     """A message of a room, or of one of its members to another."""
-    fields = {"type": "message", "room": room, "mid": envelope.mid}
-    if envelope.id:
-        fields["id"] = envelope.id
+    which = {"epoch": envelope.epoch, "seq": envelope.seq} if envelope.epoch else {"mid": envelope.mid}
+    return framed({"type": "message", "room": room, **which}, data, envelope)
+
+
+def framed(fields: Mapping[str, object], data: str, envelope: Envelope) -> str:
+    """A message as a JSON object.
+
+    Args:
+        fields: The fields that come first.
+        data: The message.
+        envelope: What goes with it.
+    """
     head = _dump(
-        {**fields, "from": envelope.sender, "at": envelope.at, **({"direct": True} if envelope.is_direct else {})}
+        {
+            **fields,
+            **({"id": envelope.id} if envelope.id else {}),
+            "from": envelope.sender,
+            "at": envelope.at,
+            **({"direct": True} if envelope.is_direct else {}),
+        }
     )
     # The JSON text of other data goes on as it came.
     return f'{head[:-1]},"data":{_dump(data) if envelope.is_text else data}}}'
 
 
-def receipt(message_id: str, room: str, **counts: int) -> str:
-    """The answer to a message with an ``id``: ``delivered``, ``gone`` and ``failed``, or ``queued``."""
-    return _dump({"type": "receipt", "id": message_id, "room": room, **counts})
+def receipt(message_id: str, room: str, **fields: object) -> str:
+    """The answer to a message with an ``id``.
+
+    Args:
+        message_id: The id.
+        room: Name of the room.
+        fields: ``epoch`` and ``seq`` of a message that is kept; ``delivered``, ``gone`` and ``failed``, or ``queued``,
+            or ``duplicate`` or ``sending`` for a message that was sent before.
+    """
+    return _dump({"type": "receipt", "id": message_id, "room": room, **fields})
 
 
-def joined(room: str, ask: Ask, tie: Mapping[str, Any], limits: Mapping[str, int] | None) -> str:
-    """The answer to ``join``, for one room, none of which keeps messages.
+def joined(
+    room: str,
+    ask: Ask,
+    tie: Mapping[str, Any],
+    limits: Mapping[str, int] | None,
+    log: Mapping[str, object] | None = None,
+) -> str:
+    """The answer to ``join``, for one room.
 
     Args:
         room: Name of the room.
         ask: The question.
         tie: As of ``tie_of``.
         limits: As of ``limits_of``; ``None`` for none.
+        log: What it says of the room's log; ``None`` if no messages are kept, or not for this client.
     """
-    lost = {"recovered": False, "reason": "no_history"} if ask.has_position else {}
-    return _dump({"type": "joined", **tie, "room": room, **lost, **({} if limits is None else {"limits": limits})})
+    fields: dict[str, object] = {"type": "joined", **tie, "room": room}
+    if log is not None:
+        fields |= log
+    elif ask.position is not None:
+        fields |= {"recovered": False, "reason": "no_history"}
+    return _dump({**fields, **({} if limits is None else {"limits": limits})})
 
 
 def answer(kind: str, tie: Mapping[str, Any], **fields: object) -> str:
@@ -241,15 +307,17 @@ def error(code: str, request_id: str, tie: Mapping[str, Any]) -> str:
     return answer("error", tie, code=code, message=MESSAGES[code], requestId=request_id)
 
 
-def limits_of(times: Mapping[str, int], rooms: int, milliseconds: int) -> dict[str, int]:
+def limits_of(times: Mapping[str, int], rooms: int, milliseconds: int, keeps: int = 0) -> dict[str, int]:
     """What the server asks of a client.
 
     Args:
         times: For each of ``CLIENT_LIMITS`` its value.
         rooms: How many rooms a connection may be in.
         milliseconds: How long its items last.
+        keeps: How many milliseconds messages are kept; 0 if no room keeps any.
     """
-    return {**times, "frame": MAXIMUM_BYTES, "rooms": rooms, "expires": max(0, milliseconds)}
+    kept = {"keeps": keeps} if keeps else {}
+    return {**times, "frame": MAXIMUM_BYTES, "rooms": rooms, **kept, "expires": max(0, milliseconds)}
 
 
 def tie_of(body: str, *, with_room: bool = False) -> dict[str, str]:
@@ -263,11 +331,15 @@ def tie_of(body: str, *, with_room: bool = False) -> dict[str, str]:
 
 
 def _ask(asked: Mapping[str, Any]) -> Ask:
-    last = asked.get("last", 0)
+    last = asked.get("last")
     is_number = isinstance(last, int) and not isinstance(last, bool) and 0 <= last <= protocol.MOST_MESSAGES
-    if not is_number or ("since" in asked and not _is_position(asked["since"])):
+    if "last" in asked and not is_number:
         raise protocol.Refusal("invalid_since")
-    return Ask("since" in asked or "last" in asked, "since" in asked)
+    if "since" not in asked:
+        return Ask(None, last)
+    if not _is_position(asked["since"]):
+        raise protocol.Refusal("invalid_since")
+    return Ask(Position(asked["since"]["epoch"], asked["since"]["seq"]), last)
 
 
 def _is_position(value: object) -> bool:

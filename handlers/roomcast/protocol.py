@@ -59,6 +59,7 @@ ERRORS = {
     "not_unicode": "data holds half of a surrogate pair and cannot be sent as UTF-8; send whole characters",
     "too_large": "data is larger than this API takes: at most 131072 bytes of UTF-8 together with its frame; split it",
     "invalid_id": "id is not a string of 1 to 64 characters; choose another",
+    "id_reused": "another message was sent under this id a moment ago; choose an id for each message",
     "invalid_room": "room is not 1 to 64 of the characters A-Z a-z 0-9 . _ -; name another",
     "invalid_since": "since is no position with epoch and seq, or last no number from 0 to 100; name what joined gave",
     "room_required": "the message names no room; name one that this connection has joined",

@@ -42,7 +42,7 @@ class Rights(NamedTuple):
 
     def of(self, room: str) -> frozenset[str]:
         """The rights in a room: some of ``EVERY_RIGHT``."""
-        return frozenset().union(*(rights for pattern, rights in self.granted if _matches(pattern, room)))
+        return frozenset().union(*(rights for pattern, rights in self.granted if matches(pattern, room)))
 
     def somewhere(self, right: str) -> bool:
         """Whether there may be a room with a right."""
@@ -71,7 +71,7 @@ def of_claim(claim: object) -> Rights:
     granted = []
     ignored = 0
     for pattern, listed in entries:
-        if _is_pattern(pattern) and isinstance(listed, (list, frozenset)):
+        if is_pattern(pattern) and isinstance(listed, (list, frozenset)):
             known = [right for right in listed if isinstance(right, str) and right in EVERY_RIGHT]
             ignored += len(listed) - len(known)
             granted.append((pattern, frozenset(known)))
@@ -99,11 +99,13 @@ def read(text: object) -> Rights:
     return of_claim(claim)
 
 
-def _is_pattern(pattern: object) -> bool:
+def is_pattern(pattern: object) -> bool:
+    """Whether a value is a pattern of rooms."""
     return isinstance(pattern, str) and PATTERN.fullmatch(pattern) is not None
 
 
-def _matches(pattern: str, room: str) -> bool:
+def matches(pattern: str, room: str) -> bool:
+    """Whether a pattern is one of a room."""
     return room.startswith(pattern[:-1]) if pattern.endswith("*") else room == pattern
 
 

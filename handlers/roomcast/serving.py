@@ -134,7 +134,8 @@ def v1_caller(table: Rooms, event: events.Event, client: identity.Identity, dead
 def limits_of(caller: Connection, settings: Settings) -> Mapping[str, int]:
     """What the server asks of a client."""
     milliseconds = caller.expires_at * 1000 - int(time.time() * 1000)
-    return frames.limits_of(settings.client_limits, settings.max_rooms_per_connection, milliseconds)
+    keeps = settings.history_retention_minutes * 60_000 if settings.history_rooms else 0
+    return frames.limits_of(settings.client_limits, settings.max_rooms_per_connection, milliseconds, keeps)
 
 
 def refuse_message(
@@ -148,8 +149,8 @@ def refuse_message(
     return serve_message(raw_event, context, engine, serve, table)
 
 
-def reply(engine: fanout.Engine, event: events.Event, text: str, deadline: float) -> None:
-    """Post a text to the connection that an event came from.
+def reply(engine: fanout.Engine, event: events.Event, text: str, deadline: float) -> bool:
+    """Post a text to the connection that an event came from; false if it certainly did not arrive.
 
     Args:
         engine: Engine that reaches the caller.
@@ -169,3 +170,5 @@ def reply(engine: fanout.Engine, event: events.Event, text: str, deadline: float
             request_id=event.request_id,
             connection_id=event.connection_id,
         )
+        return False
+    return True

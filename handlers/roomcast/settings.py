@@ -11,10 +11,10 @@ import json
 import os
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from roomcast import frames, protocol
+from roomcast import frames, protocol, rights
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
 REQUIRED: Final = None
 """Stands for a default where no value fits every function."""
@@ -87,6 +87,20 @@ def _client_limits(text: str) -> dict[str, int]:
     return chosen
 
 
+def _minutes(text: str) -> int:
+    minutes = int(text)
+    if not 10 <= minutes <= 10_080:
+        raise ValueError("must be 10 to 10080")
+    return minutes
+
+
+def _patterns(text: str) -> tuple[str, ...]:
+    patterns = json.loads(text)
+    if not isinstance(patterns, list) or not all(map(rights.is_pattern, patterns)):
+        raise ValueError("must be a list of patterns of rooms")
+    return tuple(patterns)
+
+
 VARIABLES: Mapping[str, Variable] = {
     "region": Variable("AWS_REGION", str, REQUIRED),
     "dns_suffix": Variable("ROOMCAST_DNS_SUFFIX", str, "amazonaws.com"),
@@ -104,6 +118,10 @@ VARIABLES: Mapping[str, Variable] = {
     "maximum_message_bytes": Variable("ROOMCAST_MAXIMUM_MESSAGE_BYTES", _size, protocol.MAXIMUM_DATA_BYTES),
     "max_rooms_per_connection": Variable("ROOMCAST_MAXIMUM_ROOMS", _rooms, 20),
     "client_limits": Variable("ROOMCAST_CLIENT_LIMITS", _client_limits, _client_limits("{}")),
+    "history_rooms": Variable("ROOMCAST_HISTORY_ROOMS", _patterns, ()),
+    "history_table_name": Variable("ROOMCAST_HISTORY_TABLE_NAME", str, ""),
+    "history_retention_minutes": Variable("ROOMCAST_HISTORY_RETENTION_MINUTES", _minutes, 60),
+    "history_generation": Variable("ROOMCAST_HISTORY_GENERATION", _count, 1),
     "members_counted_since": Variable("ROOMCAST_MEMBERS_COUNTED_SINCE", str, ""),
 }
 """The variables by the attribute of ``Settings`` that each becomes."""
@@ -130,6 +148,10 @@ class Settings(NamedTuple):
         maximum_message_bytes: Size limit of a message's data in UTF-8.
         max_rooms_per_connection: Rooms that a connection of ``roomcast.v1`` may be in.
         client_limits: Milliseconds by the names of ``frames.CLIENT_LIMITS``.
+        history_rooms: Patterns of the rooms that keep messages.
+        history_table_name: Name of the table of messages; empty without such rooms.
+        history_retention_minutes: How long messages are kept at least.
+        history_generation: Number of the logs' life.
         members_counted_since: Changes each time that this limit is set where there was none.
     """
 
@@ -149,6 +171,10 @@ class Settings(NamedTuple):
     maximum_message_bytes: int
     max_rooms_per_connection: int
     client_limits: Mapping[str, int]
+    history_rooms: Sequence[str]
+    history_table_name: str
+    history_retention_minutes: int
+    history_generation: int
     members_counted_since: str
 
     @property

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 import select
 import selectors
 import time
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Iterator
+    from collections.abc import Callable, Generator, Iterator
 
     from roomcast.connection import Connection
 
     T = TypeVar("T")
+    U = TypeVar("U")
     Steps = Generator["Wait", bool, T]
     """Yields waits, is sent whether the connection became ready in time, and returns the result."""
 
@@ -41,6 +43,27 @@ def drive(steps: Steps[T]) -> T:
     finally:
         # An interrupt while waiting must not leave the answer to the next call.
         steps.close()
+
+
+def beside(steps: Steps[T], other: Callable[[], U]) -> tuple[T, U]:
+    """Carry out a call over its own connection while another one is carried out; gives both results.
+
+    Args:
+        steps: The call, whose request is sent before the other one.
+        other: The other call.
+    """
+    try:
+        wait = next(steps)
+    except StopIteration as end:
+        return end.value, other()
+    # An interrupt, or a fault of the other call, must not leave the answer to the next call.
+    with contextlib.closing(steps):
+        found = other()
+        try:
+            while True:
+                wait = steps.send(now(wait))
+        except StopIteration as end:
+            return end.value, found
 
 
 def each(pages: Generator[Wait | list[T], bool, None]) -> Iterator[T]:

@@ -101,7 +101,7 @@ class Task(NamedTuple):
         data = binascii.b2a_base64(message.data.encode(), newline=False).decode()
         fields: dict[str, Any] = {
             "fan_out": [message.room, message.sender, data, message.request_id],
-            "envelope": message.envelope and message.envelope._asdict(),
+            "envelope": message.envelope and _fields_of(message.envelope),
             **self._asdict(),
             "recipients": [each[:3] if each.protocol == protocol.TEXT else each for each in self.recipients],
         }
@@ -238,6 +238,11 @@ def _recipient(connection_id: object, at: int | str, shard: int | str, spoken: o
     return Recipient(_text(connection_id), int(at), _count(shard), _text(spoken))
 
 
+def _fields_of(envelope: frames.Envelope) -> dict[str, Any]:
+    """The fields of an envelope; a message that is not kept has no number."""
+    return {name: value for name, value in envelope._asdict().items() if value or name not in {"epoch", "seq"}}
+
+
 def _envelope(value: Mapping[str, Any]) -> frames.Envelope:
     return frames.Envelope(
         _text(value["sender"]),
@@ -246,6 +251,8 @@ def _envelope(value: Mapping[str, Any]) -> frames.Envelope:
         _text(value.get("id", "")),
         value.get("is_text") is not False,
         value.get("is_direct") is True,
+        _text(value.get("epoch", "")),
+        int(value.get("seq", 0)),
     )
 
 

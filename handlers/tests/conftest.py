@@ -11,6 +11,7 @@ from hypothesis import HealthCheck, settings
 from roomcast import logs
 from roomcast.delivery import Delivery
 from tests.fakes import PLANTED, FakeConnections, FakeTable, spellings
+from tests.history_table import HistoryTable
 from tests.v1 import Clients
 
 if TYPE_CHECKING:
@@ -22,6 +23,7 @@ os.environ.update(
     AWS_ACCESS_KEY_ID="AKIDEXAMPLE",
     AWS_SECRET_ACCESS_KEY="wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY",
     ROOMCAST_TABLE_NAME="connections",
+    ROOMCAST_HISTORY_TABLE_NAME="history",
     ROOMCAST_MANAGEMENT_ENDPOINT="https://abcde12345.execute-api.eu-west-1.amazonaws.com/live",
 )
 
@@ -63,13 +65,21 @@ def table() -> FakeTable:
 
 
 @pytest.fixture
+def history_table() -> HistoryTable:
+    """An empty history table."""
+    return HistoryTable()
+
+
+@pytest.fixture
 def connections() -> FakeConnections:
     """The API's connections; all are open until a test closes some."""
     return FakeConnections()
 
 
 @pytest.fixture
-def load(table: FakeTable, connections: FakeConnections, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], Any]:
+def load(
+    table: FakeTable, history_table: HistoryTable, connections: FakeConnections, monkeypatch: pytest.MonkeyPatch
+) -> Callable[[str], Any]:
     """Loads a handler module by the name of its route, wired to the fakes."""
 
     def load_handler(name: str) -> ModuleType:
@@ -79,11 +89,29 @@ def load(table: FakeTable, connections: FakeConnections, monkeypatch: pytest.Mon
             monkeypatch.setattr(module.ROOMS, "_database", table)
             monkeypatch.setattr(module.ROOMS, "_readers", [])
             monkeypatch.setattr(module.ROOMS, "_is_lent", False)
+        if hasattr(module, "HISTORY"):
+            monkeypatch.setattr(module.HISTORY._table, "_database", history_table)
         if hasattr(module, "DELIVERY"):
             monkeypatch.setattr(module, "DELIVERY", Delivery(connections, module.ROOMS))  # type: ignore[arg-type]
         return module
 
     return load_handler
+
+
+@pytest.fixture
+def remembering(clients: Clients, load: Callable[[str], Any], monkeypatch: pytest.MonkeyPatch) -> Clients:
+    """Clients of both protocols, where the room ``lobby`` keeps its messages."""
+
+    def load_handler(name: str) -> ModuleType:
+        module: ModuleType = load(name)
+        if hasattr(module, "HISTORY"):
+            monkeypatch.setattr(module.HISTORY, "_patterns", ("lobby",))
+            monkeypatch.setattr(module.HISTORY._sealer, "_seen", {})
+            monkeypatch.setattr(module, "SETTINGS", module.SETTINGS._replace(history_rooms=("lobby",)))
+        return module
+
+    clients.load = load_handler
+    return clients
 
 
 @pytest.fixture

@@ -5,18 +5,18 @@ https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Expressions.Ope
 
 from __future__ import annotations
 
-import copy
+import functools
 import operator
 import re
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
     Item = Mapping[str, Mapping[str, Any]]
 
-TOKEN = re.compile(r"\s*(<=|>=|<>|[=<>(),]|:?[A-Za-z_][A-Za-z0-9_]*(?:\.#?[A-Za-z_][A-Za-z0-9_]*)?)")
+TOKEN = re.compile(r"\s*(<=|>=|<>|[=<>(),]|[:#]?[A-Za-z_][A-Za-z0-9_]*(?:\.#?[A-Za-z_][A-Za-z0-9_]*)?)")
 NO_NAMES: Mapping[str, str] = MappingProxyType({})
 NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 COMPARISONS: dict[str, Callable[[Any, Any], bool]] = {
@@ -29,8 +29,8 @@ COMPARISONS: dict[str, Callable[[Any, Any], bool]] = {
 }
 # Of some six hundred, those that an attribute of this table might be named by.
 RESERVED = re.compile(
-    "connect|connection|data|date|group|hash|item|key|keys|member|name|order|partition|range|role|session|sort|state|"
-    "status|text|time|timestamp|token|ttl|type|user|value",
+    "at|connect|connection|data|date|from|group|hash|item|key|keys|member|name|order|partition|range|role|session|sort|state|"
+    "status|text|time|timestamp|token|ttl|type|user|value|void",
     re.IGNORECASE,
 )
 
@@ -70,18 +70,26 @@ def updated(
     Raises:
         ExpressionError: DynamoDB would not take it.
     """
+    settings, removals = _parts(expression)
+    result: dict[str, Any] = {name: {"M": {**value["M"]}} if "M" in value else value for name, value in item.items()}
+    for path, operands in settings:
+        place, name = _place(path, result, names)
+        place[name] = _evaluated(operands, values, item, names)
+    for path in removals:
+        place, name = _place(path, result, names)
+        place.pop(name, None)
+    return result
+
+
+@functools.cache
+def _parts(expression: str) -> tuple[list[tuple[str, str]], list[str]]:
+    """The paths that an update sets, each with its operands, and those that it removes."""
     form = re.fullmatch(r"SET (.+?)(?: REMOVE (.+))?", expression)
     if form is None:
         raise ExpressionError(f"no update: {expression!r}")
-    result: dict[str, Any] = copy.deepcopy(dict(item))
-    for part in re.split(r",(?![^(]*\))", form[1]):
-        path, _, operands = part.partition("=")
-        place, name = _place(path.strip(), result, names)
-        place[name] = _evaluated(operands.strip(), values, item, names)
-    for path in form[2].split(",") if form[2] else ():
-        place, name = _place(path.strip(), result, names)
-        place.pop(name, None)
-    return result
+    settings = [part.partition("=") for part in re.split(r",(?![^(]*\))", form[1])]
+    removals = [path.strip() for path in form[2].split(",")] if form[2] else []
+    return [(path.strip(), operands.strip()) for path, _, operands in settings], removals
 
 
 def _place(path: str, item: dict[str, Any], names: Mapping[str, str]) -> tuple[dict[str, Any], str]:
@@ -106,7 +114,9 @@ def _name(word: str, names: Mapping[str, str]) -> str:
 def _evaluated(
     operands: str, values: Mapping[str, Mapping[str, Any]], item: Item, names: Mapping[str, str]
 ) -> Mapping[str, Any]:
-    match = re.fullmatch(r"(?:(?:if_not_exists\((\S+), (:\w+)\)|(\w+)) ([+-]) )?(:\w+)", operands)
+    alone, match = _forms(operands)
+    if alone is not None and alone[2] in values:
+        return item.get(_name(alone[1], names), values[alone[2]])
     if match is None or not {each for each in (match[2], match[5]) if each} <= set(values):
         raise ExpressionError(f"no update: {operands!r}")
     value = values[match[5]]
@@ -119,15 +129,33 @@ def _evaluated(
     return {"N": str(int(first["N"]) + sign * int(value["N"]))}
 
 
+@functools.cache
+def _forms(operands: str) -> tuple[re.Match[str] | None, re.Match[str] | None]:
+    """The operands as ``if_not_exists`` alone, or as a value that may be added to another one."""
+    return (
+        re.fullmatch(r"if_not_exists\((\S+), (:\w+)\)", operands),
+        re.fullmatch(r"(?:(?:if_not_exists\((\S+), (:\w+)\)|(\w+)) ([+-]) )?(:\w+)", operands),
+    )
+
+
 def attributes(expression: str) -> set[str]:
     """Return the attributes that a projection names."""
     return {_checked(name.strip()) for name in expression.split(",")}
 
 
+@functools.cache
 def _checked(name: str) -> str:
     if not NAME.fullmatch(name) or RESERVED.fullmatch(name):
         raise ExpressionError(f"{name!r} cannot name an attribute in an expression")
     return name
+
+
+@functools.cache
+def _tokens(expression: str) -> Sequence[str]:
+    tokens = TOKEN.findall(expression)
+    if "".join(tokens) != re.sub(r"\s", "", expression):
+        raise ExpressionError(f"no expression: {expression!r}")
+    return tuple(tokens)
 
 
 class _Condition:
@@ -136,10 +164,8 @@ class _Condition:
     def __init__(
         self, expression: str, values: Mapping[str, Mapping[str, Any]], item: Item, names: Mapping[str, str]
     ) -> None:
-        tokens = TOKEN.findall(expression)
-        if "".join(tokens) != re.sub(r"\s", "", expression):
-            raise ExpressionError(f"no expression: {expression!r}")
-        unused = set(values) - set(tokens)
+        tokens = _tokens(expression)
+        unused = set(values).difference(tokens)
         if unused:
             raise ExpressionError(f"values that the expression does not use: {sorted(unused)}")
         self._tokens = [*tokens, ""]
@@ -216,7 +242,7 @@ class _Condition:
             entries: Mapping[str, Any] = self._item.get(_name(first, self._names), {}).get("M", {})
             return entries.get(_name(second, self._names))
         if not token.startswith(":"):
-            return self._item.get(_checked(token))
+            return self._item.get(_name(token, self._names))
         if token not in self._values:
             raise ExpressionError(f"{token} has no value")
         return self._values[token]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import functools
 import json
 import re
 import time
@@ -57,7 +58,7 @@ class FakeTable:
 
     def call(self, operation: str, parameters: Mapping[str, Any], _deadline: float) -> dict[str, Any]:
         """As ``aws_json.Service.call``."""
-        self.calls.append((operation, json.loads(json.dumps(parameters))))
+        self.note(operation, parameters)
         assert all(each["TableName"] == "connections" for each in _requests(operation, parameters))
         if operation in self.failing:
             raise aws_json.ServiceError(operation, "InternalServerError", {"message": PLANTED}, transient=True)
@@ -72,6 +73,10 @@ class FakeTable:
             self.failing_after_write.remove(operation)
             raise aws_json.ServiceError(operation, "the connection broke", {"message": PLANTED}, transient=True)
         return answer
+
+    def note(self, operation: str, parameters: Mapping[str, Any]) -> None:
+        """Keep a call, as it is at that moment."""
+        self.calls.append((operation, json.loads(json.dumps(parameters))))
 
     def steps(self, operation: str, parameters: Mapping[str, Any], deadline: float) -> Steps[dict[str, Any]]:
         """As ``aws_json.Service.steps``."""
@@ -370,4 +375,10 @@ def _requests(operation: str, parameters: Mapping[str, Any]) -> list[Mapping[str
 
 def _used(expression: str, values: Mapping[str, Any]) -> dict[str, Any]:
     """Those of several expressions' values that one of them uses."""
-    return {name: value for name, value in values.items() if name in re.findall(r":\w+", expression)}
+    used = _values_of(expression)
+    return {name: value for name, value in values.items() if name in used}
+
+
+@functools.cache
+def _values_of(expression: str) -> frozenset[str]:
+    return frozenset(re.findall(r":\w+", expression))

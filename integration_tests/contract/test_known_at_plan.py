@@ -66,6 +66,7 @@ FUNCTIONS = """
 module "backend" {
   authorization_type = terraform_data.later.id
   handlers_bucket    = tostring(terraform_data.later.output)
+  history_rooms      = jsondecode(terraform_data.later.id)
   queued_delivery    = { enabled = terraform_data.later.output }
 }
 """
@@ -74,6 +75,7 @@ module "backend" {
 EVERYTHING = """
   access_log_enabled = true
   handlers_bucket    = "theirs"
+  history_rooms      = ["*"]
   queued_delivery    = { enabled = true, fifo = true }
 """
 """Arguments that switch all objects on."""
@@ -83,6 +85,7 @@ KNOWN = {
     "authorization_type",
     "authorizer_permission",
     "handlers_bucket",
+    "history_rooms",
     "queued_delivery",
 }
 """Variables that decide which objects exist; all others may be unknown at plan."""
@@ -121,7 +124,7 @@ def test_each_arn_is_compared_with_the_region() -> None:
     ("override", "names"),
     [
         (OBJECTS, ["access_log_enabled", "the keys of additional_routes", "authorizer_permission"]),
-        (FUNCTIONS, ["authorization_type", "handlers_bucket", "queued_delivery.enabled"]),
+        (FUNCTIONS, ["authorization_type", "handlers_bucket", "history_rooms", "queued_delivery.enabled"]),
     ],
 )
 def test_a_refusal_names_the_variable(tmp_path: Path, override: str, names: list[str]) -> None:

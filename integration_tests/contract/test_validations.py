@@ -27,7 +27,7 @@ pytestmark = [
     pytest.mark.skipif(shutil.which("terraform") is None, reason="terraform is not on PATH"),
 ]
 
-MODULES = ("backend", "connections-table", "fanout-queue", "handler", "websocket-api", "zips")
+MODULES = ("backend", "connections-table", "fanout-queue", "handler", "history-table", "websocket-api", "zips")
 EVERY = string.ascii_letters + string.digits
 LOWER = string.ascii_lowercase + string.digits
 ANYWHERE = f"{LOWER}-"
@@ -316,6 +316,12 @@ CASES: Mapping[str, Mapping[str, Cases]] = {
             [["header"], ["subprotocol"], ["query", "header", "subprotocol"]],
             [[], ["cookie"], ["header", "Query"], [""]],
         ),
+        "history_generation": whole(1, 1_000_000_000),
+        "history_retention_minutes": whole(10, 10_080),
+        "history_rooms": Cases(
+            [[], ["*"], ["a*", f"{EVERY[:58]}._-9AZ"], ["a"] * 20, [EVERY[-40:]], [EVERY[:40], "a.b-c_d*"]],
+            [[""], ["**"], ["*a"], ["a*b"], ["a" * 65], ["a b"], ["é"], ["a\n"], ["a#b"], ["a", None], ["a"] * 21],
+        ),
         "log_level": one_of("DEBUG", "INFO", "WARNING", "ERROR"),
         "management_endpoint": Cases(
             [None, "http://a", "https://a-1.b:8443/c/{api_id}/{stage_name}"],
@@ -408,6 +414,7 @@ CASES: Mapping[str, Mapping[str, Cases]] = {
         ),
         "timeout": whole(1, 900),
     },
+    "history-table": {"kms_key_arn": or_null(kms_key), "name": text(3, 255, "-_.")},
     "websocket-api": {
         "authorization_type": one_of("NONE", "AWS_IAM", "CUSTOM"),
         "authorizer_id": Cases(["a"], [None], {"authorization_type": "CUSTOM"}),

@@ -21,7 +21,12 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.emulator_only
 
 INSTANCE = re.compile(r'\["[^"]*"\]|\[[0-9]+\]')
-PARTS = ({"websocket_api"}, {"handler"}, {"fanout_queue"}, {"authorizer", "backend", "connections_table", "zips"})
+PARTS = (
+    {"websocket_api"},
+    {"handler"},
+    {"fanout_queue"},
+    {"authorizer", "backend", "connections_table", "history_table", "zips"},
+)
 """Modules whose objects one instance shows, so that a fault in one part hides none in the others."""
 
 

@@ -159,6 +159,17 @@ ROWS: Mapping[str, Row] = {
         long="without a bucket the provider takes 5 s for each function",
     ),
     "handlers_directory": in_place({ZIP}, {"handlers_directory": "<other_directory>"}),
+    "history_generation": in_place((), {"history_generation": 2}),
+    "history_retention_minutes": in_place((), {"history_retention_minutes": 90}),
+    "history_rooms": Row(
+        frozenset({FUNCTION, POLICY, TABLE}),
+        [
+            Step({"history_rooms": ["*"]}),
+            Step({"history_rooms": ["*"], "history_generation": 2, "history_retention_minutes": 90}, long=True),
+            Step({"history_rooms": []}, settled=False),
+            Step(removes=frozenset({TABLE})),
+        ],
+    ),
     "http2": in_place({FUNCTION}, {"http2": False}),
     **{
         name: in_place((), {name: value})

@@ -33,12 +33,25 @@ class Roles:
         statements = [each for name in names for each in self._statements(role, name) if each["Effect"] == "Allow"]
         return {action for each in statements for action in each["Action"]}
 
+    def statements(self, function: str) -> list[dict[str, Any]]:
+        """Return the statements of a function's task."""
+        return self._statements(self._role(function), "task")
+
     @contextmanager
-    def without(self, function: str, action: str) -> Iterator[None]:
-        """Take an action away from a function, and give it back."""
+    def without(self, function: str, action: str, sid: str = "") -> Iterator[None]:
+        """Take an action away from a function, and give it back.
+
+        Args:
+            function: The function.
+            action: The action.
+            sid: The statement that grants it; all of them by default.
+        """
         role, policy = self._role(function), "task"
         before = self._statements(role, policy)
-        after = [{**each, "Action": [name for name in each["Action"] if name != action]} for each in before]
+        after = [
+            {**each, "Action": [name for name in each["Action"] if name != action or sid not in {"", each["Sid"]}]}
+            for each in before
+        ]
         assert before != after, f"{function} has no right {action}"
         self._put(role, policy, [each for each in after if each["Action"]])
         try:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from scripts.asked_of_aws.policies import QUEUE_ARN, allow, post, table_rights, use_key_of_queue
+from scripts.asked_of_aws.policies import QUEUE_ARN, allow, history_rights, post, table_rights, use_key_of_queue
 
 if TYPE_CHECKING:
     import re
@@ -58,6 +58,11 @@ def functions(run: Run) -> dict[str, Function]:
     """Return the functions behind the backend's own routes, and the worker of a queue."""
     hand_over = [allow("HandOverToWorkers", "sqs:SendMessage", QUEUE_ARN), use_key_of_queue()] if run.queue else []
     answer = post("AnswerCaller", run.stage)
+    kept = run.history_environment
+
+    def of_history(sid: str, actions: str | list[str]) -> list[Settings]:
+        return history_rights(sid, actions, f"{run.name}-history") if kept else []
+
     own = {
         "connect": Function(
             "Writes the membership of a client that joins a room.",
@@ -105,12 +110,16 @@ def functions(run: Run) -> dict[str, Function]:
             "Makes a client of roomcast.v1 a member of rooms.",
             256,
             10,
-            run.environment,
+            {**run.environment, **kept},
             [
                 *table_rights(
                     "AddMemberships",
                     ["dynamodb:GetItem", "dynamodb:Query", "dynamodb:PutItem", "dynamodb:UpdateItem"],
                     run.table,
+                ),
+                *of_history(
+                    "ReadAndSealHistory",
+                    ["dynamodb:BatchGetItem", "dynamodb:Query", "dynamodb:PutItem", "dynamodb:UpdateItem"],
                 ),
                 *answer,
             ],
@@ -133,8 +142,12 @@ def functions(run: Run) -> dict[str, Function]:
             "Tells a client that its connection lives, and which of its rooms it is in.",
             256,
             10,
-            run.environment,
-            [*table_rights("ReadMembership", "dynamodb:GetItem", run.table), *answer],
+            {**run.environment, **kept},
+            [
+                *table_rights("ReadMembership", "dynamodb:GetItem", run.table),
+                *of_history("ReadHeads", "dynamodb:BatchGetItem"),
+                *answer,
+            ],
             "ping",
         ),
         "who": Function(
@@ -149,13 +162,14 @@ def functions(run: Run) -> dict[str, Function]:
             "Sends a message to every member of the sender's room, or to one.",
             run.sendmessage_memory,
             27,
-            {**run.environment, **run.queue_environment},
+            {**run.environment, **run.queue_environment, **kept},
             [
                 *table_rights(
                     "ReadAndPruneMembership",
                     ["dynamodb:GetItem", "dynamodb:Query", "dynamodb:UpdateItem", "dynamodb:DeleteItem"],
                     run.table,
                 ),
+                *of_history("NumberAndKeepMessages", ["dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:UpdateItem"]),
                 *hand_over,
                 *post("SendToMembers", run.stage),
             ],
@@ -165,7 +179,7 @@ def functions(run: Run) -> dict[str, Function]:
             "Tells a client its connection id and room.",
             256,
             10,
-            run.environment,
+            {**run.environment, **kept},
             [*table_rights("ReadMembership", "dynamodb:GetItem", run.table), *answer],
             "whoami",
         ),

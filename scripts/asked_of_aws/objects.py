@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING
 from scripts.asked_of_aws.comparison import OUTPUTS
 from scripts.asked_of_aws.function_objects import zip_of
 from scripts.asked_of_aws.functions import OWN
-from scripts.asked_of_aws.policies import TABLE_ARN
+from scripts.asked_of_aws.policies import HISTORY_ARN, TABLE_ARN
 from scripts.asked_of_aws.settings import EXECUTION, FUNCTION, QUEUE_URL, TIME
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from scripts.asked_of_aws.functions import Function
-    from scripts.asked_of_aws.settings import Run, Table
+    from scripts.asked_of_aws.settings import Run, Settings, Table
 
     Functions = Mapping[str, Function]
 
@@ -28,6 +28,7 @@ def of_backend(run: Run, functions: Functions) -> Table:
     module = "module.backend.terraform_data"
     # Values of the last apply, so that the next plan notices a change.
     remembered = {
+        "history": run.history is not None,
         "name": run.name,
         "queued_delivery": run.queue is not None,
         "shards_per_room": run.shards_per_room,
@@ -36,7 +37,7 @@ def of_backend(run: Run, functions: Functions) -> Table:
         "table_kms_key_arn": run.table_key,
         "table_name": run.table,
     }
-    settled = ("queued_delivery", "shards_per_room", "shards_read")
+    settled = ("history", "queued_delivery", "shards_per_room", "shards_read")
     return {
         "module.backend.data.aws_partition.current": {"dns_suffix": "amazonaws.com.cn", "partition": "aws-cn"},
         "module.backend.data.aws_region.current": {"id": "cn-north-1"},
@@ -59,21 +60,28 @@ def of_backend(run: Run, functions: Functions) -> Table:
     }
 
 
-def members(run: Run) -> Table:
-    """Return the table of members."""
+def tables(run: Run) -> Table:
+    """Return the table of members, and that of kept messages."""
+    module = "module.backend.module"
+    kept = {f"{module}.history_table[0].aws_dynamodb_table.this": _table(run, f"{run.name}-history", restorable=False)}
     return {
-        "module.backend.module.connections_table.aws_dynamodb_table.this": {
-            "name": run.table,
-            "billing_mode": "PAY_PER_REQUEST",
-            "deletion_protection_enabled": run.protected,
-            "hash_key": "partition_key",
-            "range_key": "sort_key",
-            "attribute": [{"name": "partition_key", "type": "S"}, {"name": "sort_key", "type": "S"}],
-            "point_in_time_recovery": [{"enabled": run.restorable}],
-            "server_side_encryption": [{"enabled": True, "kms_key_arn": run.table_key}],
-            "ttl": [{"attribute_name": "expires_at", "enabled": True}],
-            "tags": run.tags,
-        }
+        f"{module}.connections_table.aws_dynamodb_table.this": _table(run, run.table, restorable=run.restorable),
+        **(kept if run.history else {}),
+    }
+
+
+def _table(run: Run, name: str, *, restorable: bool) -> Settings:
+    return {
+        "name": name,
+        "billing_mode": "PAY_PER_REQUEST",
+        "deletion_protection_enabled": run.protected,
+        "hash_key": "partition_key",
+        "range_key": "sort_key",
+        "attribute": [{"name": "partition_key", "type": "S"}, {"name": "sort_key", "type": "S"}],
+        "point_in_time_recovery": [{"enabled": restorable}],
+        "server_side_encryption": [{"enabled": True, "kms_key_arn": run.table_key}],
+        "ttl": [{"attribute_name": "expires_at", "enabled": True}],
+        "tags": run.tags,
     }
 
 
@@ -93,6 +101,8 @@ def outputs(run: Run, functions: Functions) -> Table:
             "connections_table_name": run.table,
             "fanout_dead_letter_queue_url": QUEUE_URL.replace("messages", "dead-letters") if run.queue else None,
             "fanout_queue_url": QUEUE_URL if run.queue else None,
+            "history_table_arn": HISTORY_ARN if run.history else None,
+            "history_table_name": f"{run.name}-history" if run.history else None,
             "function_arns": {handler: f"{FUNCTION}:mocked-{handler}" for handler in functions},
             "log_group_names": {handler: f"/aws/lambda/{run.name}-{handler}" for handler in functions},
             "management_endpoint": run.endpoint,

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from scripts.asked_of_aws.settings import Settings
 
 TABLE_ARN = "arn:aws-cn:dynamodb:cn-north-1:111122223333:table/mocked"
+HISTORY_ARN = "arn:aws-cn:dynamodb:cn-north-1:111122223333:table/history"
 QUEUE_ARN = "arn:aws-cn:sqs:cn-north-1:111122223333:messages"
 TABLE_KEY = "arn:aws-cn:kms:cn-north-1:111122223333:key/table"
 
@@ -24,10 +25,15 @@ def table_rights(sid: str, actions: str | list[str], table: str) -> list[Setting
     return [allow(sid, actions, TABLE_ARN), use_key_of(table)]
 
 
-def use_key_of(table: str) -> Settings:
+def history_rights(sid: str, actions: str | list[str], table: str) -> list[Settings]:
+    """Return the statements for the table of kept messages and for its key, if any."""
+    return [allow(sid, actions, HISTORY_ARN), use_key_of(table, "UseHistoryKey")]
+
+
+def use_key_of(table: str, sid: str = "UseTableKey") -> Settings:
     """Return the statement for using any key, which DynamoDB alone may do, and for this table alone."""
     return {
-        **allow("UseTableKey", ["kms:Decrypt", "kms:DescribeKey"], "*"),
+        **allow(sid, ["kms:Decrypt", "kms:DescribeKey"], "*"),
         "Condition": {
             "StringEquals": {"kms:ViaService": "dynamodb.cn-north-1.amazonaws.com.cn"},
             "StringEqualsIfExists": {"kms:EncryptionContext:aws:dynamodb:tableName": table},

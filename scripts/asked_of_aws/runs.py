@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from scripts.asked_of_aws.policies import TABLE_KEY, allow
-from scripts.asked_of_aws.settings import Authorizer, Queue, Route, Run, Tokens
+from scripts.asked_of_aws.settings import Authorizer, History, Queue, Route, Run, Tokens
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -33,6 +33,7 @@ RUNS: Mapping[str, Run] = {
         rooms="12",
         message_bytes="32000",
         room_members="300",
+        history=History('["lobby","team-*"]', "90", "3"),
         messages_per_second="2.5",
         zips="../build/handlers",
         endpoint="https://ws.example.com/a1b2c3d4e5/v2",
@@ -53,7 +54,7 @@ RUNS: Mapping[str, Run] = {
         routes={"plain": Route("plain", 21, 22.5), "search/room": Route("search:live", 11, 12.5, 13000)},
     ),
     "everything_off": Run(),
-    "keys_without_queue": Run(table_key=TABLE_KEY, log_key=LOG_KEY, boundary=BOUNDARY),
+    "keys_without_queue": Run(history=History('["*"]'), table_key=TABLE_KEY, log_key=LOG_KEY, boundary=BOUNDARY),
     "tokens_with_public_keys": Run(
         authorization="CUSTOM",
         authorizer=Authorizer(AUTHORIZER_ARN, "mocked-authorizer", sources=("route.request.header.Authorization",)),
@@ -128,6 +129,7 @@ RUNS: Mapping[str, Run] = {
     "standard_queue_of_choice": Run(queue=Queue(batch_size=7, concurrency=6, memory_size=1024, timeout=45)),
     "largest_numbers": Run(
         retention=3653,
+        history=History('["a"]', "10080", "1000000000"),
         pace="1000000.5",
         sendmessage_memory=10_240,
         shards_per_room=100,
@@ -139,6 +141,7 @@ RUNS: Mapping[str, Run] = {
     ),
     "smallest_numbers": Run(
         retention=1,
+        history=History('["a"]', "10", "1"),
         pace="0.001",
         sendmessage_memory=128,
         limits=(1, 0.001),

@@ -53,6 +53,20 @@ class Queue(NamedTuple):
     key: str | None = None
 
 
+class History(NamedTuple):
+    """Rooms that keep messages, as the functions read them.
+
+    Attributes:
+        rooms: Patterns of the rooms.
+        retention: Minutes.
+        generation: Number of the logs' life.
+    """
+
+    rooms: str
+    retention: str = "60"
+    generation: str = "1"
+
+
 class Authorizer(NamedTuple):
     """A Lambda authorizer.
 
@@ -123,6 +137,7 @@ class Run:
         rooms: Maximum of a connection's rooms, as the functions read it.
         message_bytes: Maximum of a message's data, as the functions read it.
         room_members: Maximum of a room's members, as the functions read it.
+        history: Rooms that keep messages; None without.
         messages_per_second: Maximum of a connection's messages, as the functions read it.
     """
 
@@ -159,6 +174,7 @@ class Run:
     message_bytes: str = "131072"
     room_members: str = "0"
     messages_per_second: str = "0"
+    history: History | None = None
 
     @property
     def environment(self) -> dict[str, str | re.Pattern[str]]:
@@ -187,6 +203,18 @@ class Run:
         if self.queue is None:
             return {}
         return {"ROOMCAST_QUEUE_FIFO": str(self.queue.fifo).lower(), "ROOMCAST_QUEUE_URL": QUEUE_URL}
+
+    @property
+    def history_environment(self) -> dict[str, str]:
+        """The variables of functions that use the log of rooms; none without such rooms."""
+        if self.history is None:
+            return {}
+        return {
+            "ROOMCAST_HISTORY_GENERATION": self.history.generation,
+            "ROOMCAST_HISTORY_RETENTION_MINUTES": self.history.retention,
+            "ROOMCAST_HISTORY_ROOMS": self.history.rooms,
+            "ROOMCAST_HISTORY_TABLE_NAME": f"{self.name}-history",
+        }
 
     @property
     def access_log_name(self) -> str | None:

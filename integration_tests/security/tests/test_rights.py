@@ -5,12 +5,14 @@ from __future__ import annotations
 import re
 
 from integration_tests.security.test_least_privilege import NEEDED, NOT_SHOWN, NOT_SHOWN_OF
+from integration_tests.security.test_rights_of_history import NEEDED as NEEDED_FOR_HISTORY
 from scripts.repository import REPOSITORY
 
 MODULES = REPOSITORY / "terraform" / "modules"
 POLICIES = MODULES / "backend" / "policies"
 ACTION = re.compile(r'"?\bAction"?\s*[:=]\s*(\[[^]]*\]|"[^"]*")')
-KEY, QUEUE_KEY = "use_table_key", "use_queue_key"
+KEY, HISTORY_KEY, QUEUE_KEY = "use_table_key", "use_history_key", "use_queue_key"
+ALL_NEEDED = NEEDED.keys() | {(function, action) for function, _, action in NEEDED_FOR_HISTORY}
 
 
 def actions(text: str) -> set[str]:
@@ -22,13 +24,18 @@ def actions(text: str) -> set[str]:
 def granted() -> set[tuple[str, str]]:
     """Return each function and action in the modules' source."""
     shared = actions((MODULES / "backend" / "functions.tf").read_text(encoding="utf-8").partition(f"  {KEY} = ")[2])
+    of_history = actions((MODULES / "backend" / "history.tf").read_text(encoding="utf-8"))
     of_queue = actions((MODULES / "backend" / "queue.tf").read_text(encoding="utf-8"))
     logs = actions((MODULES / "handler" / "main.tf").read_text(encoding="utf-8"))
     found: set[tuple[str, str]] = set()
     for file in POLICIES.iterdir():
         text = file.read_text(encoding="utf-8")
         all_of_them = (
-            actions(text) | logs | (shared if KEY in text else set()) | (of_queue if QUEUE_KEY in text else set())
+            actions(text)
+            | logs
+            | (shared if KEY in text else set())
+            | (of_history if HISTORY_KEY in text else set())
+            | (of_queue if QUEUE_KEY in text else set())
         )
         found |= {(file.name.partition(".")[0], action) for action in all_of_them}
     of_authorizer = actions((MODULES / "backend" / "authorizer.tf").read_text(encoding="utf-8"))
@@ -36,19 +43,19 @@ def granted() -> set[tuple[str, str]]:
 
 
 def test_no_other_file_grants_rights() -> None:
-    known = {"backend/authorizer.tf", "backend/functions.tf", "backend/queue.tf", "handler/main.tf"}
+    of_backend = {f"backend/{name}.tf" for name in ("authorizer", "functions", "history", "queue")}
     granting = {
         file.relative_to(MODULES).as_posix()
         for file in MODULES.rglob("*.tf")
         if actions(file.read_text(encoding="utf-8")) - {"sqs:*"}  # of the policy that refuses requests without TLS
     }
 
-    assert granting == known
+    assert granting == {*of_backend, "handler/main.tf"}
 
 
 def test_every_granted_right_has_a_feature_or_a_reason() -> None:
     rights = granted()
 
-    assert {right for right in rights if right[1] not in NOT_SHOWN} - NEEDED.keys() == NOT_SHOWN_OF.keys()
-    assert NEEDED.keys() - rights == set()
+    assert {right for right in rights if right[1] not in NOT_SHOWN} - ALL_NEEDED == NOT_SHOWN_OF.keys()
+    assert ALL_NEEDED - rights == set()
     assert NOT_SHOWN.keys() - {action for _, action in rights} == set()

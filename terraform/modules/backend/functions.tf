@@ -61,15 +61,20 @@ locals {
   own_environments = {
     authorizer    = local.authorizer_environment
     fanout_worker = merge(local.environment, local.queue_environment)
-    sendmessage   = merge(local.environment, local.sender_environment)
+    join          = merge(local.environment, local.history_environment)
+    ping          = merge(local.environment, local.history_environment)
+    sendmessage   = merge(local.environment, local.sender_environment, local.history_environment)
+    whoami        = merge(local.environment, local.history_environment)
   }
 
   policy_values = {
     authorizer_rights   = local.authorizer_rights
+    history_table_arn   = local.history_table_arn
     queue_arn           = local.queue_arn
     queue_is_fifo       = local.queue_is_fifo
     stage_execution_arn = module.websocket_api.stage_execution_arn
     table_arn           = module.connections_table.table_arn
+    use_history_key     = local.use_history_key
     use_queue_key       = local.use_queue_key
     use_table_key       = jsonencode(local.use_table_key)
   }

@@ -58,6 +58,16 @@ output "function_arns" {
   value       = { for handler, instance in module.handler : handler => instance.arn }
 }
 
+output "history_table_arn" {
+  description = "ARN of the history table, or null without rooms that keep messages."
+  value       = local.history_table_arn
+}
+
+output "history_table_name" {
+  description = "Name of the history table, or null without rooms that keep messages."
+  value       = local.history_exists ? module.history_table[0].table_name : null
+}
+
 output "log_group_names" {
   description = "Names of the functions' log groups by handler."
   value       = { for handler, instance in module.handler : handler => instance.log_group_name }

@@ -6,6 +6,7 @@
 
 locals {
   remembered = {
+    history           = local.keeps_history
     name              = var.name
     queued_delivery   = var.queued_delivery.enabled
     shards_per_room   = var.shards_per_room
@@ -16,7 +17,7 @@ locals {
   }
 
   # Values that functions read. An apply that stopped may have updated only some functions.
-  settled = { for name in ["queued_delivery", "shards_per_room", "shards_read"] : name => local.remembered[name] }
+  settled = { for name in ["history", "queued_delivery", "shards_per_room", "shards_read"] : name => local.remembered[name] }
 
   # This plan changes the value.
   changed = {
@@ -32,7 +33,8 @@ locals {
 
   refused = { for name, changed in local.changed : name => changed && !contains(var.allow_replacement, name) }
 
-  queued_before = local.changed["queued_delivery"] ? !var.queued_delivery.enabled : var.queued_delivery.enabled
+  history_before = local.changed["history"] ? !local.keeps_history : local.keeps_history
+  queued_before  = local.changed["queued_delivery"] ? !var.queued_delivery.enabled : var.queued_delivery.enabled
 }
 
 # Functions and queue depend on these objects. So a value is remembered before anything uses it. The values may be unknown
@@ -145,12 +147,17 @@ resource "terraform_data" "refusals" {
 
     precondition {
       condition     = var.table_kms_key_arn != null || !local.refused["table_kms_key_arn"]
-      error_message = "table_kms_key_arn cannot be taken away: the provider would leave the table on its key and say nothing. Give the table another key; or move it by `aws dynamodb update-table --table-name ${local.table_name} --sse-specification Enabled=true,SSEType=KMS` to the account's own key, and give allow_replacement = [\"table_kms_key_arn\"] in the apply after that."
+      error_message = "table_kms_key_arn cannot be taken away: the provider would leave the table on its key and say nothing. Give the table another key; or move it by `aws dynamodb update-table --table-name ${local.table_name} --sse-specification Enabled=true,SSEType=KMS` to the account's own key${local.history_exists ? ", and the table ${var.name}-history in the same way" : ""}, and give allow_replacement = [\"table_kms_key_arn\"] in the apply after that."
     }
 
     precondition {
       condition     = local.queue_exists || !local.unsettled["queued_delivery"]
       error_message = "The apply that turned queued_delivery off did not finish, so sendmessage may still put messages into the queue that this apply would remove. Apply `queued_delivery = { enabled = true }`, which changes nothing else, and then turn it off again."
+    }
+
+    precondition {
+      condition     = local.history_exists || !local.unsettled["history"]
+      error_message = "The apply that emptied history_rooms did not finish, so functions may still use the table that this apply would remove. Apply the history_rooms from before, and then empty them again."
     }
 
     # Terraform updates functions one after the other. So senders must read a partition before a member can be in it, and

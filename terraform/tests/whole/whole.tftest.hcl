@@ -22,6 +22,9 @@ run "everything_on" {
     redeployment_triggers     = { theirs = "1" }
     handlers_bucket           = "zips"
     handlers_directory        = "../build/handlers"
+    history_generation        = 3
+    history_retention_minutes = 90
+    history_rooms             = ["lobby", "team-*"]
     http2                     = false
     log_kms_key_arn           = "arn:aws-cn:kms:cn-north-1:111122223333:key/logs"
     log_level                 = "DEBUG"
@@ -76,6 +79,7 @@ run "keys_without_queue" {
   state_key = "keys_without_queue"
 
   variables {
+    history_rooms            = ["*"]
     log_kms_key_arn          = "arn:aws-cn:kms:cn-north-1:111122223333:key/logs"
     permissions_boundary_arn = "arn:aws-cn:iam::111122223333:policy/boundary"
     table_kms_key_arn        = "arn:aws-cn:kms:cn-north-1:111122223333:key/table"
@@ -165,14 +169,17 @@ run "largest_numbers" {
   state_key = "largest_numbers"
 
   variables {
-    access_log_enabled      = true
-    log_retention_days      = 3653
-    pace                    = 1000000.5
-    sendmessage_memory_size = 10240
-    shards_per_room         = 100
-    shards_read             = 100
-    throttling_burst_limit  = 1000000
-    throttling_rate_limit   = 1000000.5
+    access_log_enabled        = true
+    history_generation        = 1000000000
+    history_retention_minutes = 10080
+    history_rooms             = ["a"]
+    log_retention_days        = 3653
+    pace                      = 1000000.5
+    sendmessage_memory_size   = 10240
+    shards_per_room           = 100
+    shards_read               = 100
+    throttling_burst_limit    = 1000000
+    throttling_rate_limit     = 1000000.5
 
     additional_routes = {
       "plain" = {
@@ -198,14 +205,16 @@ run "smallest_numbers" {
   state_key = "smallest_numbers"
 
   variables {
-    access_log_enabled      = true
-    log_retention_days      = 1
-    pace                    = 0.001
-    sendmessage_memory_size = 128
-    shards_per_room         = 1
-    shards_read             = 1
-    throttling_burst_limit  = 1
-    throttling_rate_limit   = 0.001
+    access_log_enabled        = true
+    history_retention_minutes = 10
+    history_rooms             = ["a"]
+    log_retention_days        = 1
+    pace                      = 0.001
+    sendmessage_memory_size   = 128
+    shards_per_room           = 1
+    shards_read               = 1
+    throttling_burst_limit    = 1
+    throttling_rate_limit     = 0.001
 
     additional_routes = {
       "plain" = {

@@ -262,6 +262,61 @@ run "statement_ids_of_the_longest_names_fit" {
   }
 }
 
+run "no_message_is_kept_by_default" {
+  assert {
+    condition     = length(module.history_table) == 0 && output.history_table_arn == null && output.history_table_name == null
+    error_message = "there is no table of messages"
+  }
+
+  assert {
+    condition     = length(local.history_environment) == 0 && alltrue([for name in ["join", "ping", "sendmessage", "whoami"] : local.own_environments[name] == local.environment])
+    error_message = "no function knows of one"
+  }
+
+  assert {
+    condition     = alltrue([for policy in values(local.policies) : !strcontains(policy, "History") && !strcontains(policy, "BatchGetItem")])
+    error_message = "no function has a right that it needs for one"
+  }
+}
+
+run "messages_are_kept_if_so_asked" {
+  state_key = "history"
+
+  variables {
+    history_generation        = 4
+    history_retention_minutes = 30
+    history_rooms             = ["lobby", "team-*"]
+  }
+
+  assert {
+    condition     = output.history_table_name == "roomcast-history" && length(module.history_table) == 1
+    error_message = "there is a table of messages"
+  }
+
+  assert {
+    condition = local.history_environment == tomap({
+      ROOMCAST_HISTORY_GENERATION        = "4"
+      ROOMCAST_HISTORY_RETENTION_MINUTES = "30"
+      ROOMCAST_HISTORY_ROOMS             = "[\"lobby\",\"team-*\"]"
+      ROOMCAST_HISTORY_TABLE_NAME        = "roomcast-history"
+    })
+    error_message = "functions know which rooms keep messages, and where"
+  }
+
+  assert {
+    condition = {
+      for handler, policy in local.policies :
+      handler => flatten([for statement in jsondecode(policy).Statement : statement.Action if strcontains(statement.Sid, "History") && statement.Sid != "UseHistoryKey" || contains(["NumberAndKeepMessages", "ReadHeads"], statement.Sid)])
+      if strcontains(policy, "UseHistoryKey")
+      } == {
+      join        = ["dynamodb:BatchGetItem", "dynamodb:Query", "dynamodb:PutItem", "dynamodb:UpdateItem"]
+      ping        = ["dynamodb:BatchGetItem"]
+      sendmessage = ["dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:UpdateItem"]
+    }
+    error_message = "each function may do with messages what its route needs"
+  }
+}
+
 run "nothing_is_queued_by_default" {
   assert {
     condition     = length(module.fanout_queue) == 0 && !contains(keys(module.handler), "fanout_worker") && output.fanout_queue_url == null && output.fanout_worker_function_arn == null

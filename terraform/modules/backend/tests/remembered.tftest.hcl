@@ -62,6 +62,7 @@ override_module {
 }
 
 variables {
+  history_rooms   = ["lobby"]
   queued_delivery = { enabled = true }
   shards_per_room = 2
 }
@@ -139,13 +140,14 @@ run "senders_look_at_least_where_members_are_written" {
   expect_failures = [terraform_data.refusals]
 }
 
-run "senders_leave_the_queue_first" {
+run "senders_leave_the_queue_and_the_table_of_messages_first" {
   variables {
+    history_rooms   = []
     queued_delivery = { enabled = false }
     shards_read     = 100
   }
 
-  expect_failures = [check.queue_is_emptied]
+  expect_failures = [check.history_is_removed, check.queue_is_emptied]
 }
 
 run "second_second_passes" {
@@ -158,6 +160,7 @@ run "queue_that_was_left_goes" {
   command = plan
 
   variables {
+    history_rooms   = []
     queued_delivery = { enabled = false }
     shards_per_room = 100
     shards_read     = 100
@@ -166,6 +169,11 @@ run "queue_that_was_left_goes" {
   assert {
     condition     = length(module.fanout_queue) == 0 && !contains(keys(module.handler), "fanout_worker") && length(local.sender_environment) == 0
     error_message = "queue and worker go once the senders have left"
+  }
+
+  assert {
+    condition     = length(module.history_table) == 0 && alltrue([for policy in values(local.policies) : !strcontains(policy, "UseHistoryKey")])
+    error_message = "so do the table of messages and the rights to use it"
   }
 
   assert {

@@ -74,11 +74,12 @@ run "every_switch_may_be_sensitive" {
     authorization_type      = sensitive("CUSTOM")
     authorizer_function_arn = sensitive("arn:aws:lambda:eu-central-1:111122223333:function:search")
     authorizer_permission   = sensitive(true)
+    history_rooms           = sensitive(["lobby"])
     queued_delivery         = sensitive({ enabled = true })
   }
 
   assert {
-    condition     = length(module.fanout_queue) == 1 && length(module.authorizer) == 1 && keys(aws_lambda_permission.additional_route) == ["search"]
+    condition     = length(module.fanout_queue) == 1 && length(module.authorizer) == 1 && length(module.history_table) == 1 && keys(aws_lambda_permission.additional_route) == ["search"]
     error_message = "each has its effect"
   }
 }

@@ -635,6 +635,36 @@ run "client_limits_have_a_spread_of_10_minutes_at_most" {
   expect_failures = [var.client_limits]
 }
 
+run "history_generation_is_a_number" {
+  command = plan
+
+  variables {
+    history_generation = 0
+  }
+
+  expect_failures = [var.history_generation]
+}
+
+run "history_retention_minutes_are_ten_at_least" {
+  command = plan
+
+  variables {
+    history_retention_minutes = 9
+  }
+
+  expect_failures = [var.history_retention_minutes]
+}
+
+run "history_rooms_are_patterns" {
+  command = plan
+
+  variables {
+    history_rooms = ["*a"]
+  }
+
+  expect_failures = [var.history_rooms]
+}
+
 run "max_rooms_per_connection_fit_into_one_transaction" {
   command = plan
 

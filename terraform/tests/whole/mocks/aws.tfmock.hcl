@@ -41,6 +41,14 @@ mock_resource "aws_dynamodb_table" {
 }
 
 override_resource {
+  target = module.backend.module.history_table[0].aws_dynamodb_table.this
+
+  values = {
+    arn = "arn:aws-cn:dynamodb:cn-north-1:111122223333:table/history"
+  }
+}
+
+override_resource {
   target = module.backend.module.websocket_api.aws_cloudwatch_log_group.access
 
   values = {

@@ -1,0 +1,126 @@
+"""Sending to rooms that keep messages, and joining them: the order of the steps is what nothing is missed by.
+
+A sender stores its message before it reads the members. A client that joins writes its membership before it reads the
+log.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
+
+from roomcast import protocol, replay_frames
+from roomcast.holes import Log
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from roomcast.frames import Ask
+    from roomcast.history import Draft, History, Kept, Sender
+    from roomcast.members import Connection
+    from roomcast.replay import Replay
+    from roomcast.steps import Steps
+
+    T = TypeVar("T")
+
+ROUNDS = 5
+"""So often a join begins anew because the rooms of its connection changed meanwhile; a client does one thing at a
+time."""
+
+
+def send(
+    history: History, draft: Draft, sender: Sender | None, deliver: Callable[[Kept], Steps[T]], deadline: float
+) -> Steps[tuple[Kept, T | None]]:
+    """Store a message, and then deliver it, unless an earlier try has or does; gives both results.
+
+    Args:
+        history: The logs.
+        draft: The message.
+        sender: As of ``History.append``.
+        deliver: Reads the members, and posts or queues the message.
+        deadline: Latest end, in seconds of ``time.monotonic``.
+
+    Raises:
+        protocol.Refusal: As of ``History.append``.
+    """
+    kept = yield from history.append_steps(draft, sender, deadline)
+    if kept.is_duplicate or kept.is_sending:
+        return kept, None
+    result = yield from deliver(kept)
+    yield from history.settle_steps(kept, deadline)
+    return kept, result
+
+
+class Visitor(NamedTuple):
+    """A client that joins rooms.
+
+    Attributes:
+        enter: Writes its memberships but for those that its item names; takes its connection as it was read, and gives
+            it as it is then.
+        find: Reads its connection; ``None`` if it has no item.
+        may_post: Takes a frame from what it may be sent now; false if there is nothing left.
+        post: Posts a text to it; false if it certainly was not posted.
+    """
+
+    enter: Callable[[Connection], Steps[Connection]]
+    find: Callable[[], Steps[Connection | None]]
+    may_post: Callable[[], Steps[bool]]
+    post: Callable[[str], Steps[bool]]
+
+
+def join(
+    history: History, asks: Mapping[str, Ask], visitor: Visitor, known: Connection, deadline: float
+) -> Steps[tuple[Connection, dict[str, Replay]]]:
+    """Make a client a member of rooms, and post what each log has for it; gives what to answer for each.
+
+    Args:
+        history: The logs.
+        asks: The questions, by the rooms that keep messages.
+        visitor: The client.
+        known: Its connection as it was read.
+        deadline: Latest end, in seconds of ``time.monotonic``. Half of the time may pass before the last post.
+
+    Raises:
+        protocol.Refusal: ``reconnect`` for a client that has gone, ``rate_limited``, or ``unavailable``.
+    """
+    until = time.monotonic() + (deadline - time.monotonic()) / 2
+    for _ in range(ROUNDS):
+        entered = yield from visitor.enter(known)
+        inside = {room: ask for room, ask in asks.items() if room in entered.rooms}
+        opened = yield from history.heads.open(inside, deadline)
+        replays: dict[str, Replay] = {}
+        for room, ask in inside.items():
+            replay = yield from history.read_steps(Log(room, opened[room]), ask, until, deadline)
+            replays[room] = yield from _post(room, ask, replay, visitor, until)
+        now = yield from visitor.find()
+        if now is None:
+            raise protocol.Refusal("reconnect")
+        # Another invocation may have taken the client out of a room meanwhile, and what it missed then was not read.
+        if now.version == entered.version:
+            return entered, replays
+        known = now
+    raise protocol.Refusal("unavailable")
+
+
+def _post(room: str, ask: Ask, replay: Replay, visitor: Visitor, until: float) -> Steps[Replay]:
+    """Post the slots in order, as many as time allows; gives what is true of those that were posted."""
+    is_first = True
+    for text, first in replay_frames.messages(room, replay.epoch, replay.slots):
+        if not is_first and time.monotonic() >= until:
+            return _cut(replay, ask, first)
+        if not (yield from visitor.may_post()):
+            if is_first:
+                raise protocol.Refusal("rate_limited")
+            return _cut(replay, ask, first)
+        if not (yield from visitor.post(text)):
+            raise protocol.Refusal("unavailable")
+        is_first = False
+    return replay
+
+
+def _cut(replay: Replay, ask: Ask, first: int) -> Replay:
+    """The answer without slots from a number on."""
+    if not replay.is_recovered or ask.position is None:
+        return replay
+    seq = min(replay.seq, first - 1)
+    return replay._replace(seq=seq, has_more=seq > ask.position.seq)
