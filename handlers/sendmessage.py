@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from roomcast import (
     allowance,
     delivery,
+    early,
     events,
     fanout,
     frames,
@@ -21,7 +22,7 @@ from roomcast import (
     settings,
     tasks,
 )
-from roomcast.steps import beside, drive
+from roomcast.steps import Begun, drive
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -50,9 +51,28 @@ def send(event: events.Event, deadline: float) -> str | None:
         raise protocol.Refusal("token_expired")
     if not client.rights.somewhere("send"):
         raise protocol.Refusal("not_allowed")
-    sender, once = look_up(event, client, deadline)
+    with begin(event, client, deadline) as begun:
+        return send_from(event, client, at, begun, deadline)
+
+
+def begin(event: events.Event, client: identity.Identity, deadline: float) -> early.Reads:
+    """Ask for the members of the room that the message is probably for, unless they must be read after it is stored."""
+    room = ROOMS.senders.room_of(event.connection_id, event.body)
+    # A message that goes to the queue, or may be refused, must not cost the read of a room.
+    is_early = QUEUE is None and not SETTINGS.messages_per_second
+    if room is None or not is_early or HISTORY.keeps(room) or not client.may("send", room):
+        return early.Reads()
+    return ROOMS.begin(room, event.connection_id, deadline)
+
+
+def send_from(
+    event: events.Event, client: identity.Identity, at: int, begun: early.Reads, deadline: float
+) -> str | None:
+    """As ``send``, with reads of the sender's room that have begun."""
+    sender, once = look_up(event, client, begun, deadline)
     if sender is None or sender.has_ended:
         raise protocol.Refusal(client.why_absent())
+    ROOMS.senders.note(sender)
     command = read(event.body, sender)
     if not client.may("send", command.room):
         raise protocol.Refusal("not_allowed")
@@ -67,7 +87,7 @@ def send(event: events.Event, deadline: float) -> str | None:
         return send_logged(command, sender, once, message, deadline)
     if not message.fits:
         raise protocol.Refusal("too_large")
-    report = pass_on(message, command, sender, deadline)
+    report = pass_on(message, command, sender, begun, deadline)
     return queued(command, sender) if report is None else answer(command, sender, report)
 
 
@@ -91,7 +111,7 @@ def send_logged(
     def deliver(kept: history.Kept) -> Steps[fanout.Report | None]:
         yield from ()
         numbered = envelope._replace(sender=kept.sender, at=kept.at, epoch=kept.epoch, seq=kept.seq)
-        return pass_on(message._replace(envelope=numbered), command, sender, deadline)
+        return pass_on(message._replace(envelope=numbered), command, sender, early.Reads(), deadline)
 
     kept, report = drive(logged_rooms.send(HISTORY, draft, once, deliver, deadline))
     if not sender.is_v1:
@@ -100,7 +120,7 @@ def send_logged(
 
 
 def pass_on(
-    message: delivery.RoomMessage, command: protocol.Message, sender: Connection, deadline: float
+    message: delivery.RoomMessage, command: protocol.Message, sender: Connection, begun: early.Reads, deadline: float
 ) -> fanout.Report | None:
     """Deliver a message, or queue it if it is for all members of its room; gives the report if it was delivered.
 
@@ -111,7 +131,7 @@ def pass_on(
         QUEUE.put([tasks.Task(message, shard) for shard in range(ROOMS.shards_read)], deadline)
         return None
     try:
-        return DELIVERY.deliver(message, recipients_of(command, sender, deadline), deadline)
+        return DELIVERY.deliver(message, recipients_of(command, sender, begun, deadline), deadline)
     except fanout.DeliveryInterruptedError as error:
         raise protocol.Refusal("unavailable") from error
 
@@ -155,36 +175,38 @@ def one_who(client: identity.Identity, message_id: str) -> history.Sender:
 
 
 def look_up(
-    event: events.Event, client: identity.Identity, deadline: float
+    event: events.Event, client: identity.Identity, begun: early.Reads, deadline: float
 ) -> tuple[Connection | None, history.Sender | None]:
     """Read the sender, and meanwhile what is known of its message if that may have been sent before."""
     # With a rate, the sender is no single read, and the read of the message comes after it.
     is_wanted = SETTINGS.history_rooms and not SETTINGS.messages_per_second
     repeated = frames.repeatable(event.body) if is_wanted else None
     if repeated is None or not HISTORY.keeps(repeated[0]) or not client.may("send", repeated[0]):
-        return find(event.connection_id, deadline), None
+        return find(event.connection_id, begun, deadline), None
     room, message_id = repeated
-    known = HISTORY.look_up(room, one_who(client, message_id), deadline)
-    once, sender = beside(known, lambda: find(event.connection_id, deadline))
-    return sender, once
+    with Begun(HISTORY.look_up(room, one_who(client, message_id), deadline)) as known:
+        sender = find(event.connection_id, [known], deadline)
+        return sender, drive(known.rest())
 
 
-def find(connection_id: str, deadline: float) -> Connection | None:
+def find(connection_id: str, begun: Iterable[Begun[Any, Any]], deadline: float) -> Connection | None:
     """The sender, if it may send another message now."""
     if not SETTINGS.messages_per_second:
-        return ROOMS.find(connection_id, deadline)
+        return ROOMS.find(connection_id, deadline, begun)
     try:
         return ROOMS.take(connection_id, allowance.of_rate(SETTINGS.messages_per_second), deadline)
     except allowance.SpentError:
         raise protocol.Refusal("rate_limited") from None
 
 
-def recipients_of(command: protocol.Message, sender: Connection, deadline: float) -> Iterable[fanout.Recipient]:
+def recipients_of(
+    command: protocol.Message, sender: Connection, begun: early.Reads, deadline: float
+) -> Iterable[fanout.Recipient]:
     """All members of the room, or those that the message names."""
     room = command.room
     if command.to is None:
         # The sender's own copy shows it that the message is on its way.
-        return ROOMS.members(room, deadline, sender.recipient(room))
+        return ROOMS.members(room, deadline, sender.recipient(room), begun)
     named = named_by(command.to, room, deadline)
     if not named and sender.is_v1 and SETTINGS.authorization != "NONE":
         # No item tells the connections of a client: this reads the room, as a message to all members does.

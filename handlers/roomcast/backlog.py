@@ -17,7 +17,7 @@ from operator import itemgetter
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from roomcast import logs, tasks
-from roomcast.rooms import Waiting
+from roomcast.items import Waiting
 
 if TYPE_CHECKING:
     from collections.abc import Container, Iterable, Sequence

@@ -21,7 +21,7 @@ head count  ``members#<room>#<shard>``       ``members``      ``members``, ``cha
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from roomcast.members import Connection
 from roomcast.protocol import TEXT
@@ -47,6 +47,21 @@ CHANGED = "version = if_not_exists(version, :none) + :one"
 """The part of an update that counts a change of a connection's rooms."""
 
 
+class Waiting(NamedTuple):
+    """An item of a shard's backlog.
+
+    Attributes:
+        key: Its place in the backlog: items are read in the order of their keys.
+        body: The waiting task as JSON, or what the backlog notes about itself.
+        stamp: Tells this item from another one of the same key: nanoseconds since 1970. In the table, it takes the
+            place of ``connected_at``.
+    """
+
+    key: str
+    body: str
+    stamp: int
+
+
 def key_of(*parts: str) -> str:
     """Join the parts of a key, so that different parts make different keys.
 
@@ -70,6 +85,14 @@ def membership_key(room: str, shard: int, connection_id: str) -> dict[str, Any]:
 def waiting_key(room: str, shard: int, key: str) -> dict[str, Any]:
     """Key of an item of a shard's backlog."""
     return _key(backlog_key(room, shard), key)
+
+
+def waiting(room: str, shard: int, item: Waiting) -> dict[str, Any]:
+    """An item of a shard's backlog, as it is written."""
+    # As long as the youngest member of that room may be connected: after that, no recipient is left.
+    expires_at = {"N": str(end_of(int(time.time() * 1_000), None))}
+    fields = {"connected_at": {"N": str(item.stamp)}, "expires_at": expires_at, "body": {"S": item.body}}
+    return {**waiting_key(room, shard, item.key), **fields}
 
 
 def headcount_key(room: str, shard: int) -> dict[str, Any]:

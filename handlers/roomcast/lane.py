@@ -18,8 +18,8 @@ from typing import TYPE_CHECKING
 
 from roomcast import tasks
 from roomcast.backlog import HELD, TASK, Backlog
+from roomcast.items import Waiting
 from roomcast.removal import MAXIMUM_ACTIONS
-from roomcast.rooms import Waiting
 from roomcast.verdicts import MAXIMUM_COPIES
 
 if TYPE_CHECKING:

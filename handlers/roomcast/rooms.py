@@ -9,15 +9,14 @@ from __future__ import annotations
 import binascii
 import os
 import random
-import time
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
-from roomcast import allowance, arrivals, aws_json, changes, headcount, items, removal, roster
+from roomcast import allowance, arrivals, aws_json, changes, early, headcount, items, removal, roster, steps
 from roomcast.members import Connection, Members
 from roomcast.protocol import TEXT
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping, Sequence
+    from collections.abc import Collection, Iterable, Mapping, Sequence
 
     from roomcast.recipients import Pages, Recipient
     from roomcast.settings import Settings
@@ -28,21 +27,6 @@ PAGE_ITEMS = 1000
 BACKLOG_PAGE_ITEMS = 50
 """Waiting items that a worker reads at a time. It writes their changes together with its own ten tasks, in one
 transaction of at most 100 actions and 4 MB, which those ten do not fill."""
-
-
-class Waiting(NamedTuple):
-    """An item of a shard's backlog.
-
-    Attributes:
-        key: Its place in the backlog: items are read in the order of their keys.
-        body: The waiting task as JSON, or what the backlog notes about itself.
-        stamp: Tells this item from another one of the same key: nanoseconds since 1970. In the table, it takes the
-            place of ``connected_at``.
-    """
-
-    key: str
-    body: str
-    stamp: int
 
 
 class Rooms:
@@ -60,6 +44,7 @@ class Rooms:
         rows_end: Whether clients need a token. Then members without one, which connected before tokens were switched
             on, do not count, and the others lose their membership when their token expires.
         headcount: The limit of members, and their numbers.
+        senders: The rooms of clients that have sent a message lately.
     """
 
     def __init__(self, settings: Settings) -> None:
@@ -67,6 +52,7 @@ class Rooms:
         self._readers: list[aws_json.Service] = []
         self._is_lent = False
         self._protocols: dict[str, str] = {}
+        self.senders = early.Senders()
         self._table_name = settings.table_name
         self.shards_per_room = settings.shards_per_room
         self.shards_read = settings.shards_read
@@ -168,13 +154,18 @@ class Rooms:
         self._remove([connection], deadline)
         return True
 
-    def find(self, connection_id: str, deadline: float) -> Connection | None:
-        """The connection of that id, expired or not, or ``None``."""
-        answer = self._database.call(
-            "GetItem",
-            {"TableName": self._table_name, "Key": items.connection_key(connection_id), "ConsistentRead": True},
-            deadline,
-        )
+    def find(
+        self, connection_id: str, deadline: float, beside: Iterable[steps.Begun[Any, Any]] = ()
+    ) -> Connection | None:
+        """The connection of that id, expired or not, or ``None``.
+
+        Args:
+            connection_id: Id of the connection.
+            deadline: Latest end.
+            beside: These go on meanwhile.
+        """
+        key = {"TableName": self._table_name, "Key": items.connection_key(connection_id), "ConsistentRead": True}
+        answer = steps.drive(self._database.steps("GetItem", key, deadline), beside)
         return self._found(connection_id, answer.get("Item"))
 
     def take(self, connection_id: str, rate: allowance.Allowance, deadline: float) -> Connection | None:
@@ -223,19 +214,42 @@ class Rooms:
         queries = [self._members_query(room, shard, wanted) for shard in range(self.shards_read)]
         return roster.Roster(self._database, queries, deadline)
 
-    def members(self, room: str, deadline: float, first: Recipient | None = None) -> Members:
+    def begin(self, room: str, without: str, deadline: float) -> early.Reads:
+        """Ask for the members of a room, of which one will come first if it is still there.
+
+        Args:
+            room: Name of the room.
+            without: The id of that member.
+            deadline: Latest end.
+        """
+        shards = random.sample(range(self.shards_read), min(self.shards_read, early.AT_ONCE))
+
+        def read(shard: int) -> early.Read:
+            return steps.Begun(self._read(self._members_query(room, shard), shard, without, deadline, is_early=True))
+
+        return early.Reads(room, {shard: read(shard) for shard in shards})
+
+    def members(
+        self, room: str, deadline: float, first: Recipient | None = None, begun: early.Reads | None = None
+    ) -> Members:
         """All members of a room, in no particular order.
 
         Args:
             room: Name of the room.
             deadline: Latest end.
             first: The member that comes first, found in the room before.
+            begun: Reads of ``begin`` with that member.
         """
         shards = list(range(self.shards_read))
         # Members of no shard are always served last.
         random.shuffle(shards)
         without = "" if first is None else first.connection_id
-        return Members(lambda shard: self.pages(room, shard, deadline, without=without), shards, first)
+
+        def pages(shard: int) -> Pages:
+            known = None if begun is None else begun.of(room, shard)
+            return self.pages(room, shard, deadline, without=without) if known is None else known
+
+        return Members(pages, shards, first)
 
     def members_of_shard(self, room: str, shard: int, deadline: float, after: str = "") -> Members:
         """All members in one partition of a room, ordered by connection id.
@@ -280,8 +294,10 @@ class Rooms:
     def _members_query(self, room: str, shard: int, wanted: str = "sort_key, connected_at, protocol") -> dict[str, Any]:
         return items.query(self._table_name, items.room_key(room, shard), wanted, PAGE_ITEMS, with_token=self.rows_end)
 
-    def _read(self, query: dict[str, Any], shard: int, without: str, deadline: float) -> Pages:
-        database = self._readers.pop() if self._readers else self._lend()
+    def _read(
+        self, query: dict[str, Any], shard: int, without: str, deadline: float, *, is_early: bool = False
+    ) -> Pages:
+        database = self._borrow(is_early=is_early)
         try:
             while True:
                 page = yield from database.steps("Query", query, deadline)
@@ -293,9 +309,12 @@ class Rooms:
         finally:
             self._readers.append(database)
 
-    def _lend(self) -> aws_json.Service:
-        """A connection for reading: first the one that other calls use, because they wait meanwhile."""
-        if self._is_lent:
+    def _borrow(self, *, is_early: bool) -> aws_json.Service:
+        """A connection for reading: first the one that other calls use, if they wait meanwhile."""
+        for number, reader in enumerate(self._readers):
+            if not (is_early and reader is self._database):
+                return self._readers.pop(number)
+        if self._is_lent or is_early:
             return self._database.another()
         self._is_lent = True
         return self._database
@@ -310,7 +329,7 @@ class Rooms:
     def _changes(self, deadline: float) -> changes.Changes:
         return changes.Changes(self._table_name, self.headcount, self._write, deadline)
 
-    def backlog(self, room: str, shard: int, deadline: float, enough: int = 1) -> tuple[list[Waiting], bool]:
+    def backlog(self, room: str, shard: int, deadline: float, enough: int = 1) -> tuple[list[items.Waiting], bool]:
         """Read the backlog of a shard, in order; gives the items, and whether those are all.
 
         Args:
@@ -325,11 +344,11 @@ class Rooms:
             "sort_key, connected_at, body",
             max(enough, BACKLOG_PAGE_ITEMS),
         )
-        found: list[Waiting] = []
+        found: list[items.Waiting] = []
         while True:
             answer = self._database.call("Query", query, deadline)
             found += [
-                Waiting(item["sort_key"]["S"], item["body"]["S"], int(item["connected_at"]["N"]))
+                items.Waiting(item["sort_key"]["S"], item["body"]["S"], int(item["connected_at"]["N"]))
                 for item in answer["Items"]
             ]
             # Expired items are left out. They may fill whole pages, with further items behind them.
@@ -337,7 +356,7 @@ class Rooms:
                 return found, "LastEvaluatedKey" not in answer
             query["ExclusiveStartKey"] = answer["LastEvaluatedKey"]
 
-    def replace_waiting(self, room: str, shard: int, item: Waiting, deadline: float) -> None:
+    def replace_waiting(self, room: str, shard: int, item: items.Waiting, deadline: float) -> None:
         """Write an item of a shard's backlog in the place of one with its key and stamp, or else none.
 
         Args:
@@ -347,7 +366,7 @@ class Rooms:
             deadline: Latest end.
         """
         if item.body:
-            written = _waiting_item(room, shard, item)
+            written = items.waiting(room, shard, item)
             action = items.put(self._table_name, written, "connected_at = :connected_at", item.stamp)
         else:
             action = items.deletion(self._table_name, items.waiting_key(room, shard, item.key), item.stamp)
@@ -358,7 +377,7 @@ class Rooms:
                 raise
 
     def change_backlog(
-        self, room: str, shard: int, puts: Sequence[Waiting], deletions: Sequence[Waiting], deadline: float
+        self, room: str, shard: int, puts: Sequence[items.Waiting], deletions: Sequence[items.Waiting], deadline: float
     ) -> None:
         """Write and delete items of a shard's backlog: all or none.
 
@@ -373,7 +392,7 @@ class Rooms:
             aws_json.ServiceError: The table did not answer, or another worker has replaced an item to delete.
         """
         actions: list[dict[str, Any]] = [
-            {"Put": {"TableName": self._table_name, "Item": _waiting_item(room, shard, each)}} for each in puts
+            {"Put": {"TableName": self._table_name, "Item": items.waiting(room, shard, each)}} for each in puts
         ]
         actions += [
             items.deletion(self._table_name, items.waiting_key(room, shard, each.key), each.stamp) for each in deletions
@@ -388,10 +407,3 @@ class Rooms:
     def _shard_of(self, connection_id: str) -> int:
         # Not hash(), which differs between processes.
         return binascii.crc32(connection_id.encode()) % self.shards_per_room
-
-
-def _waiting_item(room: str, shard: int, item: Waiting) -> dict[str, Any]:
-    # As long as the youngest member of that room may be connected: after that, no recipient is left.
-    expires_at = {"N": str(items.end_of(int(time.time() * 1_000), None))}
-    fields = {"connected_at": {"N": str(item.stamp)}, "expires_at": expires_at, "body": {"S": item.body}}
-    return {**items.waiting_key(room, shard, item.key), **fields}

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import HealthCheck, settings
-from roomcast import logs
+from roomcast import early, logs
 from roomcast.delivery import Delivery
 from tests.fakes import PLANTED, FakeConnections, FakeTable, spellings
 from tests.history_table import HistoryTable
@@ -89,6 +89,7 @@ def load(
             monkeypatch.setattr(module.ROOMS, "_database", table)
             monkeypatch.setattr(module.ROOMS, "_readers", [])
             monkeypatch.setattr(module.ROOMS, "_is_lent", False)
+            monkeypatch.setattr(module.ROOMS, "senders", early.Senders())
         if hasattr(module, "HISTORY"):
             monkeypatch.setattr(module.HISTORY._table, "_database", history_table)
         if hasattr(module, "DELIVERY"):

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import pytest
 from roomcast import aws_json, backlog, fanout, items, progress, protocol, rooms, tasks
 from roomcast.delivery import RoomMessage
+from roomcast.items import Waiting
 from tests.fakes import PLANTED, FakeConnections, FakeContext, FakeTable, handshake, message
 from tests.sqs_model import SqsModel, WorkerDiedError
 
@@ -193,7 +194,7 @@ def test_what_an_invocation_leaves_of_a_whole_page_fits_into_a_transaction(
     jobs = [
         backlog.Job(f"m-{number}", "lobby.0", backlog.key_of(str(1_000 + number), 0), 1, task) for number in range(10)
     ]
-    items = [rooms.Waiting(backlog.key_of(str(number), 0), task.to_json(), number) for number in range(1, 101)]
+    items = [Waiting(backlog.key_of(str(number), 0), task.to_json(), number) for number in range(1, 101)]
     later = time.monotonic() + 60
     kept.change_backlog("lobby", 0, items, [], later)
     waiting = backlog.Backlog(kept, "lobby", 0)
@@ -789,7 +790,7 @@ class TestOrderOfWhatAWorkerDoes:
         stage.sqs.invoke(stage.handler)
         for key in backlog_of(table):
             table.items[key]["expires_at"] = {"N": "1"}
-        mark = rooms.Waiting(backlog.HELD, json.dumps([MEMBERS[3]]), 1)
+        mark = Waiting(backlog.HELD, json.dumps([MEMBERS[3]]), 1)
         stage.worker.ROOMS.change_backlog("lobby", 0, [mark], [], time.monotonic() + 1)
         stage.capacity = 1_000
         stage.say("one", "two")

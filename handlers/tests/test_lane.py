@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from roomcast import aws_json, backlog, lane, rooms, tasks
 from roomcast.delivery import RoomMessage
-from roomcast.rooms import Waiting
+from roomcast.items import Waiting
 from tests.fakes import FakeConnections, FakeContext, FakeTable, handshake, message
 from tests.sqs_model import WorkerDiedError
 from tests.test_fanout_fifo import MEMBERS, TEXTS, Stage, backlog_of, everybody, stage

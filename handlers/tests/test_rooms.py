@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from roomcast import aws_json, rooms
 from roomcast.fanout import Recipient
+from roomcast.items import Waiting
 from tests.fakes import CONNECTED_AT, FakeTable
 
 if TYPE_CHECKING:
@@ -190,8 +191,10 @@ class Ending:
         self.calls_left -= 1
         return self.table.call(operation, parameters, deadline)
 
+    steps = FakeTable.steps
 
-WAITING = [rooms.Waiting(f"task#{number}", "{}", number) for number in range(1, 7)]
+
+WAITING = [Waiting(f"task#{number}", "{}", number) for number in range(1, 7)]
 CHANGES: Mapping[str, Callable[[rooms.Rooms], object]] = {
     "join": lambda made: made.join("bob=", CONNECTED_AT, "lobby", soon()),
     "leave": lambda made: made.leave("alice=", CONNECTED_AT, soon()),

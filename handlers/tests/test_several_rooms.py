@@ -133,6 +133,8 @@ class Changing:
             self.changes.pop(0)()
         return self.table.call(operation, parameters, deadline)
 
+    steps = FakeTable.steps
+
 
 @pytest.mark.parametrize("is_counted", [False, True])
 @pytest.mark.parametrize("how", ["leave", "prune"])

@@ -51,10 +51,10 @@ class Row(NamedTuple):
 
     @property
     def floor(self) -> float:
-        """Sum of the round trips that no handler can avoid, in seconds, until the last post has been sent.
+        """Sum of the usual handler's round trips, in seconds, until the last post has been sent.
 
-        One read of the sender and one of the room; a queue worker reads the room only. New connections do not count. In
-        large rooms the account's rate adds its time.
+        One read of the sender and then one of the room; a queue worker reads the room only. New connections do not
+        count. In large rooms the account's rate adds its time.
         """
         reads = 1 if self.queue else 2
         return reads * DATABASE_SECONDS + max(0, self.members * self.messages - BURST) / RATE
