@@ -56,6 +56,8 @@ class Stragglers(NamedTuple):
         copies: Copies of the message that the recipients may have been sent before.
         on_untried: Called, instead of ``on_late``, with recipients for which time, or the pace, allowed no post at all.
         is_new: Whether the recipients, presumed alone or not, were not tried before.
+        is_awaited: Whether a sender waits for the outcome: then a recipient that does not answer counts as failed after
+            ``verdicts.SILENCE_SECONDS``, whatever copies are left.
     """
 
     on_late: Callback | None = None
@@ -64,6 +66,7 @@ class Stragglers(NamedTuple):
     copies: int = 0
     on_untried: Callback | None = None
     is_new: bool = False
+    is_awaited: bool = True
 
     @property
     def come_last(self) -> bool:

@@ -26,6 +26,9 @@ OK = {"statusCode": 200}
 NO_EVENT = {"statusCode": 400}
 """Answer to an invocation without an event of a WebSocket route: there is no connection to post to."""
 
+UNAWAITED = fanout.Stragglers(is_awaited=False)
+"""The caller is the only one that waits for its answer."""
+
 ANSWER_SECONDS = 2.0
 """Time left for the answer to the caller when the table, the queue or other members have used up theirs: enough for a
 connection that fails and another one. Of a short time, a quarter."""
@@ -160,7 +163,8 @@ def reply(engine: fanout.Engine, event: events.Event, text: str, deadline: float
     """
     # The caller was connected when it sent its message. A 410 means that it has left since: no retry is needed.
     caller = fanout.Recipient(event.connection_id, connected_at=0)
-    report = engine.deliver([caller], text.encode(), deadline=deadline)
+    # One post without an answer is no reason to leave it without a receipt.
+    report = engine.deliver([caller], text.encode(), deadline=deadline, stragglers=UNAWAITED)
     if not report.delivered and not report.gone:
         logs.write(
             "ERROR",

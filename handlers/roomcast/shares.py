@@ -57,8 +57,9 @@ class Post:
         self.is_behind = False
 
     def silence(self, now: float) -> float:
-        """Seconds without an answer, over all copies, that the sender has waited; 0 if a queue keeps the rest."""
-        if self.share.stragglers.on_late is not None:
+        """Seconds without an answer, over all copies, that the sender has waited; 0 if it does not wait."""
+        stragglers = self.share.stragglers
+        if stragglers.on_late is not None or not stragglers.is_awaited:
             return 0.0
         return now - self.sent_at + (self.history.silence if self.history is not None else 0.0)
 

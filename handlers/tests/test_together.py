@@ -10,11 +10,11 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from roomcast import aws_json, fanout, one_read, rooms, run, tasks
+from roomcast import aws_json, fanout, one_read, rooms, run, serving, tasks
 from roomcast.delivery import Delivery, RoomMessage
 from roomcast.fanout import Engine, Message, Recipient, Stragglers
 from roomcast.pacing import STRAGGLERS_PACE
-from tests.fakes import FakeContext, FakeTable, handshake
+from tests.fakes import FakeContext, FakeTable, handshake, message
 from tests.hostile_server import PATIENCE_SECONDS, TIMEOUT_FACTOR, HostileServer, Reply, Request, say
 from tests.sqs_model import SqsModel
 
@@ -478,6 +478,19 @@ class TestOneRead:
         batch.drain(worker.handler)
 
         assert sorted(stage.received("late=")) == TEXTS[4:]
+
+
+def test_an_answer_to_the_caller_does_not_depend_on_one_post(
+    engine: Engine, stage: Stage, never: threading.Event
+) -> None:
+    """No sender waits for that outcome, so that all copies may be sent."""
+    stage.trouble = lambda each: Reply(after=never) if each.attempt == 0 else say()
+    caller = serving.read(message(SLOW, {"action": "whoami"}, "whoami"))
+    assert caller is not None
+    serving.reply(engine, caller, "the answer", soon(20))
+
+    assert stage.received(SLOW) == ["the answer"] * 2
+    assert stage.accepted == [(SLOW, "the answer")]
 
 
 def test_a_silent_member_costs_a_sender_seconds_only(engine: Engine, stage: Stage, never: threading.Event) -> None:
