@@ -15,6 +15,7 @@ from scripts.terraform import common
 from scripts.terraform.common import WHOLE, TerraformError
 from scripts.terraform.executable import executable
 from scripts.terraform.processes import INTERRUPTED, killed_by_signals
+from scripts.terraform.shared import SharedProviders
 from scripts.terraform.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -57,9 +58,10 @@ def check(directories: Sequence[Path]) -> bool:
     with (
         killed_by_signals(),
         tempfile.TemporaryDirectory(dir=common.GENERATED, prefix="check-") as scratch,
+        SharedProviders() as providers,
         ThreadPoolExecutor(CHECKS_AT_ONCE) as pool,
     ):
-        checks = [pool.submit(_check_one, each, Path(scratch, str(n))) for n, each in enumerate(directories)]
+        checks = [pool.submit(_check_one, each, Path(scratch, str(n)), providers) for n, each in enumerate(directories)]
         for result in map(result_of, checks):
             if INTERRUPTED.is_set():
                 continue
@@ -79,11 +81,11 @@ def result_of(check: Future[T]) -> T:
     return check.result()
 
 
-def _check_one(directory: Path, scratch: Path) -> _Checked:
+def _check_one(directory: Path, scratch: Path, providers: SharedProviders) -> _Checked:
     """Check one configuration; a valid one counts as one check passed."""
     started = time.monotonic()
     scratch.mkdir()
-    workspace = Workspace(directory, scratch)
+    workspace = Workspace(directory, scratch, providers=providers)
     name = str(directory.resolve().relative_to(REPOSITORY))
     try:
         workspace.init(backend=False)

@@ -13,6 +13,7 @@ from scripts.waiting import scaled
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
+    from typing import IO
 
 STOP_SECONDS = 20
 """How long Terraform may take to stop: an emulator answers a request under way within that time."""
@@ -61,6 +62,40 @@ def follow(
         finally:
             _running.discard(process)
     return "".join(lines), process.returncode
+
+
+@contextlib.contextmanager
+def beside(
+    arguments: Sequence[str], environment: Mapping[str, str], errors: IO[str]
+) -> Iterator[subprocess.Popen[str]]:
+    """Run a command, with pipes to its input and output, until the context ends; it is killed then.
+
+    Args:
+        arguments: The program and its arguments.
+        environment: The whole environment of the command.
+        errors: File for what it writes to standard error.
+    """
+    with subprocess.Popen(
+        arguments,
+        env=environment,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=errors,
+        text=True,
+        encoding="utf-8",
+        errors="replace",
+        start_new_session=True,
+    ) as process:
+        _running.add(process)
+        if INTERRUPTED.is_set():
+            _kill(process)
+        try:
+            yield process
+        finally:
+            _running.discard(process)
+            _kill(process)
+            assert process.stdout is not None
+            process.stdout.read()  # which ends when the last process of the group has ended
 
 
 @contextlib.contextmanager

@@ -22,6 +22,8 @@ from scripts.terraform.providers import with_providers, without_missing_configur
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
+    from scripts.terraform.shared import SharedProviders
+
 PARALLELISM = 30
 """Requests at a time: an emulator answers at once, and Terraform's default of 10 is made for AWS."""
 PERSONAL_FILES = (
@@ -70,6 +72,7 @@ class Workspace:
         environment: Terraform's whole environment; this process's own by default.
         options: Options ``-var`` and ``-var-file``, which stand above :attr:`variables`.
         report: Called with each line that Terraform prints.
+        providers: Providers for :meth:`validate`, :meth:`test` and :meth:`states`, whose runs start their own without.
     """
 
     directory: Path
@@ -78,6 +81,7 @@ class Workspace:
     options: Sequence[str] = ()
     environment: Mapping[str, str] | None = None
     report: Callable[[str], None] | None = None
+    providers: SharedProviders | None = None
 
     def init(self, *, backend: bool = True) -> None:
         """Copy the configuration and install its modules and providers.
@@ -98,11 +102,11 @@ class Workspace:
 
     def validate(self) -> None:
         """Check the configuration without any state or AWS; raises TerraformError when it is wrong."""
-        self._run("validate")
+        self._run("validate", environment=self._with_shared_providers())
 
     def test(self) -> str:
         """Run the module's ``tests/*.tftest.hcl`` and return Terraform's output; raises TerraformError."""
-        return self._run("test")
+        return self._run("test", environment=self._with_shared_providers())
 
     def states(self, tests: str) -> dict[str, Mapping[str, Any]]:
         """Run the tests of a folder and return the state that each run left, as ``terraform show -json`` writes it.
@@ -115,7 +119,8 @@ class Workspace:
         """
         mocks.write(self._working_directory / tests / "mocks" / "functions.tfmock.hcl")
         options = ("-json", "-verbose", f"-test-directory={tests}")
-        text, status = self._run_any("test", *options, accepted=(0, 1))
+        environment = self._with_shared_providers()
+        text, status = self._run_any("test", *options, environment=environment, accepted=(0, 1))
         messages = [json.loads(line) for line in text.splitlines() if line.startswith("{")]
         if status:
             errors = [message["@message"] for message in messages if message["@level"] == "error"]
@@ -206,6 +211,12 @@ class Workspace:
             # The provider lives for a second or two; rarer garbage collection saves a quarter of its CPU time.
             "GOGC": "400",
         }
+
+    def _with_shared_providers(self) -> dict[str, str]:
+        environment = self._environment()
+        if self.providers is not None:
+            environment |= self.providers.environment(Path(environment["TF_DATA_DIR"]), environment)
+        return environment
 
     def _variable_options(self) -> list[str]:
         file = self.scratch.resolve() / "variables.tfvars.json"
