@@ -10,13 +10,16 @@ import subprocess
 import sys
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import pexpect
 import pytest
 from roomcast_cli import lines, sources
-from roomcast_client import Message
+from roomcast_cli.chat import Chat
+from roomcast_client import Event, Message, Open, Waiting
 
+from integration_tests.client_kit import virtual
 from integration_tests.client_kit.server import Server
 from scripts import clients
 from scripts.waiting import eventually, scaled
@@ -119,6 +122,12 @@ async def expect(terminal: Any, pattern: str) -> str:
     return str(terminal.match.group(0))
 
 
+async def end(terminal: Any) -> None:
+    """Press Ctrl-D once the line can be edited again: while a message is printed, the terminal itself takes it."""
+    await expect(terminal, PROMPT)
+    terminal.sendeof()
+
+
 async def ended(terminal: Any) -> int | None:
     """Wait for the end of a command on a terminal; returns its status."""
     await asyncio.to_thread(terminal.expect, pexpect.EOF)
@@ -209,6 +218,51 @@ async def test_what_is_not_sent_is_told(shell: Shell) -> None:
     assert shell.stored() == ["second"]
 
 
+async def test_json_that_is_nested_too_deep_is_not_sent_and_told(shell: Shell) -> None:
+    status, _, errors = await shell.run("--send-only", "--json", given=b'{"a":' * 20_000 + b"\n{}\n")
+
+    assert status == 1
+    assert "not_json" in errors
+    assert shell.stored() == [{}]
+
+
+def chat(**options: Any) -> Chat:
+    """Return a chat whose standard streams are no terminals."""
+    given = {"json": False, "receive_only": False, "send_only": False, **options}
+    return Chat(SimpleNamespace(**given))
+
+
+@pytest.mark.parametrize("is_back", [True, False])
+def test_pipe_waits_eight_minutes_for_a_lost_connection(*, is_back: bool) -> None:
+    async def events() -> AsyncIterator[Event]:
+        yield Open()
+        for attempt in range(200):
+            yield Waiting(5.0, attempt, "lost")
+            await asyncio.sleep(5)
+            if is_back and attempt == 90:
+                yield Open()
+
+    async def watch() -> float:
+        try:
+            await talk._watch(events())
+        except TimeoutError:
+            return asyncio.get_running_loop().time()
+        return 0.0
+
+    talk = chat()
+    talk._sends_from_pipe = True
+
+    assert round(virtual.run(watch())) == 455 + 480 if is_back else 480
+
+
+def test_who_only_listens_waits_for_ever() -> None:
+    async def events() -> AsyncIterator[Event]:
+        yield Waiting(5.0, 1, "lost")
+        await asyncio.sleep(100_000)
+
+    virtual.run(chat(receive_only=True)._watch(events()))
+
+
 async def test_kicked(shell: Shell) -> None:
     process = await shell.start("--receive-only")
     await members(shell.server, 1)
@@ -296,7 +350,7 @@ async def test_message_comes_while_a_line_is_half_typed(shell: Shell) -> None:
     await expect(terminal, "half a li")  # drawn again below the message
     terminal.send("ne\r")
     await expect(terminal, r"me.* \(you\): half a line")
-    terminal.sendeof()
+    await end(terminal)
 
     assert await ended(terminal) == 0
     assert shell.stored() == ["half a line"]
@@ -309,7 +363,7 @@ async def test_terminal_of_another_size(shell: Shell) -> None:
     terminal.setwinsize(10, 20)
     terminal.send("typed after that\r")
     await expect(terminal, r"\(you\)")
-    terminal.sendeof()
+    await end(terminal)
 
     assert await ended(terminal) == 0
     assert shell.stored() == ["typed after that"]
@@ -332,7 +386,7 @@ async def test_member_cannot_repaint_the_terminal(shell: Shell) -> None:
     await shell.server.post(shell.server.open()[0], {**frame, **shell.server.log("lobby").put(None, **item)})
     await expect(terminal, r"\\x07")
     shown = str(terminal.before)
-    terminal.sendeof()
+    await end(terminal)
 
     assert await ended(terminal) == 0
     assert r"eve\x1b[31m" in shown
@@ -345,7 +399,7 @@ async def test_colours_stay_away(shell: Shell) -> None:
     terminal = await shell.terminal()
     await shell.server.say("lobby")
     await expect(terminal, "bob: m2")
-    terminal.sendeof()
+    await end(terminal)
 
     assert await ended(terminal) == 0
 
@@ -380,6 +434,22 @@ def test_control_characters_are_shown() -> None:
 )
 def test_text_of_a_message(data: Any, shown: str) -> None:
     assert lines.text_of(data) == shown
+
+
+def test_numbers_that_are_none_are_null_in_json() -> None:
+    data = {"a": [float("inf"), 1.5, {"b": float("-inf")}], "c": "x"}
+    message = Message("lobby", "eve", 0, data)  # type: ignore[arg-type]
+
+    assert json.loads(lines.json_of(message), parse_constant=pytest.fail)["data"] == {
+        "a": [None, 1.5, {"b": None}],
+        "c": "x",
+    }
+
+
+def test_deepest_message_of_a_stage_is_shown_as_json() -> None:
+    data = json.loads("[" * 300 + "]" * 300)
+
+    assert json.loads(lines.json_of(Message("lobby", "eve", 0, data)))["data"] == data
 
 
 def test_impossible_times_are_shown_all_the_same() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import random
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
@@ -12,6 +13,7 @@ import roomcast_client
 from roomcast_client import Closed, Kicked, Last, Recovered, Refused, Since, Unauthorized, frames
 from roomcast_client.addresses import Addresses
 from roomcast_client.frames import Limits
+from roomcast_client.sends import Pending
 
 from integration_tests.client_kit import virtual
 from integration_tests.client_kit.driver import ScaledClock
@@ -349,6 +351,125 @@ async def test_no_message_is_sent_8_minutes_after_its_first_attempt() -> None:
 
 
 @virtually
+async def test_sockets_that_were_lost_leave_no_task_behind() -> None:
+    async with serving() as server, connect(server) as client:
+        counts, events = [], client.events()
+        for _ in range(5):
+            await asyncio.sleep(60)
+            counts.append(len(asyncio.all_tasks()))
+            [member] = server.open()
+            server.cut(member)
+            while not isinstance(await anext(events), roomcast_client.Waiting):
+                continue
+
+        assert len(set(counts)) == 1
+
+
+@virtually
+async def test_number_that_python_does_not_read_holds_up_no_room() -> None:
+    async with serving() as server, connect(server) as client:
+        head = '{"type":"message","room":"lobby","epoch":"lobby-1","from":"eve","at":1'
+        await server.raw(server.open()[0], f'{head},"seq":1,"data":{"9" * 5_000}}}')
+        await server.raw(server.open()[0], f'{head},"seq":2,"data":{"9" * 300}}}')
+
+        assert [message.data for message in await take(aiter(client), 2)] == [float("inf"), int("9" * 300)]
+
+
+HOSTILE: list[dict[str, Any]] = [
+    {"type": "reconnect", "url": "ws://127.0.0.1:99999/"},
+    {"type": "reconnect", "url": "ws://127.0.0.1:port/"},
+    {"type": "reconnect", "url": "ws://a..example.test/"},
+    {"type": "reconnect", "url": f"ws://{'a' * 64}.example.test/"},
+    {"type": "reconnect", "url": "ws://[::1"},
+    {"type": "reconnect", "url": "ws://127.0.0.1/#fragment"},
+    {"type": "reconnect", "url": "ws://x\x00y.example.test/"},
+    {"type": "presence", "room": "lobby", "count": 1, "joined": [[[1]], None], "left": [{}]},
+    {"type": "pong", "rooms": {"lobby": {"epoch": [], "seq": True}, "x": 5}},
+    {"type": "kicked ", "until": 10**400},
+    {"type": "joined", "room": "lobby", "epoch": "e", "seq": 2**53 - 1, "head": 2**53 - 1, "recovered": True},
+    {"type": "joined", "room": "lobby", "limits": {"heal": 10**400, "expires": float("nan"), "rooms": 1e400}},
+    {"type": "messages", "room": "lobby", "epoch": "e", "messages": [None, [], {"seq": 1}, {"seq": -1, "data": 1}]},
+    {"type": "error", "code": "rate_limited", "id": "unknown", "room": "lobby"},
+    {"type": "receipt", "id": "unknown", "room": "lobby", "seq": 5},
+    {"type": "left", "id": "unknown", "room": "lobby"},
+]
+
+
+@pytest.mark.parametrize("frame", HOSTILE, ids=[f"{at}-{frame['type']}" for at, frame in enumerate(HOSTILE)])
+def test_no_frame_ends_a_client(frame: dict[str, Any]) -> None:
+    async def test() -> None:
+        async with serving() as server, connect(server, hosts=[".example.test"]) as client:
+            await asyncio.sleep(31)
+            for _ in range(2):
+                await server.raw(server.open()[0], json.dumps(frame))
+            await asyncio.sleep(200)
+            async with asyncio.timeout(600):
+                await client.send("lobby", "hi")
+
+    virtual.run(test())
+
+
+@virtually
+async def test_ever_new_epochs_fill_no_memory() -> None:
+    async with serving() as server, connect(server) as client:
+        server.faults.add("action", "ignore", where={"action": "join"})
+        for number in range(1_500):
+            said = f'{{"type":"message","room":"lobby","epoch":"e{number}","seq":1,"from":"eve","at":1,"data":1}}'
+            await server.raw(server.open()[0], said)
+        await asyncio.sleep(1)
+
+        assert len(client._session.memberships.rooms["lobby"].foreign) == 1_000
+
+
+@virtually
+async def test_message_under_the_id_of_another_one_is_not_own() -> None:
+    async with serving() as server, connect(server) as client:
+        await client.send("lobby", "mine", id="0123456789abcdef")
+        said = {"type": "message", "room": "lobby", "epoch": "lobby-1", "from": "eve", "at": 1, "data": "hers"}
+        await server.raw(server.open()[0], json.dumps({**said, "seq": 2, "id": "0123456789abcdef"}))
+
+        assert [(each.data, each.own) for each in await take(aiter(client), 2)] == [("mine", True), ("hers", False)]
+
+
+@pytest.mark.parametrize(
+    "rooms",
+    [
+        ["lobby", "no room"],
+        ["\ud800"],
+        [""],
+        ["a" * 65],
+        [5],
+        {"lobby": Last(101)},
+        {"lobby": Last(-1)},
+        {"lobby": Since("", 1)},
+        {"lobby": Since("e", -1)},
+        {"lobby": Since("e", 2**53)},
+        {"lobby": Since("\ud800", 1)},
+    ],
+)
+def test_what_the_stage_would_refuse_for_all_rooms_is_refused_at_once(rooms: Any) -> None:
+    with pytest.raises(ValueError, match=r"no (name|number|position) of"):
+        roomcast_client.connect("wss://a/live", rooms=rooms)
+
+
+@virtually
+async def test_impossible_room_leaves_the_client_as_it_is() -> None:
+    async with serving() as server, connect(server) as client:
+        with pytest.raises(ValueError, match="no name of a room"):
+            await client.join("\ud800")
+        await client.send("lobby", "hi")
+
+        assert list(client.positions) == ["lobby"]
+
+
+def test_secrets_are_in_no_text_of_the_options() -> None:
+    client = roomcast_client.connect("wss://a/live", headers={"x-api-key": "SECRET"})
+    item = Pending("id", "lobby", "SECRET", None, is_message=True, size=6)  # type: ignore[arg-type]
+
+    assert "SECRET" not in f"{client} {client._session._options} {item}"
+
+
+@virtually
 async def test_redirect_is_not_followed() -> None:
     async with serving() as server:
         server.faults.add("handshake", "refuse", status=301, times=2)
@@ -356,7 +477,9 @@ async def test_redirect_is_not_followed() -> None:
             assert {handshake["path"] for handshake in server.handshakes} == {"/live"}
 
 
-@pytest.mark.parametrize("url", ["http://a/live", "", [], "wss://", ["wss://a", "x"]])
+@pytest.mark.parametrize(
+    "url", ["http://a/live", "", [], "wss://", ["wss://a", "x"], "wss://a:99999", "wss://a..b", "wss://a/#b"]
+)
 def test_address_that_is_none_is_refused(url: Any) -> None:
     with pytest.raises(ValueError, match="wss://"):
         roomcast_client.connect(url)
@@ -379,6 +502,10 @@ def test_address_that_is_none_is_refused(url: Any) -> None:
         ("https://a.example/live", False),
         ("//a.example/live", False),
         ("wss://[::1/live", False),
+        ("wss://a.example:99999/live", False),
+        ("wss://a.example:port/live", False),
+        ("wss://x..below.test/live", False),
+        ("wss://a.example/live#fragment", False),
         ("", False),
     ],
 )

@@ -10,7 +10,7 @@ from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING, Any
 
 import roomcast_client
-from roomcast_client import Closed, Kicked, Left, NotAllowed, Refused, RoomcastError
+from roomcast_client import Closed, Kicked, Left, NotAllowed, Open, Refused, RoomcastError, Waiting
 
 from roomcast_cli import lines, sources, tokens
 
@@ -21,6 +21,8 @@ DONE, FAILED, NOT_ALLOWED, NOT_REACHABLE = 0, 1, 4, 5
 MOST_PENDING, MOST_BYTES = 100, 150_000
 """Messages without proof, and bytes of their lines, above which no further line is read; the client refuses more than
 100 messages or 1 MB, and JSON writes some characters with six bytes."""
+LOST_SECONDS = 480.0
+"""A command that sends from a pipe waits so long for a lost connection: as long as the client tries a message."""
 
 
 async def run(options: Any) -> int:  # noqa: ANN401 - of argparse
@@ -56,13 +58,13 @@ class Chat:
         self._in_colour = sys.stdout.isatty() and not os.environ.get("NO_COLOR") and not options.json
         self._sending: set[asyncio.Task[None]] = set()
         self._bytes = 0
-        self._failed = False
+        self._failed = self._sends_from_pipe = False
 
     async def run(self) -> int:
         """Chat until the end of the input.
 
         Raises:
-            TimeoutError: The stage was not reached in time.
+            TimeoutError: The stage was not reached in time, at first or again.
             RoomcastError: The stage refused, or removed this client.
             RemovedError: Likewise, from the room.
         """
@@ -71,6 +73,7 @@ class Chat:
         messages, events = client.messages(), client.events()
         async with AsyncExitStack() as stack:
             source = self._source(stack)
+            self._sends_from_pipe = source is not None and not self._on_terminal
             watching = asyncio.ensure_future(self._watch(events))
             stack.push_async_callback(asyncio.wait, [watching])  # it ends after the client's last event
             async with asyncio.timeout(options.timeout):
@@ -112,13 +115,21 @@ class Chat:
                 print(lines.line_of(message, on_terminal=on_terminal, in_colour=self._in_colour), flush=True)
 
     async def _watch(self, events: AsyncIterator[roomcast_client.Event]) -> None:
-        async for event in events:
-            text, facts = lines.sentence(event), lines.facts(event)
-            if isinstance(event, Closed) or (text is None and not self._options.json) or facts is None:
-                continue
-            self.tell(text or "", **facts)
-            if isinstance(event, Left):
-                raise RemovedError
+        async with asyncio.timeout(None) as patience:
+            async for event in events:
+                if isinstance(event, Open):
+                    patience.reschedule(None)
+                elif isinstance(event, Waiting) and self._sends_from_pipe and patience.when() is None:
+                    patience.reschedule(asyncio.get_running_loop().time() + LOST_SECONDS)
+                self._tell_of(event)
+
+    def _tell_of(self, event: roomcast_client.Event) -> None:
+        text, facts = lines.sentence(event), lines.facts(event)
+        if isinstance(event, Closed) or (text is None and not self._options.json) or facts is None:
+            return
+        self.tell(text or "", **facts)
+        if isinstance(event, Left):
+            raise RemovedError
 
     def tell(self, text: str, **facts: Any) -> None:  # noqa: ANN401 - JSON values
         """Tell what belongs to no message, on stderr."""
@@ -147,7 +158,7 @@ class Chat:
         try:
             data = json.loads(line) if self._options.json and line.startswith("{") else line
             await client.send(self._options.room, data)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             self._fail(line, str(error), "not_json")
         except (Closed, Kicked, Refused):
             self._failed = True  # it is told once, for the client

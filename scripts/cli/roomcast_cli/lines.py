@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 import zlib
-from dataclasses import asdict
+from dataclasses import fields as dataclass_fields
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -60,8 +61,19 @@ def rfc3339(milliseconds: int) -> str:
 
 def json_of(message: Message) -> str:
     """Return a message as one line of JSON, in ASCII."""
-    fields = {name: value for name, value in asdict(message).items() if value is not None}
-    return json.dumps({"v": 1, **fields, "at": rfc3339(message.at)})
+    # Not asdict, which goes into the data, and twice as deep.
+    given = {each.name: getattr(message, each.name) for each in dataclass_fields(message)}
+    fields = {name: value for name, value in given.items() if value is not None}
+    return json.dumps({"v": 1, **fields, "data": _finite(message.data), "at": rfc3339(message.at)})
+
+
+def _finite(data: Json) -> Json:
+    """Return data with null for numbers that Python cannot hold, and would print as no JSON."""
+    if isinstance(data, dict):
+        return {name: _finite(each) for name, each in data.items()}
+    if isinstance(data, list):
+        return [_finite(each) for each in data]
+    return None if isinstance(data, float) and not math.isfinite(data) else data
 
 
 def sentence(event: Event) -> str | None:

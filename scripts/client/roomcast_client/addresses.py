@@ -6,6 +6,9 @@ import inspect
 from typing import TYPE_CHECKING, TypeAlias
 from urllib.parse import urlsplit
 
+from websockets.exceptions import InvalidURI
+from websockets.uri import parse_uri
+
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
 
@@ -64,17 +67,15 @@ class Addresses:
 
     def may_move(self, url: str) -> bool:
         """Whether the stage may send this client to an address: to the same host, or to one that is allowed."""
-        old = urlsplit(self._used)
-        try:
-            new = urlsplit(url)
-        except ValueError:
+        if not _is_websocket(url):
             return False
+        old, new = urlsplit(self._used), urlsplit(url)
         host = new.hostname or ""
         named = [name.lower() for name in self._hosts]
         allowed = (
             host == old.hostname or host in named or any(name[:1] == "." and host.endswith(name) for name in named)
         )
-        return bool(host) and allowed and new.scheme in {old.scheme, "wss"} and _is_websocket(url)
+        return allowed and new.scheme in {old.scheme, "wss"}
 
     def move(self, url: str, now: float) -> bool:
         """Use an address from now on, unless the client was moved too often; ``now`` is in seconds."""
@@ -87,4 +88,10 @@ class Addresses:
 
 
 def _is_websocket(url: object) -> bool:
-    return isinstance(url, str) and url.startswith(("ws://", "wss://")) and bool(urlsplit(url).hostname)
+    if not isinstance(url, str) or not url.startswith(("ws://", "wss://")):
+        return False
+    try:
+        # The codec refuses hosts that no name server can be asked for.
+        return bool(parse_uri(url).host.encode("idna"))
+    except (InvalidURI, ValueError):
+        return False

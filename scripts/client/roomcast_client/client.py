@@ -56,7 +56,7 @@ def connect(  # noqa: PLR0913 - each is an option of applications
         random: Source of random waits.
 
     Raises:
-        ValueError: The address is no WebSocket URL.
+        ValueError: The address is no WebSocket URL, or a room, a position or a number of last messages cannot be.
     """
     session = Session(Addresses(url, hosts), Options(token, order, lifetime, headers, ssl, clock, random))
     wishes = rooms if isinstance(rooms, Mapping) else dict.fromkeys(rooms)
@@ -176,6 +176,7 @@ class Client:
             NotAllowed: The token has no such right in that room.
             Closed: The client was closed; ``Kicked`` and ``Refused`` in the same way.
             RoomcastError: The stage answered with another error, such as ``too_many_rooms``.
+            ValueError: There can be no such room, position or number of last messages.
         """
         self._session.raise_if_ended()
         return await self._session.memberships.join(room, since, last or 0)

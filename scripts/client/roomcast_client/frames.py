@@ -39,13 +39,24 @@ HIGHEST = 2**53
 def read(text: str | bytes) -> dict[str, Any] | None:
     """Return a frame whose known fields have their types; None for anything else."""
     try:
-        frame = json.loads(text)
+        frame = json.loads(text, parse_int=_whole)
     except (ValueError, RecursionError):
         return None
     if not isinstance(frame, dict) or not isinstance(kind := frame.get("type"), str) or kind not in REQUIRED:
         return None
     frame = {name: value for name, value in frame.items() if value is not None or name == "data"}
     return frame if frame.keys() >= REQUIRED[kind] and _is_valid(frame) else None
+
+
+def _whole(text: str) -> int | float:
+    """Return a whole number; one with more digits than Python reads as an infinite one, as in JavaScript.
+
+    A member may send it, and a frame that is not read would stay a gap in the room for ever.
+    """
+    try:
+        return int(text)
+    except ValueError:
+        return float(text)
 
 
 def _is_valid(frame: dict[str, Any]) -> bool:
@@ -104,5 +115,7 @@ class Limits:
         for name, (low, high) in {**bounds, **sizes}.items():
             value = limits.get(name)
             if isinstance(value, int | float) and not isinstance(value, bool):
-                found[name] = min(high, max(low, value / 1000 if name in bounds else value))
+                unit = 1000 if name in bounds else 1
+                # Within bounds first: a whole number may be larger than any that can be divided.
+                found[name] = min(high * unit, max(low * unit, value)) / unit
         return cls(**found)

@@ -10,7 +10,7 @@ from roomcast_client.errors import NotAllowed, RoomcastError
 from roomcast_client.frames import MOST_ROOMS, Limits
 from roomcast_client.rooms import Ask, Room
 from roomcast_client.sends import UNANSWERED, Outbox
-from roomcast_client.values import Event, Left, Message, Recovered, Since
+from roomcast_client.values import Event, Left, Message, Recovered, Since, check_wish
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -67,8 +67,13 @@ class Memberships:
     # What the application wants
 
     def room(self, name: str, since: Since | None = None, last: int = 0) -> Room:
-        """Return a room, which is new if the client does not want it yet; counts one join."""
+        """Return a room, which is new if the client does not want it yet; counts one join.
+
+        Raises:
+            ValueError: As of ``check_wish``.
+        """
         if (room := self.rooms.get(name)) is None:
+            check_wish(name, since, last)
             room = self.rooms[name] = Room(
                 name,
                 self._in_order,

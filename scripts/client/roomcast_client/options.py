@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 from roomcast_client.errors import Refused
@@ -34,7 +34,7 @@ class Options:
     token: Token | None
     in_order: bool
     lifetime: tuple[float, float]
-    headers: Mapping[str, str] | None
+    headers: Mapping[str, str] | None = field(repr=False)
     ssl: SSLContext | None
     clock: Clock
     random: Random

@@ -106,8 +106,7 @@ class Room:
             self._take_before(slot, *self.before)
         elif slot.epoch not in self.foreign:
             self.early.append(slot)
-            self.again |= len(self.foreign) < MOST
-            self.foreign.add(slot.epoch or "")
+            self._join_for(slot.epoch or "")
 
     def _take_before(self, slot: Slot, _: str, position: int, above: set[int]) -> None:
         if slot.seq is not None and slot.seq > position and slot.seq not in above:
@@ -180,6 +179,11 @@ class Room:
         if self.position is not None and epoch == self.position.epoch:
             self.top = max(self.top, seq)
         elif epoch not in self.foreign:
+            self._join_for(epoch)
+
+    def _join_for(self, epoch: str) -> None:
+        """Ask once because of another epoch; not for ever because of more and more of them."""
+        if len(self.foreign) < MOST:
             self.foreign.add(epoch)
             self.again = True
 

@@ -37,7 +37,7 @@ class Pending:
 
     id: str
     room: str
-    text: str
+    text: str = field(repr=False)
     answer: asyncio.Future[Any]
     is_message: bool
     size: int
@@ -69,7 +69,7 @@ class Outbox:
     limit: Callable[[], float]
     unanswered: Callable[[Link], None]
     pending: dict[str, Pending] = field(default_factory=dict)
-    own: dict[str, None] = field(default_factory=dict)
+    own: dict[tuple[str, str], object] = field(default_factory=dict)
 
     def add(self, room: str, id: str, text: str, *, is_message: bool = True) -> Pending:  # noqa: A002 - the protocol's name
         """Queue a frame.
@@ -85,7 +85,7 @@ class Outbox:
             waiting = [each.size for each in self.pending.values() if each.is_message and not each.is_proved]
             if len(waiting) >= MOST or sum(waiting) + item.size > MOST_BYTES:
                 raise QueueFull(room=room, id=id)
-            self.own[id] = None
+            self.own[room, id] = None
             if len(self.own) > REMEMBERED:
                 del self.own[next(iter(self.own))]
         self.pending[id] = item
@@ -128,6 +128,15 @@ class Outbox:
 
     def _give_up(self, item: Pending) -> None:
         self.fail(item, OutcomeUnknown(room=item.room, id=item.id))
+
+    def is_own(self, slot: dict[str, Any]) -> bool:
+        """Whether a message is one of this client's; another one under its id is that of a member that has seen it."""
+        key = slot["room"], slot.get("id", "")
+        if key not in self.own or slot.get("void"):
+            return False
+        place = slot.get("mid"), slot.get("epoch"), slot.get("seq")
+        self.own[key] = self.own[key] or place
+        return self.own[key] == place
 
     def prove(self, frame: dict[str, Any], *, final: bool) -> None:
         """Take a sign that a message is stored: a receipt, or the own message, which is not final."""

@@ -184,7 +184,6 @@ class Session:
         self._addresses.worked()
         socket = Socket(connection, self.timers, self._dead, self.memberships.positions)
         self._spawn(self._serve(socket))
-        self._spawn(socket.write())
         socket.beat(self.memberships.limits.heartbeat, self._random)
         if isinstance(self.state, Rolling):
             self._sockets.next = socket
@@ -195,7 +194,10 @@ class Session:
         self._check_joined()
 
     async def _serve(self, socket: Socket) -> None:
+        writing = self._spawn(socket.write())
         await socket.read(self._take)
+        # It waits for a further frame, and would for ever.
+        writing.cancel()
         self._lost(socket)
 
     # Rollover
@@ -305,9 +307,10 @@ class Session:
         if (room := self.memberships.rooms.get(frame["room"])) is None:
             return
         for slot in frames.slots(frame):
-            if slot.get("id") in self.outbox.pending and not slot.get("void"):
+            is_own = self.outbox.is_own(slot)
+            if is_own:
                 self.outbox.prove(slot, final=False)
-            message = frames.message(slot, own=slot.get("id") in self.outbox.own)
+            message = frames.message(slot, own=is_own)
             room.take(Slot(slot.get("epoch"), slot.get("seq"), message))
         self.memberships.tend(room)
 
@@ -332,7 +335,9 @@ class Session:
         self._drain()
 
     def _on_members(self, _: Socket, frame: dict[str, Any]) -> None:
-        self.outbox.answer(frame["id"], Members(tuple(map(str, frame["members"])), frame["count"]))
+        self.outbox.answer(
+            frame["id"], Members(tuple(map(str, frame["members"])), frame["count"], frame.get("more", False))
+        )
 
     def _on_presence(self, _: Socket, frame: dict[str, Any]) -> None:
         if frame["room"] in self.memberships.rooms:

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import ClassVar, TypeAlias
 
 from roomcast_client.errors import Closed, Kicked, Refused, RoomcastError
+
+ROOM = re.compile(r"[A-Za-z0-9._-]{1,64}")
+MOST_LAST = 100
 
 Json: TypeAlias = "bool | int | float | str | list[Json] | dict[str, Json] | None"
 
@@ -64,6 +68,20 @@ class Last:
     count: int
 
 
+def check_wish(room: object, since: Since | None, last: int) -> None:
+    """Make sure that a room can be asked for: the stage answers a fault in one of several rooms for all of them.
+
+    Raises:
+        ValueError: It cannot.
+    """
+    if not isinstance(room, str) or not ROOM.fullmatch(room):
+        raise ValueError(f"no name of a room: {room!r}; it is 1 to 64 of the characters A-Z a-z 0-9 . _ -")
+    if not 0 <= last <= MOST_LAST:
+        raise ValueError(f"no number of last messages: {last}; it is 0 to {MOST_LAST}")
+    if since is not None and not (1 <= len(since.epoch) <= 64 and since.epoch.isprintable() and 0 <= since.seq < 2**53):
+        raise ValueError(f"no position of a room: {since}; take it from positions")
+
+
 @dataclass(frozen=True, slots=True)
 class Message:
     """One message. ``at`` is in milliseconds; ``own`` says that this client sent it; ``seq`` or ``mid`` name it."""
@@ -100,10 +118,11 @@ class Receipt:
 
 @dataclass(frozen=True, slots=True)
 class Members:
-    """Up to 100 identities in a room, and the number of all."""
+    """Up to 100 identities in a room, and the number of all; with ``more`` the stage has not counted all."""
 
     members: tuple[str, ...]
     count: int
+    more: bool = False
 
 
 @dataclass(frozen=True, slots=True)
