@@ -7,6 +7,7 @@ made by name at run time (``importlib``).
 from __future__ import annotations
 
 import ast
+import functools
 import sys
 from typing import TYPE_CHECKING
 
@@ -82,12 +83,10 @@ def find_sources(handler: str, sources: Path) -> dict[str, bytes]:
 def _imported_files(file: Path, content: bytes, sources: Path, third_party: frozenset[str]) -> Iterator[Path]:
     """Yield the files below ``sources`` that running one file imports."""
     try:
-        tree = ast.parse(content)
+        found = _imports(".".join(file.parent.relative_to(sources).parts), content)
     except SyntaxError as error:
         raise BuildError(f"{shown(file)}:{error.lineno}: not valid Python: {error.msg}") from error
-    imports = _Imports(package=".".join(file.parent.relative_to(sources).parts))
-    imports.visit(tree)
-    for line, module, name in imports.found:
+    for line, module, name in found:
         if module.partition(".")[0] in sys.stdlib_module_names | third_party:
             continue
         if module.partition(".")[0] == TESTS:
@@ -101,6 +100,13 @@ def _imported_files(file: Path, content: bytes, sources: Path, third_party: froz
         yield from chain
         if name is not None:
             yield from _module_chain(f"{module}.{name}", sources) or []
+
+
+@functools.lru_cache(maxsize=256)  # every handler needs the library, which has some fifty files
+def _imports(package: str, content: bytes) -> tuple[tuple[int, str, str | None], ...]:
+    imports = _Imports(package)
+    imports.visit(ast.parse(content))
+    return tuple(imports.found)
 
 
 def _module_chain(module: str, sources: Path) -> list[Path] | None:
