@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import configparser
 import json
 import os
 import re
@@ -193,3 +194,15 @@ def test_the_list_of_tasks_is_complete_and_fits_80_columns(clone: Path) -> None:
     assert set(re.findall(r"^  make ([a-z-]+) ", printed, re.MULTILINE)) == tasks
     assert public - tasks == {"require-python", "require-stage", "require-terraform"}
     assert max(map(len, printed.splitlines())) <= 80
+
+
+def test_parts_of_make_test_that_use_the_harness_wait_for_it() -> None:
+    makefile = (REPOSITORY / "Makefile").read_text()
+    parts = re.findall(r"^TEST_PARTS := (?:\$\(TEST_PARTS\),)?(.*)$", makefile, re.MULTILINE)
+    tox = configparser.ConfigParser(interpolation=None)
+    tox.read_string((REPOSITORY / "tox.ini").read_text())
+    using = [tox[name] for name in tox.sections() if "{work_dir}/harness/" in tox[name].get("commands", "")]
+
+    assert "harness" in ",".join(parts).split(",")
+    assert len(using) == 2
+    assert {each.get("depends") for each in using} == {"harness"}
