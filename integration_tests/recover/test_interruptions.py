@@ -51,7 +51,9 @@ CHANGED = {
     "apigateway DELETE /apis/*/stages/*/routesettings/*",
     "apigateway PATCH /apis/*/integrations/*",
     "apigateway PATCH /apis/*/stages/*",
+    "dynamodb CreateTable",
     "dynamodb UpdateContinuousBackups",
+    "dynamodb UpdateTimeToLive",
     "iam PutRolePolicy",
     "lambda DELETE /functions/*/policy/*",
     "lambda PUT /event-source-mappings/*",
@@ -165,10 +167,14 @@ def other_reasons(output: str) -> list[str]:
 
 
 def changes(variables: dict[str, Any]) -> dict[str, Any]:
-    """Return the variables with all that can be changed in place changed, and the route of a team gone."""
+    """Return the variables with all changed that can be in place, without a team's route, and with a history table.
+
+    Functions get the right to use that table, which changes policies of their roles.
+    """
     return {
         **variables,
         "additional_routes": {},
+        "history_rooms": ["*"],
         "log_level": "DEBUG",
         "log_retention_days": 7,
         "pace": 1000,
