@@ -44,6 +44,11 @@ MAXIMUM_DIGITS = 16
 """Of the whole numbers that are read: 2^53 has so many."""
 ROOM_NAME = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
+MAXIMUM_DEPTH = 300
+"""Of brackets around each other in data: parsers of clients go less deep than the function's own, and a member with a
+parser that fails would never get past such a message in a room that keeps it."""
+
+_STRINGS_AND_BRACKETS = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"|[][{}]')
 _BLANKS = re.compile(r"[ \t\n\r]*")
 # With all whole escapes removed, an escape that remains is half of a surrogate pair.
 _WHOLE_ESCAPES = re.compile(
@@ -258,7 +263,7 @@ def data_in(command: Mapping[str, Any], body: str, maximum_bytes: int) -> tuple[
         maximum_bytes: Size limit of the data in UTF-8.
 
     Raises:
-        Refusal: ``missing_data``, ``not_unicode`` or ``too_large``.
+        Refusal: ``missing_data``, ``not_unicode``, ``not_json`` for data that is nested too deep, or ``too_large``.
     """
     value = command.get("data", "")
     data = value if isinstance(value, str) else _text_of("data", body)
@@ -266,6 +271,8 @@ def data_in(command: Mapping[str, Any], body: str, maximum_bytes: int) -> tuple[
         raise Refusal("missing_data")
     if not _is_unicode(data) or (data is not value and "\\u" in _WHOLE_ESCAPES.sub("", data)):
         raise Refusal("not_unicode")
+    if data is not value and _is_too_deep(data):
+        raise Refusal("not_json")
     # Bytes, not characters: API Gateway counts the encoded message.
     if len(data.encode()) > maximum_bytes:
         raise Refusal("too_large")
@@ -295,6 +302,17 @@ def _text_of(name: str, body: str) -> str:
     except RecursionError:
         raise Refusal("not_json") from None
     return text
+
+
+def _is_too_deep(text: str) -> bool:
+    depth = 0
+    if text.count("[") + text.count("{") > MAXIMUM_DEPTH:
+        for found in _STRINGS_AND_BRACKETS.finditer(text):
+            mark = text[found.start()]
+            depth += (mark in "[{") - (mark in "]}")
+            if depth > MAXIMUM_DEPTH:
+                return True
+    return False
 
 
 def _skip_blanks(text: str, position: int) -> int:
