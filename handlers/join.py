@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from roomcast import (
-    allowance,
     changes,
     events,
     fanout,
@@ -73,7 +72,7 @@ def admit(  # noqa: PLR0913, PLR0917 - all parts of the request
     errors: dict[str, str],
     deadline: float,
 ) -> Mapping[str, Replay]:
-    """Write the memberships, and post what the logs have for the client; ``errors`` gets the rooms that are full."""
+    """Write the memberships, and post what the logs have for the client; ``errors`` gets the rooms that fail."""
     with_token = [room for room in allowed if identity.token_end(event, client, room) is not None]
 
     def enter(known: Connection) -> Steps[Connection]:
@@ -86,7 +85,7 @@ def admit(  # noqa: PLR0913, PLR0917 - all parts of the request
 
     def may_post() -> Steps[bool]:
         yield from ()
-        return take_frame(event.connection_id, deadline)
+        return serving.take_message(ROOMS, event, SETTINGS.messages_per_second, deadline)
 
     def post(text: str) -> Steps[bool]:
         yield from ()
@@ -97,24 +96,14 @@ def admit(  # noqa: PLR0913, PLR0917 - all parts of the request
         drive(enter(caller))
         return {}
     visitor = logged_rooms.Visitor(enter, find, may_post, post)
-    _, replays = drive(logged_rooms.join(HISTORY, logged, visitor, caller, deadline))
+    entered, replays = drive(logged_rooms.join(HISTORY, logged, visitor, caller, deadline))
+    errors.update((room, "rate_limited") for room in logged if room in entered.rooms and room not in replays)
     return replays
 
 
 def may_join(client: identity.Identity, room: str, ask: frames.Ask) -> bool:
     """Whether a client has the rights to join a room with this question."""
     return client.may("join", room) and (not ask.wants_history or client.may("history", room))
-
-
-def take_frame(connection_id: str, deadline: float) -> bool:
-    """Take a frame from the client's messages, because each costs as much; false if it has none left now."""
-    if not SETTINGS.messages_per_second:
-        return True
-    try:
-        ROOMS.take(connection_id, allowance.of_rate(SETTINGS.messages_per_second), deadline)
-    except allowance.SpentError:
-        return False
-    return True
 
 
 def enter_all(

@@ -19,7 +19,6 @@ from roomcast.holes import Log, Sealer
 from roomcast.items import key_of
 from roomcast.replay import Reader
 from roomcast.send_ids import Attempt, SendIds
-from roomcast.steps import drive
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -103,8 +102,8 @@ class Kept(NamedTuple):
 class History:
     """The logs of all rooms that keep messages.
 
-    Every method takes a ``deadline`` in seconds of ``time.monotonic`` and raises ``aws_json.ServiceError`` when the
-    table cannot be reached by then. None of them posts, and none reads a member.
+    The calls are in steps (``steps``). Each takes a ``deadline`` in seconds of ``time.monotonic`` and raises
+    ``aws_json.ServiceError`` when the table cannot be reached by then. None of them posts, and none reads a member.
 
     Args:
         settings: Table name, endpoint, Region, and what is kept for how long.
@@ -126,7 +125,7 @@ class History:
         return any(rights.matches(pattern, room) for pattern in self._patterns)
 
     def look_up(self, room: str, sender: Sender, deadline: float) -> Steps[Sender]:
-        """Read what is known of a message, in steps, before it is known whether it may be sent.
+        """Read the item of a message's id before it is known whether the message may be sent.
 
         Args:
             room: Name of the room.
@@ -136,7 +135,28 @@ class History:
         found = yield from self._ids.find(sender.key(room), deadline)
         return sender._replace(read=(found,))
 
-    def append(self, draft: Draft, sender: Sender | None, deadline: float) -> Kept:
+    def since(self, room: str, ask: Ask, until: float, deadline: float) -> Steps[Replay]:
+        """Read what a client should get.
+
+        Args:
+            room: Name of the room.
+            ask: As of ``replay.Reader.read``.
+            until: When to read no further page, in seconds of ``time.monotonic``.
+            deadline: Latest end.
+        """
+        opened = yield from self.heads.open([room], deadline)
+        return (yield from self.read(Log(room, opened[room]), ask, until, deadline))
+
+    def read(self, log: Log, ask: Ask, until: float, deadline: float) -> Steps[Replay]:
+        """As ``replay.Reader.read``, of a log whose head has been read."""
+        return (yield from Reader(self._table, self._sealer, until, deadline).read(log, ask))
+
+    def settle(self, kept: Kept, deadline: float) -> Steps[None]:
+        """Write down that the fan-out of a message has ended; nothing for a message without an id."""
+        if kept.key is not None:
+            yield from self._ids.settle(kept.key, kept.epoch, kept.seq, deadline)
+
+    def append(self, draft: Draft, sender: Sender | None, deadline: float) -> Steps[Kept]:
         """Store a message under the next number of its room, or find it there if its sender has sent it before.
 
         Args:
@@ -147,39 +167,6 @@ class History:
         Raises:
             protocol.Refusal: ``id_reused``, or ``unavailable`` if each number was sealed before it could be used.
         """
-        return drive(self.append_steps(draft, sender, deadline))
-
-    def since(self, room: str, ask: Ask, until: float, deadline: float) -> Replay:
-        """Read what a client should get.
-
-        Args:
-            room: Name of the room.
-            ask: As of ``replay.Reader.read``.
-            until: When to read no further page, in seconds of ``time.monotonic``.
-            deadline: Latest end.
-        """
-        return drive(self.since_steps(room, ask, until, deadline))
-
-    def settle(self, kept: Kept, deadline: float) -> None:
-        """Write down that the fan-out of a message has ended; nothing for a message without an id."""
-        drive(self.settle_steps(kept, deadline))
-
-    def since_steps(self, room: str, ask: Ask, until: float, deadline: float) -> Steps[Replay]:
-        """As ``since``, in steps."""
-        opened = yield from self.heads.open([room], deadline)
-        return (yield from self.read_steps(Log(room, opened[room]), ask, until, deadline))
-
-    def read_steps(self, log: Log, ask: Ask, until: float, deadline: float) -> Steps[Replay]:
-        """As ``replay.Reader.read``, of a log whose head has been read."""
-        return (yield from Reader(self._table, self._sealer, until, deadline).read(log, ask))
-
-    def settle_steps(self, kept: Kept, deadline: float) -> Steps[None]:
-        """As ``settle``, in steps."""
-        if kept.key is not None:
-            yield from self._ids.settle(kept.key, kept.epoch, kept.seq, deadline)
-
-    def append_steps(self, draft: Draft, sender: Sender | None, deadline: float) -> Steps[Kept]:
-        """As ``append``, in steps."""
         if sender is not None:
             return (yield from self._append_once(draft, sender, deadline))
         writer = key_of("request", draft.request_id or os.urandom(8).hex())

@@ -103,7 +103,7 @@ class Entry(NamedTuple):
 
 
 class SendId(NamedTuple):
-    """What is known of a message that may be sent again.
+    """The record of a message that may be sent again.
 
     Attributes:
         epoch: Life of the log that has, or shall have, the message.
@@ -156,7 +156,7 @@ def seq_of(item: Mapping[str, Any]) -> int:
 
 
 def send_id_key(room: str, kind: str, sender: str, message_id: str) -> Key:
-    """Key of what is known of a message.
+    """Key of a message's record.
 
     Args:
         room: Name of the room.
@@ -212,7 +212,7 @@ def size_of(each: Entry) -> int:
 
 
 def send_id(item: Mapping[str, Any]) -> SendId:
-    """Read what is known of a message."""
+    """Read a message's record."""
     return SendId(
         item["epoch"]["S"],
         _number(item, "seq"),
@@ -250,7 +250,7 @@ def void(room: str, epoch: str, seq: int, at: int, expires_at: int) -> dict[str,
 
 
 def sent(key: Key, each: SendId) -> dict[str, Any]:
-    """The item of what is known of a message whose fan-out has not ended."""
+    """The record of a message whose fan-out has not ended, as an item."""
     return {
         **key,
         **numbers(seq=each.seq, at=each.at, sending_until=each.sending_until, expires_at=each.expires_at),

@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
-from roomcast import protocol, replay_frames
+from roomcast import aws_json, logs, protocol, replay_frames
 from roomcast.holes import Log
 
 if TYPE_CHECKING:
@@ -22,6 +22,9 @@ if TYPE_CHECKING:
     from roomcast.steps import Steps
 
     T = TypeVar("T")
+
+SETTLE_SECONDS = 2.0
+"""The receipt waits so long at most for the record that the message is delivered: four attempts."""
 
 ROUNDS = 5
 """So often a join begins anew because the rooms of its connection changed meanwhile; a client does one thing at a
@@ -43,11 +46,15 @@ def send(
     Raises:
         protocol.Refusal: As of ``History.append``.
     """
-    kept = yield from history.append_steps(draft, sender, deadline)
+    kept = yield from history.append(draft, sender, deadline)
     if kept.is_duplicate or kept.is_sending:
         return kept, None
     result = yield from deliver(kept)
-    yield from history.settle_steps(kept, deadline)
+    try:
+        yield from history.settle(kept, min(deadline, time.monotonic() + SETTLE_SECONDS))
+    except aws_json.ServiceError as error:
+        # The message is stored and delivered: the receipt says so, and its client does not send it again.
+        logs.write("WARNING", "a message is not recorded as delivered", error=str(error), request_id=draft.request_id)
     return kept, result
 
 
@@ -73,6 +80,9 @@ def join(
 ) -> Steps[tuple[Connection, dict[str, Replay]]]:
     """Make a client a member of rooms, and post what each log has for it; gives what to answer for each.
 
+    Rooms that it may be sent nothing of now, because it has used up its messages, have no answer: else a client whose
+    rooms need more frames than it may be sent at once would join none of them, however often it asks.
+
     Args:
         history: The logs.
         asks: The questions, by the rooms that keep messages.
@@ -81,7 +91,7 @@ def join(
         deadline: Latest end, in seconds of ``time.monotonic``. Half of the time may pass before the last post.
 
     Raises:
-        protocol.Refusal: ``reconnect`` for a client that has gone, ``rate_limited``, or ``unavailable``.
+        protocol.Refusal: ``reconnect`` for a client that has gone, or ``unavailable``.
     """
     until = time.monotonic() + (deadline - time.monotonic()) / 2
     for _ in range(ROUNDS):
@@ -90,8 +100,11 @@ def join(
         opened = yield from history.heads.open(inside, deadline)
         replays: dict[str, Replay] = {}
         for room, ask in inside.items():
-            replay = yield from history.read_steps(Log(room, opened[room]), ask, until, deadline)
-            replays[room] = yield from _post(room, ask, replay, visitor, until)
+            replay = yield from history.read(Log(room, opened[room]), ask, until, deadline)
+            posted = yield from _post(room, ask, replay, visitor, until)
+            if posted is not None:
+                # What has been posted needs no memory any more: each of forty rooms may have 1 MB.
+                replays[room] = posted._replace(slots=())
         now = yield from visitor.find()
         if now is None:
             raise protocol.Refusal("reconnect")
@@ -102,16 +115,17 @@ def join(
     raise protocol.Refusal("unavailable")
 
 
-def _post(room: str, ask: Ask, replay: Replay, visitor: Visitor, until: float) -> Steps[Replay]:
-    """Post the slots in order, as many as time allows; gives what is true of those that were posted."""
+def _post(room: str, ask: Ask, replay: Replay, visitor: Visitor, until: float) -> Steps[Replay | None]:
+    """Post the slots in order, as many as time allows; gives what is true of those that were posted.
+
+    Gives ``None`` if the client may be sent none of them now.
+    """
     is_first = True
     for text, first in replay_frames.messages(room, replay.epoch, replay.slots):
         if not is_first and time.monotonic() >= until:
             return _cut(replay, ask, first)
         if not (yield from visitor.may_post()):
-            if is_first:
-                raise protocol.Refusal("rate_limited")
-            return _cut(replay, ask, first)
+            return None if is_first else _cut(replay, ask, first)
         if not (yield from visitor.post(text)):
             raise protocol.Refusal("unavailable")
         is_first = False
@@ -119,8 +133,7 @@ def _post(room: str, ask: Ask, replay: Replay, visitor: Visitor, until: float) -
 
 
 def _cut(replay: Replay, ask: Ask, first: int) -> Replay:
-    """The answer without slots from a number on."""
-    if not replay.is_recovered or ask.position is None:
-        return replay
+    """The answer without slots from a number on: the client asks for them from its position."""
     seq = min(replay.seq, first - 1)
-    return replay._replace(seq=seq, has_more=seq > ask.position.seq)
+    is_page = replay.is_recovered is True and ask.position is not None
+    return replay._replace(seq=seq, has_more=is_page and ask.position is not None and seq > ask.position.seq)

@@ -129,7 +129,8 @@ class Reader(NamedTuple):
                 if each.seq > seq:
                     count, size = count + 1, size + items.size_of(each)
                     if count > MOST_MESSAGES or (size > MOST_BYTES and count > 1):
-                        return slots, each.seq - 1
+                        # Numbers behind the last slot are for the next replay, which reads what may prove them.
+                        return slots, max(slots)
                 slots[each.seq] = each
             if "LastEvaluatedKey" not in page:
                 return slots, log.head.seq

@@ -1,4 +1,4 @@
-"""Ids of messages: what is known of a message that its sender may send again.
+"""Ids of messages: the record of each message that its sender may send again.
 
 The item of an id names the number under which the message is, or shall be, stored. Each try that goes on takes over the
 item by a condition on what it has read, so that two tries never store the message under two numbers.
@@ -50,7 +50,7 @@ class SendIds(NamedTuple):
     table: Table
 
     def find(self, key: items.Key, deadline: float) -> Steps[SendId | None]:
-        """What is known under an id; ``None`` if nothing is, or no longer.
+        """Read the record of an id; ``None`` if there is none, or it has expired.
 
         Args:
             key: Key of the item.
@@ -61,7 +61,7 @@ class SendIds(NamedTuple):
         return None if item is None else self._counted(items.send_id(item))
 
     def claim(self, attempt: Attempt, head: Head, deadline: float) -> Steps[SendId]:
-        """Write down the number under which a message shall be stored; gives what is written then.
+        """Record the number under which a message shall be stored; gives the record as it is then.
 
         Args:
             attempt: The try.

@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Any
 
-from roomcast import aws_json, events, fanout, frames, identity, logs, protocol
+from roomcast import allowance, aws_json, events, fanout, frames, identity, logs, protocol
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -132,6 +132,24 @@ def v1_caller(table: Rooms, event: events.Event, client: identity.Identity, dead
     if not caller.is_v1:
         raise protocol.Refusal("needs_v1")
     return caller
+
+
+def take_message(table: Rooms, event: events.Event, messages_per_second: float, deadline: float) -> bool:
+    """Take one from the messages that a client may send, for an answer that costs as much; false if none is left now.
+
+    Args:
+        table: Has the client's item.
+        event: The client's message.
+        messages_per_second: What it may send; 0 for no limit.
+        deadline: Latest end, in seconds of ``time.monotonic``.
+    """
+    if not messages_per_second:
+        return True
+    try:
+        table.take(event.connection_id, allowance.of_rate(messages_per_second), deadline)
+    except allowance.SpentError:
+        return False
+    return True
 
 
 def limits_of(caller: Connection, settings: Settings) -> Mapping[str, int]:

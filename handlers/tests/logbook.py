@@ -77,11 +77,11 @@ class Logbook:
 
     def since(self, epoch: str, seq: int, last: int | None = None) -> Replay:
         """Read what a client with a position gets."""
-        return finish(self.history.since_steps("lobby", Ask(Position(epoch, seq), last), FAR, FAR))
+        return finish(self.history.since("lobby", Ask(Position(epoch, seq), last), FAR, FAR))
 
     def first(self, last: int | None = None) -> Replay:
         """Read what a client without a position gets."""
-        return finish(self.history.since_steps("lobby", Ask(None, last), FAR, FAR))
+        return finish(self.history.since("lobby", Ask(None, last), FAR, FAR))
 
     def head(self) -> Mapping[str, Any]:
         """The room's head."""
@@ -111,4 +111,4 @@ def append_steps(
     draft = Draft(
         "lobby", name or "c1", int(clock() * 1000), data, id=message_id, request_id=request_id or os.urandom(8).hex()
     )
-    return history.append_steps(draft, sender, time.monotonic() + seconds)
+    return history.append(draft, sender, time.monotonic() + seconds)

@@ -122,13 +122,22 @@ class Client:
         known = world.rooms.find(connection, FAR)
         if known is None:
             return
-        visitor = logged_rooms.Visitor(
-            self._enter, self._find, at_once, lambda text: world.post(connection, json.loads(text))
-        )
+        replayed: set[int] = set()
+
+        def enter(known: Connection) -> Steps[Connection]:
+            replayed.clear()
+            return self._enter(known)
+
+        def post(text: str) -> Steps[bool]:
+            posted = json.loads(text)
+            replayed.update(each["seq"] for each in posted.get("messages", [posted]) if "void" not in each)
+            return world.post(connection, posted)
+
+        visitor = logged_rooms.Visitor(enter, self._find, at_once, post)
         _, replays = yield from logged_rooms.join(world.environment(), {ROOM: ask}, visitor, known, FAR)
         if ROOM not in replays:
             return
-        world.check_claim(ask, replays[ROOM])
+        world.check_claim(ask, replays[ROOM], replayed)
         text = frames.joined(ROOM, ask, {}, None, replays[ROOM].fields)
         stored = {seq for epoch, seq in world.table.messages() if epoch == replays[ROOM].epoch}
         yield from world.post(connection, {**json.loads(text), "asked": ask, "stored": stored})
@@ -392,12 +401,11 @@ class World:
             else:
                 self.table.faults.append("a client asks for ever")
 
-    def check_claim(self, ask: Ask, replay: Replay) -> None:
+    def check_claim(self, ask: Ask, replay: Replay, sent: set[int]) -> None:
         """Compare an answer with all that was ever stored (I4, I5)."""
         if ask.position is None:
             return
         stored = {seq for epoch, seq in self.table.messages() if epoch == replay.epoch}
-        sent = {each.seq for each in replay.slots if not each.is_void}
         if replay.is_recovered:
             missing = {seq for seq in stored if ask.position.seq < seq <= replay.seq} - sent
             if missing:

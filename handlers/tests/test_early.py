@@ -9,7 +9,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from roomcast import aws_json, early, identity, rooms, settings, steps
+from roomcast import aws_json, early, identity, reading, rooms, settings, steps
 from roomcast.fanout import Recipient
 from roomcast.members import Connection
 from roomcast.steps import Wait
@@ -55,6 +55,10 @@ def test_the_room_of_a_known_sender_is_asked_for_beside_it(
     assert sorted(connections.posts) == [("alice=", "hello")] * 2 + [("bob=", "hello")] * 2
     # Another sender is not known.
     assert reads(table, sendmessage, sender="bob=") == ["GetItem", "Query"]
+
+
+def test_as_many_partitions_are_asked_for_early_as_the_engine_reads_side_by_side() -> None:
+    assert early.AT_ONCE == reading.AT_ONCE
 
 
 def test_every_partition_is_asked_for(

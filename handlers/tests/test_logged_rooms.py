@@ -6,7 +6,7 @@ import json
 import time
 from typing import TYPE_CHECKING, Any
 
-from roomcast import aws_json, frames, history_items, logged_rooms, replay_frames, serving, tasks
+from roomcast import allowance, aws_json, frames, history_items, logged_rooms, replay_frames, serving, tasks
 from roomcast.delivery import RoomMessage
 from tests.fakes import FakeContext, message
 from tests.v1 import ID, code
@@ -29,6 +29,10 @@ class Late:
     def monotonic(self) -> float:
         """As ``time.monotonic``."""
         return time.monotonic() + self.moved
+
+    def time(self) -> float:
+        """As ``time.time``."""
+        return time.time() + self.moved
 
 
 def position(remembering: Clients, name: str = "alice") -> dict[str, Any]:
@@ -135,6 +139,25 @@ class TestSending:
         history_table.fate = fail
         posts = remembering.send("alice", "sendmessage", room="lobby", data="hello", id=ID)
         assert [(to, json.loads(text)["code"]) for to, text in posts] == [("alice", "unavailable")]
+
+    def test_a_message_that_cannot_be_recorded_as_delivered_has_its_receipt(
+        self, remembering: Clients, history_table: HistoryTable
+    ) -> None:
+        remembering.join("alice", "lobby")
+        seen: list[str] = []
+
+        def fail(operation: str) -> bool:
+            seen.append(operation)
+            if len(seen) == 5 * 2 - 1:
+                raise aws_json.ServiceError(operation, "down", {}, transient=True)
+            return False
+
+        history_table.fate = fail
+        [_, receipt] = remembering.ask("alice", "sendmessage", room="lobby", data="hello", id=ID)
+        assert (receipt["type"], receipt["seq"], receipt["delivered"]) == ("receipt", 1, 1)
+        history_table.fate = lambda _: False
+        [sent] = [item for key, item in history_table.items.items() if key[0].startswith("sent#")]
+        assert sent["state"] == {"S": "sending"}
 
     def test_a_message_that_cannot_be_replayed_is_too_large(self, remembering: Clients) -> None:
         position(remembering)
@@ -335,6 +358,48 @@ class TestJoining:
         assert (answers[-1]["seq"], answers[-1]["head"], answers[-1]["more"]) == (2, 5, True)
         assert code(remembering.ask("alice", "join", room="lobby", since={**at, "seq": 2})) == "rate_limited"
         assert [each["type"] for each in remembering.ask("alice", "join", room="lobby")] == ["joined"]
+
+    def test_several_rooms_are_joined_in_turn_where_messages_are_limited(
+        self, remembering: Clients, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        names = [f"lobby-{number}" for number in range(5)]
+        modules = {name: remembering.load(name) for name in ("connect", "join", "sendmessage")}
+        monkeypatch.setattr(remembering, "load", modules.__getitem__)
+        for name in ("join", "sendmessage"):
+            monkeypatch.setattr(modules[name].HISTORY, "_patterns", ("lobby-*",))
+        remembering.join("bob", *names)
+        for name in names:
+            remembering.send("bob", "sendmessage", room=name, data="hello")
+        remembering.connect("alice")
+        module, moment = modules["join"], Late()
+        monkeypatch.setattr(module, "SETTINGS", module.SETTINGS._replace(messages_per_second=1.0))
+        monkeypatch.setattr(allowance, "time", moment)
+        left, rounds = names, []
+        while left:
+            answers = remembering.ask("alice", "join", rooms={name: {"last": 5} for name in left}, id="1")
+            joined = [each["room"] for each in answers if each["type"] == "joined"]
+            refused = [each for each in answers if each["type"] == "error"]
+            assert {(each["code"], each["id"]) for each in refused} <= {("rate_limited", "1")}
+            assert sorted([*joined, *(each["room"] for each in refused)]) == left
+            rounds.append(joined)
+            left = [each["room"] for each in refused]
+            moment.moved += 10.0
+        assert rounds == [names[:2], names[2:4], names[4:]]
+
+    def test_the_last_messages_are_no_further_than_they_were_sent(
+        self, remembering: Clients, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        at = position(remembering)
+        for number in range(5):
+            remembering.send("alice", "sendmessage", room="lobby", data=f"{number}" + "x" * 100_000)
+        module = remembering.load("join")
+        monkeypatch.setattr(module, "SETTINGS", module.SETTINGS._replace(messages_per_second=1.0))
+        for name, asked in (("bob", {}), ("carol", {"since": {**at, "epoch": "another0"}})):
+            remembering.connect(name)
+            answers = remembering.ask(name, "join", room="lobby", last=5, **asked)
+            assert [each["messages"][0]["seq"] for each in answers[:-1]] == [1, 2]
+            assert (answers[-1]["seq"], answers[-1]["head"]) == (2, 5)
+            assert "more" not in answers[-1]
 
     def test_a_replay_that_takes_too_long_goes_on_with_the_next_join(
         self, remembering: Clients, monkeypatch: pytest.MonkeyPatch

@@ -60,7 +60,7 @@ class TestNumbers:
 
     def test_a_message_with_an_id_takes_a_read_and_four_writes(self, book: Logbook) -> None:
         kept = book.append(message_id=ID)
-        finish(book.history.settle_steps(kept, START))
+        finish(book.history.settle(kept, START))
         operations = [operation for operation, _ in book.table.calls]
         assert operations == ["GetItem", "UpdateItem", "PutItem", "PutItem", "UpdateItem"]
 
@@ -313,6 +313,20 @@ class TestRecovery:
         ]
         assert all(answer.is_recovered for answer in answers)
 
+    def test_a_hole_at_the_end_of_a_replay_is_proved_by_the_next_one(
+        self, book: Logbook, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(replay, "MOST_MESSAGES", 3)
+        for _ in range(3):
+            book.append()
+        book.clock.seconds += 40 * MINUTE
+        hole(book)
+        for _ in range(4):
+            book.append()
+        book.clock.seconds += 2
+        answers = [book.since(epoch_of(book), seq) for seq in (0, 3)]
+        assert [(each.is_recovered, each.seq, each.has_more) for each in answers] == [(True, 3, True), (True, 7, True)]
+
     def test_more_bytes_than_a_replay_holds(self, book: Logbook, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(replay, "MOST_BYTES", 10)
         for _ in range(3):
@@ -391,7 +405,7 @@ class TestSentAgain:
 
     def test_a_delivered_message_is_a_duplicate(self, book: Logbook) -> None:
         kept = book.append(message_id=ID)
-        finish(book.history.settle_steps(kept, START))
+        finish(book.history.settle(kept, START))
         again = book.append(message_id=ID)
         assert (again.seq, again.is_duplicate, again.is_sending) == (1, True, False)
 
@@ -445,7 +459,7 @@ class TestSentAgain:
         sender = finish(book.history.look_up("lobby", Sender("client", "", ID), FAR))
         book.append(message_id=ID)
         draft = Draft("lobby", "c1", int(book.clock() * 1000), "hello", id=ID)
-        assert finish(book.history.append_steps(draft, sender, START)).is_sending
+        assert finish(book.history.append(draft, sender, START)).is_sending
         reads = [operation for operation, _ in book.table.calls if operation == "GetItem"]
         assert len(reads) == 3  # of the id twice, and of the message
 
@@ -479,14 +493,14 @@ class TestSentAgain:
 
     def test_an_expired_id_counts_as_absent(self, book: Logbook) -> None:
         kept = book.append(message_id=ID)
-        finish(book.history.settle_steps(kept, START))
+        finish(book.history.settle(kept, START))
         book.clock.seconds += 15 * MINUTE + 2
         again = book.append(message_id=ID)
         assert (again.seq, again.is_duplicate) == (2, False)
 
     def test_the_id_of_another_life_is_looked_up_there(self, book: Logbook) -> None:
         kept = book.append(message_id=ID)
-        finish(book.history.settle_steps(kept, START))
+        finish(book.history.settle(kept, START))
         book.history = book.environment(history_generation=2)
         again = book.append(message_id=ID)
         assert (again[:2], again.is_duplicate) == (kept[:2], True)
