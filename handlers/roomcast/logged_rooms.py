@@ -102,9 +102,11 @@ def join(
         for room, ask in inside.items():
             replay = yield from history.read(Log(room, opened[room]), ask, until, deadline)
             posted = yield from _post(room, ask, replay, visitor, until)
-            if posted is not None:
-                # What has been posted needs no memory any more: each of forty rooms may have 1 MB.
-                replays[room] = posted._replace(slots=())
+            if posted is None:
+                # To read further logs would cost as much as to post them.
+                break
+            # What has been posted needs no memory any more: each of forty rooms may have 1 MB.
+            replays[room] = posted._replace(slots=())
         now = yield from visitor.find()
         if now is None:
             raise protocol.Refusal("reconnect")

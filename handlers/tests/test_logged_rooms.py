@@ -360,7 +360,7 @@ class TestJoining:
         assert [each["type"] for each in remembering.ask("alice", "join", room="lobby")] == ["joined"]
 
     def test_several_rooms_are_joined_in_turn_where_messages_are_limited(
-        self, remembering: Clients, monkeypatch: pytest.MonkeyPatch
+        self, remembering: Clients, history_table: HistoryTable, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         names = [f"lobby-{number}" for number in range(5)]
         modules = {name: remembering.load(name) for name in ("connect", "join", "sendmessage")}
@@ -376,12 +376,15 @@ class TestJoining:
         monkeypatch.setattr(allowance, "time", moment)
         left, rounds = names, []
         while left:
+            history_table.calls.clear()
             answers = remembering.ask("alice", "join", rooms={name: {"last": 5} for name in left}, id="1")
             joined = [each["room"] for each in answers if each["type"] == "joined"]
             refused = [each for each in answers if each["type"] == "error"]
             assert {(each["code"], each["id"]) for each in refused} <= {("rate_limited", "1")}
             assert sorted([*joined, *(each["room"] for each in refused)]) == left
             rounds.append(joined)
+            # One further log is read, and no more of them.
+            assert [name for name, _ in history_table.calls] == ["BatchGetItem", *["Query"] * min(3, len(left))]
             left = [each["room"] for each in refused]
             moment.moved += 10.0
         assert rounds == [names[:2], names[2:4], names[4:]]
