@@ -135,6 +135,21 @@ async def test_numbers_decide_what_is_new() -> None:
     ]
 
 
+@pytest.mark.without_target
+async def test_it_shows_numbers_of_any_size() -> None:
+    async def live(socket: ServerConnection) -> None:
+        await socket.recv()
+        for seq, digits in ((1, 5_000), (2, 100)):
+            await socket.send(json.dumps({**message("e", seq), "data": 0})[:-2] + "9" * digits + "}")
+        await socket.wait_closed()
+
+    follower = Follower()
+    async with serve(live, "127.0.0.1", 0, subprotocols=["roomcast.v1"]) as server:  # type: ignore[list-item]
+        port = server.sockets[0].getsockname()[1]
+        async with follower.following(f"ws://127.0.0.1:{port}", "lobby"):
+            await follower.shows(float("inf"), int("9" * 100))
+
+
 def joined(epoch: str, seq: int, **fields: object) -> dict[str, Any]:
     """Return the answer to a join."""
     return {"type": "joined", "room": "lobby", "epoch": epoch, "seq": seq, "head": seq, **fields}
