@@ -26,11 +26,13 @@ QUEUE_SHARDS = 4
 FIFO_SHARDS = 2
 LOGGED_ROOM = f"{ROOM_PREFIX}logged-"
 """Begins the names of rooms that keep their messages in the instance with a queue."""
+LOADED_ROOM = f"{ROOM_PREFIX}2"
+"""Begins the names of the rooms of load runs, which go on with the year."""
 WITH_QUEUE: Mapping[str, Mapping[str, Any]] = {
     "with_queue": {
         "queued_delivery": {"enabled": True},
         "shards_per_room": QUEUE_SHARDS,
-        "history_rooms": [f"{LOGGED_ROOM}*"],
+        "history_rooms": [f"{LOGGED_ROOM}*", f"{LOADED_ROOM}*"],
     },
     "with_history": {"history_rooms": ["*"]},
     "with_fifo_queue": {"queued_delivery": {"enabled": True, "fifo": True}, "shards_per_room": FIFO_SHARDS},

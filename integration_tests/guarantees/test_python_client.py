@@ -11,8 +11,8 @@ import pytest
 import roomcast_client
 from roomcast_client import NotAllowed, Open, Recovered, RoomcastError, TooLarge, Waiting
 
-from integration_tests.client_kit.driver import ScaledClock
 from integration_tests.harness import credentials
+from integration_tests.harness.clock import ScaledClock
 from integration_tests.targets.interface import Capability
 from scripts.waiting import eventually, scaled
 

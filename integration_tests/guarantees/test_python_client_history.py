@@ -9,8 +9,8 @@ import pytest
 import roomcast_client
 from roomcast_client import Last, Open, Recovered, Since
 
-from integration_tests.client_kit.driver import ScaledClock
 from integration_tests.guarantees.test_python_client import LIFETIME, SCALE, WITHIN, cut, heard, take
+from integration_tests.harness.clock import ScaledClock
 from scripts.waiting import scaled
 
 if TYPE_CHECKING:

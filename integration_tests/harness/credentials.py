@@ -75,6 +75,12 @@ def secrets() -> list[str]:
     return [token, *(parts[1:] if len(parts) == JWT_PARTS else ())] if token else []
 
 
+def token_for(address: str) -> str | None:
+    """Return the token for a stage's URL, hidden from tracebacks; None if that stage gets none."""
+    token = os.environ.get(TOKEN, "")
+    return Hidden(token) if token and os.environ.get(STAGE) == address else None
+
+
 def options(
     address: str, headers: HeadersLike | None = None, subprotocols: Sequence[str] | None = None
 ) -> dict[str, Any]:

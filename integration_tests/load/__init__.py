@@ -1,1 +1,6 @@
-"""Load runs: thousands of sockets, each message accounted for."""
+"""Load runs: thousands of clients, every message accounted for."""
+
+from scripts import clients
+
+__all__ = ["clients"]
+"""Whose import lets the modules here find the Python client."""

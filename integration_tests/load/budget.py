@@ -25,6 +25,8 @@ METERED_CHARACTERS = 32 * 1024
 """API Gateway counts a message once for every 32 KB of it."""
 WRITE_UNITS_PER_CONNECTION = 8
 """One transaction writes two small items, and one deletes them: two units for each item each time."""
+WRITE_UNITS_PER_KEPT_MESSAGE = 4
+"""The room's counter, the message, and its id twice."""
 MEMBERS_PER_READ_UNIT = 20
 """A unit reads 4 KB, and a membership is some 200 bytes."""
 SECONDS_PER_INVOCATION = 0.1
@@ -77,14 +79,17 @@ def usage(*plans: Plan) -> Usage:
 def _quantities(plan: Plan) -> dict[str, int]:
     members = math.ceil(plan.connections / plan.rooms)
     deliveries = plan.messages * members
-    invocations = 2 * plan.joins + plan.messages
+    speaks_v1 = plan.manner.speaks_v1  # its clients join in a frame of its own, and its rooms may keep messages
+    sent = plan.messages * (1 + plan.manner.copies)
+    invocations = (2 + speaks_v1) * plan.joins + sent
     parts = math.ceil(plan.size / METERED_CHARACTERS)
     seconds = SECONDS_PER_INVOCATION * invocations + SECONDS_PER_DELIVERY * deliveries
     return {
-        "API Gateway messages": parts * (plan.messages + deliveries) + plan.messages,
+        "API Gateway messages": parts * (sent + deliveries) + sent + 2 * speaks_v1 * plan.joins,
         "connection minutes": plan.joins + plan.connections * math.ceil(plan.duration / 60),
-        "DynamoDB write units": plan.joins * WRITE_UNITS_PER_CONNECTION,
-        "DynamoDB read units": plan.messages * (1 + math.ceil(members / MEMBERS_PER_READ_UNIT)),
+        "DynamoDB write units": plan.joins * WRITE_UNITS_PER_CONNECTION
+        + speaks_v1 * sent * WRITE_UNITS_PER_KEPT_MESSAGE,
+        "DynamoDB read units": sent * (1 + math.ceil(members / MEMBERS_PER_READ_UNIT)),
         "Lambda invocations": invocations,
         "Lambda GB-seconds": math.ceil(GIGABYTES * seconds),
     }

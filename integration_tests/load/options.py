@@ -8,6 +8,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from integration_tests.load.plan import OUTAGE, PROTOCOLS
 from integration_tests.load.scenarios import REDEPLOY, SCENARIOS
 from integration_tests.load.terms import PATIENCE, QUIET
 from integration_tests.report.write import HERE
@@ -24,6 +25,7 @@ ROOMS = 3
 DEFAULT_MESSAGES = 200
 DEFAULT_SIZE = 256
 SOAK_SECONDS = 600.0
+SOAK_LIFETIME, ROLLOVER_LIFETIME = 60.0, 20.0
 AWS_CONNECT_RATE = 500.0
 """New connections per second that an account may open (https://docs.aws.amazon.com/apigateway/latest/developerguide/limits.html)."""
 
@@ -75,6 +77,7 @@ def add_run(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--rooms", type=number, metavar="N", help=f"default: one for {CLIENTS_PER_ROOM} clients, {ROOMS} at least"
     )
+    parser.add_argument("--protocol", choices=PROTOCOLS, help="default: the scenario's, else text")
     parser.add_argument("--rate", type=seconds, default=10.0, metavar="R", help="messages due per second (default: 10)")
     length = parser.add_mutually_exclusive_group()
     length.add_argument("--messages", type=number, metavar="N", help=f"in all (default: {DEFAULT_MESSAGES})")
@@ -109,9 +112,21 @@ def add_run(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--lifetime",
         type=seconds,
-        default=60.0,
         metavar="SECONDS",
-        help="soak: mean life of a connection (default: 60)",
+        help=f"mean life of a connection in a soak (default: {SOAK_LIFETIME:g}), of a socket in a rollover (default: "
+        f"{ROLLOVER_LIFETIME:g})",
+    )
+    parser.add_argument(
+        "--outage",
+        type=seconds,
+        default=OUTAGE,
+        metavar="SECONDS",
+        help=f"resume-storm: how long clients are away at least (default: {OUTAGE:g})",
+    )
+    parser.add_argument(
+        "--expired",
+        action="store_true",
+        help="resume-storm on local: delete what rooms keep while clients are away; every return must be told too_old",
     )
     parser.add_argument("--processes", type=number, default=1, metavar="N", help="client processes (default: 1)")
     parser.add_argument("--faults", type=Path, metavar="FILE", help="local: JSON of faults to inject")

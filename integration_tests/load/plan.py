@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import secrets
 import time
 from dataclasses import dataclass, field
@@ -9,7 +10,15 @@ from dataclasses import dataclass, field
 from integration_tests.harness.faults.rules import NO_FAULTS, FaultPlan
 from integration_tests.harness.ledger import Terms
 from integration_tests.harness.table import ROOM_PREFIX
+from integration_tests.load.client_user import Manner
 from integration_tests.load.terms import LATE_AFTER, PATIENCE, QUEUED_WITHIN, QUIET
+from integration_tests.load.user_group import GENERATIONS
+
+TEXT, V1 = PROTOCOLS = ("text", "v1")
+OUTAGE = 5.0
+"""Seconds: what clients spread their return over by default."""
+COPIES = 2
+"""How often a message is sent again in a retry storm."""
 
 
 def new_run_name() -> str:
@@ -29,8 +38,11 @@ class Plan:
         rate: Messages due per second; sending does not wait for answers.
         size: Characters of a message; at least the some 250 that accounting for it needs.
         connect_rate: Handshakes due per second; 0 for all at once.
-        lifetime: In a soak, mean time until a client is replaced, in seconds.
+        lifetime: Seconds until a client is replaced, on average, in a soak; until it replaces its socket in a rollover.
         processes: Client processes, each on one core.
+        protocol: ``text`` or ``v1``: how clients speak.
+        outage: In a resume storm, seconds until the clients that were cut off return, at least.
+        expired: In a resume storm, whether what the rooms keep is deleted meanwhile, as DynamoDB deletes expired items.
         faults: Faults injected between the functions and AWS.
         patience: Seconds that the run waits for a handshake, an answer, a delivery, or a client that could send.
         late_after: Seconds after which a delivery or an answer is late; no more than ``patience``.
@@ -48,6 +60,9 @@ class Plan:
     connect_rate: float
     lifetime: float
     processes: int
+    protocol: str = TEXT
+    outage: float = OUTAGE
+    expired: bool = False
     faults: FaultPlan = NO_FAULTS
     patience: float = PATIENCE
     late_after: float = LATE_AFTER
@@ -61,6 +76,12 @@ class Plan:
         return Terms(self.quiet, QUEUED_WITHIN, self.late_after, self.patience, self.ordered)
 
     @property
+    def manner(self) -> Manner:
+        """How the clients behave."""
+        lifetime = self.lifetime if self.scenario == "rollover" else math.inf
+        return Manner(self.protocol == V1, lifetime, COPIES if self.scenario == "retry-storm" else 0)
+
+    @property
     def duration(self) -> float:
         """Seconds from the first message to the last."""
         return self.messages / self.rate
@@ -68,7 +89,13 @@ class Plan:
     @property
     def joins(self) -> int:
         """How many connections are made in all, about: clients that are replaced or cut off connect again."""
-        again = {"reconnect-storm": self.connections, "soak": round(self.connections * self.duration / self.lifetime)}
+        replaced = round(self.connections * self.duration / self.lifetime)
+        again = {
+            "reconnect-storm": self.connections,
+            "resume-storm": self.connections,
+            "soak": replaced,
+            "rollover": max(GENERATIONS * self.connections, replaced),
+        }
         return self.connections + again.get(self.scenario, 0)
 
     @property
@@ -102,5 +129,12 @@ class Plan:
         return {**asked, **changed, **({"faults": str(self.faults)} if self.faults.rules else {})}
 
 
-SINCE = {"patience": PATIENCE, "quiet": QUIET, "ordered": False}
+SINCE = {
+    "patience": PATIENCE,
+    "quiet": QUIET,
+    "ordered": False,
+    "protocol": TEXT,
+    "outage": OUTAGE,
+    "expired": False,
+}
 """Parameters that the first reports did not have, with their defaults."""

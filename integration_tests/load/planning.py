@@ -8,9 +8,16 @@ from typing import TYPE_CHECKING
 
 from integration_tests.harness.faults.rules import NO_FAULTS, FaultPlan
 from integration_tests.load.bounds import OptionsError, check_length, check_size, check_sockets
-from integration_tests.load.options import CLIENTS_PER_ROOM, DEFAULT_MESSAGES, ROOMS, SOAK_SECONDS
-from integration_tests.load.plan import Plan
-from integration_tests.load.scenarios import REDEPLOY
+from integration_tests.load.options import (
+    CLIENTS_PER_ROOM,
+    DEFAULT_MESSAGES,
+    ROLLOVER_LIFETIME,
+    ROOMS,
+    SOAK_LIFETIME,
+    SOAK_SECONDS,
+)
+from integration_tests.load.plan import TEXT, V1, Plan
+from integration_tests.load.scenarios import REDEPLOY, RESUME_STORM, SCENARIOS_OF_V1
 from integration_tests.load.terms import LATE_AFTER, LATE_AFTER_ON_ONE_MACHINE
 from integration_tests.targets.live import Live
 from integration_tests.targets.local import Local
@@ -48,7 +55,10 @@ def bench_plans_of(options: argparse.Namespace) -> list[Plan]:
     ]
 
 
-TAKEN_OVER = ("scenario", "rate", "size", "connect_rate", "lifetime", "processes", "patience", "quiet", "ordered")
+TAKEN_OVER = (
+    *("scenario", "rate", "size", "connect_rate", "processes", "patience", "quiet", "ordered"),
+    *("outage", "expired"),
+)
 """Options that are parameters of the plan as they stand."""
 
 
@@ -70,8 +80,10 @@ def plan_of(options: argparse.Namespace, default_connections: int) -> Plan:
     check_size(options.size)
     plan = Plan(
         **{name: getattr(options, name) for name in TAKEN_OVER},
+        protocol=protocol_of(options),
         connections=connections,
         rooms=rooms_of(options, connections),
+        lifetime=options.lifetime or (ROLLOVER_LIFETIME if options.scenario == "rollover" else SOAK_LIFETIME),
         messages=messages_of(options),
         faults=faults,
         late_after=late_after_of(options),
@@ -89,6 +101,16 @@ def faults_of(options: argparse.Namespace) -> FaultPlan:
     if options.scenario == REDEPLOY:
         raise OptionsError("a redeployment leads the functions past the faults again: choose another scenario")
     return FaultPlan.loads(options.faults.read_bytes())
+
+
+def protocol_of(options: argparse.Namespace) -> str:
+    """Return the protocol that the clients speak; errors as in :func:`plan_of`."""
+    needs_v1 = options.scenario in SCENARIOS_OF_V1
+    if needs_v1 and options.protocol == TEXT:
+        raise OptionsError(f"{options.scenario} is about clients of roomcast.v1: leave --protocol out")
+    if options.expired and (options.scenario, options.target) != (RESUME_STORM, Local.name):
+        raise OptionsError(f"--expired deletes what a stage of our own keeps: use --scenario {RESUME_STORM} on local")
+    return options.protocol or (V1 if needs_v1 else TEXT)
 
 
 def rooms_of(options: argparse.Namespace, connections: int) -> int:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from integration_tests.load.terms import PATIENCE
 from integration_tests.report.clients import Connects
 from integration_tests.report.model import Event
+from integration_tests.report.recovery import Recovery
 
 if TYPE_CHECKING:
     from integration_tests.harness.ledger import Ledger
@@ -24,6 +25,7 @@ class Recorder:
     Attributes:
         ledger: Every message and membership.
         connects: Handshakes.
+        recovery: Returns of clients of ``roomcast.v1``, and repetitions.
         events: The first of each kind of trouble, by its label.
         messages: Texts of any kind that arrived.
         last_message_at: When the last one arrived, monotonic seconds.
@@ -32,6 +34,7 @@ class Recorder:
 
     ledger: Ledger
     connects: Connects = field(default_factory=Connects)
+    recovery: Recovery = field(default_factory=Recovery)
     events: dict[str, Event] = field(default_factory=dict)
     messages: int = 0
     last_message_at: float = 0.0
@@ -56,6 +59,7 @@ class Recorder:
         """Add the records of another process of the run, which are used up by it."""
         self.ledger.merge(other.ledger)
         self.connects.merge(other.connects)
+        self.recovery.merge(other.recovery)
         for event in other.events.values():
             self.note(event)
 

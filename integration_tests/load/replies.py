@@ -8,6 +8,8 @@ from integration_tests.harness.answers import object_of
 from integration_tests.harness.ledger import NO_COUNTS, Counts
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from integration_tests.harness.ledger import Sender
 
 RECEIPT_REPEATED = "a receipt came twice"
@@ -102,8 +104,7 @@ class Replies:
         return Reply(taken=True, event=RECEIPT_REPEATED)
 
     def _note(self, receipt: dict[str, Any], sequence: int, at: float) -> None:
-        # A receipt that counts although the message is queued is checked as one that counts.
-        queued = receipt.get("queued") is True and not receipt.keys() & {*Counts._fields}
+        queued = is_queued(receipt)
         counts = None if queued else counts_of(receipt)
         self._sender.acknowledge(sequence, at, counts, queued=queued)
         if counts is not None and counts.failed > 0:
@@ -127,7 +128,12 @@ class Replies:
         return True
 
 
-def counts_of(receipt: dict[str, Any]) -> Counts:
+def is_queued(receipt: Mapping[str, Any]) -> bool:
+    """Whether a receipt says only that the message is queued; one that counts all the same is checked as one."""
+    return receipt.get("queued") is True and not receipt.keys() & {*Counts._fields}
+
+
+def counts_of(receipt: Mapping[str, Any]) -> Counts:
     """Return a receipt's counts, or ``NO_COUNTS`` if one is missing or is no count."""
     counts = [count for name in Counts._fields if type(count := receipt.get(name)) is int and count >= 0]
     return Counts(*counts) if len(counts) == len(Counts._fields) else NO_COUNTS

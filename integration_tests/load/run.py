@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -11,18 +12,20 @@ from urllib.parse import urlsplit
 
 from integration_tests.harness.faults.control import running_proxy
 from integration_tests.harness.faults.through_proxy import routed_through_proxy
-from integration_tests.harness.table import ConnectionsTable
+from integration_tests.harness.table import ROOM_PREFIX, ConnectionsTable
 from integration_tests.load.departures import Items, depart
 from integration_tests.load.function_logs import logs_of
+from integration_tests.load.kept_messages import KeptMessages
+from integration_tests.load.plan import V1
 from integration_tests.load.progress import followed
-from integration_tests.load.scenarios import REDEPLOY, SCENARIOS, redeploy
+from integration_tests.load.scenarios import SCENARIOS, redeploy, resume_storm
 from integration_tests.load.versions import versions
 from integration_tests.load.workers import NoConnectionError, started_workers
 from integration_tests.report.model import Run
 from integration_tests.targets.interface import Capability, Caveat
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Awaitable, Callable, Iterator
 
     from integration_tests.harness.faults.control import FaultControl
     from integration_tests.harness.ledger import Tally
@@ -84,6 +87,7 @@ async def run(plan: Plan, target: Target, display: Display, command: str = "") -
         verdict=verdict,
         latency=result.ledger.latency,
         connects=result.connects,
+        recovery=result.recovery if plan.protocol == V1 else None,
         departures=departures,
         items_lacking=items.lacking if items is not None else None,
         faults=counts,
@@ -93,7 +97,7 @@ async def run(plan: Plan, target: Target, display: Display, command: str = "") -
         host=url.netloc.rpartition("@")[2],
         path=url.path,
         terms=result.ledger.terms,
-        not_shown=not_shown(plan, target, verdict.total),
+        not_shown=not_shown(plan, target, verdict.total, is_ordered=verdict.ordered),
     )
 
 
@@ -112,14 +116,16 @@ async def perform(scenario: Scenario, workers: Workers) -> None:
         workers.mark(str(error))
 
 
-def not_shown(plan: Plan, target: Target, total: Tally) -> list[str]:
+def not_shown(plan: Plan, target: Target, total: Tally, *, is_ordered: bool = False) -> list[str]:
     """Return sentences about the limits of a run's evidence, each with the reason."""
     lacks = target.lacks()
     sentences = []
     if plan.rooms == 1:
         sentences.append("A message that leaks into another room: all clients were in one room (see --rooms).")
-    if not plan.ordered:
-        sentences.append("The order of messages: it is promised by FIFO queues only (see --ordered).")
+    if not (plan.ordered or is_ordered):
+        sentences.append(
+            "The order of messages: it is promised by FIFO queues (see --ordered) and by rooms that keep messages."
+        )
     if total.acknowledged and not total.receipts_counted:
         sentences.append("Whether receipts count right: they said only that the messages were queued.")
     for capability, what in (
@@ -134,12 +140,24 @@ def not_shown(plan: Plan, target: Target, total: Tally) -> list[str]:
 
 @contextmanager
 def stage_for(plan: Plan, target: Target) -> Iterator[tuple[Deployment, Scenario]]:
-    """Return the stage and the scenario: the target's own stage, or one that is deployed to be changed."""
-    if plan.scenario != REDEPLOY:
-        yield target.deployment, SCENARIOS[plan.scenario]
-        return
-    with target.deploy("load") as instance:
-        yield instance.deployment(), partial(redeploy, instance=instance)
+    """Return the stage and the scenario: the target's own stage, or one that is deployed with what the run needs."""
+    scenario = SCENARIOS.get(plan.scenario)
+    if scenario is None:
+        with target.deploy("load") as instance:
+            yield instance.deployment(), partial(redeploy, instance=instance)
+    elif plan.protocol == V1 and Capability.DEPLOYMENT not in target.lacks():
+        with target.deploy("load", history_rooms=[f"{ROOM_PREFIX}*"]) as instance:
+            stage = instance.deployment()
+            yield stage, partial(resume_storm, meanwhile=forgetting(plan, target, stage)) if plan.expired else scenario
+    else:
+        yield target.deployment, scenario
+
+
+def forgetting(plan: Plan, target: Target, stage: Deployment) -> Callable[[], Awaitable[None]]:
+    """Return a function that deletes what the rooms of a run have kept."""
+    assert target.aws is not None
+    kept = KeptMessages(target.aws.dynamodb, stage.outputs["history_table_name"])
+    return partial(asyncio.to_thread, kept.expire, plan.room_names)
 
 
 @contextmanager

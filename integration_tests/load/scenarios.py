@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import random
+import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from integration_tests.load.user_group import GENERATIONS
 from integration_tests.load.virtual_user import CloseMode
+from scripts.waiting import scaled
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Collection, Mapping
@@ -18,6 +21,11 @@ if TYPE_CHECKING:
 
 RECONNECTS = 6
 """How often a client that is refused tries again; its pauses double, so AWS's limit of new connections is outlasted."""
+MISSED = 5
+"""Messages that each room keeps at least while its clients are away: with fewer of them deleted, the times in the head
+and in the item above might still prove that those numbers were never stored."""
+LOOK_EVERY = 0.25
+"""Seconds between two looks at what has been acknowledged."""
 TOO_FEW = "the messages ended before, so there should be more of them"
 
 
@@ -48,6 +56,59 @@ async def reconnect_storm(workers: Workers) -> None:
         await workers.leave(workers.plan.seats, CloseMode.ABORT)
         await come_back(workers, workers.plan.seats)
         workers.mark("all clients are back" if not talking.done() else f"all clients are back; {TOO_FEW}")
+
+
+async def resume_storm(workers: Workers, meanwhile: Callable[[], Awaitable[None]] | None = None) -> None:
+    """All clients but one in each room are cut off at one moment; those who stay send, and the others return.
+
+    Args:
+        workers: The client processes.
+        meanwhile: Called when each room has kept messages that all absent clients have missed.
+    """
+    plan = workers.plan
+    stay, others = plan.seats[: plan.rooms], plan.seats[plan.rooms :]
+    workers.subject = ("behind", len(others))
+    await workers.assemble(plan.seats)
+    async with asyncio.TaskGroup() as group:
+        talking = group.create_task(workers.talk())
+        await asyncio.sleep(plan.duration / 3)
+        workers.mark("all clients but one in each room are cut off")
+        await workers.leave(others, CloseMode.ABORT)
+        await until_missed(workers, stay, talking)
+        if meanwhile is not None:
+            await meanwhile()
+        workers.mark("the clients return")
+        await come_back(workers, others)
+        workers.mark("all clients are back" if not talking.done() else f"all clients are back; {TOO_FEW}")
+
+
+async def until_missed(workers: Workers, stay: Collection[int], talking: asyncio.Task[None]) -> None:
+    """Wait for the outage to end, and until the clients that stay have stored some messages each."""
+    before, began_at = await workers.acknowledged(), time.monotonic()
+    await asyncio.sleep(workers.plan.outage)
+    deadline = began_at + scaled(workers.plan.patience)
+    while not talking.done() and time.monotonic() < deadline:
+        now = await workers.acknowledged()
+        if all(now.get(seat, 0) - before.get(seat, 0) >= MISSED for seat in stay):
+            return
+        await asyncio.sleep(LOOK_EVERY)
+
+
+async def rollover(workers: Workers) -> None:
+    """All clients send, again and again, until each has replaced its socket twice, as before API Gateway's 2 hours."""
+    workers.subject = ("in_third_generation", workers.plan.connections)
+    await workers.assemble(workers.plan.seats)
+    deadline = time.monotonic() + scaled(2 * GENERATIONS * workers.plan.lifetime + workers.plan.patience)
+    while await workers.generation() < GENERATIONS and time.monotonic() < deadline:
+        await workers.talk()
+    workers.mark(f"each client has used {await workers.generation()} sockets, one after the other, or more")
+
+
+async def retry_storm(workers: Workers) -> None:
+    """All clients send each message up to three times under the same id."""
+    workers.subject = ("retried", workers.plan.messages)
+    await workers.assemble(workers.plan.seats)
+    await workers.talk()
 
 
 async def soak(workers: Workers) -> None:
@@ -102,11 +163,17 @@ async def come_back(workers: Workers, seats: Collection[int]) -> None:
 
 
 Scenario = Callable[["Workers"], "Awaitable[None]"]
+RESUME_STORM = "resume-storm"
 SCENARIOS: Mapping[str, Scenario] = {
     "steady": steady,
     "join-storm": join_storm,
     "reconnect-storm": reconnect_storm,
     "soak": soak,
+    RESUME_STORM: resume_storm,
+    "rollover": rollover,
+    "retry-storm": retry_storm,
 }
+SCENARIOS_OF_V1 = {RESUME_STORM, "rollover", "retry-storm"}
+"""The scenarios that clients of text mode cannot take part in."""
 REDEPLOY = "redeploy"
 """The one scenario that needs a stage that may be changed."""

@@ -28,6 +28,7 @@ from scripts.local.aws import emulator_environment
 if TYPE_CHECKING:
     from integration_tests.harness.table import ConnectionsTable
     from integration_tests.targets.interface import Target
+    from scripts.local.deployment import Deployment
 
 pytestmark = pytest.mark.emulator_only
 PLAN = Plan(
@@ -47,12 +48,17 @@ PLAN = Plan(
 @pytest.fixture
 def stage(target: Target, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The options that name the target as a live stage, with its outputs and credentials."""
+    return outputs_of(target.deployment, target, tmp_path, monkeypatch)
+
+
+def outputs_of(deployment: Deployment, target: Target, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Return the options that name an instance on the target by its outputs, and use the target's credentials."""
     assert target.aws is not None
     assert target.aws.endpoint_url is not None
     for name, value in emulator_environment(target.aws.endpoint_url).items():
         monkeypatch.setenv(name, value)
     outputs = tmp_path / "outputs.json"
-    outputs.write_text(json.dumps({name: {"value": value} for name, value in target.deployment.outputs.items()}))
+    outputs.write_text(json.dumps({name: {"value": value} for name, value in deployment.outputs.items()}))
     return ["--outputs", str(outputs)]
 
 

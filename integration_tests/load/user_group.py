@@ -7,6 +7,7 @@ import time
 from typing import TYPE_CHECKING, NamedTuple
 
 from integration_tests.harness.ledger import Ledger, Terms
+from integration_tests.load.client_user import ClientUser, Manner
 from integration_tests.load.recorder import Recorder
 from integration_tests.load.terms import TERMS
 from integration_tests.load.virtual_user import CloseMode, VirtualUser
@@ -17,6 +18,9 @@ if TYPE_CHECKING:
 
     from integration_tests.harness.latency import Latency
 
+TEXT_MODE = Manner()
+GENERATIONS = 3
+"""Sockets that a client uses one after the other in a rollover: the third one is opened beside an heir of the first."""
 MOVEMENTS_AT_ONCE = 256
 """Handshakes and closes under way; more would only queue at the server. A handshake that waits for others counts
 as late, because it is timed from when it was due."""
@@ -76,14 +80,23 @@ class UserGroup:
         run: Name of the run, unique to it.
         latency: Records the delivery times.
         terms: The times that the stage is granted, before they are scaled by ``TIMEOUT_FACTOR``.
+        manner: How the clients behave.
     """
 
-    def __init__(self, url: str, run: str, latency: Latency | None = None, terms: Terms = TERMS) -> None:
+    def __init__(
+        self,
+        url: str,
+        run: str,
+        latency: Latency | None = None,
+        terms: Terms = TERMS,
+        manner: Manner = TEXT_MODE,
+    ) -> None:
         self._url = url
+        self._manner = manner
         self._terms = terms.scaled_by(TIMEOUT_FACTOR)
         ledger = Ledger(run, time.monotonic(), self._terms, latency)
         self._recorder = Recorder(ledger, handshake_within=terms.patience)  # which the client scales
-        self._users: dict[int, VirtualUser] = {}
+        self._users: dict[int, VirtualUser | ClientUser] = {}
         self._attempted = 0
         self._connected_one = asyncio.Event()
         self._gate = asyncio.Semaphore(MOVEMENTS_AT_ONCE)
@@ -95,12 +108,17 @@ class UserGroup:
         async with asyncio.TaskGroup() as group:
             for seat, room, due in arrivals:
                 if seat not in self._users:
-                    self._users[seat] = VirtualUser(self._recorder, room, f"client-{seat}")
+                    self._users[seat] = self._user(room, f"client-{seat}")
                 if (early := due - time.monotonic()) > 0:  # even sleeping for 0 s is a turn of the event loop
                     await asyncio.sleep(early)
                 await self._gate.acquire()
                 group.create_task(self._through_gate(self._join(seat, due, refused)))
         return refused
+
+    def _user(self, room: str, name: str) -> VirtualUser | ClientUser:
+        if self._manner.speaks_v1:
+            return ClientUser(self._recorder, room, name, self._manner)
+        return VirtualUser(self._recorder, room, name)
 
     async def _join(self, seat: int, due: float, refused: dict[int, str]) -> None:
         if reason := await self._users[seat].join(self._url, due):
@@ -138,7 +156,9 @@ class UserGroup:
                 await asyncio.sleep(max(0.0, due - time.monotonic()))
                 group.create_task(self._send_from_next(speakers, due, schedule))
 
-    async def _send_from_next(self, speakers: Iterator[VirtualUser | None], due: float, schedule: Schedule) -> None:
+    async def _send_from_next(
+        self, speakers: Iterator[VirtualUser | ClientUser | None], due: float, schedule: Schedule
+    ) -> None:
         try:
             async with asyncio.timeout(self._terms.patience):
                 while (speaker := next(speakers)) is None:
@@ -155,7 +175,7 @@ class UserGroup:
         except TimeoutError:  # the message counts as attempted, and stays unanswered
             self._recorder.first("a client's connection took no message: the stage reads nothing")
 
-    def _speakers(self) -> Iterator[VirtualUser | None]:
+    def _speakers(self) -> Iterator[VirtualUser | ClientUser | None]:
         """Yield connected clients by turns, without end; None for each round in which there was none."""
         while True:
             found = False
@@ -202,6 +222,18 @@ class UserGroup:
             user.notice_end()
         return [seat for seat, user in self._users.items() if not user.present]
 
+    def acknowledged(self) -> dict[int, int]:
+        """Return by seat how many messages of a client of ``roomcast.v1`` were acknowledged."""
+        return {seat: user.acknowledged for seat, user in self._clients.items()}
+
+    def generation(self) -> int:
+        """Return how many sockets every client of ``roomcast.v1`` has used at least, one after the other."""
+        return min((user.generation for user in self._clients.values()), default=0)
+
+    @property
+    def _clients(self) -> dict[int, ClientUser]:
+        return {seat: user for seat, user in self._users.items() if isinstance(user, ClientUser)}
+
     def progress(self) -> Progress:
         """Return how far this process is."""
         connects = self._recorder.connects
@@ -217,6 +249,11 @@ class UserGroup:
     async def finish(self) -> Recorder:
         """Stop measuring and return everything."""
         self.absent()
+        recovery = self._recorder.recovery
+        for user in self._clients.values():
+            recovery.in_third_generation += user.generation >= GENERATIONS
+            recovery.retried += user.retried
+        await asyncio.gather(*(user.finish() for user in self._clients.values()))
         self._sampling.cancel()
         await asyncio.wait({self._sampling})
         return self._recorder

@@ -14,6 +14,7 @@ from integration_tests.load.user_group import Arrival, Progress, Schedule, UserG
 from integration_tests.load.virtual_user import TIMEOUT
 from integration_tests.load.worker_process import WorkerProcess
 from integration_tests.report.model import Event
+from integration_tests.report.recovery import COMPLETE, TOO_OLD
 from scripts.waiting import scaled
 
 if TYPE_CHECKING:
@@ -59,6 +60,8 @@ class Workers:
         events: Marks on the run's timeline.
         ended_at: When the run stopped waiting for anything, monotonic seconds; infinite before.
         unsent: Messages that are owed and were never scheduled, because no client was connected to send them.
+        subject: What the scenario is about: a count of the report's recovery, and how much it should be; None if the
+            scenario takes place in any case.
     """
 
     def __init__(self, plan: Plan, processes: Sequence[WorkerProcess], say: Callable[[str], None]) -> None:
@@ -67,6 +70,7 @@ class Workers:
         self.events: list[Event] = []
         self.ended_at = math.inf
         self.unsent = 0
+        self.subject: tuple[str, int] | None = None
         self._say = say
         self._joined = 0
         self._joining = 0.0
@@ -141,6 +145,17 @@ class Workers:
         """Return the seats of the clients that joined and are not connected now."""
         return {seat for seats in await self._call_all(UserGroup.absent) for seat in seats}
 
+    async def acknowledged(self) -> dict[int, int]:
+        """Return by seat how many messages of a client of ``roomcast.v1`` were acknowledged so far."""
+        return {
+            seat: count for counts in await self._call_all(UserGroup.acknowledged) for seat, count in counts.items()
+        }
+
+    async def generation(self) -> int:
+        """Return how many sockets every client of ``roomcast.v1`` has used at least, one after the other."""
+        generations: list[int] = await self._call_all(UserGroup.generation)
+        return min(generations)
+
     async def progress(self) -> Progress:
         """Return how far all processes are together."""
         return Progress(*map(sum, zip(*await self._call_all(UserGroup.progress), strict=True)))
@@ -153,6 +168,10 @@ class Workers:
             total.merge(each)
         for event in self.events:
             total.note(event)
+        total.recovery.expected = TOO_OLD if self.plan.expired else COMPLETE
+        if self.subject is not None:
+            name, total.recovery.subject_of = self.subject
+            total.recovery.subject = getattr(total.recovery, name)
         total.ledger.ended_at = self.ended_at
         total.ledger.unsent += self.unsent
         total.connects.per_second = self._joined / self._joining if self._joining else 0.0
@@ -188,7 +207,7 @@ async def started_workers(plan: Plan, url: str, interval: float, say: Callable[[
     processes: list[WorkerProcess] = []
     try:
         for _ in range(plan.processes):
-            processes.append(WorkerProcess(url, plan.run, Latency(interval), plan.terms))  # noqa: PERF401 - started ones are stopped
+            processes.append(WorkerProcess(url, plan.run, Latency(interval), plan.terms, plan.manner))  # noqa: PERF401 - started ones are stopped
         workers = Workers(plan, processes, say)
         await workers.progress()  # once they answer, their start is no part of the first handshakes
         yield workers

@@ -16,6 +16,7 @@ from integration_tests.report.documents import PARTS, DocumentError, load_docume
 from integration_tests.report.judgement import judge
 from integration_tests.report.limits import Limits, LimitsError
 from integration_tests.report.merging import MERGED_PARTS, merge
+from integration_tests.report.metrics import format_number
 from integration_tests.report.write import HERE, write
 
 if TYPE_CHECKING:
@@ -68,6 +69,7 @@ def summary(document: dict[str, Any]) -> list[str]:
     comparison = document["comparison"] or {"not_comparable": [], "changes": []}
     return [
         counts(document["invariants"], document["departures"]["items_left"]),
+        *map(returns, [document["recovery"]] if document.get("recovery") else []),
         *map(injected, document["faults"]),
         *(f"{check['outcome']}: {check['sentence']}" for check in checks),
         *(f"not compared: {difference}" for difference in comparison["not_comparable"]),
@@ -93,6 +95,19 @@ def counts(invariants: dict[str, Any], items_left: int | None) -> str:
     return (
         f"{invariants['acknowledged']:,} of {invariants['attempted']:,} messages acknowledged, "
         f"{invariants['delivered']:,} of {invariants['expected']:,} deliveries: {findings}, {left}"
+    )
+
+
+def returns(recovery: dict[str, Any]) -> str:
+    """Return the returns of clients, and what was sent or heard twice, in one line."""
+    reasons = "".join(f", {count:,} {reason}" for reason, count in recovery["incomplete"].items())
+    time = recovery["time"]
+    took = f" within {format_number(time['p50_ms'], 'ms')} (p99 {format_number(time['p99_ms'], 'ms')})" if time else ""
+    return (
+        f"{recovery['returns']:,} returns: {recovery['complete']:,} complete{took}{reasons}, "
+        f"{recovery['unanswered']:,} unanswered; {recovery['healed']:,} gaps healed, "
+        f"{recovery['doubles_dropped']:,} doubles dropped, {recovery['rollovers']:,} rollovers, "
+        f"{recovery['retries_answered']:,} of {recovery['retries']:,} retries answered"
     )
 
 

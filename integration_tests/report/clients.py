@@ -51,7 +51,7 @@ class Connects:
             "refused": self.refused,
             "per_second": self.per_second,
             "late": self.late,
-            "time": _times(self.times),
+            "time": times_of(self.times),
         }
 
 
@@ -77,7 +77,7 @@ class Departure:
             "kind": self.kind,
             "connections": self.connections,
             "items_left": self.items_left,
-            "gone": _times(self.gone),
+            "gone": times_of(self.gone),
         }
 
 
@@ -92,7 +92,8 @@ def departures_of(departures: Sequence[Departure], items_lacking: int | None) ->
     }
 
 
-def _times(durations: Durations) -> Document | None:
+def times_of(durations: Durations) -> Document | None:
+    """Return percentiles and histogram; None if nothing was measured."""
     return {**asdict(durations.percentiles()), "histogram": durations.encode()} if durations.count else None
 
 

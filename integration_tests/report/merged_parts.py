@@ -10,6 +10,7 @@ from integration_tests.harness.latency import Durations
 from integration_tests.harness.ledger import Tally, Verdict
 from integration_tests.report.clients import Connects, Departure, departures_of, total_of
 from integration_tests.report.model import invariants_of, latency_of
+from integration_tests.report.recovery import Recovery
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -30,7 +31,7 @@ def invariants(documents: Sequence[Document]) -> Document:
         sum(part["members"] for part in parts),
         sum(part["broken"] for part in parts),
         [example for part in parts for example in part["examples"]],
-        ordered=documents[0]["terms"]["ordered"],
+        ordered=any(part.get("reordered") is not None for part in parts),
     )
     return invariants_of(verdict)
 
@@ -68,6 +69,18 @@ def connects(documents: Sequence[Document]) -> Document:
     for part in (document["connects"] for document in documents):
         total.merge(Connects(part["attempted"], part["succeeded"], part["refused"], late=part["late"]))
     total.times = durations_of([document["connects"]["time"] for document in trusted(documents)])
+    return total.document()
+
+
+def recovery(documents: Sequence[Document]) -> Document | None:
+    """Return all returns of clients; None of runs in text mode."""
+    parts = [found for document in documents if (found := document.get("recovery"))]
+    if not parts:
+        return None
+    total = Recovery()
+    for part in parts:
+        total.merge(Recovery.read(part))
+    total.times = durations_of([found["time"] for each in trusted(documents) if (found := each.get("recovery"))])
     return total.document()
 
 

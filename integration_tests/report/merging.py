@@ -10,7 +10,15 @@ from hdrh.codec import HdrCookieException, HdrHistogramSettingsException, HdrLen
 
 from integration_tests.harness.ledger import Tally
 from integration_tests.report.documents import FORMAT, PARTS, DocumentError
-from integration_tests.report.merged_parts import connects, departures, functions, invariants, latency, trusted
+from integration_tests.report.merged_parts import (
+    connects,
+    departures,
+    functions,
+    invariants,
+    latency,
+    recovery,
+    trusted,
+)
 from integration_tests.report.metrics import METRICS
 from integration_tests.report.same_load import ADDED, common_seconds, refuse_unrelated, started_at, windows
 
@@ -89,6 +97,7 @@ def merged_document(documents: Sequence[Document], command: str) -> Document:
         "latency": latency(documents),
         "timeline": [],
         "connects": connects(documents),
+        "recovery": recovery(documents),
         "departures": departures(documents),
         "faults": [],
         "functions": functions(documents),

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from integration_tests.harness.faults.rule_book import Count
     from integration_tests.harness.latency import Latency
     from integration_tests.harness.ledger import Verdict
+    from integration_tests.report.recovery import Recovery
 
 
 @dataclass(frozen=True)
@@ -65,6 +66,7 @@ class Run:
         verdict: The verdict of the ledger.
         latency: Delivery times and the client's own state.
         connects: Handshakes.
+        recovery: Returns of clients, and what the rooms had kept for them; None in text mode.
         departures: By kind.
         items_lacking: Items of connected clients that the table did not hold before the departures; None if unknown.
         faults: The effect of each fault rule.
@@ -88,6 +90,7 @@ class Run:
     verdict: Verdict
     latency: Latency
     connects: Connects = field(default_factory=Connects)
+    recovery: Recovery | None = None
     departures: Sequence[Departure] = ()
     items_lacking: int | None = None
     faults: Sequence[Count] = ()
@@ -122,6 +125,7 @@ class Run:
             "latency": latency_of(self.latency.total, self.latency.saturated_share),
             "timeline": timeline(self.latency, self.began_at),
             "connects": self.connects.document(),
+            "recovery": self.recovery.document() if self.recovery else None,
             "departures": departures_of(self.departures, self.items_lacking),
             "faults": [asdict(count) for count in self.faults],
             "functions": asdict(self.functions) if self.functions else None,
@@ -131,10 +135,11 @@ class Run:
 
 def invariants_of(verdict: Verdict) -> Document:
     """Return ``invariants`` of the document; counts that were not looked for are null."""
+    found = verdict.total.receipts_wrong or None  # a receipt that counts nothing may name a wrong number
     return {
         **asdict(verdict.total),
         "reordered": verdict.total.reordered if verdict.ordered else None,
-        "receipts_wrong": verdict.total.receipts_wrong if verdict.total.receipts_counted else None,
+        "receipts_wrong": verdict.total.receipts_wrong if verdict.total.receipts_counted else found,
         "members": verdict.members,
         "broken": verdict.broken,
         "rooms": {name: asdict(tally) for name, tally in sorted(verdict.rooms.items())},

@@ -16,8 +16,8 @@ from roomcast_client.frames import Limits
 from roomcast_client.sends import Pending
 
 from integration_tests.client_kit import virtual
-from integration_tests.client_kit.driver import ScaledClock
 from integration_tests.client_kit.server import Server
+from integration_tests.harness.clock import ScaledClock
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable

@@ -16,13 +16,17 @@ took. Otherwise it is *late*, because it may still have been on its way.
 A receipt's counts cannot be true if they count fewer members as reached or failed than have received the message; if
 they count more members than there can have been; or if they count members as gone that were there all the time.
 
+In a room that keeps its messages, a client of ``roomcast.v1`` is one member across all of its connections: it is owed
+the messages that it missed while it was away, unless it was told that some may be missing. Receipts count its
+connections, and the number that they name must be the one under which the message came.
+
 Every delivery costs one bit: a message keeps one integer, in which bit n says that member n of the room received it. A
 room of 2,000 members with 10,000 messages, 20 million deliveries, takes some 4 MB. Only a run that checks the order
 (``ordered``) keeps eight bytes for each delivery.
 """
 
 from integration_tests.harness.ledger.ledger import NO_QUESTION, Ledger
-from integration_tests.harness.ledger.records import NO_COUNTS, Counts, Member, Sender
+from integration_tests.harness.ledger.records import NO_COUNTS, Counts, Member, Number, Sender
 from integration_tests.harness.ledger.terms import Terms
 from integration_tests.harness.ledger.texts import PROBE, Stamp, read
 from integration_tests.harness.ledger.verdict import FINDINGS, MEANINGS, Tally, Verdict
@@ -36,6 +40,7 @@ __all__ = [
     "Counts",
     "Ledger",
     "Member",
+    "Number",
     "Sender",
     "Stamp",
     "Tally",

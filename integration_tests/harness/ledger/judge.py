@@ -57,6 +57,7 @@ class Judge:
         self.slowest = slowest
         self.examples = examples
         self.members = Memberships(room.members)
+        self.connections = Memberships(room.connections) if room.connections else self.members
         self._reordered = self._count_reordered()
 
     def tally(self, sender: Sender) -> Tally:
@@ -95,14 +96,13 @@ class Judge:
             else:
                 yield self._unacknowledged(sender, sequence)
         took = sender.answered_at[sequence] - sender.sent_at[sequence]
-        if self.terms.late_after < took < math.inf:
+        if self.terms.late_after < took < math.inf and sequence not in sender.interrupted:
             yield Finding("late", 1, sequence, f"answered only {took:.3f} s later")
         if absent := owed & ~seen:
             yield self._absent(sender, sequence, absent)
-        if sequence in sender.counts:
-            counts["receipts_counted"] += 1
-            if untruth := self._untruth(sender, sequence):
-                yield Finding("receipts_wrong", 1, sequence, untruth)
+        counts["receipts_counted"] += sequence in sender.counts
+        if untruth := self._untruth(sender, sequence):
+            yield Finding("receipts_wrong", 1, sequence, untruth)
 
     def _owed(self, sender: Sender, sequence: int) -> int:
         """Return the members that a message must reach."""
@@ -146,22 +146,29 @@ class Judge:
         return Finding(kind, absent.bit_count(), sequence, ", ".join(details), absent)
 
     def _untruth(self, sender: Sender, sequence: int) -> str:
-        """Say why the counts of a receipt cannot be true; return nothing if they can."""
+        """Say why the counts or the number of a receipt cannot be true; return nothing if they can."""
+        numbers = sender.numbers.get(sequence)
+        if numbers and (wrong := sender.said.get(sequence, set()) - numbers):
+            return f"its receipt says number {max(wrong).seq}, but it came as {max(numbers).seq}"
+        return self._untrue_counts(sender, sequence) if sequence in sender.counts else ""
+
+    def _untrue_counts(self, sender: Sender, sequence: int) -> str:
         sent_at, answered_at = sender.sent_at[sequence], sender.answered_at[sequence]
         counts = sender.counts[sequence]
         if min(counts) < 0:
             return "its receipt does not say how many members were reached"
         said = f"its receipt says {counts.delivered} delivered, {counts.gone} gone, {counts.failed} failed"
-        asked = self.members.asked_by(answered_at)
-        received = (sender.seen.get(sequence, 0) & asked).bit_count()
+        asked = self.connections.asked_by(answered_at)
+        reached = sender.posted if self.room.connections else sender.seen
+        received = (reached.get(sequence, 0) & asked).bit_count()
         if counts.delivered + counts.failed < received:
             return f"{said}, but {received} received it"
-        alive = asked.bit_count() - self.members.dead_by(sent_at)
+        alive = asked.bit_count() - self.connections.dead_by(sent_at)
         if counts.delivered > alive:
             return f"{said}, but the room had no more than {alive} members"
         if sum(counts) > asked.bit_count():
             return f"{said}, but the room has had no more than {asked.bit_count()} members"
-        absent = (asked & ~self.members.throughout(sent_at, answered_at)).bit_count()
+        absent = (asked & ~self.connections.throughout(sent_at, answered_at)).bit_count()
         if counts.gone > absent:
             return f"{said}, but no more than {absent} can have been gone"
         return ""
@@ -188,6 +195,8 @@ class Judge:
         for sequence, copies in sender.copies.items():
             yield Finding("duplicated", copies, sequence, f"further copies: {copies}", sender.repeated[sequence])
         for sequence, late in sender.late.items():
+            if sequence in sender.interrupted:
+                continue
             detail = f"delivered more than {self.terms.late_after:g} s later"
             yield Finding("late", late.bit_count(), sequence, detail, late)
         for sequence, texts in sender.altered.items():

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from integration_tests.harness.latency import Latency
 from integration_tests.harness.ledger.examples import EXAMPLES, Examples
 from integration_tests.harness.ledger.judge import Judge
-from integration_tests.harness.ledger.records import Member, Room, add_bits
+from integration_tests.harness.ledger.records import Member, Number, Room, add_bits
 from integration_tests.harness.ledger.terms import Terms
 from integration_tests.harness.ledger.texts import SEPARATOR, checksum, read
 from integration_tests.harness.ledger.verdict import Tally, Verdict
@@ -69,6 +69,30 @@ class Ledger:
         members.append(member)
         return member
 
+    def connection(self, room: str, name: str) -> Member:
+        """Add a connection of a client that is a member itself, in a room that may keep its messages."""
+        connections = self._room(room).connections
+        connection = Member(room, name, len(connections))
+        connections.append(connection)
+        return connection
+
+    def posted(self, connection: Member, text: str, number: Number | None) -> bool:
+        """Record that a connection was posted a message.
+
+        Args:
+            connection: Of a client whose messages :meth:`receive` records.
+            text: The message's text.
+            number: Its number in the room, if it has one.
+
+        Returns:
+            Whether the text is a message to this room; others are for :meth:`receive` to record.
+        """
+        reading = self._plain.get(text) or read(text)
+        if reading is None or (reading.stamp.run, reading.stamp.room) != (self._token, connection.room):
+            return False
+        self.sender(connection.room, reading.stamp.sender).post(reading.stamp.sequence, connection.bit, number)
+        return True
+
     def sender(self, room: str, name: str) -> Sender:
         """Return the sender of that name in a room, a new one the first time.
 
@@ -87,13 +111,17 @@ class Ledger:
         self._plain[words] = read(text)
         return words
 
-    def receive(self, member: Member, text: str, at: float) -> Stamp | None:
+    def receive(
+        self, member: Member, text: str, at: float, *, kept: bool = False, numbered: bool = False
+    ) -> Stamp | None:
         """Record that a member received a text of any kind.
 
         Args:
             member: The member that received it.
             text: The text.
             at: When it came, monotonic seconds.
+            kept: Whether the room had kept it for a member that was away, so that the time says nothing.
+            numbered: Whether the room numbers its messages, and so promises their order.
 
         Returns:
             The stamp, if it is a message to this room that the member had not received before.
@@ -111,10 +139,11 @@ class Ledger:
             sender.alter(stamp.sequence, f"{member.name} received {reading.difference}")
         if not sender.receive(stamp.sequence, member.bit):
             return None
-        self.latency.record(at - stamp.intended_at)
-        if at - stamp.sent_at > self.terms.late_after:
-            add_bits(sender.late, stamp.sequence, member.bit)
-        if self.terms.ordered:
+        if not kept:
+            self.latency.record(at - stamp.intended_at)
+            if at - stamp.sent_at > self.terms.late_after:
+                add_bits(sender.late, stamp.sequence, member.bit)
+        if self.terms.ordered or numbered:
             member.arrivals.append(stamp)
         return stamp
 
@@ -167,9 +196,14 @@ class Ledger:
             for origin, strays in room.strays.items():
                 senders[origin] += Tally(unexpected=strays)
         total = sum(rooms.values(), Tally(unsent=self.unsent))
-        members = [member for room in self._rooms.values() for member in room.members]
+        members = [member for room in self._rooms.values() for member in room.connections or room.members]
         broken = sum(member.broken for member in members)
-        return Verdict(total, rooms, dict(senders), len(members), broken, examples.sentences, self.terms.ordered)
+        return Verdict(total, rooms, dict(senders), len(members), broken, examples.sentences, self._is_ordered)
+
+    @property
+    def _is_ordered(self) -> bool:
+        """Whether the order was promised, by the terms or by the numbers of messages."""
+        return self.terms.ordered or any(each.arrivals for room in self._rooms.values() for each in room.members)
 
     def _examples(self) -> Examples:
         """Return sentences about the faults that concern no message of a sender."""

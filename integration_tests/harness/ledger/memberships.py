@@ -29,11 +29,16 @@ class Memberships:
         self._gone_at, self._gone = _masks((min(member.leaving_at, member.left_at), member.bit) for member in members)
         self._asked_at, self._asked = _masks((member.asked_at, member.bit) for member in members)
         self._dead_at = sorted(member.left_at + POSTS_TO_THE_DEAD for member in members)
+        self._gaps = [(begin, end, member.bit) for member in members for begin, end in member.gaps]
 
     def throughout(self, begin: float, end: float) -> int:
         """Return the members that surely were members from ``begin`` to ``end`` (monotonic seconds)."""
         joined = self._joined[bisect_right(self._joined_at, begin)]
-        return joined & ~self._gone[bisect_left(self._gone_at, end)]
+        surely = joined & ~self._gone[bisect_left(self._gone_at, end)]
+        for gap_begin, gap_end, bit in self._gaps:
+            if gap_begin <= end and begin <= gap_end:
+                surely &= ~bit
+        return surely
 
     def asked_by(self, at: float) -> int:
         """Return the members that had begun their handshakes by ``at`` (monotonic seconds)."""

@@ -23,6 +23,13 @@ class Counts(NamedTuple):
     failed: int
 
 
+class Number(NamedTuple):
+    """The number of a message in its room, which counts from 1 in each life (``epoch``) of the room's log."""
+
+    epoch: str
+    seq: int
+
+
 NO_COUNTS = Counts(-1, -1, -1)
 """Stands for a receipt that lacks its counts."""
 
@@ -30,6 +37,9 @@ NO_COUNTS = Counts(-1, -1, -1)
 @dataclass(slots=True, eq=False)
 class Member:
     """One connection in its room; a client that reconnects is a new member.
+
+    In rooms that keep their messages, a member is a client, which is owed what it missed while it was away, and its
+    connections are recorded beside it: :attr:`Room.connections`.
 
     Attributes:
         room: Name of the room.
@@ -39,6 +49,7 @@ class Member:
         leaving_at: When the client began to close; infinite if it never did.
         left_at: When the connection was gone; infinite while it is open.
         asked_at: When its handshake began, if that is known; from then on it may be counted as a member.
+        gaps: Times (from, to) of its absences after which it was told that messages may be missing, monotonic seconds.
         arrivals: Its deliveries in order, where a run checks the order.
         bit: The bit that stands for this member in the masks of messages.
     """
@@ -50,6 +61,7 @@ class Member:
     leaving_at: float = math.inf
     left_at: float = math.inf
     asked_at: float = -math.inf
+    gaps: list[tuple[float, float]] = field(default_factory=list)
     arrivals: list[Stamp] = field(default_factory=list)
     bit: int = field(init=False)
 
@@ -101,6 +113,10 @@ class Sender:
         self.late: dict[int, int] = {}
         self.altered: Counter[int] = Counter()
         self.differences: dict[int, str] = {}
+        self.interrupted: set[int] = set()
+        self.posted: dict[int, int] = {}
+        self.numbers: dict[int, set[Number]] = {}
+        self.said: dict[int, set[Number]] = {}
 
     def attempt(self, intended_at: float, at: float, size: int = 0) -> Attempt:
         """Record that a send begins, immediately before it does.
@@ -141,6 +157,16 @@ class Sender:
         """Record that the client left by its own will at ``at`` (monotonic seconds), before it had an answer."""
         self.abandoned_at[sequence] = at
 
+    def post(self, sequence: int, bit: int, number: Number | None) -> None:
+        """Record that the connection with this bit was posted a message, under its number in the room if it has one."""
+        add_bits(self.posted, sequence, bit)
+        if number is not None:
+            self.numbers.setdefault(sequence, set()).add(number)
+
+    def say(self, sequence: int, number: Number) -> None:
+        """Record that a receipt says under which number a message is stored."""
+        self.said.setdefault(sequence, set()).add(number)
+
     def sent(self, sequence: int) -> bool:
         """Whether this sender sent a message of that number."""
         return sequence < len(self.sent_at)
@@ -164,8 +190,8 @@ class Sender:
         self.altered[sequence] += 1
         self.differences.setdefault(sequence, difference)
 
-    def merge(self, other: Sender, shift: int) -> None:
-        """Add the records of another process about this sender; its members' bits move up by ``shift``.
+    def merge(self, other: Sender, shift: int, shift_of_connections: int) -> None:
+        """Add the records of another process about this sender; bits of members and of connections move up.
 
         Raises:
             ValueError: The sender sent from both processes.
@@ -179,6 +205,7 @@ class Sender:
         self.failed |= other.failed
         self.queued |= other.queued
         self.abandoned_at |= other.abandoned_at
+        self.interrupted |= other.interrupted
         self.counts |= other.counts
         self.receipts_repeated += other.receipts_repeated
         self.receipts_unknown += other.receipts_unknown
@@ -188,6 +215,11 @@ class Sender:
         for mine, theirs in ((self.seen, other.seen), (self.repeated, other.repeated), (self.late, other.late)):
             for sequence, mask in theirs.items():
                 add_bits(mine, sequence, mask << shift)
+        for sequence, mask in other.posted.items():
+            add_bits(self.posted, sequence, mask << shift_of_connections)
+        for numbers, others in ((self.numbers, other.numbers), (self.said, other.said)):
+            for sequence, found in others.items():
+                numbers.setdefault(sequence, set()).update(found)
 
 
 def add_bits(masks: MutableMapping[int, int], sequence: int, bits: int) -> None:
@@ -202,7 +234,8 @@ class Room:
     Attributes:
         token: Token of the run.
         name: Name of the room.
-        members: Every connection, in the order in which they were added.
+        members: Every connection, in the order in which they were added; clients in rooms that keep their messages.
+        connections: In such rooms, every connection; empty in others.
         senders: By name.
         strays: Texts that members received although no sender of this room sent them, by origin.
     """
@@ -210,6 +243,7 @@ class Room:
     token: str
     name: str
     members: list[Member] = field(default_factory=list)
+    connections: list[Member] = field(default_factory=list)
     senders: dict[str, Sender] = field(default_factory=dict)
     strays: Counter[str] = field(default_factory=Counter)
 
@@ -229,8 +263,9 @@ class Room:
 
     def merge(self, other: Room) -> None:
         """Add the records of another process about this room."""
-        shift = len(self.members)
+        shift, shift_of_connections = len(self.members), len(self.connections)
         self.members += [replace(member, number=member.number + shift) for member in other.members]
+        self.connections += [replace(each, number=each.number + shift_of_connections) for each in other.connections]
         for name, sender in other.senders.items():
-            self.sender(name).merge(sender, shift)
+            self.sender(name).merge(sender, shift, shift_of_connections)
         self.strays += other.strays

@@ -58,7 +58,7 @@ MEANINGS = {
     "abandoned": "messages without an answer when their sender left early; nothing is concluded about them",
     "recovered": "failed, unanswered or abandoned messages that a member received",
     "receipts_counted": "receipts that say how many members were reached, and so can be checked",
-    "receipts_wrong": "receipts with counts that cannot be true",
+    "receipts_wrong": "receipts with counts or a number that cannot be true",
     "receipts_repeated": "receipts for a message that had one already",
     "receipts_unknown": "receipts for a message that their receiver never sent",
     "expected": "deliveries owed: one per message and membership that surely spans it",

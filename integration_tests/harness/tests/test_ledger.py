@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 import json
+import math
 import pickle
 import tracemalloc
 from dataclasses import fields
@@ -14,7 +15,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from integration_tests.harness.ledger import NO_COUNTS, Counts, Ledger, Member, Stamp, Tally, Terms, read
+from integration_tests.harness.ledger import NO_COUNTS, Counts, Ledger, Member, Number, Stamp, Tally, Terms, read
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -563,3 +564,105 @@ def test_a_delivery_costs_about_one_bit() -> None:
     used = sum(each.size for each in traces.statistics("filename"))
     assert ledger.verdict().total == Tally(attempted=10, acknowledged=10, expected=20_000, delivered=20_000)
     assert 1_000 < used < 20_000  # less than a byte per delivery, everything included
+
+
+def test_client_that_was_away_is_owed_what_its_room_kept(ledger: Ledger) -> None:
+    sender, here = ledger.sender("lobby", "a"), joined(ledger, "a")
+    away = joined(ledger, "b")
+    texts = [send(sender, at, to=[here], ledger=ledger) for at in (10.0, 20.0)]
+    ledger.ended_at = 60.0
+    assert ledger.verdict().total.lost == 2
+
+    for text in texts:
+        ledger.receive(away, text, 30.0, kept=True)
+    assert ledger.verdict().total == Tally(attempted=2, acknowledged=2, expected=4, delivered=4)
+    assert ledger.latency.total.count == 2
+
+
+def test_client_that_was_told_so_is_owed_nothing_of_its_absence(ledger: Ledger) -> None:
+    sender, here = ledger.sender("lobby", "a"), joined(ledger, "a")
+    away = joined(ledger, "b")
+    away.gaps += [(15.0, 25.0), (35.0, 45.0)]
+    for at in (10.0, 20.0, 30.0, 40.0, 50.0):
+        send(sender, at, to=[here], ledger=ledger)
+    ledger.ended_at = 60.0
+    total = ledger.verdict().total
+    assert (total.expected, total.lost) == (8, 3)
+
+
+@pytest.mark.parametrize(("said", "wrong"), [(1, 0), (2, 1)])
+def test_receipt_names_the_number_under_which_the_message_came(ledger: Ledger, said: int, wrong: int) -> None:
+    sender, member = ledger.sender("lobby", "a"), joined(ledger, "a")
+    connection = ledger.connection("lobby", "a")
+    text = send(sender, 1.0, to=[member], ledger=ledger)
+    assert ledger.posted(connection, text, Number("e", 1))
+    sender.say(0, Number("e", said))
+    verdict = ledger.verdict()
+    assert verdict.total.receipts_wrong == wrong
+    assert len([each for each in verdict.examples if "its receipt says number 2, but it came as 1" in each]) == wrong
+
+
+@pytest.mark.parametrize(("delivered", "wrong"), [(1, 1), (2, 0), (3, 1)])
+def test_receipts_count_connections_of_clients(ledger: Ledger, delivered: int, wrong: int) -> None:
+    sender, member = ledger.sender("lobby", "a"), joined(ledger, "a")
+    sockets = [ledger.connection("lobby", "a") for _ in range(2)]
+    for each in sockets:
+        each.asked_at = each.joined_at = 0.0
+    attempt = sender.attempt(1.0, 1.0)
+    ledger.receive(member, attempt.text, 1.1)
+    for each in sockets:
+        ledger.posted(each, attempt.text, Number("e", 1))
+    sender.acknowledge(0, 1.2, Counts(delivered, 0, 0))
+    assert ledger.verdict().total.receipts_wrong == wrong
+
+
+def test_interrupted_messages_are_not_late() -> None:
+    ledger = Ledger("run", terms=Terms(late_after=5.0))
+    sender, member = ledger.sender("lobby", "a"), joined(ledger, "a")
+    attempt = sender.attempt(1.0, 1.0)
+    ledger.receive(member, attempt.text, 11.0)
+    sender.acknowledge(0, 11.0)
+    assert ledger.verdict().total.late == 2
+    sender.interrupted.add(0)
+    assert ledger.verdict().total.late == 0
+
+
+def test_connections_of_clients_that_break_are_counted(ledger: Ledger) -> None:
+    joined(ledger, "a")
+    for leaving_at in (5.0, math.inf):
+        connection = ledger.connection("lobby", "a")
+        connection.joined_at, connection.left_at, connection.leaving_at = 0.0, 6.0, leaving_at
+    verdict = ledger.verdict()
+    assert (verdict.members, verdict.broken) == (2, 1)
+
+
+def test_records_of_connections_survive_a_merge() -> None:
+    ledgers = [Ledger("run") for _ in range(2)]
+    texts = []
+    for number, ledger in enumerate(ledgers):
+        for name in "xy":
+            joined(ledger, f"{name}{number}")
+            ledger.connection("lobby", f"{name}{number}").asked_at = 0.0
+        texts.append(ledger.sender("lobby", f"s{number}").attempt(1.0, 1.0).text)
+    for ledger in ledgers:
+        for text in texts:
+            ledger.posted(ledger._room("lobby").connections[1], text, Number("e", texts.index(text) + 1))
+    first, second = ledgers
+    second.sender("lobby", "s1").say(0, Number("e", 9))
+    first.merge(second)
+
+    room = first._room("lobby")
+    assert [each.number for each in room.connections] == [0, 1, 2, 3]
+    assert {name: sender.posted[0] for name, sender in room.senders.items()} == {"s0": 0b1010, "s1": 0b1010}
+    assert first.verdict().total.receipts_wrong == 1
+
+
+def test_order_is_judged_where_rooms_number_their_messages(ledger: Ledger) -> None:
+    sender, member = ledger.sender("lobby", "a"), joined(ledger, "a")
+    texts = [send(sender, at, to=[], ledger=ledger) for at in (1.0, 2.0)]
+    assert not ledger.verdict().ordered
+    for text in reversed(texts):
+        ledger.receive(member, text, 3.0, numbered=True)
+    verdict = ledger.verdict()
+    assert verdict.ordered
+    assert verdict.total.reordered == 1

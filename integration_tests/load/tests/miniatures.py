@@ -31,6 +31,7 @@ from urllib.parse import parse_qs, urlsplit
 
 from websockets.asyncio.server import ServerConnection, serve
 from websockets.exceptions import ConnectionClosed
+from websockets.typing import Subprotocol  # noqa: TC002 - the dataclass looks it up
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator, Sequence
@@ -92,6 +93,7 @@ class Healthy:
     """
 
     name: ClassVar[str] = "healthy"
+    subprotocols: ClassVar[list[Subprotocol] | None] = None
     delay: float = DELAY
     rooms: defaultdict[str, dict[Session, None]] = field(default_factory=lambda: defaultdict(dict))
     _numbers: Iterator[int] = field(default_factory=lambda: itertools.count(1))
@@ -213,6 +215,7 @@ class Healthy:
             0,
             create_connection=Connection,
             process_request=self.admit,
+            subprotocols=self.subprotocols,
             compression=None,
             ping_interval=None,
             close_timeout=CLOSE_WITHIN,
@@ -872,9 +875,16 @@ def miniature(name: str, delay: float = DELAY) -> Iterator[str]:
         name: A key of ``MINIATURES``.
         delay: Seconds by which a slow stage is slow.
     """
+    with served(MINIATURES[name](delay=delay)) as url:
+        yield url
+
+
+@contextlib.contextmanager
+def served(stage: Healthy) -> Iterator[str]:
+    """Run a stage in a thread, and give its WebSocket URL."""
     ports: queue.Queue[int | BaseException] = queue.Queue()
     stop = threading.Event()
-    thread = threading.Thread(target=_run, args=(MINIATURES[name](delay=delay).listening(), ports, stop), name=name)
+    thread = threading.Thread(target=_run, args=(stage.listening(), ports, stop), name=stage.name)
     thread.start()
     try:
         port = ports.get()

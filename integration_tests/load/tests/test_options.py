@@ -10,7 +10,7 @@ import pytest
 from integration_tests.load.__main__ import main
 from integration_tests.load.bounds import OptionsError
 from integration_tests.load.options import add_run
-from integration_tests.load.planning import rooms_of
+from integration_tests.load.planning import plan_of, rooms_of
 from integration_tests.load.redaction import without_secrets
 
 if TYPE_CHECKING:
@@ -54,6 +54,14 @@ def test_command_in_the_report_holds_no_secret(arguments: list[str], written: st
         ("run --messages 5 --rate 1e-320", "with this --rate the run would take more than 30 days"),
         ("run --connect-rate 1e-300", "with this --connect-rate the run would take more than 30 days"),
         ("bench --connect-rate 1e-300", "with this --connect-rate the run would take more than 30 days"),
+        ("run --scenario resume-storm --protocol text", "resume-storm is about clients of roomcast.v1"),
+        ("run --scenario rollover --protocol text", "rollover is about clients of roomcast.v1"),
+        ("run --scenario retry-storm --protocol text", "retry-storm is about clients of roomcast.v1"),
+        ("run --expired", "--expired deletes what a stage of our own keeps"),
+        (
+            "run --scenario resume-storm --expired --target live --websocket-url wss://h.example/live",
+            "--expired deletes what a stage of our own keeps",
+        ),
         ("run --size 10000000", "messages of 10,000,000 characters are more than the 131,072 that AWS takes"),
         ("bench --size 10000000", "messages of 10,000,000 characters are more than the 131,072 that AWS takes"),
     ],
@@ -122,3 +130,24 @@ def test_a_report_that_cannot_be_written_is_refused_before_the_run(
     assert status == 2
     assert "Not a directory" in output.err or "File exists" in output.err
     assert "clients in" not in output.out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "protocol", "lifetime"),
+    [
+        ("", "text", 60.0),
+        ("--protocol v1", "v1", 60.0),
+        ("--scenario soak --lifetime 5", "text", 5.0),
+        ("--scenario resume-storm", "v1", 60.0),
+        ("--scenario retry-storm --protocol v1", "v1", 60.0),
+        ("--scenario rollover", "v1", 20.0),
+        ("--scenario rollover --lifetime 5", "v1", 5.0),
+    ],
+)
+def test_scenarios_of_v1_speak_it_by_themselves(arguments: str, protocol: str, lifetime: float) -> None:
+    parser = argparse.ArgumentParser()
+    add_run(parser)
+
+    plan = plan_of(parser.parse_args(arguments.split()), default_connections=20)
+
+    assert (plan.protocol, plan.lifetime) == (protocol, lifetime)

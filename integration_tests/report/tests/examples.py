@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -10,6 +11,7 @@ from integration_tests.harness.latency import Durations
 from integration_tests.harness.ledger import Counts, Ledger, Terms
 from integration_tests.report.clients import Connects, Departure
 from integration_tests.report.model import Event, FunctionLogs, Run
+from integration_tests.report.recovery import COMPLETE, Recovery
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -65,6 +67,18 @@ def example_run(*, lose: bool = False, slow: float = 1.0, busy: bool = False) ->
         verdict=ledger.verdict(),
         latency=ledger.latency,
         connects=Connects(5, 4, {"429": 1}, durations(slow * each for each in (0.01, 0.02, 0.03, 0.04)), 80.0),
+        recovery=Recovery(
+            answers=Counter({COMPLETE: 3}),
+            behind=3,
+            healed=1,
+            doubles_dropped=2,
+            rollovers=4,
+            retries=6,
+            retries_answered=5,
+            subject=3,
+            subject_of=3,
+            times=durations(slow * each for each in (0.1, 0.2, 0.3)),
+        ),
         departures=[
             Departure("closed", 3, 0, durations([0.1, 0.2, 0.4])),
             Departure("aborted", 1, 1),

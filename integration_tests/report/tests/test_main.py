@@ -40,6 +40,10 @@ def test_a_good_run_exits_0(tmp_path: Path, limits: str, capsys: pytest.CaptureF
     *told, outcome, where = capsys.readouterr().out.splitlines()
     assert [outcome, where] == ["scale on local: passed", f"report: {report}"]
     assert told[1:] == [
+        (
+            "3 returns: 3 complete within 200 ms (p99 300 ms), 0 unanswered; 1 gaps healed, 2 doubles dropped, "
+            "4 rollovers, 5 of 6 retries answered"
+        ),
         "injected: throttled (status before), struck 3 of 30",
         "injected: answer lost (reset after), struck 1 of 30",
         "not measured: regressions since the previous run",

@@ -107,7 +107,9 @@ def keys_of(value: object, *, named: bool = True) -> Iterator[str]:
         for key, part in value.items():
             if named:
                 yield key
-            yield from keys_of(part, named=key not in {"rooms", "senders", "parameters", "versions", "refused"})
+            yield from keys_of(
+                part, named=key not in {"rooms", "senders", "parameters", "versions", "refused", "incomplete"}
+            )
     elif isinstance(value, list):
         for part in value:
             yield from keys_of(part)

@@ -27,6 +27,8 @@ LEAST_FAULTS = {
     "invariants.delivered": 0,
     "connects.success_ratio": 0.999,
     "connects.late": 1,
+    "recovery.wrong": 1,
+    "recovery.subject_share": 0.999,
     "departures.items_lacking": 1,
     "departures.items_left": 1,
     "functions.errors": 1,
@@ -35,6 +37,8 @@ LEAST_FAULTS = {
 MAY_BE_UNMEASURED = {
     "invariants.reordered": "no order is promised by default",
     "invariants.receipts_wrong": "receipts of a queue have no counts",
+    "recovery.wrong": "clients of text mode recover nothing",
+    "recovery.subject_share": "most scenarios are about all that a run does",
     "departures.items_lacking": "a stage known by its URL hides its table",
     "departures.items_left": "the same",
     "functions.errors": "and its logs",
@@ -115,9 +119,11 @@ def test_what_doubles_is_a_regression_and_a_tenth_more_is_chance(path: str) -> N
 
 HIGHER_IS_BETTER = {
     *("invariants.acknowledged", "invariants.delivered", "connects.success_ratio", "connects.per_second"),
+    *("recovery.returns", "recovery.subject_share"),
 }
 TIMES = {
     *("connects.per_second", *(f"connects.time.{each}_ms" for each in ("p50", "p95", "p99", "max"))),
+    *(f"recovery.time.{each}_ms" for each in ("p50", "p95", "p99", "max")),
     *(f"latency.{each}_ms" for each in ("p50", "p95", "p99", "max")),
 }
 """A saturated client makes these longer by itself."""

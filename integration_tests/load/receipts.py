@@ -1,0 +1,116 @@
+"""Receipts of ``roomcast.v1`` that a stage sends to one sender, matched with its messages and checked."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING, Any
+
+from integration_tests.harness.ledger import Number
+from integration_tests.load.replies import RECEIPT_REPEATED, counts_of, is_queued
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from integration_tests.harness.ledger import Sender
+    from integration_tests.report.recovery import Recovery
+
+SEPARATOR = "."
+DIGITS = 8
+"""Of a message's number in its id, which has 16 characters at least."""
+
+
+class Receipts:
+    """Matches receipts with the messages of one sender, each of which may be sent several times under its id.
+
+    One receipt of a message counts the members that it reached, or says that it is queued; those of further copies say
+    ``duplicate``, or ``sending`` while the first one is being delivered.
+
+    Args:
+        sender: The sender; records the answer to each of its messages.
+        recovery: Counts the copies that were answered.
+
+    Attributes:
+        retried: The messages of which a further copy was answered.
+    """
+
+    __slots__ = ("_answered", "_copies", "_recovery", "_sender", "_waiting", "retried")
+
+    def __init__(self, sender: Sender, recovery: Recovery) -> None:
+        self._sender = sender
+        self._recovery = recovery
+        self._waiting: set[int] = set()
+        self._answered: set[int] = set()
+        self._copies: Counter[int] = Counter()
+        self.retried: set[int] = set()
+
+    @property
+    def unanswered(self) -> int:
+        """How many messages and copies have had no answer yet."""
+        return len(self._waiting) + self._copies.total()
+
+    def expect(self, sequence: int) -> str:
+        """Expect the answer to a message; return its ``id``, unique in the room."""
+        self._waiting.add(sequence)
+        return f"{sequence:0{DIGITS}}{SEPARATOR}{self._sender.name}"
+
+    def expect_copy(self, sequence: int) -> None:
+        """Expect one answer more, because a message is sent again."""
+        self._copies[sequence] += 1
+        self._recovery.retries += 1
+
+    def fail(self, sequence: int) -> None:
+        """Record that the client gave a message up."""
+        self._waiting.discard(sequence)
+        self._sender.fail(sequence)
+
+    def interrupt(self) -> None:
+        """Record that a connection ended before these answers came, so that they take as long as the client is away."""
+        self._sender.interrupted |= self._waiting
+        self._copies.clear()
+
+    def take(self, frame: Mapping[str, Any], at: float) -> str | None:
+        """Account for a ``receipt`` frame; return a mark for the timeline if it deserves one.
+
+        Args:
+            frame: The frame.
+            at: When it arrived, monotonic seconds.
+        """
+        sequence = self.sequence_of(frame["id"])
+        if sequence is None:
+            self._sender.receipts_unknown[frame["id"]] += 1
+            return "a receipt for a message that was never sent"
+        if "epoch" in frame and "seq" in frame:
+            self._sender.say(sequence, Number(frame["epoch"], frame["seq"]))
+        is_of_copy = bool(frame.get("duplicate") or frame.get("sending"))
+        if (is_of_copy or sequence in self._answered) and self._copies[sequence] > 0:
+            self._copies[sequence] -= 1
+            self._recovery.retries_answered += 1
+            self.retried.add(sequence)
+        if not frame.get("sending"):  # which proves that it is stored, and is followed by another receipt
+            self._acknowledge(frame, sequence, at, is_of_copy=is_of_copy)
+        if is_of_copy:
+            return None
+        if sequence in self._answered:
+            self._sender.receipts_repeated[sequence] += 1
+            return RECEIPT_REPEATED
+        self._answered.add(sequence)
+        return None
+
+    def _acknowledge(self, frame: Mapping[str, Any], sequence: int, at: float, *, is_of_copy: bool) -> None:
+        counts = None if is_of_copy or is_queued(frame) else counts_of(frame)
+        if sequence in self._waiting:
+            self._waiting.discard(sequence)
+            self._sender.acknowledge(sequence, at, counts, queued=counts is None)
+        elif counts is not None:
+            self._sender.counts.setdefault(sequence, counts)
+        if counts is not None and counts.failed > 0 and "seq" not in frame:  # what is kept reaches its members later
+            self._sender.fail(sequence)
+
+    def sequence_of(self, message_id: str) -> int | None:
+        """Return the number of the message that was sent with this id; None if there is none."""
+        number, _, name = message_id.partition(SEPARATOR)
+        if name != self._sender.name or len(number) < DIGITS or not (number.isascii() and number.isdigit()):
+            return None
+        sequence = int(number)
+        is_one = sequence < len(self._sender.sent_at) and f"{sequence:0{DIGITS}}" == number
+        return sequence if is_one else None

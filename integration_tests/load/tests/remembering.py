@@ -1,0 +1,332 @@
+"""Miniature stages of ``roomcast.v1`` whose rooms keep their messages, one for each way to be wrong.
+
+``Remembering`` breaks no rule: it numbers and keeps the messages of each room, answers ``join`` with ``since`` by what
+came after that position, stores a message once however often it is sent under its id, and delivers what others send.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import defaultdict
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from websockets.typing import Subprotocol
+
+from integration_tests.load.tests.miniatures import Healthy, Session, error_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+EPOCH = "k3f9x2ab"
+
+
+@dataclass
+class Log:
+    """What a room keeps.
+
+    Attributes:
+        messages: Frames in the order of their numbers.
+        ids: The frame that is stored under an id.
+    """
+
+    messages: list[dict[str, Any]] = field(default_factory=list)
+    ids: dict[str, dict[str, Any]] = field(default_factory=dict)
+
+
+@dataclass
+class Remembering(Healthy):
+    """A correct stage of ``roomcast.v1``; the others override a step of it."""
+
+    name: ClassVar[str] = "remembering"
+    subprotocols: ClassVar[list[Subprotocol] | None] = [Subprotocol("roomcast.v1")]
+    logs: defaultdict[str, Log] = field(default_factory=lambda: defaultdict(Log))
+
+    def room_of(self, asked: str) -> str:
+        """Put nobody into a room by the handshake."""
+        return f"none, not {asked}"
+
+    async def take(self, session: Session, message: dict[str, Any]) -> None:
+        """Route one frame by its action."""
+        match message.get("action"):
+            case "join":
+                rooms = message.get("rooms") or {message["room"]: message}
+                for room, wish in rooms.items():
+                    await self.join(session, room, wish, message.get("id"))
+            case "sendmessage":
+                await self.say(session, message)
+            case "ping":
+                await self.tell(
+                    session, {"type": "pong", "rooms": {room: self.head(room) for room in message["rooms"]}}
+                )
+            case action:
+                error = error_of("unknown_action", f"there is no action {action!r}")
+                await self.tell(session, {"type": "error", "id": message.get("id"), **error})
+
+    def head(self, room: str) -> dict[str, Any]:
+        """Return the position of the last message that a room has kept."""
+        return {"epoch": EPOCH, "seq": len(self.logs[room].messages)}
+
+    async def join(self, session: Session, room: str, wish: dict[str, Any], number: str | None) -> None:
+        """Let a client into a room, and send what it has missed."""
+        self.rooms[session.room].pop(session, None)
+        session.room = room
+        self.rooms[room][session] = None
+        since = wish.get("since")
+        head = self.head(room)
+        answer = {"type": "joined", "id": number, "room": room, **head, "head": head["seq"]}
+        if since is not None:
+            answer |= self.answer_to(since, head)
+            if answer["recovered"]:
+                await self.replay(session, room, self.missed(room, since["seq"]))
+        await self.tell(session, answer)
+
+    def answer_to(self, since: dict[str, Any], head: dict[str, Any]) -> dict[str, Any]:
+        """Return whether everything after a position is there."""
+        return {"recovered": since["epoch"] == EPOCH and since["seq"] <= head["seq"]}
+
+    def missed(self, room: str, seq: int) -> Sequence[dict[str, Any]]:
+        """Return the messages after a number."""
+        return self.logs[room].messages[seq:]
+
+    async def replay(self, session: Session, room: str, messages: Sequence[dict[str, Any]]) -> None:
+        """Send messages that were kept, in one frame."""
+        if messages:
+            slots = [{name: frame[name] for name in ("seq", "id", "from", "at", "data")} for frame in messages]
+            await self.tell(session, {"type": "messages", "room": room, "epoch": EPOCH, "messages": slots})
+
+    async def say(self, session: Session, message: dict[str, Any]) -> None:
+        """Store a message, deliver it, and send the receipt; answer further copies without storing them."""
+        room, message_id = message["room"], message["id"]
+        stored = self.stored(room, message_id)
+        if stored is not None:
+            await self.tell(session, {**self.receipt_of(stored), "duplicate": True})
+            return
+        frame = self.store(session, message)
+        members = [*self.rooms[room]]
+        for member in members:
+            await self.tell(member, frame)
+        await self.tell(session, {**self.receipt_of(frame), "delivered": len(members), "gone": 0, "failed": 0})
+
+    def stored(self, room: str, message_id: str) -> dict[str, Any] | None:
+        """Return the message that is stored under an id."""
+        return self.logs[room].ids.get(message_id)
+
+    def store(self, session: Session, message: dict[str, Any]) -> dict[str, Any]:
+        """Number a message and keep it."""
+        log = self.logs[message["room"]]
+        frame = {
+            "type": "message",
+            "room": message["room"],
+            "epoch": EPOCH,
+            "seq": len(log.messages) + 1,
+            "id": message["id"],
+            "from": session.connection_id,
+            "at": round(time.time() * 1_000),
+            "data": message["data"],
+        }
+        log.messages.append(frame)
+        log.ids[message["id"]] = frame
+        return frame
+
+    def receipt_of(self, frame: dict[str, Any]) -> dict[str, Any]:
+        """Return the receipt of a message, without counts."""
+        return {"type": "receipt", **{name: frame[name] for name in ("id", "room", "epoch", "seq")}}
+
+
+class Forgetful(Remembering):
+    """Says that everything was recovered, and replays nothing."""
+
+    name = "forgetful"
+
+    def missed(self, room: str, seq: int) -> Sequence[dict[str, Any]]:  # noqa: ARG002 - it forgets
+        """Return nothing."""
+        return []
+
+
+class ForgetsOne(Remembering):
+    """Says that everything was recovered, and replays all but the first message."""
+
+    name = "forgets-one"
+
+    def missed(self, room: str, seq: int) -> Sequence[dict[str, Any]]:
+        """Leave one out."""
+        return super().missed(room, seq)[1:]
+
+
+class ReplaysTwice(Remembering):
+    """Replays each message twice in the answer to one join."""
+
+    name = "replays-twice"
+
+    async def replay(self, session: Session, room: str, messages: Sequence[dict[str, Any]]) -> None:
+        """Replay again."""
+        await super().replay(session, room, messages)
+        await super().replay(session, room, messages)
+
+
+class PostsTwice(Remembering):
+    """Posts every seventh message twice under its number."""
+
+    name = "posts-twice"
+
+    async def say(self, session: Session, message: dict[str, Any]) -> None:
+        """Post again, to a member that has it."""
+        is_new = self.stored(message["room"], message["id"]) is None
+        await super().say(session, message)
+        frame = self.stored(message["room"], message["id"])
+        if is_new and frame is not None and frame["seq"] % 7 == 0:
+            await self.tell(session, frame)
+
+
+class Pessimist(Remembering):
+    """Has everything, and says that it cannot tell."""
+
+    name = "pessimist"
+
+    def answer_to(self, since: dict[str, Any], head: dict[str, Any]) -> dict[str, Any]:  # noqa: ARG002
+        """Recover nothing."""
+        return {"recovered": False, "reason": "too_old"}
+
+
+class KeepsNothing(Remembering):
+    """Numbers and keeps no message, as rooms without history."""
+
+    name = "keeps-nothing"
+
+    async def tell(self, session: Session, answer: dict[str, Any]) -> None:
+        """Leave the numbers out; a message has an id of the stage's own instead."""
+        bare = {name: value for name, value in answer.items() if name not in {"epoch", "seq", "head", "recovered"}}
+        await super().tell(session, {**bare, "mid": answer["id"]} if answer["type"] == "message" else bare)
+
+
+class StoresTwice(Remembering):
+    """Stores a message that is sent again once more, and calls it a duplicate."""
+
+    name = "stores-twice"
+
+    async def say(self, session: Session, message: dict[str, Any]) -> None:
+        """Store each copy, and deliver it."""
+        stored = self.stored(message["room"], message["id"])
+        if stored is None:
+            await super().say(session, message)
+            return
+        frame = self.store(session, message)
+        for member in [*self.rooms[message["room"]]]:
+            await self.tell(member, frame)
+        await self.tell(session, {**self.receipt_of(frame), "duplicate": True})
+
+
+class AnswersTwice(Remembering):
+    """Stores a message once, and sends the receipt of the first copy for each."""
+
+    name = "answers-twice"
+
+    async def say(self, session: Session, message: dict[str, Any]) -> None:
+        """Say nothing of a duplicate."""
+        stored = self.stored(message["room"], message["id"])
+        if stored is None:
+            await super().say(session, message)
+            return
+        members = len(self.rooms[message["room"]])
+        await self.tell(session, {**self.receipt_of(stored), "delivered": members, "gone": 0, "failed": 0})
+
+
+class IgnoresCopies(Remembering):
+    """Stores a message once, and does not answer further copies."""
+
+    name = "ignores-copies"
+
+    async def say(self, session: Session, message: dict[str, Any]) -> None:
+        """Answer the first copy only."""
+        if self.stored(message["room"], message["id"]) is None:
+            await super().say(session, message)
+
+
+class Misnumbers(Remembering):
+    """Names in each receipt the number after that of the message."""
+
+    name = "misnumbers"
+
+    def receipt_of(self, frame: dict[str, Any]) -> dict[str, Any]:
+        """Count one too many."""
+        receipt = super().receipt_of(frame)
+        return {**receipt, "seq": receipt["seq"] + 1}
+
+
+class WrongEnvelope(Remembering):
+    """Delivers each message under another id than its sender gave it."""
+
+    name = "wrong-envelope"
+
+    async def tell(self, session: Session, answer: dict[str, Any]) -> None:
+        """Change the id."""
+        changed = {"id": f"another-{answer['id']}"} if answer["type"] == "message" else {}
+        await super().tell(session, {**answer, **changed})
+
+
+class BareTexts(Remembering):
+    """Sends every member the bare text of each message too, as to a client of text mode."""
+
+    name = "bare-texts"
+
+    async def tell(self, session: Session, answer: dict[str, Any]) -> None:
+        """Send it without its envelope as well."""
+        await super().tell(session, answer)
+        if answer["type"] == "message":
+            await self.write(session, answer["data"])
+
+
+class Backwards(Remembering):
+    """Gives each message of a room but the first the number of the one before, which it moves up."""
+
+    name = "backwards"
+
+    def store(self, session: Session, message: dict[str, Any]) -> dict[str, Any]:
+        """Hold odd numbers back: the next message takes them."""
+        frame = super().store(session, message)
+        messages = self.logs[message["room"]].messages
+        pair = frame["seq"] + 1 if frame["seq"] % 2 else frame["seq"] - 1
+        frame["seq"] = pair
+        messages.sort(key=lambda each: int(each["seq"]))
+        return frame
+
+    def head(self, room: str) -> dict[str, Any]:
+        """Return the number up to which all are there."""
+        return {"epoch": EPOCH, "seq": len(self.logs[room].messages) // 2 * 2}
+
+
+class ClosesEarly(Remembering):
+    """Closes the oldest socket, once, when a client has opened a second one that has not joined yet."""
+
+    name = "closes-early"
+    _has_closed: bool = False
+
+    async def welcome(self, session: Session) -> None:
+        """Close a socket, once messages have been sent, that is after all clients have come."""
+        members = [member for members in self.rooms.values() for member in members if member is not session]
+        if self.logs and not self._has_closed:
+            self._has_closed = True
+            await min(members, key=lambda member: member.connection_id).connection.close()
+
+
+class DeafHeirs(Remembering):
+    """Answers a client that joins with a position, and delivers nothing to it from then on."""
+
+    name = "deaf-heirs"
+
+    async def join(self, session: Session, room: str, wish: dict[str, Any], number: str | None) -> None:
+        """Forget the member."""
+        await super().join(session, room, wish, number)
+        if "since" in wish:
+            self.rooms[room].pop(session, None)
+
+
+def _all(kind: type[Remembering]) -> Iterator[type[Remembering]]:
+    yield kind
+    for each in kind.__subclasses__():
+        yield from _all(each)
+
+
+REMEMBERING: dict[str, type[Remembering]] = {kind.name: kind for kind in _all(Remembering)}
+"""Every one of these stages by its name."""

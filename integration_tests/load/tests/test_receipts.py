@@ -1,0 +1,122 @@
+"""Receipts of ``roomcast.v1``: each is matched with its message, which may have been sent several times."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from integration_tests.harness.ledger import NO_COUNTS, Counts, Ledger, Number, Sender
+from integration_tests.load.receipts import Receipts
+from integration_tests.report.recovery import Recovery
+
+ID = "00000000.client-1"
+STORED: dict[str, Any] = {"type": "receipt", "id": ID, "room": "lobby", "epoch": "e", "seq": 7}
+COUNTED = {**STORED, "delivered": 3, "gone": 0, "failed": 0}
+DUPLICATE = {**STORED, "duplicate": True}
+SENDING = {**STORED, "sending": True}
+
+
+@pytest.fixture
+def sender() -> Sender:
+    """A sender of one message."""
+    sender = Ledger("run").sender("lobby", "client-1")
+    sender.attempt(0.0, 0.0)
+    return sender
+
+
+@pytest.fixture
+def recovery() -> Recovery:
+    """Counts copies."""
+    return Recovery()
+
+
+@pytest.fixture
+def receipts(sender: Sender, recovery: Recovery) -> Receipts:
+    """Expects the answer to the message."""
+    receipts = Receipts(sender, recovery)
+    assert receipts.expect(0) == ID
+    assert receipts.unanswered == 1
+    return receipts
+
+
+def test_id_is_long_enough_for_every_sender() -> None:
+    receipts = Receipts(Ledger("run").sender("lobby", "client-0"), Recovery())
+    assert 16 <= len(receipts.expect(0)) <= 64
+
+
+def test_first_receipt_counts(receipts: Receipts, sender: Sender) -> None:
+    assert receipts.take(COUNTED, 1.0) is None
+    assert (sender.answered_at[0], sender.counts[0], sender.said[0]) == (1.0, Counts(3, 0, 0), {Number("e", 7)})
+    assert receipts.unanswered == 0
+    assert not sender.queued
+
+
+def test_receipt_of_a_queue_counts_nothing(receipts: Receipts, sender: Sender) -> None:
+    receipts.take({**STORED, "queued": True}, 1.0)
+    assert (sender.queued, sender.counts) == ({0}, {})
+
+
+def test_receipt_without_counts_is_seen(receipts: Receipts, sender: Sender) -> None:
+    receipts.take(STORED, 1.0)
+    assert sender.counts[0] == NO_COUNTS
+
+
+@pytest.mark.parametrize("answers", [[COUNTED, DUPLICATE], [DUPLICATE, COUNTED], [SENDING, COUNTED]])
+def test_copies_are_answered_before_or_after(
+    answers: list[dict[str, Any]], receipts: Receipts, sender: Sender, recovery: Recovery
+) -> None:
+    receipts.expect_copy(0)
+    assert receipts.unanswered == 2
+    for answer in answers:
+        assert receipts.take(answer, 1.0) is None
+
+    assert receipts.unanswered == 0
+    assert (recovery.retries, recovery.retries_answered, receipts.retried) == (1, 1, {0})
+    assert sender.counts[0] == Counts(3, 0, 0)
+    assert not sender.receipts_repeated
+
+
+def test_message_that_is_still_being_delivered_is_not_acknowledged(receipts: Receipts, sender: Sender) -> None:
+    receipts.take(SENDING, 1.0)
+    assert not sender.acknowledged(0)
+    assert receipts.unanswered == 1
+
+
+def test_second_receipt_of_the_first_copy_is_one_too_many(receipts: Receipts, sender: Sender) -> None:
+    receipts.expect_copy(0)
+    receipts.take(COUNTED, 1.0)
+    assert receipts.take(COUNTED, 2.0) == "a receipt came twice"
+    assert sender.receipts_repeated == {0: 1}
+    assert receipts.unanswered == 0
+
+
+@pytest.mark.parametrize(
+    "message_id",
+    ["", "00000001.client-1", "00000000.client-2", "0.client-1", "x", "\N{ARABIC-INDIC DIGIT ZERO}" * 8 + ".client-1"],
+)
+def test_receipt_for_a_message_that_was_never_sent(message_id: str, receipts: Receipts, sender: Sender) -> None:
+    assert receipts.take({**COUNTED, "id": message_id}, 1.0) == "a receipt for a message that was never sent"
+    assert sender.receipts_unknown == {message_id: 1}
+    assert not sender.acknowledged(0)
+
+
+def test_failed_deliveries_matter_where_the_room_keeps_nothing(receipts: Receipts, sender: Sender) -> None:
+    failed = {"id": ID, "delivered": 2, "gone": 0, "failed": 1}
+    receipts.take({**STORED, **failed}, 1.0)
+    assert sender.acknowledged(0)
+    other = Receipts(sender, Recovery())
+    other.expect(0)
+    other.take(failed, 1.0)
+    assert not sender.acknowledged(0)
+
+
+def test_end_of_a_connection_excuses_the_wait(receipts: Receipts, sender: Sender) -> None:
+    receipts.expect_copy(0)
+    receipts.interrupt()
+    assert (sender.interrupted, receipts.unanswered) == ({0}, 1)
+
+
+def test_message_that_the_client_gave_up_is_failed(receipts: Receipts, sender: Sender) -> None:
+    receipts.fail(0)
+    assert (sender.failed, receipts.unanswered) == ({0}, 0)

@@ -1,0 +1,80 @@
+"""Returns of clients: each has the answer that was due, or is counted as wrong."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import pytest
+
+from integration_tests.report.__main__ import returns
+from integration_tests.report.judgement import judge
+from integration_tests.report.limits import Limits
+from integration_tests.report.merging import merge
+from integration_tests.report.recovery import COMPLETE, TOO_OLD, Recovery
+from integration_tests.report.tests.examples import durations, example, example_run
+from integration_tests.report.tests.test_merging import machine
+from integration_tests.report.write import html_text
+
+
+@pytest.mark.parametrize(
+    ("expected", "answers", "unanswered", "wrong"),
+    [
+        (COMPLETE, {}, 0, 0),
+        (COMPLETE, {COMPLETE: 3}, 0, 0),
+        (COMPLETE, {COMPLETE: 3}, 2, 2),
+        (COMPLETE, {COMPLETE: 3, "epoch_changed": 1, TOO_OLD: 2}, 1, 4),
+        (TOO_OLD, {TOO_OLD: 3}, 0, 0),
+        (TOO_OLD, {TOO_OLD: 3, COMPLETE: 1}, 0, 1),
+    ],
+)
+def test_another_answer_than_was_due_is_wrong(
+    expected: str, answers: dict[str, int], unanswered: int, wrong: int
+) -> None:
+    assert Recovery(expected, Counter(answers), unanswered).wrong == wrong
+
+
+def test_share_is_measured_where_a_scenario_is_about_something() -> None:
+    assert Recovery().subject_share is None
+    assert Recovery(subject=1, subject_of=4).subject_share == 0.25
+    assert Recovery(subject=5, subject_of=4).subject_share == 1
+    assert Recovery(subject_of=4).subject_share == 0
+
+
+def test_document_is_read_as_it_was_written() -> None:
+    recovery = Recovery(TOO_OLD, Counter({COMPLETE: 1, TOO_OLD: 2}), 1, behind=2, retries=4, subject=2, subject_of=3)
+
+    assert Recovery.read(recovery.document()) == recovery
+
+
+def test_processes_and_machines_are_summed() -> None:
+    total = Recovery(answers=Counter({COMPLETE: 2}), healed=1, times=durations([0.1, 0.2]))
+    total.merge(Recovery(answers=Counter({COMPLETE: 1, "ahead": 1}), healed=2, times=durations([0.3])))
+
+    assert (total.answers, total.healed, total.times.count) == ({COMPLETE: 3, "ahead": 1}, 3, 3)
+    merged = merge([machine(1), machine(2)])["recovery"]
+    assert (merged["returns"], merged["complete"], merged["time"]["count"]) == (6, 6, 6)
+    assert (merged["retries_answered"], merged["subject_share"]) == (10, 1)
+
+
+def test_merge_of_text_runs_has_none() -> None:
+    one, two = machine(1), machine(2)
+    for document in (one, two):
+        document["recovery"] = None
+    assert merge([one, two])["recovery"] is None
+
+
+def test_line_and_page_show_reasons() -> None:
+    run = example_run()
+    assert run.recovery is not None
+    run.recovery.answers["epoch_changed"] = 2
+    document = run.document()
+
+    assert returns(document["recovery"]) == (
+        "5 returns: 3 complete within 200 ms (p99 300 ms), 2 epoch_changed, 0 unanswered; 1 gaps healed, "
+        "2 doubles dropped, 4 rollovers, 5 of 6 retries answered"
+    )
+    page = html_text(judge(document, Limits({})))
+    assert "not recovered: epoch_changed" in page
+    text = example()
+    text["recovery"] = None
+    assert "Returns and repetitions" not in html_text(judge(text, Limits({})))
