@@ -25,6 +25,27 @@ class Member:
 
 
 @dataclass
+class Attendance:
+    """Who is in a room, as its members are told; names are None where they are too many."""
+
+    version: int = 1
+    names: list[str] | None = field(default_factory=lambda: ["alice", "bob"])
+    count: int = 2
+
+    def change(self, joined: list[str], left: list[str]) -> dict[str, Any]:
+        """Begin the next version, and return what members are told of it."""
+        self.version += 1
+        self.names = sorted({*(self.names or [])} - {*left} | {*joined})
+        self.count = len(self.names)
+        return {"version": self.version, "joined": joined, "left": left, "count": self.count}
+
+    def crowd(self, count: int) -> dict[str, Any]:
+        """Begin the next version with too many names."""
+        self.version, self.names, self.count = self.version + 1, None, count
+        return {"version": self.version, "count": count}
+
+
+@dataclass
 class Settings:
     """What a scenario chooses about the server."""
 
@@ -45,3 +66,4 @@ class Settings:
     denied: list[str] = field(default_factory=list)
     without_history: list[str] = field(default_factory=list)
     missing: list[str] = field(default_factory=list)
+    watched: list[str] = field(default_factory=list)

@@ -173,6 +173,18 @@ class Run:
     async def _say(self, room: str, count: int = 1, how: str | None = None, order: list[int] | None = None) -> None:
         await self._server.say(room, count, how, order)
 
+    async def _come(self, names: list[str], room: str = "lobby", how: str | None = None) -> None:
+        await self._server.tell(room, self._server.attendance(room).change(names, []), how)
+
+    async def _go(self, names: list[str], room: str = "lobby", how: str | None = None) -> None:
+        await self._server.tell(room, self._server.attendance(room).change([], names), how)
+
+    async def _crowd(self, count: int, room: str = "lobby") -> None:
+        await self._server.tell(room, self._server.attendance(room).crowd(count))
+
+    def _recount(self, version: int, room: str = "lobby") -> None:
+        self._server.attendance(room).version = version
+
     def _fault(self, at: str, do: str, **more: Any) -> None:  # noqa: ANN401 - values of a rule
         self._server.faults.add(at, do, **more)
 
@@ -258,6 +270,17 @@ class Run:
 
     async def _whole(self, room: str, within: float) -> None:
         await self._until(lambda: not self.missing(room), within, "whole log")
+
+    async def _present(self, names: list[str], within: float, room: str = "lobby") -> None:
+        await self._until(lambda: self._named(room) == set(names), within, f"{names}; told was {self._named(room)}")
+
+    def _named(self, room: str) -> set[str]:
+        """Return those who are in a room by what the client has told."""
+        named = set[str]()
+        for event in self.events:
+            if event["on"] == "presence" and event["room"] == room:
+                named = (named | set(event["joined"])) - set(event["left"])
+        return named
 
     async def _closed(self, count: int, within: float) -> None:
         await self._until(lambda: len(self._server.open()) <= count, within, "end of sockets")
@@ -377,5 +400,5 @@ def apply(server: Server, settings: Mapping[str, Any]) -> None:
             server.log(room).is_kept = False
 
 
-NO_STEPS = {"play", "heard", "handed", "missing", "faults", "until", "at", "count", "within", "spaced", "ask"}
+NO_STEPS = {"play", "heard", "handed", "missing", "faults", "until", "at", "count", "within", "spaced", "ask", "named"}
 VERBS = {name.removeprefix("_") for name in vars(Run) if name[:2] != "__"} - NO_STEPS

@@ -13,7 +13,7 @@ from websockets.exceptions import ConnectionClosed
 from websockets.http11 import Request, Response
 
 from integration_tests.client_kit.faults import Faults, Rule
-from integration_tests.client_kit.members import Member, Settings
+from integration_tests.client_kit.members import Attendance, Member, Settings
 from integration_tests.client_kit.truth import Log
 from integration_tests.client_kit.wire import Wire, rooms_of
 
@@ -44,6 +44,7 @@ class Server:
         self.settings = Settings()
         self.faults = Faults(random.Random(seed))  # noqa: S311 - repeatable
         self.logs: dict[str, Log] = {}
+        self.attendances: dict[str, Attendance] = {}
         self.members: list[Member] = []
         self.handshakes: list[dict[str, Any]] = []
         self.wire = Wire()
@@ -248,6 +249,8 @@ class Server:
         for at in range(0, len(replay), self.settings.batch):
             batch = replay[at : at + self.settings.batch]
             await self.post(member, {"type": "messages", "room": name, "epoch": log.life.epoch, "messages": batch})
+        if name in self.settings.watched:
+            joined["presence"] = self.attendance(name).version
         self.wire.answered(frame, name)
         await self.post(member, joined)
 
@@ -287,14 +290,21 @@ class Server:
         for name in frame.get("rooms") or {}:
             life = self.log(name).life
             shown = self.log(name).is_kept and name not in self.settings.without_history
-            heads[name] = ({"epoch": life.epoch, "seq": life.head} if shown else {}) if name in member.rooms else None
+            head: dict[str, Any] = {"epoch": life.epoch, "seq": life.head} if shown else {}
+            if name in self.settings.watched:
+                head["presence"] = self.attendance(name).version
+            heads[name] = head if name in member.rooms else None
         await self.post(member, {"type": "pong", "rooms": heads})
 
     async def _on_who(self, member: Member, frame: dict[str, Any], _: Rule | None) -> None:
         if frame["room"] not in member.rooms:
             await self._refuse(member, frame, "not_joined")
             return
-        members = {"count": 2, "members": ["alice", "bob"], "version": 1}
+        found = self.attendance(frame["room"])
+        shown = found.names or [f"member-{number}" for number in range(100)]
+        members: dict[str, Any] = {"count": found.count, "members": shown}
+        if frame["room"] in self.settings.watched:
+            members["version"] = found.version
         await self.post(member, {"type": "members", "id": frame.get("id"), "room": frame["room"], **members})
 
     async def _on_whoami(self, member: Member, _: dict[str, Any], __: Rule | None) -> None:
@@ -353,6 +363,15 @@ class Server:
     def log(self, name: str) -> Log:
         """Return a room."""
         return self.logs.setdefault(name, Log(name, name not in self.settings.unkept))
+
+    def attendance(self, room: str) -> Attendance:
+        """Return who is in a room."""
+        return self.attendances.setdefault(room, Attendance())
+
+    async def tell(self, room: str, change: dict[str, Any], how: str | None = None) -> None:
+        """Tell the members of a room who has come and gone, unless that is ``lost``."""
+        if how != "lost":
+            await self._to_room(room, {"type": "presence", "room": room, **change})
 
     async def say(self, room: str, count: int = 1, how: str | None = None, order: list[int] | None = None) -> None:
         """Others send messages.

@@ -532,3 +532,34 @@ def test_limits_of_the_stage_have_bounds() -> None:
         {"heartbeat": 1, "heal": 10**9, "spread": -5, "frame": 10**9, "rooms": 0, "expires": 1}
     ) == Limits(heartbeat=30, heal=60, spread=0, frame=131_072, rooms=1, expires=60)
     assert Limits.read({"heartbeat": "x", "rooms": None, "heal": True}) == Limits()
+
+
+@virtually
+async def test_present_has_the_names_where_all_are_known() -> None:
+    async with serving(watched=["lobby"]) as server, connect(server, ("lobby", "news")) as client:
+        assert client.present == {"lobby": None}
+        await asyncio.sleep(1)
+        assert client.present == {"lobby": frozenset({"alice", "bob"})}
+        await server.tell("lobby", server.attendance("lobby").change(["carol"], ["bob"]))
+        await asyncio.sleep(1)
+        assert client.present == {"lobby": frozenset({"alice", "carol"})}
+        await server.tell("lobby", server.attendance("lobby").crowd(600))
+        await asyncio.sleep(1)
+        assert client.present == {"lobby": None}
+        await client.leave("lobby")
+        assert client.present == {}
+
+
+@virtually
+async def test_odd_frames_about_presence_change_nothing() -> None:
+    async with serving(watched=["lobby"]) as server, connect(server) as client:
+        await asyncio.sleep(1)
+        [member] = server.open()
+        versions: tuple[object, ...] = (True, -1, 1.5, "9", 2**60, None, [], {})
+        for version in versions:
+            await server.post(member, {"type": "pong", "rooms": {"lobby": {"presence": version}, "x": 1}})
+            for kind, more in (("presence", {"joined": ["eve"]}), ("members", {"id": "x", "members": ["eve"]})):
+                if version is not None:
+                    await server.post(member, {"type": kind, "room": "lobby", "version": version, "count": 1, **more})
+        await asyncio.sleep(70)
+        assert client.present == {"lobby": frozenset({"alice", "bob"})}

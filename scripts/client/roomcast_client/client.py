@@ -120,6 +120,11 @@ class Client:
         """The position in each room, to be stored and given to a later client; None in one without history."""
         return {name: room.position for name, room in self._session.memberships.rooms.items()}
 
+    @property
+    def present(self) -> Mapping[str, frozenset[str] | None]:
+        """The identities in each room that tells who comes and goes; None where not all of them are known."""
+        return self._session.attendances.present
+
     async def send(self, room: str, data: Json, *, id: str | None = None, to: str | None = None) -> Receipt:  # noqa: A002 - the protocol's name
         """Send a message and wait for the proof that it is stored, across as many sockets as that takes.
 

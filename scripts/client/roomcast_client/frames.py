@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeGuard
 
 from roomcast_client.values import Message, Presence, Receipt
 
 STRINGS = {"room", "epoch", "id", "mid", "from", "reason", "url", "code", "message", "requestId"}
-NUMBERS = {"seq", "head", "at", "until", "within", "count", "delivered", "gone", "failed"}
+NUMBERS = {"seq", "head", "at", "until", "within", "count", "version", "presence", "delivered", "gone", "failed"}
 FLAGS = {"recovered", "more", "void", "replayed", "direct", "backend", "queued", "sending", "duplicate"}
 OTHERS = {"limits": dict, "rooms": dict, "messages": list, "members": list, "joined": list, "left": list}
 KINDS: dict[str, Any] = {
@@ -61,8 +61,12 @@ def _whole(text: str) -> int | float:
 
 def _is_valid(frame: dict[str, Any]) -> bool:
     typed = all(isinstance(value, KINDS.get(name, object)) for name, value in frame.items() if name != "data")
-    numbers = [frame[name] for name in NUMBERS & frame.keys()]
-    return typed and all(not isinstance(number, bool) and 0 <= number < HIGHEST for number in numbers)
+    return typed and all(is_number(frame[name]) for name in NUMBERS & frame.keys())
+
+
+def is_number(value: object) -> TypeGuard[int]:
+    """Whether a value is a number of the protocol."""
+    return isinstance(value, int) and not isinstance(value, bool) and 0 <= value < HIGHEST
 
 
 def slots(frame: dict[str, Any]) -> list[dict[str, Any]]:

@@ -9,6 +9,7 @@ from roomcast_client import attempts, frames, sockets
 from roomcast_client.attempts import AttemptError
 from roomcast_client.errors import Closed, Kicked, Refused, RoomcastError, Unauthorized
 from roomcast_client.memberships import Memberships
+from roomcast_client.presence import Attendances
 from roomcast_client.rollover import Plan
 from roomcast_client.rooms import Slot
 from roomcast_client.sends import Link, Outbox, error_of
@@ -66,6 +67,7 @@ class Session:
             dead=self._dead,
             changed=self._check_joined,
         )
+        self.attendances = Attendances(self.memberships, self.timers, self.outbox, self.events, self._random)
         self._attempt: asyncio.Task[None] | None = None
         self._failures, self._was_accepted = 0, False
         self._plan = Plan(self.timers, options.lifetime, self._random, self._roll)
@@ -326,6 +328,8 @@ class Session:
             if socket is self._sockets.main:
                 self._plan.before_expiry(socket)
         self.memberships.joined(socket, frame)
+        if frame["room"] in self.memberships.rooms:
+            self.attendances.joined(frame)
 
     def _on_left(self, socket: Socket, frame: dict[str, Any]) -> None:
         self.memberships.left(socket, frame)
@@ -338,14 +342,16 @@ class Session:
         self.outbox.answer(
             frame["id"], Members(tuple(map(str, frame["members"])), frame["count"], frame.get("more", False))
         )
+        self.attendances.answered(frame)
 
     def _on_presence(self, _: Socket, frame: dict[str, Any]) -> None:
         if frame["room"] in self.memberships.rooms:
-            self.events.put("", frames.presence(frame))
+            self.attendances.changed(frame)
 
     def _on_pong(self, socket: Socket, frame: dict[str, Any]) -> None:
         if socket is not self._sockets.old:
             self.memberships.heads(socket, frame["rooms"])
+            self.attendances.pong(frame["rooms"])
 
     def _on_kicked(self, _: Socket, frame: dict[str, Any]) -> None:
         self.finish(Kicked(frame.get("reason"), frame.get("until")))
