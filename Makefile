@@ -108,7 +108,7 @@ test-mutants: require-terraform $(TOX) ## break the code on purpose: tests must 
 	@$(RUN_TOX) run -q -e integration -- integration_tests/mutants
 
 test-long: require-terraform $(TOX) ## the tests that `make test` leaves out: faults, mutants, load
-	@HISTORY_ORDERS=100000 $(RUN_TOX) run -q -e py3 -- handlers/tests/test_orders.py --timeout=0
+	@HISTORY_ORDERS=100000 PRESENCE_ORDERS=6000 $(RUN_TOX) run -q -e py3 -- handlers/tests/test_orders.py handlers/tests/test_presence_orders.py --timeout=0
 	@$(RUN_TOX) run -q -e integration -- -m long integration_tests scripts/local
 
 format: require-terraform $(TOX) ## format Python and Terraform, write the generated docs

@@ -69,7 +69,8 @@ def join(handshake: events.Event, client: identity.Identity, room: str, spoken: 
     try:
         ends_at = identity.token_end(handshake, client, room)
         connection = handshake.connection_id, handshake.connected_at
-        ROOMS.join(*connection, room or None, deadline, ends_at, spoken, client.subject)
+        is_told = spoken == protocol.V1 and client.may("presence", room) and ROOMS.marks.watches(room)
+        ROOMS.join(*connection, room or None, deadline, ends_at, spoken, client.subject, {room} if is_told else ())
     except headcount.RoomFullError:
         return 429
     except aws_json.ServiceError as error:

@@ -21,7 +21,7 @@ from roomcast import (
 from roomcast.steps import drive
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from roomcast.members import Connection
     from roomcast.replay import Replay
@@ -51,6 +51,7 @@ def join(event: events.Event, deadline: float) -> Sequence[str]:
     errors = dict.fromkeys(asked.keys() - allowed.keys(), "not_allowed")
     replays = admit(event, client, caller, allowed, errors, deadline)
     tie = frames.tie_of(event.body)
+    watched = watched_by(client, allowed)
     answers = []
     # A client takes the limits from the first answer of its connection.
     limits = None if caller.version else serving.limits_of(caller, SETTINGS)
@@ -59,7 +60,8 @@ def join(event: events.Event, deadline: float) -> Sequence[str]:
             answers.append(frames.error(errors[room], event.request_id, {**tie, "room": room}))
         else:
             log = replays[room].fields if room in replays else None
-            answers.append(frames.joined(room, ask, tie, limits, log))
+            version = ROOMS.marks.versions.get(room) if room in watched else None
+            answers.append(frames.joined(room, ask, tie, limits, log, version))
             limits = None
     return answers
 
@@ -77,6 +79,7 @@ def admit(  # noqa: PLR0913, PLR0917 - all parts of the request
 
     def enter(known: Connection) -> Steps[Connection]:
         yield from ()
+        known = known._replace(sees=watched_by(client, allowed))
         return enter_all(known, [*allowed], with_token, errors, deadline)
 
     def find() -> Steps[Connection | None]:
@@ -104,6 +107,11 @@ def admit(  # noqa: PLR0913, PLR0917 - all parts of the request
 def may_join(client: identity.Identity, room: str, ask: frames.Ask) -> bool:
     """Whether a client has the rights to join a room with this question."""
     return client.may("join", room) and (not ask.wants_history or client.may("history", room))
+
+
+def watched_by(client: identity.Identity, rooms: Iterable[str]) -> set[str]:
+    """The rooms of which a client may see who comes and goes."""
+    return {room for room in rooms if client.may("presence", room) and ROOMS.marks.watches(room)}
 
 
 def enter_all(

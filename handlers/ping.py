@@ -41,7 +41,9 @@ def answer(event: events.Event, deadline: float) -> str:
     here: dict[str, dict[str, Any] | None] = {
         room: {} if room in caller.rooms and client.may("join", room) else None for room in named
     }
-    return frames.answer("pong", tie, rooms={**here, **heads_of(here, client, deadline)})
+    for details in (heads_of(here, client, deadline), versions_of(here, client, deadline)):
+        here |= {room: {**(here[room] or {}), **of_room} for room, of_room in details.items()}
+    return frames.answer("pong", tie, rooms=here)
 
 
 def heads_of(
@@ -55,3 +57,12 @@ def heads_of(
         return {}
     heads = drive(HISTORY.heads.read(logged, deadline, strongly=False))
     return {room: {"epoch": head.epoch, "seq": head.seq} for room, head in heads.items()}
+
+
+def versions_of(
+    here: Mapping[str, object], client: identity.Identity, deadline: float
+) -> Mapping[str, Mapping[str, int]]:
+    """The versions of the presence of rooms that the client is in and may see it of; a late look is asked for again."""
+    rooms_seen = [room for room, at in here.items() if at is not None and client.may("presence", room)]
+    states = ROOMS.marks.states(rooms_seen, deadline)
+    return {room: {"presence": state.version} for room, state in states.items()}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from roomcast import events, fanout, frames, identity, protocol, rooms, serving, settings
+from roomcast import events, fanout, frames, identity, presence, protocol, rooms, serving, settings
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -33,6 +33,20 @@ def answer(event: events.Event, deadline: float) -> str:
     if not client.may("presence", room):
         raise protocol.Refusal("not_allowed")
     serving.v1_caller(ROOMS, event, client, deadline)
+    return frames.answer("members", frames.tie_of(event.body), room=room, **members_of(room, deadline))
+
+
+def members_of(room: str, deadline: float) -> dict[str, object]:
+    """The members of a room: of one with presence, those of its last version, from which on changes are told."""
+    version: dict[str, int] = {}
+    if ROOMS.marks.watches(room):
+        # A look that is late is asked for again.
+        ROOMS.marks.states([room], deadline)
+        shown = presence.published(ROOMS.marks, room, deadline)
+        if shown.version:
+            version = {"version": shown.version}
+        if shown.version and shown.names is not None:
+            return {**version, "count": shown.present, "members": presence.listed(shown.names)}
     found, is_whole = ROOMS.roster(room, deadline).names()
-    members = {"count": len(found), "members": sorted(found)[:MOST_NAMES], **({} if is_whole else {"more": True})}
-    return frames.answer("members", frames.tie_of(event.body), room=room, **members)
+    more = {} if is_whole else {"more": True}
+    return {**version, "count": len(found), "members": sorted(found)[:MOST_NAMES], **more}

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 QUEUE_SHARDS = 4
 FIFO_SHARDS = 2
+PRESENCE_ROOM = f"{ROOM_PREFIX}logged-seen-"
+"""Begins the names of rooms that keep their messages and tell who comes and goes, in the instance with a queue."""
 LOGGED_ROOM = f"{ROOM_PREFIX}logged-"
 """Begins the names of rooms that keep their messages in the instance with a queue."""
 LOADED_ROOM = f"{ROOM_PREFIX}2"
@@ -33,6 +35,8 @@ WITH_QUEUE: Mapping[str, Mapping[str, Any]] = {
         "queued_delivery": {"enabled": True},
         "shards_per_room": QUEUE_SHARDS,
         "history_rooms": [f"{LOGGED_ROOM}*", f"{LOADED_ROOM}*"],
+        "presence_rooms": [f"{PRESENCE_ROOM}*"],
+        "presence_window_seconds": 1,
     },
     "with_history": {"history_rooms": ["*"]},
     "with_fifo_queue": {"queued_delivery": {"enabled": True, "fifo": True}, "shards_per_room": FIFO_SHARDS},

@@ -45,6 +45,7 @@ MADE_OF: Mapping[tuple[str, str], set[str]] = {
     ("history_table", "deletion_protection"): {"table_deletion_protection"},
     ("history_table", "kms_key_arn"): {"table_kms_key_arn"},
     ("history_table", "name"): {"name"},
+    ("presence_queue", "kms_key_arn"): {"queue_kms_key_arn"},
     ("websocket_api", "authorization_type"): {"authorization_type"},
     ("websocket_api", "authorizer_id"): set(),
     ("websocket_api", "description"): {"name"},

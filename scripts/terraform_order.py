@@ -70,11 +70,13 @@ REFERENCES = {
         "module.connections_table",
         "module.fanout_queue",
         "module.history_table",
+        "module.presence_queue",
         "module.websocket_api",
         "module.zips",
         "terraform_data.members_counted",
         "terraform_data.value_in_use",
     },
+    "modules/backend module.presence_queue": {"module.handler"},
     "modules/backend module.websocket_api": {
         "aws_lambda_permission.additional_route",
         "module.authorizer",

@@ -49,6 +49,9 @@ module "backend" {
   pace                            = var.pace
   permissions_boundary_arn        = var.permissions_boundary_arn
   point_in_time_recovery          = var.point_in_time_recovery
+  presence_max_members            = var.presence_max_members
+  presence_rooms                  = var.presence_rooms
+  presence_window_seconds         = var.presence_window_seconds
   queue_kms_key_arn               = var.queue_kms_key_arn
   queued_delivery                 = var.queued_delivery
   redeployment_triggers           = var.redeployment_triggers

@@ -280,9 +280,30 @@ variable "point_in_time_recovery" {
   nullable    = false
 }
 
+variable "presence_max_members" {
+  type        = number
+  description = "Clients in a room of `presence_rooms` up to which members are told names. In a larger room they are told the number alone, every 30 seconds at most."
+  default     = 500
+  nullable    = false
+}
+
+variable "presence_rooms" {
+  type        = list(string)
+  description = "Patterns of the rooms that tell their members who comes and goes: a room's name, a name with `*` after it, or `*` alone. Without any there is no queue and no function for them. In a room of N clients with a change in each window, the members are sent N messages per window. Emptying the list takes two applies: the second removes queue and function."
+  default     = []
+  nullable    = false
+}
+
+variable "presence_window_seconds" {
+  type        = number
+  description = "Seconds from a change to its announcement, in rooms of `presence_rooms`. A room announces all changes of a window at once."
+  default     = 5
+  nullable    = false
+}
+
 variable "queue_kms_key_arn" {
   type        = string
-  description = "ARN of the KMS key that encrypts the messages of queued delivery; the functions have the right to use it already. Null means SQS's own key."
+  description = "ARN of the KMS key that encrypts the messages of queued delivery and of the presence queue; the functions have the right to use it already. Null means SQS's own key."
   default     = null
 }
 

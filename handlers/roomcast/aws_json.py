@@ -20,7 +20,7 @@ from roomcast.backoff import backoff_seconds
 from roomcast.steps import Wait, drive
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
     from roomcast.http_parser import Response
     from roomcast.steps import Steps
@@ -200,6 +200,37 @@ def pages(database: Service, query: dict[str, Any], deadline: float) -> Iterator
         if "LastEvaluatedKey" not in page:
             return
         query["ExclusiveStartKey"] = page["LastEvaluatedKey"]
+
+
+def get_all(
+    database: Service, table_name: str, keys: Sequence[Mapping[str, Any]], deadline: float, *, strongly: bool
+) -> Steps[list[Mapping[str, Any]]]:
+    """Read up to a hundred items of DynamoDB; those that do not exist are left out.
+
+    Args:
+        database: DynamoDB.
+        table_name: Name of the table.
+        keys: Their keys.
+        deadline: Latest end, in seconds of ``time.monotonic``.
+        strongly: Whether each write that has ended is seen; else the read costs half.
+
+    Raises:
+        ServiceError: The table did not answer in time.
+    """
+    found: list[Mapping[str, Any]] = []
+    asked: Mapping[str, Any] = {table_name: {"Keys": keys, "ConsistentRead": strongly}}
+    attempt = 0
+    while asked:
+        answer = yield from database.steps("BatchGetItem", {"RequestItems": asked}, deadline)
+        found += answer["Responses"].get(table_name, [])
+        asked = answer.get("UnprocessedKeys") or {}
+        attempt += 1
+        if asked:
+            again_at = time.monotonic() + pause_seconds(attempt)
+            if again_at >= deadline:
+                raise ServiceError("BatchGetItem", "UnprocessedKeys", {}, transient=True)
+            yield Wait(None, again_at)
+    return found
 
 
 def pause_seconds(attempt: int) -> float:

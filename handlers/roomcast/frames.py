@@ -267,12 +267,13 @@ def receipt(message_id: str, room: str, **fields: object) -> str:
     return _dump({"type": "receipt", "id": message_id, "room": room, **fields})
 
 
-def joined(
+def joined(  # noqa: PLR0913, PLR0917 - all parts of the answer
     room: str,
     ask: Ask,
     tie: Mapping[str, Any],
     limits: Mapping[str, int] | None,
     log: Mapping[str, object] | None = None,
+    presence: int | None = None,
 ) -> str:
     """The answer to ``join``, for one room.
 
@@ -282,13 +283,15 @@ def joined(
         tie: As of ``tie_of``.
         limits: As of ``limits_of``; ``None`` for none.
         log: What it says of the room's log; ``None`` if no messages are kept, or not for this client.
+        presence: Version of the room's presence; ``None`` if the client is not told of it.
     """
     fields: dict[str, object] = {"type": "joined", **tie, "room": room}
     if log is not None:
         fields |= log
     elif ask.position is not None:
         fields |= {"recovered": False, "reason": "no_history"}
-    return _dump({**fields, **({} if limits is None else {"limits": limits})})
+    further = {"presence": presence, "limits": limits}
+    return _dump({**fields, **{name: value for name, value in further.items() if value is not None}})
 
 
 def answer(kind: str, tie: Mapping[str, Any], **fields: object) -> str:

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 
 from roomcast import aws_json
 from roomcast import history_items as items
-from roomcast.steps import Wait
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -113,20 +112,7 @@ class Table:
             deadline: Latest end.
             strongly: Whether each write that has ended is seen; else the read costs half.
         """
-        found: list[Item] = []
-        asked: Mapping[str, Any] = {self._name: {"Keys": keys, "ConsistentRead": strongly}}
-        attempt = 0
-        while asked:
-            answer = yield from self._database.steps("BatchGetItem", {"RequestItems": asked}, deadline)
-            found += answer["Responses"].get(self._name, [])
-            asked = answer.get("UnprocessedKeys") or {}
-            attempt += 1
-            if asked:
-                again_at = time.monotonic() + aws_json.pause_seconds(attempt)
-                if again_at >= deadline:
-                    raise aws_json.ServiceError("BatchGetItem", "UnprocessedKeys", {}, transient=True)
-                yield Wait(None, again_at)
-        return found
+        return (yield from aws_json.get_all(self._database, self._name, keys, deadline, strongly=strongly))
 
     def page(self, query: Mapping[str, Any], deadline: float) -> Steps[Mapping[str, Any]]:
         """Read one page of messages.

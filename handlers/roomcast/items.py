@@ -1,6 +1,6 @@
 """Items of the connections table: the only module that knows their keys.
 
-The table holds five kinds of item. Keys are chosen so that every access is one GetItem, one UpdateItem, one Query or
+The table holds seven kinds of item. Keys are chosen so that every access is one GetItem, one UpdateItem, one Query or
 one transaction:
 
 =========== ================================ ================ ====================================================
@@ -10,11 +10,16 @@ connection  ``connection#<connection id>``   ``connection``   ``rooms`` (room ->
                                                               and those of a membership
 tombstone   ``connection#<connection id>``   ``connection``   ``connected_at``, ``expires_at``
 membership  ``room#<room>#<shard>``          connection id    ``connected_at``, ``expires_at``, ``protocol``,
-                                                              ``token_ends_at``?, ``subject``?, ``counted_since``?
+                                                              ``token_ends_at``?, ``subject``?, ``counted_since``?,
+                                                              ``sees_presence``?
 waiting     ``backlog#<room>#<shard>``,      ``Waiting.key``  ``connected_at``, ``expires_at``, ``body``
             ``backlog#<room>:late#<shard>``
 head count  ``members#<room>#<shard>``       ``members``      ``members``, ``changes``, ``expires_at``,
                                                               ``counted_since``
+presence    ``presence#<room>``              ``presence``     ``due``?, ``version``?, ``announced``?, ``writes``?,
+                                                              ``present``?, ``told_at``?, ``stale_at``?, ``expires_at``
+names       ``presence#<room>``              ``names``        ``version``, ``members``?, ``joined``?, ``left_names``?,
+                                                              ``expires_at``
 =========== ================================ ================ ====================================================
 """
 
@@ -105,6 +110,30 @@ def room_key(room: str, shard: int) -> str:
     return key_of("room", room, str(shard))
 
 
+def rooms_of(actions: Iterable[Mapping[str, Any]]) -> set[str]:
+    """The rooms whose memberships a transaction writes or deletes."""
+    requests = [request for action in actions for request in action.values()]
+    keys = [(request.get("Item") or request["Key"])["partition_key"]["S"].split("#") for request in requests]
+    return {parts[1] for parts in keys if parts[0] == "room"}
+
+
+def presence_key(room: str) -> dict[str, Any]:
+    """Key of the state of a room's presence: small, because each change of the room's members may write it."""
+    return _key(key_of("presence", room), "presence")
+
+
+def room_of(item: Mapping[str, Any]) -> str:
+    """The room of an item of ``presence_key``."""
+    # Names of rooms need no escape.
+    room: str = item["partition_key"]["S"].partition("#")[2]
+    return room
+
+
+def names_key(room: str) -> dict[str, Any]:
+    """Key of the names that a room's presence shows."""
+    return _key(key_of("presence", room), "names")
+
+
 def backlog_key(room: str, shard: int) -> str:
     """Partition key of a shard's backlog."""
     return key_of("backlog", room, str(shard))
@@ -132,7 +161,8 @@ def membership(member: Connection, room: str, shard: int, counted_since: str | N
         counted_since: Text of ``Headcount`` under which its join counts it; ``None`` where there is no limit.
     """
     counted = {} if counted_since is None else {"counted_since": {"S": counted_since}}
-    return {**membership_key(room, shard, member.connection_id), **_shared(member), **counted}
+    watching = {"sees_presence": {"BOOL": True}} if room in member.sees else {}
+    return {**membership_key(room, shard, member.connection_id), **_shared(member), **counted, **watching}
 
 
 def _shared(each: Connection) -> dict[str, Any]:

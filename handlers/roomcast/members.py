@@ -10,7 +10,7 @@ from roomcast.protocol import TEXT, V1
 from roomcast.recipients import Recipient, Source
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 
     from roomcast.recipients import Pages
 
@@ -27,6 +27,7 @@ class Connection(NamedTuple):
         token_ends_at: When the token of its handshake has expired, in seconds since 1970; ``None`` without a token.
         protocol: Name of its wire protocol.
         subject: Name of its client, which other members see; empty where there is none.
+        sees: Rooms that tell it of their presence, once it is a member.
     """
 
     connection_id: str
@@ -37,6 +38,7 @@ class Connection(NamedTuple):
     token_ends_at: int | None = None
     protocol: str = TEXT
     subject: str = ""
+    sees: Collection[str] = ()
 
     @property
     def has_ended(self) -> bool:

@@ -11,7 +11,7 @@ import os
 import random
 from typing import TYPE_CHECKING, Any
 
-from roomcast import allowance, arrivals, aws_json, changes, early, headcount, items, removal, roster, steps
+from roomcast import allowance, arrivals, aws_json, changes, early, headcount, items, marks, removal, roster, steps
 from roomcast.members import Connection, Members
 from roomcast.protocol import TEXT
 
@@ -45,6 +45,7 @@ class Rooms:
             on, do not count, and the others lose their membership when their token expires.
         headcount: The limit of members, and their numbers.
         senders: The rooms of clients that have sent a message lately.
+        marks: The rooms with presence, which each change of their members marks.
     """
 
     def __init__(self, settings: Settings) -> None:
@@ -53,6 +54,7 @@ class Rooms:
         self._is_lent = False
         self._protocols: dict[str, str] = {}
         self.senders = early.Senders()
+        self.marks = marks.Marks(settings, self._database)
         self._table_name = settings.table_name
         self.shards_per_room = settings.shards_per_room
         self.shards_read = settings.shards_read
@@ -74,6 +76,7 @@ class Rooms:
         ends_at: int | None = None,
         protocol: str = TEXT,
         subject: str = "",
+        sees: Collection[str] = (),
     ) -> None:
         """Write the items of a new connection, and make it a member of a room: all items or none.
 
@@ -86,6 +89,7 @@ class Rooms:
                 where clients need one.
             protocol: Name of its wire protocol.
             subject: Name of its client, which other members see; empty where there is none.
+            sees: As of ``Connection``.
 
         When it is unknown whether the write happened, a tombstone replaces the connection, which deletes the items of
         the write or refuses them should they still arrive. Then the error is raised.
@@ -94,7 +98,7 @@ class Rooms:
             headcount.RoomFullError: The room has as many members as it may have.
         """
         expires_at = items.end_of(connected_at, ends_at if self.rows_end else None)
-        joined = Connection(connection_id, connected_at, {}, 0, expires_at, ends_at, protocol, subject)
+        joined = Connection(connection_id, connected_at, {}, 0, expires_at, ends_at, protocol, subject, sees)
         arrival = arrivals.Arrivals(self._table_name, self._write, deadline)
         own = self._shard_of(connection_id)
         if room is None:
@@ -124,6 +128,9 @@ class Rooms:
         """
         change = self._changes(deadline)
         own = self._shard_of(known.connection_id)
+        if known.rooms.keys() >= set(rooms):
+            # A client that asks again may have had no answer because the function ended before it marked the rooms.
+            self.marks.mark(rooms, deadline)
         if not self.headcount.maximum or known.rooms.keys() >= set(rooms):
             return change.enter(known, dict.fromkeys(rooms, own), maximum)
         [room] = rooms
@@ -137,6 +144,8 @@ class Rooms:
 
     def quit(self, known: Connection, room: str, deadline: float) -> None:
         """Take a connected client out of a room."""
+        if room not in known.rooms:
+            self.marks.mark([room], deadline)
         self._changes(deadline).leave(known, room)
 
     def leave(self, connection_id: str, connected_at: int, deadline: float) -> bool:
@@ -210,7 +219,7 @@ class Rooms:
 
     def roster(self, room: str, deadline: float) -> roster.Roster:
         """The names of a room's members, read by ``deadline``."""
-        wanted = "sort_key, connected_at, protocol, subject"
+        wanted = "sort_key, connected_at, protocol, subject, expires_at"
         queries = [self._members_query(room, shard, wanted) for shard in range(self.shards_read)]
         return roster.Roster(self._database, queries, deadline)
 
@@ -324,6 +333,8 @@ class Rooms:
         self._remove([Connection(each.connection_id, each.connected_at, {room: each.shard}) for each in gone], deadline)
 
     def _remove(self, connections: Sequence[Connection], deadline: float) -> None:
+        # Nothing removes them again if this function ends before the mark that follows.
+        self.marks.mark({room for each in connections for room in each.rooms}, deadline)
         removal.Removal(self._changes(deadline)).remove(connections)
 
     def _changes(self, deadline: float) -> changes.Changes:
@@ -402,7 +413,8 @@ class Rooms:
     def _write(self, actions: Sequence[Mapping[str, Any]], deadline: float) -> None:
         """Carry out all actions or none, only once however often the request arrives within 10 min."""
         parameters = {"TransactItems": actions, "ClientRequestToken": os.urandom(16).hex()}
-        self._database.call("TransactWriteItems", parameters, deadline)
+        with self.marks.around(actions, deadline):
+            self._database.call("TransactWriteItems", parameters, deadline)
 
     def _shard_of(self, connection_id: str) -> int:
         # Not hash(), which differs between processes.

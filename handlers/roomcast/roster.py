@@ -47,6 +47,22 @@ class Roster(NamedTuple):
                     return found, query is self.queries[-1] and "LastEvaluatedKey" not in page
         return found, True
 
+    def present(self) -> tuple[set[str], int]:
+        """Names of all members, each once, and when the first of their items ends, in seconds since 1970; else 0.
+
+        Raises:
+            aws_json.ServiceError: The table did not answer in time.
+        """
+        found = [(_name(item), int(item["expires_at"]["N"])) for page in self._every_page() for item in page["Items"]]
+        return {name for name, _ in found}, min((end for _, end in found), default=0)
+
+    def watchers(self) -> Iterator[Recipient]:
+        """The members that see the room's presence, read as they are asked for."""
+        for shard, query in enumerate(self.queries):
+            condition = f"{query['FilterExpression']} AND attribute_exists(sees_presence)"
+            for page in self._pages({**query, "FilterExpression": condition}):
+                yield from items.recipients(page["Items"], shard)
+
     def called(self, name: str) -> list[Recipient]:
         """The members whose client has a name: one client may have several connections.
 
@@ -63,6 +79,10 @@ class Roster(NamedTuple):
             for page in self._pages({**only, "ExpressionAttributeValues": values}):
                 found += items.recipients(page["Items"], shard)
         return found
+
+    def _every_page(self) -> Iterator[Mapping[str, Any]]:
+        for query in self.queries:
+            yield from self._pages({**query})
 
     def _pages(self, query: dict[str, Any]) -> Iterator[Mapping[str, Any]]:
         return aws_json.pages(self.database, query, self.deadline)

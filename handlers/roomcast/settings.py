@@ -23,6 +23,14 @@ REQUIRED: Final = None
 AUTHORIZATIONS = ("NONE", "AWS_IAM", "JWT", "CUSTOM")
 """Who may connect: anyone, callers that sign, holders of a token, or those whom another authorizer lets in."""
 
+MOST_WINDOW_SECONDS = 900
+"""SQS delays a message by 15 minutes at most
+(https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_SendMessage.html)."""
+
+MOST_SHOWN = 500
+"""Names of 160 characters take 320 KB at most then, and an item of DynamoDB 400 KB
+(https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/ServiceQuotas.html)."""
+
 
 class Variable(NamedTuple):
     """One environment variable.
@@ -94,6 +102,20 @@ def _minutes(text: str) -> int:
     return minutes
 
 
+def _window(text: str) -> int:
+    seconds = int(text)
+    if not 1 <= seconds <= MOST_WINDOW_SECONDS:
+        raise ValueError(f"must be 1 to {MOST_WINDOW_SECONDS}")
+    return seconds
+
+
+def _shown(text: str) -> int:
+    members = int(text)
+    if not 1 <= members <= MOST_SHOWN:
+        raise ValueError(f"must be 1 to {MOST_SHOWN}")
+    return members
+
+
 def _patterns(text: str) -> tuple[str, ...]:
     patterns = json.loads(text)
     if not isinstance(patterns, list) or not all(map(rights.is_pattern, patterns)):
@@ -122,6 +144,10 @@ VARIABLES: Mapping[str, Variable] = {
     "history_table_name": Variable("ROOMCAST_HISTORY_TABLE_NAME", str, ""),
     "history_retention_minutes": Variable("ROOMCAST_HISTORY_RETENTION_MINUTES", _minutes, 60),
     "history_generation": Variable("ROOMCAST_HISTORY_GENERATION", _count, 1),
+    "presence_rooms": Variable("ROOMCAST_PRESENCE_ROOMS", _patterns, ()),
+    "presence_queue_url": Variable("ROOMCAST_PRESENCE_QUEUE_URL", str, ""),
+    "presence_window_seconds": Variable("ROOMCAST_PRESENCE_WINDOW_SECONDS", _window, 5),
+    "presence_max_members": Variable("ROOMCAST_PRESENCE_MAX_MEMBERS", _shown, 500),
     "members_counted_since": Variable("ROOMCAST_MEMBERS_COUNTED_SINCE", str, ""),
 }
 """The variables by the attribute of ``Settings`` that each becomes."""
@@ -152,6 +178,10 @@ class Settings(NamedTuple):
         history_table_name: Name of the table of messages; empty without such rooms.
         history_retention_minutes: How long messages are kept at least.
         history_generation: Number of the logs' life.
+        presence_rooms: Patterns of the rooms that tell their members who comes and goes.
+        presence_queue_url: URL of the queue of rooms to look at; empty without such rooms.
+        presence_window_seconds: Seconds from a change to its announcement; a room announces once in that time at most.
+        presence_max_members: Of a room with more clients, only their number is told.
         members_counted_since: Changes each time that this limit is set where there was none.
     """
 
@@ -175,6 +205,10 @@ class Settings(NamedTuple):
     history_table_name: str
     history_retention_minutes: int
     history_generation: int
+    presence_rooms: Sequence[str]
+    presence_queue_url: str
+    presence_window_seconds: int
+    presence_max_members: int
     members_counted_since: str
 
     @property

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 from roomcast import early, logs
 from roomcast.delivery import Delivery
-from tests.fakes import PLANTED, FakeConnections, FakeTable, spellings
+from tests.fakes import PLANTED, FakeConnections, FakeQueue, FakeTable, spellings
 from tests.history_table import HistoryTable
 from tests.v1 import Clients
 
@@ -90,6 +90,8 @@ def load(
             monkeypatch.setattr(module.ROOMS, "_readers", [])
             monkeypatch.setattr(module.ROOMS, "_is_lent", False)
             monkeypatch.setattr(module.ROOMS, "senders", early.Senders())
+            monkeypatch.setattr(module.ROOMS.marks, "_database", table)
+            monkeypatch.setattr(module.ROOMS.marks, "versions", {})
         if hasattr(module, "HISTORY"):
             monkeypatch.setattr(module.HISTORY._table, "_database", history_table)
         if hasattr(module, "DELIVERY"):
@@ -109,6 +111,28 @@ def remembering(clients: Clients, load: Callable[[str], Any], monkeypatch: pytes
             monkeypatch.setattr(module.HISTORY, "_patterns", ("lobby",))
             monkeypatch.setattr(module.HISTORY._sealer, "_seen", {})
             monkeypatch.setattr(module, "SETTINGS", module.SETTINGS._replace(history_rooms=("lobby",)))
+        return module
+
+    clients.load = load_handler
+    return clients
+
+
+@pytest.fixture
+def looks() -> FakeQueue:
+    """The queue of rooms that the presence worker must look at."""
+    return FakeQueue()
+
+
+@pytest.fixture
+def watching(
+    clients: Clients, load: Callable[[str], Any], looks: FakeQueue, monkeypatch: pytest.MonkeyPatch
+) -> Clients:
+    """Clients of both protocols, where rooms whose names begin with ``lobby`` tell of their presence."""
+
+    def load_handler(name: str) -> ModuleType:
+        module: ModuleType = load(name)
+        monkeypatch.setattr(module.ROOMS.marks, "_patterns", ("lobby*",))
+        monkeypatch.setattr(module.ROOMS.marks, "_queue", looks)
         return module
 
     clients.load = load_handler

@@ -63,6 +63,7 @@ class FakeTable:
         if operation in self.failing:
             raise aws_json.ServiceError(operation, "InternalServerError", {"message": PLANTED}, transient=True)
         operations: dict[str, Callable[[Mapping[str, Any]], dict[str, Any]]] = {
+            "BatchGetItem": self._get_all,
             "GetItem": self._get,
             "Query": self._query,
             "TransactWriteItems": self._transact,
@@ -107,6 +108,13 @@ class FakeTable:
     def _get(self, parameters: Mapping[str, Any]) -> dict[str, Any]:
         item = self._seen(parameters).get(_key(parameters["Key"]))
         return {"Item": item} if item else {}
+
+    def _get_all(self, parameters: Mapping[str, Any]) -> dict[str, Any]:
+        """Replicas that such a read asks are up to date here: ``ping`` has the next one."""
+        [(name, asked)] = parameters["RequestItems"].items()
+        keys = [_key(key) for key in asked["Keys"]]
+        assert 1 <= len(keys) == len(set(keys)) <= 100
+        return {"Responses": {name: [self.items[key] for key in keys if key in self.items]}, "UnprocessedKeys": {}}
 
     def _query(self, parameters: Mapping[str, Any]) -> dict[str, Any]:
         items = self._seen(parameters)
@@ -192,6 +200,28 @@ class FakeTable:
         names = request.get("ExpressionAttributeNames", {})
         assert all(name in condition + request.get("UpdateExpression", "") for name in names), "a name is not used"
         return holds(condition, values, item, names)
+
+
+class FakeQueue:
+    """Takes messages for later.
+
+    Attributes:
+        waiting: Body and delay in seconds of each message, in order.
+        failing: Whether it takes none.
+    """
+
+    def __init__(self) -> None:
+        self.waiting: list[tuple[str, int]] = []
+        self.failing = False
+
+    def call(self, operation: str, parameters: Mapping[str, Any], _deadline: float) -> dict[str, Any]:
+        """As ``aws_json.Service.call``."""
+        assert operation == "SendMessage"
+        if self.failing:
+            raise aws_json.ServiceError(operation, "InternalFailure", {"message": PLANTED}, transient=True)
+        assert 0 <= parameters["DelaySeconds"] <= 900
+        self.waiting.append((parameters["MessageBody"], parameters["DelaySeconds"]))
+        return {"MessageId": "1"}
 
 
 class FakeConnections:
@@ -368,6 +398,8 @@ def _key(item: Mapping[str, Any]) -> tuple[str, str]:
 
 def _requests(operation: str, parameters: Mapping[str, Any]) -> list[Mapping[str, Any]]:
     """The parts of a call that each name a table."""
+    if operation == "BatchGetItem":
+        return [{"TableName": name} for name in parameters["RequestItems"]]
     if operation != "TransactWriteItems":
         return [parameters]
     return [request for action in parameters["TransactItems"] for request in action.values()]

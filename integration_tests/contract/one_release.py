@@ -29,6 +29,8 @@ class TakingQueue:
         """As ``aws_json.Service.call``."""
         if operation == "SendMessageBatch":
             self.bodies += [entry["MessageBody"] for entry in parameters["Entries"]]
+        elif operation == "SendMessage":
+            self.bodies.append(parameters["MessageBody"])
         return {}
 
 
@@ -53,6 +55,8 @@ def wired(function: ModuleType, table: object, connections: object, queue: Takin
     setattr(place, "ENGINE" if hasattr(place, "ENGINE") else "CONNECTIONS", connections)
     if hasattr(place, "ROOMS"):
         place.ROOMS._database = table  # noqa: SLF001 - there is no other way in
+        if (marks := getattr(place.ROOMS, "marks", None)) is not None:
+            marks._database, marks._queue = table, queue  # noqa: SLF001
     if hasattr(place, "DELIVERY"):
         place.DELIVERY = delivery.Delivery(connections, place.ROOMS)
     if getattr(place, "QUEUE", None) is not None:

@@ -67,6 +67,7 @@ module "backend" {
   authorization_type = terraform_data.later.id
   handlers_bucket    = tostring(terraform_data.later.output)
   history_rooms      = jsondecode(terraform_data.later.id)
+  presence_rooms     = jsondecode(terraform_data.later.id)
   queued_delivery    = { enabled = terraform_data.later.output }
 }
 """
@@ -76,6 +77,7 @@ EVERYTHING = """
   access_log_enabled = true
   handlers_bucket    = "theirs"
   history_rooms      = ["*"]
+  presence_rooms     = ["*"]
   queued_delivery    = { enabled = true, fifo = true }
 """
 """Arguments that switch all objects on."""
@@ -86,6 +88,7 @@ KNOWN = {
     "authorizer_permission",
     "handlers_bucket",
     "history_rooms",
+    "presence_rooms",
     "queued_delivery",
 }
 """Variables that decide which objects exist; all others may be unknown at plan."""

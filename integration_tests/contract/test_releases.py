@@ -41,6 +41,10 @@ GUARDED = {
     "ROOMCAST_MAXIMUM_ROOM_MEMBERS": "10",
     "ROOMCAST_MESSAGES_PER_SECOND": "5",
 }
+WATCHED = {
+    "ROOMCAST_PRESENCE_ROOMS": '["*"]',
+    "ROOMCAST_PRESENCE_QUEUE_URL": "https://sqs.eu-west-1.amazonaws.com/111122223333/rooms",
+}
 ENVIRONMENT = {
     "AWS_REGION": "eu-west-1",
     "AWS_ACCESS_KEY_ID": "AKIDEXAMPLE",
@@ -294,6 +298,32 @@ def test_rows_of_v1_are_read_by_the_release_before(neighbour: Path, environment:
     for steps, gone in (([goodbye], []), ([says("b=", context)], ["a="])):
         left = run(neighbour, PLAIN, rows, *steps, gone=gone)["items"]
         assert [item for item in left if "a=" in str(item)] == []
+
+
+def looks(bodies: Sequence[str]) -> tuple[str, Any]:
+    """Return the presence queue's messages as its function gets them."""
+    return "presence", {"Records": [{"messageId": "m", "body": body} for body in bodies]}
+
+
+def test_rows_of_rooms_with_presence_are_read_by_the_release_before(neighbour: Path) -> None:
+    hello = event("CONNECT", "a=", multiValueHeaders={"Sec-WebSocket-Protocol": ["roomcast.v1"]})
+    asks = ("join", event("MESSAGE", "a=", body='{"action":"join","room":"lobby"}'))
+    entered = run(TODAY, WATCHED, [], ("connect", hello), asks, *joins("b="))
+    assert "sees_presence" in str(entered["items"])
+    rows = run(TODAY, WATCHED, entered["items"], looks(entered["put"]))["items"]
+
+    assert hellos(run(neighbour, PLAIN, rows, says("b="))) == ["a=", "b="]
+    left = run(neighbour, PLAIN, rows, *(("disconnect", event("DISCONNECT", client)) for client in ("a=", "b=")))
+    assert {item["partition_key"]["S"] for item in left["items"]} == {"presence#lobby"}
+
+
+def test_presence_shows_members_that_joined_through_another_release(other: Path) -> None:
+    rows = run(other, PLAIN, [], *joins("a=", "b="))["items"]
+    entered = run(TODAY, WATCHED, rows, *joins("c="))
+    looked = run(TODAY, WATCHED, entered["items"], looks(entered["put"]))
+    assert looked["answers"] == [{"batchItemFailures": []}]
+    [names] = [item["members"]["S"] for item in looked["items"] if item["sort_key"]["S"] == "names"]
+    assert json.loads(names) == ["a=", "b=", "c="]
 
 
 @pytest.mark.parametrize("environment", [PLAIN, GUARDED], ids=["NONE", "JWT"])

@@ -26,6 +26,7 @@ BEFORE = "2026-01-01T00:00:00Z"
 VALUES: Mapping[str, Any] = {
     "history": False,
     "name": "roomcast",
+    "presence": False,
     "queued_delivery": True,
     "shards_per_room": 2,
     "shards_read": 4,
@@ -34,7 +35,7 @@ VALUES: Mapping[str, Any] = {
     "table_name": "roomcast-connections",
 }
 VARIABLES: Mapping[str, Any] = {"queued_delivery": {"enabled": True}, "shards_per_room": 2, "shards_read": 4}
-SETTLED = ("history", "queued_delivery", "shards_per_room", "shards_read")
+SETTLED = ("history", "presence", "queued_delivery", "shards_per_room", "shards_read")
 FIRST_VALUES = ("name", "stage_name", "table_kms_key_arn", "table_name")
 """Values that commit 6e87caf remembered, under one `in_use`."""
 OFF: Mapping[str, Any] = {"queued_delivery": {"enabled": False}}
@@ -180,7 +181,7 @@ def test_a_value_that_a_release_remembers_for_the_first_time_is_not_refused(tmp_
         '      condition     = !local.refused["name"]\n': (
             '      condition     = !local.refused["name"] && !local.refused["pace"]\n'
         ),
-        '["history", "queued_delivery",': '["history", "pace", "queued_delivery",',
+        '["history", "presence", "queued_delivery",': '["history", "pace", "presence", "queued_delivery",',
     }
     actions = plan(tmp_path, complete(), {"pace": 500}, edits)
     assert actions['value_in_use["pace"]'] == actions['settled["pace"]'] == ["create"]
@@ -210,6 +211,14 @@ def test_the_history_table_stays_until_each_function_has_left_it(tmp_path: Path)
     with pytest.raises(TerraformError, match=r"did not finish, so\s+functions"):
         plan(tmp_path / "off", off, {})
     plan(tmp_path / "on", off, {"history_rooms": ["*"]})
+
+
+def test_the_presence_queue_stays_until_each_function_has_left_it(tmp_path: Path) -> None:
+    """An apply that emptied ``presence_rooms`` and stopped may not have changed each function."""
+    off = complete(unsettled=["presence"])
+    with pytest.raises(TerraformError, match=r"did not finish, so\s+functions"):
+        plan(tmp_path / "off", off, {})
+    plan(tmp_path / "on", off, {"presence_rooms": ["*"]})
 
 
 def test_an_apply_that_changed_shards_and_stopped_is_finished_first(tmp_path: Path) -> None:

@@ -116,6 +116,10 @@ CLIENT_LIMITS = {"heartbeat": 270, "heal": 3, "spread": 5}
 QUEUED = {"batch_size": 10, "maximum_concurrency": 10, "worker_memory_size": 1769, "worker_timeout": 30}
 
 burst = whole(1, 2**31 - 1)
+rooms = Cases(
+    [[], ["*"], ["a*", f"{EVERY[:58]}._-9AZ"], ["a"] * 20, [EVERY[-40:]], [EVERY[:40], "a.b-c_d*"]],
+    [[""], ["**"], ["*a"], ["a*b"], ["a" * 65], ["a b"], ["é"], ["a\n"], ["a#b"], ["a", None], ["a"] * 21],
+)
 above_0 = Cases([0.001, 10_000], [0, -1])
 code_revision = text(1, 64, "-_.", wrong=" /é")
 folder = Cases(["a"], [""])
@@ -318,10 +322,7 @@ CASES: Mapping[str, Mapping[str, Cases]] = {
         ),
         "history_generation": whole(1, 1_000_000_000),
         "history_retention_minutes": whole(10, 10_080),
-        "history_rooms": Cases(
-            [[], ["*"], ["a*", f"{EVERY[:58]}._-9AZ"], ["a"] * 20, [EVERY[-40:]], [EVERY[:40], "a.b-c_d*"]],
-            [[""], ["**"], ["*a"], ["a*b"], ["a" * 65], ["a b"], ["é"], ["a\n"], ["a#b"], ["a", None], ["a"] * 21],
-        ),
+        "history_rooms": rooms,
         "log_level": one_of("DEBUG", "INFO", "WARNING", "ERROR"),
         "management_endpoint": Cases(
             [None, "http://a", "https://a-1.b:8443/c/{api_id}/{stage_name}"],
@@ -336,6 +337,9 @@ CASES: Mapping[str, Mapping[str, Cases]] = {
             ["a", "a" * 41, "1a", "-a", "a_b", "a.b", "ab\n"],
         ),
         "pace": Cases([0, 0.001, 10_000], [-0.001, 0.0009]),
+        "presence_max_members": whole(1, 500),
+        "presence_rooms": rooms,
+        "presence_window_seconds": whole(1, 900),
         "queue_kms_key_arn": or_null(kms_key),
         "queued_delivery": all_of(
             field("batch_size", whole(1, 10), QUEUED),

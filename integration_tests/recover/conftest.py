@@ -112,6 +112,7 @@ def everything(given: dict[str, str]) -> dict[str, Any]:
         "authorizer_function_arn": given["authorizer"],
         "log_kms_key_arn": given["key"],
         "permissions_boundary_arn": given["boundary"],
+        "presence_rooms": ["*"],
         "queued_delivery": {"enabled": True},
         "table_kms_key_arn": given["key"],
         "tags": {"team": "chat"},

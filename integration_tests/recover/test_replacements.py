@@ -25,7 +25,7 @@ PARTS = (
     {"websocket_api"},
     {"handler"},
     {"fanout_queue"},
-    {"authorizer", "backend", "connections_table", "history_table", "zips"},
+    {"authorizer", "backend", "connections_table", "history_table", "presence_queue", "zips"},
 )
 """Modules whose objects one instance shows, so that a fault in one part hides none in the others."""
 

@@ -203,6 +203,17 @@ ROWS: Mapping[str, Row] = {
         {ROLE}, {"permissions_boundary_arn": "<boundary>"}, {"permissions_boundary_arn": "<other_boundary>"}
     ),
     "point_in_time_recovery": in_place({TABLE}, {"point_in_time_recovery": False}),
+    "presence_max_members": in_place((), {"presence_max_members": 50}),
+    "presence_rooms": Row(
+        frozenset({*WORKER, *EXCLUSIVE, *QUEUES}),
+        [
+            Step({"presence_rooms": ["*"]}),
+            Step({"presence_rooms": ["*"], "presence_window_seconds": 2, "presence_max_members": 50}, long=True),
+            Step({"presence_rooms": []}, settled=False),
+            Step(removes=frozenset({*WORKER, *EXCLUSIVE, *QUEUES})),
+        ],
+    ),
+    "presence_window_seconds": in_place((), {"presence_window_seconds": 2}),
     "queue_kms_key_arn": Row(
         frozenset({*WORKER, *EXCLUSIVE, *QUEUES}),
         [

@@ -54,7 +54,7 @@ async def prune(lab: Lab) -> bool:
     """A worker that posts a message to a room deletes the items of a member that is gone."""
     room, dead = lab.room(), unknown_connection_id()
     await lab.table.add_member(room, dead, age_ms=HOUR_MS)
-    await lab.invoke("fanout_worker", _task(room))
+    await lab.invoke("fanout_worker", task_of(room))
     return await _is_gone(lab, room, dead)
 
 
@@ -65,7 +65,7 @@ async def subtract(lab: Lab) -> bool:
 
 async def subtract_the_dead(lab: Lab) -> bool:
     """Members that a worker deletes are subtracted from the number of their room's members."""
-    return await _number_falls(lab, lambda room, _: lab.invoke("fanout_worker", _task(room)))
+    return await _number_falls(lab, lambda room, _: lab.invoke("fanout_worker", task_of(room)))
 
 
 async def _number_falls(lab: Lab, act: Callable[[str, str], Awaitable[object]]) -> bool:
@@ -95,7 +95,7 @@ async def put_a_straggler_aside(lab: Lab) -> bool:
     room, members = lab.room(), [unknown_connection_id(), unknown_connection_id()]
     for each, age_ms in zip(members, (HOUR_MS, ALMOST_OLD_MS), strict=True):
         await lab.table.add_member(room, each, age_ms=age_ms)
-    answer, lines = await lab.invoke("fanout_worker", _task(room))
+    answer, lines = await lab.invoke("fanout_worker", task_of(room))
     for each in members:
         await lab.table.remove_member(room, each)
     return answer.get("batchItemFailures") == [] and "cannot be" not in lines
@@ -110,7 +110,7 @@ async def postpone(lab: Lab) -> bool:
     return "ReceiptHandleIsInvalid" in lines
 
 
-def _task(room: str) -> dict[str, Any]:
+def task_of(room: str) -> dict[str, Any]:
     """Return the event of a worker that received a message to a room."""
     return _event(tasks.Task(delivery.RoomMessage(room, "nobody", "x", "request"), 0))
 

@@ -2,10 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from scripts.asked_of_aws.policies import QUEUE_ARN, allow, history_rights, post, table_rights, use_key_of_queue
+from scripts.asked_of_aws.policies import (
+    PRESENCE_ARN,
+    QUEUE_ARN,
+    TABLE_ARN,
+    allow,
+    history_rights,
+    mark_presence,
+    post,
+    table_rights,
+    use_key_of_queue,
+)
 
 if TYPE_CHECKING:
     import re
@@ -22,11 +32,15 @@ OWN = (
     "join",
     "leave",
     "ping",
+    "presence",
     "sendmessage",
     "who",
     "whoami",
 )
 """Functions that the table names."""
+
+MARKING = {"connect", "disconnect", "fanout_worker", "join", "leave", "ping", "sendmessage", "who"}
+"""Functions that change the members of rooms, or tell clients of them."""
 
 
 @dataclass(frozen=True)
@@ -59,6 +73,11 @@ def functions(run: Run) -> dict[str, Function]:
     hand_over = [allow("HandOverToWorkers", "sqs:SendMessage", QUEUE_ARN), use_key_of_queue()] if run.queue else []
     answer = post("AnswerCaller", run.stage)
     kept = run.history_environment
+    marks = mark_presence() if run.presence else []
+    of_presence = [
+        *([allow("ReadPresence", ["dynamodb:BatchGetItem", "dynamodb:UpdateItem"], TABLE_ARN)] if run.presence else []),
+        *marks,
+    ]
 
     def of_history(sid: str, actions: str | list[str]) -> list[Settings]:
         return history_rights(sid, actions, f"{run.name}-history") if kept else []
@@ -81,6 +100,7 @@ def functions(run: Run) -> dict[str, Function]:
                     ],
                     run.table,
                 ),
+                *marks,
                 *answer,
             ],
             "$connect",
@@ -94,6 +114,7 @@ def functions(run: Run) -> dict[str, Function]:
                 *table_rights(
                     "DeleteMembership", ["dynamodb:GetItem", "dynamodb:UpdateItem", "dynamodb:DeleteItem"], run.table
                 ),
+                *marks,
                 *answer,
             ],
             "$disconnect",
@@ -117,6 +138,7 @@ def functions(run: Run) -> dict[str, Function]:
                     ["dynamodb:GetItem", "dynamodb:Query", "dynamodb:PutItem", "dynamodb:UpdateItem"],
                     run.table,
                 ),
+                *marks,
                 *of_history(
                     "ReadAndSealHistory",
                     ["dynamodb:BatchGetItem", "dynamodb:Query", "dynamodb:PutItem", "dynamodb:UpdateItem"],
@@ -134,6 +156,7 @@ def functions(run: Run) -> dict[str, Function]:
                 *table_rights(
                     "DeleteMembership", ["dynamodb:GetItem", "dynamodb:UpdateItem", "dynamodb:DeleteItem"], run.table
                 ),
+                *marks,
                 *answer,
             ],
             "leave",
@@ -145,6 +168,7 @@ def functions(run: Run) -> dict[str, Function]:
             {**run.environment, **kept},
             [
                 *table_rights("ReadMembership", "dynamodb:GetItem", run.table),
+                *of_presence,
                 *of_history("ReadHeads", "dynamodb:BatchGetItem"),
                 *answer,
             ],
@@ -155,7 +179,7 @@ def functions(run: Run) -> dict[str, Function]:
             256,
             10,
             run.environment,
-            [*table_rights("ReadMembership", ["dynamodb:GetItem", "dynamodb:Query"], run.table), *answer],
+            [*table_rights("ReadMembership", ["dynamodb:GetItem", "dynamodb:Query"], run.table), *of_presence, *answer],
             "who",
         ),
         "sendmessage": Function(
@@ -169,6 +193,7 @@ def functions(run: Run) -> dict[str, Function]:
                     ["dynamodb:GetItem", "dynamodb:Query", "dynamodb:UpdateItem", "dynamodb:DeleteItem"],
                     run.table,
                 ),
+                *marks,
                 *of_history("NumberAndKeepMessages", ["dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:UpdateItem"]),
                 *hand_over,
                 *post("SendToMembers", run.stage),
@@ -188,7 +213,34 @@ def functions(run: Run) -> dict[str, Function]:
         own["fanout_worker"] = _worker(run, run.queue)
     if run.tokens:
         own["authorizer"] = _authorizer(run, run.tokens)
-    return own
+    if run.presence:
+        own["presence"] = _presence(run)
+    marking = MARKING | {"presence"}
+    return {
+        name: replace(each, environment={**each.environment, **(run.presence_environment if name in marking else {})})
+        for name, each in own.items()
+    }
+
+
+def _presence(run: Run) -> Function:
+    members = ["dynamodb:GetItem", "dynamodb:Query", "dynamodb:PutItem", "dynamodb:UpdateItem", "dynamodb:DeleteItem"]
+    return Function(
+        "Tells the members of a room who has come and gone.",
+        512,
+        20,
+        run.environment,
+        [
+            *table_rights("LookAtMembershipAndPrune", members, run.table),
+            allow(
+                "ServeQueueAndMarkPresence",
+                ["sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes", "sqs:SendMessage"],
+                PRESENCE_ARN,
+            ),
+            use_key_of_queue("UsePresenceKey", PRESENCE_ARN),
+            *post("SendToMembers", run.stage),
+        ],
+        None,
+    )
 
 
 def _authorizer(run: Run, tokens: Tokens) -> Function:
@@ -224,6 +276,7 @@ def _worker(run: Run, queue: Queue) -> Function:
                 ],
                 run.table,
             ),
+            *(mark_presence() if run.presence else []),
             allow(
                 "ServeQueueAndHandOverTheRest",
                 [

@@ -9,7 +9,7 @@ from scripts.asked_of_aws.comparison import OUTPUTS
 from scripts.asked_of_aws.function_objects import zip_of
 from scripts.asked_of_aws.functions import OWN
 from scripts.asked_of_aws.policies import HISTORY_ARN, TABLE_ARN
-from scripts.asked_of_aws.settings import EXECUTION, FUNCTION, QUEUE_URL, TIME
+from scripts.asked_of_aws.settings import EXECUTION, FUNCTION, PRESENCE_URL, QUEUE_URL, TIME
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     Functions = Mapping[str, Function]
 
-WITH_AN_OUTPUT = {*OWN} - {"authorizer", "join", "leave", "ping", "who"}
+WITH_AN_OUTPUT = {*OWN} - {"authorizer", "join", "leave", "ping", "presence", "who"}
 """Functions with an output of their own; ``function_arns`` has all."""
 
 
@@ -30,6 +30,7 @@ def of_backend(run: Run, functions: Functions) -> Table:
     remembered = {
         "history": run.history is not None,
         "name": run.name,
+        "presence": run.presence is not None,
         "queued_delivery": run.queue is not None,
         "shards_per_room": run.shards_per_room,
         "shards_read": run.shards_read,
@@ -37,7 +38,7 @@ def of_backend(run: Run, functions: Functions) -> Table:
         "table_kms_key_arn": run.table_key,
         "table_name": run.table,
     }
-    settled = ("history", "queued_delivery", "shards_per_room", "shards_read")
+    settled = ("history", "presence", "queued_delivery", "shards_per_room", "shards_read")
     return {
         "module.backend.data.aws_partition.current": {"dns_suffix": "amazonaws.com.cn", "partition": "aws-cn"},
         "module.backend.data.aws_region.current": {"id": "cn-north-1"},
@@ -106,6 +107,8 @@ def outputs(run: Run, functions: Functions) -> Table:
             "function_arns": {handler: f"{FUNCTION}:mocked-{handler}" for handler in functions},
             "log_group_names": {handler: f"/aws/lambda/{run.name}-{handler}" for handler in functions},
             "management_endpoint": run.endpoint,
+            "presence_dead_letter_queue_url": PRESENCE_URL.replace("rooms", "dead-rooms") if run.presence else None,
+            "presence_queue_url": PRESENCE_URL if run.presence else None,
             "shards_per_room": run.shards_per_room,
             "stage_execution_arn": f"{EXECUTION}/{run.stage}",
             "stage_name": run.stage,

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 TABLE_ARN = "arn:aws-cn:dynamodb:cn-north-1:111122223333:table/mocked"
 HISTORY_ARN = "arn:aws-cn:dynamodb:cn-north-1:111122223333:table/history"
 QUEUE_ARN = "arn:aws-cn:sqs:cn-north-1:111122223333:messages"
+PRESENCE_ARN = "arn:aws-cn:sqs:cn-north-1:111122223333:rooms"
 TABLE_KEY = "arn:aws-cn:kms:cn-north-1:111122223333:key/table"
 
 
@@ -41,13 +42,18 @@ def use_key_of(table: str, sid: str = "UseTableKey") -> Settings:
     }
 
 
-def use_key_of_queue() -> Settings:
+def mark_presence() -> list[Settings]:
+    """Return the statements for marking rooms of which members have changed."""
+    return [allow("MarkPresence", "sqs:SendMessage", PRESENCE_ARN), use_key_of_queue("UsePresenceKey", PRESENCE_ARN)]
+
+
+def use_key_of_queue(sid: str = "UseQueueKey", queue: str = QUEUE_ARN) -> Settings:
     """Return the statement for using any key, which SQS alone may do, and for this queue alone."""
     return {
-        **allow("UseQueueKey", ["kms:Decrypt", "kms:GenerateDataKey"], "*"),
+        **allow(sid, ["kms:Decrypt", "kms:GenerateDataKey"], "*"),
         "Condition": {
             "StringEquals": {"kms:ViaService": "sqs.cn-north-1.amazonaws.com.cn"},
-            "StringEqualsIfExists": {"kms:EncryptionContext:aws:sqs:arn": QUEUE_ARN},
+            "StringEqualsIfExists": {"kms:EncryptionContext:aws:sqs:arn": queue},
         },
     }
 

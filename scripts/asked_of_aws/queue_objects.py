@@ -2,25 +2,49 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
-from scripts.asked_of_aws.policies import QUEUE_ARN, document
-from scripts.asked_of_aws.settings import FUNCTION
+from scripts.asked_of_aws.policies import document
+from scripts.asked_of_aws.settings import FUNCTION, Queue
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from scripts.asked_of_aws.settings import Run, Settings, Table
 
-    from scripts.asked_of_aws.functions import Function
-    from scripts.asked_of_aws.settings import Queue, Run, Settings, Table
-
-    Functions = Mapping[str, Function]
-
-DEAD_LETTERS_ARN = "arn:aws-cn:sqs:cn-north-1:111122223333:dead-letters"
+ARN = "arn:aws-cn:sqs:cn-north-1:111122223333:"
+URL = "https://sqs.cn-north-1.amazonaws.com.cn/111122223333/"
 
 
-def of_queue(run: Run, queue: Queue) -> Table:
-    """Return all objects of ``modules/fanout-queue``."""
-    module = "module.backend.module.fanout_queue[0]"
+class Names(NamedTuple):
+    """Names of one queue.
+
+    Attributes:
+        call: The module call.
+        suffix: What follows the backend's name in its own.
+        function: The function that serves it.
+        messages: Its name in the ARN and URL that the mocks give it.
+        dead_letters: The same of its dead-letter queue.
+    """
+
+    call: str
+    suffix: str
+    function: str
+    messages: str
+    dead_letters: str
+
+
+FANOUT = Names("fanout_queue", "fanout", "fanout_worker", "messages", "dead-letters")
+PRESENCE = Names("presence_queue", "presence", "presence", "rooms", "dead-rooms")
+
+
+def of_presence(run: Run) -> Table:
+    """Return all objects of the presence queue."""
+    return of_queue(run, Queue(batch_size=5, timeout=20, key=run.queue_key), PRESENCE)
+
+
+def of_queue(run: Run, queue: Queue, names: Names = FANOUT) -> Table:
+    """Return all objects of a queue of ``modules/fanout-queue``."""
+    module = f"module.backend.module.{names.call}[0]"
+    messages_arn, dead_letters_arn = f"{ARN}{names.messages}", f"{ARN}{names.dead_letters}"
     suffix = ".fifo" if queue.fifo else ""
     encryption = {"kms_master_key_id": queue.key} if queue.key else {"sqs_managed_sse_enabled": True}
     both: Settings = {"max_message_size": 262144, "tags": run.tags, **encryption}
@@ -33,30 +57,30 @@ def of_queue(run: Run, queue: Queue) -> Table:
     return {
         f"{module}.aws_sqs_queue.messages": {
             **both,
-            "name": f"{run.name}-fanout{suffix}",
+            "name": f"{run.name}-{names.suffix}{suffix}",
             "message_retention_seconds": 86400,
             "visibility_timeout_seconds": 6 * queue.timeout,
-            "redrive_policy": {"deadLetterTargetArn": DEAD_LETTERS_ARN, "maxReceiveCount": 5},
+            "redrive_policy": {"deadLetterTargetArn": dead_letters_arn, "maxReceiveCount": 5},
         },
         f"{module}.aws_sqs_queue.dead_letters": {
             **both,
-            "name": f"{run.name}-fanout-dead-letters{suffix}",
+            "name": f"{run.name}-{names.suffix}-dead-letters{suffix}",
             "message_retention_seconds": 1209600,
         },
         f"{module}.aws_sqs_queue_redrive_allow_policy.dead_letters": {
-            "queue_url": "https://sqs.cn-north-1.amazonaws.com.cn/111122223333/dead-letters-id",
-            "redrive_allow_policy": {"redrivePermission": "byQueue", "sourceQueueArns": [QUEUE_ARN]},
+            "queue_url": f"{URL}{names.dead_letters}-id",
+            "redrive_allow_policy": {"redrivePermission": "byQueue", "sourceQueueArns": [messages_arn]},
         },
         f"{module}.aws_lambda_event_source_mapping.this": {
             "batch_size": queue.batch_size,
-            "event_source_arn": QUEUE_ARN,
-            "function_name": f"{FUNCTION}:mocked-fanout_worker",
+            "event_source_arn": messages_arn,
+            "function_name": f"{FUNCTION}:mocked-{names.function}",
             "function_response_types": ["ReportBatchItemFailures"],
             "scaling_config": [{"maximum_concurrency": queue.concurrency}],
         },
         **{
-            f'{module}.aws_sqs_queue_policy.tls_only["{name.replace("-", "_")}"]': {
-                "queue_url": f"https://sqs.cn-north-1.amazonaws.com.cn/111122223333/{name}-id",
+            f'{module}.aws_sqs_queue_policy.tls_only["{key}"]': {
+                "queue_url": f"{URL}{name}-id",
                 "policy": document(
                     {
                         "Sid": "RefuseWithoutTls",
@@ -68,6 +92,9 @@ def of_queue(run: Run, queue: Queue) -> Table:
                     }
                 ),
             }
-            for name, arn in (("messages", QUEUE_ARN), ("dead-letters", DEAD_LETTERS_ARN))
+            for key, name, arn in (
+                ("messages", names.messages, messages_arn),
+                ("dead_letters", names.dead_letters, dead_letters_arn),
+            )
         },
     }

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from scripts.asked_of_aws.policies import TABLE_KEY, allow
-from scripts.asked_of_aws.settings import Authorizer, History, Queue, Route, Run, Tokens
+from scripts.asked_of_aws.settings import Authorizer, History, Presence, Queue, Route, Run, Tokens
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -34,6 +34,8 @@ RUNS: Mapping[str, Run] = {
         message_bytes="32000",
         room_members="300",
         history=History('["lobby","team-*"]', "90", "3"),
+        presence=Presence('["lobby","desk-*"]', "7", "60"),
+        queue_key=QUEUE_KEY,
         messages_per_second="2.5",
         zips="../build/handlers",
         endpoint="https://ws.example.com/a1b2c3d4e5/v2",
@@ -54,7 +56,14 @@ RUNS: Mapping[str, Run] = {
         routes={"plain": Route("plain", 21, 22.5), "search/room": Route("search:live", 11, 12.5, 13000)},
     ),
     "everything_off": Run(),
-    "keys_without_queue": Run(history=History('["*"]'), table_key=TABLE_KEY, log_key=LOG_KEY, boundary=BOUNDARY),
+    "keys_without_queue": Run(
+        history=History('["*"]'),
+        presence=Presence('["*"]'),
+        queue_key=QUEUE_KEY,
+        table_key=TABLE_KEY,
+        log_key=LOG_KEY,
+        boundary=BOUNDARY,
+    ),
     "tokens_with_public_keys": Run(
         authorization="CUSTOM",
         authorizer=Authorizer(AUTHORIZER_ARN, "mocked-authorizer", sources=("route.request.header.Authorization",)),
@@ -130,6 +139,7 @@ RUNS: Mapping[str, Run] = {
     "largest_numbers": Run(
         retention=3653,
         history=History('["a"]', "10080", "1000000000"),
+        presence=Presence('["a"]', "900", "500"),
         pace="1000000.5",
         sendmessage_memory=10_240,
         shards_per_room=100,
@@ -142,6 +152,7 @@ RUNS: Mapping[str, Run] = {
     "smallest_numbers": Run(
         retention=1,
         history=History('["a"]', "10", "1"),
+        presence=Presence('["a"]', "1", "1"),
         pace="0.001",
         sendmessage_memory=128,
         limits=(1, 0.001),

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 EXECUTION = "arn:aws-cn:execute-api:cn-north-1:111122223333:a1b2c3d4e5"
 TIME = re.compile("[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9:]{8}Z")
 QUEUE_URL = "https://sqs.cn-north-1.amazonaws.com.cn/111122223333/messages"
+PRESENCE_URL = "https://sqs.cn-north-1.amazonaws.com.cn/111122223333/rooms"
 
 
 class Route(NamedTuple):
@@ -65,6 +66,20 @@ class History(NamedTuple):
     rooms: str
     retention: str = "60"
     generation: str = "1"
+
+
+class Presence(NamedTuple):
+    """Rooms that tell who comes and goes, as the functions read them.
+
+    Attributes:
+        rooms: Patterns of the rooms.
+        window: Seconds.
+        members: Clients up to which names are told.
+    """
+
+    rooms: str
+    window: str = "5"
+    members: str = "500"
 
 
 class Authorizer(NamedTuple):
@@ -138,6 +153,8 @@ class Run:
         message_bytes: Maximum of a message's data, as the functions read it.
         room_members: Maximum of a room's members, as the functions read it.
         history: Rooms that keep messages; None without.
+        presence: Rooms that tell who comes and goes; None without.
+        queue_key: Key of the presence queue, and of that of queued delivery if there is one.
         messages_per_second: Maximum of a connection's messages, as the functions read it.
     """
 
@@ -175,6 +192,8 @@ class Run:
     room_members: str = "0"
     messages_per_second: str = "0"
     history: History | None = None
+    presence: Presence | None = None
+    queue_key: str | None = None
 
     @property
     def environment(self) -> dict[str, str | re.Pattern[str]]:
@@ -214,6 +233,18 @@ class Run:
             "ROOMCAST_HISTORY_RETENTION_MINUTES": self.history.retention,
             "ROOMCAST_HISTORY_ROOMS": self.history.rooms,
             "ROOMCAST_HISTORY_TABLE_NAME": f"{self.name}-history",
+        }
+
+    @property
+    def presence_environment(self) -> dict[str, str]:
+        """The variables of functions that mark rooms; none without such rooms."""
+        if self.presence is None:
+            return {}
+        return {
+            "ROOMCAST_PRESENCE_MAX_MEMBERS": self.presence.members,
+            "ROOMCAST_PRESENCE_QUEUE_URL": PRESENCE_URL,
+            "ROOMCAST_PRESENCE_ROOMS": self.presence.rooms,
+            "ROOMCAST_PRESENCE_WINDOW_SECONDS": self.presence.window,
         }
 
     @property

@@ -6,13 +6,15 @@ import re
 
 from integration_tests.security.test_least_privilege import NEEDED, NOT_SHOWN, NOT_SHOWN_OF
 from integration_tests.security.test_rights_of_history import NEEDED as NEEDED_FOR_HISTORY
+from integration_tests.security.test_rights_of_presence import NEEDED as NEEDED_FOR_PRESENCE
 from scripts.repository import REPOSITORY
 
 MODULES = REPOSITORY / "terraform" / "modules"
 POLICIES = MODULES / "backend" / "policies"
 ACTION = re.compile(r'"?\bAction"?\s*[:=]\s*(\[[^]]*\]|"[^"]*")')
 KEY, HISTORY_KEY, QUEUE_KEY = "use_table_key", "use_history_key", "use_queue_key"
-ALL_NEEDED = NEEDED.keys() | {(function, action) for function, _, action in NEEDED_FOR_HISTORY}
+PRESENCE = ("mark_presence", "use_presence_key")
+ALL_NEEDED = NEEDED.keys() | {(function, action) for function, _, action in (*NEEDED_FOR_HISTORY, *NEEDED_FOR_PRESENCE)}
 
 
 def actions(text: str) -> set[str]:
@@ -26,6 +28,7 @@ def granted() -> set[tuple[str, str]]:
     shared = actions((MODULES / "backend" / "functions.tf").read_text(encoding="utf-8").partition(f"  {KEY} = ")[2])
     of_history = actions((MODULES / "backend" / "history.tf").read_text(encoding="utf-8"))
     of_queue = actions((MODULES / "backend" / "queue.tf").read_text(encoding="utf-8"))
+    of_presence = actions((MODULES / "backend" / "presence.tf").read_text(encoding="utf-8"))
     logs = actions((MODULES / "handler" / "main.tf").read_text(encoding="utf-8"))
     found: set[tuple[str, str]] = set()
     for file in POLICIES.iterdir():
@@ -36,6 +39,7 @@ def granted() -> set[tuple[str, str]]:
             | (shared if KEY in text else set())
             | (of_history if HISTORY_KEY in text else set())
             | (of_queue if QUEUE_KEY in text else set())
+            | (of_presence if any(key in text for key in PRESENCE) else set())
         )
         found |= {(file.name.partition(".")[0], action) for action in all_of_them}
     of_authorizer = actions((MODULES / "backend" / "authorizer.tf").read_text(encoding="utf-8"))
@@ -43,7 +47,7 @@ def granted() -> set[tuple[str, str]]:
 
 
 def test_no_other_file_grants_rights() -> None:
-    of_backend = {f"backend/{name}.tf" for name in ("authorizer", "functions", "history", "queue")}
+    of_backend = {f"backend/{name}.tf" for name in ("authorizer", "functions", "history", "presence", "queue")}
     granting = {
         file.relative_to(MODULES).as_posix()
         for file in MODULES.rglob("*.tf")

@@ -16,6 +16,12 @@ locals {
       memory_size = var.queued_delivery.worker_memory_size
       timeout     = var.queued_delivery.worker_timeout
     }
+    presence = {
+      exists      = local.presence_exists
+      description = "Tells the members of a room who has come and gone."
+      memory_size = 512
+      timeout     = 20
+    }
   }
 
   functions = merge(
@@ -70,11 +76,14 @@ locals {
   policy_values = {
     authorizer_rights   = local.authorizer_rights
     history_table_arn   = local.history_table_arn
+    mark_presence       = local.mark_presence
+    presence_queue_arn  = local.presence_queue_arn
     queue_arn           = local.queue_arn
     queue_is_fifo       = local.queue_is_fifo
     stage_execution_arn = module.websocket_api.stage_execution_arn
     table_arn           = module.connections_table.table_arn
     use_history_key     = local.use_history_key
+    use_presence_key    = local.use_presence_key
     use_queue_key       = local.use_queue_key
     use_table_key       = jsonencode(local.use_table_key)
   }
@@ -111,12 +120,12 @@ module "zips" {
 
 module "handler" {
   source   = "../handler"
-  for_each = local.functions # queued_delivery.enabled and authorization_type must be known at plan
+  for_each = local.functions # queued_delivery.enabled, presence_rooms and authorization_type must be known at plan
 
   name                     = "${var.name}-${each.key}"
   architecture             = var.architecture
   description              = each.value.description
-  environment              = lookup(local.own_environments, each.key, local.environment)
+  environment              = merge(lookup(local.own_environments, each.key, local.environment), contains(local.presence_functions, each.key) ? local.presence_environment : {})
   filename                 = var.handlers_bucket == null ? lookup(module.zips.paths, each.key, null) : null
   handler                  = "${each.key}.handler"
   kms_key_arn              = var.environment_kms_key_arn

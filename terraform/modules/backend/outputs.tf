@@ -78,6 +78,16 @@ output "management_endpoint" {
   value       = local.management_endpoint
 }
 
+output "presence_dead_letter_queue_url" {
+  description = "URL of the presence queue's dead-letter queue, or null without rooms that tell who comes and goes."
+  value       = one(module.presence_queue[*].dead_letter_queue_url)
+}
+
+output "presence_queue_url" {
+  description = "URL of the presence queue, or null without rooms that tell who comes and goes."
+  value       = one(module.presence_queue[*].queue_url)
+}
+
 output "sendmessage_function_arn" {
   description = "ARN of the function behind `sendmessage`."
   value       = module.handler["sendmessage"].arn

@@ -8,6 +8,7 @@ locals {
   remembered = {
     history           = local.keeps_history
     name              = var.name
+    presence          = local.has_presence
     queued_delivery   = var.queued_delivery.enabled
     shards_per_room   = var.shards_per_room
     shards_read       = local.shards_read
@@ -17,7 +18,7 @@ locals {
   }
 
   # Values that functions read. An apply that stopped may have updated only some functions.
-  settled = { for name in ["history", "queued_delivery", "shards_per_room", "shards_read"] : name => local.remembered[name] }
+  settled = { for name in ["history", "presence", "queued_delivery", "shards_per_room", "shards_read"] : name => local.remembered[name] }
 
   # This plan changes the value.
   changed = {
@@ -33,8 +34,9 @@ locals {
 
   refused = { for name, changed in local.changed : name => changed && !contains(var.allow_replacement, name) }
 
-  history_before = local.changed["history"] ? !local.keeps_history : local.keeps_history
-  queued_before  = local.changed["queued_delivery"] ? !var.queued_delivery.enabled : var.queued_delivery.enabled
+  history_before  = local.changed["history"] ? !local.keeps_history : local.keeps_history
+  presence_before = local.changed["presence"] ? !local.has_presence : local.has_presence
+  queued_before   = local.changed["queued_delivery"] ? !var.queued_delivery.enabled : var.queued_delivery.enabled
 }
 
 # Functions and queue depend on these objects. So a value is remembered before anything uses it. The values may be unknown
@@ -158,6 +160,11 @@ resource "terraform_data" "refusals" {
     precondition {
       condition     = local.history_exists || !local.unsettled["history"]
       error_message = "The apply that emptied history_rooms did not finish, so functions may still use the table that this apply would remove. Apply the history_rooms from before, and then empty them again."
+    }
+
+    precondition {
+      condition     = local.presence_exists || !local.unsettled["presence"]
+      error_message = "The apply that emptied presence_rooms did not finish, so functions may still use the queue that this apply would remove. Apply the presence_rooms from before, and then empty them again."
     }
 
     # Terraform updates functions one after the other. So senders must read a partition before a member can be in it, and

@@ -93,7 +93,7 @@ variable "pace" {
 
 variable "queue_kms_key_arn" {
   type        = string
-  description = "ARN of the KMS key that encrypts the messages of queued delivery; the functions have the right to use it already. Null means SQS's own key."
+  description = "ARN of the KMS key that encrypts the messages of queued delivery and of the presence queue; the functions have the right to use it already. Null means SQS's own key."
   default     = null
 
   validation {

@@ -35,6 +35,9 @@ run "everything_on" {
     sendmessage_memory_size   = 1536
     permissions_boundary_arn  = "arn:aws-cn:iam::111122223333:policy/boundary"
     point_in_time_recovery    = false
+    presence_max_members      = 60
+    presence_rooms            = ["lobby", "desk-*"]
+    presence_window_seconds   = 7
     queue_kms_key_arn         = "arn:aws-cn:kms:cn-north-1:111122223333:key/queue"
     shards_per_room           = 4
     shards_read               = 6
@@ -82,6 +85,8 @@ run "keys_without_queue" {
     history_rooms            = ["*"]
     log_kms_key_arn          = "arn:aws-cn:kms:cn-north-1:111122223333:key/logs"
     permissions_boundary_arn = "arn:aws-cn:iam::111122223333:policy/boundary"
+    presence_rooms           = ["*"]
+    queue_kms_key_arn        = "arn:aws-cn:kms:cn-north-1:111122223333:key/queue"
     table_kms_key_arn        = "arn:aws-cn:kms:cn-north-1:111122223333:key/table"
   }
 }
@@ -175,6 +180,9 @@ run "largest_numbers" {
     history_rooms             = ["a"]
     log_retention_days        = 3653
     pace                      = 1000000.5
+    presence_max_members      = 500
+    presence_rooms            = ["a"]
+    presence_window_seconds   = 900
     sendmessage_memory_size   = 10240
     shards_per_room           = 100
     shards_read               = 100
@@ -210,6 +218,9 @@ run "smallest_numbers" {
     history_rooms             = ["a"]
     log_retention_days        = 1
     pace                      = 0.001
+    presence_max_members      = 1
+    presence_rooms            = ["a"]
+    presence_window_seconds   = 1
     sendmessage_memory_size   = 128
     shards_per_room           = 1
     shards_read               = 1

@@ -54,7 +54,7 @@ override_module {
   outputs = {
     directory = "zips"
     hashes    = {}
-    paths     = { authorizer = "zips/authorizer-arm64.zip", connect = "zips/connect.zip", default = "zips/default.zip", disconnect = "zips/disconnect.zip", fanout_worker = "zips/fanout_worker.zip", join = "zips/join.zip", leave = "zips/leave.zip", ping = "zips/ping.zip", sendmessage = "zips/sendmessage.zip", who = "zips/who.zip", whoami = "zips/whoami.zip" }
+    paths     = { authorizer = "zips/authorizer-arm64.zip", connect = "zips/connect.zip", default = "zips/default.zip", disconnect = "zips/disconnect.zip", fanout_worker = "zips/fanout_worker.zip", join = "zips/join.zip", leave = "zips/leave.zip", ping = "zips/ping.zip", presence = "zips/presence.zip", sendmessage = "zips/sendmessage.zip", who = "zips/who.zip", whoami = "zips/whoami.zip" }
     s3_keys   = {}
   }
 }
@@ -314,6 +314,66 @@ run "messages_are_kept_if_so_asked" {
       sendmessage = ["dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:UpdateItem"]
     }
     error_message = "each function may do with messages what its route needs"
+  }
+}
+
+run "no_room_tells_who_comes_and_goes_by_default" {
+  assert {
+    condition     = length(module.presence_queue) == 0 && !contains(keys(module.handler), "presence") && output.presence_queue_url == null && output.presence_dead_letter_queue_url == null
+    error_message = "there is no queue and no function"
+  }
+
+  assert {
+    condition     = length(local.presence_environment) == 0 && local.mark_presence == ""
+    error_message = "no function knows of one"
+  }
+
+  assert {
+    condition     = alltrue([for policy in values(local.policies) : !strcontains(policy, "Presence") && !strcontains(policy, "sqs:")])
+    error_message = "no function has a right that it needs for one"
+  }
+}
+
+run "rooms_tell_who_comes_and_goes_if_so_asked" {
+  state_key = "presence"
+
+  variables {
+    presence_max_members    = 50
+    presence_rooms          = ["lobby", "team-*"]
+    presence_window_seconds = 3
+  }
+
+  assert {
+    condition     = output.presence_queue_url != null && output.log_group_names["presence"] == "/aws/lambda/roomcast-presence"
+    error_message = "queue and function exist"
+  }
+
+  assert {
+    condition = local.presence_environment == tomap({
+      ROOMCAST_PRESENCE_MAX_MEMBERS    = "50"
+      ROOMCAST_PRESENCE_QUEUE_URL      = output.presence_queue_url
+      ROOMCAST_PRESENCE_ROOMS          = "[\"lobby\",\"team-*\"]"
+      ROOMCAST_PRESENCE_WINDOW_SECONDS = "3"
+    })
+    error_message = "functions know which rooms those are"
+  }
+
+  assert {
+    condition = {
+      for handler, policy in local.policies :
+      handler => flatten([for statement in jsondecode(policy).Statement : statement.Action if contains(["MarkPresence", "ReadPresence", "ServeQueueAndMarkPresence"], statement.Sid)])
+      if strcontains(policy, "UsePresenceKey")
+      } == {
+      connect     = ["sqs:SendMessage"]
+      disconnect  = ["sqs:SendMessage"]
+      join        = ["sqs:SendMessage"]
+      leave       = ["sqs:SendMessage"]
+      ping        = ["dynamodb:BatchGetItem", "dynamodb:UpdateItem", "sqs:SendMessage"]
+      presence    = ["sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes", "sqs:SendMessage"]
+      sendmessage = ["sqs:SendMessage"]
+      who         = ["dynamodb:BatchGetItem", "dynamodb:UpdateItem", "sqs:SendMessage"]
+    }
+    error_message = "each function may do with them what its route needs"
   }
 }
 

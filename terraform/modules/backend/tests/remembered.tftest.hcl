@@ -56,13 +56,14 @@ override_module {
   outputs = {
     directory = "zips"
     hashes    = {}
-    paths     = { authorizer = "zips/authorizer-arm64.zip", connect = "zips/connect.zip", default = "zips/default.zip", disconnect = "zips/disconnect.zip", fanout_worker = "zips/fanout_worker.zip", join = "zips/join.zip", leave = "zips/leave.zip", ping = "zips/ping.zip", sendmessage = "zips/sendmessage.zip", who = "zips/who.zip", whoami = "zips/whoami.zip" }
+    paths     = { authorizer = "zips/authorizer-arm64.zip", connect = "zips/connect.zip", default = "zips/default.zip", disconnect = "zips/disconnect.zip", fanout_worker = "zips/fanout_worker.zip", join = "zips/join.zip", leave = "zips/leave.zip", ping = "zips/ping.zip", presence = "zips/presence.zip", sendmessage = "zips/sendmessage.zip", who = "zips/who.zip", whoami = "zips/whoami.zip" }
     s3_keys   = {}
   }
 }
 
 variables {
   history_rooms   = ["lobby"]
+  presence_rooms  = ["lobby"]
   queued_delivery = { enabled = true }
   shards_per_room = 2
 }
@@ -143,11 +144,12 @@ run "senders_look_at_least_where_members_are_written" {
 run "senders_leave_the_queue_and_the_table_of_messages_first" {
   variables {
     history_rooms   = []
+    presence_rooms  = []
     queued_delivery = { enabled = false }
     shards_read     = 100
   }
 
-  expect_failures = [check.history_is_removed, check.queue_is_emptied]
+  expect_failures = [check.history_is_removed, check.presence_is_removed, check.queue_is_emptied]
 }
 
 run "second_second_passes" {
@@ -161,6 +163,7 @@ run "queue_that_was_left_goes" {
 
   variables {
     history_rooms   = []
+    presence_rooms  = []
     queued_delivery = { enabled = false }
     shards_per_room = 100
     shards_read     = 100
@@ -174,6 +177,11 @@ run "queue_that_was_left_goes" {
   assert {
     condition     = length(module.history_table) == 0 && alltrue([for policy in values(local.policies) : !strcontains(policy, "UseHistoryKey")])
     error_message = "so do the table of messages and the rights to use it"
+  }
+
+  assert {
+    condition     = length(module.presence_queue) == 0 && !contains(keys(module.handler), "presence") && local.mark_presence == ""
+    error_message = "so do the presence queue, its function and the rights to use it"
   }
 
   assert {

@@ -9,7 +9,7 @@ override_module {
   outputs = {
     directory = "zips"
     hashes    = {}
-    paths     = { authorizer = "zips/authorizer-arm64.zip", connect = "zips/connect.zip", default = "zips/default.zip", disconnect = "zips/disconnect.zip", fanout_worker = "zips/fanout_worker.zip", join = "zips/join.zip", leave = "zips/leave.zip", ping = "zips/ping.zip", sendmessage = "zips/sendmessage.zip", who = "zips/who.zip", whoami = "zips/whoami.zip" }
+    paths     = { authorizer = "zips/authorizer-arm64.zip", connect = "zips/connect.zip", default = "zips/default.zip", disconnect = "zips/disconnect.zip", fanout_worker = "zips/fanout_worker.zip", join = "zips/join.zip", leave = "zips/leave.zip", ping = "zips/ping.zip", presence = "zips/presence.zip", sendmessage = "zips/sendmessage.zip", who = "zips/who.zip", whoami = "zips/whoami.zip" }
     s3_keys   = {}
   }
 }
@@ -663,6 +663,36 @@ run "history_rooms_are_patterns" {
   }
 
   expect_failures = [var.history_rooms]
+}
+
+run "presence_rooms_are_patterns" {
+  command = plan
+
+  variables {
+    presence_rooms = ["*a"]
+  }
+
+  expect_failures = [var.presence_rooms]
+}
+
+run "presence_max_members_fit_into_one_item" {
+  command = plan
+
+  variables {
+    presence_max_members = 501
+  }
+
+  expect_failures = [var.presence_max_members]
+}
+
+run "presence_window_seconds_are_one_at_least" {
+  command = plan
+
+  variables {
+    presence_window_seconds = 0
+  }
+
+  expect_failures = [var.presence_window_seconds]
 }
 
 run "max_rooms_per_connection_fit_into_one_transaction" {

@@ -107,3 +107,23 @@ override_resource {
     id = "route-search-room"
   }
 }
+
+override_resource {
+  target = module.backend.module.presence_queue[0].aws_sqs_queue.messages
+
+  values = {
+    arn = "arn:aws-cn:sqs:cn-north-1:111122223333:rooms"
+    id  = "https://sqs.cn-north-1.amazonaws.com.cn/111122223333/rooms-id"
+    url = "https://sqs.cn-north-1.amazonaws.com.cn/111122223333/rooms"
+  }
+}
+
+override_resource {
+  target = module.backend.module.presence_queue[0].aws_sqs_queue.dead_letters
+
+  values = {
+    arn = "arn:aws-cn:sqs:cn-north-1:111122223333:dead-rooms"
+    id  = "https://sqs.cn-north-1.amazonaws.com.cn/111122223333/dead-rooms-id"
+    url = "https://sqs.cn-north-1.amazonaws.com.cn/111122223333/dead-rooms"
+  }
+}
