@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from integration_tests.harness.crowd import Crowd
+from integration_tests.harness.table import ROOM_PREFIX
 from integration_tests.security.key_endpoint import KeyEndpoint
 from integration_tests.security.keys import EcKey, RsaKey
 from integration_tests.security.minting import AUDIENCE, ISSUER, token
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
 
 ISSUED = {"authorization_type": "JWT", "jwt_issuer": [ISSUER], "jwt_audience": [AUDIENCE]}
 SECRET_BYTES = 48
+PRESENCE_ROOM = f"{ROOM_PREFIX}seen-"
+"""Begins the names of rooms that tell who comes and goes, in the instance with public keys."""
 RATE = 1
 """Messages per second of a connection to the instance with limits: fewer than the slowest machine serves."""
 MEMBERS = 4
@@ -100,7 +103,12 @@ def both_guarded(
     secret_arn = secret_manager.create_secret(Name=name, SecretBinary=shared_secret)["ARN"]
     places = ["header", "subprotocol", "query"]
     variables: Mapping[str, Mapping[str, Any]] = {
-        "keys": {"jwt_jwks_url": endpoint.url, "jwt_token_from": places},
+        "keys": {
+            "jwt_jwks_url": endpoint.url,
+            "jwt_token_from": places,
+            "presence_rooms": [f"{PRESENCE_ROOM}*"],
+            "presence_window_seconds": 1,
+        },
         "secret": {
             "jwt_secret_arn": secret_arn,
             "jwt_token_from": ["header"],
