@@ -6,7 +6,7 @@ import asyncio
 import math
 import random
 import time
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from roomcast_client import CLOCK, RANDOM, Client, Closed, Kicked, Message, Recovered, Refused, RoomcastError
 from roomcast_client.addresses import Addresses
@@ -15,6 +15,8 @@ from roomcast_client.options import Options
 from integration_tests.harness import credentials
 from integration_tests.harness.answers import object_of
 from integration_tests.harness.ledger import Number
+from integration_tests.load.links import Link, Numbers
+from integration_tests.load.manner import PLANNED_LIFETIME, SPREAD
 from integration_tests.load.observed_session import ObservedSession
 from integration_tests.load.receipts import Receipts
 from integration_tests.load.replies import printable, problem_of
@@ -30,64 +32,12 @@ if TYPE_CHECKING:
     from roomcast_client.values import Event
 
     from integration_tests.harness.ledger import Member
+    from integration_tests.load.manner import Manner
     from integration_tests.load.recorder import Recorder
 
 NO_ENVELOPE = "a text that is no frame of roomcast.v1"
-PLANNED_LIFETIME = 6_000.0
-"""Seconds after which a client replaces a socket, on average, by the clock by which it plans that."""
-SPREAD = 0.1
-"""Share of the lifetime by which it may be longer or shorter, so that clients do not all roll over at one moment."""
 RETRY_WITHIN = 0.5
 """Seconds in which a message is sent again: some copies overtake the first one's receipt, some follow it."""
-
-
-class Manner(NamedTuple):
-    """How the clients of a run behave.
-
-    Attributes:
-        speaks_v1: Whether they speak ``roomcast.v1``.
-        lifetime: Seconds until a client replaces its socket; infinite for never.
-        copies: How often a message is sent again under its id, at most.
-    """
-
-    speaks_v1: bool = False
-    lifetime: float = math.inf
-    copies: int = 0
-
-    @property
-    def pace(self) -> float:
-        """Real seconds of a second on the clock by which a client plans to replace its sockets."""
-        return 1.0 if self.lifetime == math.inf else scaled(self.lifetime) / PLANNED_LIFETIME
-
-
-class Link:
-    """One socket of a client, and the numbers that came over it.
-
-    Args:
-        connection: The ledger's record of it.
-    """
-
-    __slots__ = ("connection", "live", "replayed")
-
-    def __init__(self, connection: Member) -> None:
-        self.connection = connection
-        self.live = Numbers()
-        self.replayed = Numbers()
-
-
-class Numbers:
-    """A set of message numbers, one bit for each."""
-
-    __slots__ = ("_masks",)
-
-    def __init__(self) -> None:
-        self._masks: dict[str, int] = {}
-
-    def add(self, number: Number) -> bool:
-        """Add a number; return whether it is new."""
-        mask, bit = self._masks.get(number.epoch, 0), 1 << number.seq
-        self._masks[number.epoch] = mask | bit
-        return not mask & bit
 
 
 class ClientUser:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from integration_tests.harness.faults.rules import NO_FAULTS, FaultPlan
 from integration_tests.harness.ledger import Terms
 from integration_tests.harness.table import ROOM_PREFIX
-from integration_tests.load.client_user import Manner
+from integration_tests.load.manner import Manner
 from integration_tests.load.terms import LATE_AFTER, PATIENCE, QUEUED_WITHIN, QUIET
 from integration_tests.load.user_group import GENERATIONS
 

@@ -7,7 +7,8 @@ import time
 from typing import TYPE_CHECKING, NamedTuple
 
 from integration_tests.harness.ledger import Ledger, Terms
-from integration_tests.load.client_user import ClientUser, Manner
+from integration_tests.load.client_user import ClientUser
+from integration_tests.load.manner import Manner
 from integration_tests.load.recorder import Recorder
 from integration_tests.load.terms import TERMS
 from integration_tests.load.virtual_user import CloseMode, VirtualUser
