@@ -33,10 +33,10 @@ def answer(event: events.Event, deadline: float) -> str:
     if not client.may("presence", room):
         raise protocol.Refusal("not_allowed")
     serving.v1_caller(ROOMS, event, client, deadline)
-    return frames.answer("members", frames.tie_of(event.body), room=room, **members_of(room, deadline))
+    return frames.answer("members", frames.tie_of(event.body), room=room, **members_of(event, room, deadline))
 
 
-def members_of(room: str, deadline: float) -> dict[str, object]:
+def members_of(event: events.Event, room: str, deadline: float) -> dict[str, object]:
     """The members of a room: of one with presence, those of its last version, from which on changes are told."""
     version: dict[str, int] = {}
     if ROOMS.marks.watches(room):
@@ -47,6 +47,9 @@ def members_of(room: str, deadline: float) -> dict[str, object]:
             version = {"version": shown.version}
         if shown.version and shown.names is not None:
             return {**version, "count": shown.present, "members": presence.listed(shown.names)}
+    # It reads as much as a message to a large room.
+    if not serving.take_message(ROOMS, event, SETTINGS.messages_per_second, deadline):
+        raise protocol.Refusal("rate_limited")
     found, is_whole = ROOMS.roster(room, deadline).names()
     more = {} if is_whole else {"more": True}
     return {**version, "count": len(found), "members": sorted(found)[:MOST_NAMES], **more}

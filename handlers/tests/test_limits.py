@@ -14,6 +14,8 @@ from tests.fakes import FakeConnections, FakeContext, FakeTable, error_code, eve
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from tests.v1 import Clients
+
 SEND = {"action": "sendmessage", "data": "hello"}
 
 
@@ -85,6 +87,17 @@ class TestMessages:
         assert [operation for operation, _ in table.calls] == ["UpdateItem"]
         clock.now += 1.01
         assert send(1) == ""
+
+    @pytest.mark.usefixtures("clock")
+    def test_the_question_who_is_there_counts_as_a_message(
+        self, clients: Clients, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        clients.join("alice", "lobby")
+        module = clients.load("who")
+        monkeypatch.setattr(module, "SETTINGS", module.SETTINGS._replace(messages_per_second=1.0))
+        monkeypatch.setattr(clients, "load", lambda _: module)
+        answers = [frame for _ in range(3) for frame in clients.ask("alice", "who", room="lobby")]
+        assert [each.get("code", each["type"]) for each in answers] == ["members", "members", "rate_limited"]
 
     @pytest.mark.usefixtures("clock")
     def test_each_connection_has_a_bucket_of_its_own(self, send: Callable[..., str]) -> None:

@@ -68,6 +68,7 @@ NEEDED: dict[tuple[str, str], Feature] = {
     ("ping", "execute-api:ManageConnections"): features.ping,
     ("who", "dynamodb:GetItem"): features.who,
     ("who", "dynamodb:Query"): features.who,
+    ("who", "dynamodb:UpdateItem"): features.who,
     ("who", "kms:Decrypt"): features.who,
     ("who", "execute-api:ManageConnections"): features.who,
     ("whoami", "dynamodb:GetItem"): features.whoami,

@@ -179,7 +179,13 @@ def functions(run: Run) -> dict[str, Function]:
             256,
             10,
             run.environment,
-            [*table_rights("ReadMembership", ["dynamodb:GetItem", "dynamodb:Query"], run.table), *of_presence, *answer],
+            [
+                *table_rights(
+                    "ReadMembership", ["dynamodb:GetItem", "dynamodb:Query", "dynamodb:UpdateItem"], run.table
+                ),
+                *of_presence,
+                *answer,
+            ],
             "who",
         ),
         "sendmessage": Function(

@@ -83,7 +83,7 @@ run "each_function_may_do_what_its_route_needs" {
         leave       = ["dynamodb:GetItem", "dynamodb:UpdateItem", "dynamodb:DeleteItem", "execute-api:ManageConnections"]
         ping        = ["dynamodb:GetItem", "execute-api:ManageConnections"]
         sendmessage = ["dynamodb:GetItem", "dynamodb:Query", "dynamodb:UpdateItem", "dynamodb:DeleteItem", "execute-api:ManageConnections"]
-        who         = ["dynamodb:GetItem", "dynamodb:Query", "execute-api:ManageConnections"]
+        who         = ["dynamodb:GetItem", "dynamodb:Query", "dynamodb:UpdateItem", "execute-api:ManageConnections"]
         whoami      = ["dynamodb:GetItem", "execute-api:ManageConnections"]
       } :
       flatten([for statement in jsondecode(local.policies[handler]).Statement : statement.Action if statement.Sid != "UseTableKey"]) == actions
