@@ -70,10 +70,11 @@ outputs: require-terraform ## write the outputs of `make apply` to outputs.json
 # Tests and checks: tox runs each in its own environment.
 .PHONY: test lint sbom audit types unit fuzz terraform integration test-faults test-mutants test-long format
 # The longest come first. Most of them wait more than they compute, so that four run side by side on two cores.
+# The harness is installed before: as one of the parts, tox would take those that need it last.
 # Handlers are tested on each Python, scripts on the newest and on the one of make.
-TEST_PARTS := harness,integration-recovery,integration-own,integration-identity,integration-stage
+TEST_PARTS := integration-recovery,integration-own,integration-identity,integration-stage
 TEST_PARTS := $(TEST_PARTS),py313-handlers-scripts,py312-handlers,py311-handlers,once,terraform,checkov,types,lint,sbom
-test: require-terraform $(TOX) ## run every test that needs no AWS, lint and sbom included
+test: require-terraform $(HARNESS) ## run every test that needs no AWS, lint and sbom included
 	@$(RUN_TOX) run-parallel -q -p 4 -e $(TEST_PARTS)
 
 lint: require-terraform $(TOX) ## ruff, route table, docs, terraform fmt, zizmor, checkov
