@@ -10,7 +10,6 @@ the rest.
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 import time
@@ -19,7 +18,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from roomcast import aws_json, headcount, items, logs, rights, steps
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
     from roomcast.settings import Settings
 
@@ -120,17 +119,20 @@ class Marks:
         """Whether a room has presence."""
         return any(rights.matches(pattern, room) for pattern in self._patterns)
 
-    @contextlib.contextmanager
-    def around(self, actions: Sequence[Mapping[str, Any]], deadline: float) -> Iterator[None]:
-        """Mark rooms after a transaction has changed their members, also when its answer was lost.
+    def around(self, write: Callable[[], object], actions: Sequence[Mapping[str, Any]], deadline: float) -> None:
+        """Carry out a transaction that changes members, and mark their rooms, also when its answer was lost.
 
         Args:
+            write: Carries it out.
             actions: The transaction's.
             deadline: Latest end, in seconds of ``time.monotonic``.
+
+        Raises:
+            aws_json.ServiceError: As of ``write``.
         """
         rooms = items.rooms_of(actions) if self._patterns else ()
         try:
-            yield
+            write()
         except aws_json.ServiceError as error:
             if error.in_doubt:
                 self.mark(rooms, deadline)

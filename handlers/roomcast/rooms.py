@@ -413,8 +413,7 @@ class Rooms:
     def _write(self, actions: Sequence[Mapping[str, Any]], deadline: float) -> None:
         """Carry out all actions or none, only once however often the request arrives within 10 min."""
         parameters = {"TransactItems": actions, "ClientRequestToken": os.urandom(16).hex()}
-        with self.marks.around(actions, deadline):
-            self._database.call("TransactWriteItems", parameters, deadline)
+        self.marks.around(lambda: self._database.call("TransactWriteItems", parameters, deadline), actions, deadline)
 
     def _shard_of(self, connection_id: str) -> int:
         # Not hash(), which differs between processes.
