@@ -3,14 +3,14 @@
 Any status but 200 refuses the handshake
 (https://docs.aws.amazon.com/apigateway/latest/developerguide/apigateway-websocket-api-route-keys-connect-disconnect.html):
 400 for a room name or a subprotocol that is not allowed, 401 for an expired token, 403 for a room without the right
-``join``, 429 for a room that is full, 500 when the table cannot be written.
+``join`` and for a client that was kicked, 429 for a room that is full, 500 when the table cannot be written.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from roomcast import aws_json, events, fanout, headcount, identity, logs, protocol, rooms, serving, settings
+from roomcast import arrivals, aws_json, events, fanout, headcount, identity, logs, protocol, rooms, serving, settings
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -73,6 +73,8 @@ def join(handshake: events.Event, client: identity.Identity, room: str, spoken: 
         ROOMS.join(*connection, room or None, deadline, ends_at, spoken, client.subject, {room} if is_told else ())
     except headcount.RoomFullError:
         return 429
+    except arrivals.DeniedError:
+        return 403
     except aws_json.ServiceError as error:
         logs.write("ERROR", "the table failed", error=str(error), request_id=handshake.request_id)
         return 500

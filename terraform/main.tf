@@ -37,6 +37,8 @@ module "backend" {
   jwt_stale_keys_minutes          = var.jwt_stale_keys_minutes
   jwt_subject_claim               = var.jwt_subject_claim
   jwt_token_from                  = var.jwt_token_from
+  kick_enabled                    = var.kick_enabled
+  kick_principals                 = var.kick_principals
   log_kms_key_arn                 = var.log_kms_key_arn
   log_level                       = var.log_level
   log_retention_days              = var.log_retention_days
@@ -52,6 +54,9 @@ module "backend" {
   presence_max_members            = var.presence_max_members
   presence_rooms                  = var.presence_rooms
   presence_window_seconds         = var.presence_window_seconds
+  publish_enabled                 = var.publish_enabled
+  publish_queue_enabled           = var.publish_queue_enabled
+  publisher_principals            = var.publisher_principals
   queue_kms_key_arn               = var.queue_kms_key_arn
   queued_delivery                 = var.queued_delivery
   redeployment_triggers           = var.redeployment_triggers

@@ -68,6 +68,11 @@ output "history_table_name" {
   value       = module.backend.history_table_name
 }
 
+output "kick_function_arn" {
+  description = "ARN of the function that throws out clients, or null without it."
+  value       = module.backend.kick_function_arn
+}
+
 output "log_group_names" {
   description = "Names of the functions' log groups by handler."
   value       = module.backend.log_group_names
@@ -86,6 +91,26 @@ output "presence_dead_letter_queue_url" {
 output "presence_queue_url" {
   description = "URL of the presence queue, or null without rooms that tell who comes and goes."
   value       = module.backend.presence_queue_url
+}
+
+output "publish_dead_letter_queue_url" {
+  description = "URL of the dead-letter queue of messages to publish, or null without that queue."
+  value       = module.backend.publish_dead_letter_queue_url
+}
+
+output "publish_function_arn" {
+  description = "ARN of the function that publishes messages, or null without it."
+  value       = module.backend.publish_function_arn
+}
+
+output "publish_queue_arn" {
+  description = "ARN of the queue of messages to publish, or null without it."
+  value       = module.backend.publish_queue_arn
+}
+
+output "publish_queue_url" {
+  description = "URL of the queue of messages to publish, or null without it."
+  value       = module.backend.publish_queue_url
 }
 
 output "sendmessage_function_arn" {

@@ -201,6 +201,20 @@ variable "jwt_token_from" {
   nullable    = false
 }
 
+variable "kick_enabled" {
+  type        = bool
+  description = "Whether there is a function that throws out a client, or one connection, for backends that invoke it. With identities, a handshake then writes one item more and checks another one. Turning it off takes two applies."
+  default     = false
+  nullable    = false
+}
+
+variable "kick_principals" {
+  type        = set(string)
+  description = "Who may kick besides principals of this account with a right of their own: accounts (12 digits), ARNs of roles or users, or services of AWS on behalf of this account, such as `events.amazonaws.com`."
+  default     = []
+  nullable    = false
+}
+
 variable "log_kms_key_arn" {
   type        = string
   description = "ARN of the KMS key that encrypts the log groups; its key policy must allow CloudWatch Logs. Null means CloudWatch's own encryption."
@@ -298,6 +312,27 @@ variable "presence_window_seconds" {
   type        = number
   description = "Seconds from a change to its announcement, in rooms of `presence_rooms`. A room announces all changes of a window at once."
   default     = 5
+  nullable    = false
+}
+
+variable "publish_enabled" {
+  type        = bool
+  description = "Whether there is a function that publishes messages to rooms and clients, for backends that invoke it. With identities, a handshake then writes one item more."
+  default     = false
+  nullable    = false
+}
+
+variable "publish_queue_enabled" {
+  type        = bool
+  description = "Whether that function has a queue, for backends and services that send without waiting for an answer. Turning it off takes two applies: the second removes the queue."
+  default     = false
+  nullable    = false
+}
+
+variable "publisher_principals" {
+  type        = set(string)
+  description = "Who may publish besides principals of this account with a right of their own, by invoking the function and through the queue: accounts (12 digits), ARNs of roles or users, or services of AWS on behalf of this account, such as `sns.amazonaws.com`."
+  default     = []
   nullable    = false
 }
 

@@ -26,6 +26,13 @@ TOMBSTONE_SECONDS = 15 * 60
 
 NEW_OR_OLDER = "attribute_not_exists(partition_key) OR connected_at < :connected_at"
 
+NOT_DENIED = "attribute_not_exists(partition_key) OR expires_at <= :now"
+"""The condition on the item that keeps a client from connecting. Time to live deletes it within days."""
+
+
+class DeniedError(Exception):
+    """The client was kicked, and may not connect yet."""
+
 
 class Arrivals(NamedTuple):
     """Writes new connections.
@@ -34,11 +41,13 @@ class Arrivals(NamedTuple):
         table_name: Name of the connections table.
         write: Carries out a transaction.
         deadline: Latest end, in seconds of ``time.monotonic``.
+        may_deny: Whether clients that were kicked are refused.
     """
 
     table_name: str
     write: Write
     deadline: float
+    may_deny: bool = False
 
     def join(
         self, joined: Connection, further: Sequence[Mapping[str, Any]] = (), counted_since: str | None = None
@@ -51,6 +60,8 @@ class Arrivals(NamedTuple):
             counted_since: Text of ``Headcount`` under which these count it; ``None`` for none.
 
         Raises:
+            DeniedError: The client was kicked. It is checked in the transaction, so that a kick that began before has
+                its item seen here, and one that begins later sees this connection.
             aws_json.ServiceError: The connection has no items.
         """
         connection_item, *memberships = items.rows(joined, counted_since)
@@ -60,6 +71,8 @@ class Arrivals(NamedTuple):
             items.put(self.table_name, connection_item, condition, joined.connected_at),
             *({"Put": {"TableName": self.table_name, "Item": item}} for item in memberships),
             *further,
+            *({"Put": {"TableName": self.table_name, "Item": items.user(each)}} for each in [joined] if each.is_listed),
+            *self._checks(joined),
         ]
         compensation = min(COMPENSATION_SECONDS, (self.deadline - time.monotonic()) / 2)
         try:
@@ -67,10 +80,23 @@ class Arrivals(NamedTuple):
         except aws_json.ServiceError as error:
             if not headcount.is_undone(error):
                 self._bury(joined)
+            if self._checks(joined) and aws_json.cancellation_reasons(error)[-1:] == [headcount.CONDITION_FAILED]:
+                raise DeniedError from error
             raise
 
+    def _checks(self, joined: Connection) -> list[dict[str, Any]]:
+        if not self.may_deny or not joined.subject:
+            return []
+        check = {
+            "TableName": self.table_name,
+            "Key": items.denial_key(joined.subject),
+            "ConditionExpression": NOT_DENIED,
+            "ExpressionAttributeValues": items.numbers(now=int(time.time())),
+        }
+        return [{"ConditionCheck": check}]
+
     def _bury(self, joined: Connection) -> None:
-        """Put a tombstone in place of a connection, and delete its membership, unless a newer one has that id."""
+        """Put a tombstone in place of a connection, and delete its other items, unless a newer one has that id."""
         connection_id, connected_at = joined.connection_id, joined.connected_at
         tombstone = {
             **items.connection_key(connection_id),
@@ -81,6 +107,9 @@ class Arrivals(NamedTuple):
         actions = [items.put(self.table_name, tombstone, condition, connected_at)]
         for room, shard in joined.rooms.items():
             key = items.membership_key(room, shard, connection_id)
+            actions.append(items.deletion(self.table_name, key, connected_at))
+        if joined.is_listed:
+            key = items.user_key(joined.subject, connection_id)
             actions.append(items.deletion(self.table_name, key, connected_at))
         try:
             self.write(actions, self.deadline)

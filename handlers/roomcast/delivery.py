@@ -22,14 +22,15 @@ PRUNE_BATCH = fanout.BATCH
 
 
 class RoomMessage(NamedTuple):
-    """A message to the members of a room.
+    """A message to the members of a room, or to the connections of one client.
 
     Attributes:
-        room: Name of the room.
-        sender: Connection id of the sender.
+        room: Name of the room; empty for a message to a client that names none.
+        sender: Connection id of the sender; empty for a backend.
         data: Text that members receive.
         request_id: Id of the sender's request, for the logs.
         envelope: What members of ``roomcast.v1`` receive with it; ``None`` if an earlier release has queued it.
+        user: Name of the client whose connections it is for; empty for a message to a room or to a member.
     """
 
     room: str
@@ -37,6 +38,7 @@ class RoomMessage(NamedTuple):
     data: str
     request_id: str
     envelope: frames.Envelope | None = None
+    user: str = ""
 
     @property
     def frame(self) -> bytes | None:
@@ -119,8 +121,12 @@ class Delivery:
             # Several senders find the same dead members at once. In an order of its own, each conflicts less.
             random.shuffle(dead)
             for start in range(0, len(dead), PRUNE_BATCH):
+                batch = dead[start : start + PRUNE_BATCH]
                 try:
-                    self._table.prune(message.room, dead[start : start + PRUNE_BATCH], until)
+                    if message.user:
+                        self._table.users(until).remove(message.user, batch)
+                    else:
+                        self._table.prune(message.room, batch, until)
                 except aws_json.ServiceError as error:
                     logs.write("WARNING", "dead members stay for now", error=str(error), members=len(dead) - start)
                     return

@@ -26,6 +26,9 @@ _PLAIN = re.compile(r"[!-~]{1,128}")
 class Context(Protocol):
     """The part of Lambda's context object that handlers use."""
 
+    aws_request_id: str
+    """Id of the invocation."""
+
     def get_remaining_time_in_millis(self) -> int:
         """Milliseconds left before Lambda ends the invocation."""
 

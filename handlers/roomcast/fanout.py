@@ -62,14 +62,24 @@ class Engine:
 
         http2: Whether to use HTTP/2 where the host offers it: many posts share a connection then. It pays for rooms,
             not for single posts.
+        method: ``POST``, or ``DELETE`` to close the connections, without data and over HTTP/1.1
+            (https://docs.aws.amazon.com/apigateway/latest/developerguide/apigateway-how-to-call-websocket-api-connections.html).
 
     Raises:
         ValueError: The URL is not a base URL.
     """
 
-    def __init__(
-        self, endpoint_url: str, region: str, *, pace: float = 0, max_connections: int = 250, http2: bool = False
+    def __init__(  # noqa: PLR0913 - each has its reason above
+        self,
+        endpoint_url: str,
+        region: str,
+        *,
+        pace: float = 0,
+        max_connections: int = 250,
+        http2: bool = False,
+        method: str = "POST",
     ) -> None:
+        self._method = method
         self._endpoint = Endpoint(endpoint_url, (HTTP2, HTTP1) if http2 else (HTTP1,))
         self._signer = Signer("execute-api", region)
         self._bucket = Bucket(pace)
@@ -123,7 +133,8 @@ class Engine:
         path = f"{self._endpoint.path}/@connections/"
 
         def signed(data: bytes) -> SignedRequests:
-            return SignedRequests(self._signer, credentials, "POST", self._endpoint.host_header, path, {}, data)
+            host = self._endpoint.host_header
+            return SignedRequests(self._signer, credentials, self._method, host, path, {}, data)
 
         shares = [Share(each, signed, Outcomes(each.on_gone, each.on_failed, each.stragglers)) for each in messages]
         Run(self._pool, self._bucket, self._stragglers_bucket, shares, deadline, patience).run()

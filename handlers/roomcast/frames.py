@@ -63,6 +63,7 @@ class Envelope(NamedTuple):
         is_direct: Whether it is for one member alone.
         epoch: Life of the log that keeps it; empty for one that is not kept.
         seq: Its number there.
+        is_backend: Whether a backend has published it.
     """
 
     sender: str
@@ -73,6 +74,7 @@ class Envelope(NamedTuple):
     is_direct: bool = False
     epoch: str = ""
     seq: int = 0
+    is_backend: bool = False
 
 
 def mid_of(sender: str, message_id: str) -> str:
@@ -229,9 +231,9 @@ def is_suspected(body: str) -> bool:
 
 
 def message(room: str, data: str, envelope: Envelope) -> str:
-    """A message of a room, or of one of its members to another."""
+    """A message of a room, of one of its members to another, or without a room for a client."""
     which = {"epoch": envelope.epoch, "seq": envelope.seq} if envelope.epoch else {"mid": envelope.mid}
-    return framed({"type": "message", "room": room, **which}, data, envelope)
+    return framed({"type": "message", **({"room": room} if room else {}), **which}, data, envelope)
 
 
 def framed(fields: Mapping[str, object], data: str, envelope: Envelope) -> str:
@@ -249,6 +251,7 @@ def framed(fields: Mapping[str, object], data: str, envelope: Envelope) -> str:
             "from": envelope.sender,
             "at": envelope.at,
             **({"direct": True} if envelope.is_direct else {}),
+            **({"backend": True} if envelope.is_backend else {}),
         }
     )
     # The JSON text of other data goes on as it came.

@@ -125,7 +125,7 @@ def is_refused(error: aws_json.ServiceError, *positions: int) -> bool:
 def is_undone(error: aws_json.ServiceError) -> bool:
     """Whether a join certainly wrote nothing, and only its number or another transaction was in the way."""
     reasons = aws_json.cancellation_reasons(error)
-    return not error.in_doubt and len(reasons) == 3 and CONDITION_FAILED not in reasons[:2]
+    return not error.in_doubt and len(reasons) >= 3 and CONDITION_FAILED not in reasons[:2]
 
 
 def share(maximum: int, shards: int, shard: int) -> int:

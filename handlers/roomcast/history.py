@@ -45,6 +45,7 @@ class Draft(NamedTuple):
         is_text: As of ``protocol.Message``.
         id: The sender's id of the message, as members see it; empty for none.
         request_id: Tells the request from all others.
+        is_backend: Whether a backend publishes it.
     """
 
     room: str
@@ -54,15 +55,16 @@ class Draft(NamedTuple):
     is_text: bool = True
     id: str = ""
     request_id: str = ""
+    is_backend: bool = False
 
 
 class Sender(NamedTuple):
     """Who sends a message under an id, which is its own for the sender and the room.
 
     Attributes:
-        kind: ``client``, or another kind of sender with ids of its own.
+        kind: ``client``, or ``publish`` for a backend, whose ids are its own.
         name: Identity of the client; empty where clients have none. Never the connection id, because a client sends
-            again over another connection.
+            again over another connection. Of a backend, the name that it gives.
         id: Its id of the message.
         read: What was read under the id before, as of ``look_up``; empty if nothing was read.
     """
@@ -242,7 +244,16 @@ class History:
     def _store(self, draft: Draft, head: Head, writer: str, digest: str, deadline: float) -> Steps[bool]:
         """Put a message into the slot of its number; false if there is a void."""
         entry = items.Entry(
-            head.seq, draft.at, False, head.previous, draft.sender, draft.data, draft.is_text, draft.id, writer
+            head.seq,
+            draft.at,
+            False,
+            head.previous,
+            draft.sender,
+            draft.data,
+            draft.is_text,
+            draft.id,
+            writer,
+            draft.is_backend,
         )
         expires_at = self._table.end_of(draft.at)
         item = items.message(draft.room, head.epoch, entry, digest, expires_at)

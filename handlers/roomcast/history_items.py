@@ -8,7 +8,8 @@ item     ``partition_key``               ``sort_key``      attributes
 head     ``head#<room>``                 ``head``          ``epoch``, ``generation``, ``seq``, ``at``, ``previous``,
                                                            ``created_at``, ``floor``?, ``expires_at``
 message  ``log#<room>#<epoch>``          its number, in    ``at``, ``previous``, ``from``, ``data``, ``writer``,
-                                         16 digits         ``id``?, ``digest``?, ``is_json``?, ``expires_at``
+                                         16 digits         ``id``?, ``digest``?, ``is_json``?, ``backend``?,
+                                                           ``expires_at``
 void     ``log#<room>#<epoch>``          its number, in    ``void``, ``at``, ``expires_at``
                                          16 digits
 send id  ``sent#<room>#<kind>#<digest>`` ``sent``          ``epoch``, ``seq``, ``at``, ``digest``, ``state``,
@@ -89,6 +90,7 @@ class Entry(NamedTuple):
         is_text: As of ``protocol.Message``.
         id: The sender's id of the message; empty if it gave none.
         writer: Who put it there.
+        is_backend: Whether a backend has published it.
     """
 
     seq: int
@@ -100,6 +102,7 @@ class Entry(NamedTuple):
     is_text: bool = True
     id: str = ""
     writer: str = ""
+    is_backend: bool = False
 
 
 class SendId(NamedTuple):
@@ -203,6 +206,7 @@ def entry(item: Mapping[str, Any]) -> Entry:
         "is_json" not in item,
         text.get("id", ""),
         text.get("writer", ""),
+        "backend" in item,
     )
 
 
@@ -241,6 +245,7 @@ def message(room: str, epoch: str, each: Entry, digest: str, expires_at: int) ->
         **numbers(at=each.at, previous=each.previous, expires_at=expires_at),
         **{name: {"S": value} for name, value in text.items() if value},
         **({} if each.is_text else {"is_json": {"BOOL": True}}),
+        **({"backend": {"BOOL": True}} if each.is_backend else {}),
     }
 
 

@@ -1,17 +1,19 @@
 """Items of the connections table: the only module that knows their keys.
 
-The table holds seven kinds of item. Keys are chosen so that every access is one GetItem, one UpdateItem, one Query or
+The table holds these kinds of item. Keys are chosen so that every access is one GetItem, one UpdateItem, one Query or
 one transaction:
 
 =========== ================================ ================ ====================================================
 item        ``partition_key``                ``sort_key``     attributes
 =========== ================================ ================ ====================================================
-connection  ``connection#<connection id>``   ``connection``   ``rooms`` (room -> shard), ``version``?, ``sends_from``?
-                                                              and those of a membership
+connection  ``connection#<connection id>``   ``connection``   ``rooms`` (room -> shard), ``version``?, ``sends_from``?,
+                                                              ``listed``? and those of a membership
 tombstone   ``connection#<connection id>``   ``connection``   ``connected_at``, ``expires_at``
 membership  ``room#<room>#<shard>``          connection id    ``connected_at``, ``expires_at``, ``protocol``,
                                                               ``token_ends_at``?, ``subject``?, ``counted_since``?,
                                                               ``sees_presence``?
+user        ``user#<subject>``               connection id    those of a membership
+denial      ``deny#<subject>``               ``deny``         ``expires_at``
 waiting     ``backlog#<room>#<shard>``,      ``Waiting.key``  ``connected_at``, ``expires_at``, ``body``
             ``backlog#<room>:late#<shard>``
 head count  ``members#<room>#<shard>``       ``members``      ``members``, ``changes``, ``expires_at``,
@@ -87,6 +89,21 @@ def membership_key(room: str, shard: int, connection_id: str) -> dict[str, Any]:
     return _key(room_key(room, shard), connection_id)
 
 
+def user_key(subject: str, connection_id: str) -> dict[str, Any]:
+    """Key of the item that lists a connection of a client."""
+    return _key(user_partition(subject), connection_id)
+
+
+def user_partition(subject: str) -> str:
+    """Partition key of the connections of a client."""
+    return key_of("user", subject)
+
+
+def denial_key(subject: str) -> dict[str, Any]:
+    """Key of the item that keeps a client from connecting."""
+    return _key(key_of("deny", subject), "deny")
+
+
 def waiting_key(room: str, shard: int, key: str) -> dict[str, Any]:
     """Key of an item of a shard's backlog."""
     return _key(backlog_key(room, shard), key)
@@ -147,8 +164,14 @@ def rows(joined: Connection, counted_since: str | None = None) -> list[dict[str,
         counted_since: As of ``membership``.
     """
     rooms = {"M": {room: {"N": str(shard)} for room, shard in joined.rooms.items()}}
+    listed = {"listed": {"BOOL": True}} if joined.is_listed else {}
     memberships = [membership(joined, room, shard, counted_since) for room, shard in joined.rooms.items()]
-    return [{**connection_key(joined.connection_id), **_shared(joined), "rooms": rooms}, *memberships]
+    return [{**connection_key(joined.connection_id), **_shared(joined), "rooms": rooms, **listed}, *memberships]
+
+
+def user(each: Connection) -> dict[str, Any]:
+    """The item that lists a connection of a client."""
+    return {**user_key(each.subject, each.connection_id), **_shared(each)}
 
 
 def membership(member: Connection, room: str, shard: int, counted_since: str | None = None) -> dict[str, Any]:
@@ -197,6 +220,7 @@ def connection(connection_id: str, item: Mapping[str, Any] | None, *, with_token
         token_ends_at=token_ends_at,
         protocol=item["protocol"]["S"] if "protocol" in item else TEXT,
         subject=item["subject"]["S"] if "subject" in item else "",
+        is_listed="listed" in item,
     )
 
 
@@ -213,19 +237,21 @@ def recipients(memberships: Iterable[Mapping[str, Any]], shard: int) -> Iterator
 
 
 def removal(table_name: str, known: Connection) -> dict[str, Any]:
-    """The action that deletes the item of a connection if its rooms are those that are known.
+    """The action that deletes the item of a connection if its rooms are those that are known, and its list of a client.
 
     When they are others, DynamoDB returns the item with its refusal.
     """
     # A missing version counts as 0.
     version = "version = :version" if known.version else "(attribute_not_exists(version) OR version = :version)"
+    # The item in that list must be deleted as well.
+    listed = "" if known.is_listed else " AND attribute_not_exists(listed)"
     values = {"connected_at": known.connected_at, "rooms": len(known.rooms), "version": known.version}
     return {
         "Delete": {
             "TableName": table_name,
             "Key": connection_key(known.connection_id),
             "ConditionExpression": "attribute_not_exists(partition_key) OR "
-            f"(connected_at = :connected_at AND size(rooms) = :rooms AND {version})",
+            f"(connected_at = :connected_at AND size(rooms) = :rooms AND {version}{listed})",
             "ExpressionAttributeValues": numbers(**values),
             "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
         }

@@ -28,6 +28,7 @@ class Connection(NamedTuple):
         protocol: Name of its wire protocol.
         subject: Name of its client, which other members see; empty where there is none.
         sees: Rooms that tell it of their presence, once it is a member.
+        is_listed: Whether an item lists it among the connections of its client.
     """
 
     connection_id: str
@@ -39,6 +40,12 @@ class Connection(NamedTuple):
     protocol: str = TEXT
     subject: str = ""
     sees: Collection[str] = ()
+    is_listed: bool = False
+
+    @property
+    def items(self) -> int:
+        """How many items of the table it has."""
+        return 1 + len(self.rooms) + self.is_listed
 
     @property
     def has_ended(self) -> bool:

@@ -1,4 +1,4 @@
-"""Deletion of connections: each with all of its memberships in one transaction.
+"""Deletion of connections: each with all of its items in one transaction.
 
 The rooms of a connection change together with the ``version`` in its item, and a handshake writes none. The deletion
 depends on the version and the number of rooms that are known. When they are others by now, DynamoDB returns the item
@@ -35,24 +35,31 @@ class Removal(NamedTuple):
 
     changes: Changes
 
-    def remove(self, connections: Sequence[Connection]) -> None:
+    def remove(self, connections: Sequence[Connection]) -> set[str]:
         """Delete all items of connections, but not those that a newer connection of the same id has written.
 
         Args:
             connections: The connections, with their rooms as far as they are known.
 
+        Returns:
+            The rooms that they were in.
+
         Raises:
             aws_json.ServiceError: The table could not be written by the deadline.
         """
+        left: set[str] = set()
         remaining, deadline = connections, self.changes.deadline
         if self.changes.headcount.maximum:
             # Deleting comes before counting, so only half the time is for members that a number counts.
             until = time.monotonic() + (deadline - time.monotonic()) / 2
-            remaining = self._remove(connections, until, is_counted=True)
-        self._remove(remaining, deadline, is_counted=False)
+            remaining = self._remove(connections, until, left, is_counted=True)
+        self._remove(remaining, deadline, left, is_counted=False)
+        return left
 
-    def _remove(self, connections: Sequence[Connection], deadline: float, *, is_counted: bool) -> Sequence[Connection]:
-        """Delete connections; gives those that a number may not count."""
+    def _remove(
+        self, connections: Sequence[Connection], deadline: float, left: set[str], *, is_counted: bool
+    ) -> Sequence[Connection]:
+        """Delete connections; gives those that a number may not count, and adds the rooms of the others to ``left``."""
         waiting = collections.deque(connections)
         uncounted: list[Connection] = []
         while waiting:
@@ -67,6 +74,8 @@ class Removal(NamedTuple):
                     again, refused = [], batch
                 waiting.extendleft(reversed(again))
                 uncounted += refused if is_counted else ()
+            else:
+                left |= {room for each in batch for room in each.rooms}
         return uncounted
 
     def _actions(self, batch: Sequence[Connection], *, is_counted: bool) -> list[dict[str, Any]]:
@@ -78,7 +87,7 @@ class Removal(NamedTuple):
         return actions
 
     def _deletions(self, connection: Connection, *, is_counted: bool) -> list[dict[str, Any]]:
-        """The actions that delete a connection: first its own item, then its memberships."""
+        """The actions that delete a connection: first its own item, then memberships, then the item that lists it."""
         table_name, connection_id = self.changes.table_name, connection.connection_id
         further = [
             items.deletion(table_name, items.membership_key(room, shard, connection_id), connection.connected_at)
@@ -86,6 +95,9 @@ class Removal(NamedTuple):
         ]
         for action in further if is_counted else ():
             self.changes.must_count(action)
+        if connection.is_listed:
+            key = items.user_key(connection.subject, connection_id)
+            further.append(items.deletion(table_name, key, connection.connected_at))
         return [items.removal(table_name, connection), *further]
 
 
@@ -96,7 +108,7 @@ def _batch(waiting: collections.deque[Connection], *, is_counted: bool) -> list[
     actions = 0
     while waiting:
         new = set(waiting[0].rooms.items()) - places if is_counted else set()
-        actions += 1 + len(waiting[0].rooms) + len(new)
+        actions += waiting[0].items + len(new)
         if batch and actions > MAXIMUM_ACTIONS:
             break
         batch.append(waiting.popleft())
@@ -111,7 +123,7 @@ def _sorted(batch: Sequence[Connection], error: aws_json.ServiceError) -> tuple[
     reasons, found = aws_json.cancellation_reasons(error), aws_json.cancellation_items(error)
     position = 0
     for each in batch:
-        end = position + 1 + len(each.rooms)
+        end = position + each.items
         if headcount.CONDITION_FAILED not in reasons[position:end]:
             again.append(each)
         elif reasons[position] != headcount.CONDITION_FAILED:
@@ -128,4 +140,4 @@ def _changed(connection: Connection, item: Mapping[str, Any]) -> Connection | No
     if now is None or now.connected_at != connection.connected_at:
         return None
     is_other = (now.rooms, now.version) != (connection.rooms, connection.version)
-    return now if is_other else None
+    return now if is_other or now.is_listed > connection.is_listed else None

@@ -49,9 +49,8 @@ def _head_of_messages(room: str, epoch: str) -> str:
 def _slot(fields: Mapping[str, object], each: Entry) -> str:
     if each.is_void:
         return _dump({**fields, "seq": each.seq, "void": True})
-    return frames.framed(
-        {**fields, "seq": each.seq}, each.data, frames.Envelope(each.sender, each.at, "", each.id, each.is_text)
-    )
+    envelope = frames.Envelope(each.sender, each.at, "", each.id, each.is_text, is_backend=each.is_backend)
+    return frames.framed({**fields, "seq": each.seq}, each.data, envelope)
 
 
 def fits_log(room: str, data: str, envelope: frames.Envelope) -> bool:

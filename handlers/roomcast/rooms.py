@@ -11,7 +11,20 @@ import os
 import random
 from typing import TYPE_CHECKING, Any
 
-from roomcast import allowance, arrivals, aws_json, changes, early, headcount, items, marks, removal, roster, steps
+from roomcast import (
+    allowance,
+    arrivals,
+    aws_json,
+    changes,
+    early,
+    headcount,
+    items,
+    marks,
+    removal,
+    roster,
+    steps,
+    users,
+)
 from roomcast.members import Connection, Members
 from roomcast.protocol import TEXT
 
@@ -59,6 +72,7 @@ class Rooms:
         self.shards_per_room = settings.shards_per_room
         self.shards_read = settings.shards_read
         self.rows_end = settings.authorization in {"JWT", "CUSTOM"}
+        self._lists_users, self._may_deny = settings.lists_users, settings.may_deny
         self.headcount = headcount.Headcount(
             settings.table_name,
             settings.maximum_room_members,
@@ -95,11 +109,13 @@ class Rooms:
         the write or refuses them should they still arrive. Then the error is raised.
 
         Raises:
+            arrivals.DeniedError: The client was kicked, and may not connect yet.
             headcount.RoomFullError: The room has as many members as it may have.
         """
         expires_at = items.end_of(connected_at, ends_at if self.rows_end else None)
-        joined = Connection(connection_id, connected_at, {}, 0, expires_at, ends_at, protocol, subject, sees)
-        arrival = arrivals.Arrivals(self._table_name, self._write, deadline)
+        is_listed = bool(subject) and self._lists_users
+        joined = Connection(connection_id, connected_at, {}, 0, expires_at, ends_at, protocol, subject, sees, is_listed)
+        arrival = arrivals.Arrivals(self._table_name, self._write, deadline, self._may_deny)
         own = self._shard_of(connection_id)
         if room is None:
             arrival.join(joined)
@@ -160,7 +176,7 @@ class Rooms:
         self.forget()
         if connection is None or connection.connected_at > connected_at:
             return False
-        self._remove([connection], deadline)
+        self.remove([connection], deadline)
         return True
 
     def find(
@@ -330,12 +346,19 @@ class Rooms:
 
     def prune(self, room: str, gone: Sequence[Recipient], deadline: float) -> None:
         """Delete the items of connections that are certainly dead, also those of other rooms."""
-        self._remove([Connection(each.connection_id, each.connected_at, {room: each.shard}) for each in gone], deadline)
+        self.remove([Connection(each.connection_id, each.connected_at, {room: each.shard}) for each in gone], deadline)
 
-    def _remove(self, connections: Sequence[Connection], deadline: float) -> None:
+    def users(self, deadline: float) -> users.Users:
+        """The connections of clients by their names, read and written by ``deadline``."""
+        return users.Users(self._database, self._table_name, self.remove, deadline, with_token=self.rows_end)
+
+    def remove(self, connections: Sequence[Connection], deadline: float) -> None:
+        """Delete all items of connections, whose rooms need not be known."""
         # Nothing removes them again if this function ends before the mark that follows.
-        self.marks.mark({room for each in connections for room in each.rooms}, deadline)
-        removal.Removal(self._changes(deadline)).remove(connections)
+        known = {room for each in connections for room in each.rooms}
+        self.marks.mark(known, deadline)
+        left = removal.Removal(self._changes(deadline)).remove(connections)
+        self.marks.mark(left - known, deadline)
 
     def _changes(self, deadline: float) -> changes.Changes:
         return changes.Changes(self._table_name, self.headcount, self._write, deadline)

@@ -140,6 +140,8 @@ VARIABLES: Mapping[str, Variable] = {
     "maximum_message_bytes": Variable("ROOMCAST_MAXIMUM_MESSAGE_BYTES", _size, protocol.MAXIMUM_DATA_BYTES),
     "max_rooms_per_connection": Variable("ROOMCAST_MAXIMUM_ROOMS", _rooms, 20),
     "client_limits": Variable("ROOMCAST_CLIENT_LIMITS", _client_limits, _client_limits("{}")),
+    "lists_users": Variable("ROOMCAST_LISTS_USERS", _is_true, default=False),
+    "may_deny": Variable("ROOMCAST_MAY_DENY", _is_true, default=False),
     "history_rooms": Variable("ROOMCAST_HISTORY_ROOMS", _patterns, ()),
     "history_table_name": Variable("ROOMCAST_HISTORY_TABLE_NAME", str, ""),
     "history_retention_minutes": Variable("ROOMCAST_HISTORY_RETENTION_MINUTES", _minutes, 60),
@@ -174,6 +176,8 @@ class Settings(NamedTuple):
         maximum_message_bytes: Size limit of a message's data in UTF-8.
         max_rooms_per_connection: Rooms that a connection of ``roomcast.v1`` may be in.
         client_limits: Milliseconds by the names of ``frames.CLIENT_LIMITS``.
+        lists_users: Whether connections are listed by the names of their clients.
+        may_deny: Whether clients that were kicked are kept from connecting.
         history_rooms: Patterns of the rooms that keep messages.
         history_table_name: Name of the table of messages; empty without such rooms.
         history_retention_minutes: How long messages are kept at least.
@@ -201,6 +205,8 @@ class Settings(NamedTuple):
     maximum_message_bytes: int
     max_rooms_per_connection: int
     client_limits: Mapping[str, int]
+    lists_users: bool
+    may_deny: bool
     history_rooms: Sequence[str]
     history_table_name: str
     history_retention_minutes: int

@@ -239,8 +239,9 @@ def _recipient(connection_id: object, at: int | str, shard: int | str, spoken: o
 
 
 def _fields_of(envelope: frames.Envelope) -> dict[str, Any]:
-    """The fields of an envelope; a message that is not kept has no number."""
-    return {name: value for name, value in envelope._asdict().items() if value or name not in {"epoch", "seq"}}
+    """The fields of an envelope; a message that is not kept has no number, and one of a client no mark of backends."""
+    optional = {"epoch", "seq", "is_backend"}
+    return {name: value for name, value in envelope._asdict().items() if value or name not in optional}
 
 
 def _envelope(value: Mapping[str, Any]) -> frames.Envelope:
@@ -253,6 +254,7 @@ def _envelope(value: Mapping[str, Any]) -> frames.Envelope:
         value.get("is_direct") is True,
         _text(value.get("epoch", "")),
         int(value.get("seq", 0)),
+        value.get("is_backend") is True,
     )
 
 

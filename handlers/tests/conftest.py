@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import HealthCheck, settings
-from roomcast import early, logs
+from roomcast import early, logs, rooms
 from roomcast.delivery import Delivery
 from tests.fakes import PLANTED, FakeConnections, FakeQueue, FakeTable, spellings
 from tests.history_table import HistoryTable
@@ -77,14 +77,47 @@ def connections() -> FakeConnections:
 
 
 @pytest.fixture
+def closed() -> FakeConnections:
+    """Closes the API's connections, and notes which; those that are gone, or fail, are in its sets."""
+    return FakeConnections()
+
+
+@pytest.fixture
+def named(load: Callable[[str], Any], table: FakeTable, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], Any]:
+    """As ``load``, where clients have names, are listed by them, and may be kept out; some rooms keep messages."""
+
+    def load_handler(name: str) -> ModuleType:
+        module: ModuleType = load(name)
+        chosen = module.SETTINGS._replace(authorization="JWT", lists_users=True, may_deny=True)
+        fresh = rooms.Rooms(chosen)
+        monkeypatch.setattr(fresh, "_database", table)
+        monkeypatch.setattr(module, "SETTINGS", chosen)
+        monkeypatch.setattr(module, "ROOMS", fresh)
+        if hasattr(module, "DELIVERY"):
+            monkeypatch.setattr(module, "DELIVERY", Delivery(module.ENGINE, fresh))
+        if hasattr(module, "HISTORY"):
+            monkeypatch.setattr(module.HISTORY, "_patterns", ("logged*",))
+            monkeypatch.setattr(module.HISTORY._sealer, "_seen", {})
+        return module
+
+    return load_handler
+
+
+@pytest.fixture
 def load(
-    table: FakeTable, history_table: HistoryTable, connections: FakeConnections, monkeypatch: pytest.MonkeyPatch
+    table: FakeTable,
+    history_table: HistoryTable,
+    connections: FakeConnections,
+    closed: FakeConnections,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> Callable[[str], Any]:
     """Loads a handler module by the name of its route, wired to the fakes."""
 
     def load_handler(name: str) -> ModuleType:
         module = importlib.import_module(name)
         monkeypatch.setattr(module, "ENGINE", connections)
+        if hasattr(module, "CLOSER"):
+            monkeypatch.setattr(module, "CLOSER", closed)
         if hasattr(module, "ROOMS"):
             monkeypatch.setattr(module.ROOMS, "_database", table)
             monkeypatch.setattr(module.ROOMS, "_readers", [])

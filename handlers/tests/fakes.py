@@ -34,6 +34,8 @@ def spellings(secret: str) -> list[str]:
 class FakeContext:
     """Lambda's context with a fixed time left, in milliseconds."""
 
+    aws_request_id = "invocation-1"
+
     def __init__(self, remaining: int = 20_000) -> None:
         self.remaining = remaining
 
@@ -158,7 +160,7 @@ class FakeTable:
                 self.items[_key(item)] = item
             elif "Update" in action:
                 self._apply(action["Update"])
-            else:
+            elif "Delete" in action:
                 self.items.pop(_key(action["Delete"]["Key"]), None)
         return {}
 

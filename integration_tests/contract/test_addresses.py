@@ -121,7 +121,10 @@ def test_a_key_changes_nothing_but_what_it_encrypts(
     assert changed == {
         "connections_table.aws_dynamodb_table.this",
         "websocket_api.aws_cloudwatch_log_group.access[0]",
-        *(f'handler["{function}"].aws_cloudwatch_log_group.this' for function in {*OWN} - {"authorizer", "presence"}),
+        *(
+            f'handler["{function}"].aws_cloudwatch_log_group.this'
+            for function in {*OWN} - {"authorizer", "kick", "presence", "publish"}
+        ),
     }
 
 

@@ -68,6 +68,8 @@ module "backend" {
   handlers_bucket    = tostring(terraform_data.later.output)
   history_rooms      = jsondecode(terraform_data.later.id)
   presence_rooms     = jsondecode(terraform_data.later.id)
+  kick_enabled       = terraform_data.later.output
+  kick_principals    = [terraform_data.later.id]
   queued_delivery    = { enabled = terraform_data.later.output }
 }
 """
@@ -78,7 +80,11 @@ EVERYTHING = """
   handlers_bucket    = "theirs"
   history_rooms      = ["*"]
   presence_rooms     = ["*"]
+  kick_enabled       = true
+  publish_enabled    = true
   queued_delivery    = { enabled = true, fifo = true }
+
+  publish_queue_enabled = true
 """
 """Arguments that switch all objects on."""
 KNOWN = {
@@ -89,6 +95,11 @@ KNOWN = {
     "handlers_bucket",
     "history_rooms",
     "presence_rooms",
+    "kick_enabled",
+    "kick_principals",
+    "publish_enabled",
+    "publish_queue_enabled",
+    "publisher_principals",
     "queued_delivery",
 }
 """Variables that decide which objects exist; all others may be unknown at plan."""

@@ -339,3 +339,39 @@ def test_rows_with_several_rooms_are_deleted_as_a_whole(
     pruned = run(TODAY, environment, rows, says("b=", token("bob"), room="lobby"), gone=["a="])["items"]
     # One in no room is sent nothing, so that nothing tells that it is gone.
     assert [item for item in pruned if "a=" in str(item)] == ([] if rooms else several("a=", [], **version))
+
+
+LISTED = {**GUARDED, "ROOMCAST_LISTS_USERS": "true", "ROOMCAST_MAY_DENY": "true"}
+
+
+def keys_with(items: Items, text: str) -> list[str]:
+    """Return the partition keys of rows that hold a text."""
+    return [item["partition_key"]["S"] for item in items if text in str(item)]
+
+
+def test_rows_that_are_listed_by_clients_are_served_by_another_release(other: Path) -> None:
+    rows = run(TODAY, LISTED, [], *joins("a=", "b=", authorizer=token("alice")))["items"]
+    assert len(rows) == 7
+    assert hellos(run(other, PLAIN, rows, says("a="))) == ["a=", "b="]
+    left = run(other, PLAIN, rows, ("disconnect", event("DISCONNECT", "a=")))["items"]
+    # It knows nothing of the list, in which the row stays until its time is over.
+    assert keys_with(left, "a=") == ["user#alice"]
+    assert hellos(run(TODAY, LISTED, left, says("b=", token("alice")))) == ["b="]
+    kicked = run(TODAY, GUARDED, left, ("disconnect", event("DISCONNECT", "b=")))["items"]
+    assert keys_with(kicked, "b=") == []
+
+
+def test_rows_of_another_release_are_in_no_list(other: Path) -> None:
+    rows = run(other, PLAIN, [], *joins("a="))["items"]
+    rows = run(TODAY, LISTED, rows, *joins("b=", authorizer=token("bob")))["items"]
+    assert keys_with(run(TODAY, LISTED, rows, ("disconnect", event("DISCONNECT", "a=")))["items"], "a=") == []
+    published = run(TODAY, LISTED, rows, ("publish", {"messages": [{"user": "bob", "data": "hello"}]}))
+    assert hellos(published) == ["b="]
+
+
+def test_tasks_of_backends_are_served_by_the_release_before(neighbour: Path) -> None:
+    rows = run(TODAY, PLAIN, [], *joins("a=", "b="))["items"]
+    request = {"messages": [{"room": "lobby", "data": "hello", "id": "1", "from": "shop"}]}
+    put = run(TODAY, QUEUED, rows, ("publish", request))["put"]
+    served = run(neighbour, QUEUED, rows, records(put))
+    assert (hellos(served), served["answers"]) == (["a=", "b="], [{"batchItemFailures": []}])

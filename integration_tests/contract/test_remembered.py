@@ -25,8 +25,10 @@ pytestmark = pytest.mark.without_target
 BEFORE = "2026-01-01T00:00:00Z"
 VALUES: Mapping[str, Any] = {
     "history": False,
+    "kick": False,
     "name": "roomcast",
     "presence": False,
+    "publish_queue": False,
     "queued_delivery": True,
     "shards_per_room": 2,
     "shards_read": 4,
@@ -35,7 +37,7 @@ VALUES: Mapping[str, Any] = {
     "table_name": "roomcast-connections",
 }
 VARIABLES: Mapping[str, Any] = {"queued_delivery": {"enabled": True}, "shards_per_room": 2, "shards_read": 4}
-SETTLED = ("history", "presence", "queued_delivery", "shards_per_room", "shards_read")
+SETTLED = ("history", "kick", "presence", "queued_delivery", "shards_per_room", "shards_read")
 FIRST_VALUES = ("name", "stage_name", "table_kms_key_arn", "table_name")
 """Values that commit 6e87caf remembered, under one `in_use`."""
 OFF: Mapping[str, Any] = {"queued_delivery": {"enabled": False}}
@@ -181,7 +183,7 @@ def test_a_value_that_a_release_remembers_for_the_first_time_is_not_refused(tmp_
         '      condition     = !local.refused["name"]\n': (
             '      condition     = !local.refused["name"] && !local.refused["pace"]\n'
         ),
-        '["history", "presence", "queued_delivery",': '["history", "pace", "presence", "queued_delivery",',
+        '["history", "kick",': '["history", "kick", "pace",',
     }
     actions = plan(tmp_path, complete(), {"pace": 500}, edits)
     assert actions['value_in_use["pace"]'] == actions['settled["pace"]'] == ["create"]

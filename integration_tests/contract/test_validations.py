@@ -135,6 +135,36 @@ kms_key = Cases(
 )
 SECRET = "arn:aws-us-gov:secretsmanager:us-gov-west-1:111122223333:secret:chat"
 claim = text(1, 128, "_.:/-", wrong=" *é")
+principals = Cases(
+    [
+        [],
+        [ACCOUNT, "events.amazonaws.com", "a-1.b.amazonaws.com.cn"],
+        [
+            f"arn:aws:iam::{ACCOUNT}:root",
+            f"arn:aws-cn:iam::{ACCOUNT}:role/a/b",
+            f"arn:aws:iam::{ACCOUNT}:user/a+=,.@_-",
+        ],
+        [str(100_000_000_000 + number) for number in range(20)],
+    ],
+    [
+        ["*"],
+        [""],
+        ["1111"],
+        [f"{ACCOUNT}1"],
+        [f"x{ACCOUNT}"],
+        [f"arn:aws:iam::{ACCOUNT}:group/a"],
+        [f"arn:aws:iam::{ACCOUNT}:role/"],
+        [f"arn:aws:iam::{ACCOUNT}:role/*"],
+        [f"arn:aws:iam::{ACCOUNT}:role/a\n"],
+        [f"arn:aws:sts::{ACCOUNT}:role/a"],
+        ["arn:aws:iam::*:root"],
+        ["events.example.com"],
+        ["amazonaws.com"],
+        ["events.amazonaws.com.evil"],
+        [ACCOUNT, None],
+        [str(100_000_000_000 + number) for number in range(21)],
+    ],
+)
 named = Cases([[], ["a", " "]], [[""], ["a", ""], ["a", None]])
 arn_of_policy = [f"arn:{ANYWHERE}:iam::{account}:policy/a" for account in (ACCOUNT, "aws")]
 boundary = Cases(
@@ -323,6 +353,8 @@ CASES: Mapping[str, Mapping[str, Cases]] = {
         "history_generation": whole(1, 1_000_000_000),
         "history_retention_minutes": whole(10, 10_080),
         "history_rooms": rooms,
+        "kick_principals": principals,
+        "publisher_principals": principals,
         "log_level": one_of("DEBUG", "INFO", "WARNING", "ERROR"),
         "management_endpoint": Cases(
             [None, "http://a", "https://a-1.b:8443/c/{api_id}/{stage_name}"],
@@ -374,6 +406,7 @@ CASES: Mapping[str, Mapping[str, Cases]] = {
         "maximum_concurrency": whole(2, 1000),
         "message_retention_seconds": whole_from(60),
         "name": text(1, 62, "-_", wrong=". é"),
+        "sender_principals": principals,
     },
     "handler": {
         "code_revision": or_null(code_revision),
@@ -403,6 +436,7 @@ CASES: Mapping[str, Mapping[str, Cases]] = {
                 {"a": "arn:aws:sqs:a"},
             ],
         ),
+        "invoker_principals": principals,
         "memory_size": whole(128, 10_240),
         "name": text(1, 64, "-_", wrong=". é"),
         "policy": Cases(['{"Statement": [{}]}', '{"Statement": {}}'], ["", "{}", "Statement", '{"Statement": []}']),

@@ -179,6 +179,15 @@ ROWS: Mapping[str, Row] = {
             "jwt_secret_arn": "arn:aws:secretsmanager:us-east-1:111122223333:secret:chat-a1B2c3",
         }.items()
     },
+    "kick_enabled": Row(
+        frozenset({*WORKER, *EXCLUSIVE}),
+        [
+            Step({"kick_enabled": True}),
+            Step({"kick_enabled": False}, settled=False),
+            Step(removes=frozenset({*WORKER, *EXCLUSIVE})),
+        ],
+    ),
+    "kick_principals": in_place((), {"kick_principals": ["444455556666"]}, long="as publisher_principals"),
     "log_kms_key_arn": in_place({LOG_GROUP}, {"log_kms_key_arn": "<key>"}, {"log_kms_key_arn": "<other_key>"}),
     "log_level": in_place({FUNCTION}, {"log_level": "DEBUG"}, {"log_level": "ERROR"}),
     "log_retention_days": in_place({LOG_GROUP}, {"log_retention_days": 7}, {"log_retention_days": 14}),
@@ -214,6 +223,29 @@ ROWS: Mapping[str, Row] = {
         ],
     ),
     "presence_window_seconds": in_place((), {"presence_window_seconds": 2}),
+    "publish_enabled": Row(
+        frozenset({*WORKER, *EXCLUSIVE}),
+        [Step({"publish_enabled": True}), Step(removes=frozenset({*WORKER, *EXCLUSIVE}))],
+    ),
+    "publish_queue_enabled": Row(
+        frozenset({*WORKER, *EXCLUSIVE, *QUEUES}),
+        [
+            Step({"publish_queue_enabled": True}),
+            Step({"publish_queue_enabled": False}, settled=False),
+            Step(removes=frozenset({*WORKER, *EXCLUSIVE, *QUEUES})),
+        ],
+        long="each queue takes a minute",
+    ),
+    "publisher_principals": Row(
+        frozenset({*WORKER, *EXCLUSIVE, PERMISSION}),
+        [
+            Step({"publish_enabled": True}),
+            Step({"publish_enabled": True, "publisher_principals": ["444455556666"]}),
+            Step({"publish_enabled": True}, removes=frozenset({PERMISSION})),
+            Step(removes=frozenset({*WORKER, *EXCLUSIVE})),
+        ],
+        long="without the function it changes nothing, so its applies come between two that make and remove one",
+    ),
     "queue_kms_key_arn": Row(
         frozenset({*WORKER, *EXCLUSIVE, *QUEUES}),
         [

@@ -93,6 +93,25 @@ def shared_secret() -> bytes:
 
 
 @pytest.fixture(scope="session")
+def with_backends(target: Target, shared_secret: bytes) -> GuardedBySecret:
+    """An instance with functions for backends; some of its rooms keep messages."""
+    assert target.aws is not None
+    secret_manager = target.aws.session.client("secretsmanager", endpoint_url=target.aws.endpoint_url)
+    name = f"signing-{secrets.token_hex(3)}"
+    deployment = target.deploy_to_stay(
+        f"backends-{secrets.token_hex(3)}",
+        **ISSUED,
+        jwt_secret_arn=secret_manager.create_secret(Name=name, SecretBinary=shared_secret)["ARN"],
+        jwt_token_from=["header"],
+        history_rooms=[f"{ROOM_PREFIX}logged-*"],
+        kick_enabled=True,
+        publish_enabled=True,
+        publish_queue_enabled=True,
+    )
+    return GuardedBySecret(deployment, SharedSecret(shared_secret))
+
+
+@pytest.fixture(scope="session")
 def both_guarded(
     target: Target, endpoint: KeyEndpoint, shared_secret: bytes
 ) -> Iterator[Mapping[str, Future[Deployment]]]:

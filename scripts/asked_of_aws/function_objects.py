@@ -100,6 +100,17 @@ def of_function(handler: str, function: Function, run: Run) -> Table:
         objects[f'{module}.aws_lambda_permission.this["{handler}"]'] = permission(
             name, f"{EXECUTION}/{run.stage}/{function.route}", f"{handler}-"
         )
+    for principal in function.principals:
+        # By the text that the caller gave.
+        given = principal.split(":")[4] if principal.endswith(":root") else principal
+        is_service = not principal.startswith("arn:")
+        objects[f'{module}.aws_lambda_permission.principal["{given}"]'] = {
+            "action": "lambda:InvokeFunction",
+            "function_name": name,
+            "principal": principal,
+            "statement_id_prefix": "principal-",
+            **({"source_account": "111122223333"} if is_service else {}),
+        }
     if run.bucket:
         objects[f'module.backend.module.zips.aws_s3_object.zip["{handler}"]'] = {
             "bucket": run.bucket,

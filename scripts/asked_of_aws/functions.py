@@ -7,15 +7,18 @@ from typing import TYPE_CHECKING
 
 from scripts.asked_of_aws.policies import (
     PRESENCE_ARN,
+    PUBLISH_QUEUE_ARN,
     QUEUE_ARN,
     TABLE_ARN,
     allow,
+    allow_all,
     history_rights,
     mark_presence,
     post,
     table_rights,
     use_key_of_queue,
 )
+from scripts.asked_of_aws.settings import EXECUTION
 
 if TYPE_CHECKING:
     import re
@@ -30,16 +33,18 @@ OWN = (
     "disconnect",
     "fanout_worker",
     "join",
+    "kick",
     "leave",
     "ping",
     "presence",
+    "publish",
     "sendmessage",
     "who",
     "whoami",
 )
 """Functions that the table names."""
 
-MARKING = {"connect", "disconnect", "fanout_worker", "join", "leave", "ping", "sendmessage", "who"}
+MARKING = {"connect", "disconnect", "fanout_worker", "join", "kick", "leave", "ping", "publish", "sendmessage", "who"}
 """Functions that change the members of rooms, or tell clients of them."""
 
 
@@ -56,6 +61,7 @@ class Function:
         route: Key of the route that may invoke it; None for the worker, which only its queue invokes.
         limits: Limits of burst and rate of its route; None for the stage's.
         reserved: Invocations at a time that are reserved for it.
+        principals: Who else may invoke it: ARNs, and services.
     """
 
     description: str
@@ -66,6 +72,7 @@ class Function:
     route: str | None
     limits: tuple[int, float] | None = None
     reserved: int | None = None
+    principals: tuple[str, ...] = ()
 
 
 def functions(run: Run) -> dict[str, Function]:
@@ -87,7 +94,7 @@ def functions(run: Run) -> dict[str, Function]:
             "Writes the membership of a client that joins a room.",
             256,
             10,
-            run.environment,
+            {**run.environment, **run.users_environment},
             [
                 *table_rights(
                     "WriteMembership",
@@ -100,6 +107,7 @@ def functions(run: Run) -> dict[str, Function]:
                     ],
                     run.table,
                 ),
+                *([allow("CheckDenials", "dynamodb:ConditionCheckItem", TABLE_ARN)] if run.backends.kick else []),
                 *marks,
                 *answer,
             ],
@@ -217,6 +225,10 @@ def functions(run: Run) -> dict[str, Function]:
     }
     if run.queue:
         own["fanout_worker"] = _worker(run, run.queue)
+    if run.backends.publish or run.backends.queue:
+        own["publish"] = _publish(run, hand_over)
+    if run.backends.kick:
+        own["kick"] = _kick(run)
     if run.tokens:
         own["authorizer"] = _authorizer(run, run.tokens)
     if run.presence:
@@ -262,6 +274,57 @@ def _authorizer(run: Run, tokens: Tokens) -> Function:
         tokens.rights,
         None,
         reserved=tokens.reserved,
+    )
+
+
+def _publish(run: Run, hand_over: list[Settings]) -> Function:
+    history = [
+        "dynamodb:BatchGetItem",
+        "dynamodb:GetItem",
+        "dynamodb:Query",
+        "dynamodb:PutItem",
+        "dynamodb:UpdateItem",
+    ]
+    receive = ["sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes"]
+    key = use_key_of_queue("UsePublishQueueKey", PUBLISH_QUEUE_ARN, "kms:Decrypt")
+    return Function(
+        "Publishes messages of backends.",
+        run.sendmessage_memory,
+        30,
+        {**run.environment, **run.queue_environment, **run.history_environment},
+        [
+            *table_rights(
+                "ReadAndPruneMembership", ["dynamodb:Query", "dynamodb:UpdateItem", "dynamodb:DeleteItem"], run.table
+            ),
+            *(mark_presence() if run.presence else []),
+            *(history_rights("NumberKeepAndReadMessages", history, f"{run.name}-history") if run.history else []),
+            *hand_over,
+            *([allow("ServePublishQueue", receive, PUBLISH_QUEUE_ARN), key] if run.backends.queue else []),
+            *post("SendToMembers", run.stage),
+        ],
+        None,
+        principals=run.backends.publishers if run.backends.publish else (),
+    )
+
+
+def _kick(run: Run) -> Function:
+    connections = [f"{EXECUTION}/{run.stage}/{method}/@connections/*" for method in ("POST", "DELETE")]
+    return Function(
+        "Throws out a client, for backends.",
+        256,
+        60,
+        run.environment,
+        [
+            *table_rights(
+                "DenyAndDeleteConnections",
+                ["dynamodb:GetItem", "dynamodb:Query", "dynamodb:UpdateItem", "dynamodb:DeleteItem"],
+                run.table,
+            ),
+            *(mark_presence() if run.presence else []),
+            allow_all("TellAndClose", "execute-api:ManageConnections", connections),
+        ],
+        None,
+        principals=run.backends.kickers,
     )
 
 

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 from scripts.asked_of_aws.comparison import OUTPUTS
 from scripts.asked_of_aws.function_objects import zip_of
 from scripts.asked_of_aws.functions import OWN
-from scripts.asked_of_aws.policies import HISTORY_ARN, TABLE_ARN
+from scripts.asked_of_aws.policies import HISTORY_ARN, PUBLISH_QUEUE_ARN, TABLE_ARN
+from scripts.asked_of_aws.queue_objects import URL
 from scripts.asked_of_aws.settings import EXECUTION, FUNCTION, PRESENCE_URL, QUEUE_URL, TIME
 
 if TYPE_CHECKING:
@@ -29,8 +30,10 @@ def of_backend(run: Run, functions: Functions) -> Table:
     # Values of the last apply, so that the next plan notices a change.
     remembered = {
         "history": run.history is not None,
+        "kick": run.backends.kick,
         "name": run.name,
         "presence": run.presence is not None,
+        "publish_queue": run.backends.queue,
         "queued_delivery": run.queue is not None,
         "shards_per_room": run.shards_per_room,
         "shards_read": run.shards_read,
@@ -38,7 +41,7 @@ def of_backend(run: Run, functions: Functions) -> Table:
         "table_kms_key_arn": run.table_key,
         "table_name": run.table,
     }
-    settled = ("history", "presence", "queued_delivery", "shards_per_room", "shards_read")
+    settled = ("history", "kick", "presence", "queued_delivery", "shards_per_room", "shards_read")
     return {
         "module.backend.data.aws_partition.current": {"dns_suffix": "amazonaws.com.cn", "partition": "aws-cn"},
         "module.backend.data.aws_region.current": {"id": "cn-north-1"},
@@ -109,6 +112,9 @@ def outputs(run: Run, functions: Functions) -> Table:
             "management_endpoint": run.endpoint,
             "presence_dead_letter_queue_url": PRESENCE_URL.replace("rooms", "dead-rooms") if run.presence else None,
             "presence_queue_url": PRESENCE_URL if run.presence else None,
+            "publish_dead_letter_queue_url": f"{URL}publish-dead-letters" if run.backends.queue else None,
+            "publish_queue_arn": PUBLISH_QUEUE_ARN if run.backends.queue else None,
+            "publish_queue_url": f"{URL}publish" if run.backends.queue else None,
             "shards_per_room": run.shards_per_room,
             "stage_execution_arn": f"{EXECUTION}/{run.stage}",
             "stage_name": run.stage,

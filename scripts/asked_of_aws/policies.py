@@ -13,12 +13,18 @@ TABLE_ARN = "arn:aws-cn:dynamodb:cn-north-1:111122223333:table/mocked"
 HISTORY_ARN = "arn:aws-cn:dynamodb:cn-north-1:111122223333:table/history"
 QUEUE_ARN = "arn:aws-cn:sqs:cn-north-1:111122223333:messages"
 PRESENCE_ARN = "arn:aws-cn:sqs:cn-north-1:111122223333:rooms"
+PUBLISH_QUEUE_ARN = "arn:aws-cn:sqs:cn-north-1:111122223333:publish"
 TABLE_KEY = "arn:aws-cn:kms:cn-north-1:111122223333:key/table"
 
 
 def allow(sid: str, actions: str | list[str], resource: str) -> Settings:
     """Return one statement of a policy."""
     return {"Sid": sid, "Effect": "Allow", "Action": actions, "Resource": resource}
+
+
+def allow_all(sid: str, actions: str | list[str], resources: list[str]) -> Settings:
+    """Return one statement of a policy for several resources."""
+    return {"Sid": sid, "Effect": "Allow", "Action": actions, "Resource": resources}
 
 
 def table_rights(sid: str, actions: str | list[str], table: str) -> list[Settings]:
@@ -47,10 +53,12 @@ def mark_presence() -> list[Settings]:
     return [allow("MarkPresence", "sqs:SendMessage", PRESENCE_ARN), use_key_of_queue("UsePresenceKey", PRESENCE_ARN)]
 
 
-def use_key_of_queue(sid: str = "UseQueueKey", queue: str = QUEUE_ARN) -> Settings:
-    """Return the statement for using any key, which SQS alone may do, and for this queue alone."""
+def use_key_of_queue(
+    sid: str = "UseQueueKey", queue: str = QUEUE_ARN, actions: str | list[str] | None = None
+) -> Settings:
+    """Return the statement for using any key, which SQS alone may do, and for one queue alone."""
     return {
-        **allow(sid, ["kms:Decrypt", "kms:GenerateDataKey"], "*"),
+        **allow(sid, actions or ["kms:Decrypt", "kms:GenerateDataKey"], "*"),
         "Condition": {
             "StringEquals": {"kms:ViaService": "sqs.cn-north-1.amazonaws.com.cn"},
             "StringEqualsIfExists": {"kms:EncryptionContext:aws:sqs:arn": queue},

@@ -33,6 +33,7 @@ class Names(NamedTuple):
 
 
 FANOUT = Names("fanout_queue", "fanout", "fanout_worker", "messages", "dead-letters")
+PUBLISH = Names("publish_queue", "publish", "publish", "publish", "publish-dead-letters")
 PRESENCE = Names("presence_queue", "presence", "presence", "rooms", "dead-rooms")
 
 
@@ -41,8 +42,20 @@ def of_presence(run: Run) -> Table:
     return of_queue(run, Queue(batch_size=5, timeout=20, key=run.queue_key), PRESENCE)
 
 
-def of_queue(run: Run, queue: Queue, names: Names = FANOUT) -> Table:
-    """Return all objects of a queue of ``modules/fanout-queue``."""
+def of_publish_queue(run: Run) -> Table:
+    """Return all objects of the queue of messages to publish."""
+    return of_queue(run, Queue(timeout=30, key=run.backends.queue_key), PUBLISH, run.backends.publishers)
+
+
+def of_queue(run: Run, queue: Queue, names: Names = FANOUT, senders: tuple[str, ...] = ()) -> Table:
+    """Return all objects of a queue of ``modules/fanout-queue``.
+
+    Args:
+        run: The run.
+        queue: The queue's settings.
+        names: Its names.
+        senders: Who else may send to it: ARNs, and services.
+    """
     module = f"module.backend.module.{names.call}[0]"
     messages_arn, dead_letters_arn = f"{ARN}{names.messages}", f"{ARN}{names.dead_letters}"
     suffix = ".fifo" if queue.fifo else ""
@@ -78,23 +91,35 @@ def of_queue(run: Run, queue: Queue, names: Names = FANOUT) -> Table:
             "function_response_types": ["ReportBatchItemFailures"],
             "scaling_config": [{"maximum_concurrency": queue.concurrency}],
         },
-        **{
-            f'{module}.aws_sqs_queue_policy.tls_only["{key}"]': {
-                "queue_url": f"{URL}{name}-id",
-                "policy": document(
-                    {
-                        "Sid": "RefuseWithoutTls",
-                        "Action": "sqs:*",
-                        "Condition": {"Bool": {"aws:SecureTransport": "false"}},
-                        "Effect": "Deny",
-                        "Principal": "*",
-                        "Resource": arn,
-                    }
-                ),
-            }
-            for key, name, arn in (
-                ("messages", names.messages, messages_arn),
-                ("dead_letters", names.dead_letters, dead_letters_arn),
-            )
+        f'{module}.aws_sqs_queue_policy.tls_only["messages"]': {
+            "queue_url": f"{URL}{names.messages}-id",
+            "policy": document(_tls_only(messages_arn), *_senders(messages_arn, senders)),
+        },
+        f'{module}.aws_sqs_queue_policy.tls_only["dead_letters"]': {
+            "queue_url": f"{URL}{names.dead_letters}-id",
+            "policy": document(_tls_only(dead_letters_arn)),
         },
     }
+
+
+def _tls_only(arn: str) -> Settings:
+    return {
+        "Sid": "RefuseWithoutTls",
+        "Action": "sqs:*",
+        "Condition": {"Bool": {"aws:SecureTransport": "false"}},
+        "Effect": "Deny",
+        "Principal": "*",
+        "Resource": arn,
+    }
+
+
+def _senders(arn: str, principals: tuple[str, ...]) -> list[Settings]:
+    """Return the statements for accounts, roles and users, and for services on behalf of the queue's account."""
+    named = sorted(each for each in principals if each.startswith("arn:"))
+    services = sorted({*principals} - {*named})
+    send = {"Action": "sqs:SendMessage", "Effect": "Allow", "Resource": arn}
+    own = {"StringEquals": {"aws:SourceAccount": "111122223333"}}
+    return [
+        *([{**send, "Sid": "AllowSenders", "Principal": {"AWS": named}}] if named else []),
+        *([{**send, "Sid": "AllowServices", "Principal": {"Service": services}, "Condition": own}] if services else []),
+    ]

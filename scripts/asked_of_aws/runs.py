@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from scripts.asked_of_aws.policies import TABLE_KEY, allow
-from scripts.asked_of_aws.settings import Authorizer, History, Presence, Queue, Route, Run, Tokens
+from scripts.asked_of_aws.settings import Authorizer, Backends, History, Presence, Queue, Route, Run, Tokens
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -16,6 +16,7 @@ QUEUE_KEY = "arn:aws-cn:kms:cn-north-1:111122223333:key/queue"
 ENVIRONMENT_KEY = "arn:aws-cn:kms:cn-north-1:111122223333:key/environment"
 SECRET_ARN = "arn:aws-cn:secretsmanager:cn-north-1:111122223333:secret:chat-a1B2c3"  # noqa: S105 - no secret
 AUTHORIZER_ARN = "arn:aws-cn:lambda:cn-north-1:111122223333:function:mocked-authorizer"
+ROLE = "arn:aws-cn:iam::444455556666:role/shop"
 BOUNDARY = "arn:aws-cn:iam::111122223333:policy/boundary"
 
 RUNS: Mapping[str, Run] = {
@@ -52,6 +53,14 @@ RUNS: Mapping[str, Run] = {
         log_key=LOG_KEY,
         boundary=BOUNDARY,
         tags={"team": "talkers"},
+        backends=Backends(
+            publish=True,
+            queue=True,
+            queue_key=QUEUE_KEY,
+            publishers=("arn:aws-cn:iam::444455556666:root", ROLE, "sns.amazonaws.com"),
+            kick=True,
+            kickers=(ROLE,),
+        ),
         queue=Queue(fifo=True, batch_size=3, concurrency=5, memory_size=512, timeout=40, key=QUEUE_KEY),
         routes={"plain": Route("plain", 21, 22.5), "search/room": Route("search:live", 11, 12.5, 13000)},
     ),

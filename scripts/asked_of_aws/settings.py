@@ -82,6 +82,29 @@ class Presence(NamedTuple):
     members: str = "500"
 
 
+class Backends(NamedTuple):
+    """The functions that backends invoke.
+
+    Attributes:
+        publish: Whether there is one that publishes messages.
+        queue: Whether it has a queue.
+        queue_key: Key of both queues.
+        publishers: Who may publish: ARNs, and services; an account as the ARN of its root.
+        kick: Whether there is one that throws out clients.
+        kickers: Who may kick.
+    """
+
+    publish: bool = False
+    queue: bool = False
+    queue_key: str | None = None
+    publishers: tuple[str, ...] = ()
+    kick: bool = False
+    kickers: tuple[str, ...] = ()
+
+
+NO_BACKENDS = Backends()
+
+
 class Authorizer(NamedTuple):
     """A Lambda authorizer.
 
@@ -156,6 +179,7 @@ class Run:
         presence: Rooms that tell who comes and goes; None without.
         queue_key: Key of the presence queue, and of that of queued delivery if there is one.
         messages_per_second: Maximum of a connection's messages, as the functions read it.
+        backends: The functions that backends invoke.
     """
 
     name: str = "roomcast"
@@ -194,6 +218,7 @@ class Run:
     history: History | None = None
     presence: Presence | None = None
     queue_key: str | None = None
+    backends: Backends = NO_BACKENDS
 
     @property
     def environment(self) -> dict[str, str | re.Pattern[str]]:
@@ -222,6 +247,16 @@ class Run:
         if self.queue is None:
             return {}
         return {"ROOMCAST_QUEUE_FIFO": str(self.queue.fifo).lower(), "ROOMCAST_QUEUE_URL": QUEUE_URL}
+
+    @property
+    def users_environment(self) -> dict[str, str]:
+        """The variables of the handshake where backends publish to clients, or kick them."""
+        has_identities = self.authorization != "NONE"
+        lists = self.backends.publish or self.backends.queue or self.backends.kick
+        return {
+            **({"ROOMCAST_LISTS_USERS": "true"} if has_identities and lists else {}),
+            **({"ROOMCAST_MAY_DENY": "true"} if has_identities and self.backends.kick else {}),
+        }
 
     @property
     def history_environment(self) -> dict[str, str]:

@@ -13,7 +13,7 @@ from scripts.asked_of_aws.function_objects import of_function
 from scripts.asked_of_aws.functions import functions
 from scripts.asked_of_aws.invocation import of_additional_routes, of_authorizer
 from scripts.asked_of_aws.objects import of_backend, outputs, tables
-from scripts.asked_of_aws.queue_objects import of_presence, of_queue
+from scripts.asked_of_aws.queue_objects import of_presence, of_publish_queue, of_queue
 from scripts.asked_of_aws.runs import RUNS
 
 if TYPE_CHECKING:
@@ -40,6 +40,7 @@ def table(run: Run, more: Mapping[str, Function]) -> Table:
         **(of_authorizer(run, run.authorizer) if run.authorizer else {}),
         **(of_queue(run, run.queue) if run.queue else {}),
         **(of_presence(run) if run.presence else {}),
+        **(of_publish_queue(run) if run.backends.queue else {}),
         **ChainMap(*(of_function(handler, function, run) for handler, function in own.items())),
     }
 

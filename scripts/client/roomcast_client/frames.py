@@ -18,7 +18,7 @@ KINDS: dict[str, Any] = {
     **dict.fromkeys(FLAGS, bool),
 } | OTHERS
 REQUIRED = {
-    "message": {"room", "data"},
+    "message": {"data"},
     "messages": {"room", "epoch", "messages"},
     "joined": {"room"},
     "left": {"room"},
@@ -84,7 +84,7 @@ def message(slot: dict[str, Any], *, own: bool) -> Message | None:
         return None
     names = ("id", "epoch", "seq", "mid", "replayed", "direct", "backend")
     more = {name: slot[name] for name in names if name in slot}
-    return Message(slot["room"], slot.get("from", ""), slot.get("at", 0), slot["data"], own=own, **more)
+    return Message(slot.get("room", ""), slot.get("from", ""), slot.get("at", 0), slot["data"], own=own, **more)
 
 
 def receipt(frame: dict[str, Any], room: str) -> Receipt:

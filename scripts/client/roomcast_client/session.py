@@ -11,7 +11,7 @@ from roomcast_client.errors import Closed, Kicked, Refused, RoomcastError, Unaut
 from roomcast_client.memberships import Memberships
 from roomcast_client.presence import Attendances
 from roomcast_client.rollover import Plan
-from roomcast_client.rooms import Slot
+from roomcast_client.rooms import Room, Slot
 from roomcast_client.sends import Link, Outbox, error_of
 from roomcast_client.sockets import Socket, Sockets
 from roomcast_client.streams import Feed
@@ -51,6 +51,10 @@ class Session:
         self.timers = Timers(options.clock, self._slept)
         self.messages: Feed[Message] = Feed(self._resume)
         self.events: Feed[Event] = Feed(lambda: None)
+        # Messages of backends to this client are in no room; two sockets may bring one twice.
+        self._direct = Room(
+            "", False, lambda: False, lambda each: self.messages.put("", each), lambda _: None, history=False
+        )
         self.outbox = Outbox(
             self.timers, options.in_order, self._link, lambda: self.memberships.limits.frame, self._dead
         )
@@ -306,6 +310,10 @@ class Session:
             getattr(self, f"_on_{frame['type']}")(socket, frame)
 
     def _on_message(self, _: Socket, frame: dict[str, Any]) -> None:
+        if "room" not in frame:
+            for slot in frames.slots(frame):
+                self._direct.take(Slot(None, None, frames.message(slot, own=False)))
+            return
         if (room := self.memberships.rooms.get(frame["room"])) is None:
             return
         for slot in frames.slots(frame):

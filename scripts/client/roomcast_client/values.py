@@ -84,7 +84,10 @@ def check_wish(room: object, since: Since | None, last: int) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """One message. ``at`` is in milliseconds; ``own`` says that this client sent it; ``seq`` or ``mid`` name it."""
+    """One message. ``at`` is in milliseconds; ``own`` says that this client sent it; ``seq`` or ``mid`` name it.
+
+    ``backend`` says that a backend has published it; one to this client alone is ``direct`` and has an empty ``room``.
+    """
 
     room: str
     sender: str

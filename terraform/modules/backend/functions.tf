@@ -22,6 +22,20 @@ locals {
       memory_size = 512
       timeout     = 20
     }
+    kick = {
+      exists             = local.kick_exists
+      description        = "Throws out a client, for backends."
+      invoker_principals = local.kick_principals
+      memory_size        = 256
+      timeout            = 60 # a connection that is still being made can be closed 30 s later
+    }
+    publish = {
+      exists             = local.publish_exists
+      description        = "Publishes messages of backends."
+      invoker_principals = local.publish_invokers
+      memory_size        = var.sendmessage_memory_size
+      timeout            = local.publish_timeout
+    }
   }
 
   functions = merge(
@@ -66,26 +80,31 @@ locals {
   # Of single functions, in place of the shared one.
   own_environments = {
     authorizer    = local.authorizer_environment
+    connect       = merge(local.environment, local.users_environment)
     fanout_worker = merge(local.environment, local.queue_environment)
     join          = merge(local.environment, local.history_environment)
     ping          = merge(local.environment, local.history_environment)
+    publish       = merge(local.environment, local.sender_environment, local.history_environment)
     sendmessage   = merge(local.environment, local.sender_environment, local.history_environment)
     whoami        = merge(local.environment, local.history_environment)
   }
 
   policy_values = {
-    authorizer_rights   = local.authorizer_rights
-    history_table_arn   = local.history_table_arn
-    mark_presence       = local.mark_presence
-    presence_queue_arn  = local.presence_queue_arn
-    queue_arn           = local.queue_arn
-    queue_is_fifo       = local.queue_is_fifo
-    stage_execution_arn = module.websocket_api.stage_execution_arn
-    table_arn           = module.connections_table.table_arn
-    use_history_key     = local.use_history_key
-    use_presence_key    = local.use_presence_key
-    use_queue_key       = local.use_queue_key
-    use_table_key       = jsonencode(local.use_table_key)
+    authorizer_rights     = local.authorizer_rights
+    history_table_arn     = local.history_table_arn
+    kick_exists           = local.kick_exists
+    mark_presence         = local.mark_presence
+    presence_queue_arn    = local.presence_queue_arn
+    publish_queue_arn     = local.publish_queue_arn
+    queue_arn             = local.queue_arn
+    queue_is_fifo         = local.queue_is_fifo
+    stage_execution_arn   = module.websocket_api.stage_execution_arn
+    table_arn             = module.connections_table.table_arn
+    use_history_key       = local.use_history_key
+    use_presence_key      = local.use_presence_key
+    use_publish_queue_key = local.use_publish_queue_key
+    use_queue_key         = local.use_queue_key
+    use_table_key         = jsonencode(local.use_table_key)
   }
 
   # Whatever key the table has, and for this table alone: a key that is set, changed or taken away needs no other right,
@@ -120,7 +139,7 @@ module "zips" {
 
 module "handler" {
   source   = "../handler"
-  for_each = local.functions # queued_delivery.enabled, presence_rooms and authorization_type must be known at plan
+  for_each = local.functions # queued_delivery.enabled, authorization_type and what enables workers must be known at plan
 
   name                     = "${var.name}-${each.key}"
   architecture             = var.architecture
@@ -128,6 +147,7 @@ module "handler" {
   environment              = merge(lookup(local.own_environments, each.key, local.environment), contains(local.presence_functions, each.key) ? local.presence_environment : {})
   filename                 = var.handlers_bucket == null ? lookup(module.zips.paths, each.key, null) : null
   handler                  = "${each.key}.handler"
+  invoker_principals       = try(each.value.invoker_principals, [])
   kms_key_arn              = var.environment_kms_key_arn
   log_kms_key_arn          = var.log_kms_key_arn
   log_retention_days       = var.log_retention_days

@@ -68,6 +68,11 @@ output "history_table_name" {
   value       = local.history_exists ? module.history_table[0].table_name : null
 }
 
+output "kick_function_arn" {
+  description = "ARN of the function that throws out clients, or null without it."
+  value       = try(module.handler["kick"].arn, null)
+}
+
 output "log_group_names" {
   description = "Names of the functions' log groups by handler."
   value       = { for handler, instance in module.handler : handler => instance.log_group_name }
@@ -86,6 +91,26 @@ output "presence_dead_letter_queue_url" {
 output "presence_queue_url" {
   description = "URL of the presence queue, or null without rooms that tell who comes and goes."
   value       = one(module.presence_queue[*].queue_url)
+}
+
+output "publish_dead_letter_queue_url" {
+  description = "URL of the dead-letter queue of messages to publish, or null without that queue."
+  value       = one(module.publish_queue[*].dead_letter_queue_url)
+}
+
+output "publish_function_arn" {
+  description = "ARN of the function that publishes messages, or null without it."
+  value       = try(module.handler["publish"].arn, null)
+}
+
+output "publish_queue_arn" {
+  description = "ARN of the queue of messages to publish, or null without it."
+  value       = local.publish_queue_arn
+}
+
+output "publish_queue_url" {
+  description = "URL of the queue of messages to publish, or null without it."
+  value       = one(module.publish_queue[*].queue_url)
 }
 
 output "sendmessage_function_arn" {

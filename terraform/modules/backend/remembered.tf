@@ -7,8 +7,10 @@
 locals {
   remembered = {
     history           = local.keeps_history
+    kick              = var.kick_enabled
     name              = var.name
     presence          = local.has_presence
+    publish_queue     = var.publish_queue_enabled
     queued_delivery   = var.queued_delivery.enabled
     shards_per_room   = var.shards_per_room
     shards_read       = local.shards_read
@@ -18,7 +20,7 @@ locals {
   }
 
   # Values that functions read. An apply that stopped may have updated only some functions.
-  settled = { for name in ["history", "presence", "queued_delivery", "shards_per_room", "shards_read"] : name => local.remembered[name] }
+  settled = { for name in ["history", "kick", "presence", "queued_delivery", "shards_per_room", "shards_read"] : name => local.remembered[name] }
 
   # This plan changes the value.
   changed = {
@@ -34,9 +36,11 @@ locals {
 
   refused = { for name, changed in local.changed : name => changed && !contains(var.allow_replacement, name) }
 
-  history_before  = local.changed["history"] ? !local.keeps_history : local.keeps_history
-  presence_before = local.changed["presence"] ? !local.has_presence : local.has_presence
-  queued_before   = local.changed["queued_delivery"] ? !var.queued_delivery.enabled : var.queued_delivery.enabled
+  history_before       = local.changed["history"] ? !local.keeps_history : local.keeps_history
+  kick_before          = local.changed["kick"] ? !var.kick_enabled : var.kick_enabled
+  publish_queue_before = local.changed["publish_queue"] ? !var.publish_queue_enabled : var.publish_queue_enabled
+  queued_before        = local.changed["queued_delivery"] ? !var.queued_delivery.enabled : var.queued_delivery.enabled
+  presence_before      = local.changed["presence"] ? !local.has_presence : local.has_presence
 }
 
 # Functions and queue depend on these objects. So a value is remembered before anything uses it. The values may be unknown
@@ -165,6 +169,11 @@ resource "terraform_data" "refusals" {
     precondition {
       condition     = local.presence_exists || !local.unsettled["presence"]
       error_message = "The apply that emptied presence_rooms did not finish, so functions may still use the queue that this apply would remove. Apply the presence_rooms from before, and then empty them again."
+    }
+
+    precondition {
+      condition     = local.kick_exists || !local.unsettled["kick"]
+      error_message = "The apply that turned kick_enabled off did not finish, so $connect may still use the right that this apply would take away. Apply kick_enabled = true, which changes nothing else, and then turn it off again."
     }
 
     # Terraform updates functions one after the other. So senders must read a partition before a member can be in it, and

@@ -10,6 +10,29 @@ locals {
   # SQS's own key is switched off by another one, and the provider takes no `false` beside that.
   sqs_managed_key = var.kms_key_arn == null ? true : null
 
+  # A service acts for any account, so it may send for this one alone.
+  services = [for principal in var.sender_principals : principal if can(regex("[.]amazonaws[.]com([.]cn)?$", principal))]
+  senders = sort([
+    for principal in var.sender_principals :
+    can(regex("^[0-9]{12}$", principal)) ? "arn:${split(":", aws_sqs_queue.messages.arn)[1]}:iam::${principal}:root" : principal
+    if !contains(local.services, principal)
+  ])
+  allow_senders = [for senders in [local.senders] : {
+    Sid       = "AllowSenders"
+    Action    = "sqs:SendMessage"
+    Effect    = "Allow"
+    Principal = { AWS = senders }
+    Resource  = aws_sqs_queue.messages.arn
+  } if length(senders) > 0]
+  allow_services = [for services in [local.services] : {
+    Sid       = "AllowServices"
+    Action    = "sqs:SendMessage"
+    Condition = { StringEquals = { "aws:SourceAccount" = split(":", aws_sqs_queue.messages.arn)[4] } }
+    Effect    = "Allow"
+    Principal = { Service = services }
+    Resource  = aws_sqs_queue.messages.arn
+  } if length(services) > 0]
+
   # Lambda has no tags for event source mappings in these partitions.
   mapping_tags = contains(["aws-cn", "aws-us-gov"], split(":", aws_sqs_queue.messages.arn)[1]) ? null : var.tags
 }
@@ -53,8 +76,8 @@ resource "aws_sqs_queue_redrive_allow_policy" "dead_letters" {
   })
 }
 
-# The account's IAM policies grant access to the queues; this policy refuses requests without TLS. The plan shows any
-# other queue policy, such as one for another account.
+# The account's IAM policies grant access to the queues; this policy refuses requests without TLS, and lets other accounts
+# and services send if they are named. The plan shows any other queue policy.
 resource "aws_sqs_queue_policy" "tls_only" {
   for_each = { messages = aws_sqs_queue.messages, dead_letters = aws_sqs_queue.dead_letters }
 
@@ -62,14 +85,14 @@ resource "aws_sqs_queue_policy" "tls_only" {
 
   policy = jsonencode({
     Version = "2012-10-17"
-    Statement = [{
+    Statement = concat([{
       Sid       = "RefuseWithoutTls"
       Action    = "sqs:*"
       Condition = { Bool = { "aws:SecureTransport" = "false" } }
       Effect    = "Deny"
       Principal = "*"
       Resource  = each.value.arn
-    }]
+    }], [for statement in local.allow_senders : statement if each.key == "messages"], [for statement in local.allow_services : statement if each.key == "messages"])
   })
 }
 

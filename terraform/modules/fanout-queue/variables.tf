@@ -114,6 +114,18 @@ variable "name" {
   }
 }
 
+variable "sender_principals" {
+  type        = set(string)
+  description = "Who may send to the queue besides principals of its account with a right of their own: accounts (12 digits), ARNs of roles or users, or services of AWS on behalf of the queue's account."
+  default     = []
+  nullable    = false
+
+  validation {
+    condition     = length(var.sender_principals) <= 20 && alltrue([for principal in var.sender_principals : can(regex("^([0-9]{12}|arn:aws[a-z-]*:iam::[0-9]{12}:(root|(role|user)/[A-Za-z0-9+=,.@_/-]{1,512})|[a-z0-9-]+([.][a-z0-9-]+)*[.]amazonaws[.]com([.]cn)?)$", principal))])
+    error_message = "sender_principals must be at most 20 accounts (12 digits), ARNs of their roles or users, or services such as \"events.amazonaws.com\", and none null."
+  }
+}
+
 variable "tags" {
   type        = map(string)
   description = "Tags of the queues and the event source mapping."

@@ -131,3 +131,23 @@ resource "aws_lambda_permission" "this" {
     replace_triggered_by = [aws_lambda_function.this.arn]
   }
 }
+
+resource "aws_lambda_permission" "principal" {
+  for_each = nonsensitive(var.invoker_principals) # invoker_principals must be known at plan
+
+  action        = "lambda:InvokeFunction"
+  function_name = aws_lambda_function.this.function_name
+
+  # Lambda keeps an account as the ARN of its root, and another text would be a change in each plan.
+  principal = can(regex("^[0-9]{12}$", each.value)) ? "arn:${split(":", aws_lambda_function.this.arn)[1]}:iam::${each.value}:root" : each.value
+
+  # A service acts for any account, so it is allowed for this one alone.
+  source_account = can(regex("[.]amazonaws[.]com([.]cn)?$", each.value)) ? split(":", aws_lambda_function.this.arn)[4] : null
+
+  statement_id_prefix = "principal-"
+
+  # Deleting a function deletes its permissions.
+  lifecycle {
+    replace_triggered_by = [aws_lambda_function.this.arn]
+  }
+}

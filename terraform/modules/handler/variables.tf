@@ -83,6 +83,18 @@ variable "invoke_permissions" {
   }
 }
 
+variable "invoker_principals" {
+  type        = set(string)
+  description = "Who may invoke the function besides principals of its account with a right of their own: accounts (12 digits), ARNs of roles or users, or services of AWS on behalf of the function's account."
+  default     = []
+  nullable    = false
+
+  validation {
+    condition     = length(var.invoker_principals) <= 20 && alltrue([for principal in var.invoker_principals : can(regex("^([0-9]{12}|arn:aws[a-z-]*:iam::[0-9]{12}:(root|(role|user)/[A-Za-z0-9+=,.@_/-]{1,512})|[a-z0-9-]+([.][a-z0-9-]+)*[.]amazonaws[.]com([.]cn)?)$", principal))])
+    error_message = "invoker_principals must be at most 20 accounts (12 digits), ARNs of their roles or users, or services such as \"events.amazonaws.com\", and none null."
+  }
+}
+
 variable "kms_key_arn" {
   type        = string
   description = "ARN of the KMS key that encrypts the environment variables. Lambda decrypts them by a grant, so the function's role needs no right; the principal that applies needs `kms:CreateGrant`, `kms:Encrypt` and `kms:Decrypt`. Null means the account's AWS managed key `aws/lambda`."

@@ -26,6 +26,11 @@ run "everything_on" {
     history_retention_minutes = 90
     history_rooms             = ["lobby", "team-*"]
     http2                     = false
+    kick_enabled              = true
+    kick_principals           = ["arn:aws-cn:iam::444455556666:role/shop"]
+    publish_enabled           = true
+    publish_queue_enabled     = true
+    publisher_principals      = ["444455556666", "arn:aws-cn:iam::444455556666:role/shop", "sns.amazonaws.com"]
     log_kms_key_arn           = "arn:aws-cn:kms:cn-north-1:111122223333:key/logs"
     log_level                 = "DEBUG"
     log_retention_days        = 7

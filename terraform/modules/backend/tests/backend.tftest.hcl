@@ -54,7 +54,7 @@ override_module {
   outputs = {
     directory = "zips"
     hashes    = {}
-    paths     = { authorizer = "zips/authorizer-arm64.zip", connect = "zips/connect.zip", default = "zips/default.zip", disconnect = "zips/disconnect.zip", fanout_worker = "zips/fanout_worker.zip", join = "zips/join.zip", leave = "zips/leave.zip", ping = "zips/ping.zip", presence = "zips/presence.zip", sendmessage = "zips/sendmessage.zip", who = "zips/who.zip", whoami = "zips/whoami.zip" }
+    paths     = { authorizer = "zips/authorizer-arm64.zip", connect = "zips/connect.zip", default = "zips/default.zip", disconnect = "zips/disconnect.zip", fanout_worker = "zips/fanout_worker.zip", join = "zips/join.zip", kick = "zips/kick.zip", leave = "zips/leave.zip", ping = "zips/ping.zip", presence = "zips/presence.zip", publish = "zips/publish.zip", sendmessage = "zips/sendmessage.zip", who = "zips/who.zip", whoami = "zips/whoami.zip" }
     s3_keys   = {}
   }
 }
@@ -259,6 +259,90 @@ run "statement_ids_of_the_longest_names_fit" {
   assert {
     condition     = alltrue([for permission in aws_lambda_permission.additional_route : length(permission.statement_id_prefix) <= 74 && startswith(permission.statement_id_prefix, "${var.name}-a-route-whose-key")])
     error_message = "Lambda refuses statement ids over 100 characters"
+  }
+}
+
+run "backends_invoke_nothing_by_default" {
+  assert {
+    condition     = !contains(keys(module.handler), "publish") && !contains(keys(module.handler), "kick") && length(module.publish_queue) == 0
+    error_message = "neither function nor queue exists"
+  }
+
+  assert {
+    condition     = output.kick_function_arn == null && output.publish_function_arn == null && output.publish_queue_arn == null && output.publish_queue_url == null && output.publish_dead_letter_queue_url == null
+    error_message = "no output names one"
+  }
+
+  assert {
+    condition     = local.own_environments["connect"] == local.environment && !strcontains(local.policies["connect"], "ConditionCheckItem")
+    error_message = "the handshake writes and checks nothing for them"
+  }
+}
+
+run "backends_publish_and_kick_if_so_asked" {
+  state_key = "backends"
+
+  variables {
+    authorization_type    = "AWS_IAM"
+    history_rooms         = ["lobby"]
+    kick_enabled          = true
+    publish_enabled       = true
+    publish_queue_enabled = true
+  }
+
+  assert {
+    condition = {
+      for handler in ["connect", "kick", "publish"] :
+      handler => flatten([for statement in jsondecode(local.policies[handler]).Statement : statement.Action if !startswith(statement.Sid, "Use")])
+      } == {
+      connect = ["dynamodb:GetItem", "dynamodb:Query", "dynamodb:PutItem", "dynamodb:UpdateItem", "dynamodb:DeleteItem", "dynamodb:ConditionCheckItem", "execute-api:ManageConnections"]
+      kick    = ["dynamodb:GetItem", "dynamodb:Query", "dynamodb:UpdateItem", "dynamodb:DeleteItem", "execute-api:ManageConnections"]
+      publish = ["dynamodb:Query", "dynamodb:UpdateItem", "dynamodb:DeleteItem", "dynamodb:BatchGetItem", "dynamodb:GetItem", "dynamodb:Query", "dynamodb:PutItem", "dynamodb:UpdateItem", "sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes", "execute-api:ManageConnections"]
+    }
+    error_message = "each function may do what it needs"
+  }
+
+  assert {
+    condition     = local.own_environments["connect"] == merge(local.environment, { ROOMCAST_LISTS_USERS = "true", ROOMCAST_MAY_DENY = "true" })
+    error_message = "the handshake lists connections by the names of their clients, and refuses those that were kicked"
+  }
+
+  assert {
+    condition     = output.publish_queue_url == module.publish_queue[0].queue_url && output.publish_function_arn == module.handler["publish"].arn && output.kick_function_arn == module.handler["kick"].arn
+    error_message = "outputs name functions and queue"
+  }
+}
+
+run "handshakes_list_no_client_without_a_name" {
+  state_key = "backends_without_identities"
+
+  variables {
+    kick_enabled    = true
+    publish_enabled = true
+  }
+
+  assert {
+    condition     = local.own_environments["connect"] == local.environment && length(module.publish_queue) == 0
+    error_message = "without identities there is nothing to list, and without its variable no queue"
+  }
+}
+
+run "clients_are_listed_and_not_refused_where_none_is_kicked" {
+  state_key = "backends_without_kicks"
+
+  variables {
+    authorization_type    = "AWS_IAM"
+    publish_queue_enabled = true
+  }
+
+  assert {
+    condition     = local.own_environments["connect"] == merge(local.environment, { ROOMCAST_LISTS_USERS = "true" }) && !contains(keys(local.functions), "kick") && contains(keys(local.functions), "publish")
+    error_message = "a queue alone needs the function and the list"
+  }
+
+  assert {
+    condition     = !strcontains(local.policies["connect"], "ConditionCheckItem")
+    error_message = "and no right to check denials"
   }
 }
 

@@ -56,16 +56,18 @@ override_module {
   outputs = {
     directory = "zips"
     hashes    = {}
-    paths     = { authorizer = "zips/authorizer-arm64.zip", connect = "zips/connect.zip", default = "zips/default.zip", disconnect = "zips/disconnect.zip", fanout_worker = "zips/fanout_worker.zip", join = "zips/join.zip", leave = "zips/leave.zip", ping = "zips/ping.zip", presence = "zips/presence.zip", sendmessage = "zips/sendmessage.zip", who = "zips/who.zip", whoami = "zips/whoami.zip" }
+    paths     = { authorizer = "zips/authorizer-arm64.zip", connect = "zips/connect.zip", default = "zips/default.zip", disconnect = "zips/disconnect.zip", fanout_worker = "zips/fanout_worker.zip", join = "zips/join.zip", kick = "zips/kick.zip", leave = "zips/leave.zip", ping = "zips/ping.zip", presence = "zips/presence.zip", publish = "zips/publish.zip", sendmessage = "zips/sendmessage.zip", who = "zips/who.zip", whoami = "zips/whoami.zip" }
     s3_keys   = {}
   }
 }
 
 variables {
-  history_rooms   = ["lobby"]
-  presence_rooms  = ["lobby"]
-  queued_delivery = { enabled = true }
-  shards_per_room = 2
+  history_rooms         = ["lobby"]
+  kick_enabled          = true
+  publish_queue_enabled = true
+  queued_delivery       = { enabled = true }
+  shards_per_room       = 2
+  presence_rooms        = ["lobby"]
 }
 
 run "everything_goes_at_first" {
@@ -143,13 +145,21 @@ run "senders_look_at_least_where_members_are_written" {
 
 run "senders_leave_the_queue_and_the_table_of_messages_first" {
   variables {
-    history_rooms   = []
-    presence_rooms  = []
-    queued_delivery = { enabled = false }
-    shards_read     = 100
+    history_rooms         = []
+    kick_enabled          = false
+    presence_rooms        = []
+    publish_queue_enabled = false
+    publisher_principals  = ["444455556666"]
+    queued_delivery       = { enabled = false }
+    shards_read           = 100
   }
 
-  expect_failures = [check.history_is_removed, check.presence_is_removed, check.queue_is_emptied]
+  expect_failures = [check.history_is_removed, check.kick_is_removed, check.presence_is_removed, check.publish_queue_is_emptied, check.queue_is_emptied]
+
+  assert {
+    condition     = strcontains(local.policies["connect"], "ConditionCheckItem") && local.own_environments["connect"] == local.environment && length(local.publish_senders) == 0
+    error_message = "$connect checks no denial any more and keeps the right, because Terraform changes policies before functions"
+  }
 }
 
 run "second_second_passes" {
@@ -162,11 +172,18 @@ run "queue_that_was_left_goes" {
   command = plan
 
   variables {
-    history_rooms   = []
-    presence_rooms  = []
-    queued_delivery = { enabled = false }
-    shards_per_room = 100
-    shards_read     = 100
+    history_rooms         = []
+    kick_enabled          = false
+    presence_rooms        = []
+    publish_queue_enabled = false
+    queued_delivery       = { enabled = false }
+    shards_per_room       = 100
+    shards_read           = 100
+  }
+
+  assert {
+    condition     = length(module.publish_queue) == 0 && !contains(keys(module.handler), "publish") && !contains(keys(module.handler), "kick") && !strcontains(local.policies["connect"], "ConditionCheckItem")
+    error_message = "the functions for backends go with the second apply, and so does the right"
   }
 
   assert {

@@ -62,7 +62,7 @@ override_module {
   outputs = {
     directory = "zips"
     hashes    = {}
-    paths     = { authorizer = "zips/authorizer-arm64.zip", connect = "zips/connect.zip", default = "zips/default.zip", disconnect = "zips/disconnect.zip", fanout_worker = "zips/fanout_worker.zip", join = "zips/join.zip", leave = "zips/leave.zip", ping = "zips/ping.zip", presence = "zips/presence.zip", sendmessage = "zips/sendmessage.zip", who = "zips/who.zip", whoami = "zips/whoami.zip" }
+    paths     = { authorizer = "zips/authorizer-arm64.zip", connect = "zips/connect.zip", default = "zips/default.zip", disconnect = "zips/disconnect.zip", fanout_worker = "zips/fanout_worker.zip", join = "zips/join.zip", kick = "zips/kick.zip", leave = "zips/leave.zip", ping = "zips/ping.zip", presence = "zips/presence.zip", publish = "zips/publish.zip", sendmessage = "zips/sendmessage.zip", who = "zips/who.zip", whoami = "zips/whoami.zip" }
     s3_keys   = {}
   }
 }
@@ -76,6 +76,11 @@ run "every_switch_may_be_sensitive" {
     authorizer_permission   = sensitive(true)
     history_rooms           = sensitive(["lobby"])
     presence_rooms          = sensitive(["lobby"])
+    kick_enabled            = sensitive(true)
+    kick_principals         = sensitive(["444455556666"])
+    publish_enabled         = sensitive(true)
+    publish_queue_enabled   = sensitive(true)
+    publisher_principals    = sensitive(["sns.amazonaws.com"])
     queued_delivery         = sensitive({ enabled = true })
   }
 

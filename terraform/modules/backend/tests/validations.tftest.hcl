@@ -9,7 +9,7 @@ override_module {
   outputs = {
     directory = "zips"
     hashes    = {}
-    paths     = { authorizer = "zips/authorizer-arm64.zip", connect = "zips/connect.zip", default = "zips/default.zip", disconnect = "zips/disconnect.zip", fanout_worker = "zips/fanout_worker.zip", join = "zips/join.zip", leave = "zips/leave.zip", ping = "zips/ping.zip", presence = "zips/presence.zip", sendmessage = "zips/sendmessage.zip", who = "zips/who.zip", whoami = "zips/whoami.zip" }
+    paths     = { authorizer = "zips/authorizer-arm64.zip", connect = "zips/connect.zip", default = "zips/default.zip", disconnect = "zips/disconnect.zip", fanout_worker = "zips/fanout_worker.zip", join = "zips/join.zip", kick = "zips/kick.zip", leave = "zips/leave.zip", ping = "zips/ping.zip", presence = "zips/presence.zip", publish = "zips/publish.zip", sendmessage = "zips/sendmessage.zip", who = "zips/who.zip", whoami = "zips/whoami.zip" }
     s3_keys   = {}
   }
 }
@@ -693,6 +693,26 @@ run "presence_window_seconds_are_one_at_least" {
   }
 
   expect_failures = [var.presence_window_seconds]
+}
+
+run "kick_principals_are_named" {
+  command = plan
+
+  variables {
+    kick_principals = ["*"]
+  }
+
+  expect_failures = [var.kick_principals]
+}
+
+run "publisher_principals_are_named" {
+  command = plan
+
+  variables {
+    publisher_principals = ["*"]
+  }
+
+  expect_failures = [var.publisher_principals]
 }
 
 run "max_rooms_per_connection_fit_into_one_transaction" {

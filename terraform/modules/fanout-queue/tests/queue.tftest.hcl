@@ -215,3 +215,55 @@ run "mapping_has_no_tags_where_lambda_has_none" {
     error_message = "Lambda in this partition refuses tags of a mapping"
   }
 }
+
+run "named_senders_may_send" {
+  command = plan
+
+  override_resource {
+    target          = aws_sqs_queue.messages
+    override_during = plan
+
+    values = {
+      arn = "arn:aws-cn:sqs:cn-north-1:111122223333:fanout"
+    }
+  }
+
+  override_resource {
+    target          = aws_sqs_queue.dead_letters
+    override_during = plan
+
+    values = {
+      arn = "arn:aws-cn:sqs:cn-north-1:111122223333:fanout-dead-letters"
+    }
+  }
+
+  variables {
+    sender_principals = ["444455556666", "arn:aws:iam::444455556666:role/shop", "sns.amazonaws.com"]
+  }
+
+  assert {
+    condition = [for statement in jsondecode(aws_sqs_queue_policy.tls_only["messages"].policy).Statement : statement if statement.Effect == "Allow"] == [
+      {
+        Sid       = "AllowSenders"
+        Action    = "sqs:SendMessage"
+        Effect    = "Allow"
+        Principal = { AWS = ["arn:aws-cn:iam::444455556666:root", "arn:aws:iam::444455556666:role/shop"] }
+        Resource  = aws_sqs_queue.messages.arn
+      },
+      {
+        Sid       = "AllowServices"
+        Action    = "sqs:SendMessage"
+        Condition = { StringEquals = { "aws:SourceAccount" = "111122223333" } }
+        Effect    = "Allow"
+        Principal = { Service = ["sns.amazonaws.com"] }
+        Resource  = aws_sqs_queue.messages.arn
+      },
+    ]
+    error_message = "accounts and roles may send, and services for this account alone"
+  }
+
+  assert {
+    condition     = length(jsondecode(aws_sqs_queue_policy.tls_only["dead_letters"].policy).Statement) == 1
+    error_message = "and to the dead letters nothing may be sent"
+  }
+}

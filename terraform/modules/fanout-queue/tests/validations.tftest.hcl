@@ -118,3 +118,13 @@ run "kms_key_arn_takes_no_alias" {
 
   expect_failures = [var.kms_key_arn]
 }
+
+run "sender_principals_are_named" {
+  command = plan
+
+  variables {
+    sender_principals = ["arn:aws:iam::111122223333:group/all"]
+  }
+
+  expect_failures = [var.sender_principals]
+}

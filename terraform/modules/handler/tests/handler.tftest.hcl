@@ -13,6 +13,7 @@ mock_provider "aws" {
 
   mock_resource "aws_lambda_function" {
     defaults = {
+      arn         = "arn:aws-cn:lambda:cn-north-1:111122223333:function:roomcast-connect"
       code_sha256 = "47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU="
     }
   }
@@ -284,5 +285,29 @@ run "the_map_of_permissions_may_be_sensitive" {
   assert {
     condition     = keys(aws_lambda_permission.this) == ["connect"]
     error_message = "the plan shows which objects there are"
+  }
+}
+
+run "named_principals_may_invoke_it" {
+  variables {
+    invoker_principals = ["444455556666", "arn:aws:iam::444455556666:role/shop", "events.amazonaws.com"]
+  }
+
+  assert {
+    condition = { for key, permission in aws_lambda_permission.principal : key => "${permission.principal} ${coalesce(permission.source_account, "-")}" } == {
+      "444455556666"                        = "arn:aws-cn:iam::444455556666:root -"
+      "arn:aws:iam::444455556666:role/shop" = "arn:aws:iam::444455556666:role/shop -"
+      "events.amazonaws.com"                = "events.amazonaws.com 111122223333"
+    }
+    error_message = "an account is the ARN of its root, and a service acts for this account alone"
+  }
+}
+
+run "no_principal_may_invoke_it_by_default" {
+  command = plan
+
+  assert {
+    condition     = length(aws_lambda_permission.principal) == 0
+    error_message = "only principals of the account with a right of their own may"
   }
 }

@@ -77,6 +77,26 @@ override_resource {
 }
 
 override_resource {
+  target = module.backend.module.publish_queue[0].aws_sqs_queue.messages
+
+  values = {
+    arn = "arn:aws-cn:sqs:cn-north-1:111122223333:publish"
+    id  = "https://sqs.cn-north-1.amazonaws.com.cn/111122223333/publish-id"
+    url = "https://sqs.cn-north-1.amazonaws.com.cn/111122223333/publish"
+  }
+}
+
+override_resource {
+  target = module.backend.module.publish_queue[0].aws_sqs_queue.dead_letters
+
+  values = {
+    arn = "arn:aws-cn:sqs:cn-north-1:111122223333:publish-dead-letters"
+    id  = "https://sqs.cn-north-1.amazonaws.com.cn/111122223333/publish-dead-letters-id"
+    url = "https://sqs.cn-north-1.amazonaws.com.cn/111122223333/publish-dead-letters"
+  }
+}
+
+override_resource {
   target = module.backend.module.websocket_api.aws_apigatewayv2_integration.this["plain"]
 
   values = {

@@ -1,0 +1,244 @@
+"""``publish``: messages of backends, which invoke this function or write to its queue. It has no route.
+
+Invoked with ``{"messages": [...]}`` it answers ``{"results": [...]}``: for each message, in order, a receipt, a
+position or an error. A message of the queue that was not published is reported as a batch item failure; SQS redelivers
+it, and makes it a dead letter in the end (https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-errorhandling.html).
+
+All messages are stored before the first is posted. They are posted side by side, those of one room or client in order.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from roomcast import (
+    aws_json,
+    backends,
+    delivery,
+    events,
+    fanout,
+    frames,
+    history,
+    logs,
+    protocol,
+    publications,
+    replay_frames,
+    rooms,
+    settings,
+    tasks,
+)
+from roomcast.steps import drive
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from roomcast.publications import Publication
+
+    Answer = dict[str, Any]
+
+SETTINGS = settings.from_environment()
+ROOMS = rooms.Rooms(SETTINGS)
+HISTORY = history.History(SETTINGS)
+ENGINE = fanout.Engine(SETTINGS.management_endpoint, SETTINGS.region, pace=SETTINGS.pace, http2=SETTINGS.http2)
+DELIVERY = delivery.Delivery(ENGINE, ROOMS)
+QUEUE = tasks.Queue(SETTINGS) if SETTINGS.queue_url else None
+
+SETTLE_SECONDS = 3.0
+"""Time left after the posts, to write down which messages were delivered, and to prune. Of a short time, a quarter."""
+
+
+class Published(NamedTuple):
+    """A message on its way.
+
+    Attributes:
+        place: Its place among the messages.
+        publication: The request.
+        message: What members receive.
+        kept: Where it is stored; ``None`` in a room that keeps no messages.
+    """
+
+    place: int
+    publication: Publication
+    message: delivery.RoomMessage
+    kept: history.Kept | None = None
+
+    def receipt(self, **outcome: object) -> Answer:
+        """The answer of a message that was published."""
+        kind, name, *_ = self.publication
+        tie = {"id": self.publication.id} if self.publication.id else {}
+        number = {} if self.kept is None else {"epoch": self.kept.epoch, "seq": self.kept.seq}
+        return {**tie, kind: name, **number, **outcome}
+
+
+def handler(event: Mapping[str, Any], context: events.Context) -> Answer:
+    """Lambda's entry point."""
+    deadline = events.deadline(context)
+    if isinstance(event, dict) and "Records" in event:
+        return serve_queue(event["Records"], context.aws_request_id, deadline)
+    try:
+        bodies = publications.bodies_of(event)
+    except protocol.Refusal as refusal:
+        return backends.error(refusal.code)
+    return {"results": publish([(body, "") for body in bodies], context.aws_request_id, deadline)}
+
+
+def serve_queue(records: object, request_id: str, deadline: float) -> Answer:
+    """Publish messages of the queue; gives the batch item failures.
+
+    An empty id makes SQS redeliver the whole batch.
+    """
+    listed = [record if isinstance(record, dict) else {} for record in (records if isinstance(records, list) else [])]
+    ids = [_text(record.get("messageId")) for record in listed]
+    requests = [(_text(record.get("body")), name) for record, name in zip(listed, ids, strict=True)]
+    failed = []
+    for name, answer in zip(ids, publish(requests, request_id, deadline), strict=True):
+        # An earlier try may have died before it had posted the message, which is known once its time is over.
+        if "error" in answer or "sending" in answer:
+            logs.write("ERROR", "a message was not published", message_id=name, code=_code(answer))
+            failed.append({"itemIdentifier": name})
+    return {"batchItemFailures": failed}
+
+
+def publish(requests: Sequence[tuple[str, str]], request_id: str, deadline: float) -> list[Answer]:
+    """Publish messages; gives the answer to each, in order.
+
+    Args:
+        requests: Each as JSON, and its id if it names none.
+        request_id: Id of the invocation.
+        deadline: Latest end, in seconds of ``time.monotonic``.
+    """
+    post_until = deadline - min(SETTLE_SECONDS, (deadline - time.monotonic()) / 4)
+    # Half of the time is left to post what was stored.
+    store_until = time.monotonic() + (post_until - time.monotonic()) / 2
+    answers: dict[int, Answer] = {}
+    stored: list[Published] = []
+    for index, (body, default_id) in enumerate(requests):
+        try:
+            known = publications.read(body, SETTINGS.maximum_message_bytes, default_id)
+            each = store(index, known, f"{request_id}.{index}", store_until, deadline)
+        except protocol.Refusal as refusal:
+            answers[index] = backends.error(refusal.code)
+        except aws_json.ServiceError as error:
+            logs.write("ERROR", "the table failed", error=str(error), request_id=request_id)
+            answers[index] = backends.error("unavailable")
+        else:
+            if isinstance(each, Published):
+                stored.append(each)
+            else:
+                answers[index] = each
+    answers |= pass_on(stored, post_until, deadline)
+    faults = sum("error" in answer for answer in answers.values())
+    logs.write("INFO", "publish", messages=len(requests), errors=faults, request_id=request_id)
+    DELIVERY.prune(deadline)
+    return [answers[index] for index in range(len(requests))]
+
+
+def store(index: int, known: Publication, request_id: str, until: float, deadline: float) -> Published | Answer:
+    """Store a message if its room keeps messages; gives the answer if nothing more is to be done.
+
+    Args:
+        index: Its place among the messages.
+        known: The request.
+        request_id: Tells the message from all others, for the logs.
+        until: When not to begin with another message, in seconds of ``time.monotonic``.
+        deadline: When its posts have ended.
+    """
+    if time.monotonic() >= until:
+        raise protocol.Refusal("unavailable")
+    keeps = known.kind != "user" and HISTORY.keeps(known.name)
+    if known.kind == "position":
+        return position(known.name, until) if keeps else {"position": known.name}
+    at = int(time.time() * 1000)
+    is_direct = known.kind == "user"
+    envelope = frames.Envelope(known.sender, at, known.mid, known.id, known.is_text, is_direct, is_backend=True)
+    room, user = ("", known.name) if is_direct else (known.name, "")
+    message = delivery.RoomMessage(room, "", known.data, request_id, envelope, user)
+    fits = replay_frames.fits_log(room, known.data, envelope) if keeps else message.fits
+    if not fits:
+        raise protocol.Refusal("too_large")
+    if not keeps:
+        return Published(index, known, message)
+    sender = history.Sender("publish", known.sender, known.id) if known.id else None
+    draft = history.Draft(room, known.sender, at, known.data, known.is_text, known.id, request_id, is_backend=True)
+    kept = drive(HISTORY.append(draft, sender, deadline))
+    numbered = envelope._replace(sender=kept.sender or known.sender, at=kept.at, epoch=kept.epoch, seq=kept.seq)
+    published = Published(index, known, message._replace(envelope=numbered), kept)
+    if kept.is_duplicate:
+        return published.receipt(duplicate=True)
+    return published.receipt(sending=True) if kept.is_sending else published
+
+
+def position(room: str, until: float) -> Answer:
+    """How far the log of a room is: a client that joins with it misses nothing that is stored later."""
+    replay = drive(HISTORY.since(room, frames.Ask(), until, until))
+    return {"position": room, "epoch": replay.epoch, "seq": replay.seq}
+
+
+def pass_on(stored: Sequence[Published], post_until: float, deadline: float) -> dict[int, Answer]:
+    """Post the messages, or queue those that are for rooms; gives the answer to each."""
+    queued = [each for each in stored if QUEUE is not None and not each.message.user]
+    posted = [each for each in stored if each not in queued]
+    answers: dict[int, Answer] = {}
+    for each in queued:
+        answers[each.place] = enqueue(each, post_until)
+    results = DELIVERY.deliver_all([begin(each, post_until, answers) for each in posted], post_until) if posted else []
+    for each, result in zip(posted, results, strict=True):
+        is_whole = result.is_begun and result.error is None and result.report.complete
+        if each.place not in answers:
+            answers[each.place] = each.receipt(**_counts(result.report)) if is_whole else backends.error("unavailable")
+    for each in stored:
+        if "error" not in answers[each.place]:
+            settle(each, deadline)
+    return answers
+
+
+def enqueue(each: Published, deadline: float) -> Answer:
+    """Hand a message over to the workers; gives the answer."""
+    assert QUEUE is not None
+    try:
+        QUEUE.put([tasks.Task(each.message, shard) for shard in range(ROOMS.shards_read)], deadline)
+    except aws_json.ServiceError as error:
+        logs.write("ERROR", "the queue failed", error=str(error), request_id=each.message.request_id)
+        return backends.error("unavailable")
+    return each.receipt(queued=True)
+
+
+def begin(each: Published, deadline: float, answers: dict[int, Answer]) -> tuple[delivery.RoomMessage, fanout.Message]:
+    """The message as the engine takes it; ``answers`` gets the error if its recipients cannot be read."""
+    recipients: Iterable[fanout.Recipient] = ()
+    if each.message.user:
+        try:
+            recipients = ROOMS.users(deadline).recipients(each.message.user)
+        except aws_json.ServiceError as error:
+            logs.write("ERROR", "the table failed", error=str(error), request_id=each.message.request_id)
+            answers[each.place] = backends.error("unavailable")
+    else:
+        recipients = ROOMS.members(each.message.room, deadline)
+    # The next message does not wait for members that do not read.
+    message = each.message.to(recipients)
+    return each.message, message._replace(order=each.publication.order, may_leave=fanout.FEW)
+
+
+def settle(each: Published, deadline: float) -> None:
+    """Write down that a message is delivered; else a backend that sends it again has it delivered again."""
+    if each.kept is None:
+        return
+    try:
+        drive(HISTORY.settle(each.kept, deadline))
+    except aws_json.ServiceError as error:
+        logs.write("WARNING", "a delivery is not on record", error=str(error), request_id=each.message.request_id)
+
+
+def _counts(report: fanout.Report) -> Answer:
+    return {"delivered": report.delivered, "gone": report.gone, "failed": report.failed}
+
+
+def _code(answer: Answer) -> str:
+    code: str = answer["error"]["code"] if "error" in answer else "sending"
+    return code
+
+
+def _text(value: object) -> str:
+    """A text that SQS gave, or an empty one."""
+    return value if isinstance(value, str) and not protocol.SURROGATE.search(value) else ""
