@@ -81,10 +81,9 @@ def functions(run: Run) -> dict[str, Function]:
     answer = post("AnswerCaller", run.stage)
     kept = run.history_environment
     marks = mark_presence() if run.presence else []
-    of_presence = [
-        *([allow("ReadPresence", ["dynamodb:BatchGetItem", "dynamodb:UpdateItem"], TABLE_ARN)] if run.presence else []),
-        *marks,
-    ]
+
+    def of_presence(actions: str | list[str]) -> list[Settings]:
+        return [*([allow("ReadPresence", actions, TABLE_ARN)] if run.presence else []), *marks]
 
     def of_history(sid: str, actions: str | list[str]) -> list[Settings]:
         return history_rights(sid, actions, f"{run.name}-history") if kept else []
@@ -176,7 +175,7 @@ def functions(run: Run) -> dict[str, Function]:
             {**run.environment, **kept},
             [
                 *table_rights("ReadMembership", "dynamodb:GetItem", run.table),
-                *of_presence,
+                *of_presence(["dynamodb:BatchGetItem", "dynamodb:UpdateItem"]),
                 *of_history("ReadHeads", "dynamodb:BatchGetItem"),
                 *answer,
             ],
@@ -191,7 +190,7 @@ def functions(run: Run) -> dict[str, Function]:
                 *table_rights(
                     "ReadMembership", ["dynamodb:GetItem", "dynamodb:Query", "dynamodb:UpdateItem"], run.table
                 ),
-                *of_presence,
+                *of_presence("dynamodb:BatchGetItem"),
                 *answer,
             ],
             "who",

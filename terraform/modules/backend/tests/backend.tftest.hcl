@@ -455,7 +455,7 @@ run "rooms_tell_who_comes_and_goes_if_so_asked" {
       ping        = ["dynamodb:BatchGetItem", "dynamodb:UpdateItem", "sqs:SendMessage"]
       presence    = ["sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes", "sqs:SendMessage"]
       sendmessage = ["sqs:SendMessage"]
-      who         = ["dynamodb:BatchGetItem", "dynamodb:UpdateItem", "sqs:SendMessage"]
+      who         = ["dynamodb:BatchGetItem", "sqs:SendMessage"]
     }
     error_message = "each function may do with them what its route needs"
   }
