@@ -125,6 +125,14 @@ NOT_SHOWN = {
 }
 """Rights whose removal does not show here, each with the reason."""
 
+SHOWN_OF_OTHERS = {
+    ("kick", "kms:Decrypt"): "The statements for keys of table and presence queue are those of $disconnect.",
+    ("kick", "sqs:SendMessage"): "The statement that marks rooms with presence is that of $disconnect.",
+    ("publish", "kms:Decrypt"): "The statements for keys of table and queues are those of sendmessage.",
+    ("publish", "sqs:SendMessage"): "The statements for the queues of fan-out and presence are those of sendmessage.",
+}
+"""Rights by function and action, of statements that another function has as well, where their removal shows."""
+
 
 def roles_of(backend: Backend) -> Roles:
     """Return the roles of the instance's functions."""

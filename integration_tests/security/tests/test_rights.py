@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 
 from integration_tests.security.test_least_privilege import NEEDED, NOT_SHOWN, NOT_SHOWN_OF
+from integration_tests.security.test_rights_of_backends import NEEDED as NEEDED_FOR_BACKENDS
+from integration_tests.security.test_rights_of_backends import SHOWN_OF_OTHERS
 from integration_tests.security.test_rights_of_history import NEEDED as NEEDED_FOR_HISTORY
 from integration_tests.security.test_rights_of_presence import NEEDED as NEEDED_FOR_PRESENCE
 from scripts.repository import REPOSITORY
@@ -14,7 +16,8 @@ POLICIES = MODULES / "backend" / "policies"
 ACTION = re.compile(r'"?\bAction"?\s*[:=]\s*(\[[^]]*\]|"[^"]*")')
 KEY, HISTORY_KEY, QUEUE_KEY = "use_table_key", "use_history_key", "use_queue_key"
 PRESENCE = ("mark_presence", "use_presence_key")
-ALL_NEEDED = NEEDED.keys() | {(function, action) for function, _, action in (*NEEDED_FOR_HISTORY, *NEEDED_FOR_PRESENCE)}
+OF_STATEMENTS = (*NEEDED_FOR_BACKENDS, *NEEDED_FOR_HISTORY, *NEEDED_FOR_PRESENCE)
+ALL_NEEDED = NEEDED.keys() | {(function, action) for function, _, action in OF_STATEMENTS}
 
 
 def actions(text: str) -> set[str]:
@@ -47,19 +50,22 @@ def granted() -> set[tuple[str, str]]:
 
 
 def test_no_other_file_grants_rights() -> None:
-    of_backend = {f"backend/{name}.tf" for name in ("authorizer", "functions", "history", "presence", "queue")}
+    names = ("authorizer", "backends", "functions", "history", "presence", "queue")
+    of_backend = {f"backend/{name}.tf" for name in names}
     granting = {
         file.relative_to(MODULES).as_posix()
         for file in MODULES.rglob("*.tf")
         if actions(file.read_text(encoding="utf-8")) - {"sqs:*"}  # of the policy that refuses requests without TLS
     }
 
-    assert granting == {*of_backend, "handler/main.tf"}
+    # A queue's policy names who else may send to it.
+    assert granting == {*of_backend, "handler/main.tf", "fanout-queue/main.tf"}
 
 
 def test_every_granted_right_has_a_feature_or_a_reason() -> None:
     rights = granted()
+    not_shown = NOT_SHOWN_OF.keys() | SHOWN_OF_OTHERS.keys()
 
-    assert {right for right in rights if right[1] not in NOT_SHOWN} - ALL_NEEDED == NOT_SHOWN_OF.keys()
+    assert {right for right in rights if right[1] not in NOT_SHOWN} - ALL_NEEDED == not_shown
     assert ALL_NEEDED - rights == set()
     assert NOT_SHOWN.keys() - {action for _, action in rights} == set()
