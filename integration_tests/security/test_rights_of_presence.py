@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.emulator_only
 
 MARK, READ, SERVE = "MarkPresence", "ReadPresence", "ServeQueueAndMarkPresence"
-MEMBERSHIP, LOOK, POST, KEY = "ReadMembership", "LookAtMembershipAndPrune", "SendToMembers", "UseTableKey"
+LOOK, POST, KEY = "LookAtMembershipAndPrune", "SendToMembers", "UseTableKey"
 SEND, POST_TO_CLIENTS = "sqs:SendMessage", "execute-api:ManageConnections"
 BY_LAMBDA = {"sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes"}
 """Rights that Lambda uses in a function's name; no removal shows here."""
@@ -139,7 +139,6 @@ NEEDED: dict[tuple[str, str, str], Feature] = {
     ("ping", READ, "dynamodb:UpdateItem"): ping,
     ("ping", MARK, SEND): ping,
     ("who", READ, "dynamodb:BatchGetItem"): who,
-    ("who", MEMBERSHIP, "dynamodb:UpdateItem"): who,
     ("who", MARK, SEND): who,
     ("sendmessage", MARK, SEND): send,
     ("fanout_worker", MARK, SEND): prune,
