@@ -291,7 +291,7 @@ class ClientUser:
         self._recorder.recovery.rollovers += 1
 
     def ready(self, *, is_open: bool) -> None:
-        """Let whoever waits for this client go on."""
+        """Let the tasks that wait for this client go on."""
         if is_open:
             self._open.set()
         else:

@@ -43,7 +43,7 @@ class Remembering(Healthy):
     logs: defaultdict[str, Log] = field(default_factory=lambda: defaultdict(Log))
 
     def room_of(self, asked: str) -> str:
-        """Put nobody into a room by the handshake."""
+        """Put no client into a room by the handshake."""
         return f"none, not {asked}"
 
     async def take(self, session: Session, message: dict[str, Any]) -> None:

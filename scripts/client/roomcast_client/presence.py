@@ -120,7 +120,7 @@ class Attendances:
         self._hear(name, version, self._soon())
 
     def answered(self, frame: dict[str, Any]) -> None:
-        """Take a ``members`` frame, whoever has asked for it."""
+        """Take a ``members`` frame, whichever task has asked for it."""
         name, version = frame.get("room"), frame.get("version")
         if version is None or name not in self._memberships.rooms:
             return
