@@ -192,16 +192,17 @@ class UserGroup:
         await self.answered(self._terms.patience)
         await self.quiet()
 
-    async def answered(self, within: float) -> None:
+    async def answered(self, within: float, *, but: int = 0) -> None:
         """Wait until every message was answered, or cannot be because its connection has ended.
 
         Args:
             within: Seconds after which the wait ends all the same.
+            but: As many messages may still be without an answer.
         """
         deadline = time.monotonic() + within
         while time.monotonic() < deadline:
             self.absent()  # drops the messages of connections that have ended
-            if not self._unanswered:
+            if self._unanswered <= but:
                 return
             await asyncio.sleep(0.05)
 

@@ -16,7 +16,7 @@ from integration_tests.harness.client import Client
 from integration_tests.load.terms import LATE_AFTER_ON_ONE_MACHINE, TERMS
 from integration_tests.load.user_group import Arrival, Schedule, UserGroup
 from integration_tests.recover.copies import FanOuts
-from scripts.waiting import eventually
+from scripts.waiting import eventually, scaled
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -30,6 +30,12 @@ INTERVAL = 0.2
 """Seconds between two messages: each client speaks every four seconds, which two cores serve beside Terraform."""
 MESSAGES = 10
 """Messages after which the clients look whether to end."""
+UNANSWERED = 2 * MESSAGES
+"""Messages without an answer that the clients have at most when they go on; more would only wait behind each other.
+
+On a busy machine the emulator serves fewer messages than the clients would send, and each would come later than the one
+before it.
+"""
 TEXT_SIZE = 200
 STAGE_TERMS = replace(TERMS, late_after=LATE_AFTER_ON_ONE_MACHINE)
 
@@ -66,6 +72,12 @@ class Talk:
     async def _speak(self) -> None:
         while not self._end.is_set():
             await self._users.talk(Schedule(time.monotonic(), INTERVAL, MESSAGES, TEXT_SIZE))
+            await self._users.answered(scaled(STAGE_TERMS.patience), but=UNANSWERED)
+
+    @property
+    def attempted(self) -> int:
+        """Messages that the clients have sent so far."""
+        return self._users.progress().attempted
 
     def check_present(self) -> None:
         """Check that every client is still connected; raises AssertionError."""
