@@ -45,15 +45,21 @@ async def test_clients_know_each_other_by_identity(guarded: Guarded, admitted: C
                 if isinstance(event, Presence):
                     told.append(event)  # noqa: PERF401 - the list is read meanwhile
 
+        async def told_of() -> set[str]:
+            names = set[str]()
+            for each in told:
+                names = names.union(each.joined).difference(each.left)
+            return names
+
         listener = asyncio.create_task(listen())
-        await known(alice, room, {"alice", "bob"})
+        await eventually(told_of, {"alice", "bob"}, within=WITHIN, what="the listener to be told of both")
         count = len(told)
         async with client_of("alice") as again:
             await known(again, room, {"alice", "bob"})
         async with client_of("carol") as carol:
             await known(carol, room, {"alice", "bob", "carol"})
             await known(alice, room, {"alice", "bob", "carol"})
-        await known(alice, room, {"alice", "bob"})
+        await eventually(told_of, {"alice", "bob"}, within=WITHIN, what="the listener to be told that carol left")
         listener.cancel()
 
     changes = [(each.joined, each.left) for each in told[count:]]
