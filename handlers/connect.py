@@ -11,6 +11,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from roomcast import arrivals, aws_json, events, fanout, headcount, identity, logs, protocol, rooms, serving, settings
+from roomcast.members import Connection
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -68,9 +69,17 @@ def join(handshake: events.Event, client: identity.Identity, room: str, spoken: 
     """
     try:
         ends_at = identity.token_end(handshake, client, room)
-        connection = handshake.connection_id, handshake.connected_at
         is_told = spoken == protocol.V1 and client.may("presence", room) and ROOMS.marks.watches(room)
-        ROOMS.join(*connection, room or None, deadline, ends_at, spoken, client.subject, {room} if is_told else ())
+        arrived = Connection(
+            handshake.connection_id,
+            handshake.connected_at,
+            {},
+            token_ends_at=ends_at,
+            protocol=spoken,
+            subject=client.subject,
+            sees={room} if is_told else (),
+        )
+        ROOMS.join(arrived, room or None, deadline)
     except headcount.RoomFullError:
         return 429
     except arrivals.DeniedError:

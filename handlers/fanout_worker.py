@@ -13,7 +13,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
-from roomcast import backlog, batch, delivery, events, fanout, lane, logs, protocol, rooms, settings, tasks
+from roomcast import backlog, batch, delivery, events, fanout, lane, logs, rooms, settings, tasks
 from roomcast.progress import share_reads
 
 if TYPE_CHECKING:
@@ -42,38 +42,13 @@ times within it."""
 def handler(event: Mapping[str, Any], context: events.Context) -> dict[str, list[dict[str, str]]]:
     """Lambda's entry point."""
     deadline = events.deadline(context)
-    records, incomplete = records_of(event)
-    jobs, unreadable = read(records, deadline)
+    jobs, failed = read(events.records_of(event), deadline)
     post_until = deadline - HANDOVER_SECONDS
     worker = batch.Worker(ROOMS, QUEUE, post_until - TAKING_RESERVE_SECONDS, post_until, deadline)
-    failed = [*incomplete, *unreadable]
     for parts in batches(jobs, worker):
         failed += serve(parts, worker)
     DELIVERY.prune(deadline)
     return {"batchItemFailures": [{"itemIdentifier": message_id} for message_id in failed]}
-
-
-def records_of(event: Mapping[str, Any]) -> tuple[list[Mapping[str, Any]], list[str]]:
-    """The queue messages of an event, and the ids of those that lack a part.
-
-    An empty id makes SQS redeliver the whole batch
-    (https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-errorhandling.html).
-    """
-    listed = event.get("Records") if isinstance(event, dict) else None
-    if not isinstance(listed, list):
-        logs.write("ERROR", "not an event of a queue")
-        return [], []
-    records: list[Mapping[str, Any]] = []
-    incomplete: list[str] = []
-    for record in listed:
-        fields = record if isinstance(record, dict) else {}
-        message_id = text_of(fields.get("messageId"))
-        if message_id and text_of(fields.get("body")) and isinstance(fields.get("attributes"), dict):
-            records.append(fields)
-        else:
-            logs.write("ERROR", "not a queue message")
-            incomplete.append(message_id)
-    return records, incomplete
 
 
 def number_of(value: object) -> str:
@@ -82,40 +57,38 @@ def number_of(value: object) -> str:
     return text if NUMBER.fullmatch(text) else ""
 
 
-def text_of(value: object) -> str:
-    """A text that SQS gave, or an empty one."""
-    return value if isinstance(value, str) and not protocol.SURROGATE.search(value) else ""
-
-
-def read(records: Sequence[Mapping[str, Any]], deadline: float) -> tuple[list[backlog.Job], list[str]]:
-    """Read the queue messages; gives the jobs, and the ids of unreadable messages that must be redelivered."""
+def read(records: Sequence[events.Record], deadline: float) -> tuple[list[backlog.Job], list[str]]:
+    """Read the queue messages; gives the jobs, and the ids of messages that are none and must be redelivered."""
     jobs: list[backlog.Job] = []
     failed: list[str] = []
     for position, record in enumerate(records):
-        attributes = record["attributes"]
+        attributes = record.attributes
+        if not record.id or not record.body or attributes is None:
+            logs.write("ERROR", "not a queue message")
+            failed.append(record.id)
+            continue
         count = number_of(attributes.get("ApproximateReceiveCount"))
         receives = int(count or 1)
-        group = text_of(attributes.get("MessageGroupId")) if SETTINGS.queue_is_fifo else ""
+        group = events.sound_text(attributes.get("MessageGroupId")) if SETTINGS.queue_is_fifo else ""
         try:
-            task = tasks.parse(record["body"])
+            task = tasks.parse(record.body)
         except ValueError as error:
-            logs.write("ERROR", "not a task", error=str(error), message_id=record["messageId"])
+            logs.write("ERROR", "not a task", error=str(error), message_id=record.id)
             if not move_apart(record, group, deadline):
-                failed.append(record["messageId"])
-                batch.tell_if_given_up(record["messageId"], receives, 1)
+                failed.append(record.id)
+                batch.tell_if_given_up(record.id, receives, 1)
         else:
             key = backlog.key_of(number_of(attributes.get("SequenceNumber")), position)
-            receipt = text_of(record.get("receiptHandle"))
-            jobs.append(backlog.Job(record["messageId"], group, key, receives, task, receipt, bool(count)))
+            jobs.append(backlog.Job(record.id, group, key, receives, task, record.receipt, bool(count)))
     return jobs, failed
 
 
-def move_apart(record: Mapping[str, Any], group: str, deadline: float) -> bool:
+def move_apart(record: events.Record, group: str, deadline: float) -> bool:
     """Move an unreadable message into a message group of its own, because it would block its group until given up."""
-    unreadable = tasks.Unreadable(record["body"], record["messageId"])
+    unreadable = tasks.Unreadable(record.body, record.id)
     # In its own group it fails until SQS makes it a dead letter.
     is_moved = bool(group) and not group.startswith(":")
-    return is_moved and batch.hand_over(QUEUE, [unreadable], record["messageId"], deadline)
+    return is_moved and batch.hand_over(QUEUE, [unreadable], record.id, deadline)
 
 
 def batches(jobs: Sequence[backlog.Job], worker: batch.Worker) -> Iterable[Sequence[batch.Part]]:

@@ -27,52 +27,32 @@ def handler(event: Mapping[str, Any], context: events.Context) -> dict[str, list
     """Lambda's entry point."""
     deadline = events.deadline(context)
     looks = presence.Presence(SETTINGS, ROOMS, DELIVERY)
-    failed = [
-        message_id for message_id, body in records_of(event) if not serve(looks, body, deadline, message_id=message_id)
-    ]
+    failed = [each.id for each in events.records_of(event) if not serve(looks, each, deadline)]
     DELIVERY.prune(deadline)
     return {"batchItemFailures": [{"itemIdentifier": message_id} for message_id in failed]}
 
 
-def records_of(event: Mapping[str, Any]) -> list[tuple[str, object]]:
-    """Id and body of each queue message of an event.
-
-    An empty id makes SQS redeliver the whole batch.
-    """
-    listed = event.get("Records") if isinstance(event, dict) else None
-    if not isinstance(listed, list):
-        logs.write("ERROR", "not an event of a queue")
-        return []
-    records = [each if isinstance(each, dict) else {} for each in listed]
-    return [(text_of(each.get("messageId")), each.get("body")) for each in records]
-
-
-def text_of(value: object) -> str:
-    """A text that SQS gave, or an empty one."""
-    return value if isinstance(value, str) and not protocol.SURROGATE.search(value) else ""
-
-
-def serve(looks: presence.Presence, body: object, deadline: float, *, message_id: str) -> bool:
+def serve(looks: presence.Presence, record: events.Record, deadline: float) -> bool:
     """Look at the room of one message; false if the message must be redelivered."""
     try:
-        looks.look(parse(body), deadline - AFTERWARDS_SECONDS, deadline)
+        looks.look(parse(record.body), deadline - AFTERWARDS_SECONDS, deadline)
     except ValueError as error:
-        logs.write("ERROR", "not a room to look at", error=str(error), message_id=message_id)
+        logs.write("ERROR", "not a room to look at", error=str(error), message_id=record.id)
         return False
     except (aws_json.ServiceError, fanout.DeliveryInterruptedError) as error:
-        logs.write("ERROR", "a room was not looked at", error=str(error.__cause__ or error), message_id=message_id)
+        logs.write("ERROR", "a room was not looked at", error=str(error.__cause__ or error), message_id=record.id)
         return False
     return True
 
 
-def parse(body: object) -> marks.Task:
+def parse(body: str) -> marks.Task:
     """Read the body of a queue message.
 
     Raises:
         ValueError: It is none, or one of a later release. The error repeats nothing of it.
     """
     try:
-        value = json.loads(str(body))
+        value = json.loads(body)
         version, kind, room, due = (value[name] for name in ("v", "kind", "room", "due"))
         number = int(due)
     except (TypeError, ValueError, KeyError, OverflowError, RecursionError) as error:

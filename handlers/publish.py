@@ -75,7 +75,7 @@ def handler(event: Mapping[str, Any], context: events.Context) -> Answer:
     """Lambda's entry point."""
     deadline = events.deadline(context)
     if isinstance(event, dict) and "Records" in event:
-        return serve_queue(event["Records"], context.aws_request_id, deadline)
+        return serve_queue(events.records_of(event), context.aws_request_id, deadline)
     try:
         bodies = publications.bodies_of(event)
     except protocol.Refusal as refusal:
@@ -83,20 +83,15 @@ def handler(event: Mapping[str, Any], context: events.Context) -> Answer:
     return {"results": publish([(body, "") for body in bodies], context.aws_request_id, deadline)}
 
 
-def serve_queue(records: object, request_id: str, deadline: float) -> Answer:
-    """Publish messages of the queue; gives the batch item failures.
-
-    An empty id makes SQS redeliver the whole batch.
-    """
-    listed = [record if isinstance(record, dict) else {} for record in (records if isinstance(records, list) else [])]
-    ids = [_text(record.get("messageId")) for record in listed]
-    requests = [(_text(record.get("body")), name) for record, name in zip(listed, ids, strict=True)]
+def serve_queue(records: Sequence[events.Record], request_id: str, deadline: float) -> Answer:
+    """Publish messages of the queue; gives the batch item failures."""
     failed = []
-    for name, answer in zip(ids, publish(requests, request_id, deadline), strict=True):
+    answers = publish([(each.body, each.id) for each in records], request_id, deadline)
+    for each, answer in zip(records, answers, strict=True):
         # An earlier try may have died before it had posted the message, which is known once its time is over.
         if "error" in answer or "sending" in answer:
-            logs.write("ERROR", "a message was not published", message_id=name, code=_code(answer))
-            failed.append({"itemIdentifier": name})
+            logs.write("ERROR", "a message was not published", message_id=each.id, code=_code(answer))
+            failed.append({"itemIdentifier": each.id})
     return {"batchItemFailures": failed}
 
 
@@ -237,8 +232,3 @@ def _counts(report: fanout.Report) -> Answer:
 def _code(answer: Answer) -> str:
     code: str = answer["error"]["code"] if "error" in answer else "sending"
     return code
-
-
-def _text(value: object) -> str:
-    """A text that SQS gave, or an empty one."""
-    return value if isinstance(value, str) and not protocol.SURROGATE.search(value) else ""

@@ -1,6 +1,6 @@
-"""Events that API Gateway hands to a function behind a WebSocket route.
+"""Events that API Gateway hands to a function behind a WebSocket route, and Amazon SQS to one behind a queue.
 
-Only the fields that AWS always sends are required; ``null`` counts as missing
+Of a route, only the fields that AWS always sends are required; ``null`` counts as missing
 (https://docs.aws.amazon.com/apigateway/latest/developerguide/apigateway-websocket-api-mapping-template-reference.html).
 """
 
@@ -9,6 +9,8 @@ from __future__ import annotations
 import re
 import time
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+
+from roomcast import logs, protocol
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -61,6 +63,25 @@ class Event(NamedTuple):
     subprotocols: Sequence[str]
 
 
+class Record(NamedTuple):
+    """A message of a queue (https://docs.aws.amazon.com/lambda/latest/dg/with-sqs.html).
+
+    Attributes:
+        id: Its id, by which a function reports that it failed; an empty one makes SQS redeliver the whole batch
+            (https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-errorhandling.html).
+        body: Its text.
+        attributes: What SQS says of it; ``None`` if that is missing.
+        receipt: Its receipt handle, which belongs to this delivery.
+
+    A text that is missing or malformed is empty.
+    """
+
+    id: str
+    body: str
+    attributes: Mapping[str, Any] | None = None
+    receipt: str = ""
+
+
 class InvalidEventError(KeyError):
     """The event did not come from a WebSocket route; names the field that is missing or of another type."""
 
@@ -85,6 +106,25 @@ def parse(event: Mapping[str, Any]) -> Event:
         authorizer=None if authorizer is None else _mapping(authorizer),
         user_arn=_printable(_mapping(context.get("identity")).get("userArn")),
         subprotocols=_subprotocols(_values(event, "headers", "multiValueHeaders")),
+    )
+
+
+def records_of(event: object) -> list[Record]:
+    """The messages of a queue's event; none, and a line in the log, if it is not one."""
+    listed = _mapping(event).get("Records")
+    if not isinstance(listed, list):
+        logs.write("ERROR", "not an event of a queue")
+        return []
+    return [_record(_mapping(each)) for each in listed]
+
+
+def _record(fields: Mapping[str, Any]) -> Record:
+    attributes = fields.get("attributes")
+    return Record(
+        sound_text(fields.get("messageId")),
+        sound_text(fields.get("body")),
+        attributes if isinstance(attributes, dict) else None,
+        sound_text(fields.get("receiptHandle")),
     )
 
 
@@ -132,6 +172,12 @@ def _mapping(value: object) -> Mapping[str, Any]:
 
 def _text(value: object) -> str:
     return value if isinstance(value, str) else ""
+
+
+def sound_text(value: object) -> str:
+    """A text that UTF-8 can encode; any other value is an empty text."""
+    text = _text(value)
+    return "" if protocol.SURROGATE.search(text) else text
 
 
 def _printable(value: object) -> str:

@@ -4,8 +4,8 @@ A look at a room (``Presence.look``) goes in this order:
 
 1. The mark is removed. A change from now on sets another one.
 2. The members are read and compared with the names of the last version.
-3. State and names are written, on the condition that nobody has written since 1, also if nothing has changed: a look
-   that read the members earlier must not write afterwards. Else it begins again.
+3. State and names are written, on the condition that no other look has written since 1, also if nothing has changed: a
+   look that read the members earlier must not write afterwards. Else it begins again.
 4. The change is posted to the members, who are read only now: a client that has joined before is told, and one that
    joins later asks for the names and gets this version.
 5. The version is noted as announced. A look that finds one that is not announces it again.
@@ -242,8 +242,8 @@ class Presence:
         frame = change.frame.encode()
         watchers = self._table.roster(change.room, deadline).watchers()
         message = fanout.Message(watchers, b"", others={protocol.V1: lambda: frame})
-        nobody = RoomMessage(change.room, "", "", f"presence-{change.version}")
-        [result] = self._delivery.deliver_all([(nobody, message)], post_until, PATIENCE_SECONDS)
+        logged_as = RoomMessage(change.room, "", "", f"presence-{change.version}")
+        [result] = self._delivery.deliver_all([(logged_as, message)], post_until, PATIENCE_SECONDS)
         if result.error is not None:
             raise fanout.DeliveryInterruptedError(result.report) from result.error
         update, now = ", announced = :version, told_at = :now", int(time.time() * 1000)

@@ -26,7 +26,6 @@ from roomcast import (
     users,
 )
 from roomcast.members import Connection, Members
-from roomcast.protocol import TEXT
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -81,29 +80,13 @@ class Rooms:
             with_token=self.rows_end,
         )
 
-    def join(  # noqa: PLR0913, PLR0917 - all parts of its items
-        self,
-        connection_id: str,
-        connected_at: int,
-        room: str | None,
-        deadline: float,
-        ends_at: int | None = None,
-        protocol: str = TEXT,
-        subject: str = "",
-        sees: Collection[str] = (),
-    ) -> None:
+    def join(self, arrived: Connection, room: str | None, deadline: float) -> None:
         """Write the items of a new connection, and make it a member of a room: all items or none.
 
         Args:
-            connection_id: Id of the connection.
-            connected_at: When it was made, epoch milliseconds.
+            arrived: The connection, in no room. Its items end with its token where clients need one.
             room: Name of the room; ``None`` for none.
             deadline: Latest end.
-            ends_at: When its token has expired, in seconds since 1970; ``None`` without a token. Its items end with it
-                where clients need one.
-            protocol: Name of its wire protocol.
-            subject: Name of its client, which other members see; empty where there is none.
-            sees: As of ``Connection``.
 
         When it is unknown whether the write happened, a tombstone replaces the connection, which deletes the items of
         the write or refuses them should they still arrive. Then the error is raised.
@@ -112,11 +95,10 @@ class Rooms:
             arrivals.DeniedError: The client was kicked, and may not connect yet.
             headcount.RoomFullError: The room has as many members as it may have.
         """
-        expires_at = items.end_of(connected_at, ends_at if self.rows_end else None)
-        is_listed = bool(subject) and self._lists_users
-        joined = Connection(connection_id, connected_at, {}, 0, expires_at, ends_at, protocol, subject, sees, is_listed)
+        expires_at = items.end_of(arrived.connected_at, arrived.token_ends_at if self.rows_end else None)
+        joined = arrived._replace(expires_at=expires_at, is_listed=bool(arrived.subject) and self._lists_users)
         arrival = arrivals.Arrivals(self._table_name, self._write, deadline, self._may_deny)
-        own = self._shard_of(connection_id)
+        own = self._shard_of(arrived.connection_id)
         if room is None:
             arrival.join(joined)
         elif self.headcount.maximum:

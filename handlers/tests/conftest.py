@@ -12,7 +12,7 @@ from roomcast import early, logs, rooms
 from roomcast.delivery import Delivery
 from tests.fakes import PLANTED, FakeConnections, FakeQueue, FakeTable, spellings
 from tests.history_table import HistoryTable
-from tests.v1 import Clients
+from tests.v1 import Clients, context
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator, Mapping
@@ -101,6 +101,20 @@ def named(load: Callable[[str], Any], table: FakeTable, monkeypatch: pytest.Monk
         return module
 
     return load_handler
+
+
+@pytest.fixture
+def people(named: Callable[[str], Any], connections: FakeConnections) -> Clients:
+    """Clients with names in the room ``lobby``: ``alice`` twice, in both protocols, and ``bob``."""
+    clients = Clients(named, connections)
+    for name, subject, offers in (
+        ("alice-1=", "alice", "roomcast.v1"),
+        ("alice-2=", "alice", ""),
+        ("bob=", "bob", "roomcast.v1"),
+    ):
+        clients.authorizer = context(subject)
+        assert clients.connect(name, "lobby", offers=offers)["statusCode"] == 200
+    return clients
 
 
 @pytest.fixture

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from roomcast import aws_json, changes, frames, logged_rooms, protocol, removal, rooms
 from roomcast.frames import Ask, Position
 from roomcast.history import Draft, Sender
+from roomcast.members import Connection
 from tests.fakes import FakeTable
 from tests.history_table import STEP, Died, HistoryTable
 from tests.logbook import FAR, SETTINGS, Logbook
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
     from collections.abc import Generator, Iterator, Mapping, Sequence
 
     from roomcast.history import History, Kept
-    from roomcast.members import Connection
     from roomcast.replay import Replay
     from roomcast.steps import Steps
 
@@ -113,7 +113,7 @@ class Client:
         yield STEP
         self.connections += 1
         self.connection = f"c{self.number}.{self.connections}"
-        self.world.rooms.join(self.connection, CONNECTED_AT, None, FAR, None, protocol.V1)
+        self.world.rooms.join(Connection(self.connection, CONNECTED_AT, {}, protocol=protocol.V1), None, FAR)
 
     def join(self) -> Process:
         """Ask for what came after the position, and take the answer when it comes."""

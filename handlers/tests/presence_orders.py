@@ -14,6 +14,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from roomcast import aws_json, changes, delivery, fanout, marks, presence, rooms
+from roomcast.members import Connection
 from roomcast.protocol import V1
 from tests.fakes import CONNECTED_AT, FakeQueue, FakeTable
 from tests.logbook import FAR, SETTINGS
@@ -180,7 +181,8 @@ class Client:
         """Open a connection and join; ask again where the function has died."""
         self.connections += 1
         connection = f"c{self.number}.{self.connections}"
-        self.world.table_of().join(connection, CONNECTED_AT, None, FAR, None, V1, self.name)
+        arrived = Connection(connection, CONNECTED_AT, {}, protocol=V1, subject=self.name)
+        self.world.table_of().join(arrived, None, FAR)
         self.connection = connection
         self.join()
 

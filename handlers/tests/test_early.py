@@ -225,7 +225,7 @@ class Table:
         joining = rooms.Rooms(settings.from_environment())
         joining._database = table  # type: ignore[assignment]
         for name in ("alice=", "bob="):
-            joining.join(name, CONNECTED_AT, "lobby", soon())
+            joining.join(Connection(name, CONNECTED_AT, {}), "lobby", soon())
         stack.callback(self.close)
 
     def close(self) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
@@ -79,3 +80,30 @@ def test_an_odd_value_of_a_required_field_is_named(name: str, odd: object) -> No
     raw["requestContext"][name] = odd
     with pytest.raises(events.InvalidEventError, match=name):
         events.parse(raw)
+
+
+class TestQueue:
+    """Messages of a queue."""
+
+    def test_all_parts(self) -> None:
+        whole = {
+            "messageId": "m",
+            "body": "b\n",
+            "attributes": {"a": "1"},
+            "receiptHandle": "r",
+            "eventSource": "aws:sqs",
+        }
+        assert events.records_of({"Records": [whole, whole]}) == [events.Record("m", "b\n", {"a": "1"}, "r")] * 2
+
+    @pytest.mark.parametrize("record", [{}, None, 7, [], "x", {"messageId": None, "body": 7, "attributes": []}])
+    def test_a_part_that_is_missing_is_empty(self, record: object) -> None:
+        assert events.records_of({"Records": [record]}) == [events.Record("", "")]
+
+    @pytest.mark.parametrize("name", ["messageId", "body", "receiptHandle"])
+    def test_half_of_a_surrogate_pair_is_no_text(self, name: str) -> None:
+        assert events.records_of({"Records": [{name: "a\ud800"}]}) == [events.Record("", "")]
+
+    @pytest.mark.parametrize("raw", [{}, None, [], 7, {"Records": 7}, {"Records": {}}])
+    def test_another_event_has_none_and_is_logged(self, raw: object, capsys: pytest.CaptureFixture[str]) -> None:
+        assert events.records_of(raw) == []
+        assert json.loads(capsys.readouterr().out)["message"] == "not an event of a queue"

@@ -11,14 +11,13 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from roomcast import arrivals, aws_json, backends, changes, items, kicks, marks, rooms, users
+from roomcast.members import Connection
+from roomcast.protocol import V1
 from tests.fakes import CONNECTED_AT, PLANTED, FakeConnections, FakeContext, FakeTable, event, handshake, message
-from tests.test_publish import context
-from tests.v1 import Clients
+from tests.v1 import Clients, context
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
-
-    from roomcast.members import Connection
 
     Load = Callable[[str], Any]
 
@@ -26,34 +25,20 @@ LATER = time.monotonic() + 3600
 NOW = int(time.time())
 
 
-@pytest.fixture
-def stage(named: Load, connections: FakeConnections) -> Clients:
-    """Clients with names: ``alice`` twice, in both protocols, and ``bob``."""
-    stage = Clients(named, connections)
-    for name, subject, offers in (
-        ("alice-1=", "alice", "roomcast.v1"),
-        ("alice-2=", "alice", ""),
-        ("bob=", "bob", "roomcast.v1"),
-    ):
-        stage.authorizer = context(subject)
-        assert stage.connect(name, "lobby", offers=offers)["statusCode"] == 200
-    return stage
-
-
-def kick(stage: Clients, **request: object) -> dict[str, Any]:
+def kick(people: Clients, **request: object) -> dict[str, Any]:
     """Invoke the function; gives its answer."""
-    stage.connections.posts.clear()
-    answer: dict[str, Any] = stage.load("kick").handler(request, FakeContext())
+    people.connections.posts.clear()
+    answer: dict[str, Any] = people.load("kick").handler(request, FakeContext())
     json.dumps(answer)
     return answer
 
 
 def outcome(answer: Mapping[str, Any]) -> tuple[int, int, int, int]:
-    """The numbers of the only stage: found, closed, gone, failed."""
-    [stage] = answer["stages"]
-    assert stage.pop("endpoint") == "https://abcde12345.execute-api.eu-west-1.amazonaws.com/live"
-    assert set(stage) == {"connections", "closed", "gone", "failed"}
-    return stage["connections"], stage["closed"], stage["gone"], stage["failed"]
+    """The numbers of the only people: found, closed, gone, failed."""
+    [only] = answer["stages"]
+    assert only.pop("endpoint") == "https://abcde12345.execute-api.eu-west-1.amazonaws.com/live"
+    assert set(only) == {"connections", "closed", "gone", "failed"}
+    return only["connections"], only["closed"], only["gone"], only["failed"]
 
 
 def code(answer: Mapping[str, Any]) -> str:
@@ -67,73 +52,73 @@ class TestByUser:
     """A client is thrown out."""
 
     def test_all_connections_lose_their_items_and_are_closed(
-        self, stage: Clients, table: FakeTable, closed: FakeConnections
+        self, people: Clients, table: FakeTable, closed: FakeConnections
     ) -> None:
         until = (NOW + 3600) * 1000
-        assert outcome(kick(stage, user="alice", reason="spam", until=until)) == (2, 2, 0, 0)
+        assert outcome(kick(people, user="alice", reason="spam", until=until)) == (2, 2, 0, 0)
         assert {key for key, _ in table.items} == {"connection#bob=", "room#lobby#0", "user#bob", "deny#alice"}
         assert table.halves() == set()
         # Text mode has no such frame: members could send a text that looks like it.
-        assert [(to, json.loads(text)) for to, text in stage.connections.posts] == [
+        assert [(to, json.loads(text)) for to, text in people.connections.posts] == [
             ("alice-1=", {"type": "kicked", "reason": "spam", "until": until})
         ]
         assert sorted(closed.posts) == [("alice-1=", ""), ("alice-2=", "")]
 
-    def test_without_a_ban(self, stage: Clients, table: FakeTable) -> None:
-        kick(stage, user="alice")
-        assert [json.loads(text) for _, text in stage.connections.posts] == [{"type": "kicked"}]
+    def test_without_a_ban(self, people: Clients, table: FakeTable) -> None:
+        kick(people, user="alice")
+        assert [json.loads(text) for _, text in people.connections.posts] == [{"type": "kicked"}]
         [end] = [int(item["expires_at"]["N"]) for (key, _), item in table.items.items() if key == "deny#alice"]
         assert 60 < end - time.time() <= 120
 
-    def test_the_client_may_not_connect_until_then(self, stage: Clients, table: FakeTable) -> None:
-        kick(stage, user="alice", until=(NOW + 3600) * 1000)
-        stage.authorizer = context("alice")
+    def test_the_client_may_not_connect_until_then(self, people: Clients, table: FakeTable) -> None:
+        kick(people, user="alice", until=(NOW + 3600) * 1000)
+        people.authorizer = context("alice")
         before = {key: dict(item) for key, item in table.items.items()}
         for name, offers in (("alice-3=", ""), ("alice-4=", "roomcast.v1")):
-            assert stage.connect(name, "lobby", offers=offers) == {"statusCode": 403}
-        assert stage.connect("alice-5=") == {"statusCode": 403}
+            assert people.connect(name, "lobby", offers=offers) == {"statusCode": 403}
+        assert people.connect("alice-5=") == {"statusCode": 403}
         assert table.items == before
-        stage.authorizer = context("carol")
-        assert stage.connect("carol=")["statusCode"] == 200
+        people.authorizer = context("carol")
+        assert people.connect("carol=")["statusCode"] == 200
         # Time to live may be days late.
         table.items["deny#alice", "deny"]["expires_at"] = {"N": str(int(time.time()))}
-        stage.authorizer = context("alice")
-        assert stage.connect("alice-6=")["statusCode"] == 200
+        people.authorizer = context("alice")
+        assert people.connect("alice-6=")["statusCode"] == 200
 
-    def test_a_denial_is_never_shortened(self, stage: Clients, table: FakeTable) -> None:
-        kick(stage, user="alice", until=(NOW + 3600) * 1000)
-        kick(stage, user="alice", until=(NOW + 60) * 1000)
+    def test_a_denial_is_never_shortened(self, people: Clients, table: FakeTable) -> None:
+        kick(people, user="alice", until=(NOW + 3600) * 1000)
+        kick(people, user="alice", until=(NOW + 60) * 1000)
         assert int(table.items["deny#alice", "deny"]["expires_at"]["N"]) == NOW + 3720
-        kick(stage, user="alice", until=(NOW + 7200) * 1000)
+        kick(people, user="alice", until=(NOW + 7200) * 1000)
         assert int(table.items["deny#alice", "deny"]["expires_at"]["N"]) == NOW + 7320
 
-    def test_a_client_that_is_not_there(self, stage: Clients, table: FakeTable, closed: FakeConnections) -> None:
-        assert outcome(kick(stage, user="carol")) == (0, 0, 0, 0)
+    def test_a_client_that_is_not_there(self, people: Clients, table: FakeTable, closed: FakeConnections) -> None:
+        assert outcome(kick(people, user="carol")) == (0, 0, 0, 0)
         assert ("deny#carol", "deny") in table.items
         assert closed.posts == []
 
-    def test_it_may_be_repeated(self, stage: Clients, table: FakeTable) -> None:
+    def test_it_may_be_repeated(self, people: Clients, table: FakeTable) -> None:
         request = {"user": "alice", "until": (NOW + 60) * 1000, "reason": "x"}
-        kick(stage, **request)
+        kick(people, **request)
         after = {key: dict(item) for key, item in table.items.items()}
-        assert outcome(kick(stage, **request)) == (0, 0, 0, 0)
+        assert outcome(kick(people, **request)) == (0, 0, 0, 0)
         assert table.items == after
 
     def test_rooms_that_were_joined_later_and_many_connections(self, named: Load, table: FakeTable) -> None:
-        stage = Clients(named, FakeConnections())
-        stage.authorizer = context("alice")
+        people = Clients(named, FakeConnections())
+        people.authorizer = context("alice")
         for number in range(60):
-            stage.connect(f"c{number}=")
-            stage.ask(f"c{number}=", "join", rooms={f"room-{number % 7}": {}, "lobby": {}})
-        assert outcome(kick(stage, user="alice")) == (60, 60, 0, 0)
+            people.connect(f"c{number}=")
+            people.ask(f"c{number}=", "join", rooms={f"room-{number % 7}": {}, "lobby": {}})
+        assert outcome(kick(people, user="alice")) == (60, 60, 0, 0)
         assert {key for key, _ in table.items} == {"deny#alice"}
 
     def test_connections_that_have_expired_are_closed_as_well(
-        self, stage: Clients, table: FakeTable, closed: FakeConnections
+        self, people: Clients, table: FakeTable, closed: FakeConnections
     ) -> None:
         for item in table.items.values():
             item["expires_at"] = {"N": "1"}
-        assert outcome(kick(stage, user="alice")) == (2, 2, 0, 0)
+        assert outcome(kick(people, user="alice")) == (2, 2, 0, 0)
         assert len(closed.posts) == 2
 
     def test_a_room_with_a_limit_has_the_places_again(
@@ -148,38 +133,38 @@ class TestByUser:
             monkeypatch.setattr(module, "ROOMS", fresh)
             return module
 
-        stage = Clients(load, FakeConnections())
-        stage.authorizer = context("alice")
-        assert [stage.connect(f"c{n}=", "lobby")["statusCode"] for n in range(3)] == [200, 200, 429]
-        kick(stage, user="alice", until=(NOW + 60) * 1000)
+        people = Clients(load, FakeConnections())
+        people.authorizer = context("alice")
+        assert [people.connect(f"c{n}=", "lobby")["statusCode"] for n in range(3)] == [200, 200, 429]
+        kick(people, user="alice", until=(NOW + 60) * 1000)
         assert table.items["members#lobby#0", "members"]["members"] == {"N": "0"}
         # Who is kept out is told so, also by a full room.
-        stage.authorizer = context("bob")
-        assert [stage.connect(f"b{n}=", "lobby")["statusCode"] for n in range(3)] == [200, 200, 429]
-        stage.authorizer = context("alice")
-        assert stage.connect("c9=", "lobby") == {"statusCode": 403}
+        people.authorizer = context("bob")
+        assert [people.connect(f"b{n}=", "lobby")["statusCode"] for n in range(3)] == [200, 200, 429]
+        people.authorizer = context("alice")
+        assert people.connect("c9=", "lobby") == {"statusCode": 403}
 
-    def test_what_the_client_does_on_a_kicked_connection(self, stage: Clients) -> None:
-        kick(stage, user="alice")
-        stage.authorizer = context("alice")
+    def test_what_the_client_does_on_a_kicked_connection(self, people: Clients) -> None:
+        kick(people, user="alice")
+        people.authorizer = context("alice")
         for action, fields in (("join", {"room": "lobby"}), ("sendmessage", {"room": "lobby", "data": "x"})):
-            assert [each["code"] for each in stage.ask("alice-1=", action, **fields)] == ["reconnect"]
+            assert [each["code"] for each in people.ask("alice-1=", action, **fields)] == ["reconnect"]
 
 
 class TestByConnection:
     """One connection is thrown out."""
 
-    def test_that_connection_alone(self, stage: Clients, table: FakeTable, closed: FakeConnections) -> None:
-        assert outcome(kick(stage, connection="alice-1=", reason="spam")) == (1, 1, 0, 0)
+    def test_that_connection_alone(self, people: Clients, table: FakeTable, closed: FakeConnections) -> None:
+        assert outcome(kick(people, connection="alice-1=", reason="spam")) == (1, 1, 0, 0)
         assert closed.posts == [("alice-1=", "")]
         assert not [key for key in table.items if "alice-1=" in "".join(key) or key[0].startswith("deny#")]
         assert ("user#alice", "alice-2=") in table.items
-        stage.authorizer = context("alice")
-        assert stage.connect("alice-3=", "lobby")["statusCode"] == 200
+        people.authorizer = context("alice")
+        assert people.connect("alice-3=", "lobby")["statusCode"] == 200
 
-    def test_one_without_items_is_closed(self, stage: Clients, table: FakeTable, closed: FakeConnections) -> None:
+    def test_one_without_items_is_closed(self, people: Clients, table: FakeTable, closed: FakeConnections) -> None:
         before = dict(table.items)
-        assert outcome(kick(stage, connection="other=")) == (1, 1, 0, 0)
+        assert outcome(kick(people, connection="other=")) == (1, 1, 0, 0)
         assert closed.posts == [("other=", "")]
         assert table.items == before
 
@@ -220,34 +205,34 @@ class TestClosing:
         monkeypatch.setattr(kicks, "PAUSE_SECONDS", 0.0)
 
     def test_a_connection_that_is_being_made_is_tried_again(
-        self, stage: Clients, table: FakeTable, monkeypatch: pytest.MonkeyPatch
+        self, people: Clients, table: FakeTable, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         made_now(table)
-        module, closer = stage.load("kick"), Opening(3)
-        monkeypatch.setattr(stage, "load", lambda _: module)
+        module, closer = people.load("kick"), Opening(3)
+        monkeypatch.setattr(people, "load", lambda _: module)
         monkeypatch.setattr(module, "CLOSER", closer)
-        assert outcome(kick(stage, user="alice")) == (2, 2, 0, 0)
+        assert outcome(kick(people, user="alice")) == (2, 2, 0, 0)
         assert sorted(closer.posts) == [("alice-1=", ""), ("alice-2=", "")]
         # It is told as well, each time, because the first frame may have come too early.
-        assert [to for to, _ in stage.connections.posts] == ["alice-1="] * 4
+        assert [to for to, _ in people.connections.posts] == ["alice-1="] * 4
 
-    def test_an_old_one_is_not(self, stage: Clients, table: FakeTable, closed: FakeConnections) -> None:
+    def test_an_old_one_is_not(self, people: Clients, table: FakeTable, closed: FakeConnections) -> None:
         closed.gone = {"alice-1="}
         for item in table.items.values():
             item["connected_at"] = {"N": str(CONNECTED_AT - 36_000)}
-        assert outcome(kick(stage, user="alice")) == (2, 1, 1, 0)
+        assert outcome(kick(people, user="alice")) == (2, 1, 1, 0)
 
     def test_until_time_is_over(
-        self, stage: Clients, table: FakeTable, closed: FakeConnections, monkeypatch: pytest.MonkeyPatch
+        self, people: Clients, table: FakeTable, closed: FakeConnections, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         made_now(table)
         monkeypatch.setattr(kicks, "PAUSE_SECONDS", 1000.0)
         closed.gone = {"alice-1="}
-        assert outcome(kick(stage, user="alice")) == (2, 1, 0, 1)
+        assert outcome(kick(people, user="alice")) == (2, 1, 0, 1)
 
-    def test_one_that_cannot_be_reached(self, stage: Clients, closed: FakeConnections) -> None:
+    def test_one_that_cannot_be_reached(self, people: Clients, closed: FakeConnections) -> None:
         closed.failing = {"alice-2="}
-        assert outcome(kick(stage, user="alice")) == (2, 1, 0, 1)
+        assert outcome(kick(people, user="alice")) == (2, 1, 0, 1)
 
 
 class TestFaults:
@@ -275,26 +260,26 @@ class TestFaults:
             ({"user": "alice", "reason": ["spam"]}, "invalid_reason"),
         ],
     )
-    def test_requests(self, stage: Clients, table: FakeTable, request_: dict[str, Any], expected: str) -> None:
+    def test_requests(self, people: Clients, table: FakeTable, request_: dict[str, Any], expected: str) -> None:
         before = dict(table.items)
-        assert code(kick(stage, **request_)) == expected
+        assert code(kick(people, **request_)) == expected
         assert table.items == before
 
     @pytest.mark.parametrize("raw", [None, [], "x", 7, message("bob=", "x"), handshake("bob="), event("CONNECT", "b=")])
-    def test_other_input(self, stage: Clients, raw: object) -> None:
-        assert code(stage.load("kick").handler(raw, FakeContext())) == "invalid_request"
+    def test_other_input(self, people: Clients, raw: object) -> None:
+        assert code(people.load("kick").handler(raw, FakeContext())) == "invalid_request"
 
     @pytest.mark.parametrize("operation", ["UpdateItem", "Query", "TransactWriteItems"])
     def test_a_table_that_fails_is_an_error_of_the_invocation(
-        self, stage: Clients, table: FakeTable, closed: FakeConnections, operation: str
+        self, people: Clients, table: FakeTable, closed: FakeConnections, operation: str
     ) -> None:
         table.failing = {operation}
         with pytest.raises(aws_json.ServiceError) as raised:
-            kick(stage, user="alice")
+            kick(people, user="alice")
         assert PLANTED not in str(raised.value)
         assert closed.posts == []
         table.failing = set()
-        assert outcome(kick(stage, user="alice")) == (2, 2, 0, 0)
+        assert outcome(kick(people, user="alice")) == (2, 2, 0, 0)
 
 
 class Clock:
@@ -363,8 +348,9 @@ class World:
             clock.setattr(arrivals, "time", Clock(self.random.uniform(-30, 30)))
             connection_id = f"{subject}-{next(self.numbers)}="
             room = self.random.choice(["lobby", None])
+            arrived = Connection(connection_id, CONNECTED_AT, {}, token_ends_at=FAR, protocol=V1, subject=subject)
             try:
-                self.rooms.join(connection_id, CONNECTED_AT, room, LATER, FAR, "roomcast.v1", subject)
+                self.rooms.join(arrived, room, LATER)
             except (arrivals.DeniedError, aws_json.ServiceError):
                 return
             self.accepted.add(connection_id)
@@ -451,9 +437,9 @@ def _counts(item: Mapping[str, Any]) -> bool:
     return "rooms" in item or "protocol" in item
 
 
-def test_the_denial_comes_first(stage: Clients, table: FakeTable) -> None:
+def test_the_denial_comes_first(people: Clients, table: FakeTable) -> None:
     table.calls.clear()
-    kick(stage, user="alice")
+    kick(people, user="alice")
     operations = [operation for operation, _ in table.calls]
     assert operations[:2] == ["UpdateItem", "Query"]
     assert set(operations[2:]) == {"TransactWriteItems"}
@@ -461,49 +447,49 @@ def test_the_denial_comes_first(stage: Clients, table: FakeTable) -> None:
     assert table.calls[1][1]["ConsistentRead"] is True
 
 
-def test_pages_of_connections(stage: Clients, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_pages_of_connections(people: Clients, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(users, "PAGE_ITEMS", 1)
-    assert outcome(kick(stage, user="alice")) == (2, 2, 0, 0)
+    assert outcome(kick(people, user="alice")) == (2, 2, 0, 0)
 
 
 def test_the_check_is_part_of_the_transaction(named: Load, table: FakeTable, connections: FakeConnections) -> None:
-    stage = Clients(named, connections)
-    stage.authorizer = context("alice")
-    stage.connect("alice=", "lobby")
+    people = Clients(named, connections)
+    people.authorizer = context("alice")
+    people.connect("alice=", "lobby")
     [(operation, parameters)] = table.calls
     assert operation == "TransactWriteItems"
     assert [[*action] for action in parameters["TransactItems"]] == [["Put"], ["Put"], ["Put"], ["ConditionCheck"]]
 
 
 @pytest.mark.parametrize("offers", ["", "roomcast.v1"])
-def test_a_goodbye_deletes_each_item(stage: Clients, table: FakeTable, offers: str) -> None:
-    stage.authorizer = context("carol")
-    stage.connect("carol=", "lobby", offers=offers)
-    stage.load("disconnect").handler(event("DISCONNECT", "carol="), FakeContext())
+def test_a_goodbye_deletes_each_item(people: Clients, table: FakeTable, offers: str) -> None:
+    people.authorizer = context("carol")
+    people.connect("carol=", "lobby", offers=offers)
+    people.load("disconnect").handler(event("DISCONNECT", "carol="), FakeContext())
     assert not [key for key in table.items if "carol" in "".join(key)]
     assert table.halves() == set()
 
 
 def test_a_join_that_is_in_doubt_leaves_nothing(named: Load, connections: FakeConnections, table: FakeTable) -> None:
-    stage = Clients(named, connections)
-    stage.authorizer = context("alice")
+    people = Clients(named, connections)
+    people.authorizer = context("alice")
     table.failing_after_write = {"TransactWriteItems"}
-    assert stage.connect("alice=", "lobby") == {"statusCode": 500}
+    assert people.connect("alice=", "lobby") == {"statusCode": 500}
     assert table.living() == set()
     assert not [key for key, _ in table.items if key.startswith("user#")]
 
 
-def test_dead_members_of_a_room_lose_the_item_that_lists_them(stage: Clients, table: FakeTable) -> None:
-    stage.connections.gone = {"alice-1=", "alice-2="}
-    stage.authorizer = context("bob")
-    stage.send("bob=", "sendmessage", room="lobby", data="x")
+def test_dead_members_of_a_room_lose_the_item_that_lists_them(people: Clients, table: FakeTable) -> None:
+    people.connections.gone = {"alice-1=", "alice-2="}
+    people.authorizer = context("bob")
+    people.send("bob=", "sendmessage", room="lobby", data="x")
     assert {key for key, _ in table.items} == {"connection#bob=", "room#lobby#0", "user#bob"}
 
 
-def test_rooms_of_a_client_that_is_kicked_are_marked(stage: Clients, monkeypatch: pytest.MonkeyPatch) -> None:
-    stage.authorizer = context("alice")
-    stage.ask("alice-1=", "join", room="attic")
+def test_rooms_of_a_client_that_is_kicked_are_marked(people: Clients, monkeypatch: pytest.MonkeyPatch) -> None:
+    people.authorizer = context("alice")
+    people.ask("alice-1=", "join", room="attic")
     marked: set[str] = set()
     monkeypatch.setattr(marks.Marks, "mark", lambda _self, rooms, _deadline: marked.update(rooms))
-    kick(stage, user="alice")
+    kick(people, user="alice")
     assert marked == {"attic", "lobby"}

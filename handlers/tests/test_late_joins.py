@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from roomcast import aws_json
+from roomcast.members import Connection
 from tests.fakes import FakeContext, FakeTable, event, handshake, message
 
 if TYPE_CHECKING:
@@ -98,10 +99,10 @@ class TestLateJoins:
         """The late join, and the tombstone against it, are of an older connection, or of the same one."""
         rooms = load("connect").ROOMS
         now = int(time.time() * 1000)
-        rooms.join("alice=", now, "lobby", LATER)
+        rooms.join(Connection("alice=", now, {}), "lobby", LATER)
         table.delayed = [True]
         with pytest.raises(aws_json.ServiceError):
-            rooms.join("alice=", now - age, "lobby", LATER)
+            rooms.join(Connection("alice=", now - age, {}), "lobby", LATER)
         table.arrive()
 
         assert len(table.living()) == survivors
@@ -113,8 +114,8 @@ class TestLateJoins:
         rooms = load("connect").ROOMS
         table.delayed = [True]
         with pytest.raises(aws_json.ServiceError):
-            rooms.join("alice=", 1_000, "lobby", LATER)
-        rooms.join("alice=", 2_000, "lobby", LATER)
+            rooms.join(Connection("alice=", 1_000, {}), "lobby", LATER)
+        rooms.join(Connection("alice=", 2_000, {}), "lobby", LATER)
 
         assert rooms.find("alice=", LATER).connected_at == 2_000
 

@@ -9,42 +9,21 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from roomcast import aws_json, backends, frames, tasks
 from tests.fakes import CONNECTED_AT, PLANTED, FakeContext, event, handshake, message
-from tests.v1 import Clients
+from tests.v1 import Clients, context
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from tests.fakes import FakeConnections, FakeTable
+    from tests.fakes import FakeTable
     from tests.history_table import HistoryTable
 
     Load = Callable[[str], Any]
 
-FAR = int(time.time()) + 3600
 
-
-def context(subject: str) -> dict[str, str]:
-    """An authorizer's context."""
-    return {"principalId": subject, "rooms": json.dumps({"*": ["join", "send", "history"]}), "exp": str(FAR)}
-
-
-@pytest.fixture
-def stage(named: Load, connections: FakeConnections) -> Clients:
-    """Clients with names: ``alice`` twice, in both protocols, and ``bob``."""
-    stage = Clients(named, connections)
-    for name, subject, offers in (
-        ("alice-1=", "alice", "roomcast.v1"),
-        ("alice-2=", "alice", ""),
-        ("bob=", "bob", "roomcast.v1"),
-    ):
-        stage.authorizer = context(subject)
-        assert stage.connect(name, "lobby", offers=offers)["statusCode"] == 200
-    return stage
-
-
-def publish(stage: Clients, *messages: object) -> list[dict[str, Any]]:
+def publish(people: Clients, *messages: object) -> list[dict[str, Any]]:
     """Invoke the function; gives the results."""
-    stage.connections.posts.clear()
-    answer = stage.load("publish").handler({"messages": [*messages]}, FakeContext())
+    people.connections.posts.clear()
+    answer = people.load("publish").handler({"messages": [*messages]}, FakeContext())
     json.dumps(answer)
     results: list[dict[str, Any]] = answer["results"]
     assert len(results) == len(messages)
@@ -64,22 +43,22 @@ def record(name: str, body: object) -> dict[str, Any]:
     return {"messageId": name, "body": body if isinstance(body, str) else json.dumps(body)}
 
 
-def from_queue(stage: Clients, *records: object) -> list[str]:
+def from_queue(people: Clients, *records: object) -> list[str]:
     """Hand messages of the queue to the function; gives the ids that SQS redelivers."""
-    stage.connections.posts.clear()
-    answer = stage.load("publish").handler({"Records": [*records]}, FakeContext())
+    people.connections.posts.clear()
+    answer = people.load("publish").handler({"Records": [*records]}, FakeContext())
     return [each["itemIdentifier"] for each in answer["batchItemFailures"]]
 
 
 class TestRooms:
     """Messages to the members of a room."""
 
-    def test_members_of_both_protocols_receive_it(self, stage: Clients) -> None:
-        [receipt] = publish(stage, {"room": "lobby", "data": "hello", "id": "order-17", "from": "shop"})
+    def test_members_of_both_protocols_receive_it(self, people: Clients) -> None:
+        [receipt] = publish(people, {"room": "lobby", "data": "hello", "id": "order-17", "from": "shop"})
         assert receipt == {"id": "order-17", "room": "lobby", "delivered": 3, "gone": 0, "failed": 0}
-        assert stage.connections.received("alice-2=") == ["hello"]
-        [frame] = stage.frames("bob=")
-        assert frame.pop("mid") == stage.frames("alice-1=")[0]["mid"]
+        assert people.connections.received("alice-2=") == ["hello"]
+        [frame] = people.frames("bob=")
+        assert frame.pop("mid") == people.frames("alice-1=")[0]["mid"]
         assert abs(frame.pop("at") - time.time() * 1000) < 60_000
         assert frame == {
             "type": "message",
@@ -90,86 +69,88 @@ class TestRooms:
             "data": "hello",
         }
 
-    def test_a_message_without_id_or_sender(self, stage: Clients) -> None:
-        [receipt] = publish(stage, {"room": "lobby", "data": {"n": [1, 2.5, "ü"]}})
+    def test_a_message_without_id_or_sender(self, people: Clients) -> None:
+        [receipt] = publish(people, {"room": "lobby", "data": {"n": [1, 2.5, "ü"]}})
         assert receipt == {"room": "lobby", "delivered": 3, "gone": 0, "failed": 0}
-        assert stage.connections.received("alice-2=") == ['{"n":[1,2.5,"ü"]}']
-        assert stage.frames("bob=")[0]["from"] == "system"
+        assert people.connections.received("alice-2=") == ['{"n":[1,2.5,"ü"]}']
+        assert people.frames("bob=")[0]["from"] == "system"
 
-    def test_an_empty_room_is_no_error(self, stage: Clients) -> None:
-        assert publish(stage, {"room": "attic", "data": "x"}) == [
+    def test_an_empty_room_is_no_error(self, people: Clients) -> None:
+        assert publish(people, {"room": "attic", "data": "x"}) == [
             {"room": "attic", "delivered": 0, "gone": 0, "failed": 0}
         ]
 
-    def test_no_client_can_look_like_a_backend(self, stage: Clients) -> None:
-        stage.authorizer = context("bob")
-        sent = stage.ask("bob=", "sendmessage", room="lobby", data="x", backend=True, id="1" * 16, **{"from": "system"})
+    def test_no_client_can_look_like_a_backend(self, people: Clients) -> None:
+        people.authorizer = context("bob")
+        sent = people.ask(
+            "bob=", "sendmessage", room="lobby", data="x", backend=True, id="1" * 16, **{"from": "system"}
+        )
         assert "backend" not in sent[0]
         assert sent[0]["from"] == "bob"
 
-    def test_a_copy_that_is_published_again_is_known_by_its_mid(self, stage: Clients) -> None:
+    def test_a_copy_that_is_published_again_is_known_by_its_mid(self, people: Clients) -> None:
         mids = set()
         for sender in ("shop", "shop", "bob"):
-            publish(stage, {"room": "lobby", "data": "x", "id": "1" * 16, "from": sender})
-            mids.add(stage.frames("bob=")[0]["mid"])
+            publish(people, {"room": "lobby", "data": "x", "id": "1" * 16, "from": sender})
+            mids.add(people.frames("bob=")[0]["mid"])
         assert len(mids) == 2
         # A client of the sender's name chooses no mid of a backend, which would hide the backend's message.
         assert frames.mid_of("shop", "1" * 16) not in mids
 
-    def test_messages_of_one_room_come_in_order(self, stage: Clients) -> None:
-        publish(stage, *({"room": "lobby", "data": str(number)} for number in range(20)))
-        assert stage.connections.received("alice-2=") == [str(number) for number in range(20)]
+    def test_messages_of_one_room_come_in_order(self, people: Clients) -> None:
+        publish(people, *({"room": "lobby", "data": str(number)} for number in range(20)))
+        assert people.connections.received("alice-2=") == [str(number) for number in range(20)]
 
-    def test_dead_members_are_pruned(self, stage: Clients, table: FakeTable) -> None:
-        stage.connections.gone = {"alice-1="}
-        [receipt] = publish(stage, {"room": "lobby", "data": "x"})
+    def test_dead_members_are_pruned(self, people: Clients, table: FakeTable) -> None:
+        people.connections.gone = {"alice-1="}
+        [receipt] = publish(people, {"room": "lobby", "data": "x"})
         assert (receipt["delivered"], receipt["gone"]) == (2, 1)
         assert not [key for key in table.items if "alice-1=" in "".join(key)]
 
-    def test_a_room_that_cannot_be_read(self, stage: Clients, table: FakeTable) -> None:
+    def test_a_room_that_cannot_be_read(self, people: Clients, table: FakeTable) -> None:
         table.failing = {"Query"}
-        assert code(publish(stage, {"room": "lobby", "data": "x"})[0]) == "unavailable"
+        assert code(publish(people, {"room": "lobby", "data": "x"})[0]) == "unavailable"
 
 
 class TestUsers:
     """Messages to the connections of a client."""
 
-    def test_each_connection_of_the_client_receives_it(self, stage: Clients) -> None:
-        [receipt] = publish(stage, {"user": "alice", "data": "for you", "id": "7", "from": "shop"})
+    def test_each_connection_of_the_client_receives_it(self, people: Clients) -> None:
+        [receipt] = publish(people, {"user": "alice", "data": "for you", "id": "7", "from": "shop"})
         assert receipt == {"id": "7", "user": "alice", "delivered": 2, "gone": 0, "failed": 0}
-        assert stage.connections.received("alice-2=") == ["for you"]
-        [frame] = stage.frames("alice-1=")
+        assert people.connections.received("alice-2=") == ["for you"]
+        [frame] = people.frames("alice-1=")
         assert frame["direct"] is True
         assert frame["backend"] is True
         assert "room" not in frame
-        assert stage.connections.received("bob=") == []
+        assert people.connections.received("bob=") == []
 
-    def test_a_client_that_is_not_there_is_no_error(self, stage: Clients) -> None:
-        assert publish(stage, {"user": "carol", "data": "x"}) == [
+    def test_a_client_that_is_not_there_is_no_error(self, people: Clients) -> None:
+        assert publish(people, {"user": "carol", "data": "x"}) == [
             {"user": "carol", "delivered": 0, "gone": 0, "failed": 0}
         ]
 
-    def test_dead_connections_lose_all_items(self, stage: Clients, table: FakeTable) -> None:
-        stage.connections.gone = {"alice-1=", "alice-2="}
-        assert publish(stage, {"user": "alice", "data": "x"})[0]["gone"] == 2
+    def test_dead_connections_lose_all_items(self, people: Clients, table: FakeTable) -> None:
+        people.connections.gone = {"alice-1=", "alice-2="}
+        assert publish(people, {"user": "alice", "data": "x"})[0]["gone"] == 2
         assert not [key for key in table.items if "alice" in "".join(key)]
         assert {key for key, _ in table.items} == {"connection#bob=", "room#lobby#0", "user#bob"}
 
-    def test_connections_whose_token_has_expired_do_not_count(self, stage: Clients, table: FakeTable) -> None:
+    def test_connections_whose_token_has_expired_do_not_count(self, people: Clients, table: FakeTable) -> None:
         table.items["user#alice", "alice-1="]["token_ends_at"] = {"N": str(int(time.time()) - 1)}
-        assert publish(stage, {"user": "alice", "data": "x"})[0]["delivered"] == 1
+        assert publish(people, {"user": "alice", "data": "x"})[0]["delivered"] == 1
 
-    def test_names_with_signs_of_keys_are_other_clients(self, stage: Clients) -> None:
-        stage.authorizer = context("a#b")
-        stage.connect("odd=")
-        assert publish(stage, {"user": "a#b", "data": "x"}, {"user": "a%23b", "data": "x"}) == [
+    def test_names_with_signs_of_keys_are_other_clients(self, people: Clients) -> None:
+        people.authorizer = context("a#b")
+        people.connect("odd=")
+        assert publish(people, {"user": "a#b", "data": "x"}, {"user": "a%23b", "data": "x"}) == [
             {"user": "a#b", "delivered": 1, "gone": 0, "failed": 0},
             {"user": "a%23b", "delivered": 0, "gone": 0, "failed": 0},
         ]
 
-    def test_a_table_that_fails(self, stage: Clients, table: FakeTable) -> None:
+    def test_a_table_that_fails(self, people: Clients, table: FakeTable) -> None:
         table.failing = {"Query"}
-        results = publish(stage, {"user": "alice", "data": "x"}, {"position": "lobby"})
+        results = publish(people, {"user": "alice", "data": "x"}, {"position": "lobby"})
         assert code(results[0]) == "unavailable"
         assert results[1] == {"position": "lobby"}
 
@@ -177,11 +158,11 @@ class TestUsers:
 class TestLoggedRooms:
     """Messages to rooms that keep them."""
 
-    def test_it_is_numbered_and_replayed(self, stage: Clients) -> None:
-        stage.authorizer = context("bob")
-        stage.ask("bob=", "join", room="logged")
+    def test_it_is_numbered_and_replayed(self, people: Clients) -> None:
+        people.authorizer = context("bob")
+        people.ask("bob=", "join", room="logged")
         before, receipt, after = publish(
-            stage,
+            people,
             {"position": "logged"},
             {"room": "logged", "data": {"total": 7}, "id": "order-17", "from": "shop"},
             {"position": "logged"},
@@ -189,34 +170,34 @@ class TestLoggedRooms:
         assert (before["seq"], receipt["seq"], after["seq"]) == (0, 1, 1)
         assert before["epoch"] == receipt["epoch"] == after["epoch"]
         assert (receipt["delivered"], receipt["id"]) == (1, "order-17")
-        [live] = stage.frames("bob=")
+        [live] = people.frames("bob=")
         since = {"epoch": before["epoch"], "seq": before["seq"]}
-        replayed, joined = stage.ask("bob=", "join", room="logged", since=since)
+        replayed, joined = people.ask("bob=", "join", room="logged", since=since)
         [again] = replayed["messages"]
         assert {**again, "type": "message", "room": "logged", "epoch": before["epoch"]} == live
         assert again["backend"] is True
         assert joined["recovered"] is True
 
-    def test_published_again_it_is_stored_and_posted_once(self, stage: Clients) -> None:
-        stage.authorizer = context("bob")
-        stage.ask("bob=", "join", room="logged")
+    def test_published_again_it_is_stored_and_posted_once(self, people: Clients) -> None:
+        people.authorizer = context("bob")
+        people.ask("bob=", "join", room="logged")
         one = {"room": "logged", "data": "x", "id": "order-17"}
-        first, second = (publish(stage, one)[0] for _ in range(2))
+        first, second = (publish(people, one)[0] for _ in range(2))
         assert second == {"id": "order-17", "room": "logged", "epoch": first["epoch"], "seq": 1, "duplicate": True}
-        assert stage.connections.posts == []
-        assert code(publish(stage, {**one, "data": "y"})[0]) == "id_reused"
+        assert people.connections.posts == []
+        assert code(publish(people, {**one, "data": "y"})[0]) == "id_reused"
         # Another sender's ids are its own.
-        assert publish(stage, {**one, "from": "shop"})[0]["seq"] == 2
+        assert publish(people, {**one, "from": "shop"})[0]["seq"] == 2
 
-    def test_a_client_has_ids_of_its_own(self, stage: Clients) -> None:
-        stage.authorizer = context("bob")
-        stage.ask("bob=", "join", room="logged")
-        publish(stage, {"room": "logged", "data": "x", "id": "1" * 16, "from": "bob"})
-        own = stage.ask("bob=", "sendmessage", room="logged", data="y", id="1" * 16)
+    def test_a_client_has_ids_of_its_own(self, people: Clients) -> None:
+        people.authorizer = context("bob")
+        people.ask("bob=", "join", room="logged")
+        publish(people, {"room": "logged", "data": "x", "id": "1" * 16, "from": "bob"})
+        own = people.ask("bob=", "sendmessage", room="logged", data="y", id="1" * 16)
         assert own[0]["seq"] == 2
 
     def test_members_are_read_after_it_is_stored(
-        self, stage: Clients, table: FakeTable, history_table: HistoryTable
+        self, people: Clients, table: FakeTable, history_table: HistoryTable
     ) -> None:
         slots: list[int] = []
         call = table.call
@@ -227,24 +208,24 @@ class TestLoggedRooms:
             return call(operation, parameters, deadline)
 
         table.call = watched  # type: ignore[method-assign, assignment]
-        publish(stage, {"room": "logged", "data": "x"}, {"room": "logged", "data": "y"})
+        publish(people, {"room": "logged", "data": "x"}, {"room": "logged", "data": "y"})
         assert slots == [2, 2]
 
-    def test_what_was_not_delivered_is_delivered_with_the_next_try(self, stage: Clients, table: FakeTable) -> None:
-        stage.authorizer = context("bob")
-        stage.ask("bob=", "join", room="logged")
+    def test_what_was_not_delivered_is_delivered_with_the_next_try(self, people: Clients, table: FakeTable) -> None:
+        people.authorizer = context("bob")
+        people.ask("bob=", "join", room="logged")
         one = {"room": "logged", "data": "x", "id": "order-17"}
         table.failing = {"Query"}
-        assert code(publish(stage, one)[0]) == "unavailable"
+        assert code(publish(people, one)[0]) == "unavailable"
         table.failing = set()
         # The first try may still be posting.
-        assert publish(stage, one)[0]["sending"] is True
+        assert publish(people, one)[0]["sending"] is True
 
-    def test_a_position_below_a_number_that_may_still_come(self, stage: Clients, history_table: HistoryTable) -> None:
-        publish(stage, {"room": "logged", "data": "x"})
+    def test_a_position_below_a_number_that_may_still_come(self, people: Clients, history_table: HistoryTable) -> None:
+        publish(people, {"room": "logged", "data": "x"})
         head = history_table.items["head#logged", "head"]
         head |= {"seq": {"N": "2"}, "previous": head["at"], "at": {"N": str(int(time.time() * 1000))}}
-        assert publish(stage, {"position": "logged"})[0]["seq"] == 1
+        assert publish(people, {"position": "logged"})[0]["seq"] == 1
 
 
 class TestFaults:
@@ -283,84 +264,84 @@ class TestFaults:
             ({"room": "lobby", "data": "x", "meta": {}}, "unsupported"),
         ],
     )
-    def test_one_bad_message_does_not_fail_the_others(self, stage: Clients, request_: object, expected: str) -> None:
+    def test_one_bad_message_does_not_fail_the_others(self, people: Clients, request_: object, expected: str) -> None:
         good = {"room": "lobby", "data": "good"}
-        first, bad, last = publish(stage, good, request_, good)
+        first, bad, last = publish(people, good, request_, good)
         assert first["delivered"] == last["delivered"] == 3
         assert code(bad) == expected
-        assert stage.connections.received("bob=") != []
+        assert people.connections.received("bob=") != []
 
     @pytest.mark.parametrize("request_", [{}, {"messages": {}}, {"messages": None}, [], None, "x", 7])
-    def test_other_input(self, stage: Clients, request_: object) -> None:
-        assert code(stage.load("publish").handler(request_, FakeContext())) == "invalid_request"
+    def test_other_input(self, people: Clients, request_: object) -> None:
+        assert code(people.load("publish").handler(request_, FakeContext())) == "invalid_request"
 
-    def test_an_event_of_a_route_publishes_nothing(self, stage: Clients) -> None:
+    def test_an_event_of_a_route_publishes_nothing(self, people: Clients) -> None:
         for raw in (message("bob=", "x"), handshake("bob="), event("DISCONNECT", "bob=")):
-            assert code(stage.load("publish").handler(raw, FakeContext())) == "invalid_request"
+            assert code(people.load("publish").handler(raw, FakeContext())) == "invalid_request"
 
-    def test_a_hundred_messages_and_no_more(self, stage: Clients) -> None:
+    def test_a_hundred_messages_and_no_more(self, people: Clients) -> None:
         one = {"room": "attic", "data": "x"}
-        assert len(publish(stage, *[one] * 100)) == 100
-        assert code(stage.load("publish").handler({"messages": [one] * 101}, FakeContext())) == "too_many_messages"
-        assert stage.load("publish").handler({"messages": []}, FakeContext()) == {"results": []}
+        assert len(publish(people, *[one] * 100)) == 100
+        assert code(people.load("publish").handler({"messages": [one] * 101}, FakeContext())) == "too_many_messages"
+        assert people.load("publish").handler({"messages": []}, FakeContext()) == {"results": []}
 
-    def test_a_megabyte_and_no_more(self, stage: Clients) -> None:
+    def test_a_megabyte_and_no_more(self, people: Clients) -> None:
         one = {"room": "attic", "data": "x" * 104_800}
-        assert len(publish(stage, *[one] * 10)) == 10
+        assert len(publish(people, *[one] * 10)) == 10
         more = {"messages": [{"room": "attic", "data": "x" * 104_900}] * 10}
-        assert code(stage.load("publish").handler(more, FakeContext())) == "too_large"
+        assert code(people.load("publish").handler(more, FakeContext())) == "too_large"
 
-    def test_time_is_over(self, stage: Clients) -> None:
-        answer = stage.load("publish").handler({"messages": [{"room": "lobby", "data": "x"}]}, FakeContext(400))
+    def test_time_is_over(self, people: Clients) -> None:
+        answer = people.load("publish").handler({"messages": [{"room": "lobby", "data": "x"}]}, FakeContext(400))
         assert code(answer["results"][0]) == "unavailable"
 
 
 class TestQueue:
     """Messages of the queue."""
 
-    def test_the_id_of_the_queue_makes_a_message_once(self, stage: Clients) -> None:
-        stage.authorizer = context("bob")
-        stage.ask("bob=", "join", room="logged")
+    def test_the_id_of_the_queue_makes_a_message_once(self, people: Clients) -> None:
+        people.authorizer = context("bob")
+        people.ask("bob=", "join", room="logged")
         one = record("3f2a9c4e-0000-4000-8000-000000000001", {"room": "logged", "data": "x"})
-        assert from_queue(stage, one) == []
-        [frame] = stage.frames("bob=")
+        assert from_queue(people, one) == []
+        [frame] = people.frames("bob=")
         assert frame["id"] == "3f2a9c4e-0000-4000-8000-000000000001"
-        assert from_queue(stage, one) == []
-        assert stage.connections.posts == []
+        assert from_queue(people, one) == []
+        assert people.connections.posts == []
 
-    def test_an_id_of_the_backend_goes_before(self, stage: Clients) -> None:
-        assert from_queue(stage, record("1", {"room": "lobby", "data": "x", "id": "order-17"})) == []
-        assert stage.frames("bob=")[0]["id"] == "order-17"
+    def test_an_id_of_the_backend_goes_before(self, people: Clients) -> None:
+        assert from_queue(people, record("1", {"room": "lobby", "data": "x", "id": "order-17"})) == []
+        assert people.frames("bob=")[0]["id"] == "order-17"
 
-    def test_data_arrives_as_it_was_written(self, stage: Clients) -> None:
+    def test_data_arrives_as_it_was_written(self, people: Clients) -> None:
         body = '{"room":"lobby","data":{"n":1.0000000000000000000000001,"n":2}}'
-        assert from_queue(stage, record("1", body)) == []
-        assert stage.connections.received("alice-2=") == ['{"n":1.0000000000000000000000001,"n":2}']
+        assert from_queue(people, record("1", body)) == []
+        assert people.connections.received("alice-2=") == ['{"n":1.0000000000000000000000001,"n":2}']
 
     @pytest.mark.parametrize("body", ["", "no JSON", "[]", '{"room":"a b","data":"x"}', '{"room":"lobby"}', None, 7])
-    def test_bad_messages_alone_are_redelivered(self, stage: Clients, body: Any) -> None:
+    def test_bad_messages_alone_are_redelivered(self, people: Clients, body: Any) -> None:
         good = {"room": "lobby", "data": "good"}
-        assert from_queue(stage, record("1", good), {"messageId": "2", "body": body}, record("3", good)) == ["2"]
-        assert stage.connections.received("alice-2=") == ["good", "good"]
+        assert from_queue(people, record("1", good), {"messageId": "2", "body": body}, record("3", good)) == ["2"]
+        assert people.connections.received("alice-2=") == ["good", "good"]
 
-    def test_a_record_without_id_has_the_batch_redelivered(self, stage: Clients) -> None:
-        assert from_queue(stage, None) == [""]
-        assert from_queue(stage) == []
-        assert stage.load("publish").handler({"Records": 7}, FakeContext()) == {"batchItemFailures": []}
+    def test_a_record_without_id_has_the_batch_redelivered(self, people: Clients) -> None:
+        assert from_queue(people, None) == [""]
+        assert from_queue(people) == []
+        assert people.load("publish").handler({"Records": 7}, FakeContext()) == {"batchItemFailures": []}
 
-    def test_a_message_that_is_perhaps_being_posted_comes_again(self, stage: Clients, table: FakeTable) -> None:
+    def test_a_message_that_is_perhaps_being_posted_comes_again(self, people: Clients, table: FakeTable) -> None:
         one = record("1", {"room": "logged", "data": "x"})
         table.failing = {"Query"}
-        assert from_queue(stage, one) == ["1"]
+        assert from_queue(people, one) == ["1"]
         table.failing = set()
-        assert from_queue(stage, one) == ["1"]
+        assert from_queue(people, one) == ["1"]
 
 
 class TestQueuedDelivery:
     """Messages that are handed to workers."""
 
     @pytest.fixture
-    def queued(self, stage: Clients, monkeypatch: pytest.MonkeyPatch) -> list[tasks.Task]:
+    def queued(self, people: Clients, monkeypatch: pytest.MonkeyPatch) -> list[tasks.Task]:
         """Tasks that are handed to workers."""
         put: list[Any] = []
 
@@ -373,11 +354,11 @@ class TestQueuedDelivery:
                 put.extend(given)
 
         self.queue = Queue()
-        monkeypatch.setattr(stage.load("publish"), "QUEUE", self.queue)
+        monkeypatch.setattr(people.load("publish"), "QUEUE", self.queue)
         return put
 
-    def test_rooms_are_served_by_workers_and_clients_at_once(self, stage: Clients, queued: list[tasks.Task]) -> None:
-        room, user = publish(stage, {"room": "lobby", "data": "x", "id": "1"}, {"user": "bob", "data": "y"})
+    def test_rooms_are_served_by_workers_and_clients_at_once(self, people: Clients, queued: list[tasks.Task]) -> None:
+        room, user = publish(people, {"room": "lobby", "data": "x", "id": "1"}, {"user": "bob", "data": "y"})
         assert room == {"id": "1", "room": "lobby", "queued": True}
         assert user["delivered"] == 1
         [task] = queued
@@ -388,15 +369,15 @@ class TestQueuedDelivery:
         assert read.message.envelope is not None
         assert read.message.envelope.is_backend
 
-    def test_a_kept_message_is_done_once_the_queue_has_it(self, stage: Clients, queued: list[tasks.Task]) -> None:
+    def test_a_kept_message_is_done_once_the_queue_has_it(self, people: Clients, queued: list[tasks.Task]) -> None:
         one = {"room": "logged", "data": "x", "id": "1"}
-        assert publish(stage, one)[0]["queued"] is True
-        assert publish(stage, one)[0]["duplicate"] is True
+        assert publish(people, one)[0]["queued"] is True
+        assert publish(people, one)[0]["duplicate"] is True
         assert len(queued) == 1
 
-    def test_a_queue_that_fails(self, stage: Clients, queued: list[tasks.Task]) -> None:
+    def test_a_queue_that_fails(self, people: Clients, queued: list[tasks.Task]) -> None:
         self.queue.is_failing = True
-        results = publish(stage, {"room": "lobby", "data": "x"}, {"user": "bob", "data": "y"})
+        results = publish(people, {"room": "lobby", "data": "x"}, {"user": "bob", "data": "y"})
         assert (code(results[0]), results[1]["delivered"]) == ("unavailable", 1)
         assert queued == []
 

@@ -12,6 +12,7 @@ from unittest import mock
 
 import pytest
 from roomcast import aws_json, fanout, reading, rooms, settings, steps
+from roomcast.members import Connection
 from roomcast.recipients import Recipient
 from roomcast.steps import Wait
 from tests.hostile_server import PATIENCE_SECONDS, HostileServer, Reply, Request, say, wait_until
@@ -55,8 +56,9 @@ class Stage:
         stack.callback(self.close)
         joining = rooms.Rooms(settings.from_environment())
         joining._database = table  # type: ignore[assignment]
+        now = int(time.time() * 1000)
         for name in sorted(MEMBERS):
-            joining.join(name, 1_700_000_000_000 + int(1000 * (time.time() - 1_700_000_000)), "lobby", soon())
+            joining.join(Connection(name, now, {}), "lobby", soon())
 
     def close(self) -> None:
         """Close the connections to the table."""

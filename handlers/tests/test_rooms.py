@@ -11,6 +11,7 @@ import pytest
 from roomcast import aws_json, rooms
 from roomcast.fanout import Recipient
 from roomcast.items import Waiting
+from roomcast.members import Connection
 from tests.fakes import CONNECTED_AT, FakeTable
 
 if TYPE_CHECKING:
@@ -42,7 +43,7 @@ def soon() -> float:
 def fill(made: rooms.Rooms, *names: str, room: str = "lobby") -> None:
     """Have clients join."""
     for number, name in enumerate(names):
-        made.join(name, CONNECTED_AT + number, room, soon())
+        made.join(Connection(name, CONNECTED_AT + number, {}), room, soon())
 
 
 @pytest.mark.parametrize("page", [1, 3, 64, 1000])
@@ -171,7 +172,7 @@ def test_a_join_that_is_given_up_leaves_a_newer_connection_of_its_id_alone(
 
     monkeypatch.setattr(table, "call", fail_first)
     with pytest.raises(aws_json.ServiceError, match="timed out"):
-        made.join("alice=", CONNECTED_AT - 1_000, room, soon())
+        made.join(Connection("alice=", CONNECTED_AT - 1_000, {}), room, soon())
 
     assert len(calls) == 2
     assert table.items == before
@@ -196,7 +197,7 @@ class Ending:
 
 WAITING = [Waiting(f"task#{number}", "{}", number) for number in range(1, 7)]
 CHANGES: Mapping[str, Callable[[rooms.Rooms], object]] = {
-    "join": lambda made: made.join("bob=", CONNECTED_AT, "lobby", soon()),
+    "join": lambda made: made.join(Connection("bob=", CONNECTED_AT, {}), "lobby", soon()),
     "leave": lambda made: made.leave("alice=", CONNECTED_AT, soon()),
     "prune": lambda made: made.prune(
         "lobby", [Recipient("alice=", CONNECTED_AT), Recipient("carol=", CONNECTED_AT + 1)], soon()

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from roomcast import aws_json, delivery, fanout, frames, protocol, rooms, settings
+from roomcast.members import Connection
 from tests.fakes import CONNECTED_AT, FakeConnections, FakeContext, FakeTable, error_code, handshake, message
 
 if TYPE_CHECKING:
@@ -211,7 +212,7 @@ def test_all_the_dead_go_at_once_and_are_not_deleted_again(
 ) -> None:
     dead = [fanout.Recipient(f"dead-{number}", CONNECTED_AT) for number in range(count)]
     for each in dead:
-        sendmessage.ROOMS.join(each.connection_id, each.connected_at, "lobby", time.monotonic() + 10)
+        sendmessage.ROOMS.join(Connection(each.connection_id, each.connected_at, {}), "lobby", time.monotonic() + 10)
     connections.gone = {each.connection_id for each in dead}
     deleted: list[str] = []
     prune = sendmessage.ROOMS.prune
@@ -234,7 +235,7 @@ def test_each_sender_deletes_the_dead_in_an_order_of_its_own(
     """Several senders find them at once: in one order, each transaction would conflict with the others'."""
     dead = [f"dead-{number}" for number in range(40)]
     for each in dead:
-        sendmessage.ROOMS.join(each, CONNECTED_AT, "lobby", time.monotonic() + 10)
+        sendmessage.ROOMS.join(Connection(each, CONNECTED_AT, {}), "lobby", time.monotonic() + 10)
     connections.gone.update(dead)
     orders: list[list[str]] = []
     monkeypatch.setattr(

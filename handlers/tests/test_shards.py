@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from roomcast import settings
+from roomcast.members import Connection
 from roomcast.rooms import Rooms
 
 if TYPE_CHECKING:
@@ -29,7 +30,7 @@ def join_all(rooms: Rooms, count: int) -> set[str]:
     """Has so many clients join the lobby; gives their connection ids."""
     ids = {f"client-{number}" for number in range(count)}
     for connection_id in ids:
-        rooms.join(connection_id, int(time.time() * 1000), "lobby", LATER)
+        rooms.join(Connection(connection_id, int(time.time() * 1000), {}), "lobby", LATER)
     return ids
 
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from roomcast import aws_json, changes, headcount, rooms
+from roomcast.members import Connection
 from tests.fakes import CONNECTED_AT, FakeContext, FakeTable, event
 from tests.v1 import Clients, code
 
@@ -82,7 +83,7 @@ def test_nor_does_it_meet_a_newer_connection_of_that_id(clients: Clients, table:
     clients.join("vera=", "lobby")
     change = late(clients, table, "join", room="news")
     clients.load("disconnect").handler(event("DISCONNECT", "vera="), FakeContext())
-    made.join("vera=", CONNECTED_AT + 1, None, LATER, protocol="roomcast.v1")
+    made.join(Connection("vera=", CONNECTED_AT + 1, {}, protocol="roomcast.v1"), None, LATER)
     table.tokens.clear()
     with pytest.raises(aws_json.ServiceError, match="TransactionCanceled"):
         table.call("TransactWriteItems", change, LATER)
@@ -124,7 +125,7 @@ def test_any_order_leaves_whole_members(made: rooms.Rooms, table: Interleaving, 
     chance = random.Random(seed)  # noqa: S311 - no secret
     if is_counted:
         made.headcount = headcount.Headcount("connections", 100, 1)
-    made.join("vera=", CONNECTED_AT, None, LATER, protocol="roomcast.v1")
+    made.join(Connection("vera=", CONNECTED_AT, {}, protocol="roomcast.v1"), None, LATER)
 
     def act() -> None:
         known = made.find("vera=", LATER)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from typing import TYPE_CHECKING, Any
 
 from tests.fakes import FakeConnections, FakeContext, handshake, message
@@ -14,6 +15,12 @@ if TYPE_CHECKING:
 
 ID = "9f86d081884c7d65"
 """An id that a message may have."""
+
+
+def context(subject: str) -> dict[str, str]:
+    """An authorizer's context, for a client that may join, send and read in all rooms."""
+    rights = json.dumps({"*": ["join", "send", "history"]})
+    return {"principalId": subject, "rooms": rights, "exp": str(int(time.time()) + 3600)}
 
 
 class Clients:

@@ -61,34 +61,38 @@ def soon() -> float:
     return time.monotonic() + 20
 
 
+def connection(name: str, **attributes: int) -> Any:
+    return importlib.import_module("roomcast.members").Connection(name, NOW, {}, **attributes)
+
+
 @pytest.mark.parametrize("shards", [1, 3])
 def test_members_are_counted(rooms: Callable[..., Any], shards: int) -> None:
     full = importlib.import_module("roomcast.headcount").RoomFullError
     table = rooms(3, shards)
     for name in ("a=", "b=", "c="):
-        table.join(name, NOW, "lobby", soon())
+        table.join(connection(name), "lobby", soon())
     for _ in range(2):
         with pytest.raises(full):
-            table.join("d=", NOW, "lobby", soon())
+            table.join(connection("d="), "lobby", soon())
     assert table.leave("a=", NOW, soon())
     assert not table.leave("a=", NOW, soon())
-    table.join("d=", NOW, "lobby", soon())
+    table.join(connection("d="), "lobby", soon())
     members = list(table.members("lobby", soon()))
     assert sorted(each.connection_id for each in members) == ["b=", "c=", "d="]
     table.prune("lobby", members[:2], soon())
     table.prune("lobby", members[:2], soon())
     for name in ("e=", "f="):
-        table.join(name, NOW, "lobby", soon())
+        table.join(connection(name), "lobby", soon())
     with pytest.raises(full):
-        table.join("g=", NOW, "lobby", soon())
+        table.join(connection("g="), "lobby", soon())
 
 
 def test_items_end_with_the_token_and_are_not_counted(rooms: Callable[..., Any]) -> None:
     table = rooms(1, authorization="JWT")
-    table.join("a=", NOW, "lobby", soon(), NOW // 1000 - 1)
+    table.join(connection("a=", token_ends_at=NOW // 1000 - 1), "lobby", soon())
 
     assert list(table.members("lobby", soon())) == []
-    table.join("b=", NOW, "lobby", soon(), NOW // 1000 + 3600)
+    table.join(connection("b=", token_ends_at=NOW // 1000 + 3600), "lobby", soon())
     assert [each.connection_id for each in table.members("lobby", soon())] == ["b="]
 
 
@@ -96,7 +100,7 @@ def test_named_members_are_found(rooms: Callable[..., Any]) -> None:
     steps = importlib.import_module("roomcast.steps")
     table = rooms()
     for name in ("a=", "b=", "c=", "d="):
-        table.join(name, NOW, "lobby", soon())
+        table.join(connection(name), "lobby", soon())
 
     found = steps.drive(steps.collect(table.present("lobby", 0, ["b=", "c=", "x="], soon())))
     assert [each.connection_id for each in found] == ["b=", "c=", "d="]
@@ -107,7 +111,7 @@ def test_messages_are_counted(rooms: Callable[..., Any]) -> None:
     rate = allowance.of_rate(1.5)
     table = rooms()
     assert table.take("a=", rate, soon()) is None
-    table.join("a=", NOW, "lobby", soon())
+    table.join(connection("a="), "lobby", soon())
     taken = [table.take("a=", rate, soon()) for _ in range(3)]
     assert [dict(each.rooms) for each in taken] == [{"lobby": 0}] * 3
     with pytest.raises(allowance.SpentError):
