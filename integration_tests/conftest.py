@@ -23,7 +23,7 @@ from integration_tests.queued_instances import being_deployed, queues_of, with_f
 from integration_tests.targets import privacy
 from integration_tests.targets.catalogue import TARGETS, create_target
 from integration_tests.targets.interface import Capability, Target, TargetError
-from scripts import command, loopback
+from scripts import command, event_loops, loopback
 from scripts.descriptors import allow_sockets
 from scripts.local.emulator import BUILD
 from scripts.terraform import TerraformError
@@ -108,7 +108,7 @@ def pytest_configure(config: pytest.Config) -> None:
     config.stash[BEGAN_AT] = time.time()
     for number in (signal.SIGTERM, signal.SIGHUP):
         if signal.getsignal(number) != signal.SIG_IGN:  # nohup ignores the second one
-            signal.signal(number, signal.default_int_handler)
+            signal.signal(number, event_loops.interrupt)
     command.let_children_be_interrupted()
     loopback.reach_directly()
     long_waits.show = partial(show_during_test, config)

@@ -48,10 +48,15 @@ def prepare() -> None:
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="replace")
+    heed_signals()
+    loopback.reach_directly()
+
+
+def heed_signals() -> None:
+    """Let signals end this process as Ctrl-C does; event loops need ``event_loops`` for it."""
     for number in ENDING:
         if signal.getsignal(number) != signal.SIG_IGN:  # nohup and shells ignore some for background jobs
             signal.signal(number, signal.default_int_handler)
-    loopback.reach_directly()
 
 
 def let_children_be_interrupted() -> None:

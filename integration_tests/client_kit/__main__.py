@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from integration_tests.client_kit.players import play_through_driver, play_virtually
 from integration_tests.client_kit.scenario import Scenario, read_scenarios
-from scripts import loopback
+from scripts import event_loops, loopback
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -35,7 +35,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     runs = [(scenario, seed) for scenario in chosen for seed in range(1, options.seeds + 1)]
     began_at = time.monotonic()
     if options.client:
-        wrong = asyncio.run(_drive(runs, options.client, options.scale, options.jobs))
+        wrong = event_loops.run(_drive(runs, options.client, options.scale, options.jobs))
     else:
         wrong = sum(_show(scenario, seed, play_virtually(scenario, seed)) for scenario, seed in runs)
     print(f"{len(runs) - wrong} of {len(runs)} as they must be, {time.monotonic() - began_at:.0f} s")

@@ -7,7 +7,6 @@ nothing is left running. It exits with 1 after a violation of these, and with 2 
 
 from __future__ import annotations
 
-import asyncio
 import re
 import sys
 import time
@@ -21,7 +20,7 @@ from integration_tests.demo.console import Console
 from integration_tests.demo.scenes import perform
 from integration_tests.targets.interface import TargetError
 from integration_tests.targets.local import Local
-from scripts import build_handlers, command
+from scripts import build_handlers, command, event_loops
 from scripts.handler_sources import BuildError
 from scripts.local import emulator, interpreters
 from scripts.terraform import TerraformError
@@ -94,7 +93,7 @@ def show(console: Console) -> int:
     started = time.monotonic()
     prepare(console)
     with applied(console) as target:
-        found = asyncio.run(perform(console, target))
+        found = event_loops.run(perform(console, target))
         target.failed = found > 0
     left = leftovers(target)
     if found or left:

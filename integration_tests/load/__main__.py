@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import argparse
-import asyncio
 import json
-import signal
 import sys
 import threading
 from pathlib import Path
@@ -33,6 +31,7 @@ from integration_tests.report.limits import Limits, LimitsError
 from integration_tests.report.write import write
 from integration_tests.targets.interface import TargetError
 from integration_tests.targets.live import Live
+from scripts import command, event_loops
 from scripts.terraform import TerraformError
 
 if TYPE_CHECKING:
@@ -53,18 +52,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Return 0 if every limit holds, 1 if one is broken, 2 if there could be no run, 130 if it was interrupted."""
     parser = argparse.ArgumentParser(prog="python -m integration_tests.load", description=__doc__)
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    for name, add, command, purpose in (
+    for name, add, carry_out, purpose in (
         ("run", options.add_run, load, "thousands of clients, every message accounted for"),
         ("bench", options.add_bench, benchmark, "how long a message takes to all members of a room"),
         ("sweep", options.add_sweep, clean_up, "remove items that earlier runs left in a stage's table"),
     ):
         subparser = commands.add_parser(name, allow_abbrev=False, help=purpose)
         add(subparser)
-        subparser.set_defaults(command=command)
+        subparser.set_defaults(command=carry_out)
     given = parser.parse_args(arguments)
     given.typed = without_secrets(sys.argv[1:] if arguments is None else arguments)
     if threading.current_thread() is threading.main_thread():
-        signal.signal(signal.SIGTERM, interrupt)
+        command.heed_signals()
     try:
         return attempt(given.command, given)
     except KeyboardInterrupt:
@@ -72,18 +71,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 130
 
 
-def interrupt(*_: object) -> None:
-    """End the command as Ctrl-C does, with all connections closed and all resources removed."""
-    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as in the background jobs of a shell
-        signal.signal(signal.SIGINT, signal.default_int_handler)
-    signal.raise_signal(signal.SIGINT)
-
-
-def attempt(command: Callable[[argparse.Namespace], int], given: argparse.Namespace) -> int:
+def attempt(carry_out: Callable[[argparse.Namespace], int], given: argparse.Namespace) -> int:
     """Carry out a command; print a sentence if it could not be."""
     status = 2
     try:
-        status = command(given)
+        status = carry_out(given)
     except* UNUSABLE as errors:
         sentences = [str(error) or type(error).__name__ for error in leaves(errors)]
         sys.stderr.writelines(f"{sentence}\n" for sentence in dict.fromkeys(sentences))
@@ -122,7 +114,7 @@ def benchmark(given: argparse.Namespace) -> int:
     file: Path = given.output or Path("build/bench") / f"fan-out-{target.name}.json"
     file.parent.mkdir(parents=True, exist_ok=True)  # after the run it would be too late to find out
     with target:
-        results = asyncio.run(bench.measure(target.deployment.websocket_url, plans, say))
+        results = event_loops.run(bench.measure(target.deployment.websocket_url, plans, say))
         document = document_of(target, plans, results)
     file.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
     say(f"result: {file}")
@@ -147,11 +139,11 @@ def say(sentence: str) -> None:
     sys.stdout.flush()
 
 
-def measure(plan: Plan, target: Target, command: str) -> Document:
+def measure(plan: Plan, target: Target, typed: str) -> Document:
     """Prepare the target, carry out a plan, and return the measurements."""
     with display_of(plan) as display, target:
         target.failed = True
-        result = asyncio.run(run(plan, target, display, command))
+        result = event_loops.run(run(plan, target, display, typed))
         target.failed = not result.verdict.total.clean or result.verdict.total.empty
     return result.document()
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import os
 import secrets
@@ -17,6 +16,7 @@ from integration_tests.harness.cloudwatch import Logs
 from integration_tests.harness.table import ROOM_PREFIX, ConnectionsTable
 from integration_tests.targets.interface import Capability, Caveat, Target, TargetError, hidden_by_token
 from integration_tests.targets.probe import ProbeError, probe
+from scripts import event_loops
 from scripts.local.aws import Aws
 from scripts.local.deployment import Deployment
 from scripts.stage_url import StageUrlError, stage_url
@@ -94,7 +94,7 @@ class Live(Target):
         """
         room = f"{ROOM_PREFIX}probe-{secrets.token_hex(6)}"
         try:
-            receipt = asyncio.run(probe(self.deployment.websocket_url, room, partial(self._read, room)))
+            receipt = event_loops.run(probe(self.deployment.websocket_url, room, partial(self._read, room)))
         except ProbeError as error:
             raise TargetError(f"{self.deployment.websocket_url} {error}") from error
         except (BotoCoreError, ClientError) as error:
