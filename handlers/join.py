@@ -43,25 +43,25 @@ def join(event: events.Event, deadline: float) -> Sequence[str]:
     client = identity.of(event, SETTINGS.authorization)
     if client.is_expired:
         raise protocol.Refusal("token_expired")
-    asked = frames.parse_join(protocol.parse_object(event.body))
+    asked, faults = frames.parse_join(protocol.parse_object(event.body))
     allowed = {room: ask for room, ask in asked.items() if may_join(client, room, ask)}
-    if not allowed and len(asked) == 1:
+    if not allowed and len(asked) == 1 and not faults:
         raise protocol.Refusal("not_allowed")
     caller = serving.v1_caller(ROOMS, event, client, deadline)
-    errors = dict.fromkeys(asked.keys() - allowed.keys(), "not_allowed")
+    errors = {**dict.fromkeys(asked.keys() - allowed.keys(), "not_allowed"), **faults}
     replays = admit(event, client, caller, allowed, errors, deadline)
     tie = frames.tie_of(event.body)
     watched = watched_by(client, allowed)
     answers = []
     # A client takes the limits from the first answer of its connection.
     limits = None if caller.version else serving.limits_of(caller, SETTINGS)
-    for room, ask in asked.items():
+    for room in [*asked, *faults]:
         if room in errors:
             answers.append(frames.error(errors[room], event.request_id, {**tie, "room": room}))
         else:
             log = replays[room].fields if room in replays else None
             version = ROOMS.marks.versions.get(room) if room in watched else None
-            answers.append(frames.joined(room, ask, tie, limits, log, version))
+            answers.append(frames.joined(room, asked[room], tie, limits, log, version))
             limits = None
     return answers
 

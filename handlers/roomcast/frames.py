@@ -151,17 +151,17 @@ class Ask(NamedTuple):
         return self.position is not None or self.last is not None
 
 
-def parse_join(frame: Mapping[str, Any]) -> Mapping[str, Ask]:
-    """Read a ``join`` frame; gives the rooms that it names.
+def parse_join(frame: Mapping[str, Any]) -> tuple[Mapping[str, Ask], Mapping[str, str]]:
+    """Read a ``join`` frame; gives the rooms that it names, and of several rooms the error codes of faulty ones.
 
     Raises:
-        protocol.Refusal: ``unsupported``, ``room_required``, ``invalid_room``, ``too_many_rooms``, ``invalid_since`` or
-            ``invalid_id``.
+        protocol.Refusal: ``unsupported``, ``room_required``, ``invalid_room``, ``too_many_rooms`` or ``invalid_id``; of
+            a single room ``invalid_since`` as well.
     """
     _refuse_reserved("join", frame)
     check_id(frame)
     if "rooms" not in frame:
-        return {room_in(frame): _ask(frame)}
+        return {room_in(frame): _ask(frame)}, {}
     rooms = frame["rooms"]
     if "room" in frame or not isinstance(rooms, dict) or not all(map(protocol.is_room, rooms)):
         raise protocol.Refusal("invalid_room")
@@ -170,11 +170,14 @@ def parse_join(frame: Mapping[str, Any]) -> Mapping[str, Ask]:
     # Each is answered by a post.
     if len(rooms) > protocol.MOST_ROOMS:
         raise protocol.Refusal("too_many_rooms")
-    for asked in rooms.values():
-        if not isinstance(asked, dict):
-            raise protocol.Refusal("invalid_since")
-        _refuse_reserved("join", asked)
-    return {room: _ask(asked) for room, asked in rooms.items()}
+    asks: dict[str, Ask] = {}
+    errors: dict[str, str] = {}
+    for room, asked in rooms.items():
+        try:
+            asks[room] = _ask_of_several(asked)
+        except protocol.Refusal as refusal:
+            errors[room] = refusal.code
+    return asks, errors
 
 
 def parse_ping(frame: Mapping[str, Any]) -> Sequence[str] | None:
@@ -346,6 +349,13 @@ def _ask(asked: Mapping[str, Any]) -> Ask:
     if not _is_position(asked["since"]):
         raise protocol.Refusal("invalid_since")
     return Ask(Position(asked["since"]["epoch"], asked["since"]["seq"]), last)
+
+
+def _ask_of_several(asked: object) -> Ask:
+    if not isinstance(asked, dict):
+        raise protocol.Refusal("invalid_since")
+    _refuse_reserved("join", asked)
+    return _ask(asked)
 
 
 def _is_position(value: object) -> bool:

@@ -347,6 +347,33 @@ class TestJoin:
         assert code(clients.ask("vera=", "join", **fields)) == expected
         assert len(table.items) == 1
 
+    @pytest.mark.parametrize(
+        ("asked", "expected"),
+        [
+            ({"since": 7}, "invalid_since"),
+            ({"last": 101}, "invalid_since"),
+            (7, "invalid_since"),
+            ({"before": 1}, "unsupported"),
+        ],
+    )
+    def test_a_fault_in_one_of_several_rooms_is_answered_for_that_room_alone(
+        self, clients: Clients, table: FakeTable, asked: object, expected: str
+    ) -> None:
+        clients.connect("vera=")
+        joined, error = clients.ask("vera=", "join", id="1", rooms={"news": asked, "lobby": {}})
+        assert (joined["type"], joined["room"], joined["id"]) == ("joined", "lobby", "1")
+        assert (error["type"], error["room"], error["id"], error["code"]) == ("error", "news", "1", expected)
+        assert [room for room, _ in table.items if room.startswith("room#")] == ["room#lobby#0"]
+
+    def test_faults_in_all_rooms_join_nothing(self, clients: Clients, table: FakeTable) -> None:
+        clients.connect("vera=")
+        errors = clients.ask("vera=", "join", rooms={"lobby": {"since": 7}, "news": 7})
+        assert [(error["room"], error["code"]) for error in errors] == [
+            ("lobby", "invalid_since"),
+            ("news", "invalid_since"),
+        ]
+        assert len(table.items) == 1
+
     def test_a_limit_of_rooms_holds_for_all_joins_together(
         self, clients: Clients, table: FakeTable, monkeypatch: pytest.MonkeyPatch
     ) -> None:

@@ -141,6 +141,17 @@ async def test_bad_joins_are_answered(crowd: Crowd, fields: dict[str, Any], code
 
 
 @pytest.mark.everywhere
+async def test_error_of_one_of_several_rooms_names_it(crowd: Crowd, room: str) -> None:
+    vera = await v1.connect(crowd)
+
+    await vera.send("join", rooms={f"{room}.bad": {"since": 7}, room: {}})
+
+    answers = [await vera.receive_json() for _ in range(2)]
+    assert [(answer["type"], answer["room"]) for answer in answers] == [("joined", room), ("error", f"{room}.bad")]
+    assert answers[1]["code"] == "invalid_since"
+
+
+@pytest.mark.everywhere
 async def test_text_mode_has_one_room(crowd: Crowd, room: str) -> None:
     tom = await crowd.join(room)
 
