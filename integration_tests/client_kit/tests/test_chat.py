@@ -8,6 +8,8 @@ import os
 import signal
 import subprocess
 import sys
+import threading
+import tracemalloc
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from types import SimpleNamespace
@@ -17,7 +19,7 @@ import pexpect
 import pytest
 from roomcast_cli import lines, sources
 from roomcast_cli.chat import Chat
-from roomcast_client import Event, Message, Open, Waiting
+from roomcast_client import Event, Message, Open, Presence, Waiting
 
 from integration_tests.client_kit import virtual
 from integration_tests.client_kit.server import Server
@@ -226,6 +228,41 @@ async def test_json_that_is_nested_too_deep_is_not_sent_and_told(shell: Shell) -
     assert shell.stored() == [{}]
 
 
+async def test_line_that_is_too_long_is_answered_with_a_sentence(shell: Shell) -> None:
+    given = b"a" * (sources.LONGEST + 1) + b"\nshort\n" + b"b" * (2 * sources.LONGEST)
+
+    status, _, errors = await shell.run("--send-only", given=given)
+
+    assert status == 1
+    assert errors.splitlines()[-2:] == [
+        f"roomcast: not sent: a line has 1,000,000 bytes at most: {letter * 80}" for letter in "ab"
+    ]
+    assert shell.stored() == ["short"]
+
+
+def test_input_without_a_line_break_takes_little_memory() -> None:
+    reading, writing = os.pipe()
+
+    def write() -> None:
+        with os.fdopen(writing, "wb", buffering=0) as pipe:
+            for _ in range(40):
+                pipe.write(b"x" * 1_000_000)
+            pipe.write(b"\r\nlast")
+
+    writer = threading.Thread(target=write)
+    writer.start()
+    tracemalloc.start()
+    found = list(sources._split(reading))
+    _, most = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    writer.join()
+    os.close(reading)
+
+    assert [type(line) for line in found] == [sources.LongLine, str]
+    assert [len(line) for line in found] == [sources.LONGEST, 4]
+    assert most < 8 * sources.LONGEST
+
+
 def chat(**options: Any) -> Chat:
     """Return a chat whose standard streams are no terminals."""
     given = {"json": False, "receive_only": False, "send_only": False, **options}
@@ -261,6 +298,40 @@ def test_who_only_listens_waits_for_ever() -> None:
         await asyncio.sleep(100_000)
 
     virtual.run(chat(receive_only=True)._watch(events()))
+
+
+async def test_comings_and_goings_are_json(shell: Shell) -> None:
+    shell.server.settings.watched = ["lobby"]
+    process = await shell.start("--receive-only", "--json")
+    told: list[dict[str, Any]] = []
+
+    async def next_presence() -> dict[str, Any]:
+        assert process.stderr is not None
+        facts: dict[str, Any] = {}
+        while "presence" not in facts:
+            facts = json.loads(await process.stderr.readline())
+        return facts
+
+    async with asyncio.timeout(scaled(WITHIN)):
+        told.append(await next_presence())
+        await shell.server.tell("lobby", shell.server.attendance("lobby").change(["carol"], ["bob"]))
+        told.append(await next_presence())
+    process.send_signal(signal.SIGINT)
+    await process.communicate()
+
+    assert told == [
+        {"v": 1, "presence": "lobby", "joined": ["alice", "bob"], "left": [], "count": 2},
+        {"v": 1, "presence": "lobby", "joined": ["carol"], "left": ["bob"], "count": 2},
+    ]
+
+
+async def test_comings_and_goings_are_not_told_in_a_pipe(shell: Shell) -> None:
+    shell.server.settings.watched = ["lobby"]
+
+    status, output, errors = await shell.run(given=b"hello\n")
+
+    assert (status, output.splitlines()[-1]) == (0, "me: hello")
+    assert errors == "roomcast: connecting ...\nroomcast: connected\n"
 
 
 async def test_kicked(shell: Shell) -> None:
@@ -358,6 +429,22 @@ async def test_message_comes_while_a_line_is_half_typed(shell: Shell) -> None:
     assert "half a line" in (shell.home / "roomcast" / "history").read_text()
 
 
+async def test_comings_and_goings_stand_above_a_half_typed_line(shell: Shell) -> None:
+    shell.server.settings.watched = ["lobby"]
+    terminal = await shell.terminal()
+    await expect(terminal, "roomcast: here: alice, bob")
+    terminal.send("half a li")
+    await expect(terminal, "half a li")
+    await shell.server.tell("lobby", shell.server.attendance("lobby").change(["eve\x1b[2J"], ["bob"]))
+    await expect(terminal, r"roomcast: came: eve\\x1b\[2J; left: bob; 2 here")
+    await expect(terminal, "half a li")
+    terminal.send("ne\r")
+    await expect(terminal, r"\(you\): half a line")
+    await end(terminal)
+
+    assert await ended(terminal) == 0
+
+
 async def test_terminal_of_another_size(shell: Shell) -> None:
     terminal = await shell.terminal()
     terminal.setwinsize(10, 20)
@@ -434,6 +521,24 @@ def test_control_characters_are_shown() -> None:
 )
 def test_text_of_a_message(data: Any, shown: str) -> None:
     assert lines.text_of(data) == shown
+
+
+@pytest.mark.parametrize(
+    ("event", "shown"),
+    [
+        (Presence("lobby", ("alice", "bob"), (), 2), "here: alice, bob"),
+        (Presence("lobby", ("alice",), (), 3), "came: alice; 3 here"),
+        (Presence("lobby", (), ("bob",), 0), "left: bob; 0 here"),
+        (Presence("lobby", ("a",), ("b",), 1), "came: a; left: b; 1 here"),
+        (Presence("lobby", (), (), 12_345), "12,345 here"),
+        (
+            Presence("lobby", tuple(map(str, range(1_200))), (), 1_200),
+            "here: 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 1,190 more",
+        ),
+    ],
+)
+def test_sentence_about_comings_and_goings(event: Presence, shown: str) -> None:
+    assert lines.sentence(event) == shown
 
 
 def test_numbers_that_are_none_are_null_in_json() -> None:

@@ -44,7 +44,7 @@ def parser() -> argparse.ArgumentParser:
         "--last", type=_count, default=20, metavar="N", help="messages of before to show (0 to 100; default: 20)"
     )
     chat.add_argument(
-        "--json", action="store_true", help="messages as JSON, one a line; states and errors too, on stderr"
+        "--json", action="store_true", help="messages as JSON, one a line; states, comings and errors too, on stderr"
     )
     chat.add_argument(
         "--timeout", type=_seconds, default=30.0, metavar="S", help="seconds to connect at first (default: 30)"

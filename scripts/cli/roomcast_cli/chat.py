@@ -10,7 +10,7 @@ from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING, Any
 
 import roomcast_client
-from roomcast_client import Closed, Kicked, Left, NotAllowed, Open, Refused, RoomcastError, Waiting
+from roomcast_client import Closed, Kicked, Left, NotAllowed, Open, Presence, Refused, RoomcastError, Waiting
 
 from roomcast_cli import lines, sources, tokens
 
@@ -124,6 +124,8 @@ class Chat:
                 self._tell_of(event)
 
     def _tell_of(self, event: roomcast_client.Event) -> None:
+        if isinstance(event, Presence) and not (self._options.json or sys.stdout.isatty()):
+            return
         text, facts = lines.sentence(event), lines.facts(event)
         if isinstance(event, Closed) or (text is None and not self._options.json) or facts is None:
             return
@@ -144,6 +146,9 @@ class Chat:
     async def _send(self, client: roomcast_client.Client, source: AsyncIterator[str]) -> None:
         async for line in source:
             if self._on_terminal and not line.strip():
+                continue
+            if isinstance(line, sources.LongLine):
+                self._fail(line, f"a line has {sources.LONGEST:,} bytes at most", "too_large")
                 continue
             while len(self._sending) >= MOST_PENDING or (self._sending and self._bytes > MOST_BYTES):
                 await asyncio.wait(self._sending, return_when=asyncio.FIRST_COMPLETED)

@@ -10,14 +10,18 @@ from dataclasses import fields as dataclass_fields
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from roomcast_client import Connecting, Kicked, Left, Open, Recovered, Refused, RoomcastError, Waiting
+from roomcast_client import Connecting, Kicked, Left, Open, Presence, Recovered, Refused, RoomcastError, Waiting
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from roomcast_client import Event, Json, Message
 
 UNSAFE = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff\ud800-\udfff]")
 """Characters that move the cursor, or turn the direction of text: a member must not repaint another's terminal."""
 COLOURS = ("31", "32", "33", "34", "35", "36")
+MOST_NAMES = 10
+"""Of those who came or went, in one line."""
 NAMED = {"\n": r"\n", "\t": r"\t"}
 
 
@@ -87,7 +91,22 @@ def sentence(event: Event) -> str | None:
     if isinstance(event, Left | Kicked):
         until = f" until {rfc3339(event.until)}" if event.until else ""
         return f"removed{until}{f': {visible(event.reason)}' if event.reason else ''}"
+    if isinstance(event, Presence):
+        return _comings(event)
     return visible(str(event)) if isinstance(event, Refused) or _is_error(event) else None
+
+
+def _comings(event: Presence) -> str:
+    """Return who came and went; where all are new to the client, who is there."""
+    is_first = len(event.joined) == event.count and not event.left
+    told = [("here" if is_first else "came", event.joined), ("left", event.left)]
+    parts = [f"{verb}: {_names(names)}" for verb, names in told if names]
+    return "; ".join([*parts, *([] if is_first and parts else [f"{event.count:,} here"])])
+
+
+def _names(names: Sequence[str]) -> str:
+    more = [f"{len(names) - MOST_NAMES:,} more"] if len(names) > MOST_NAMES else []
+    return ", ".join([*map(visible, names[:MOST_NAMES]), *more])
 
 
 def facts(event: Event) -> dict[str, Any] | None:
@@ -96,6 +115,8 @@ def facts(event: Event) -> dict[str, Any] | None:
         return {"recovered": event.complete, "room": event.room, "reason": event.reason}
     if isinstance(event, Left):
         return {"left": event.room, "reason": event.reason, "until": event.until}
+    if isinstance(event, Presence):
+        return {"presence": event.room, "joined": event.joined, "left": event.left, "count": event.count}
     if _is_error(event):
         assert isinstance(event, RoomcastError)
         return {"error": event.code, "message": str(event), "request_id": event.request_id}

@@ -14,6 +14,14 @@ if TYPE_CHECKING:
 
 CHUNK = 65_536
 """Bytes of input read at once."""
+LONGEST = 1_000_000
+"""Bytes of a line that are kept: a stage takes frames of 131,072 bytes, and JSON writes some characters with six."""
+
+
+class LongLine(str):
+    """The beginning of a line that is longer than ``LONGEST`` bytes; the rest of it is dropped."""
+
+    __slots__ = ()
 
 
 class InterruptedChatError(Exception):
@@ -21,7 +29,7 @@ class InterruptedChatError(Exception):
 
 
 async def lines_of(descriptor: int) -> AsyncIterator[str]:
-    """Yield the lines of an input; the next is read when the one before has been taken.
+    """Yield the lines of an input, long ones as ``LongLine``; the next is read when the one before has been taken.
 
     A thread reads, because an event loop cannot wait for files. It is a daemon, and uses no buffer of Python's, whose
     lock would hang the interpreter's end while the input is silent.
@@ -48,9 +56,16 @@ def _split(descriptor: int) -> Iterator[str]:
     while chunk := os.read(descriptor, CHUNK):
         *lines, rest = (rest + chunk).split(b"\n")
         for line in lines:
-            yield line.decode("utf-8", "replace").removesuffix("\r")
+            yield _text(line)
+        rest = rest[: LONGEST + 1]
     if rest:
-        yield rest.decode("utf-8", "replace")
+        yield _text(rest)
+
+
+def _text(line: bytes) -> str:
+    if len(line) > LONGEST:
+        return LongLine(line[:LONGEST].decode("utf-8", "replace"))
+    return line.decode("utf-8", "replace").removesuffix("\r")
 
 
 def has_line_editing() -> bool:

@@ -69,7 +69,7 @@ class Last:
 
 
 def check_wish(room: object, since: Since | None, last: int) -> None:
-    """Make sure that a room can be asked for: the stage answers a fault in one of several rooms for all of them.
+    """Make sure that a room can be asked for: the stage answers a name that no room can have for all of several rooms.
 
     Raises:
         ValueError: It cannot.
