@@ -125,6 +125,15 @@ def with_table(**settings: Any) -> Act:  # noqa: ANN401 - any setting
     return lambda aws, table: aws.dynamodb.update_table(TableName=table["name"], **settings)
 
 
+def switch_recovery(aws: Aws, table: Attributes) -> None:
+    """Switch the point-in-time recovery of a table on or off."""
+    [recovery] = table["point_in_time_recovery"]
+    aws.dynamodb.update_continuous_backups(
+        TableName=table["name"],
+        PointInTimeRecoverySpecification={"PointInTimeRecoveryEnabled": not recovery["enabled"]},
+    )
+
+
 def with_mapping(**settings: Any) -> Act:  # noqa: ANN401 - any setting
     """Return a function that changes the event source mapping."""
     return lambda aws, mapping: aws.functions.update_event_source_mapping(UUID=mapping["uuid"], **settings)
@@ -206,9 +215,7 @@ CHANGED: Mapping[str, Mapping[str, Act]] = {
         "expiry": lambda aws, table: aws.dynamodb.update_time_to_live(
             TableName=table["name"], TimeToLiveSpecification={"Enabled": False, "AttributeName": "expires_at"}
         ),
-        "recovery": lambda aws, table: aws.dynamodb.update_continuous_backups(
-            TableName=table["name"], PointInTimeRecoverySpecification={"PointInTimeRecoveryEnabled": False}
-        ),
+        "recovery": switch_recovery,
         "deletion protection": with_table(DeletionProtectionEnabled=True),
         "billing": with_table(
             BillingMode="PROVISIONED", ProvisionedThroughput={"ReadCapacityUnits": 5, "WriteCapacityUnits": 5}
