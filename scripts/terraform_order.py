@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from scripts.hcl import Block
 
 _ROUTE = "aws_apigatewayv2_route.this"
+_DOMAIN = "aws_apigatewayv2_api_mapping.this, aws_route53_record.this"
 _REPLACING_A_ROUTE = "aws_apigatewayv2_integration.this[each.key].id, terraform_data.authorizer[each.key]"
 ORDER = {
     # No create_before_destroy: Terraform would also apply it to all objects that the object depends on.
@@ -37,9 +38,11 @@ ORDER = {
         )
     ),
     "modules/authorizer output.authorizer_id depends_on = [aws_lambda_permission.this]",
+    "modules/account-logging aws_api_gateway_account.this depends_on = [aws_iam_role_policy_attachment.this]",
     "modules/backend terraform_data.in_use depends_on = [terraform_data.value_in_use]",
     "modules/backend terraform_data.settled depends_on = [module.handler]",
     "modules/backend terraform_data.settled_before depends_on = [terraform_data.settled]",
+    f"modules/custom-domain output.websocket_url depends_on = [{_DOMAIN}]",
     "modules/handler aws_lambda_function.this depends_on = [aws_iam_role_policy.logs, aws_iam_role_policy.task]",
     "modules/handler aws_iam_role.this ignore_changes = [name]",
     "modules/handler aws_iam_role.this replace_triggered_by = [aws_cloudwatch_log_group.this.name]",

@@ -19,6 +19,7 @@ module "backend" {
   authorizer_reserved_concurrency = var.authorizer_reserved_concurrency
   client_limits                   = var.client_limits
   code_revision                   = var.code_revision
+  default_endpoint_enabled        = var.default_endpoint_enabled
   environment_kms_key_arn         = var.environment_kms_key_arn
   handlers_bucket                 = var.handlers_bucket
   handlers_directory              = var.handlers_directory

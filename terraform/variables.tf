@@ -1,6 +1,6 @@
 variable "access_log_enabled" {
   type        = bool
-  description = "Whether the stage writes one line per request to its own log group. The account needs API Gateway's logging role in the Region."
+  description = "Whether the stage writes one line per request to its own log group. If AWS refuses with `CloudWatch Logs role ARN must be set in account settings to enable logging`, apply `modules/account-logging` once in the account and Region."
   default     = false
   nullable    = false
 }
@@ -80,6 +80,13 @@ variable "code_revision" {
   type        = string
   description = "Any text; another one uploads the code of every function again. Needed where a warning says that a function runs other code than its zip's, as after an upload that AWS refused."
   default     = null
+}
+
+variable "default_endpoint_enabled" {
+  type        = bool
+  description = "Whether the API's own endpoint at `execute-api` answers. Without it clients reach the API through a custom domain alone, and so must the functions: give `management_endpoint`, on a stage with clients one apply before."
+  default     = true
+  nullable    = false
 }
 
 variable "environment_kms_key_arn" {
@@ -237,7 +244,7 @@ variable "log_retention_days" {
 
 variable "management_endpoint" {
   type        = string
-  description = "Base URL of the `@connections` calls, in which `{api_id}` and `{stage_name}` are replaced. Null means the API's own endpoint. Set it behind a custom domain or on an emulator."
+  description = "Base URL of the `@connections` calls, in which `{api_id}` and `{stage_name}` are replaced. Null means the API's own endpoint. Set it if `default_endpoint_enabled` is false, or on an emulator."
   default     = null
 }
 

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
     from scripts.local.deployment import AppliedRoot
 
+API = "aws_apigatewayv2_api"
 AUTHORIZER = "aws_apigatewayv2_authorizer"
 FUNCTION = "aws_lambda_function"
 LOG_GROUP = "aws_cloudwatch_log_group"
@@ -146,6 +147,7 @@ ROWS: Mapping[str, Row] = {
         {FUNCTION}, {"client_limits": {"spread": 60}}, {"client_limits": {"heal": 2.5, "heartbeat": 60}}
     ),
     "code_revision": in_place({FUNCTION}, {"code_revision": "1"}, {"code_revision": "2"}),
+    "default_endpoint_enabled": in_place({API, INTEGRATION}, {"default_endpoint_enabled": False}),
     "environment_kms_key_arn": in_place(
         {FUNCTION}, {"environment_kms_key_arn": "<key>"}, {"environment_kms_key_arn": "<other_key>"}
     ),
@@ -305,7 +307,7 @@ ROWS: Mapping[str, Row] = {
     ),
     "table_name": Row(frozenset(), [Step({"table_name": "<other_name>"}, refused="table_name cannot change")]),
     "tags": in_place(
-        {FUNCTION, LOG_GROUP, ROLE, STAGE, TABLE, "aws_apigatewayv2_api"},
+        {FUNCTION, LOG_GROUP, ROLE, STAGE, TABLE, API},
         {"tags": {"team": "chat", "cost": "1"}},
         {"tags": {"team": "talk"}},
     ),

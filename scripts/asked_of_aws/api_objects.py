@@ -38,6 +38,7 @@ def of_api(run: Run, functions: Functions) -> Table:
         f"{module}.aws_apigatewayv2_api.this": {
             "name": run.name,
             "description": f"Roomcast backend {run.name}.",
+            "disable_execute_api_endpoint": not run.own_endpoint,
             "protocol_type": "WEBSOCKET",
             "route_selection_expression": "$request.body.action",
             "tags": run.tags,

@@ -40,6 +40,7 @@ RUNS: Mapping[str, Run] = {
         messages_per_second="2.5",
         zips="../build/handlers",
         endpoint="https://ws.example.com/a1b2c3d4e5/v2",
+        own_endpoint=False,
         http2=False,
         log_level="DEBUG",
         pace="2500.5",

@@ -177,6 +177,7 @@ class Run:
         room_members: Maximum of a room's members, as the functions read it.
         history: Rooms that keep messages; None without.
         presence: Rooms that tell who comes and goes; None without.
+        own_endpoint: Whether the API's own endpoint answers.
         queue_key: Key of the presence queue, and of that of queued delivery if there is one.
         messages_per_second: Maximum of a connection's messages, as the functions read it.
         backends: The functions that backends invoke.
@@ -217,6 +218,7 @@ class Run:
     messages_per_second: str = "0"
     history: History | None = None
     presence: Presence | None = None
+    own_endpoint: bool = True
     queue_key: str | None = None
     backends: Backends = NO_BACKENDS
 

@@ -19,18 +19,19 @@ module "connections_table" {
 module "websocket_api" {
   source = "../websocket-api"
 
-  name                   = var.name
-  access_log_enabled     = var.access_log_enabled
-  authorization_type     = local.has_authorizer ? "CUSTOM" : var.authorization_type
-  authorizer_id          = local.authorizer_id
-  description            = "Roomcast backend ${var.name}."
-  log_kms_key_arn        = var.log_kms_key_arn
-  log_retention_days     = var.log_retention_days
-  redeployment_triggers  = merge(var.redeployment_triggers, local.authorizer_triggers)
-  stage_name             = var.stage_name
-  tags                   = var.tags
-  throttling_burst_limit = var.throttling_burst_limit
-  throttling_rate_limit  = var.throttling_rate_limit
+  name                     = var.name
+  access_log_enabled       = var.access_log_enabled
+  authorization_type       = local.has_authorizer ? "CUSTOM" : var.authorization_type
+  authorizer_id            = local.authorizer_id
+  default_endpoint_enabled = var.default_endpoint_enabled
+  description              = "Roomcast backend ${var.name}."
+  log_kms_key_arn          = var.log_kms_key_arn
+  log_retention_days       = var.log_retention_days
+  redeployment_triggers    = merge(var.redeployment_triggers, local.authorizer_triggers)
+  stage_name               = var.stage_name
+  tags                     = var.tags
+  throttling_burst_limit   = var.throttling_burst_limit
+  throttling_rate_limit    = var.throttling_rate_limit
 
   routes = merge(
     {

@@ -137,6 +137,11 @@ resource "terraform_data" "refusals" {
     }
 
     precondition {
+      condition     = var.default_endpoint_enabled || var.management_endpoint != null
+      error_message = "default_endpoint_enabled = false needs management_endpoint, because the functions would call the endpoint that is off: give the output management_endpoint of modules/custom-domain."
+    }
+
+    precondition {
       condition     = !local.refused["name"]
       error_message = "name is part of every name: another one replaces the table, the functions and the API, and cuts off every client. To do that in this apply, give allow_replacement = [\"name\", \"table_name\"]; with table_deletion_protection, turn that off in an apply before."
     }

@@ -2,7 +2,7 @@
 
 variable "access_log_enabled" {
   type        = bool
-  description = "Whether the stage writes one line per request to its own log group. The account needs API Gateway's logging role in the Region."
+  description = "Whether the stage writes one line per request to its own log group. If AWS refuses with `CloudWatch Logs role ARN must be set in account settings to enable logging`, apply `modules/account-logging` once in the account and Region."
   default     = false
   nullable    = false
 }
@@ -78,6 +78,13 @@ variable "allow_replacement" {
   }
 }
 
+variable "default_endpoint_enabled" {
+  type        = bool
+  description = "Whether the API's own endpoint at `execute-api` answers. Without it clients reach the API through a custom domain alone, and so must the functions: give `management_endpoint`, on a stage with clients one apply before."
+  default     = true
+  nullable    = false
+}
+
 variable "environment_kms_key_arn" {
   type        = string
   description = "ARN of the KMS key that encrypts the functions' environment variables; the principal that applies needs `kms:CreateGrant`, `kms:Encrypt` and `kms:Decrypt` on it. Null means the account's AWS managed key `aws/lambda`."
@@ -126,7 +133,7 @@ variable "log_retention_days" {
 
 variable "management_endpoint" {
   type        = string
-  description = "Base URL of the `@connections` calls, in which `{api_id}` and `{stage_name}` are replaced. Null means the API's own endpoint. Set it behind a custom domain or on an emulator."
+  description = "Base URL of the `@connections` calls, in which `{api_id}` and `{stage_name}` are replaced. Null means the API's own endpoint. Set it if `default_endpoint_enabled` is false, or on an emulator."
   default     = null
 
   validation {

@@ -9,10 +9,12 @@ locals {
     }
   }
 
-  # Changes when a route or an integration is created, deleted or replaced.
+  # Changes when a route or an integration is created, deleted or replaced, and with the API's own endpoint, which AWS turns
+  # on and off with a deployment.
   snapshot = sha256(jsonencode({
     integrations = { for key, integration in aws_apigatewayv2_integration.this : key => integration.id }
     routes       = { for key, route in aws_apigatewayv2_route.this : key => route.id }
+    own_endpoint = var.default_endpoint_enabled
     triggers     = var.redeployment_triggers
   }))
 
@@ -42,11 +44,12 @@ locals {
 }
 
 resource "aws_apigatewayv2_api" "this" {
-  name                       = var.name
-  description                = var.description
-  protocol_type              = "WEBSOCKET"
-  route_selection_expression = var.route_selection_expression
-  tags                       = var.tags
+  name                         = var.name
+  description                  = var.description
+  disable_execute_api_endpoint = !var.default_endpoint_enabled
+  protocol_type                = "WEBSOCKET"
+  route_selection_expression   = var.route_selection_expression
+  tags                         = var.tags
 }
 
 resource "aws_apigatewayv2_integration" "this" {

@@ -1,6 +1,6 @@
 variable "access_log_enabled" {
   type        = bool
-  description = "Whether the stage writes one line per request to its own log group. The account needs API Gateway's logging role in the Region."
+  description = "Whether the stage writes one line per request to its own log group. If AWS refuses with `CloudWatch Logs role ARN must be set in account settings to enable logging`, apply `modules/account-logging` once in the account and Region."
   default     = false
   nullable    = false
 }
@@ -26,6 +26,13 @@ variable "authorizer_id" {
     condition     = (var.authorizer_id != null) == (var.authorization_type == "CUSTOM")
     error_message = "authorizer_id must be set if authorization_type is \"CUSTOM\", and null otherwise."
   }
+}
+
+variable "default_endpoint_enabled" {
+  type        = bool
+  description = "Whether the API's own endpoint at `execute-api` answers. Without it clients and `@connections` calls reach the API through a custom domain alone."
+  default     = true
+  nullable    = false
 }
 
 variable "deployment_id" {

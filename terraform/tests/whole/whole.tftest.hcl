@@ -14,6 +14,7 @@ run "everything_on" {
     architecture              = "x86_64"
     authorization_type        = "AWS_IAM"
     client_limits             = { heartbeat = 60, heal = 1.5, spread = 90 }
+    default_endpoint_enabled  = false
     environment_kms_key_arn   = "arn:aws-cn:kms:cn-north-1:111122223333:key/environment"
     max_rooms_per_connection  = 12
     maximum_message_bytes     = 32000

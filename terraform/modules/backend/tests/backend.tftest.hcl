@@ -133,6 +133,16 @@ run "management_endpoint_is_the_apis_own" {
   }
 }
 
+run "functions_need_another_endpoint_than_one_that_is_off" {
+  command = plan
+
+  variables {
+    default_endpoint_enabled = false
+  }
+
+  expect_failures = [terraform_data.refusals]
+}
+
 run "management_endpoint_may_be_given" {
   variables {
     management_endpoint = "http://127.0.0.1:4566/_aws/execute-api/{api_id}/{stage_name}"

@@ -37,6 +37,11 @@ run "each_route_reaches_its_function" {
   }
 
   assert {
+    condition     = !aws_apigatewayv2_api.this.disable_execute_api_endpoint
+    error_message = "the API's own endpoint answers"
+  }
+
+  assert {
     condition     = alltrue([for key, route in aws_apigatewayv2_route.this : route.route_key == key && route.target == "integrations/${aws_apigatewayv2_integration.this[key].id}"])
     error_message = "each route has its integration"
   }
@@ -107,6 +112,22 @@ run "triggers_of_the_callers_deploy_too" {
   assert {
     condition     = output.snapshot != run.what_goes_is_deployed_by_an_update_that_comes_last.snapshot
     error_message = "another trigger is another snapshot"
+  }
+}
+
+run "own_endpoint_goes_with_a_deployment" {
+  variables {
+    default_endpoint_enabled = false
+  }
+
+  assert {
+    condition     = aws_apigatewayv2_api.this.disable_execute_api_endpoint
+    error_message = "the endpoint is off"
+  }
+
+  assert {
+    condition     = output.snapshot != run.what_goes_is_deployed_by_an_update_that_comes_last.snapshot
+    error_message = "AWS turns the endpoint off with a deployment"
   }
 }
 
