@@ -15,6 +15,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     Item = Mapping[str, Mapping[str, Any]]
+    Values = Mapping[str, Mapping[str, Any]]
+    Condition = Callable[[Values, Item, Mapping[str, str]], bool]
+    Operand = Callable[[Values, Item, Mapping[str, str]], Mapping[str, Any] | None]
+    Setting = Callable[[Values, Item, Mapping[str, str]], Mapping[str, Any]]
 
 TOKEN = re.compile(r"\s*(<=|>=|<>|[=<>(),]|[:#]?[A-Za-z_][A-Za-z0-9_]*(?:\.#?[A-Za-z_][A-Za-z0-9_]*)?)")
 NO_NAMES: Mapping[str, str] = MappingProxyType({})
@@ -41,7 +45,7 @@ class ExpressionError(ValueError):
 
 def holds(
     expression: str,
-    values: Mapping[str, Mapping[str, Any]],
+    values: Values,
     item: Item | None,
     names: Mapping[str, str] = NO_NAMES,
 ) -> bool:
@@ -56,12 +60,15 @@ def holds(
     Raises:
         ExpressionError: DynamoDB would not take it.
     """
-    return _Condition(expression, values, item or {}, names).evaluate()
+    condition, used = _condition(expression)
+    if not values.keys() <= used:
+        raise ExpressionError(f"values that the expression does not use: {sorted(values.keys() - used)}")
+    return condition(values, item or {}, names)
 
 
 def updated(
     expression: str,
-    values: Mapping[str, Mapping[str, Any]],
+    values: Values,
     item: Item,
     names: Mapping[str, str] = NO_NAMES,
 ) -> dict[str, Mapping[str, Any]]:
@@ -74,7 +81,7 @@ def updated(
     result: dict[str, Any] = {name: {"M": {**value["M"]}} if "M" in value else value for name, value in item.items()}
     for path, operands in settings:
         place, name = _place(path, result, names)
-        place[name] = _evaluated(operands, values, item, names)
+        place[name] = operands(values, item, names)
     for path in removals:
         place, name = _place(path, result, names)
         place.pop(name, None)
@@ -82,25 +89,30 @@ def updated(
 
 
 @functools.cache
-def _parts(expression: str) -> tuple[list[tuple[str, str]], list[str]]:
+def _parts(expression: str) -> tuple[list[tuple[Sequence[str], Setting]], list[Sequence[str]]]:
     """The paths that an update sets, each with its operands, and those that it removes."""
     form = re.fullmatch(r"SET (.+?)(?: REMOVE (.+))?", expression)
     if form is None:
         raise ExpressionError(f"no update: {expression!r}")
     settings = [part.partition("=") for part in re.split(r",(?![^(]*\))", form[1])]
-    removals = [path.strip() for path in form[2].split(",")] if form[2] else []
-    return [(path.strip(), operands.strip()) for path, _, operands in settings], removals
+    removals = [_path(path.strip()) for path in form[2].split(",")] if form[2] else []
+    return [(_path(path.strip()), _operands(operands.strip())) for path, _, operands in settings], removals
 
 
-def _place(path: str, item: dict[str, Any], names: Mapping[str, str]) -> tuple[dict[str, Any], str]:
-    """The map that a path ends in, and the name there."""
+def _path(path: str) -> Sequence[str]:
+    """The steps of a document path, at most two."""
     first, _, second = path.partition(".")
-    name = _name(first, names)
-    if not second:
+    return [first, second] if second else [first]
+
+
+def _place(path: Sequence[str], item: dict[str, Any], names: Mapping[str, str]) -> tuple[dict[str, Any], str]:
+    """The map that a path ends in, and the name there."""
+    name = _name(path[0], names)
+    if len(path) == 1:
         return item, name
     if "M" not in item.get(name, {}):
         raise ExpressionError("the document path provided in the update expression is invalid for update")
-    return item[name]["M"], _name(second, names)
+    return item[name]["M"], _name(path[1], names)
 
 
 def _name(word: str, names: Mapping[str, str]) -> str:
@@ -111,36 +123,41 @@ def _name(word: str, names: Mapping[str, str]) -> str:
     return names[word]
 
 
-def _evaluated(
-    operands: str, values: Mapping[str, Mapping[str, Any]], item: Item, names: Mapping[str, str]
-) -> Mapping[str, Any]:
-    alone, match = _forms(operands)
-    if alone is not None and alone[2] in values:
-        return item.get(_name(alone[1], names), values[alone[2]])
-    if match is None or not {each for each in (match[2], match[5]) if each} <= set(values):
-        raise ExpressionError(f"no update: {operands!r}")
-    value = values[match[5]]
-    if not match[4]:
-        return value
-    first = item.get(_name(match[1] or match[3], names), values[match[2]] if match[2] else None)
-    if first is None:
-        raise ExpressionError("the expression refers to an attribute that does not exist")
-    sign = 1 if match[4] == "+" else -1
-    return {"N": str(int(first["N"]) + sign * int(value["N"]))}
+def _value(name: str, values: Values) -> Mapping[str, Any]:
+    value = values.get(name)
+    if value is None:
+        raise ExpressionError(f"{name} has no value")
+    return value
+
+
+def _operands(text: str) -> Setting:
+    """What an update sets an attribute to."""
+    alone = re.fullmatch(r"if_not_exists\((\S+), (:\w+)\)", text)
+    if alone is not None:
+        name, default = alone.groups()
+        return lambda values, item, names: item.get(_name(name, names), _value(default, values))
+    form = re.fullmatch(r"(?:(?:if_not_exists\((\S+), (:\w+)\)|(\w+)) ([+-]) )?(:\w+)", text)
+    if form is None:
+        raise ExpressionError(f"no update: {text!r}")
+    default, sign, given = form[2], form[4], form[5]
+    if not sign:
+        return lambda values, _item, _names: _value(given, values)
+    path, factor = form[1] or form[3], 1 if sign == "+" else -1
+
+    def add(values: Values, item: Item, names: Mapping[str, str]) -> Mapping[str, Any]:
+        number = _value(given, values)["N"]
+        first = item.get(_name(path, names), _value(default, values) if default else None)
+        if first is None:
+            raise ExpressionError("the expression refers to an attribute that does not exist")
+        return {"N": str(int(first["N"]) + factor * int(number))}
+
+    return add
 
 
 @functools.cache
-def _forms(operands: str) -> tuple[re.Match[str] | None, re.Match[str] | None]:
-    """The operands as ``if_not_exists`` alone, or as a value that may be added to another one."""
-    return (
-        re.fullmatch(r"if_not_exists\((\S+), (:\w+)\)", operands),
-        re.fullmatch(r"(?:(?:if_not_exists\((\S+), (:\w+)\)|(\w+)) ([+-]) )?(:\w+)", operands),
-    )
-
-
-def attributes(expression: str) -> set[str]:
+def attributes(expression: str) -> frozenset[str]:
     """Return the attributes that a projection names."""
-    return {_checked(name.strip()) for name in expression.split(",")}
+    return frozenset(_checked(name.strip()) for name in expression.split(","))
 
 
 @functools.cache
@@ -151,29 +168,21 @@ def _checked(name: str) -> str:
 
 
 @functools.cache
-def _tokens(expression: str) -> Sequence[str]:
+def _condition(expression: str) -> tuple[Condition, frozenset[str]]:
+    """A condition as a function, and its tokens. It is parsed once, because tests ask it many thousand times."""
     tokens = TOKEN.findall(expression)
     if "".join(tokens) != re.sub(r"\s", "", expression):
         raise ExpressionError(f"no expression: {expression!r}")
-    return tuple(tokens)
+    return _Parser(tokens).parse(), frozenset(tokens)
 
 
-class _Condition:
+class _Parser:
     """A recursive descent through the tokens; every part is evaluated, also where the result is known already."""
 
-    def __init__(
-        self, expression: str, values: Mapping[str, Mapping[str, Any]], item: Item, names: Mapping[str, str]
-    ) -> None:
-        tokens = _tokens(expression)
-        unused = set(values).difference(tokens)
-        if unused:
-            raise ExpressionError(f"values that the expression does not use: {sorted(unused)}")
+    def __init__(self, tokens: Sequence[str]) -> None:
         self._tokens = [*tokens, ""]
-        self._values = values
-        self._item = item
-        self._names = names
 
-    def evaluate(self) -> bool:
+    def parse(self) -> Condition:
         result = self._any()
         if self._tokens != [""]:
             raise ExpressionError(f"what does this mean: {self._tokens}")
@@ -185,67 +194,85 @@ class _Condition:
             raise ExpressionError(f"{token!r} instead of {wanted or 'more'!r}")
         return token
 
-    def _any(self) -> bool:
-        results = [self._all()]
-        while self._tokens[0] == "OR":
-            self._next()
-            results.append(self._all())
-        return any(results)
+    def _any(self) -> Condition:
+        return self._several("OR", self._all, any)
 
-    def _all(self) -> bool:
-        results = [self._one()]
-        while self._tokens[0] == "AND":
-            self._next()
-            results.append(self._one())
-        return all(results)
+    def _all(self) -> Condition:
+        return self._several("AND", self._one, all)
 
-    def _one(self) -> bool:
+    def _several(self, word: str, part: Callable[[], Condition], together: Callable[[list[bool]], bool]) -> Condition:
+        parts = [part()]
+        while self._tokens[0] == word:
+            self._next()
+            parts.append(part())
+        if len(parts) == 1:
+            return parts[0]
+        return lambda values, item, names: together([each(values, item, names) for each in parts])
+
+    def _one(self) -> Condition:
         token = self._next()
         if token == "NOT":
-            return not self._one()
+            inner = self._one()
+            return lambda values, item, names: not inner(values, item, names)
         if token == "(":
             result = self._any()
             self._next(")")
             return result
         if token in {"attribute_exists", "attribute_not_exists"}:
-            self._next("(")
-            there = _checked(self._next()) in self._item
-            self._next(")")
-            return there == (token == "attribute_exists")
+            name, is_wanted = self._argument(), token == "attribute_exists"
+            return lambda _values, item, _names: (name in item) == is_wanted
         if token == "size":
-            return self._size()
-        comparison = self._next()
+            name = self._argument()
+            compared = self._compared(_size(name), self._next())
+            # None of a missing map is true, as of DynamoDB's.
+            return lambda values, item, names: compared(values, item, names) and "M" in item.get(name, {})
+        return self._compared(_operand(token), self._next())
+
+    def _argument(self) -> str:
+        self._next("(")
+        name = _checked(self._next())
+        self._next(")")
+        return name
+
+    def _compared(self, left: Operand, comparison: str) -> Condition:
         if comparison == "BETWEEN":
-            value, low, _, high = (
-                self._operand(token),
-                self._operand(self._next()),
-                self._next("AND"),
-                self._operand(self._next()),
+            low, _, high = _operand(self._next()), self._next("AND"), _operand(self._next())
+            return lambda values, item, names: all(
+                [
+                    _compare(">=", left(values, item, names), low(values, item, names)),
+                    _compare("<=", left(values, item, names), high(values, item, names)),
+                ]
             )
-            return _compare(">=", value, low) and _compare("<=", value, high)
         if comparison not in COMPARISONS:
             raise ExpressionError(f"{comparison!r} compares nothing")
-        return _compare(comparison, self._operand(token), self._operand(self._next()))
+        right = _operand(self._next())
+        return lambda values, item, names: _compare(comparison, left(values, item, names), right(values, item, names))
 
-    def _size(self) -> bool:
-        """The number of entries of a map, compared; none of a missing one is true, as of DynamoDB's."""
-        self._next("(")
-        value = self._item.get(_checked(self._next()), {}).get("M")
-        self._next(")")
-        size = None if value is None else {"N": str(len(value))}
-        comparison, limit = self._next(), self._operand(self._next())
-        return size is not None and _compare(comparison, size, limit)
 
-    def _operand(self, token: str) -> Mapping[str, Any] | None:
-        if "." in token:
-            first, second = token.split(".")
-            entries: Mapping[str, Any] = self._item.get(_name(first, self._names), {}).get("M", {})
-            return entries.get(_name(second, self._names))
-        if not token.startswith(":"):
-            return self._item.get(_name(token, self._names))
-        if token not in self._values:
-            raise ExpressionError(f"{token} has no value")
-        return self._values[token]
+def _size(name: str) -> Operand:
+    """The number of entries of a map."""
+
+    def size(_values: Values, item: Item, _names: Mapping[str, str]) -> Mapping[str, Any]:
+        return {"N": str(len(item.get(name, {}).get("M", {})))}
+
+    return size
+
+
+def _operand(token: str) -> Operand:
+    if "." in token:
+        path = _path(token)
+
+        def entry(_values: Values, item: Item, names: Mapping[str, str]) -> Mapping[str, Any] | None:
+            entries: Mapping[str, Any] = item.get(_name(path[0], names), {}).get("M", {})
+            return entries.get(_name(path[1], names))
+
+        return entry
+    if token.startswith(":"):
+        return lambda values, _item, _names: _value(token, values)
+    if token.startswith("#"):
+        return lambda _values, item, names: item.get(_name(token, names))
+    name = _checked(token)
+    return lambda _values, item, _names: item.get(name)
 
 
 def _compare(comparison: str, left: Mapping[str, Any] | None, right: Mapping[str, Any] | None) -> bool:

@@ -53,14 +53,18 @@ def finish(steps: Steps[T]) -> T:
 class Logbook:
     """The log of one room, and execution environments that use it.
 
+    Args:
+        table: The history table; ``None`` for an empty one.
+        configured: Settings of the first environment.
+
     Attributes:
         table: The history table.
         clock: Of every environment.
         history: An environment.
     """
 
-    def __init__(self, **configured: Any) -> None:
-        self.table = HistoryTable()
+    def __init__(self, table: HistoryTable | None = None, **configured: Any) -> None:
+        self.table = table or HistoryTable()
         self.clock = Clock()
         self.history = self.environment(**configured)
 

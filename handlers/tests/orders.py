@@ -220,10 +220,8 @@ class World:
     ) -> None:
         self.rng = random.Random(seed)  # noqa: S311 - an order that can be carried out again
         self.faults, self.ids, self.pauses, self.changing = faults, ids, pauses, changing
-        self.book = Logbook()
         self.table = WatchedTable()
-        self.book.table = self.table
-        self.book.history = self.book.environment()
+        self.book = Logbook(self.table)
         self.configured: dict[str, int] = {}
         self.environments: list[History] = []
         self.configure()

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import functools
 import os
 from typing import TYPE_CHECKING
 
 import pytest
-from roomcast import rooms
+from roomcast import aws_json, rooms
 from tests.orders import violations
 
 if TYPE_CHECKING:
@@ -32,6 +33,12 @@ CHUNK = 50
 def small_pages(monkeypatch: pytest.MonkeyPatch) -> None:
     """Members are read one by one, so that others come and go between them."""
     monkeypatch.setattr(rooms, "PAGE_ITEMS", 1)
+
+
+@pytest.fixture(autouse=True)
+def one_service(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Execution environments share what the tables here replace: to make it costs as much as ten calls."""
+    monkeypatch.setattr(aws_json, "Service", functools.cache(aws_json.Service))
 
 
 @pytest.mark.parametrize("kind", KINDS)
