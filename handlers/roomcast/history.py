@@ -19,6 +19,7 @@ from roomcast.holes import Log, Sealer
 from roomcast.items import key_of
 from roomcast.replay import Reader
 from roomcast.send_ids import Attempt, SendIds
+from roomcast.settled import Tails
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -119,6 +120,7 @@ class History:
         self._table = Table(settings, clock)
         self.heads = Heads(self._table, settings.history_generation)
         self._sealer = Sealer(self._table)
+        self._tails = Tails(self._table.now)
         self._ids = SendIds(self._table)
         self._patterns = settings.history_rooms
 
@@ -151,7 +153,7 @@ class History:
 
     def read(self, log: Log, ask: Ask, until: float, deadline: float) -> Steps[Replay]:
         """As ``replay.Reader.read``, of a log whose head has been read."""
-        return (yield from Reader(self._table, self._sealer, until, deadline).read(log, ask))
+        return (yield from Reader(self._table, self._sealer, self._tails, until, deadline).read(log, ask))
 
     def settle(self, kept: Kept, deadline: float) -> Steps[None]:
         """Write down that the fan-out of a message has ended; nothing for a message without an id."""

@@ -13,12 +13,13 @@ from roomcast import history_items as items
 from roomcast import holes
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from roomcast.frames import Ask, Position
     from roomcast.history_items import Entry, Head
     from roomcast.history_table import Table
     from roomcast.holes import Log, Sealer, Slots
+    from roomcast.settled import Tails
     from roomcast.steps import Steps
 
 MOST_MESSAGES = 1_000
@@ -67,18 +68,46 @@ class Replay(NamedTuple):
         }
 
 
+class _Taken:
+    """Slots for one replay, as many as it may have.
+
+    Args:
+        seq: The position. Slots up to it are only looked at.
+
+    Attributes:
+        slots: The slots.
+    """
+
+    def __init__(self, seq: int) -> None:
+        self.slots: Slots = {}
+        self._seq = seq
+        self._count = self._size = 0
+
+    def add(self, entries: Iterable[Entry]) -> bool:
+        """Take slots in their order; false if one is too many."""
+        for each in entries:
+            if each.seq > self._seq:
+                self._count, self._size = self._count + 1, self._size + items.size_of(each)
+                if self._count > MOST_MESSAGES or (self._size > MOST_BYTES and self._count > 1):
+                    return False
+            self.slots[each.seq] = each
+        return True
+
+
 class Reader(NamedTuple):
     """Reads logs.
 
     Attributes:
         table: The history table.
         sealer: Seals holes that are found.
+        tails: What was read lately.
         until: When to read no further page and to seal no further hole, in seconds of ``time.monotonic``.
         deadline: Latest end.
     """
 
     table: Table
     sealer: Sealer
+    tails: Tails
     until: float
     deadline: float
 
@@ -113,30 +142,31 @@ class Reader(NamedTuple):
         settled = seq
         while settled < cut and settled + 1 in slots:
             settled += 1
+        self.tails.keep(log, slots, settled)
         above = [slots[number] for number in sorted(slots) if number > seq]
         has_more = cut < head.seq and settled > seq
         return Replay(head.epoch, settled, head.seq, above, is_recovered=True, has_more=has_more)
 
     def _forward(self, log: Log, seq: int) -> Steps[tuple[Slots, int]]:
         """Read the slots from some below a position on; gives them, and the number up to which they were read."""
-        slots: Slots = {}
-        count = size = 0
+        taken = _Taken(seq)
         low, limit = max(1, seq - BELOW), MOST_MESSAGES + BELOW + 1
-        query = self.table.slots((log.room, log.head.epoch), low, log.head.seq, limit, is_forward=True)
+        kept = self.tails.above(log, low)
+        if not taken.add(kept):
+            return taken.slots, max(taken.slots)
+        if low + len(kept) > log.head.seq:
+            return taken.slots, log.head.seq
+        query = self.table.slots((log.room, log.head.epoch), low + len(kept), log.head.seq, limit, is_forward=True)
         while True:
             page = yield from self.table.page(query, self.deadline)
-            for each in map(items.entry, page["Items"]):
-                if each.seq > seq:
-                    count, size = count + 1, size + items.size_of(each)
-                    if count > MOST_MESSAGES or (size > MOST_BYTES and count > 1):
-                        # Numbers behind the last slot are for the next replay, which reads what may prove them.
-                        return slots, max(slots)
-                slots[each.seq] = each
+            if not taken.add(map(items.entry, page["Items"])):
+                # Numbers behind the last slot are for the next replay, which reads what may prove them.
+                return taken.slots, max(taken.slots)
             if "LastEvaluatedKey" not in page:
-                return slots, log.head.seq
+                return taken.slots, log.head.seq
             query["ExclusiveStartKey"] = page["LastEvaluatedKey"]
             if time.monotonic() >= self.until:
-                return slots, items.seq_of(page["LastEvaluatedKey"])
+                return taken.slots, items.seq_of(page["LastEvaluatedKey"])
 
     def _at_head(self, log: Log, last: int) -> Steps[Replay]:
         """The end of a log: the last messages, and a position below which no number is under way."""

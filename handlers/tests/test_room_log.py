@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import pytest
-from roomcast import history_items, protocol, replay
+from roomcast import history_items, protocol, replay, settled
+from roomcast.frames import Ask, Position
 from roomcast.history import ROUNDS, Draft, Sender
+from roomcast.holes import Log
 from tests.history_table import Died
 from tests.logbook import FAR, START, Logbook, append_steps, finish
 from tests.v1 import ID
+
+if TYPE_CHECKING:
+    from roomcast.replay import Replay
 
 MINUTE = 60
 
@@ -43,6 +50,14 @@ def die_after(book: Logbook, operation: str) -> None:
 def hole(book: Logbook) -> None:
     """Give out a number that no message will have."""
     die_after(book, "UpdateItem")
+
+
+def asked(book: Logbook, seq: int) -> tuple[Replay, list[tuple[int, int]]]:
+    """What a client with a position gets, and the numbers that were read for it."""
+    book.table.calls.clear()
+    answer = book.since(epoch_of(book), seq)
+    queries = [request["ExpressionAttributeValues"] for operation, request in book.table.calls if operation == "Query"]
+    return answer, [(int(values[":low"]["S"]), int(values[":high"]["S"])) for values in queries]
 
 
 class TestNumbers:
@@ -343,6 +358,102 @@ class TestRecovery:
             book.append()
         answer = book.since(epoch_of(book), 0)
         assert (answer.seq, answer.has_more, [each.seq for each in answer.slots]) == (0, False, [2, 3])
+
+
+class TestReturningTogether:
+    """What an execution environment has read for one client, it does not read for the next."""
+
+    def test_a_log_is_read_once(self, book: Logbook) -> None:
+        for number in range(40):
+            book.append(str(number))
+        first, again, later = (asked(book, seq) for seq in (3, 3, 25))
+        assert [low for low, _ in (*first[1], *again[1], *later[1])] == [1]
+        assert first[0] == again[0]
+        assert [each.data for each in later[0].slots] == [str(number) for number in range(25, 40)]
+        assert later[0].is_recovered
+
+    def test_only_what_is_above_is_read(self, book: Logbook) -> None:
+        for _ in range(40):
+            book.append()
+        asked(book, 20)
+        book.append("new")
+        answer, ranges = asked(book, 30)
+        assert (ranges, len(answer.slots), answer.slots[-1].data) == ([(41, 41)], 11, "new")
+        # The end grows, and what was below it stays.
+        assert asked(book, 21)[1] == []
+        assert asked(book, 3)[1] == [(1, 41)]
+        assert asked(book, 3)[1] == []
+
+    def test_what_is_above_a_hole_is_read_again(self, book: Logbook) -> None:
+        book.append()
+        late = append_steps(book.history, "late", book.clock)
+        for _ in range(2):
+            next(late)
+        book.append()
+        answer, _ = asked(book, 0)
+        assert ([each.seq for each in answer.slots], answer.seq) == ([1, 3], 1)
+        finish(late)
+        answer, ranges = asked(book, 0)
+        assert ([each.data for each in answer.slots], ranges) == (["hello", "late", "hello"], [(2, 3)])
+
+    def test_what_is_withdrawn_is_gone_after_a_minute(self, book: Logbook) -> None:
+        for _ in range(3):
+            book.append()
+        asked(book, 0)
+        epoch = epoch_of(book)
+        book.table.items["log#lobby#" + epoch, f"{2:016}"] = history_items.void("lobby", epoch, 2, 1, 2**40)
+        book.clock.seconds += 59
+        book.append()
+        assert not any(each.is_void for each in asked(book, 0)[0].slots)
+        book.clock.seconds += 1
+        answer, ranges = asked(book, 0)
+        assert ([each.is_void for each in answer.slots], ranges) == ([False, True, False, False], [(1, 4)])
+
+    def test_lives_of_a_log_do_not_mix(self, book: Logbook) -> None:
+        book.append("old")
+        asked(book, 0)
+        book.history.heads = book.history.heads._replace(generation=2)
+        book.append("new")
+        assert [each.data for each in asked(book, 0)[0].slots] == ["new"]
+
+    def test_a_replay_is_no_longer_than_from_the_table(self, book: Logbook, monkeypatch: pytest.MonkeyPatch) -> None:
+        for _ in range(6):
+            book.append()
+        asked(book, 0)
+        monkeypatch.setattr(replay, "MOST_MESSAGES", 4)
+        answer, ranges = asked(book, 0)
+        assert (len(answer.slots), answer.seq, answer.has_more, ranges) == (4, 4, True, [])
+        assert asked(book, 4)[1] == []
+
+    def test_no_more_is_kept_than_memory_allows(self, book: Logbook, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(settled, "MOST_BYTES", 100)
+        for _ in range(30):
+            book.append("0123456789")
+        asked(book, 16)
+        # The ten last ones are kept, and a client needs some below its position.
+        assert asked(book, 25)[1] == [(9, 30)]
+
+    def test_no_more_logs_are_kept_than_memory_allows(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(settled, "MOST_LOGS", 2)
+        tails = settled.Tails(lambda: 1)
+        logs = [Log(room, history_items.Head("abcdefgh", 1, 1, 1, 1, 1)) for room in ("a", "b", "c")]
+        slots = {1: history_items.Entry(1, 1)}
+        for log in logs[:2]:
+            tails.keep(log, slots, 1)
+        tails.keep(logs[0], slots, 1)
+        assert [len(tails.above(log, 1)) for log in logs] == [1, 1, 0]
+        tails.keep(logs[2], slots, 1)
+        assert [len(tails.above(log, 1)) for log in logs] == [0, 0, 1]
+
+    def test_a_client_gets_nothing_above_the_head_that_was_read_for_it(self, book: Logbook) -> None:
+        for _ in range(3):
+            book.append()
+        head = history_items.head(book.head())
+        book.append()
+        asked(book, 0)
+        ask = Ask(Position(head.epoch, 1), None)
+        answer = finish(book.history.read(Log("lobby", head), ask, FAR, FAR))
+        assert ([each.seq for each in answer.slots], answer.seq, answer.head) == ([2, 3], 3, 3)
 
 
 class TestFirstJoin:
