@@ -1,4 +1,4 @@
-"""A server in place of DynamoDB: one room of a given size, and the items that transactions write."""
+"""A server in place of DynamoDB: one room of a given size for each protocol, and the items that transactions write."""
 
 from __future__ import annotations
 
@@ -11,6 +11,11 @@ from scripts.bench.json_server import JsonServer, UnknownError, dump
 from scripts.bench.server import run
 
 ROOM = "lobby"
+"""Its members are in text mode."""
+
+V1_ROOM = "hall"
+"""Its members speak ``roomcast.v1``."""
+
 PAGE_ITEMS = 10_000
 """A page of DynamoDB holds 1 MB
 (https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Query.Pagination.html), and a member 100 bytes."""
@@ -26,9 +31,9 @@ QUERY_PARAMETERS = {
 }
 
 
-def member_id(number: int) -> str:
-    """Return a member's connection id. Ids look like API Gateway's and ascend."""
-    return f"BFHPhf{number:07}AM="
+def member_id(number: int, room: str = ROOM) -> str:
+    """Return the connection id of a room's member. Ids look like API Gateway's and ascend."""
+    return f"BFHPh{'f' if room == ROOM else 'v'}{number:07}AM="
 
 
 class Table(JsonServer):
@@ -36,7 +41,7 @@ class Table(JsonServer):
 
     Attributes:
         write_delay: Seconds until the answer to a write.
-        members: Size of the room.
+        members: Size of each room.
         shards: Number of its partitions; members are dealt out to them in turn.
     """
 
@@ -46,25 +51,29 @@ class Table(JsonServer):
         self.members = 0
         self.shards = 1
         self._partitions: dict[str, dict[str, Any]] = {}
-        self._shard_of: dict[str, int] = {}
+        self._rooms_of: dict[str, dict[str, Any]] = {}
         self._pages: dict[bytes, bytes] = {}
         self._items: dict[str, dict[str, Any]] = {}
 
     def configure(self, **settings: Any) -> None:  # noqa: ANN401 - each setting has its own type
-        """Set the attributes, and delete all items beside the room's."""
+        """Set the attributes, and delete all items beside the rooms'."""
         super().configure(**settings)
         self._items.clear()
         if settings.keys() & {"members", "shards"}:
-            self._make_room()
+            self._rooms_of.clear()
+            self._partitions.clear()
+            self._pages.clear()
+            self._make_room(ROOM, "text")
+            self._make_room(V1_ROOM, "roomcast.v1")
 
-    def _make_room(self) -> None:
-        self._shard_of = {member_id(number): number % self.shards for number in range(self.members)}
-        self._partitions = {f"room#{ROOM}#{shard}": {} for shard in range(self.shards)}
-        for connection_id, shard in self._shard_of.items():
-            partition = f"room#{ROOM}#{shard}"
+    def _make_room(self, room: str, protocol: str) -> None:
+        attributes = _attributes(protocol)
+        for number in range(self.members):
+            connection_id, shard = member_id(number, room), number % self.shards
+            partition = f"room#{room}#{shard}"
             key = {"partition_key": {"S": partition}, "sort_key": {"S": connection_id}}
-            self._partitions[partition][connection_id] = {**key, **_attributes()}
-        self._pages.clear()
+            self._partitions.setdefault(partition, {})[connection_id] = {**key, **attributes}
+            self._rooms_of[connection_id] = {**attributes, "rooms": {"M": {room: {"N": str(shard)}}}}
 
     def call(self, operation: str, body: bytes, arrived_at: float) -> tuple[bytes, float]:
         """Read or write."""
@@ -86,9 +95,8 @@ class Table(JsonServer):
 
     def _item(self, key: dict[str, Any]) -> dict[str, Any]:
         kind, _, connection_id = key["partition_key"]["S"].partition("#")
-        if kind == "connection" and connection_id in self._shard_of:
-            rooms = {"M": {ROOM: {"N": str(self._shard_of[connection_id])}}}
-            return {"Item": {**key, **_attributes(), "rooms": rooms}}
+        if kind == "connection" and connection_id in self._rooms_of:
+            return {"Item": {**key, **self._rooms_of[connection_id]}}
         item = self._items.get(key["partition_key"]["S"], {}).get(key["sort_key"]["S"])
         return {"Item": item} if item else {}
 
@@ -113,7 +121,7 @@ class Table(JsonServer):
         return answer
 
     def _write(self, kind: str, parameters: dict[str, Any]) -> None:
-        """Write or delete an item; the room's own items stay, so that each message meets the same room."""
+        """Write or delete an item; the rooms' own items stay, so that each message meets the same room."""
         item = parameters.get("Item") or parameters.get("Key") or {}
         partition, sort = item["partition_key"]["S"], item["sort_key"]["S"]
         if kind == "Put":
@@ -141,9 +149,10 @@ def _projected(item: dict[str, Any], expression: str) -> dict[str, Any]:
     return item if names == [""] else {name: item[name] for name in names if name in item}
 
 
-def _attributes() -> dict[str, Any]:
+def _attributes(protocol: str) -> dict[str, Any]:
     """Return the attributes of a member that connected long ago."""
-    return {"connected_at": {"N": "0"}, "expires_at": {"N": str(int(time.time()) + 3600)}}
+    expires_at = str(int(time.time()) + 3600)
+    return {"connected_at": {"N": "0"}, "expires_at": {"N": expires_at}, "protocol": {"S": protocol}}
 
 
 if __name__ == "__main__":

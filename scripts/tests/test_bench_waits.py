@@ -18,9 +18,9 @@ from roomcast import authorities
 
 from scripts.bench import __main__ as bench
 from scripts.bench import processes
-from scripts.bench.table import ROOM, member_id
-from scripts.bench.waits import contenders, cpu_share, figures, part, rows, stage, table
-from scripts.bench.waits.figures import NothingMeasuredError, Post
+from scripts.bench.table import ROOM, V1_ROOM, member_id
+from scripts.bench.waits import contenders, cpu_share, figures, modes, part, rows, stage, table
+from scripts.bench.waits.figures import Call, Counts, NothingMeasuredError, Post
 from scripts.repository import REPOSITORY
 from scripts.waiting import scaled
 
@@ -178,6 +178,17 @@ def test_the_table_deals_the_room_out_to_its_partitions(database: processes.Serv
     assert answer["Item"]["rooms"] == {"M": {ROOM: {"N": "2"}}}
 
 
+def test_the_members_of_the_other_room_speak_v1(database: processes.Server) -> None:
+    protocols = [
+        {item["protocol"]["S"] for shard in range(4) for item in query(database, f"room#{room}#{shard}")[1]["Items"]}
+        for room in (ROOM, V1_ROOM)
+    ]
+    assert protocols == [{"text"}, {"roomcast.v1"}]
+    member = {"partition_key": {"S": f"connection#{member_id(6, V1_ROOM)}"}, "sort_key": {"S": "connection"}}
+    _, answer = call(database, "GetItem", Key=member)
+    assert (answer["Item"]["rooms"], answer["Item"]["protocol"]) == ({"M": {V1_ROOM: {"N": "2"}}}, {"S": "roomcast.v1"})
+
+
 def test_the_table_goes_on_after_any_key(database: processes.Server) -> None:
     database.ask("configure", shards=1)
     key = {"partition_key": {"S": f"room#{ROOM}#0"}}
@@ -218,6 +229,32 @@ def test_the_table_refuses_and_reports_a_request_that_it_does_not_know(
     assert status == 400
     [unknown] = database.ask("take")["unknown"]
     assert unknown.startswith(f"{operation}: ")
+
+
+def test_the_history_table_stands_beside_the_other_one_until_it_is_configured_again() -> None:
+    key = {"partition_key": {"S": "log#hall#abcdefgh"}, "sort_key": {"S": "0000000000000001"}}
+    put = {
+        "TableName": "history",
+        "Item": {**key, "void": {"BOOL": True}},
+        "ConditionExpression": "attribute_not_exists(partition_key)",
+        "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
+    }
+    with processes.server("history", members=5, delay=0.05) as server:
+        assert call(server, "PutItem", **put) == (200, {})
+        status, refusal = call(server, "PutItem", **put)
+        assert (status, refusal["Item"]) == (400, put["Item"])
+        assert refusal["__type"].endswith("#ConditionalCheckFailedException")
+        assert call(server, "GetItem", TableName="history", Key=key, ConsistentRead=True)[1] == {"Item": put["Item"]}
+        assert query(server, f"room#{ROOM}#0")[1]["Count"] == 5
+        assert call(server, "GetItem", TableName="history", Key=key, ConsistentRead=False)[0] == 400
+        taken = server.ask("take")
+        assert [operation for operation, *_ in taken["calls"]] == ["PutItem", "PutItem", "GetItem", "Query", "GetItem"]
+        assert len(taken["unknown"]) == 1
+        first, *_, last = [Call(*each) for each in taken["calls"][:4]]
+        assert first.answered - first.began < 0.05 - TICK < last.answered - last.began < 0.05
+        assert server.ask("take")["calls"] == []
+        server.ask("configure")
+        assert call(server, "GetItem", TableName="history", Key=key, ConsistentRead=True)[1] == {}
 
 
 def test_the_queue_keeps_messages_in_order_with_their_delays() -> None:
@@ -267,6 +304,22 @@ def test_a_percentile_is_a_value_of_the_nearest_rank(count: int, share: float, r
     assert figures.percentile(list(range(1, count + 1)), share) == rank
 
 
+@pytest.mark.parametrize(
+    ("spans", "before", "expected"),
+    [
+        ([], 9.0, 0),
+        ([(1, 2), (2, 3), (3, 4)], 9.0, 3),
+        ([(3, 4), (1, 2), (2, 3)], 4.0, 2),
+        ([(1, 2), (1.1, 2.1), (1.2, 2.2)], 9.0, 1),
+        # A long one beside two that follow each other.
+        ([(1, 5), (1, 2), (2.5, 4)], 9.0, 2),
+        ([(1, 2), (1.5, 3), (2.5, 4)], 9.0, 2),
+    ],
+)
+def test_calls_in_a_row(spans: list[tuple[float, float]], before: float, expected: int) -> None:
+    assert figures.in_a_row([Call("GetItem", *span) for span in spans], before) == expected
+
+
 def waits(last: float, *members: int, **more: Any) -> figures.Waits:
     values = {"receipt": None, "sending": None, "cpu": None, "init": None, "missing": 0, "twice": 0, **more}
     return figures.Waits(first=0.1, p50=0.2, p99=0.3, last=last, invocation=1.0, last_members=members, **values)
@@ -280,6 +333,12 @@ def test_a_summary_holds_medians_and_sums() -> None:
     assert found.times["init"] is None
     assert found.ratio == pytest.approx(60)
     assert (found.worst, found.missing, found.twice, found.most_often_last) == (0.9, 1, 2, 3)
+
+
+def test_a_summary_holds_the_most_calls() -> None:
+    turns = [waits(1, 0, counts=Counts(4, 3, None)), waits(1, 0, counts=Counts(5, 2, 7)), waits(1, 0)]
+    assert figures.summary(turns, floor=0.01).counts == Counts(5, 3, 7)
+    assert figures.summary(turns[2:], floor=0.01).counts is None
 
 
 def test_no_turns_have_no_summary() -> None:
@@ -308,7 +367,38 @@ def test_the_table_compares_the_last_members() -> None:
     ]
 
 
+def test_modes_are_compared_in_a_table_of_their_own() -> None:
+    row = rows.Row("modes", 10, compares=True)
+    one, other = (contenders.Contender(name, {}, {}, is_ours=False) for name in ("one", "other"))
+    lines = [
+        table.line(row, one, [waits(0.2, 9, receipt=0.025, counts=Counts(7, 5, 6))], ""),
+        table.line(row, other, [], "Traceback\nValueError: of a handler"),
+    ]
+    assert table.comparison(lines).splitlines() == [
+        "| ms |  | p50 | p99 | receipt | calls | in a row before the first post | in a row before the receipt |  |",
+        "| --- | --- | --- | --- | --- | --- | --- | --- | --- |",
+        "| modes | one | 200 | 300 | 25 | 7 | 5 | 6 |  |",
+        "| modes | other | - | - | - | - | - | - | ValueError: of a handler |",
+    ]
+    assert [line.is_fault for line in lines] == [False, True]
+    usual = table.line(rows.Row("warm", 10), other, [], "ValueError")
+    assert not usual.is_fault
+    assert [text.count("\n") for text in table.all_of([usual, *lines])] == [2, 3]
+
+
 # Rows.
+
+
+def test_a_mode_reads_messages_and_refuses_those_of_another_one() -> None:
+    text, plain, kept, with_id = modes.MODES
+    receipt = '{"type":"receipt","id":"1"}'
+    assert text.text_of("hello") == "hello"
+    assert [mode.text_of(receipt) for mode in modes.MODES] == [receipt] * 4
+    numbered, unnumbered = '{"type":"message","data":"hello","seq":1}', '{"type":"message","data":"hello"}'
+    assert plain.text_of(unnumbered) == kept.text_of(numbered) == with_id.text_of(numbered) == "hello"
+    for mode, frame in ((plain, numbered), (kept, unnumbered), (with_id, unnumbered)):
+        with pytest.raises(NothingMeasuredError, match="number"):
+            mode.text_of(frame)
 
 
 def test_rows_have_names_of_their_own_and_the_quick_ones_exist() -> None:
@@ -377,6 +467,58 @@ def test_each_kind_of_row_measures_every_living_member(row: rows.Row) -> None:
     assert ("sending" in times) == bool(row.queue)
     assert (line.summary.missing, line.summary.twice, line.summary.turns) == (0, 0, row.rounds)
     assert len(line.cells()) == len(table.COLUMNS) + 1
+
+
+ONE_AFTER_THE_OTHER = {
+    "": {
+        "Roomcast, text": Counts(2, 1, 1),
+        "Roomcast, v1": Counts(2, 1, 1),
+        "Roomcast, v1, kept": Counts(4, 4, None),
+        "Roomcast, v1, kept, with id": Counts(7, 5, 6),
+        "boto3, pool of 50": Counts(2, 2, 2),
+        "boto3, loop": Counts(2, 2, 2),
+    },
+    "standard": {
+        "Roomcast, text": Counts(3, 3, 2),
+        "Roomcast, v1": Counts(3, 3, 2),
+        "Roomcast, v1, kept": Counts(5, 5, None),
+        "Roomcast, v1, kept, with id": Counts(8, 6, 6),
+        "boto3, pool of 50": Counts(3, 3, 2),
+    },
+}
+"""Calls of one message in each mode, without and with a queue. Without one, a function that has served the sender
+before reads it and its room side by side; messages are kept before the members are read."""
+
+
+@pytest.mark.parametrize("queue", ONE_AFTER_THE_OTHER)
+def test_modes_take_turns_and_their_calls_are_counted(queue: str) -> None:
+    everyone = [*contenders.ours([HANDLERS]), *contenders.boto3()]
+    lines = part.run([rows.Row("modes", 5, queue=queue, rounds=2, compares=True)], everyone, quick=False)
+    assert [line.failure for line in lines if line.failure] == []
+    found = {line.contender.name: line.summary for line in lines if line.summary is not None}
+    for name, summary in found.items():
+        assert (summary.missing, summary.twice, summary.counts) == (0, 0, ONE_AFTER_THE_OTHER[queue][name]), name
+        # A wait begins with the sender's event, also with a queue.
+        assert summary.counts is not None
+        assert (summary.times["p50"] or 0.0) > (rows.DATABASE_SECONDS - TICK) * summary.counts.before_posts
+    ours = {name for name in ONE_AFTER_THE_OTHER[queue] if name.startswith("Roomcast")}
+    assert ours <= found.keys()
+
+
+def test_a_mode_that_measures_nothing_is_a_failure(tmp_path: Path) -> None:
+    """Such as a room that shall keep messages, of handlers that know none."""
+    folder = tmp_path / "mine"
+    shutil.copytree(HANDLERS, folder)
+    source = (folder / "roomcast" / "history.py").read_text()
+    keeps = "return any(rights.matches(pattern, room) for pattern in self._patterns)"
+    assert keeps in source
+    (folder / "roomcast" / "history.py").write_text(source.replace(keeps, "return False"))
+    with pytest.raises(SystemExit) as failure:
+        part.main(["--ours", "--rows", "modes-10", "--quick", "--handlers", str(folder)])
+    assert [line.partition(": ")[0] for line in str(failure.value).splitlines()] == [
+        "modes-10, Roomcast, v1, kept",
+        "modes-10, Roomcast, v1, kept, with id",
+    ]
 
 
 @pytest.mark.parametrize(

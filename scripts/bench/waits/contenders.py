@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from scripts import lambda_zip
 from scripts.bench import processes
-from scripts.bench.waits import cpu_share
+from scripts.bench.waits import cpu_share, modes
 from scripts.repository import REPOSITORY
 
 if TYPE_CHECKING:
@@ -44,12 +44,20 @@ class Contender(NamedTuple):
         handlers: Its handlers by the name of the function, as ``module:handler``.
         environment: Variables of its functions.
         is_ours: Whether it is a version of Roomcast.
+        mode: How its clients send.
     """
 
     name: str
     handlers: Mapping[str, str]
     environment: Mapping[str, str]
     is_ours: bool
+    mode: modes.Mode = modes.TEXT
+
+    def in_modes(self) -> list[Contender]:
+        """Return a contender for each mode; boto3's handlers know one mode."""
+        if not self.is_ours:
+            return [self]
+        return [self._replace(name=f"{self.name}, {mode.name}", mode=mode) for mode in modes.MODES]
 
     def takes_part(self, row: Row, *, quick: bool = False) -> bool:
         """Whether a row measures it; boto3 is left out of rows where it takes minutes and others show the same.
@@ -92,7 +100,7 @@ def ours(handlers: Sequence[str]) -> list[Contender]:
 def boto3() -> list[Contender]:
     """Return the contenders with boto3; none where it is not installed."""
     botocore = importlib.util.find_spec("botocore")
-    if botocore is None or botocore.origin is None:
+    if botocore is None or botocore.origin is None or importlib.util.find_spec("boto3") is None:
         return []
     authorities = _bundle((Path(botocore.origin).parent / "cacert.pem").read_text(), "botocore.pem")
     module = "scripts.bench.contenders.boto3_room"

@@ -32,6 +32,50 @@ class Post(NamedTuple):
     text: str
 
 
+class Call(NamedTuple):
+    """A call that a service in place of AWS's has answered, in seconds of ``time.monotonic``.
+
+    Attributes:
+        operation: Its name.
+        began: When it had arrived whole.
+        answered: The earliest moment at which the answer was sent.
+    """
+
+    operation: str
+    began: float
+    answered: float
+
+
+class Counts(NamedTuple):
+    """Calls of DynamoDB and SQS for one message.
+
+    Attributes:
+        calls: How many there were.
+        before_posts: How many of them, one after the other, before the first post to another member than the sender.
+        before_receipt: The same before the receipt; ``None`` without one.
+    """
+
+    calls: int
+    before_posts: int
+    before_receipt: int | None
+
+
+def in_a_row(calls: Sequence[Call], before: float) -> int:
+    """Return how many calls followed each other, each made after the answer to the one before, until a moment.
+
+    Calls that were made side by side count as one, if the second had arrived before the first was answered.
+
+    Args:
+        calls: The calls.
+        before: They must have been answered before this moment of ``time.monotonic``.
+    """
+    count, end = 0, -math.inf
+    for call in sorted(calls, key=lambda each: each.answered):
+        if end <= call.began and call.answered < before:
+            count, end = count + 1, call.answered
+    return count
+
+
 class Waits(NamedTuple):
     """Times of one turn, in seconds after the function had the event.
 
@@ -49,6 +93,7 @@ class Waits(NamedTuple):
         twice: Messages times living members that it reached more than once.
         last_members: The last tenth of the members to get the message.
         ended: Whether the invocation was ended, because it took longer than its limit.
+        counts: What was asked of the other services; ``None`` for several messages.
     """
 
     first: float
@@ -64,6 +109,7 @@ class Waits(NamedTuple):
     twice: int
     last_members: Sequence[int]
     ended: bool = False
+    counts: Counts | None = None
 
 
 class Arrivals(NamedTuple):
@@ -146,6 +192,7 @@ class Summary(NamedTuple):
         twice: Sum over all turns.
         most_often_last: How often the same member was among the last tenth.
         ended: Whether an invocation was ended.
+        counts: The most of each turn; ``None`` where there are none.
     """
 
     turns: int
@@ -156,6 +203,7 @@ class Summary(NamedTuple):
     twice: int
     most_often_last: int
     ended: bool
+    counts: Counts | None = None
 
 
 TIMES = ("first", "p50", "p99", "last", "receipt", "invocation", "sending", "cpu", "init")
@@ -182,4 +230,14 @@ def summary(turns: Sequence[Waits], floor: float) -> Summary:
         twice=sum(turn.twice for turn in turns),
         most_often_last=most_often_last(turns),
         ended=any(turn.ended for turn in turns),
+        counts=_counts([turn.counts for turn in turns if turn.counts is not None]),
+    )
+
+
+def _counts(found: Sequence[Counts]) -> Counts | None:
+    if not found:
+        return None
+    receipts = [each.before_receipt for each in found if each.before_receipt is not None]
+    return Counts(
+        max(each.calls for each in found), max(each.before_posts for each in found), max(receipts, default=None)
     )

@@ -3,7 +3,7 @@
 A wait begins when a function has its event and ends when the post has arrived whole. DynamoDB, SQS and
 ``@connections`` answer after fixed delays. Contenders take turns, one message each. Writes ``build/bench/waits.json``
 and prints the README's table.
-The status is 1 when a row of Roomcast measured nothing.
+The status is 1 when a row of Roomcast measured nothing, or any of those that compare the modes of sending.
 """
 
 from __future__ import annotations
@@ -94,8 +94,8 @@ def main(arguments: Sequence[str]) -> None:
     lines = run(rows, everyone, quick=options.quick)
     target = processes.WORK / "waits.json"
     target.write_text(json.dumps([line.to_dict() for line in lines], indent=2) + "\n")
-    print(table.markdown(lines))
-    if faults := [f"{line.row.name}: {line.failure}" for line in lines if line.contender.is_ours and line.failure]:
+    print("\n\n".join(table.all_of(lines)))
+    if faults := [f"{line.row.name}, {line.contender.name}: {line.failure}" for line in lines if line.is_fault]:
         raise SystemExit("\n".join(faults))
 
 
@@ -105,11 +105,13 @@ def run(rows: Sequence[Row], everyone: Sequence[Contender], *, quick: bool) -> l
     seconds = QUICK_TURNS_SECONDS if quick else TURNS_SECONDS
     with (
         processes.server("sink") as sink,
-        processes.server("table") as database,
+        processes.server("history") as database,
         processes.server("sqs") as queue,
     ):
         for row in rows:
             taking_part = [each for each in everyone if each.takes_part(row, quick=quick)]
+            if row.compares:
+                taking_part = [mode for each in taking_part for mode in each.in_modes()]
             measured = measure(Services(sink, database, queue), row, taking_part, seconds)
             for line in measured:
                 print(line.text(), file=sys.stderr, flush=True)

@@ -34,6 +34,7 @@ class Row(NamedTuple):
         rounds: How often each contender takes its turn.
         ranks: Whether to count how often the same member is among the last.
         http2: Whether the host of ``@connections`` offers HTTP/2.
+        compares: Whether the modes of sending take turns. Then waits begin with the sender's event, also with a queue.
     """
 
     name: str
@@ -48,6 +49,7 @@ class Row(NamedTuple):
     rounds: int = 7
     ranks: bool = False
     http2: bool = False
+    compares: bool = False
 
     @property
     def floor(self) -> float:
@@ -117,9 +119,17 @@ def _rows() -> list[Row]:
         ]
         rows += [Row(f"{name}-1000-dead", 1_000, queue=queue, trouble="dead", rounds=3)]
     rows += [Row("fairness-1000", 1_000, rounds=20, ranks=True)]
+    rows += [
+        Row(f"modes-{size}{suffix}", size, queue=queue, rounds=rounds, compares=True)
+        for queue, suffix in (("", ""), ("standard", "-queue"))
+        for size, rounds in zip(SIZES[:3], (21, 15, 9), strict=True)
+    ]
     return rows
 
 
 ROWS = _rows()
-QUICK = ("warm-10", "warm-100", "warm-1000", "warm-100-shards-16", "cold-100", "queue-100", "queue-100-batch-full")
+QUICK = (
+    *("warm-10", "warm-100", "warm-1000", "warm-100-shards-16", "cold-100", "queue-100", "queue-100-batch-full"),
+    *("modes-10", "modes-10-queue"),
+)
 """Rows of a quick check."""

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import itertools
-import json
+import math
 import time
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from scripts.bench.sink import number_of
-from scripts.bench.table import member_id
 from scripts.bench.waits import figures, rows
 from scripts.bench.waits.contenders import Function
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from scripts.bench.processes import Server
     from scripts.bench.waits.contenders import Contender
 
@@ -24,6 +25,13 @@ WARM_UPS = 2
 
 WARM_UP_MEMBERS = 100
 """Warm-up rooms of boto3 have at most so many members: that opens all of its connections."""
+
+COUNTING_SECONDS = 0.1
+"""Answers of DynamoDB and SQS while calls are counted: so late that two calls that are made side by side have both
+arrived by then, on a busy machine as well."""
+
+COUNTING_MEMBERS = 10
+"""Members of the room meanwhile."""
 
 FOLLOWING_SECONDS = 30.0
 """How long the members that a worker left to a later one are waited for."""
@@ -50,6 +58,9 @@ class Sent(NamedTuple):
         cpu: CPU seconds of the first invocation, if it ended.
         receipt: Seconds until the last receipt, if all came.
         posts: Accepted posts.
+        calls: Calls of DynamoDB and SQS.
+        queued_at: When the last message was in the queue; ``None`` without a queue.
+        queued: Messages that are in the queue.
     """
 
     texts: list[str]
@@ -58,6 +69,25 @@ class Sent(NamedTuple):
     cpu: float | None
     receipt: float | None
     posts: list[figures.Post]
+    calls: list[figures.Call]
+    queued_at: float | None
+    queued: list[dict[str, Any]]
+
+
+class Taken(NamedTuple):
+    """What the services were asked.
+
+    Attributes:
+        posts: Accepted posts.
+        calls: Calls of DynamoDB and SQS.
+        queued_at: When the last message was in the queue; ``None`` if none was put into it.
+        queued: Messages that were put into the queue.
+    """
+
+    posts: list[figures.Post]
+    calls: list[figures.Call]
+    queued_at: float | None
+    queued: list[dict[str, Any]]
 
 
 class Stage:
@@ -73,6 +103,8 @@ class Stage:
         self._row = row
         self._functions: dict[tuple[str, str], Function] = {}
         self._numbers = itertools.count(1)
+        self._unknown: list[str] = []
+        self._counted: dict[str, figures.Counts] = {}
         services.table.ask("configure", delay=rows.DATABASE_SECONDS, shards=row.shards, members=row.members)
         services.queue.ask("configure", delay=rows.DATABASE_SECONDS)
         services.sink.ask("configure", http2=row.http2)
@@ -93,14 +125,19 @@ class Stage:
             init = self._function(contender, "fanout_worker" if row.queue else "sendmessage").init
         elif (contender.name, "sendmessage") not in self._functions:
             self._warm_up(contender)
+            if row.compares:
+                self._count(contender)
         self._set_trouble(row.trouble)
         if row.state == "lukewarm":
             for service in self._services:
                 service.ask("hang_up_all")
         self._clear()
         sent = self._send(contender, row.messages)
-        waits = self._work_off(contender, sent) if row.queue else self._waits(sent)
-        self._check()
+        waits = self._waits_of(contender, sent)
+        if self._unknown:
+            raise figures.NothingMeasuredError(f"a service in place of AWS's does not know {self._unknown[0]}")
+        if waits.counts is not None and contender.name in self._counted:
+            waits = waits._replace(counts=self._counted[contender.name]._replace(calls=waits.counts.calls))
         return waits._replace(init=init)
 
     def close(self) -> None:
@@ -114,10 +151,24 @@ class Stage:
         members = self._row.members if contender.is_ours else min(self._row.members, WARM_UP_MEMBERS)
         self._services.table.ask("configure", members=members)
         for _ in range(WARM_UPS):
-            self._send(contender, 1)
-            if self._row.queue and (messages := self._queued()):
-                self._invoke(contender, "fanout_worker", {"Records": [_record(message) for message in messages]})
+            sent = self._send(contender, 1)
+            if sent.queued:
+                self._invoke(contender, "fanout_worker", {"Records": [_record(message) for message in sent.queued]})
         self._services.table.ask("configure", members=self._row.members)
+
+    def _count(self, contender: Contender) -> None:
+        """Count the calls that follow each other, of one message, while all answers of DynamoDB and SQS are late."""
+        table, queue = self._services.table, self._services.queue
+        members = min(self._row.members, COUNTING_MEMBERS)
+        table.ask("configure", delay=COUNTING_SECONDS, write_delay=COUNTING_SECONDS, members=members)
+        queue.ask("configure", delay=COUNTING_SECONDS)
+        self._clear()
+        counts = self._waits_of(contender, self._send(contender, 1)).counts
+        if counts is None or not counts.before_posts:
+            raise figures.NothingMeasuredError("no call was counted")
+        self._counted[contender.name] = counts
+        table.ask("configure", delay=rows.DATABASE_SECONDS, members=self._row.members)
+        queue.ask("configure", delay=rows.DATABASE_SECONDS)
 
     def _set_trouble(self, trouble: str) -> None:
         troubled = self._row.troubled
@@ -134,11 +185,7 @@ class Stage:
     def _clear(self) -> None:
         for service in self._services:
             service.ask("take")
-
-    def _check(self) -> None:
-        unknown = [each for service in self._services[1:] for each in service.ask("take")["unknown"]]
-        if unknown:
-            raise figures.NothingMeasuredError(f"a service in place of AWS's does not know {unknown[0]}")
+        self._unknown.clear()
 
     def _function(self, contender: Contender, name: str) -> Function:
         key = (contender.name, name)
@@ -153,6 +200,7 @@ class Stage:
                 "ROOMCAST_SHARDS_READ": str(row.shards),
                 "ROOMCAST_QUEUE_FIFO": "true" if row.queue == "fifo" else "false",
                 "ROOMCAST_QUEUE_URL": f"https://localhost:{services.queue.port}/1/fanout{suffix}" if row.queue else "",
+                **contender.mode.environment,
             }
             self._functions[key] = Function(contender, name, more, row.cpu)
         return self._functions[key]
@@ -171,24 +219,40 @@ class Stage:
             result = {"began": asked_at, "ended": asked_at + limit, "cpu_s": None, "answer": None}
         return result
 
-    def _posts(self) -> list[figures.Post]:
-        posts = self._services.sink.ask("take")["posts"]
-        return [figures.Post(at, number_of(connection_id), text) for at, connection_id, text in posts]
-
-    def _queued(self) -> list[dict[str, Any]]:
-        messages: list[dict[str, Any]] = self._services.queue.ask("take")["messages"]
-        return messages
+    def _take(self, contender: Contender) -> Taken:
+        """Take what was asked of the services since the last time."""
+        sink, table, queue = (service.ask("take") for service in self._services)
+        self._unknown += table["unknown"] + queue["unknown"]
+        text_of = contender.mode.text_of
+        sent = [figures.Call(*each) for each in queue["calls"]]
+        return Taken(
+            posts=[figures.Post(at, number_of(name), text_of(text)) for at, name, text in sink["posts"]],
+            calls=[*(figures.Call(*each) for each in table["calls"]), *sent],
+            queued_at=max((each.answered for each in sent), default=None),
+            queued=queue["messages"],
+        )
 
     def _send(self, contender: Contender, messages: int) -> Sent:
         """Invoke ``sendmessage`` for each message."""
-        texts, posts, results, receipts = [], [], [], []
+        texts: list[str] = []
+        results: list[dict[str, Any]] = []
+        receipts: list[float] = []
+        posts: list[figures.Post] = []
+        calls: list[figures.Call] = []
+        queued: list[dict[str, Any]] = []
+        queued_at = None
         for _ in range(messages):
-            text = f"message {next(self._numbers):03}"
-            result = self._invoke(contender, "sendmessage", _event(text))
-            found = self._posts()
-            receipts += [post.at - result["began"] for post in found if post.member == 0 and '"receipt"' in post.text]
+            text = f"message {next(self._numbers):08}"
+            result = self._invoke(contender, "sendmessage", contender.mode.event(text))
+            taken = self._take(contender)
+            receipts += [
+                post.at - result["began"] for post in taken.posts if post.member == 0 and '"receipt"' in post.text
+            ]
             texts.append(text)
-            posts += found
+            posts += taken.posts
+            calls += taken.calls
+            queued += taken.queued
+            queued_at = taken.queued_at
             results.append(result)
         return Sent(
             texts,
@@ -197,9 +261,17 @@ class Stage:
             cpu=results[0]["cpu_s"],
             receipt=max(receipts) if len(receipts) == messages else None,
             posts=posts,
+            calls=calls,
+            queued_at=queued_at,
+            queued=queued,
         )
 
-    def _waits(self, sent: Sent, sending: float | None = None) -> figures.Waits:
+    def _waits_of(self, contender: Contender, sent: Sent) -> figures.Waits:
+        if self._row.queue:
+            return self._work_off(contender, sent)
+        return self._waits(sent, self._counts(sent, [], sent.posts))
+
+    def _waits(self, sent: Sent, counts: figures.Counts | None, sending: float | None = None) -> figures.Waits:
         found = figures.arrivals(sent.posts, sent.texts, self._row.living, sent.began)
         return figures.Waits(
             first=found.waits[0],
@@ -215,22 +287,47 @@ class Stage:
             twice=found.twice,
             last_members=figures.last_part(found.members),
             ended=sent.cpu is None,
+            counts=counts,
+        )
+
+    def _counts(
+        self, sent: Sent, calls: Sequence[figures.Call], posts: Sequence[figures.Post]
+    ) -> figures.Counts | None:
+        """Count the calls for one message.
+
+        Args:
+            sent: Result of sending it.
+            calls: Calls of the queue worker.
+            posts: All posts.
+        """
+        if self._row.messages != 1:
+            return None
+        first = min((post.at for post in posts if post.member and post.text in sent.texts), default=math.inf)
+        # What follows while the message is in the queue, no member waits for.
+        until = first if sent.queued_at is None else math.nextafter(sent.queued_at, math.inf)
+        return figures.Counts(
+            calls=len(sent.calls) + len(calls),
+            before_posts=figures.in_a_row(sent.calls, until) + figures.in_a_row(calls, first),
+            before_receipt=None if sent.receipt is None else figures.in_a_row(sent.calls, sent.began + sent.receipt),
         )
 
     def _work_off(self, contender: Contender, sent: Sent) -> figures.Waits:
         """Hand the queue's messages to the worker, and those that it puts into the queue, until all living have it."""
-        waiting = self._queued()
-        if not waiting:
+        waiting = sent.queued
+        if not waiting or sent.queued_at is None:
             raise figures.NothingMeasuredError("sendmessage put nothing into the queue")
         size = len(waiting)
         first: dict[str, Any] | None = None
         posts: list[figures.Post] = []
+        calls: list[figures.Call] = []
         while waiting:
             event = {"Records": [_record(message) for message in waiting[:size]]}
             result = self._invoke(contender, "fanout_worker", event)
             first = first or result
-            posts += self._posts()
-            waiting = waiting[size:] + self._queued()
+            taken = self._take(contender)
+            posts += taken.posts
+            calls += taken.calls
+            waiting = waiting[size:] + taken.queued
             size = BATCH
             found = figures.arrivals(posts, sent.texts, self._row.living, first["began"])
             is_over = time.monotonic() > first["began"] + FOLLOWING_SECONDS
@@ -239,24 +336,12 @@ class Stage:
             waiting.sort(key=lambda message: message["due_at"])
             time.sleep(max(0.0, waiting[0]["due_at"] - time.monotonic()))
         assert first is not None
+        # The time between the two functions is SQS's own.
+        before = sent.queued_at - sent.began if self._row.compares else 0.0
         worked = sent._replace(
-            began=first["began"], seconds=first["ended"] - first["began"], cpu=first["cpu_s"], posts=posts
+            began=first["began"] - before, seconds=first["ended"] - first["began"], cpu=first["cpu_s"], posts=posts
         )
-        return self._waits(worked, sending=sent.seconds)
-
-
-def _event(text: str) -> dict[str, Any]:
-    """Return an event of the route ``sendmessage``; the sender wants a receipt."""
-    return {
-        "requestContext": {
-            "eventType": "MESSAGE",
-            "routeKey": "sendmessage",
-            "connectionId": member_id(0),
-            "connectedAt": 0,
-            "requestId": text,
-        },
-        "body": json.dumps({"action": "sendmessage", "data": text, "id": text}),
-    }
+        return self._waits(worked, self._counts(sent, calls, posts), sending=sent.seconds)
 
 
 def _record(message: dict[str, Any]) -> dict[str, Any]:

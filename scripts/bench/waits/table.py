@@ -15,6 +15,12 @@ if TYPE_CHECKING:
 COLUMNS = ("first", "p50", "p99", "last", "/ floor", "receipt", "invocation", "CPU")
 
 
+COMPARED = (
+    *("p50", "p99", "receipt"),
+    *("calls", "in a row before the first post", "in a row before the receipt", ""),
+)
+
+
 class Line(NamedTuple):
     """One line of the table.
 
@@ -53,6 +59,19 @@ class Line(NamedTuple):
         return self._at_least + _milliseconds(self.summary.times["last"]) + missing
 
     @property
+    def is_fault(self) -> bool:
+        """Whether a turn failed without which the table says nothing."""
+        return bool(self.failure) and (self.contender.is_ours or self.row.compares)
+
+    def compared(self) -> list[str]:
+        """Return the figures in the order of ``COMPARED``, times in milliseconds."""
+        if self.summary is None:
+            return [*["-"] * (len(COMPARED) - 1), _last_line(self.failure)]
+        times = {name: _milliseconds(value) for name, value in self.summary.times.items()}
+        counts = ["-"] * 3 if self.summary.counts is None else [_count(each) for each in self.summary.counts]
+        return [*(times[name] for name in ("p50", "p99", "receipt")), *counts, ", ".join(self._notes(self.summary))]
+
+    @property
     def _at_least(self) -> str:
         """A sign before the last wait: while members are missing, the last one has not been seen."""
         return ">" if self.summary and self.summary.missing else ""
@@ -78,6 +97,8 @@ class Line(NamedTuple):
     def to_dict(self) -> dict[str, Any]:
         """Return the figures by name, times in seconds."""
         found = {} if self.summary is None else self.summary._asdict()
+        if self.summary is not None and self.summary.counts is not None:
+            found["counts"] = self.summary.counts._asdict()
         row = self.row._asdict() | {"floor": self.row.floor}
         return {"row": row, "contender": self.contender.name, "failure": self.failure, **found}
 
@@ -87,6 +108,21 @@ def line(row: Row, contender: Contender, turns: Sequence[figures.Waits], failure
     if not turns:
         return Line(row, contender, None, failure or "nothing was measured")
     return Line(row, contender, figures.summary(turns, row.floor), failure)
+
+
+def all_of(lines: Sequence[Line]) -> list[str]:
+    """Return the tables in Markdown: that of the rows, and that of those that compare the modes of sending."""
+    compared = [each for each in lines if each.row.compares]
+    others = [each for each in lines if not each.row.compares]
+    tables = [markdown(others)] if others else []
+    return [*tables, comparison(compared)] if compared else tables
+
+
+def comparison(lines: Sequence[Line]) -> str:
+    """Return a table in Markdown with a row for each contender."""
+    head = ["ms", "", *COMPARED]
+    rows = [[each.row.name, each.contender.name, *each.compared()] for each in lines]
+    return _table([head, ["---"] * len(head), *rows])
 
 
 def markdown(lines: Sequence[Line]) -> str:
@@ -99,11 +135,19 @@ def markdown(lines: Sequence[Line]) -> str:
     for row in dict.fromkeys(each.row.name for each in lines):
         shorts = [found[row, name].short() if (row, name) in found else "" for name in others]
         body.append([row, *found[row, first].cells(), *shorts])
-    return "\n".join("| " + " | ".join(cells) + " |" for cells in body)
+    return _table(body)
+
+
+def _table(rows: Sequence[Sequence[str]]) -> str:
+    return "\n".join("| " + " | ".join(cells) + " |" for cells in rows)
 
 
 def _last_line(text: str) -> str:
     return text.strip().rpartition("\n")[2]
+
+
+def _count(number: int | None) -> str:
+    return "-" if number is None else str(number)
 
 
 def _milliseconds(seconds: float | None) -> str:
