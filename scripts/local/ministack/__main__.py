@@ -12,6 +12,7 @@ MODULES = (
     "headers",
     "workers",
     "updates",
+    "code_objects",
     "log_groups",
     "log_keys",
     "identifiers",
