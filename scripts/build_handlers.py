@@ -1,7 +1,8 @@
 """Build one zip per Lambda handler, with the handler and its imports and nothing else.
 
 Every ``handlers/<name>.py`` becomes ``build/handlers/<name>.zip``, and ``build/handlers/manifest.json`` records the
-SHA-256 of each zip and of each source in it, so that Terraform can refuse at plan a zip of other sources.
+SHA-256 of each zip and of each source in it, so that Terraform can refuse at plan a zip of other sources. With
+``--release X.Y.Z`` the manifest names the release, in which Terraform compares no sources, and every handler is built.
 
 A handler with a lock beside it, ``handlers/<name>.lock``, has third-party code in its zip, and so one zip for each of
 Lambda's architectures. Where its wheels are neither in ``build/wheels`` nor to be downloaded, everything else is built.
@@ -16,12 +17,13 @@ This file needs the standard library only: ``python3 scripts/build_handlers.py``
 from __future__ import annotations
 
 import argparse
+import base64
 import hashlib
 import json
 import re
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypedDict
 
 if not __package__:
     sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # run by its path
@@ -37,10 +39,13 @@ from scripts.repository import REPOSITORY, shown
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+    from typing import Unpack
 
 SOURCES = REPOSITORY / "handlers"
 OUTPUT = REPOSITORY / "build" / "handlers"
-MANIFEST_FORMAT = 1
+MANIFEST_FORMAT = 2
+"""Format 2 has each zip's digest in base64, too, because Terraform cannot convert it, and the version of a release."""
+
 LAMBDA_ARCHITECTURES = {"arm64": "aarch64", "x86_64": "x86_64"}
 """Names of Linux for the architectures as Lambda names them."""
 
@@ -54,6 +59,15 @@ INTERRUPTED = 130
 """Exit status, as a shell has it for SIGINT."""
 
 
+class Kind(TypedDict, total=False):
+    """What a build is for, as :func:`render` has it."""
+
+    is_compiled: bool
+    is_host: bool
+    cache: Path | None
+    release: str | None
+
+
 def source_digest(sources: Mapping[str, str]) -> str:
     """Return the SHA-256 (hex) of the output of ``sha256sum`` for these files, given as SHA-256 (hex) by path."""
     listing = "".join(f"{digest}  {path}\n" for path, digest in sorted(sources.items()))
@@ -61,17 +75,23 @@ def source_digest(sources: Mapping[str, str]) -> str:
 
 
 def render(
-    sources: Path, *, is_compiled: bool = False, is_host: bool = False, cache: Path | None = wheels.CACHE
+    sources: Path,
+    *,
+    is_compiled: bool = False,
+    is_host: bool = False,
+    cache: Path | None = wheels.CACHE,
+    release: str | None = None,
 ) -> dict[str, bytes]:
     """Return every file of a build, as content by file name: a zip for each handler, and the manifest.
 
-    A handler whose wheels are not to be had is left out, with a sentence on standard error.
+    A handler whose wheels are not to be had is left out, with a sentence on standard error, but not of a release.
 
     Args:
         sources: Folder with one file per handler and the packages they share.
         is_compiled: Whether the zips hold compiled code, too.
         is_host: Whether third-party code is for the running Python instead of Lambda's.
         cache: Folder of wheels; ``None`` to leave out handlers with third-party code, and download nothing.
+        release: Version of the release that the zips are for; ``None`` for those of a working tree.
 
     Raises:
         BuildError: There is no handler, one of them cannot be built, or this Python cannot compile for the runtime.
@@ -92,12 +112,14 @@ def render(
             libraries = _libraries(sources / f"{handler}{LOCK_SUFFIX}", cache, is_host=is_host)
             zips = _zips(handler, contents, libraries, is_compiled=is_compiled)
         except WheelsError as error:
+            if release is not None:
+                raise BuildError(f"a release needs every handler, but {handler} cannot be built: {error}") from error
             if cache is not None:
                 print(f"build_handlers: {handler} is not built, because {error}", file=sys.stderr)
             continue
         files |= dict(zips.values())
         entries[handler] = _entry(contents, zips)
-    manifest = {"format": MANIFEST_FORMAT, "handlers": entries}
+    manifest = {"format": MANIFEST_FORMAT, **({} if release is None else {"release": release}), "handlers": entries}
     files[MANIFEST] = (json.dumps(manifest, indent=2) + "\n").encode()
     return files
 
@@ -139,8 +161,9 @@ def _entry(contents: Mapping[str, bytes], zips: Mapping[str, tuple[str, bytes]])
     """Return a handler's part of the manifest."""
     digests = {path: hashlib.sha256(content).hexdigest() for path, content in contents.items()}
     found = {
-        architecture: {"zip": name, "sha256": hashlib.sha256(archive).hexdigest()}
+        architecture: {"zip": name, "sha256": digest.hex(), "digest": base64.b64encode(digest).decode()}
         for architecture, (name, archive) in zips.items()
+        for digest in [hashlib.sha256(archive).digest()]
     }
     own = {"source_digest": source_digest(digests), "sources": digests}
     return {**found[""], **own} if "" in found else {"zips": found, **own}
@@ -157,22 +180,13 @@ def _unfit_name(handler: str, sources: Path) -> str | None:
     return None
 
 
-def build(
-    sources: Path = SOURCES,
-    output: Path = OUTPUT,
-    *,
-    is_compiled: bool = False,
-    is_host: bool = False,
-    cache: Path | None = wheels.CACHE,
-) -> list[str]:
+def build(sources: Path = SOURCES, output: Path = OUTPUT, **kind: Unpack[Kind]) -> list[str]:
     """Bring ``output`` up to date with ``sources``; up-to-date files stay untouched.
 
     Args:
         sources: Folder with one file per handler and the packages they share.
         output: Folder for the zips and the manifest, made when missing.
-        is_compiled: Whether the zips hold compiled code, too.
-        is_host: Whether third-party code is for the running Python instead of Lambda's.
-        cache: Folder of wheels; ``None`` to leave out handlers with third-party code.
+        **kind: What the build is for.
 
     Returns:
         Names of the files that were written or removed, sorted.
@@ -181,7 +195,7 @@ def build(
         BuildError: A handler cannot be built; ``output`` is unchanged.
         OSError: A file cannot be written; the manifest names no missing zip.
     """
-    files = render(sources, is_compiled=is_compiled, is_host=is_host, cache=cache)
+    files = render(sources, **kind)
     changed = differences(files, output)
     output.mkdir(parents=True, exist_ok=True)
     # The manifest comes last, so that it never names a zip that is not there yet.
@@ -202,10 +216,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--compiled", action="store_true", help="put code compiled for Lambda's runtime into the zips")
     parser.add_argument("--host", action="store_true", help="third-party code for the running Python; needs --output")
     parser.add_argument("--wheels", type=Path, default=wheels.CACHE, help="folder of wheels (default: build/wheels/)")
+    parser.add_argument("--release", metavar="X.Y.Z", help="version of the release that the zips are for")
     options = parser.parse_args(arguments)
     if options.host and options.output.resolve() == OUTPUT.resolve():
         parser.error("--host needs --output: Terraform would take zips for this machine to Lambda")
-    kind = {"is_compiled": options.compiled, "is_host": options.host, "cache": options.wheels}
+    kind: Kind = {
+        "is_compiled": options.compiled,
+        "is_host": options.host,
+        "cache": options.wheels,
+        "release": options.release,
+    }
     try:
         changed = (_check if options.check else build)(options.sources, options.output, **kind)
     except BuildError as error:
@@ -221,7 +241,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
-def _check(sources: Path, output: Path, **kind: Any) -> list[str]:  # noqa: ANN401 - as `render` has them
+def _check(sources: Path, output: Path, **kind: Unpack[Kind]) -> list[str]:
     if wrong := differences(render(sources, **kind), output):
         raise BuildError(f"{shown(output)} does not match the sources ({', '.join(wrong)}): run `make build`")
     return []

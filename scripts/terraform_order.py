@@ -64,6 +64,7 @@ ORDER = {
     "modules/websocket-api removed from = aws_apigatewayv2_deployment.this",
     "modules/websocket-api removed destroy = false",
     "modules/zips aws_s3_object.zip override_provider tags = {}",
+    "modules/zips output.hashes depends_on = [terraform_data.build]",
 }
 REFERENCES = {
     "modules/authorizer aws_lambda_permission.this": {"aws_apigatewayv2_authorizer.this"},

@@ -103,7 +103,7 @@ variable "handlers_bucket" {
 
 variable "handlers_directory" {
   type        = string
-  description = "Folder of the zips and their manifest. Null means `build/handlers` of the repository that holds this module, where `make build` writes them. Give a path relative to the root module, like `\"$${path.root}/handlers\"`: Lambda's `filename` is part of the state, so the absolute path of another machine changes every function."
+  description = "Folder of the zips and their manifest. Null means those of the release, or, in a working tree, `build/handlers`, where `make build` writes them. Give a path relative to the root module, like `\"$${path.root}/handlers\"`: Lambda's `filename` is part of the state, so the absolute path of another machine changes every function."
   default     = null
 }
 

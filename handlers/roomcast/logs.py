@@ -76,6 +76,8 @@ def _now_ms() -> int:
 
 
 def _print(line: Mapping[str, object]) -> None:
-    sys.stdout.write(json.dumps(line, separators=(",", ":")) + "\n")
+    # A working tree's functions have no version.
+    release = {"version": version} if (version := os.environ.get("ROOMCAST_VERSION")) else {}
+    sys.stdout.write(json.dumps({**line, **release}, separators=(",", ":")) + "\n")
     # Lambda freezes the process after the return: text left in the buffer would come with the next invocation.
     sys.stdout.flush()

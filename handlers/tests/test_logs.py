@@ -47,6 +47,15 @@ def test_a_line_says_when_how_bad_what_and_about_whom(capsys: pytest.CaptureFixt
     assert line == {"level": "ERROR", "message": "it failed", "request_id": "r-1", "members": 3}
 
 
+def test_a_line_names_the_release(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    for version in ("1.2.3", ""):  # a working tree's functions have no version
+        monkeypatch.setenv("ROOMCAST_VERSION", version)
+        logs.write("INFO", "something")
+        logs.write_metrics("fan-out", {"delivered": 2})
+
+    assert [line.get("version") for line in printed(capsys)] == ["1.2.3", "1.2.3", None, None]
+
+
 def test_a_line_stays_one_line(capsys: pytest.CaptureFixture[str]) -> None:
     logs.write("INFO", "two\nlines", text="a\r\nb\u2028c")
 

@@ -467,10 +467,10 @@ CASES: Mapping[str, Mapping[str, Cases]] = {
     },
     "zips": {
         "bucket": or_null(bucket),
-        "directory": folder,
+        "directory": or_null(folder),
         "handlers": Cases([[], ["a", "Z-9_" * 16, EVERY]], [["a", "a" * 65], [""], ["a.b"], ["a\n"]]),
         "prefix": text(1, 128, "-_", wrong=". é"),
-        "sources_directory": folder,
+        "sources_directory": or_null(folder),
     },
 }
 

@@ -268,6 +268,7 @@ def _authorizer(run: Run, tokens: Tokens) -> Function:
         {
             "ROOMCAST_DNS_SUFFIX": "amazonaws.com.cn",
             "ROOMCAST_LOG_LEVEL": run.log_level,
+            "ROOMCAST_VERSION": "",
             **tokens.environment,
         },
         tokens.rights,

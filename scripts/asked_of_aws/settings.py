@@ -191,7 +191,7 @@ class Run:
     restorable: bool = True
     architecture: str = "arm64"
     bucket: str | None = None
-    zips: str = "modules/backend/../../../build/handlers"
+    zips: str = "modules/zips/../../../build/handlers"
     endpoint: str = "https://a1b2c3d4e5.execute-api.cn-north-1.amazonaws.com.cn/live"
     http2: bool = True
     log_level: str = "INFO"
@@ -241,6 +241,7 @@ class Run:
             "ROOMCAST_SHARDS_PER_ROOM": str(self.shards_per_room),
             "ROOMCAST_SHARDS_READ": str(self.shards_read),
             "ROOMCAST_TABLE_NAME": self.table,
+            "ROOMCAST_VERSION": "",
         }
 
     @property

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import base64
 import contextlib
 import errno
 import hashlib
@@ -335,15 +336,28 @@ def test_the_zip_of_a_removed_handler_goes_and_what_is_not_ours_stays(sources: P
     assert sorted(digests(output)) == ["connect.zip", "manifest.json", "mine.zip"]
 
 
+def test_a_release_is_named_in_the_manifest_and_has_the_same_zips(sources: Path, output: Path) -> None:
+    build(sources, output)
+    before = digests(output)
+
+    assert build(sources, output, release="1.2.3") == ["manifest.json"]
+
+    manifest = json.loads((output / "manifest.json").read_text())
+    assert (manifest["format"], manifest["release"]) == (2, "1.2.3")
+    assert {**digests(output), "manifest.json": ""} == {**before, "manifest.json": ""}
+
+
 def test_the_manifest_lets_terraform_recompute_every_digest(sources: Path, output: Path) -> None:
     build(sources, output)
 
     manifest = json.loads((output / "manifest.json").read_text())
-    assert manifest["format"] == 1
+    assert manifest["format"] == 2
+    assert "release" not in manifest
     assert sorted(manifest["handlers"]) == ["connect", "default"]
     for name, entry in manifest["handlers"].items():
         assert entry["zip"] == f"{name}.zip"
         assert entry["sha256"] == hashlib.sha256((output / entry["zip"]).read_bytes()).hexdigest()
+        assert base64.b64decode(entry["digest"]).hex() == entry["sha256"]
         assert sorted(entry["sources"]) == names(output / entry["zip"])
         printed_by_sha256sum = ""
         for path in sorted(entry["sources"]):

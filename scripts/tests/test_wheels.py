@@ -112,7 +112,7 @@ def test_a_handler_with_a_lock_has_a_zip_for_each_architecture(
         assert part["sha256"] == hashlib.sha256((output / part["zip"]).read_bytes()).hexdigest()
         assert {*entry["sources"], "pure/__init__.py", "pure-1.0.dist-info/LICENSE"} <= set(names(output / part["zip"]))
     assert manifest["handlers"]["default"]["zip"] == "default.zip"
-    assert manifest["format"] == 1
+    assert manifest["format"] == 2
 
 
 def test_each_architecture_gets_its_own_code(sources: Path, cache: Path, tmp_path: Path) -> None:
@@ -160,6 +160,13 @@ def test_without_the_wheels_everything_else_is_built(
     assert list(manifest["handlers"]) == ["default"]
     (sentence,) = capsys.readouterr().err.splitlines()
     assert sentence.startswith("build_handlers: authorizer is not built, because pip says: ")
+
+
+@pytest.mark.usefixtures("without_network")
+def test_without_the_wheels_there_is_no_release(sources: Path, tmp_path: Path) -> None:
+    with pytest.raises(BuildError, match="a release needs every handler, but authorizer cannot be built: pip says: "):
+        build(sources, tmp_path / "output", cache=tmp_path / "empty", release="1.2.3")
+    assert not (tmp_path / "output").exists()
 
 
 @pytest.mark.usefixtures("without_network")

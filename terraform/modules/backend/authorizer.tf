@@ -33,6 +33,7 @@ locals {
       ROOMCAST_JWT_SUBJECT_CLAIM        = var.jwt_subject_claim
       ROOMCAST_JWT_TOKEN_FROM           = jsonencode(var.jwt_token_from)
       ROOMCAST_LOG_LEVEL                = var.log_level
+      ROOMCAST_VERSION                  = module.zips.version
     } : name => tostring(value) if value != null
   }
 

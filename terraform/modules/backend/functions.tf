@@ -75,6 +75,7 @@ locals {
     ROOMCAST_SHARDS_PER_ROOM       = tostring(terraform_data.value_in_use["shards_per_room"].triggers_replace[0])
     ROOMCAST_SHARDS_READ           = tostring(terraform_data.value_in_use["shards_read"].triggers_replace[0])
     ROOMCAST_TABLE_NAME            = module.connections_table.table_name
+    ROOMCAST_VERSION               = module.zips.version
   }
 
   # Of single functions, in place of the shared one.
@@ -131,10 +132,10 @@ module "zips" {
 
   architecture      = var.architecture
   bucket            = var.handlers_bucket
-  directory         = coalesce(var.handlers_directory, "${path.module}/../../../build/handlers")
+  directory         = var.handlers_directory
   handlers          = keys(local.functions)
   prefix            = var.name
-  sources_directory = coalesce(var.handler_sources_directory, "${path.module}/../../../handlers")
+  sources_directory = var.handler_sources_directory
 }
 
 module "handler" {

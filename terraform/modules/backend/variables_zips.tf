@@ -25,7 +25,7 @@ variable "code_revision" {
 
 variable "handler_sources_directory" {
   type        = string
-  description = "Folder of the sources from which the zips must have been built. Null means `handlers` of the repository that holds this module."
+  description = "Folder of the sources from which the zips must have been built, if they are no release's. Null means `handlers` of the repository that holds this module."
   default     = null
 
   validation {
@@ -47,7 +47,7 @@ variable "handlers_bucket" {
 
 variable "handlers_directory" {
   type        = string
-  description = "Folder of the zips and their manifest. Null means `build/handlers` of the repository that holds this module, where `make build` writes them. Give a path relative to the root module, like `\"$${path.root}/handlers\"`: Lambda's `filename` is part of the state, so the absolute path of another machine changes every function."
+  description = "Folder of the zips and their manifest. Null means those of the release, or, in a working tree, `build/handlers`, where `make build` writes them. Give a path relative to the root module, like `\"$${path.root}/handlers\"`: Lambda's `filename` is part of the state, so the absolute path of another machine changes every function."
   default     = null
 
   validation {

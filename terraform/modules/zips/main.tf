@@ -1,10 +1,18 @@
-# The zips of `make build`. A plan ends with a sentence unless every zip exists, matches the manifest and was built from
-# the present sources.
+# The zips of a release, which lie beside this file, or those of `make build`. A plan ends with a sentence unless every
+# zip exists and matches the manifest, and, except in a release, was built from the present sources.
 
 locals {
-  manifest         = try(jsondecode(file("${var.directory}/manifest.json")), null)
+  is_released = fileexists("${path.module}/release/manifest.json")
+  directory   = coalesce(var.directory, local.is_released ? "${path.module}/release" : "${path.module}/../../../build/handlers")
+  sources     = coalesce(var.sources_directory, "${path.module}/../../../handlers")
+
+  manifest         = try(jsondecode(file("${local.directory}/manifest.json")), null)
   manifest_format  = try(local.manifest.format, null)
-  manifest_entries = { for handler, entry in try(local.manifest.handlers, {}) : handler => entry if local.manifest_format == 1 }
+  manifest_entries = { for handler, entry in try(local.manifest.handlers, {}) : handler => entry if local.is_readable }
+
+  # Format 1 has no version of a release and no digests in base64.
+  is_readable = try(contains([1, 2], local.manifest_format), false)
+  release     = local.is_readable ? try(local.manifest.release, null) : null
 
   # A handler with native libraries has a zip for each architecture.
   listed_zips = {
@@ -13,7 +21,7 @@ locals {
   }
   paths = {
     for handler in var.handlers :
-    handler => "${var.directory}/${try(basename(local.listed_zips[handler].zip), "${handler}.zip")}"
+    handler => "${local.directory}/${try(basename(local.listed_zips[handler].zip), "${handler}.zip")}"
   }
 
   zips = {
@@ -28,14 +36,14 @@ locals {
   source_digests = {
     for handler, entry in local.manifest_entries : handler => sha256(join("", [
       for path in sort(keys(try(entry.sources, {}))) :
-      "${try(filesha256("${var.sources_directory}/${path}"), "missing")}  ${path}\n"
+      "${try(filesha256("${local.sources}/${path}"), "missing")}  ${path}\n"
     ]))
   }
 
   changed_sources = {
     for handler, entry in local.manifest_entries : handler => [
       for path, digest in try(entry.sources, {}) : path
-      if try(filesha256("${var.sources_directory}/${path}"), "missing") != digest
+      if try(filesha256("${local.sources}/${path}"), "missing") != digest
     ]
   }
 
@@ -49,7 +57,8 @@ locals {
       ? "${basename(zip.path)} is missing"
       : zip.sha256 != try(local.listed_zips[handler].sha256, null)
       ? "${basename(zip.path)} is not the one in the manifest"
-      : local.source_digests[handler] != try(local.manifest_entries[handler].source_digest, null)
+      # Sources of a release may have other line ends, as Git for Windows checks them out.
+      : local.release == null && local.source_digests[handler] != try(local.manifest_entries[handler].source_digest, null)
       ? "${basename(zip.path)} was built from other sources (${coalesce(join(", ", local.changed_sources[handler]), "the manifest's digest is another")})"
       : ""
     )
@@ -58,17 +67,23 @@ locals {
   problems = (
     local.manifest == null
     ? ["manifest.json is missing or no JSON"]
-    : local.manifest_format != 1
-    ? ["manifest.json is not of format 1"]
+    : !local.is_readable
+    ? ["manifest.json is of format ${try(tostring(local.manifest_format), "null")}, and these modules read 1 and 2 (take the modules of the release that wrote it)"]
     : compact(local.zip_problems)
+  )
+
+  remedy = (
+    local.release == null
+    ? "run `make build`, or take a module source that has zips, a release"
+    : "fetch release ${local.release} again (remove .terraform/modules and run `terraform init`)"
   )
 }
 
 # A warning only: an absolute path works, but it is part of the state and changes every function on another machine.
 check "zips_lie_in_a_relative_folder" {
   assert {
-    condition     = var.bucket != null || !can(regex("^(/|~|[A-Za-z]:)", var.directory))
-    error_message = "The folder of the zips, ${var.directory}, is an absolute path, so the same zips in another folder, as on a CI machine, change every function. Give a path relative to the root module, like \"$${path.root}/handlers\", or deploy from a bucket."
+    condition     = var.bucket != null || !can(regex("^(/|~|[A-Za-z]:)", local.directory))
+    error_message = "The folder of the zips, ${local.directory}, is an absolute path, so the same zips in another folder, as on a CI machine, change every function. Give a path relative to the root module, like \"$${path.root}/handlers\", or deploy from a bucket."
   }
 }
 
@@ -78,7 +93,7 @@ resource "terraform_data" "build" {
   lifecycle {
     precondition {
       condition     = length(local.problems) == 0
-      error_message = "The folder of the zips must hold zips of the present sources, but ${join("; ", local.problems)}; run `make build`. (Zips: ${abspath(var.directory)}; sources: ${abspath(var.sources_directory)}.)"
+      error_message = "The folder of the zips must hold zips of the present sources, but ${join("; ", local.problems)}; ${local.remedy}. (Zips: ${abspath(local.directory)}; sources: ${abspath(local.sources)}.)"
     }
   }
 }

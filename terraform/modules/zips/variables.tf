@@ -23,12 +23,12 @@ variable "bucket" {
 
 variable "directory" {
   type        = string
-  description = "Folder of the zips and their manifest, as `make build` writes them."
-  nullable    = false
+  description = "Folder of the zips and their manifest. Null means the release's, or else that of `make build`."
+  default     = null
 
   validation {
-    condition     = length(var.directory) >= 1
-    error_message = "directory must be the path of a folder."
+    condition     = var.directory == null || try(length(var.directory) >= 1, false)
+    error_message = "directory must be null or the path of a folder."
   }
 }
 
@@ -56,11 +56,11 @@ variable "prefix" {
 
 variable "sources_directory" {
   type        = string
-  description = "Folder of the sources from which the zips must have been built."
-  nullable    = false
+  description = "Folder of the sources from which the zips must have been built, if they are no release's. Null means `handlers` of the repository that holds this module."
+  default     = null
 
   validation {
-    condition     = length(var.sources_directory) >= 1
-    error_message = "sources_directory must be the path of a folder."
+    condition     = var.sources_directory == null || try(length(var.sources_directory) >= 1, false)
+    error_message = "sources_directory must be null or the path of a folder."
   }
 }

@@ -48,6 +48,7 @@ override_module {
     hashes    = {}
     paths     = { authorizer = "zips/authorizer-arm64.zip", connect = "zips/connect.zip", default = "zips/default.zip", disconnect = "zips/disconnect.zip", fanout_worker = "zips/fanout_worker.zip", join = "zips/join.zip", kick = "zips/kick.zip", leave = "zips/leave.zip", ping = "zips/ping.zip", presence = "zips/presence.zip", publish = "zips/publish.zip", sendmessage = "zips/sendmessage.zip", who = "zips/who.zip", whoami = "zips/whoami.zip" }
     s3_keys   = {}
+    version   = ""
   }
 }
 
@@ -125,6 +126,7 @@ run "tokens_are_checked_by_a_function_of_roomcasts_own" {
       ROOMCAST_JWT_SUBJECT_CLAIM        = "username"
       ROOMCAST_JWT_TOKEN_FROM           = "[\"subprotocol\"]"
       ROOMCAST_LOG_LEVEL                = "DEBUG"
+      ROOMCAST_VERSION                  = ""
     })
     error_message = "the function knows which tokens are good, and nothing of the table"
   }

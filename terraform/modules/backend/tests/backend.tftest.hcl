@@ -56,6 +56,7 @@ override_module {
     hashes    = {}
     paths     = { authorizer = "zips/authorizer-arm64.zip", connect = "zips/connect.zip", default = "zips/default.zip", disconnect = "zips/disconnect.zip", fanout_worker = "zips/fanout_worker.zip", join = "zips/join.zip", kick = "zips/kick.zip", leave = "zips/leave.zip", ping = "zips/ping.zip", presence = "zips/presence.zip", publish = "zips/publish.zip", sendmessage = "zips/sendmessage.zip", who = "zips/who.zip", whoami = "zips/whoami.zip" }
     s3_keys   = {}
+    version   = "1.2.3"
   }
 }
 
@@ -206,6 +207,7 @@ run "functions_know_what_they_are_configured_with" {
       ROOMCAST_SHARDS_PER_ROOM       = "4"
       ROOMCAST_SHARDS_READ           = "8"
       ROOMCAST_TABLE_NAME            = "members"
+      ROOMCAST_VERSION               = "1.2.3"
     }
     error_message = "the environment holds the settings"
   }

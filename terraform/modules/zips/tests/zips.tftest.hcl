@@ -24,6 +24,11 @@ run "zips_built_from_the_sources_are_taken" {
     condition     = output.directory == "tests/fixtures/built" && length(output.s3_keys) == 0 && length(aws_s3_object.zip) == 0
     error_message = "nothing is uploaded"
   }
+
+  assert {
+    condition     = output.version == ""
+    error_message = "a working tree is no release"
+  }
 }
 
 run "the_bucket_may_be_sensitive" {
@@ -80,6 +85,28 @@ run "manifest_of_another_format_is_refused" {
 
   variables {
     directory = "tests/fixtures/other_format"
+  }
+
+  expect_failures = [terraform_data.build]
+}
+
+run "zips_of_a_release_are_not_compared_with_sources" {
+  variables {
+    directory         = "tests/fixtures/released"
+    sources_directory = "tests/fixtures/edited_sources"
+  }
+
+  assert {
+    condition     = output.version == "1.2.3" && output.hashes["connect"] == filebase64sha256("tests/fixtures/released/connect.zip")
+    error_message = "sources may have other line ends there, as Git for Windows checks them out"
+  }
+}
+
+run "zip_other_than_the_releases_is_refused" {
+  command = plan
+
+  variables {
+    directory = "tests/fixtures/released_zip_changed"
   }
 
   expect_failures = [terraform_data.build]
