@@ -141,6 +141,15 @@ require-stage:
 	@test -n '$(URL)$(OUTPUTS)' || { echo 'make: name the stage: URL=wss://..., or OUTPUTS=outputs.json, which `make outputs` writes' >&2; exit 2; }
 
 
+# Nothing is pushed. CHECKS='...' runs other checks than `make test` before the tag.
+.PHONY: release verify-release
+release: require-python ## tag the commit with its zips: VERSION=X.Y.Z
+	@$(PYTHON) -m scripts.release make '$(VERSION)' $(if $(CHECKS),--checks '$(CHECKS)') $(ARGS)
+
+verify-release: require-python ## build a release again, compare: VERSION=X.Y.Z
+	@$(PYTHON) -m scripts.release verify '$(VERSION)' $(ARGS)
+
+
 .PHONY: clean
 clean: ## remove the stack of `make up`, and everything generated
 	@if [ -e build/stack ]; then $(MAKE) down; fi

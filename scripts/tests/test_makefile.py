@@ -164,6 +164,14 @@ def test_a_missing_stage_is_asked_for(clone: Path, task: str) -> None:
     assert "name the stage: URL=wss://..., or OUTPUTS=outputs.json, which `make outputs` writes" in result.stderr
 
 
+@pytest.mark.parametrize("task", ["release", "verify-release"])
+def test_a_version_is_asked_for(clone: Path, task: str) -> None:
+    result = make(clone, task)
+
+    assert result.returncode != 0
+    assert "release: '' is no version: give VERSION=X.Y.Z" in result.stderr
+
+
 @pytest.mark.parametrize("task", ["test", "build", "up"])
 def test_a_missing_python_is_not_called_old(clone: Path, task: str) -> None:
     result = make(clone, task, "PYTHON=python3-that-is-not-there")
