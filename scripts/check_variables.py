@@ -45,8 +45,10 @@ def find_faults(repository: Path) -> list[str]:
     faults = [fault for folder, blocks in modules.items() for fault in _unused(folder, blocks)]
     for folder, blocks in modules.items():
         for call in of_kind(blocks, "module"):
-            source = Path(os.path.normpath(folder / call.attributes["source"].value))
-            faults += badly_handed_on(folder, blocks, call, modules[source])
+            source = call.attributes["source"].value
+            if source.startswith("."):  # no module of a release
+                module = modules[Path(os.path.normpath(folder / source))]
+                faults += badly_handed_on(folder, blocks, call, module)
     faults += _different_variables(modules[CONFIGURATION], modules[BACKEND])
     faults += _different_outputs(modules[CONFIGURATION], modules[BACKEND])
     faults += different_order(modules)

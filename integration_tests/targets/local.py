@@ -51,7 +51,7 @@ class Local(Emulated):
 
     def __enter__(self) -> Self:
         with ExitStack() as undo:
-            self.access = access_of(undo.enter_context(self._running()).aws)
+            self.access = access_of(undo.enter_context(self.running()).aws)
             self.access.create_bucket()
             # The state dies with the emulator, so nothing has to be destroyed.
             self.deployment = AppliedRoot(self.access, self.directory / "terraform", report=self.report).apply()
@@ -67,7 +67,7 @@ class Local(Emulated):
             self.log.unlink(missing_ok=True)
 
     @contextmanager
-    def _running(self) -> Iterator[Emulator]:
+    def running(self) -> Iterator[Emulator]:
         """Run MiniStack under a watchdog, which ends it and removes its directory once this process is gone."""
         watchdogs: list[subprocess.Popen[bytes]] = []
 

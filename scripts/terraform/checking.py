@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 CHECKS_AT_ONCE = 2
+FROM_A_RELEASE = "release-consumer"
+"""Example that fetches its modules; integration_tests/releases applies it from a release of this tree."""
 LOOK_SECONDS = 0.5
 """How often to look for a signal: one that arrives just before a wait does not end it."""
 
@@ -36,10 +38,11 @@ class _Checked(NamedTuple):
 
 
 def configurations() -> list[Path]:
-    """Return every directory that is checked: the root, each module, each example."""
+    """Return every directory that is checked: the root, each module, each example that uses no release."""
     root = common.CONFIGURATION
     candidates = [root, *root.glob("modules/*"), *root.glob("examples/*")]
-    return sorted(directory for directory in candidates if any(directory.glob("*.tf")))
+    checked = (directory for directory in candidates if any(directory.glob("*.tf")))
+    return sorted(directory for directory in checked if directory.name != FROM_A_RELEASE)
 
 
 def check(directories: Sequence[Path]) -> bool:

@@ -1,0 +1,1 @@
+"""Releases as other configurations use them: fetched by Terraform alone, and applied to an emulator."""
