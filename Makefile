@@ -142,12 +142,16 @@ require-stage:
 
 
 # Nothing is pushed. CHECKS='...' runs other checks than `make test` before the tag.
-.PHONY: release verify-release
+.PHONY: release verify-release publish
 release: require-python ## tag the commit with its zips: VERSION=X.Y.Z
 	@$(PYTHON) -m scripts.release make '$(VERSION)' $(if $(CHECKS),--checks '$(CHECKS)') $(ARGS)
 
 verify-release: require-python ## build a release again, compare: VERSION=X.Y.Z
 	@$(PYTHON) -m scripts.release verify '$(VERSION)' $(ARGS)
+
+publish: build $(HARNESS) ## upload the zips: BUCKET=... [PREFIX=...] [VERSION=X.Y.Z]
+	@test -n '$(BUCKET)' || { echo 'make: name an existing bucket, or several: BUCKET=...' >&2; exit 2; }
+	@$(RUN) scripts.release.publish $(BUCKET) $(if $(PREFIX),--prefix '$(PREFIX)') $(if $(VERSION),--release '$(VERSION)') $(ARGS)
 
 
 .PHONY: clean

@@ -57,6 +57,7 @@ module "backend" {
   presence_window_seconds         = var.presence_window_seconds
   publish_enabled                 = var.publish_enabled
   publish_queue_enabled           = var.publish_queue_enabled
+  published_handlers              = var.published_handlers
   publisher_principals            = var.publisher_principals
   queue_kms_key_arn               = var.queue_kms_key_arn
   queued_delivery                 = var.queued_delivery

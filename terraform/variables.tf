@@ -336,6 +336,16 @@ variable "publish_queue_enabled" {
   nullable    = false
 }
 
+variable "published_handlers" {
+  type = object({
+    bucket = string
+    prefix = optional(string, "roomcast")
+    region = string
+  })
+  description = "Bucket that holds the zips already, as `make publish` prints it: its name, the prefix of the keys, and the Region, which must be that of the functions. The keys follow from the manifest, so that another release needs no other value. Excludes `handlers_bucket`. Must be known at plan."
+  default     = null
+}
+
 variable "publisher_principals" {
   type        = set(string)
   description = "Who may publish besides principals of this account with a right of their own, by invoking the function and through the queue: accounts (12 digits), ARNs of roles or users, or services of AWS on behalf of this account, such as `sns.amazonaws.com`."

@@ -99,6 +99,7 @@ KNOWN = {
     "kick_principals",
     "publish_enabled",
     "publish_queue_enabled",
+    "published_handlers",
     "publisher_principals",
     "queued_delivery",
 }

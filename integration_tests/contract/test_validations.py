@@ -113,6 +113,7 @@ LIMITS = {"throttling_burst_limit": None, "throttling_rate_limit": None, "timeou
 OWN_ROUTE = {"integration_uri": INVOKE_ARN, **LIMITS}
 ADDITIONAL_ROUTE = {"function_name": "search", "invoke_arn": INVOKE_ARN, **LIMITS}
 CLIENT_LIMITS = {"heartbeat": 270, "heal": 3, "spread": 5}
+PUBLISHED = {"bucket": "zips", "prefix": "roomcast", "region": "eu-west-1"}
 QUEUED = {"batch_size": 10, "maximum_concurrency": 10, "worker_memory_size": 1769, "worker_timeout": 30}
 
 burst = whole(1, 2**31 - 1)
@@ -230,6 +231,16 @@ own_keys = all_of(keys, Cases(["$connect", "$default", "$disconnect"], ["$other"
 additional_keys = all_of(keys, Cases([], ["$connect", "$default", "$other", "sendmessage"]))
 
 EVERYWHERE = {
+    "published_handlers": or_null(
+        all_of(
+            field("bucket", bucket, PUBLISHED),
+            field("prefix", text(1, 128, "-_./", wrong=" *é"), PUBLISHED),
+            field("prefix", Cases(["a/b/c"], ["/a", "a/", "a//b"]), PUBLISHED),
+            field(
+                "region", Cases(["us-gov-west-1", "ap-southeast-12"], ["", "eu", "EU-west-1", "eu-west-"]), PUBLISHED
+            ),
+        )
+    ),
     "architecture": one_of("arm64", "x86_64"),
     "log_kms_key_arn": or_null(kms_key),
     "log_retention_days": one_of(*RETENTIONS),

@@ -238,6 +238,11 @@ ROWS: Mapping[str, Row] = {
         ],
         long="each queue takes a minute",
     ),
+    "published_handlers": Row(
+        frozenset(),
+        [Step({"published_handlers": {"bucket": "zips", "region": "us-east-1"}}, refused="set one of them")],
+        long="a plan tells one of two refusals; integration_tests/releases applies it",
+    ),
     "publisher_principals": Row(
         frozenset({*WORKER, *EXCLUSIVE, PERMISSION}),
         [

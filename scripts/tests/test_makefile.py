@@ -172,6 +172,16 @@ def test_a_version_is_asked_for(clone: Path, task: str) -> None:
     assert "release: '' is no version: give VERSION=X.Y.Z" in result.stderr
 
 
+def test_publish_takes_buckets_prefix_and_release(clone: Path) -> None:
+    missing = make(clone, "publish")
+    result = make(clone, "publish", "BUCKET=one two", "PREFIX=a/b", "VERSION=1.2.3", "ARGS=--account 111122223333")
+
+    assert "make: name an existing bucket, or several: BUCKET=..." in missing.stderr
+    assert result.returncode == 0, result.stderr
+    options = "--prefix a/b --release 1.2.3 --account 111122223333"
+    assert calls(clone) == [f"harness -m scripts.command scripts.release.publish one two {options}"]
+
+
 @pytest.mark.parametrize("task", ["test", "build", "up"])
 def test_a_missing_python_is_not_called_old(clone: Path, task: str) -> None:
     result = make(clone, task, "PYTHON=python3-that-is-not-there")

@@ -130,12 +130,13 @@ locals {
 module "zips" {
   source = "../zips"
 
-  architecture      = var.architecture
-  bucket            = var.handlers_bucket
-  directory         = var.handlers_directory
-  handlers          = keys(local.functions)
-  prefix            = var.name
-  sources_directory = var.handler_sources_directory
+  architecture       = var.architecture
+  bucket             = var.handlers_bucket
+  directory          = var.handlers_directory
+  handlers           = keys(local.functions)
+  prefix             = var.name
+  published_handlers = var.published_handlers
+  sources_directory  = var.handler_sources_directory
 }
 
 module "handler" {
@@ -146,7 +147,7 @@ module "handler" {
   architecture             = var.architecture
   description              = each.value.description
   environment              = merge(lookup(local.own_environments, each.key, local.environment), contains(local.presence_functions, each.key) ? local.presence_environment : {})
-  filename                 = var.handlers_bucket == null ? lookup(module.zips.paths, each.key, null) : null
+  filename                 = var.handlers_bucket == null && var.published_handlers == null ? lookup(module.zips.paths, each.key, null) : null
   handler                  = "${each.key}.handler"
   invoker_principals       = try(each.value.invoker_principals, [])
   kms_key_arn              = var.environment_kms_key_arn
@@ -156,7 +157,7 @@ module "handler" {
   permissions_boundary_arn = var.permissions_boundary_arn
   policy                   = local.policies[each.key]
   reserved_concurrency     = try(each.value.reserved_concurrency, null)
-  s3_bucket                = var.handlers_bucket
+  s3_bucket                = try(var.published_handlers.bucket, var.handlers_bucket)
   s3_key                   = lookup(module.zips.s3_keys, each.key, null)
   source_code_hash         = lookup(module.zips.hashes, each.key, null)
   code_revision            = var.code_revision

@@ -1,5 +1,6 @@
 # The zips of a release, which lie beside this file, or those of `make build`. A plan ends with a sentence unless every
-# zip exists and matches the manifest, and, except in a release, was built from the present sources.
+# zip exists and matches the manifest, and, except in a release, was built from the present sources. Published zips lie in
+# a bucket already; the manifest says under which keys.
 
 locals {
   is_released = fileexists("${path.module}/release/manifest.json")
@@ -17,8 +18,9 @@ locals {
   # A handler with native libraries has a zip for each architecture.
   listed_zips = {
     for handler, entry in local.manifest_entries :
-    handler => can(entry.zips) ? try(entry.zips[var.architecture], null) : try({ zip = entry.zip, sha256 = entry.sha256 }, null)
+    handler => can(entry.zips) ? try(entry.zips[var.architecture], null) : try({ zip = entry.zip, sha256 = entry.sha256, digest = try(entry.digest, null) }, null)
   }
+  is_published = nonsensitive(var.published_handlers != null)
   paths = {
     for handler in var.handlers :
     handler => "${local.directory}/${try(basename(local.listed_zips[handler].zip), "${handler}.zip")}"
@@ -27,8 +29,8 @@ locals {
   zips = {
     for handler, path in local.paths : handler => {
       path   = path
-      sha256 = try(filesha256(path), null)
-      hash   = try(filebase64sha256(path), null)
+      sha256 = local.is_published ? try(local.listed_zips[handler].sha256, null) : try(filesha256(path), null)
+      hash   = local.is_published ? try(local.listed_zips[handler].digest, null) : try(filebase64sha256(path), null)
     }
   }
 
@@ -53,6 +55,8 @@ locals {
       ? "${handler} is not in the manifest (a handler whose packages cannot be fetched is left out by the build, which says so)"
       : can(local.manifest_entries[handler].zips) && local.listed_zips[handler] == null
       ? "${handler} has no zip for ${var.architecture}"
+      : local.is_published && zip.hash == null
+      ? "the digest of ${basename(zip.path)} is missing in the manifest, which is of format 1 (published zips need that of a release, or of `make build`, with format 2)"
       : zip.sha256 == null
       ? "${basename(zip.path)} is missing"
       : zip.sha256 != try(local.listed_zips[handler].sha256, null)
@@ -82,9 +86,13 @@ locals {
 # A warning only: an absolute path works, but it is part of the state and changes every function on another machine.
 check "zips_lie_in_a_relative_folder" {
   assert {
-    condition     = var.bucket != null || !can(regex("^(/|~|[A-Za-z]:)", local.directory))
+    condition     = var.bucket != null || local.is_published || !can(regex("^(/|~|[A-Za-z]:)", local.directory))
     error_message = "The folder of the zips, ${local.directory}, is an absolute path, so the same zips in another folder, as on a CI machine, change every function. Give a path relative to the root module, like \"$${path.root}/handlers\", or deploy from a bucket."
   }
+}
+
+data "aws_region" "of_functions" {
+  count = local.is_published ? 1 : 0 # published_handlers must be known at plan
 }
 
 resource "terraform_data" "build" {
@@ -94,6 +102,16 @@ resource "terraform_data" "build" {
     precondition {
       condition     = length(local.problems) == 0
       error_message = "The folder of the zips must hold zips of the present sources, but ${join("; ", local.problems)}; ${local.remedy}. (Zips: ${abspath(local.directory)}; sources: ${abspath(local.sources)}.)"
+    }
+
+    precondition {
+      condition     = var.bucket == null || var.published_handlers == null
+      error_message = "handlers_bucket is for zips that the apply uploads, and published_handlers for zips that lie in a bucket already: set one of them."
+    }
+
+    precondition {
+      condition     = var.published_handlers == null ? true : var.published_handlers.region == data.aws_region.of_functions[0].id
+      error_message = "Lambda takes code from buckets of the functions' Region alone, which is ${try(data.aws_region.of_functions[0].id, "unknown")}, and published_handlers names a bucket of ${try(var.published_handlers.region, "no Region")}: publish the zips to a bucket of each Region."
     }
   }
 }

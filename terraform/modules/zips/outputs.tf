@@ -17,8 +17,11 @@ output "paths" {
 }
 
 output "s3_keys" {
-  description = "Keys of the uploaded zips by handler; empty without a bucket."
-  value       = { for handler, object in aws_s3_object.zip : handler => object.key }
+  description = "Keys of the zips in their bucket by handler; empty without a bucket."
+  value = merge(
+    { for handler, object in aws_s3_object.zip : handler => object.key },
+    { for handler, zip in local.zips : handler => join("/", [var.published_handlers.prefix, handler, "${coalesce(zip.sha256, "missing")}.zip"]) if local.is_published },
+  )
 }
 
 output "version" {

@@ -54,6 +54,31 @@ variable "prefix" {
   }
 }
 
+variable "published_handlers" {
+  type = object({
+    bucket = string
+    prefix = optional(string, "roomcast")
+    region = string
+  })
+  description = "Bucket that holds the zips already, as `make publish` prints it: its name, the prefix of the keys, and the Region, which must be that of the functions. The keys follow from the manifest, so that another release needs no other value. Excludes `handlers_bucket`. Must be known at plan."
+  default     = null
+
+  validation {
+    condition     = var.published_handlers == null ? true : can(regex("^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$", var.published_handlers.bucket))
+    error_message = "published_handlers.bucket must be the name of an S3 bucket: 3 to 63 lower-case letters, digits, dots or hyphens."
+  }
+
+  validation {
+    condition     = var.published_handlers == null ? true : can(regex("^[A-Za-z0-9_.-]+(/[A-Za-z0-9_.-]+)*$", var.published_handlers.prefix)) && try(length(var.published_handlers.prefix) <= 128, false)
+    error_message = "published_handlers.prefix must be at most 128 letters, digits, underscores, dots, hyphens or slashes between them."
+  }
+
+  validation {
+    condition     = var.published_handlers == null ? true : can(regex("^[a-z]{2,}(-[a-z]+)+-[0-9]+$", var.published_handlers.region))
+    error_message = "published_handlers.region must be a Region, like \"eu-west-1\"."
+  }
+}
+
 variable "sources_directory" {
   type        = string
   description = "Folder of the sources from which the zips must have been built, if they are no release's. Null means `handlers` of the repository that holds this module."

@@ -125,6 +125,16 @@ run "handlers_bucket_takes_bucket_names_only" {
   expect_failures = [var.handlers_bucket]
 }
 
+run "published_handlers_name_a_region" {
+  command = plan
+
+  variables {
+    published_handlers = { bucket = "zips", region = "somewhere" }
+  }
+
+  expect_failures = [var.published_handlers]
+}
+
 run "handlers_directory_is_not_empty" {
   command = plan
 

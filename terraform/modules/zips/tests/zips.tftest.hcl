@@ -1,6 +1,10 @@
 # A plan refuses zips that do not match the sources. Each folder of fixtures except `built` has one fault.
 
-mock_provider "aws" {}
+mock_provider "aws" {
+  mock_data "aws_region" {
+    defaults = { id = "eu-west-1" }
+  }
+}
 
 variables {
   directory         = "tests/fixtures/built"
@@ -241,4 +245,68 @@ run "architecture_that_lambda_lacks_is_refused" {
   }
 
   expect_failures = [var.architecture]
+}
+
+run "published_zips_are_taken_from_their_bucket_by_the_manifest_alone" {
+  variables {
+    directory          = "tests/fixtures/manifest_alone"
+    published_handlers = { bucket = "zips", region = "eu-west-1" }
+  }
+
+  assert {
+    condition     = output.s3_keys["connect"] == "roomcast/connect/${filesha256("tests/fixtures/built/connect.zip")}.zip" && toset(keys(output.s3_keys)) == toset(["connect", "default"])
+    error_message = "keys are made of handler and digest"
+  }
+
+  assert {
+    condition     = output.hashes["default"] == filebase64sha256("tests/fixtures/built/default.zip") && length(aws_s3_object.zip) == 0
+    error_message = "functions see a change of their code, and nothing is uploaded"
+  }
+}
+
+run "published_zips_have_a_key_for_each_architecture" {
+  variables {
+    architecture       = "x86_64"
+    directory          = "tests/fixtures/several_architectures"
+    handlers           = ["authorizer"]
+    published_handlers = { bucket = "zips", prefix = "a/b", region = "eu-west-1" }
+  }
+
+  assert {
+    condition     = output.s3_keys["authorizer"] == "a/b/authorizer/${filesha256("tests/fixtures/several_architectures/authorizer-x86_64.zip")}.zip"
+    error_message = "by the digest of the architecture's zip"
+  }
+}
+
+run "published_zips_without_digests_are_refused" {
+  command = plan
+
+  variables {
+    published_handlers = { bucket = "zips", region = "eu-west-1" }
+  }
+
+  expect_failures = [terraform_data.build]
+}
+
+run "published_zips_of_another_region_are_refused" {
+  command = plan
+
+  variables {
+    directory          = "tests/fixtures/released"
+    published_handlers = { bucket = "zips", region = "eu-central-1" }
+  }
+
+  expect_failures = [terraform_data.build]
+}
+
+run "published_zips_are_not_uploaded" {
+  command = plan
+
+  variables {
+    bucket             = "zips"
+    directory          = "tests/fixtures/released"
+    published_handlers = { bucket = "zips", region = "eu-west-1" }
+  }
+
+  expect_failures = [terraform_data.build]
 }
