@@ -7,6 +7,7 @@ import re
 from scripts.repository import REPOSITORY
 
 WORKFLOWS = REPOSITORY / ".github" / "workflows"
+OWN = re.compile(r"\$/\.github/workflows/\w+\.yml")
 PINNED = re.compile(r"[\w.-]+/[\w./-]+@[0-9a-f]{40} # v[0-9]+\.[0-9]+\.[0-9]+")
 
 
@@ -15,7 +16,7 @@ def test_every_action_is_named_by_its_commit_and_its_version() -> None:
     uses = {(name, use) for name, text in texts.items() for use in re.findall(r"\buses:\s*(.*)", text)}
 
     assert uses
-    assert {(name, use) for name, use in uses if not PINNED.fullmatch(use)} == set()
+    assert {(name, use) for name, use in uses if not (PINNED.fullmatch(use) or OWN.fullmatch(use))} == set()
 
 
 def test_secrets_are_environment_variables_of_single_steps() -> None:
@@ -25,6 +26,22 @@ def test_secrets_are_environment_variables_of_single_steps() -> None:
 
     assert used
     assert [line for line in used if not re.fullmatch(r" {10}([A-Z_]+): \$\{\{ secrets\.\1 \}\}", line)] == []
+
+
+def test_what_a_release_publishes_is_built_again_before() -> None:
+    text = (WORKFLOWS / "attested.yml").read_text(encoding="utf-8")
+    steps = ["make verify-release", "actions/attest-build-provenance@", "gh release create", "gh release edit"]
+    places = [text.index(step) for step in steps]
+
+    assert places == sorted(places)
+    assert "--draft " in text
+
+
+def test_rights_to_write_belong_to_single_jobs() -> None:
+    for file in WORKFLOWS.iterdir():
+        text = file.read_text(encoding="utf-8")
+        [shared] = re.findall(r"^permissions:(.*\n(?:  .*\n)*)", text, re.MULTILINE)
+        assert "write" not in shared, file.name
 
 
 def test_one_action_has_one_commit_in_all_workflows() -> None:
