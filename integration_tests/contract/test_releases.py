@@ -6,6 +6,7 @@ import atexit
 import base64
 import functools
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -17,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from scripts.asked_of_aws import RUNS
 from scripts.build_handlers import SOURCES
 
 if TYPE_CHECKING:
@@ -375,3 +377,30 @@ def test_tasks_of_backends_are_served_by_the_release_before(neighbour: Path) -> 
     put = run(TODAY, QUEUED, rows, ("publish", request))["put"]
     served = run(neighbour, QUEUED, rows, records(put))
     assert (hellos(served), served["answers"]) == (["a=", "b="], [{"batchItemFailures": []}])
+
+
+def names_read_by(release: Path) -> set[str]:
+    """Return the names of Roomcast's environment variables in a release's sources."""
+    return {
+        name
+        for file in release.glob("**/*.py")
+        for name in re.findall(r"\bROOMCAST_[A-Z0-9_]+", file.read_text("utf-8"))
+    }
+
+
+def test_functions_start_with_the_environment_of_the_other_release(neighbour: Path) -> None:
+    """Terraform changes a function's environment and its code one after the other."""
+    settings = RUNS["standard_queue"]
+    today = {name: value if isinstance(value, str) else "" for name, value in settings.environment.items()}
+    today |= {**settings.queue_environment, "ROOMCAST_VERSION": "1.2.3", **ENVIRONMENT}
+    before = {name: value for name, value in today.items() if name in names_read_by(neighbour) | ENVIRONMENT.keys()}
+    assert before.keys() < today.keys()
+
+    for release, environment in ((neighbour, today), (TODAY, before)):
+        entered = run(release, environment, [], *joins("a=", "b="))
+        said = run(release, environment, entered["items"], says("a="))
+        assert [answer["statusCode"] for answer in entered["answers"] + said["answers"]] == [200, 200, 200]
+        served = run(release, environment, entered["items"], records(said["put"]))
+        assert (hellos(served), served["answers"]) == (["a=", "b="], [{"batchItemFailures": []}])
+        left = run(release, environment, entered["items"], ("disconnect", event("DISCONNECT", "a=")))["items"]
+        assert [item for item in left if "a=" in str(item)] == []
