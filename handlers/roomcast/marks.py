@@ -4,6 +4,9 @@ Each change of members is written first and then marked. A mark that stands is l
 message. A mark whose message was never sent is overdue some time after it was due: the next change replaces it, and so
 do the clients that ask (``ping``, ``who``).
 
+A member that leaves is noted before it is deleted as well, because its client may ask no more: if the function ends
+between the deletion and the mark, the next client that asks finds that the room was not looked at since.
+
 The state of a room's presence stands in the same item as its mark, because it is small. ``presence`` reads and writes
 the rest.
 """
@@ -31,6 +34,10 @@ MICROSECONDS = 1_000_000
 
 MARK_SECONDS = 2.0
 """Time limit of marking, because a client waits for its answer meanwhile; an overdue mark is sent again."""
+
+DEPARTURE_SECONDS = 120
+"""A deletion has ended so long after it was noted: it is one call to the table, and clocks of functions differ by a
+minute at most."""
 
 STATE_SECONDS = 3 * 60 * 60
 """Lifetime of a room's state after its last change. All members of that time have been disconnected by then, so that no
@@ -69,6 +76,8 @@ class State(NamedTuple):
         present: How many clients were in the room.
         told_at: When a change was last announced, epoch milliseconds.
         stale_at: When the first membership of those seen ends, in seconds since 1970; 0 if there was none.
+        left_by: When the last deletion of members has ended, the same.
+        looked_at: When the room was last looked at, the same.
     """
 
     due: int = 0
@@ -78,6 +87,8 @@ class State(NamedTuple):
     present: int = 0
     told_at: int = 0
     stale_at: int = 0
+    left_by: int = 0
+    looked_at: int = 0
 
     def is_behind(self, now: float) -> bool:
         """Whether nothing will look at the room although something should.
@@ -87,7 +98,8 @@ class State(NamedTuple):
         """
         if self.due:
             return self.due / MICROSECONDS + OVERDUE_SECONDS < now
-        return not self.version or 0 < self.stale_at < now
+        has_missed_some = self.looked_at <= self.left_by and 0 < self.left_by < now
+        return not self.version or 0 < self.stale_at < now or has_missed_some
 
 
 def state_of(item: Mapping[str, Any] | None) -> State:
@@ -122,6 +134,8 @@ class Marks:
     def around(self, write: Callable[[], object], actions: Sequence[Mapping[str, Any]], deadline: float) -> None:
         """Carry out a transaction that changes members, and mark their rooms, also when its answer was lost.
 
+        Rooms that members leave are noted before.
+
         Args:
             write: Carries it out.
             actions: The transaction's.
@@ -131,6 +145,7 @@ class Marks:
             aws_json.ServiceError: As of ``write``.
         """
         rooms = items.rooms_of(actions) if self._patterns else ()
+        self._note(items.rooms_of(each for each in actions if "Delete" in each) if rooms else (), deadline)
         try:
             write()
         except aws_json.ServiceError as error:
@@ -153,6 +168,15 @@ class Marks:
                 self.versions[room] = self.set(room, self._window, until).version
             except aws_json.ServiceError as error:
                 logs.write("WARNING", "a change of members is announced later", error=str(error))
+
+    def _note(self, rooms: Iterable[str], deadline: float) -> None:
+        """Note that members are about to leave rooms, as far as they have presence; errors as of ``mark``."""
+        until = min(deadline, time.monotonic() + MARK_SECONDS)
+        for room in filter(self.watches, rooms):
+            try:
+                self.update(room, ", left_by = :by", "", until, by=int(time.time()) + DEPARTURE_SECONDS)
+            except aws_json.ServiceError as error:
+                logs.write("WARNING", "a departure is not noted", error=str(error))
 
     def set(self, room: str, seconds: int, deadline: float) -> State:
         """Set a mark where none stands, or an overdue one, and send its message; gives the room's state.
@@ -203,14 +227,14 @@ class Marks:
         Args:
             room: Name of the room.
             change: What follows in the update after the first part, which prolongs the state's life.
-            condition: The condition.
+            condition: The condition; empty for none.
             values: Numbers of both expressions.
         """
         return {
             "TableName": self._table_name,
             "Key": items.presence_key(room),
             "UpdateExpression": f"SET expires_at = :end{change}",
-            "ConditionExpression": condition,
+            **({"ConditionExpression": condition} if condition else {}),
             "ExpressionAttributeValues": items.numbers(end=int(time.time()) + STATE_SECONDS, **values),
             "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
         }

@@ -191,11 +191,12 @@ class Presence:
         if state is None:
             return
         for _ in range(TRIES):
+            now = int(time.time())
             before = self._before(task.room, state, deadline)
             if before is not None:
                 names, stale_at = self._table.roster(task.room, deadline).present()
                 after = change_of(before, frozenset(names), self._maximum)
-                if self._store(state, after or before, stale_at, deadline, is_new=after is not None):
+                if self._store(state, after or before, deadline, is_new=after is not None, stale=stale_at, looked=now):
                     self._announce(state, after or before, post_until, deadline)
                     return
             state = state_of(self._marks.get(items.presence_key(task.room), deadline))
@@ -224,10 +225,10 @@ class Presence:
             return Change(room, max(found.version, state.version), state.present, None, None, None)
         return found
 
-    def _store(self, state: State, change: Change, stale_at: int, deadline: float, *, is_new: bool) -> bool:
+    def _store(self, state: State, change: Change, deadline: float, *, is_new: bool, **times: int) -> bool:
         """Write what a look has found; false if others have written since the state was read."""
-        values = {"before": state.writes, "after": state.writes + 1, "present": change.present, "stale": stale_at}
-        update = ", writes = :after, present = :present, stale_at = :stale"
+        values = {"before": state.writes, "after": state.writes + 1, "present": change.present, **times}
+        update = ", writes = :after, present = :present, stale_at = :stale, looked_at = :looked"
         condition = "writes = :before" if state.writes else "attribute_not_exists(writes) OR writes = :before"
         if not is_new:
             return self._marks.update(change.room, update, condition, deadline, **values)[1]

@@ -35,31 +35,24 @@ class Removal(NamedTuple):
 
     changes: Changes
 
-    def remove(self, connections: Sequence[Connection]) -> set[str]:
+    def remove(self, connections: Sequence[Connection]) -> None:
         """Delete all items of connections, but not those that a newer connection of the same id has written.
 
         Args:
             connections: The connections, with their rooms as far as they are known.
 
-        Returns:
-            The rooms that they were in.
-
         Raises:
             aws_json.ServiceError: The table could not be written by the deadline.
         """
-        left: set[str] = set()
         remaining, deadline = connections, self.changes.deadline
         if self.changes.headcount.maximum:
             # Deleting comes before counting, so only half the time is for members that a number counts.
             until = time.monotonic() + (deadline - time.monotonic()) / 2
-            remaining = self._remove(connections, until, left, is_counted=True)
-        self._remove(remaining, deadline, left, is_counted=False)
-        return left
+            remaining = self._remove(connections, until, is_counted=True)
+        self._remove(remaining, deadline, is_counted=False)
 
-    def _remove(
-        self, connections: Sequence[Connection], deadline: float, left: set[str], *, is_counted: bool
-    ) -> Sequence[Connection]:
-        """Delete connections; gives those that a number may not count, and adds the rooms of the others to ``left``."""
+    def _remove(self, connections: Sequence[Connection], deadline: float, *, is_counted: bool) -> Sequence[Connection]:
+        """Delete connections; gives those that a number may not count."""
         waiting = collections.deque(connections)
         uncounted: list[Connection] = []
         while waiting:
@@ -74,8 +67,6 @@ class Removal(NamedTuple):
                     again, refused = [], batch
                 waiting.extendleft(reversed(again))
                 uncounted += refused if is_counted else ()
-            else:
-                left |= {room for each in batch for room in each.rooms}
         return uncounted
 
     def _actions(self, batch: Sequence[Connection], *, is_counted: bool) -> list[dict[str, Any]]:

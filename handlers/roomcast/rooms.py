@@ -336,11 +336,7 @@ class Rooms:
 
     def remove(self, connections: Sequence[Connection], deadline: float) -> None:
         """Delete all items of connections, whose rooms need not be known."""
-        # Nothing removes them again if this function ends before the mark that follows.
-        known = {room for each in connections for room in each.rooms}
-        self.marks.mark(known, deadline)
-        left = removal.Removal(self._changes(deadline)).remove(connections)
-        self.marks.mark(left - known, deadline)
+        removal.Removal(self._changes(deadline)).remove(connections)
 
     def _changes(self, deadline: float) -> changes.Changes:
         return changes.Changes(self._table_name, self.headcount, self._write, deadline)

@@ -31,6 +31,10 @@ TWICE = 0.3
 """Share of messages that a queue with faults delivers twice: then two workers look at a room side by side."""
 
 
+STALLED = 0.03
+"""Share of steps, where there are faults, after which a process waits for up to two windows: others look meanwhile."""
+
+
 class Died(BaseException):
     """The process ends here."""
 
@@ -260,6 +264,7 @@ class World:
         self.rng = random.Random(seed)  # noqa: S311 - an order that can be carried out again
         self.faults = faults
         self.deaths, self.losses = (0.03, 0.05) if faults else (0.0, 0.0)
+        self.stalls: dict[Process, float] = {}
         self.clock = Clock()
         self.table, self.queue = SteppingTable(self), Queue(self)
         self.settings = SETTINGS._replace(presence_rooms=(ROOM,), presence_window_seconds=WINDOW)
@@ -401,8 +406,11 @@ class World:
         """Let one process take one step, time pass, and perhaps a frame arrive."""
         self.clock.seconds += self.rng.random() * 0.02 + (self.rng.random() < 0.02) * passing * 1.2
         self.deliver_due()
-        if self.processes:
-            process = self.rng.choice(self.processes)
+        able = [each for each in self.processes if self.stalls.get(each, 0.0) <= self.clock.seconds]
+        if able:
+            process = self.rng.choice(able)
+            if self.faults and self.rng.random() < STALLED:
+                self.stalls[process] = self.clock.seconds + self.rng.random() * 2 * WINDOW
             process.go_on()
             if process.is_over:
                 self.processes.remove(process)

@@ -490,6 +490,11 @@ def test_rooms_of_a_client_that_is_kicked_are_marked(people: Clients, monkeypatc
     people.authorizer = context("alice")
     people.ask("alice-1=", "join", room="attic")
     marked: set[str] = set()
-    monkeypatch.setattr(marks.Marks, "mark", lambda _self, rooms, _deadline: marked.update(rooms))
+
+    def around(_self: marks.Marks, write: Callable[[], object], actions: Any, _deadline: float) -> None:
+        marked.update(items.rooms_of(actions))
+        write()
+
+    monkeypatch.setattr(marks.Marks, "around", around)
     kick(people, user="alice")
     assert marked == {"attic", "lobby"}

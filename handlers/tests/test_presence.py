@@ -178,17 +178,64 @@ class TestFaults:
             watching.send("alice=", action, room="lobby")
             assert len(looks.waiting) == 1
 
-    def test_a_removal_is_marked_before_it_is_carried_out_and_after(
-        self, watching: Clients, table: FakeTable, looks: FakeQueue
+    @pytest.mark.parametrize("action", ["leave", "disconnect"])
+    def test_a_departure_is_noted_before_it_is_carried_out_and_marked_after(
+        self, watching: Clients, table: FakeTable, looks: FakeQueue, action: str
     ) -> None:
-        watching.join("alice=", "lobby")
+        watching.join("alice=", "lobby", "other")
         table.items.pop(MARK)
         table.calls.clear()
         looks.waiting.clear()
-        disconnect(watching, "alice=")
+        if action == "leave":
+            watching.ask("alice=", "leave", room="lobby")
+        else:
+            disconnect(watching, "alice=")
         operations = [operation for operation, _ in table.calls]
         assert operations == ["GetItem", "UpdateItem", "TransactWriteItems", "UpdateItem"]
         assert len(looks.waiting) == 1
+
+    def test_a_client_that_joins_is_noted_nowhere(self, watching: Clients, table: FakeTable) -> None:
+        watching.join("alice=", "lobby")
+        assert "left_by" not in table.items[MARK]
+
+    def test_a_ghost_of_a_function_that_died_goes_with_the_next_client_that_asks(  # noqa: PLR0917 - fixtures
+        self,
+        watching: Clients,
+        worker: Any,
+        table: FakeTable,
+        looks: FakeQueue,
+        clock: list[float],
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:
+        """The worker takes the mark and reads the members before the deletion, after which the function dies."""
+        watching.join("bob=", "lobby")
+        watching.join("alice=", "lobby")
+        call = table.call
+
+        def overtaken(operation: str, parameters: Mapping[str, Any], deadline: float) -> dict[str, Any]:
+            if operation != "TransactWriteItems":
+                return call(operation, parameters, deadline)
+            with monkeypatch.context() as patch:
+                patch.setattr(table, "call", call)
+                assert deliver(worker, *[body for body, _ in looks.waiting]) == []
+            looks.waiting.clear()
+            call(operation, parameters, deadline)
+            raise KeyboardInterrupt
+
+        with monkeypatch.context() as patch:
+            patch.setattr(table, "call", overtaken)
+            with pytest.raises(KeyboardInterrupt):
+                disconnect(watching, "alice=")
+        assert watching.ask("bob=", "who", room="lobby")[0]["members"] == ["alice=", "bob="]
+        assert looks.waiting == []
+        clock[0] += marks.DEPARTURE_SECONDS + 1
+        watching.ask("bob=", "ping", rooms={"lobby": {}})
+        [(body, _)] = looks.waiting
+        looks.waiting.clear()
+        assert deliver(worker, body) == []
+        assert watching.frames("bob=")[-1]["left"] == ["alice="]
+        watching.ask("bob=", "ping", rooms={"lobby": {}})
+        assert looks.waiting == []
 
     def test_a_mark_whose_answer_was_lost_sends_its_message(
         self, watching: Clients, table: FakeTable, looks: FakeQueue, monkeypatch: pytest.MonkeyPatch
