@@ -1,8 +1,11 @@
-"""When a run opens another connection: for posts that wait for one, or for the next message."""
+"""The connections that a run opens: for posts that wait for one, or for the next message."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
+
+from roomcast.addresses import TransportError, UnresolvedError
+from roomcast.pool import LOOK_UP_CHECK_SECONDS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -14,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class Opener:
-    """Decides for one run.
+    """Decides for one run, and opens them.
 
     Args:
         pool: The connections.
@@ -49,3 +52,32 @@ class Opener:
             return False
         idle_seconds = pool.sent_at + pool.latency - now
         return idle_seconds > 0 and pool.may_grow(sum(share.read for share in self._shares), idle_seconds)
+
+    def open(self, now: float, stop_at: float) -> bool:
+        """Begin to open a connection; false if none can be made any more.
+
+        Args:
+            now: Seconds of ``time.monotonic``.
+            stop_at: The run's end, the same.
+        """
+        pool = self._pool
+        # With nothing else to do, this may wait for the resolver.
+        wait_until = now if pool.under_way or pool.connecting else stop_at
+        try:
+            pool.open(wait_until)
+        except UnresolvedError as error:
+            if wait_until > now:
+                self._note(error)
+            pool.open_not_before = now + LOOK_UP_CHECK_SECONDS
+        except (OSError, TransportError) as error:
+            return self.is_worth_a_try_after(error, now)
+        return True
+
+    def is_worth_a_try_after(self, error: Exception, now: float) -> bool:
+        """Note that a connection was not made; gives whether to try another one."""
+        self._note(error)
+        return self._pool.not_opened(error, now)
+
+    def _note(self, error: Exception) -> None:
+        for share in self._shares:
+            share.report.note(str(error))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
-from roomcast.addresses import TransportError, TrustWidenedError, UnresolvedError
+from roomcast.addresses import TrustWidenedError
 from roomcast.aside import Aside
 from roomcast.empty_success import EMPTY_SUCCESS
 from roomcast.http_parser import BROKEN, NOT_PROCESSED, ProtocolError
@@ -14,7 +14,6 @@ from roomcast.line import UNREQUESTED, Line
 from roomcast.opening import Opener
 from roomcast.pacing import Throttle
 from roomcast.patience import Patience
-from roomcast.pool import LOOK_UP_CHECK_SECONDS
 from roomcast.posts import Posts
 from roomcast.verdicts import Answer, Outcome, answer_of, retry_after
 
@@ -25,9 +24,6 @@ if TYPE_CHECKING:
     from roomcast.pacing import Bucket
     from roomcast.pool import AnyLine, Pool
     from roomcast.shares import Post, Share
-
-REFUSALS_TO_STOP = 150
-"""After so many refusals that no retry can change, such as 403, and nothing else, the others would be refused too."""
 
 LAST_ANSWER_SECONDS = 0.75
 """Minimum age of a post that is given up because ``patience`` ended: its copy may be delivered already. API Gateway
@@ -210,8 +206,8 @@ class Run:
         """Wait until a connection can go on or something else is due, opening connections meanwhile if that pays."""
         if self._opener.is_due(now):
             ready = self._pool.sockets.wait(0)
-            if not ready:
-                self._open(now)
+            if not ready and not self._opener.open(now, self._stop_at):
+                self._stop()
             return ready
         until = min(self._next_check, self._posts.due(now))
         if now < self._pool.open_not_before:
@@ -219,19 +215,6 @@ class Run:
         if self._bucket.limited:
             until = min(until, now + (self._bucket.wait(now) or CHECK_SECONDS))
         return self._pool.sockets.wait(until - now)
-
-    def _open(self, now: float) -> None:
-        pool = self._pool
-        # With nothing else to do, this may wait for the resolver.
-        wait_until = now if pool.under_way or pool.connecting else self._stop_at
-        try:
-            pool.open(wait_until)
-        except UnresolvedError as error:
-            if wait_until > now:
-                self._note(error)
-            pool.open_not_before = now + LOOK_UP_CHECK_SECONDS
-        except (OSError, TransportError) as error:
-            self._not_opened(error, now)
 
     def _check(self, now: float) -> None:
         """Give up overdue connections, and adapt the rate."""
@@ -366,13 +349,12 @@ class Run:
                 self._answered(post, status, asked, now)
 
     def _not_opened(self, error: Exception, now: float) -> None:
-        self._note(error)
-        if not self._pool.not_opened(error, now):
-            self._stop_at = self._next_check = now
+        if not self._opener.is_worth_a_try_after(error, now):
+            self._stop()
 
-    def _note(self, error: Exception) -> None:
-        for share in self._shares:
-            share.report.note(str(error))
+    def _stop(self) -> None:
+        """Post nothing more, because no connection can be made."""
+        self._stop_at = self._next_check = time.monotonic()
 
     def _not_delivered(self, post: Post, status: int, asked: float, now: float) -> None:
         answer = answer_of(status)
@@ -396,15 +378,9 @@ class Run:
                 self._posts.retry(post, now + pause)
                 return
         self._conclude(post, outcome)
-        if outcome is Outcome.REFUSED:
-            self._refused(post.share)
-
-    def _refused(self, share: Share) -> None:
-        """Stop a message that every recipient is refused."""
-        share.refused += 1
-        if share.refused == REFUSALS_TO_STOP and not share.report.delivered + share.report.gone:
-            for post in self._posts.stop(share):
-                self._conclude(post, Outcome.LATE)
+        if outcome is Outcome.REFUSED and post.share.refuse():
+            for each in self._posts.stop(post.share):
+                self._conclude(each, Outcome.LATE)
 
     def _conclude(self, post: Post, outcome: Outcome) -> None:
         self._judge.settle(post)

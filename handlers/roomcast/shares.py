@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     from roomcast.recipients import Message, Recipient
     from roomcast.signing import SignedRequests
 
+REFUSALS_TO_STOP = 150
+"""After so many refusals that no retry can change, such as 403, and nothing else, the others would be refused too."""
+
 
 class Body(NamedTuple):
     """What recipients of one protocol are sent.
@@ -231,6 +234,11 @@ class Share:
         except Exception as error:  # noqa: BLE001 - the engine raises it when the recipients read so far are served
             self.error = error
             self.stop()
+
+    def refuse(self) -> bool:
+        """Count a recipient that was refused for good; gives whether the others need not be tried any more."""
+        self.refused += 1
+        return self.refused == REFUSALS_TO_STOP and not self.report.delivered + self.report.gone
 
     def stop(self) -> None:
         """Read no further recipient."""

@@ -375,8 +375,8 @@ class TestAnswers:
         assert [request.attempt for request in server.requests] == [0] * 100 + [1] * 11
 
     def test_a_refusal_of_some_keeps_nobody_else_from_the_message(self, connect: Connect) -> None:
-        count = 2 * run.REFUSALS_TO_STOP
-        refused = run.REFUSALS_TO_STOP // 2
+        count = 2 * shares.REFUSALS_TO_STOP
+        refused = shares.REFUSALS_TO_STOP // 2
         with HostileServer(lambda each: say(403 if int(each.connection_id[6:12]) < refused else 200)) as server:
             report = deliver(connect(server), members(count))
         assert counts(report) == (count - refused, 0, refused)
