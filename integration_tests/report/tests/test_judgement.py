@@ -36,6 +36,19 @@ def test_an_unmeasured_metric_fails_unless_the_limit_is_optional() -> None:
     assert outcome("comparison.regressions", Limit(at_most=0, optional=True)) == ("unmeasured", True)
 
 
+@pytest.mark.parametrize(("protocol", "outcomes"), [({}, []), ({"protocol": "v1"}, ["unmeasured"] * 2)])
+def test_a_run_in_text_mode_lacks_no_returns(protocol: dict[str, str], outcomes: list[str]) -> None:
+    document = example()
+    document["recovery"] = None
+    document["parameters"] |= protocol
+    limits = Limits(
+        {"recovery.wrong": Limit(at_most=0, optional=True), "recovery.subject_share": Limit(at_least=1, optional=True)}
+    )
+    assert [check["outcome"] for check in judge(document, limits)["checks"]] == outcomes
+    asked = judge(document, Limits({"recovery.wrong": Limit(at_most=0)}))["checks"]
+    assert [check["outcome"] for check in asked] == ["failed"]
+
+
 def test_a_saturated_client_is_not_read_as_a_slow_server() -> None:
     slow = Limit(at_most=10)
     assert outcome("latency.p99_ms", slow) == ("failed", False)
