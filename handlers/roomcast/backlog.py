@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from roomcast import logs, tasks
 from roomcast.items import Waiting
+from roomcast.waiting_items import WaitingItems
 
 if TYPE_CHECKING:
     from collections.abc import Container, Iterable, Sequence
@@ -118,7 +119,7 @@ class Backlog:
     """
 
     def __init__(self, table: Rooms, room: str, shard: int) -> None:
-        self._table = table
+        self._stored = WaitingItems(table)
         self._room = room
         self._shard = shard
         self._entries: list[Entry] = []
@@ -157,7 +158,7 @@ class Backlog:
 
     def _read_items(self, deadline: float) -> None:
         # More than the list: the first page may hold nothing else but what has expired.
-        items, self._is_whole = self._table.backlog(self._room, self._shard, deadline, enough=2)
+        items, self._is_whole = self._stored.read(self._room, self._shard, deadline, enough=2)
         for item in items:
             if item.key.startswith(TASK):
                 self._add(item)
@@ -282,7 +283,7 @@ class Backlog:
         """
         if self._last_hold:
             held = Waiting(HELD, json.dumps(list(self._held), separators=(",", ":")), self._last_hold)
-            self._table.change_backlog(self._room, self._shard, [held], [], deadline)
+            self._stored.change(self._room, self._shard, [held], [], deadline)
 
     def write(self, deadline: float, *, is_stuck: bool) -> list[tasks.WakeUp]:
         """Keep unserved tasks, once ``to_send`` is in the queue; gives the wake-ups that make a worker serve them.
@@ -299,7 +300,7 @@ class Backlog:
             new = [entry for entry in self._entries if entry.item is None and entry.key not in written]
             self._puts += [self._waiting(entry.key, entry.task) for entry in new]
         if self._puts or self._deletions:
-            self._table.change_backlog(self._room, self._shard, self._puts, self._deletions, deadline)
+            self._stored.change(self._room, self._shard, self._puts, self._deletions, deadline)
         is_left = not is_stuck and (bool(self._entries) or not self._is_whole)
         return [tasks.WakeUp(self._room, self._shard)] if is_left else []
 

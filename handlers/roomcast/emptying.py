@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from roomcast import lane, tasks
 from roomcast.backlog import TASK
+from roomcast.waiting_items import WaitingItems
 
 if TYPE_CHECKING:
     from roomcast.rooms import Rooms
@@ -25,13 +26,14 @@ def empty(table: Rooms, queue: tasks.Queue, wake_up: tasks.WakeUp, deadline: flo
     Raises:
         aws_json.ServiceError: Table or queue did not answer by the deadline.
     """
+    waiting = WaitingItems(table)
     for room in (wake_up.room, lane.name_of(wake_up.room)):
         is_whole = False
         while not is_whole:
-            found, is_whole = table.backlog(room, wake_up.shard, deadline)
+            found, is_whole = waiting.read(room, wake_up.shard, deadline)
             queue.put([_moved(each.body, each.key) for each in found if each.key.startswith(TASK)], deadline)
             if found:
-                table.change_backlog(room, wake_up.shard, [], found, deadline)
+                waiting.change(room, wake_up.shard, [], found, deadline)
 
 
 def _moved(body: str, key: str) -> tasks.Task | tasks.WakeUp | tasks.Unreadable:

@@ -77,7 +77,7 @@ class Lane(Backlog):
         self._held = {} if self._is_tick else dict.fromkeys(_names(waiting))
 
     def _read_items(self, deadline: float) -> None:
-        items, self._is_whole = self._table.backlog(self._room, self._shard, deadline, ENOUGH)
+        items, self._is_whole = self._stored.read(self._room, self._shard, deadline, ENOUGH)
         for item in items:
             if item.key.startswith(TASK):
                 self._add(item)
@@ -144,7 +144,7 @@ class Lane(Backlog):
         new = [entry for entry in self._entries if entry.item is None and entry.key not in written]
         self._puts += [self._waiting(entry.key, entry.task) for entry in new]
         for puts, deletions in _transactions(self._puts, self._deletions):
-            self._table.change_backlog(self._room, self._shard, puts, deletions, deadline)
+            self._stored.change(self._room, self._shard, puts, deletions, deadline)
         return wake_ups
 
     def _wake_up(self) -> list[tasks.WakeUp]:
@@ -189,7 +189,7 @@ class Lane(Backlog):
         if is_freed and self._is_whole and not self._is_kept_only and self._last_hold:
             body = json.dumps(list(left), separators=(",", ":")) if left else ""
             held = Waiting(HELD, body, self._last_hold)
-            self._table.replace_waiting(self._name, self._shard, held, deadline)
+            self._stored.replace(self._name, self._shard, held, deadline)
 
 
 def name_of(room: str) -> str:

@@ -1,4 +1,4 @@
-"""Membership: who is in which room, and the waiting tasks of a FIFO queue's backlog (``backlog.py``).
+"""Membership: who is in which room.
 
 Memberships are written before the handshake is answered and read with strong consistency, so that no connected client
 is missed. All items carry ``connected_at``, and a deletion is conditional on it, because ids could be used again.
@@ -36,10 +36,6 @@ if TYPE_CHECKING:
 PAGE_ITEMS = 1000
 """Members read at a time: few enough that memory does not grow with the room."""
 
-BACKLOG_PAGE_ITEMS = 50
-"""Waiting items that a worker reads at a time. It writes their changes together with its own ten tasks, in one
-transaction of at most 100 actions and 4 MB, which those ten do not fill."""
-
 
 class Rooms:
     """The connections table.
@@ -51,6 +47,7 @@ class Rooms:
         settings: Table name, endpoint, Region, and how many shards of a room are written and read.
 
     Attributes:
+        table_name: Its name.
         shards_per_room: New members are spread over so many shards.
         shards_read: Members are read from so many shards, at least as many as any function in use writes to.
         rows_end: Whether clients need a token. Then members without one, which connected before tokens were switched
@@ -67,7 +64,7 @@ class Rooms:
         self._protocols: dict[str, str] = {}
         self.senders = early.Senders()
         self.marks = marks.Marks(settings, self._database)
-        self._table_name = settings.table_name
+        self.table_name = settings.table_name
         self.shards_per_room = settings.shards_per_room
         self.shards_read = settings.shards_read
         self.rows_end = settings.authorization in {"JWT", "CUSTOM"}
@@ -97,7 +94,7 @@ class Rooms:
         """
         expires_at = items.end_of(arrived.connected_at, arrived.token_ends_at if self.rows_end else None)
         joined = arrived._replace(expires_at=expires_at, is_listed=bool(arrived.subject) and self._lists_users)
-        arrival = arrivals.Arrivals(self._table_name, self._write, deadline, self._may_deny)
+        arrival = arrivals.Arrivals(self.table_name, self.write, deadline, self._may_deny)
         own = self._shard_of(arrived.connection_id)
         if room is None:
             arrival.join(joined)
@@ -171,7 +168,7 @@ class Rooms:
             deadline: Latest end.
             beside: These go on meanwhile.
         """
-        key = {"TableName": self._table_name, "Key": items.connection_key(connection_id), "ConsistentRead": True}
+        key = {"TableName": self.table_name, "Key": items.connection_key(connection_id), "ConsistentRead": True}
         answer = steps.drive(self._database.steps("GetItem", key, deadline), beside)
         return self._found(connection_id, answer.get("Item"))
 
@@ -188,7 +185,7 @@ class Rooms:
         """
         key = items.connection_key(connection_id)
         try:
-            item = allowance.take(self._database, self._table_name, key, rate, deadline)
+            item = allowance.take(self._database, self.table_name, key, rate, deadline)
         except allowance.SpentError as error:
             self._found(connection_id, error.item)
             raise
@@ -299,7 +296,7 @@ class Rooms:
         return self._read(query, shard, "", deadline)
 
     def _members_query(self, room: str, shard: int, wanted: str = "sort_key, connected_at, protocol") -> dict[str, Any]:
-        return items.query(self._table_name, items.room_key(room, shard), wanted, PAGE_ITEMS, with_token=self.rows_end)
+        return items.query(self.table_name, items.room_key(room, shard), wanted, PAGE_ITEMS, with_token=self.rows_end)
 
     def _read(
         self, query: dict[str, Any], shard: int, without: str, deadline: float, *, is_early: bool = False
@@ -332,86 +329,20 @@ class Rooms:
 
     def users(self, deadline: float) -> users.Users:
         """The connections of clients by their names, read and written by ``deadline``."""
-        return users.Users(self._database, self._table_name, self.remove, deadline, with_token=self.rows_end)
+        return users.Users(self._database, self.table_name, self.remove, deadline, with_token=self.rows_end)
 
     def remove(self, connections: Sequence[Connection], deadline: float) -> None:
         """Delete all items of connections, whose rooms need not be known."""
         removal.Removal(self._changes(deadline)).remove(connections)
 
     def _changes(self, deadline: float) -> changes.Changes:
-        return changes.Changes(self._table_name, self.headcount, self._write, deadline)
+        return changes.Changes(self.table_name, self.headcount, self.write, deadline)
 
-    def backlog(self, room: str, shard: int, deadline: float, enough: int = 1) -> tuple[list[items.Waiting], bool]:
-        """Read the backlog of a shard, in order; gives the items, and whether those are all.
+    def query(self, parameters: Mapping[str, Any], deadline: float) -> dict[str, Any]:
+        """Read one page of items."""
+        return self._database.call("Query", parameters, deadline)
 
-        Args:
-            room: Name of the room.
-            shard: Number of the partition.
-            deadline: Latest end.
-            enough: No further page is read once there are so many items.
-        """
-        query = items.query(
-            self._table_name,
-            items.backlog_key(room, shard),
-            "sort_key, connected_at, body",
-            max(enough, BACKLOG_PAGE_ITEMS),
-        )
-        found: list[items.Waiting] = []
-        while True:
-            answer = self._database.call("Query", query, deadline)
-            found += [
-                items.Waiting(item["sort_key"]["S"], item["body"]["S"], int(item["connected_at"]["N"]))
-                for item in answer["Items"]
-            ]
-            # Expired items are left out. They may fill whole pages, with further items behind them.
-            if "LastEvaluatedKey" not in answer or len(found) >= enough:
-                return found, "LastEvaluatedKey" not in answer
-            query["ExclusiveStartKey"] = answer["LastEvaluatedKey"]
-
-    def replace_waiting(self, room: str, shard: int, item: items.Waiting, deadline: float) -> None:
-        """Write an item of a shard's backlog in the place of one with its key and stamp, or else none.
-
-        Args:
-            room: Name of the room.
-            shard: Number of the partition.
-            item: The item; without a body, the other one is deleted.
-            deadline: Latest end.
-        """
-        if item.body:
-            written = items.waiting(room, shard, item)
-            action = items.put(self._table_name, written, "connected_at = :connected_at", item.stamp)
-        else:
-            action = items.deletion(self._table_name, items.waiting_key(room, shard, item.key), item.stamp)
-        try:
-            self._write([action], deadline)
-        except aws_json.ServiceError as error:
-            if headcount.CONDITION_FAILED not in aws_json.cancellation_reasons(error):
-                raise
-
-    def change_backlog(
-        self, room: str, shard: int, puts: Sequence[items.Waiting], deletions: Sequence[items.Waiting], deadline: float
-    ) -> None:
-        """Write and delete items of a shard's backlog: all or none.
-
-        Args:
-            room: Name of the room.
-            shard: Number of the partition.
-            puts: Items to write, in the place of those that have their keys.
-            deletions: Items to delete; together with ``puts`` at most 100.
-            deadline: Latest end.
-
-        Raises:
-            aws_json.ServiceError: The table did not answer, or another worker has replaced an item to delete.
-        """
-        actions: list[dict[str, Any]] = [
-            {"Put": {"TableName": self._table_name, "Item": items.waiting(room, shard, each)}} for each in puts
-        ]
-        actions += [
-            items.deletion(self._table_name, items.waiting_key(room, shard, each.key), each.stamp) for each in deletions
-        ]
-        self._write(actions, deadline)
-
-    def _write(self, actions: Sequence[Mapping[str, Any]], deadline: float) -> None:
+    def write(self, actions: Sequence[Mapping[str, Any]], deadline: float) -> None:
         """Carry out all actions or none, only once however often the request arrives within 10 min."""
         parameters = {"TransactItems": actions, "ClientRequestToken": os.urandom(16).hex()}
         self.marks.around(lambda: self._database.call("TransactWriteItems", parameters, deadline), actions, deadline)

@@ -272,7 +272,7 @@ class World:
         known = self.rooms.find(connection, FAR)
         yield STEP
         if known is not None:
-            write = changes.Changes(SETTINGS.table_name, self.rooms.headcount, self.rooms._write, FAR)
+            write = changes.Changes(SETTINGS.table_name, self.rooms.headcount, self.rooms.write, FAR)
             removal.Removal(write).remove([known])
 
     def sender(self, data: str) -> Process:

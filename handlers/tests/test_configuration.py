@@ -82,7 +82,7 @@ def test_the_table_is_the_given_one(start: Callable[[str], Any], name: str) -> N
     rooms = start(name).ROOMS
     client = rooms._database._client
 
-    assert rooms._table_name == "members"
+    assert rooms.table_name == "members"
     assert (rooms.shards_per_room, rooms.shards_read) == (4, 6)
     assert client._endpoint.host == "dynamodb.cn-north-1.amazonaws.com.cn"
     assert (client._signer.service, client._signer.region) == ("dynamodb", "cn-north-1")

@@ -9,9 +9,10 @@ import time
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pytest
-from roomcast import aws_json, backlog, fanout, items, progress, protocol, rooms, tasks
+from roomcast import aws_json, backlog, fanout, items, progress, protocol, tasks, waiting_items
 from roomcast.delivery import RoomMessage
 from roomcast.items import Waiting
+from roomcast.waiting_items import WaitingItems
 from tests.fakes import PLANTED, FakeConnections, FakeContext, FakeTable, handshake, message
 from tests.sqs_model import SqsModel, WorkerDiedError
 
@@ -119,7 +120,7 @@ def test_what_is_said_meanwhile_comes_behind_what_waits(stage: Stage, table: Fak
 def test_a_backlog_of_many_pages_keeps_the_order(
     stage: Stage, table: FakeTable, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(rooms, "BACKLOG_PAGE_ITEMS", 4)
+    monkeypatch.setattr(waiting_items, "PAGE_ITEMS", 4)
     stage.capacity = 3
     stage.say(*TEXTS)
     stage.sqs.invoke(stage.handler)
@@ -196,13 +197,13 @@ def test_what_an_invocation_leaves_of_a_whole_page_fits_into_a_transaction(
     ]
     items = [Waiting(backlog.key_of(str(number), 0), task.to_json(), number) for number in range(1, 101)]
     later = time.monotonic() + 60
-    kept.change_backlog("lobby", 0, items, [], later)
+    WaitingItems(kept).change("lobby", 0, items, [], later)
     waiting = backlog.Backlog(kept, "lobby", 0)
     waiting.read(jobs, later)
-    waiting.settle([Left([])] * (rooms.BACKLOG_PAGE_ITEMS - 1) + [Left([task] * 3)])
+    waiting.settle([Left([])] * (waiting_items.PAGE_ITEMS - 1) + [Left([task] * 3)])
 
     assert waiting.write(later, is_stuck=False) == [tasks.WakeUp("lobby", 0)]
-    assert len(backlog_of(table)) == 100 - rooms.BACKLOG_PAGE_ITEMS + 3 + len(jobs)
+    assert len(backlog_of(table)) == 100 - waiting_items.PAGE_ITEMS + 3 + len(jobs)
 
 
 class Left(NamedTuple):
@@ -598,7 +599,7 @@ class TestTroubleWithTableAndQueue:
     def test_nor_when_the_trouble_comes_after_a_straggler_was_handed_over(
         self, stage: Stage, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        change, changes = stage.worker.ROOMS.change_backlog, itertools.count(1)
+        change, changes = WaitingItems.change, itertools.count(1)
 
         def fail_at_second(*arguments: Any) -> None:
             if next(changes) == 2:
@@ -608,7 +609,7 @@ class TestTroubleWithTableAndQueue:
         stage.capacity = len(MEMBERS) + 5
         stage.connections.failing.add(MEMBERS[3])
         stage.say(*TEXTS[:2])
-        monkeypatch.setattr(stage.worker.ROOMS, "change_backlog", fail_at_second)
+        monkeypatch.setattr(WaitingItems, "change", fail_at_second)
         stage.sqs.invoke(stage.handler)
         stage.connections.failing.clear()
         stage.capacity = 1_000
@@ -767,7 +768,7 @@ class TestOrderOfWhatAWorkerDoes:
     def test_items_that_have_expired_hold_up_nothing(
         self, stage: Stage, table: FakeTable, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(rooms, "BACKLOG_PAGE_ITEMS", 4)
+        monkeypatch.setattr(waiting_items, "PAGE_ITEMS", 4)
         stage.capacity = 5
         stage.say(*TEXTS)
         stage.sqs.invoke(stage.handler)
@@ -778,20 +779,20 @@ class TestOrderOfWhatAWorkerDoes:
         stage.say("one", "two")
         stage.sqs.drain(stage.handler, limit=20)
 
-        assert expired > 2 * rooms.BACKLOG_PAGE_ITEMS
+        assert expired > 2 * waiting_items.PAGE_ITEMS
         assert all(texts[-2:] == ["one", "two"] for texts in stage.received().values())
 
     def test_nor_does_a_page_of_them_behind_the_mark_of_a_straggler(
         self, stage: Stage, table: FakeTable, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(rooms, "BACKLOG_PAGE_ITEMS", 4)
+        monkeypatch.setattr(waiting_items, "PAGE_ITEMS", 4)
         stage.capacity = 5
         stage.say(*TEXTS)
         stage.sqs.invoke(stage.handler)
         for key in backlog_of(table):
             table.items[key]["expires_at"] = {"N": "1"}
         mark = Waiting(backlog.HELD, json.dumps([MEMBERS[3]]), 1)
-        stage.worker.ROOMS.change_backlog("lobby", 0, [mark], [], time.monotonic() + 1)
+        WaitingItems(stage.worker.ROOMS).change("lobby", 0, [mark], [], time.monotonic() + 1)
         stage.capacity = 1_000
         stage.say("one", "two")
         stage.sqs.drain(stage.handler, limit=20)

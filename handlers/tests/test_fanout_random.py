@@ -13,7 +13,7 @@ from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from roomcast import aws_json, fanout, rooms, tasks
+from roomcast import aws_json, fanout, tasks, waiting_items
 from roomcast.outcomes import Outcomes
 from tests.fakes import FakeConnections, FakeContext, FakeTable, handshake, message
 from tests.sqs_model import SqsModel, WorkerDiedError
@@ -132,7 +132,7 @@ class World:
         patch.setattr(self.worker, "SETTINGS", settings)
         patch.setattr(self.worker.DELIVERY, "_engine", self.connections)
         patch.setattr("roomcast.progress.Progress.has_time", lambda _: self._take())
-        patch.setattr(rooms, "BACKLOG_PAGE_ITEMS", drawn.choice([4, 7, 50]))
+        patch.setattr(waiting_items, "PAGE_ITEMS", drawn.choice([4, 7, 50]))
         self.connections.before_post = lambda: self.disturb("post")
         self.capacity = drawn.choice([1, 3, 8, 20, 50, 1_000])
         self.batch = drawn.choice([1, 2, 5, 10])

@@ -8,9 +8,10 @@ import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from roomcast import aws_json, backlog, lane, rooms, tasks
+from roomcast import aws_json, backlog, lane, tasks, waiting_items
 from roomcast.delivery import RoomMessage
 from roomcast.items import Waiting
+from roomcast.waiting_items import WaitingItems
 from tests.fakes import FakeConnections, FakeContext, FakeTable, handshake, message
 from tests.sqs_model import WorkerDiedError
 from tests.test_fanout_fifo import MEMBERS, TEXTS, Stage, backlog_of, everybody, stage
@@ -278,7 +279,7 @@ def test_a_lane_longer_than_a_worker_reads_keeps_the_order(
 ) -> None:
     monkeypatch.setattr(lane, "ENOUGH", enough)
     monkeypatch.setattr(lane, "MAXIMUM_ACTIONS", actions)
-    monkeypatch.setattr(rooms, "BACKLOG_PAGE_ITEMS", 2)
+    monkeypatch.setattr(waiting_items, "PAGE_ITEMS", 2)
     stage.connections.failing.update(MEMBERS[3:6])
     for text in TEXTS:
         stage.say(text)
@@ -326,7 +327,7 @@ def test_a_lane_is_bounded_while_messages_come_that_find_too_much(
 ) -> None:
     """Two a second: more waits than a worker reads, or than it has time for, and none puts off the time to give up."""
     monkeypatch.setattr(lane, "ENOUGH", enough)
-    monkeypatch.setattr(rooms, "BACKLOG_PAGE_ITEMS", 2)
+    monkeypatch.setattr(waiting_items, "PAGE_ITEMS", 2)
     stage.capacity = capacity
     stage.connections.failing.add(MEMBERS[3])
     longest = 0
@@ -443,21 +444,23 @@ def test_a_room_with_more_stragglers_than_an_item_lists_waits_for_the_others(
     assert (stage.copies(), backlog_of(table)) == (1, [])
 
 
-def test_a_release_that_comes_late_releases_nobody(stage: Stage, table: FakeTable) -> None:
+def test_a_release_that_comes_late_releases_nobody(
+    stage: Stage, table: FakeTable, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The room's worker has sent another message to the lane meanwhile."""
     stage.connections.failing.add(MEMBERS[3])
     stage.say("one")
     stage.sqs.invoke(stage.handler)
-    replace = stage.worker.ROOMS.replace_waiting
+    replace = WaitingItems.replace
 
     def late(*arguments: Any) -> None:
-        stage.worker.ROOMS.replace_waiting = replace
+        monkeypatch.setattr(WaitingItems, "replace", replace)
         stage.say("two")
         stage.sqs.invoke(stage.handler, 1)
         replace(*arguments)
 
     stage.connections.failing.clear()
-    stage.worker.ROOMS.replace_waiting = late
+    monkeypatch.setattr(WaitingItems, "replace", late)
     stage.sqs.invoke(stage.handler)
     assert waiting_in(table, "backlog#lobby#0") == [("backlog#lobby#0", backlog.HELD)]
     stage.say("three")
@@ -489,7 +492,9 @@ def test_marks_of_an_earlier_release_lose_nothing(stage: Stage, table: FakeTable
     for each in stage.sqs._messages:
         each.group = "lobby.0:1234abcd"
     stamp = tasks.parse(stage.sqs._messages[0].body).hold  # type: ignore[union-attr]
-    stage.worker.ROOMS.change_backlog("lobby", 0, [Waiting(f"held#{MEMBERS[3]}", "", stamp)], [], time.monotonic() + 60)
+    WaitingItems(stage.worker.ROOMS).change(
+        "lobby", 0, [Waiting(f"held#{MEMBERS[3]}", "", stamp)], [], time.monotonic() + 60
+    )
     del table.items["backlog#lobby#0", backlog.HELD]
     stage.say(*TEXTS[2:4])
     stage.connections.failing.clear()
@@ -549,15 +554,15 @@ def use_standard_queue(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_an_item_is_replaced_only_where_its_stamp_stands(stage: Stage, table: FakeTable) -> None:
-    kept, later = stage.worker.ROOMS, time.monotonic() + 60
-    kept.replace_waiting("lobby", 0, Waiting("a", "new", 1), later)
+    kept, later = WaitingItems(stage.worker.ROOMS), time.monotonic() + 60
+    kept.replace("lobby", 0, Waiting("a", "new", 1), later)
     assert backlog_of(table) == []
-    kept.change_backlog("lobby", 0, [Waiting("a", "old", 1)], [], later)
-    kept.replace_waiting("lobby", 0, Waiting("a", "new", 2), later)
-    assert kept.backlog("lobby", 0, later)[0] == [Waiting("a", "old", 1)]
-    kept.replace_waiting("lobby", 0, Waiting("a", "new", 1), later)
-    assert kept.backlog("lobby", 0, later)[0] == [Waiting("a", "new", 1)]
-    kept.replace_waiting("lobby", 0, Waiting("a", "", 1), later)
+    kept.change("lobby", 0, [Waiting("a", "old", 1)], [], later)
+    kept.replace("lobby", 0, Waiting("a", "new", 2), later)
+    assert kept.read("lobby", 0, later)[0] == [Waiting("a", "old", 1)]
+    kept.replace("lobby", 0, Waiting("a", "new", 1), later)
+    assert kept.read("lobby", 0, later)[0] == [Waiting("a", "new", 1)]
+    kept.replace("lobby", 0, Waiting("a", "", 1), later)
     assert backlog_of(table) == []
 
 

@@ -12,6 +12,7 @@ from roomcast import aws_json, rooms
 from roomcast.fanout import Recipient
 from roomcast.items import Waiting
 from roomcast.members import Connection
+from roomcast.waiting_items import WaitingItems
 from tests.fakes import CONNECTED_AT, FakeTable
 
 if TYPE_CHECKING:
@@ -202,9 +203,9 @@ CHANGES: Mapping[str, Callable[[rooms.Rooms], object]] = {
     "prune": lambda made: made.prune(
         "lobby", [Recipient("alice=", CONNECTED_AT), Recipient("carol=", CONNECTED_AT + 1)], soon()
     ),
-    "put": lambda made: made.change_backlog("lobby", 0, WAITING[3:], [], soon()),
-    "delete": lambda made: made.change_backlog("lobby", 0, [], WAITING[:3], soon()),
-    "put and delete": lambda made: made.change_backlog("lobby", 0, WAITING[3:], WAITING[:3], soon()),
+    "put": lambda made: WaitingItems(made).change("lobby", 0, WAITING[3:], [], soon()),
+    "delete": lambda made: WaitingItems(made).change("lobby", 0, [], WAITING[:3], soon()),
+    "put and delete": lambda made: WaitingItems(made).change("lobby", 0, WAITING[3:], WAITING[:3], soon()),
 }
 
 
@@ -220,7 +221,7 @@ def test_a_change_happens_as_a_whole_or_not_at_all(
 
     made = make()
     fill(made, "alice=", "carol=")
-    made.change_backlog("lobby", 0, WAITING[:3], [], soon())
+    WaitingItems(made).change("lobby", 0, WAITING[:3], [], soon())
     items = dict(table.items)
     before = present()
     change(made)
@@ -236,13 +237,13 @@ def test_a_change_happens_as_a_whole_or_not_at_all(
 def test_a_backlog_in_which_an_item_was_replaced_is_not_changed(make: Make, table: FakeTable) -> None:
     made = make()
     newer = WAITING[1]._replace(stamp=100)
-    made.change_backlog("lobby", 0, [WAITING[0], newer], [], soon())
+    WaitingItems(made).change("lobby", 0, [WAITING[0], newer], [], soon())
     before = dict(table.items)
 
     with pytest.raises(aws_json.ServiceError):
-        made.change_backlog("lobby", 0, WAITING[2:], WAITING[:2], soon())
+        WaitingItems(made).change("lobby", 0, WAITING[2:], WAITING[:2], soon())
     assert table.items == before
-    made.change_backlog("lobby", 0, WAITING[2:], [WAITING[0], newer], soon())
+    WaitingItems(made).change("lobby", 0, WAITING[2:], [WAITING[0], newer], soon())
     assert table.items != before
 
 
