@@ -26,7 +26,7 @@ MADE_OF: Mapping[tuple[str, str], set[str]] = {
     ("connections_table", "kms_key_arn"): {"table_kms_key_arn"},
     ("connections_table", "name"): set(),
     ("fanout_queue", "fifo"): set(),
-    ("fanout_queue", "function_timeout"): {"worker_timeout"},
+    ("fanout_queue", "function_timeout"): set(),
     ("fanout_queue", "kms_key_arn"): {"queue_kms_key_arn"},
     ("handler", "description"): {"description"},
     ("handler", "filename"): {"handlers_bucket", "published_handlers"},

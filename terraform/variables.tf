@@ -89,10 +89,62 @@ variable "default_endpoint_enabled" {
   nullable    = false
 }
 
+variable "detailed_metrics_enabled" {
+  type        = bool
+  description = "Whether CloudWatch also has API Gateway's metrics of each route, which cost as custom metrics."
+  default     = false
+  nullable    = false
+}
+
 variable "environment_kms_key_arn" {
   type        = string
   description = "ARN of the KMS key that encrypts the functions' environment variables; the principal that applies needs `kms:CreateGrant`, `kms:Encrypt` and `kms:Decrypt` on it. Null means the account's AWS managed key `aws/lambda`."
   default     = null
+}
+
+variable "execution_logging_level" {
+  type        = string
+  description = "Execution logs of the stage: `OFF`, `ERROR` or `INFO`, never with the messages themselves. API Gateway creates their log group, which keeps them for ever. If AWS refuses with `CloudWatch Logs role ARN must be set in account settings to enable logging`, apply `modules/account-logging` once in the account and Region."
+  default     = "OFF"
+  nullable    = false
+}
+
+variable "existing_table" {
+  type        = object({ arn = string })
+  description = "Connections table of your own in place of one that this module makes, with the text keys `partition_key` and `sort_key`, and `expires_at` for TTL. The other variables of the table have no effect on it then. On a stage with clients the change is that of `table_name`, which a plan refuses. Whether there is one must be known at plan."
+  default     = null
+}
+
+variable "function_defaults" {
+  type = object({
+    code_signing_config_arn = optional(string)
+    ephemeral_storage_size  = optional(number, 512)
+    layers                  = optional(list(string), [])
+    log_format              = optional(string, "Text")
+    role_path               = optional(string, "/")
+    tracing_mode            = optional(string, "PassThrough")
+    vpc = optional(object({
+      subnet_ids         = set(string)
+      security_group_ids = set(string)
+      ipv6_allowed       = optional(bool, false)
+    }))
+  })
+  description = "Settings of all functions: a code signing configuration, whose zips AWS Signer must have signed; MB for temporary files; layers, of which none may have another Region; whether Lambda's own log lines are `Text` or `JSON`; the path with which roles are created; X-Ray's mode, `PassThrough` or `Active`; subnets and security groups in a VPC, from which the functions must reach API Gateway, DynamoDB and, with a queue, SQS."
+  default     = {}
+  nullable    = false
+}
+
+variable "functions" {
+  type = map(object({
+    ephemeral_storage_size = optional(number)
+    layers                 = optional(list(string), [])
+    memory_size            = optional(number)
+    reserved_concurrency   = optional(number)
+    timeout                = optional(number)
+  }))
+  description = "Settings of single functions by handler, like `{ sendmessage = { memory_size = 1769 } }`; what is null stays as the function's row or `function_defaults` has it. MB of memory and for temporary files, layers in place of the defaults', invocations at a time that are reserved for the function, seconds."
+  default     = {}
+  nullable    = false
 }
 
 variable "handlers_bucket" {
@@ -133,6 +185,12 @@ variable "http2" {
   description = "Whether messages to clients are sent over HTTP/2 where the management endpoint offers it, otherwise over HTTP/1.1."
   default     = true
   nullable    = false
+}
+
+variable "ip_address_type" {
+  type        = string
+  description = "Addresses of the API's own endpoint: `ipv4`, or `dualstack` for IPv4 and IPv6. Null leaves what the API has, which is `ipv4` for a new one."
+  default     = null
 }
 
 variable "jwt_audience" {

@@ -119,7 +119,7 @@ def test_a_key_changes_nothing_but_what_it_encrypts(
     assert before.keys() == after.keys()
     changed = {address.rpartition(".module.")[2] for address in before if before[address] != after[address]}
     assert changed == {
-        "connections_table.aws_dynamodb_table.this",
+        "connections_table.aws_dynamodb_table.this[0]",
         "websocket_api.aws_cloudwatch_log_group.access[0]",
         *(
             f'handler["{function}"].aws_cloudwatch_log_group.this'

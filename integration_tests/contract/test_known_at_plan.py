@@ -92,6 +92,7 @@ KNOWN = {
     "additional_routes",
     "authorization_type",
     "authorizer_permission",
+    "existing_table",
     "handlers_bucket",
     "history_rooms",
     "presence_rooms",

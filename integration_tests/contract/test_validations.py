@@ -172,6 +172,68 @@ boundary = Cases(
     arn_of_policy,
     ["arn:aws:iam::111122223333:policy/", "arn:aws:iam::111122223333:role/a", "arn:aws:iam::1:policy/a", "a", ""],
 )
+LAYER = "arn:aws-us-gov:lambda:us-gov-west-1:111122223333:layer:agent:7"
+layers = Cases(
+    [[], [LAYER] * 5, [f"arn:{ANYWHERE}:lambda:{ANYWHERE}:{ACCOUNT}:layer:-_{EVERY}:12"]],
+    [[LAYER] * 6, [LAYER, LAYER[:-2]], [f"{LAYER}*"], [f"x{LAYER}"], [LAYER.replace("3:", ":")], [""], [LAYER, None]],
+)
+SIGNING = "arn:aws-us-gov:lambda:us-gov-west-1:111122223333:code-signing-config:csc-"
+signing = or_null(
+    Cases(
+        [f"{SIGNING}{LOWER[-17:]}", f"{SIGNING}{LOWER[:17]}"],
+        [
+            "",
+            SIGNING,
+            f"{SIGNING}{LOWER[:16]}",
+            f"{SIGNING}{LOWER[:18]}",
+            f"x{SIGNING}{LOWER[:17]}",
+            f"{SIGNING}{'A' * 17}",
+        ],
+    )
+)
+storage = whole(512, 10_240)
+log_format = one_of("Text", "JSON")
+path = Cases(
+    ["/", "/a/", f"/{EVERY}/!.~0-9/", f"/{'a' * 510}/"],
+    ["", "a", "/a", "a/", "//", "/a//b/", "/a b/", "/é/", "/a/\n", f"/{'a' * 511}/"],
+)
+tracing = one_of("Active", "PassThrough")
+VPC = {"subnet_ids": ["subnet-0123abcd"], "security_group_ids": ["sg-0123abcd"]}
+
+
+def ids(prefix: str, most: int) -> Cases:
+    """Cases of a list of ids of a VPC's objects."""
+    right = f"{prefix}-0123456789abcdef0"
+    return Cases(
+        [[right], [f"{prefix}-0123abcd"] * most],
+        [[], [right] * (most + 1), [f"{right}1"], [f"{prefix}-0123abc"], [right, f"x{right}"], [f"{prefix}-ABCDABCD"]],
+    )
+
+
+vpc = or_null(
+    all_of(
+        *(
+            field(name, ids(prefix, most), VPC)
+            for name, prefix, most in (("subnet_ids", "subnet", 16), ("security_group_ids", "sg", 5))
+        )
+    )
+)
+FUNCTION_DEFAULTS: Mapping[str, Any] = {
+    "code_signing_config_arn": None,
+    "ephemeral_storage_size": 512,
+    "layers": [],
+    "log_format": "Text",
+    "role_path": "/",
+    "tracing_mode": "PassThrough",
+    "vpc": None,
+}
+OF_FUNCTIONS: Mapping[str, Any] = {
+    "ephemeral_storage_size": None,
+    "layers": [],
+    "memory_size": None,
+    "reserved_concurrency": None,
+    "timeout": None,
+}
 tags = Cases(
     [
         {},
@@ -230,6 +292,7 @@ keys = Cases(
 own_keys = all_of(keys, Cases(["$connect", "$default", "$disconnect"], ["$other", "$", "$connect2"]))
 additional_keys = all_of(keys, Cases([], ["$connect", "$default", "$other", "sendmessage"]))
 
+TABLE = "arn:aws-us-gov:dynamodb:us-gov-west-1:111122223333:table/members"
 EVERYWHERE = {
     "published_handlers": or_null(
         all_of(
@@ -245,6 +308,25 @@ EVERYWHERE = {
     "log_kms_key_arn": or_null(kms_key),
     "log_retention_days": one_of(*RETENTIONS),
     "permissions_boundary_arn": or_null(boundary),
+    "execution_logging_level": one_of("OFF", "ERROR", "INFO"),
+    "existing_table": or_null(
+        changed(
+            Cases(
+                [TABLE, f"arn:{ANYWHERE}:dynamodb:{ANYWHERE}:{ACCOUNT}:table/._-", f"{TABLE[:-7]}{EVERY}"],
+                [
+                    "",
+                    TABLE[:-5],
+                    f"x{TABLE}",
+                    f"{TABLE}*",
+                    f"{TABLE}/index/a",
+                    TABLE.replace("3:", ":"),
+                    TABLE[:-7] + "a" * 256,
+                ],
+            ),
+            lambda arn: {"arn": arn},
+        )
+    ),
+    "ip_address_type": or_null(one_of("ipv4", "dualstack")),
     "tags": tags,
     "throttling_burst_limit": burst,
     "throttling_rate_limit": above_0,
@@ -290,6 +372,33 @@ CASES: Mapping[str, Mapping[str, Cases]] = {
         ),
         "code_revision": or_null(code_revision),
         "environment_kms_key_arn": or_null(kms_key),
+        "function_defaults": all_of(
+            *(
+                field(name, cases, FUNCTION_DEFAULTS)
+                for name, cases in {
+                    "code_signing_config_arn": signing,
+                    "ephemeral_storage_size": storage,
+                    "layers": layers,
+                    "log_format": log_format,
+                    "role_path": path,
+                    "tracing_mode": tracing,
+                    "vpc": vpc,
+                }.items()
+            )
+        ),
+        "functions": all_of(
+            Cases([{}, {"a": None}], []),
+            *(
+                each_of(field(name, cases, OF_FUNCTIONS))
+                for name, cases in {
+                    "ephemeral_storage_size": or_null(storage),
+                    "layers": layers,
+                    "memory_size": or_null(whole(128, 10_240)),
+                    "reserved_concurrency": or_null(whole_from(0)),
+                    "timeout": or_null(whole(1, 900)),
+                }.items()
+            ),
+        ),
         "handler_sources_directory": or_null(folder),
         "handlers_bucket": or_null(bucket),
         "handlers_directory": or_null(folder),
@@ -428,6 +537,13 @@ CASES: Mapping[str, Mapping[str, Cases]] = {
         ),
         "filename": Cases(["a.zip"], [None], {"s3_bucket": None, "s3_key": None}),
         "handler": Cases(["a.b", "a/b-c_d.e.f", f"{EVERY}.{EVERY}_"], ["a", "a.", ".b", "a b.c", "a.b-c", "a.b\n"]),
+        "code_signing_config_arn": signing,
+        "ephemeral_storage_size": storage,
+        "layers": layers,
+        "log_format": log_format,
+        "role_path": path,
+        "tracing_mode": tracing,
+        "vpc": vpc,
         "kms_key_arn": or_null(kms_key),
         "invoke_permissions": Cases(
             [

@@ -148,8 +148,32 @@ ROWS: Mapping[str, Row] = {
     ),
     "code_revision": in_place({FUNCTION}, {"code_revision": "1"}, {"code_revision": "2"}),
     "default_endpoint_enabled": in_place({API, INTEGRATION}, {"default_endpoint_enabled": False}),
+    "detailed_metrics_enabled": in_place({STAGE}, {"detailed_metrics_enabled": True}),
     "environment_kms_key_arn": in_place(
         {FUNCTION}, {"environment_kms_key_arn": "<key>"}, {"environment_kms_key_arn": "<other_key>"}
+    ),
+    "execution_logging_level": in_place(
+        {STAGE}, {"execution_logging_level": "ERROR"}, {"execution_logging_level": "INFO"}
+    ),
+    "existing_table": Row(
+        frozenset(),
+        [
+            Step(
+                {"existing_table": {"arn": "arn:aws:dynamodb:us-east-1:000000000000:table/other"}},
+                refused="table_name cannot change",
+            )
+        ],
+        long="its refusal is that of table_name",
+    ),
+    "function_defaults": in_place(
+        {FUNCTION, POLICY},
+        {"function_defaults": {"tracing_mode": "Active", "ephemeral_storage_size": 600}},
+        {"function_defaults": {"log_format": "JSON", "role_path": "/theirs/"}},
+    ),
+    "functions": in_place(
+        {FUNCTION},
+        {"functions": {"connect": {"memory_size": 512, "timeout": 11}}},
+        {"functions": {"whoami": {"reserved_concurrency": 5}, "ping": {"ephemeral_storage_size": 1024}}},
     ),
     "handlers_bucket": Row(
         frozenset({FUNCTION, ZIP}),
@@ -181,6 +205,12 @@ ROWS: Mapping[str, Row] = {
             "jwt_secret_arn": "arn:aws:secretsmanager:us-east-1:111122223333:secret:chat-a1B2c3",
         }.items()
     },
+    "ip_address_type": Row(
+        frozenset(),
+        [Step({"ip_address_type": "ipv6"}, refused='ip_address_type must be null, "ipv4" or "dualstack"')],
+        long="a plan that a validation refuses tells no other refusal",
+        not_here="dualstack: an emulated API does not say which addresses it has, so each plan would set them again",
+    ),
     "kick_enabled": Row(
         frozenset({*WORKER, *EXCLUSIVE}),
         [

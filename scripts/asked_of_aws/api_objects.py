@@ -22,8 +22,6 @@ AUTHORIZER_LOGGED = {
     "principalId": "$context.authorizer.principalId",
 }
 
-UNLOGGED = {"data_trace_enabled": False, "logging_level": "OFF"}
-
 
 def of_api(run: Run, functions: Functions) -> Table:
     """Return all objects of ``modules/websocket-api``."""
@@ -34,10 +32,16 @@ def of_api(run: Run, functions: Functions) -> Table:
     }
     routes |= run.routes
     module = "module.backend.module.websocket_api"
+    watched = {
+        "data_trace_enabled": False,
+        "detailed_metrics_enabled": run.metrics,
+        "logging_level": run.execution_level,
+    }
     objects: Table = {
         f"{module}.aws_apigatewayv2_api.this": {
             "name": run.name,
             "description": f"Roomcast backend {run.name}.",
+            "ip_address_type": run.addresses,
             "disable_execute_api_endpoint": not run.own_endpoint,
             "protocol_type": "WEBSOCKET",
             "route_selection_expression": "$request.body.action",
@@ -70,11 +74,11 @@ def of_api(run: Run, functions: Functions) -> Table:
             "auto_deploy": True,
             "tags": run.tags,
             "default_route_settings": [
-                {**UNLOGGED, "throttling_burst_limit": run.limits[0], "throttling_rate_limit": run.limits[1]}
+                {**watched, "throttling_burst_limit": run.limits[0], "throttling_rate_limit": run.limits[1]}
             ],
             "route_settings": [
                 {
-                    **UNLOGGED,
+                    **watched,
                     "route_key": key,
                     "throttling_burst_limit": route.burst,
                     "throttling_rate_limit": route.rate,

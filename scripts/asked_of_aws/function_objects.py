@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from scripts.asked_of_aws.functions import Function
-    from scripts.asked_of_aws.settings import Run, Table
+    from scripts.asked_of_aws.settings import Run, Settings, Table
 
     Functions = Mapping[str, Function]
 
@@ -27,6 +27,34 @@ def zip_of(handler: str, architecture: str) -> Path:
     """Return the path of a handler's zip; one with native libraries has a zip for each architecture."""
     native = ZIPS / f"{handler}-{architecture}.zip"
     return native if native.exists() else ZIPS / f"{handler}.zip"
+
+
+NETWORK = [
+    "ec2:AssignPrivateIpAddresses",
+    "ec2:CreateNetworkInterface",
+    "ec2:DeleteNetworkInterface",
+    "ec2:DescribeNetworkInterfaces",
+    "ec2:DescribeSubnets",
+    "ec2:UnassignPrivateIpAddresses",
+]
+
+
+def _rights_of_lambda(run: Run) -> list[Settings]:
+    """Return the statements for what Lambda does in a function's name, besides writing its logs."""
+    own_code = {"Condition": {"Null": {"lambda:SourceFunctionArn": "false"}}}
+    network = [
+        allow("ConnectToVpc", NETWORK, "*"),
+        {**allow("NoNetworkInterfaceForCode", NETWORK, "*"), "Effect": "Deny", **own_code},
+    ]
+    traces = [allow("WriteTraces", ["xray:PutTelemetryRecords", "xray:PutTraceSegments"], "*")]
+    return [*(network if run.defaults.vpc else []), *(traces if run.defaults.tracing == "Active" else [])]
+
+
+def _network(run: Run) -> list[Settings]:
+    if run.defaults.vpc is None:
+        return []
+    subnets, groups, ipv6 = run.defaults.vpc
+    return [{"ipv6_allowed_for_dual_stack": ipv6, "security_group_ids": groups, "subnet_ids": subnets}]
 
 
 def of_function(handler: str, function: Function, run: Run) -> Table:
@@ -48,6 +76,7 @@ def of_function(handler: str, function: Function, run: Run) -> Table:
         f"{module}.aws_iam_role.this": {
             "name": f"{name}-cn-north-1",
             "description": f"What the Lambda function {name} may do.",
+            "path": run.defaults.role_path,
             "permissions_boundary": run.boundary,
             "tags": run.tags,
             "assume_role_policy": document(
@@ -62,7 +91,8 @@ def of_function(handler: str, function: Function, run: Run) -> Table:
                     "WriteOwnLogs",
                     ["logs:CreateLogStream", "logs:PutLogEvents"],
                     f"arn:aws-cn:logs:cn-north-1:111122223333:log-group:mocked-{handler}:*",
-                )
+                ),
+                *_rights_of_lambda(run),
             ),
         },
         f"{module}.aws_iam_role_policies_exclusive.this": {
@@ -81,12 +111,21 @@ def of_function(handler: str, function: Function, run: Run) -> Table:
         f"{module}.aws_lambda_function.this": {
             **code,
             "architectures": [run.architecture],
+            "code_signing_config_arn": run.defaults.signing,
             "description": function.description,
             "environment": [{"variables": dict(function.environment)}],
+            "ephemeral_storage": [{"size": function.storage or run.defaults.storage}],
             "function_name": name,
             "handler": f"{handler}.handler",
             "kms_key_arn": run.environment_key,
-            "logging_config": [{"log_format": "Text", "log_group": f"/aws/lambda/{name}"}],
+            "layers": list(function.layers or run.defaults.layers),
+            "logging_config": [
+                {
+                    "application_log_level": "TRACE" if run.defaults.log_format == "JSON" else None,
+                    "log_format": run.defaults.log_format,
+                    "log_group": f"/aws/lambda/{name}",
+                }
+            ],
             "memory_size": function.memory_size,
             "reserved_concurrent_executions": function.reserved,
             "role": f"arn:aws-cn:iam::111122223333:role/mocked-{handler}",
@@ -94,6 +133,8 @@ def of_function(handler: str, function: Function, run: Run) -> Table:
             "source_code_hash": base64.b64encode(hashlib.sha256(zipped).digest()).decode(),
             "tags": run.tags,
             "timeout": function.timeout,
+            "tracing_config": [{"mode": run.defaults.tracing}],
+            "vpc_config": _network(run),
         },
     }
     if function.route is not None:

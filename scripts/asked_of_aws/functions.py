@@ -62,6 +62,8 @@ class Function:
         limits: Limits of burst and rate of its route; None for the stage's.
         reserved: Invocations at a time that are reserved for it.
         principals: Who else may invoke it: ARNs, and services.
+        storage: MB for temporary files; None for those of all functions.
+        layers: ARNs; empty for those of all functions.
     """
 
     description: str
@@ -73,6 +75,8 @@ class Function:
     limits: tuple[int, float] | None = None
     reserved: int | None = None
     principals: tuple[str, ...] = ()
+    storage: int | None = None
+    layers: tuple[str, ...] = ()
 
 
 def functions(run: Run) -> dict[str, Function]:
@@ -234,7 +238,11 @@ def functions(run: Run) -> dict[str, Function]:
         own["presence"] = _presence(run)
     marking = MARKING | {"presence"}
     return {
-        name: replace(each, environment={**each.environment, **(run.presence_environment if name in marking else {})})
+        name: replace(
+            each,
+            environment={**each.environment, **(run.presence_environment if name in marking else {})},
+            **run.functions.get(name, {}),
+        )
         for name, each in own.items()
     }
 

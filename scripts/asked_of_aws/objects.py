@@ -68,10 +68,18 @@ def tables(run: Run) -> Table:
     """Return the table of members, and that of kept messages."""
     module = "module.backend.module"
     kept = {f"{module}.history_table[0].aws_dynamodb_table.this": _table(run, f"{run.name}-history", restorable=False)}
-    return {
-        f"{module}.connections_table.aws_dynamodb_table.this": _table(run, run.table, restorable=run.restorable),
-        **(kept if run.history else {}),
+    made = {f"{module}.connections_table.aws_dynamodb_table.this[0]": _table(run, run.table, restorable=run.restorable)}
+    found = {
+        f"{module}.connections_table.data.aws_dynamodb_table.existing[0]": {
+            "arn": TABLE_ARN,
+            "attribute": [{"name": "partition_key", "type": "S"}, {"name": "sort_key", "type": "S"}],
+            "hash_key": "partition_key",
+            "name": run.table,
+            "range_key": "sort_key",
+            "ttl": [{"attribute_name": "expires_at", "enabled": True}],
+        }
     }
+    return {**(found if run.table_exists else made), **(kept if run.history else {})}
 
 
 def _table(run: Run, name: str, *, restorable: bool) -> Settings:

@@ -60,6 +60,7 @@ def of_queue(run: Run, queue: Queue, names: Names = FANOUT, senders: tuple[str, 
     messages_arn, dead_letters_arn = f"{ARN}{names.messages}", f"{ARN}{names.dead_letters}"
     suffix = ".fifo" if queue.fifo else ""
     encryption = {"kms_master_key_id": queue.key} if queue.key else {"sqs_managed_sse_enabled": True}
+    timeout = run.functions.get(names.function, {}).get("timeout", queue.timeout)
     both: Settings = {"max_message_size": 262144, "tags": run.tags, **encryption}
     if queue.fifo:
         both |= {
@@ -72,7 +73,7 @@ def of_queue(run: Run, queue: Queue, names: Names = FANOUT, senders: tuple[str, 
             **both,
             "name": f"{run.name}-{names.suffix}{suffix}",
             "message_retention_seconds": 86400,
-            "visibility_timeout_seconds": 6 * queue.timeout,
+            "visibility_timeout_seconds": 6 * timeout,
             "redrive_policy": {"deadLetterTargetArn": dead_letters_arn, "maxReceiveCount": 5},
         },
         f"{module}.aws_sqs_queue.dead_letters": {

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from scripts.asked_of_aws.policies import TABLE_KEY, allow
-from scripts.asked_of_aws.settings import Authorizer, Backends, History, Presence, Queue, Route, Run, Tokens
+from scripts.asked_of_aws.settings import Authorizer, Backends, Defaults, History, Presence, Queue, Route, Run, Tokens
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -17,6 +17,7 @@ ENVIRONMENT_KEY = "arn:aws-cn:kms:cn-north-1:111122223333:key/environment"
 SECRET_ARN = "arn:aws-cn:secretsmanager:cn-north-1:111122223333:secret:chat-a1B2c3"  # noqa: S105 - no secret
 AUTHORIZER_ARN = "arn:aws-cn:lambda:cn-north-1:111122223333:function:mocked-authorizer"
 ROLE = "arn:aws-cn:iam::444455556666:role/shop"
+LAYER = "arn:aws-cn:lambda:cn-north-1:444455556666:layer"
 BOUNDARY = "arn:aws-cn:iam::111122223333:policy/boundary"
 
 RUNS: Mapping[str, Run] = {
@@ -41,6 +42,27 @@ RUNS: Mapping[str, Run] = {
         zips="../build/handlers",
         endpoint="https://ws.example.com/a1b2c3d4e5/v2",
         own_endpoint=False,
+        addresses="dualstack",
+        metrics=True,
+        execution_level="ERROR",
+        defaults=Defaults(
+            signing="arn:aws-cn:lambda:cn-north-1:111122223333:code-signing-config:csc-0123456789abcdef0",
+            storage=600,
+            layers=(f"{LAYER}:agent:7",),
+            log_format="JSON",
+            role_path="/platform/chat/",
+            tracing="Active",
+            vpc=(["subnet-0123456789abcdef0", "subnet-0123456789abcdef1"], ["sg-0123456789abcdef0"], True),
+        ),
+        functions={
+            "connect": {"memory_size": 384},
+            "default": {"timeout": 11},
+            "disconnect": {"reserved": 8},
+            "fanout_worker": {"reserved": 9, "timeout": 41},
+            "presence": {"memory_size": 640, "timeout": 21},
+            "publish": {"memory_size": 1664, "timeout": 29},
+            "who": {"storage": 700, "layers": (f"{LAYER}:other:8",)},
+        },
         http2=False,
         log_level="DEBUG",
         pace="2500.5",
@@ -144,6 +166,7 @@ RUNS: Mapping[str, Run] = {
         authorization="CUSTOM",
         authorizer=Authorizer("arn:aws-cn:lambda:cn-north-1:444455556666:function:gate", name=None),
     ),
+    "existing_table": Run(table="mocked", table_exists=True),
     "standard_queue": Run(queue=Queue()),
     "standard_queue_of_choice": Run(queue=Queue(batch_size=7, concurrency=6, memory_size=1024, timeout=45)),
     "largest_numbers": Run(

@@ -105,6 +105,32 @@ class Backends(NamedTuple):
 NO_BACKENDS = Backends()
 
 
+@dataclass(frozen=True)
+class Defaults:
+    """Settings of all functions.
+
+    Attributes:
+        signing: Code signing configuration.
+        storage: MB for temporary files.
+        layers: ARNs.
+        log_format: Format of Lambda's own lines.
+        role_path: Path of the roles.
+        tracing: Mode of X-Ray.
+        vpc: Its subnets, security groups and whether it uses IPv6; None without.
+    """
+
+    signing: str | None = None
+    storage: int = 512
+    layers: tuple[str, ...] = ()
+    log_format: str = "Text"
+    role_path: str = "/"
+    tracing: str = "PassThrough"
+    vpc: tuple[list[str], list[str], bool] | None = None
+
+
+DEFAULTS = Defaults()
+
+
 class Authorizer(NamedTuple):
     """A Lambda authorizer.
 
@@ -146,6 +172,7 @@ class Run:
         name: Prefix of every name.
         stage: The stage's name.
         table: The table's name.
+        table_exists: Whether the table is the caller's own.
         table_key: Key of the table.
         protected: Whether the table cannot be deleted.
         restorable: Whether the table has point-in-time recovery.
@@ -177,6 +204,11 @@ class Run:
         room_members: Maximum of a room's members, as the functions read it.
         history: Rooms that keep messages; None without.
         presence: Rooms that tell who comes and goes; None without.
+        addresses: Protocols of the API's own endpoint; None for those that it has.
+        metrics: Whether there are metrics of each route.
+        execution_level: Level of the stage's execution logs.
+        defaults: Settings of all functions.
+        functions: Other values of attributes of single functions, by handler.
         own_endpoint: Whether the API's own endpoint answers.
         queue_key: Key of the presence queue, and of that of queued delivery if there is one.
         messages_per_second: Maximum of a connection's messages, as the functions read it.
@@ -186,6 +218,7 @@ class Run:
     name: str = "roomcast"
     stage: str = "live"
     table: str = "roomcast-connections"
+    table_exists: bool = False
     table_key: str | None = None
     protected: bool = False
     restorable: bool = True
@@ -218,6 +251,11 @@ class Run:
     messages_per_second: str = "0"
     history: History | None = None
     presence: Presence | None = None
+    addresses: str | None = None
+    metrics: bool = False
+    execution_level: str = "OFF"
+    defaults: Defaults = DEFAULTS
+    functions: Mapping[str, Settings] = field(default_factory=dict)
     own_endpoint: bool = True
     queue_key: str | None = None
     backends: Backends = NO_BACKENDS

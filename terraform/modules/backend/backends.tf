@@ -60,7 +60,7 @@ module "publish_queue" {
 
   name              = "${var.name}-publish"
   function_arn      = module.handler["publish"].arn
-  function_timeout  = local.publish_timeout
+  function_timeout  = local.functions["publish"].timeout
   kms_key_arn       = var.queue_kms_key_arn
   sender_principals = local.publish_senders
   tags              = var.tags

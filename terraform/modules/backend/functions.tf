@@ -38,9 +38,33 @@ locals {
     }
   }
 
-  functions = merge(
+  rows = merge(
     { for route_key, route in local.routes : trimprefix(route_key, "$") => merge(route, { route_key = route_key }) },
     { for name, worker in local.workers : name => merge(worker, { route_key = null }) if worker.exists },
+  )
+
+  # The caller's settings of a function stand above those of its row and above the defaults.
+  functions = {
+    for name, row in local.rows : name => merge(row, {
+      ephemeral_storage_size = try(coalesce(var.functions[name].ephemeral_storage_size, var.function_defaults.ephemeral_storage_size), var.function_defaults.ephemeral_storage_size)
+      layers                 = try(coalescelist(var.functions[name].layers, var.function_defaults.layers), var.function_defaults.layers)
+      memory_size            = try(coalesce(var.functions[name].memory_size, row.memory_size), row.memory_size)
+      reserved_concurrency   = try(coalesce(var.functions[name].reserved_concurrency, row.reserved_concurrency), row.reserved_concurrency, var.functions[name].reserved_concurrency, null)
+      timeout                = try(coalesce(var.functions[name].timeout, row.timeout), row.timeout)
+    })
+  }
+
+  # Seconds that a caller may give each function, from and to.
+  timeouts = merge(
+    # API Gateway waits 29 s at most, and an answer takes its time.
+    { for route_key in keys(local.routes) : trimprefix(route_key, "$") => [1, 27] },
+    {
+      authorizer    = [1, 27]
+      fanout_worker = [10, 900]
+      kick          = [60, 900] # a connection that is still being made can be closed 30 s later
+      presence      = [10, 900]
+      publish       = [10, local.publish_timeout] # see there
+    },
   )
 
   # From the API's own endpoint, because data sources are unknown while the module waits for something by `depends_on`.
@@ -145,24 +169,31 @@ module "handler" {
 
   name                     = "${var.name}-${each.key}"
   architecture             = var.architecture
+  code_signing_config_arn  = var.function_defaults.code_signing_config_arn
   description              = each.value.description
   environment              = merge(lookup(local.own_environments, each.key, local.environment), contains(local.presence_functions, each.key) ? local.presence_environment : {})
+  ephemeral_storage_size   = each.value.ephemeral_storage_size
   filename                 = var.handlers_bucket == null && var.published_handlers == null ? lookup(module.zips.paths, each.key, null) : null
   handler                  = "${each.key}.handler"
   invoker_principals       = try(each.value.invoker_principals, [])
   kms_key_arn              = var.environment_kms_key_arn
+  layers                   = each.value.layers
+  log_format               = var.function_defaults.log_format
   log_kms_key_arn          = var.log_kms_key_arn
   log_retention_days       = var.log_retention_days
   memory_size              = each.value.memory_size
   permissions_boundary_arn = var.permissions_boundary_arn
   policy                   = local.policies[each.key]
-  reserved_concurrency     = try(each.value.reserved_concurrency, null)
+  reserved_concurrency     = each.value.reserved_concurrency
+  role_path                = var.function_defaults.role_path
   s3_bucket                = try(var.published_handlers.bucket, var.handlers_bucket)
   s3_key                   = lookup(module.zips.s3_keys, each.key, null)
   source_code_hash         = lookup(module.zips.hashes, each.key, null)
   code_revision            = var.code_revision
   tags                     = var.tags
   timeout                  = each.value.timeout
+  tracing_mode             = var.function_defaults.tracing_mode
+  vpc                      = var.function_defaults.vpc
 
   invoke_permissions = each.value.route_key == null ? {} : {
     (each.key) = "${module.websocket_api.stage_execution_arn}/${each.value.route_key}"

@@ -1,6 +1,6 @@
 locals {
   shards_read = coalesce(var.shards_read, var.shards_per_room)
-  table_name  = coalesce(var.table_name, "${var.name}-connections")
+  table_name  = var.existing_table == null ? coalesce(var.table_name, "${var.name}-connections") : split("/", var.existing_table.arn)[1]
 
   # The keys become addresses, so they are shown even if the caller marks the whole map as sensitive.
   additional_routes = { for key in nonsensitive(keys(var.additional_routes)) : key => var.additional_routes[key] }
@@ -11,6 +11,7 @@ module "connections_table" {
 
   name                   = local.table_name
   deletion_protection    = var.table_deletion_protection
+  existing_table         = var.existing_table
   kms_key_arn            = var.table_kms_key_arn
   point_in_time_recovery = var.point_in_time_recovery
   tags                   = var.tags
@@ -25,6 +26,9 @@ module "websocket_api" {
   authorizer_id            = local.authorizer_id
   default_endpoint_enabled = var.default_endpoint_enabled
   description              = "Roomcast backend ${var.name}."
+  detailed_metrics_enabled = var.detailed_metrics_enabled
+  execution_logging_level  = var.execution_logging_level
+  ip_address_type          = var.ip_address_type
   log_kms_key_arn          = var.log_kms_key_arn
   log_retention_days       = var.log_retention_days
   redeployment_triggers    = merge(var.redeployment_triggers, local.authorizer_triggers)

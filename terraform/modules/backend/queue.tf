@@ -45,7 +45,7 @@ module "fanout_queue" {
   batch_size          = var.queued_delivery.batch_size
   fifo                = local.queue_is_fifo
   function_arn        = module.handler["fanout_worker"].arn
-  function_timeout    = var.queued_delivery.worker_timeout
+  function_timeout    = local.functions["fanout_worker"].timeout
   kms_key_arn         = var.queue_kms_key_arn
   maximum_concurrency = var.queued_delivery.maximum_concurrency
   tags                = var.tags

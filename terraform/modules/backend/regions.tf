@@ -30,6 +30,21 @@ data "aws_region" "current" {
     }
 
     postcondition {
+      condition     = var.existing_table == null || try(split(":", var.existing_table.arn)[3] == self.id, false)
+      error_message = "existing_table must be a table in the Region ${self.id}, the Region of the functions."
+    }
+
+    postcondition {
+      condition     = var.function_defaults.code_signing_config_arn == null || try(split(":", var.function_defaults.code_signing_config_arn)[3] == self.id, false)
+      error_message = "function_defaults must have a code_signing_config_arn in the Region ${self.id}, the Region of the functions."
+    }
+
+    postcondition {
+      condition     = alltrue([for arn in flatten([var.function_defaults.layers, [for function in values(var.functions) : function.layers if function != null]]) : split(":", arn)[3] == self.id])
+      error_message = "function_defaults and functions must have layers in the Region ${self.id}, because a function uses none of another Region."
+    }
+
+    postcondition {
       condition     = alltrue([for route in values(var.additional_routes) : split(":", route.invoke_arn)[3] == self.id && split(":", route.invoke_arn)[8] == self.id])
       error_message = "additional_routes must each have a function in the Region ${self.id}, the Region of the API."
     }

@@ -142,6 +142,16 @@ resource "terraform_data" "refusals" {
     }
 
     precondition {
+      condition     = alltrue([for name in keys(var.functions) : contains(keys(local.timeouts), name)])
+      error_message = "functions must have keys that are handlers: ${join(", ", sort(keys(local.timeouts)))}."
+    }
+
+    precondition {
+      condition     = alltrue([for name, function in local.functions : function.timeout >= local.timeouts[name][0] && function.timeout <= local.timeouts[name][1]])
+      error_message = "functions must have a timeout that keeps the handler's promises, in seconds: ${join(", ", [for name, range in local.timeouts : "${range[0]} to ${range[1]} for ${name}"])}."
+    }
+
+    precondition {
       condition     = !local.refused["name"]
       error_message = "name is part of every name: another one replaces the table, the functions and the API, and cuts off every client. To do that in this apply, give allow_replacement = [\"name\", \"table_name\"]; with table_deletion_protection, turn that off in an apply before."
     }

@@ -85,6 +85,13 @@ variable "default_endpoint_enabled" {
   nullable    = false
 }
 
+variable "detailed_metrics_enabled" {
+  type        = bool
+  description = "Whether CloudWatch also has API Gateway's metrics of each route, which cost as custom metrics."
+  default     = false
+  nullable    = false
+}
+
 variable "environment_kms_key_arn" {
   type        = string
   description = "ARN of the KMS key that encrypts the functions' environment variables; the principal that applies needs `kms:CreateGrant`, `kms:Encrypt` and `kms:Decrypt` on it. Null means the account's AWS managed key `aws/lambda`."
@@ -93,6 +100,29 @@ variable "environment_kms_key_arn" {
   validation {
     condition     = var.environment_kms_key_arn == null || can(regex("^arn:[a-z0-9-]+:kms:[a-z0-9-]+:[0-9]{12}:key/[A-Za-z0-9-]+$", var.environment_kms_key_arn))
     error_message = "environment_kms_key_arn must be null or the ARN of a KMS key, like \"arn:aws:kms:eu-central-1:111122223333:key/1234abcd-12ab-34cd-56ef-1234567890ab\" (an alias is not allowed)."
+  }
+}
+
+variable "execution_logging_level" {
+  type        = string
+  description = "Execution logs of the stage: `OFF`, `ERROR` or `INFO`, never with the messages themselves. API Gateway creates their log group, which keeps them for ever. If AWS refuses with `CloudWatch Logs role ARN must be set in account settings to enable logging`, apply `modules/account-logging` once in the account and Region."
+  default     = "OFF"
+  nullable    = false
+
+  validation {
+    condition     = contains(["OFF", "ERROR", "INFO"], var.execution_logging_level)
+    error_message = "execution_logging_level must be \"OFF\", \"ERROR\" or \"INFO\"."
+  }
+}
+
+variable "ip_address_type" {
+  type        = string
+  description = "Addresses of the API's own endpoint: `ipv4`, or `dualstack` for IPv4 and IPv6. Null leaves what the API has, which is `ipv4` for a new one."
+  default     = null
+
+  validation {
+    condition     = var.ip_address_type == null || try(contains(["ipv4", "dualstack"], var.ip_address_type), false)
+    error_message = "ip_address_type must be null, \"ipv4\" or \"dualstack\"."
   }
 }
 

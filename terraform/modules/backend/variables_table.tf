@@ -1,5 +1,16 @@
 # Variables for the connections table.
 
+variable "existing_table" {
+  type        = object({ arn = string })
+  description = "Connections table of your own in place of one that this module makes, with the text keys `partition_key` and `sort_key`, and `expires_at` for TTL. The other variables of the table have no effect on it then. On a stage with clients the change is that of `table_name`, which a plan refuses. Whether there is one must be known at plan."
+  default     = null
+
+  validation {
+    condition     = var.existing_table == null || can(regex("^arn:[a-z0-9-]+:dynamodb:[a-z0-9-]+:[0-9]{12}:table/[a-zA-Z0-9_.-]{3,255}$", var.existing_table.arn))
+    error_message = "existing_table must be null or have the arn of a DynamoDB table, like \"arn:aws:dynamodb:eu-central-1:111122223333:table/members\"."
+  }
+}
+
 variable "point_in_time_recovery" {
   type        = bool
   description = "Whether the connections table can be restored to any second of the last 35 days."

@@ -5,6 +5,17 @@ variable "deletion_protection" {
   nullable    = false
 }
 
+variable "existing_table" {
+  type        = object({ arn = string })
+  description = "Table of your own in place of one that this module makes, with the text keys `partition_key` and `sort_key`, and `expires_at` for TTL. All other variables have no effect then. Whether there is one must be known at plan."
+  default     = null
+
+  validation {
+    condition     = var.existing_table == null || can(regex("^arn:[a-z0-9-]+:dynamodb:[a-z0-9-]+:[0-9]{12}:table/[a-zA-Z0-9_.-]{3,255}$", var.existing_table.arn))
+    error_message = "existing_table must be null or have the arn of a DynamoDB table, like \"arn:aws:dynamodb:eu-central-1:111122223333:table/members\"."
+  }
+}
+
 variable "kms_key_arn" {
   type        = string
   description = "ARN of the KMS key that encrypts the table. Null means the account's AWS managed key `aws/dynamodb`."

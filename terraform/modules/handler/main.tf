@@ -9,6 +9,40 @@ locals {
     ? local.full_role_name
     : "${substr(local.full_role_name, 0, 55)}-${substr(sha256(local.full_role_name), 0, 8)}"
   )
+
+  network_actions = [
+    "ec2:AssignPrivateIpAddresses",
+    "ec2:CreateNetworkInterface",
+    "ec2:DeleteNetworkInterface",
+    "ec2:DescribeNetworkInterfaces",
+    "ec2:DescribeSubnets",
+    "ec2:UnassignPrivateIpAddresses",
+  ]
+
+  # Lambda itself manages network interfaces in the role's name. The function's code, whose requests name the function, may
+  # not. As JSON, because both results of a condition must be of one type.
+  network_rights = var.vpc == null ? "[]" : jsonencode([
+    {
+      Sid      = "ConnectToVpc"
+      Effect   = "Allow"
+      Action   = local.network_actions
+      Resource = "*"
+    },
+    {
+      Sid       = "NoNetworkInterfaceForCode"
+      Effect    = "Deny"
+      Action    = local.network_actions
+      Resource  = "*"
+      Condition = { Null = { "lambda:SourceFunctionArn" = "false" } }
+    },
+  ])
+
+  trace_rights = var.tracing_mode == "PassThrough" ? "[]" : jsonencode([{
+    Sid      = "WriteTraces"
+    Effect   = "Allow"
+    Action   = ["xray:PutTelemetryRecords", "xray:PutTraceSegments"]
+    Resource = "*"
+  }])
 }
 
 resource "aws_cloudwatch_log_group" "this" {
@@ -21,12 +55,14 @@ resource "aws_cloudwatch_log_group" "this" {
 resource "aws_iam_role" "this" {
   name                 = local.role_name
   description          = "What the Lambda function ${var.name} may do."
+  path                 = var.role_path
   permissions_boundary = var.permissions_boundary_arn
   tags                 = var.tags
 
-  # With `depends_on` in the module call the Region, and so the name, may be unknown at plan. The role keeps its name.
+  # With `depends_on` in the module call the Region, and so the name, may be unknown at plan. The role keeps its name, and its
+  # path as well, because another one would replace role and function.
   lifecycle {
-    ignore_changes       = [name]
+    ignore_changes       = [name, path]
     replace_triggered_by = [aws_cloudwatch_log_group.this.name]
   }
 
@@ -40,18 +76,23 @@ resource "aws_iam_role" "this" {
   })
 }
 
+# The logs, and what else Lambda does in the function's name.
 resource "aws_iam_role_policy" "logs" {
   name = "logs"
   role = aws_iam_role.this.id
 
   policy = jsonencode({
     Version = "2012-10-17"
-    Statement = [{
-      Sid      = "WriteOwnLogs"
-      Action   = ["logs:CreateLogStream", "logs:PutLogEvents"]
-      Effect   = "Allow"
-      Resource = "${aws_cloudwatch_log_group.this.arn}:*"
-    }]
+    Statement = concat(
+      [{
+        Sid      = "WriteOwnLogs"
+        Action   = ["logs:CreateLogStream", "logs:PutLogEvents"]
+        Effect   = "Allow"
+        Resource = "${aws_cloudwatch_log_group.this.arn}:*"
+      }],
+      jsondecode(local.network_rights),
+      jsondecode(local.trace_rights),
+    )
   })
 }
 
@@ -75,10 +116,12 @@ resource "aws_iam_role_policy_attachments_exclusive" "this" {
 resource "aws_lambda_function" "this" {
   function_name                  = var.name
   architectures                  = [var.architecture]
+  code_signing_config_arn        = var.code_signing_config_arn
   description                    = var.description
   filename                       = var.filename
   handler                        = var.handler
   kms_key_arn                    = var.kms_key_arn
+  layers                         = var.layers
   memory_size                    = var.memory_size
   reserved_concurrent_executions = var.reserved_concurrency
   role                           = aws_iam_role.this.arn
@@ -93,10 +136,30 @@ resource "aws_lambda_function" "this" {
     variables = var.environment
   }
 
-  # Text, because the handlers print JSON lines, and embedded metrics must reach CloudWatch as printed.
+  ephemeral_storage {
+    size = var.ephemeral_storage_size
+  }
+
+  # In JSON, Lambda drops lines below a level, which it finds in none of the handlers' lines and metrics: it takes all.
   logging_config {
-    log_format = "Text"
-    log_group  = aws_cloudwatch_log_group.this.name
+    application_log_level = var.log_format == "JSON" ? "TRACE" : null
+    log_format            = var.log_format
+    log_group             = aws_cloudwatch_log_group.this.name
+  }
+
+  # Set in any case, so that a plan shows a mode that was set by hand.
+  tracing_config {
+    mode = var.tracing_mode
+  }
+
+  dynamic "vpc_config" {
+    for_each = var.vpc == null ? [] : [var.vpc]
+
+    content {
+      ipv6_allowed_for_dual_stack = vpc_config.value.ipv6_allowed
+      security_group_ids          = vpc_config.value.security_group_ids
+      subnet_ids                  = vpc_config.value.subnet_ids
+    }
   }
 
   # Create policies before the function and delete them after it, because a function may run while it is being deleted.

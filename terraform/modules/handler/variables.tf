@@ -21,6 +21,17 @@ variable "code_revision" {
   }
 }
 
+variable "code_signing_config_arn" {
+  type        = string
+  description = "ARN of the code signing configuration of the function, in its Region: Lambda then takes only zips that AWS Signer has signed. Null means none."
+  default     = null
+
+  validation {
+    condition     = var.code_signing_config_arn == null || can(regex("^arn:[a-z0-9-]+:lambda:[a-z0-9-]+:[0-9]{12}:code-signing-config:csc-[a-z0-9]{17}$", var.code_signing_config_arn))
+    error_message = "code_signing_config_arn must be null or the ARN of a code signing configuration, like \"arn:aws:lambda:eu-central-1:111122223333:code-signing-config:csc-0123456789abcdef0\"."
+  }
+}
+
 variable "description" {
   type        = string
   description = "Description of the function, shown in the console."
@@ -41,6 +52,18 @@ variable "environment" {
   validation {
     condition     = alltrue([for name in keys(var.environment) : can(regex("^[a-zA-Z][a-zA-Z0-9_]+$", name))])
     error_message = "environment must have names that Lambda allows: a letter, then at least one letter, digit or underscore."
+  }
+}
+
+variable "ephemeral_storage_size" {
+  type        = number
+  description = "Size of the function's folder for temporary files in MB."
+  default     = 512
+  nullable    = false
+
+  validation {
+    condition     = var.ephemeral_storage_size >= 512 && var.ephemeral_storage_size <= 10240 && floor(var.ephemeral_storage_size) == var.ephemeral_storage_size
+    error_message = "ephemeral_storage_size must be a whole number of MB from 512 to 10240."
   }
 }
 
@@ -103,6 +126,30 @@ variable "kms_key_arn" {
   validation {
     condition     = var.kms_key_arn == null || can(regex("^arn:[a-z0-9-]+:kms:[a-z0-9-]+:[0-9]{12}:key/[A-Za-z0-9-]+$", var.kms_key_arn))
     error_message = "kms_key_arn must be null or the ARN of a KMS key, like \"arn:aws:kms:eu-central-1:111122223333:key/1234abcd-12ab-34cd-56ef-1234567890ab\" (an alias is not allowed)."
+  }
+}
+
+variable "layers" {
+  type        = list(string)
+  description = "ARNs of versions of layers whose content the function finds beside its code, such as an agent's. The owner of a layer of another account must allow this one to use it."
+  default     = []
+  nullable    = false
+
+  validation {
+    condition     = length(var.layers) <= 5 && alltrue([for arn in var.layers : can(regex("^arn:[a-z0-9-]+:lambda:[a-z0-9-]+:[0-9]{12}:layer:[a-zA-Z0-9_-]+:[0-9]+$", arn))])
+    error_message = "layers must be at most 5 ARNs of versions of layers, like \"arn:aws:lambda:eu-central-1:111122223333:layer:agent:7\"."
+  }
+}
+
+variable "log_format" {
+  type        = string
+  description = "Format of the lines that Lambda itself adds to the log: `Text` or `JSON`. The handlers print JSON in both cases."
+  default     = "Text"
+  nullable    = false
+
+  validation {
+    condition     = contains(["Text", "JSON"], var.log_format)
+    error_message = "log_format must be \"Text\" or \"JSON\"."
   }
 }
 
@@ -185,6 +232,18 @@ variable "reserved_concurrency" {
   }
 }
 
+variable "role_path" {
+  type        = string
+  description = "Path of the function's role. A role keeps the path with which it was created."
+  default     = "/"
+  nullable    = false
+
+  validation {
+    condition     = length(var.role_path) <= 512 && can(regex("^/([!-.0-~]+/)*$", var.role_path))
+    error_message = "role_path must begin and end with a slash, like \"/platform/\"."
+  }
+}
+
 variable "runtime" {
   type        = string
   description = "Lambda runtime of the code."
@@ -261,5 +320,37 @@ variable "timeout" {
   validation {
     condition     = var.timeout >= 1 && var.timeout <= 900 && floor(var.timeout) == var.timeout
     error_message = "timeout must be a whole number of seconds from 1 to 900."
+  }
+}
+
+variable "tracing_mode" {
+  type        = string
+  description = "X-Ray: `Active` samples invocations, for which the role gets two more rights; `PassThrough` does so only where a caller asks for it."
+  default     = "PassThrough"
+  nullable    = false
+
+  validation {
+    condition     = contains(["Active", "PassThrough"], var.tracing_mode)
+    error_message = "tracing_mode must be \"Active\" or \"PassThrough\"."
+  }
+}
+
+variable "vpc" {
+  type = object({
+    subnet_ids         = set(string)
+    security_group_ids = set(string)
+    ipv6_allowed       = optional(bool, false)
+  })
+  description = "Subnets and security groups of the VPC that the function is in; whether it may also use IPv6, which needs subnets of both protocols. The role gets the rights to network interfaces. Null means no VPC."
+  default     = null
+
+  validation {
+    condition     = var.vpc == null || try(length(var.vpc.subnet_ids) >= 1 && length(var.vpc.subnet_ids) <= 16 && alltrue([for id in var.vpc.subnet_ids : can(regex("^subnet-[0-9a-f]{8,17}$", id))]), false)
+    error_message = "vpc must be null or have subnet_ids that are 1 to 16 ids of subnets, like \"subnet-0123456789abcdef0\"."
+  }
+
+  validation {
+    condition     = var.vpc == null || try(length(var.vpc.security_group_ids) >= 1 && length(var.vpc.security_group_ids) <= 5 && alltrue([for id in var.vpc.security_group_ids : can(regex("^sg-[0-9a-f]{8,17}$", id))]), false)
+    error_message = "vpc must be null or have security_group_ids that are 1 to 5 ids of security groups, like \"sg-0123456789abcdef0\"."
   }
 }

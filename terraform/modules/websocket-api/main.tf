@@ -47,6 +47,7 @@ resource "aws_apigatewayv2_api" "this" {
   name                         = var.name
   description                  = var.description
   disable_execute_api_endpoint = !var.default_endpoint_enabled
+  ip_address_type              = var.ip_address_type
   protocol_type                = "WEBSOCKET"
   route_selection_expression   = var.route_selection_expression
   tags                         = var.tags
@@ -101,7 +102,7 @@ resource "aws_cloudwatch_log_group" "access" {
 # an interrupted apply could never be completed.
 #
 # Both limits are always set, in the default and in every route, because API Gateway reads a missing one as 0 and refuses
-# all requests. Logging and tracing are set to off, because a level set by hand would write messages into a log.
+# all requests. Data tracing is off in any case, because it writes messages into a log.
 resource "aws_apigatewayv2_stage" "this" {
   api_id        = aws_apigatewayv2_api.this.id
   name          = var.stage_name
@@ -110,10 +111,11 @@ resource "aws_apigatewayv2_stage" "this" {
   tags          = var.tags
 
   default_route_settings {
-    data_trace_enabled     = false
-    logging_level          = "OFF"
-    throttling_burst_limit = var.throttling_burst_limit
-    throttling_rate_limit  = var.throttling_rate_limit
+    data_trace_enabled       = false
+    detailed_metrics_enabled = var.detailed_metrics_enabled
+    logging_level            = var.execution_logging_level
+    throttling_burst_limit   = var.throttling_burst_limit
+    throttling_rate_limit    = var.throttling_rate_limit
   }
 
   dynamic "access_log_settings" {
@@ -129,11 +131,12 @@ resource "aws_apigatewayv2_stage" "this" {
     for_each = local.throttling
 
     content {
-      route_key              = route_settings.key
-      data_trace_enabled     = false
-      logging_level          = "OFF"
-      throttling_burst_limit = route_settings.value.burst_limit
-      throttling_rate_limit  = route_settings.value.rate_limit
+      route_key                = route_settings.key
+      data_trace_enabled       = false
+      detailed_metrics_enabled = var.detailed_metrics_enabled
+      logging_level            = var.execution_logging_level
+      throttling_burst_limit   = route_settings.value.burst_limit
+      throttling_rate_limit    = route_settings.value.rate_limit
     }
   }
 

@@ -57,6 +57,36 @@ variable "description" {
   }
 }
 
+variable "detailed_metrics_enabled" {
+  type        = bool
+  description = "Whether CloudWatch also has API Gateway's metrics of each route, which cost as custom metrics."
+  default     = false
+  nullable    = false
+}
+
+variable "execution_logging_level" {
+  type        = string
+  description = "Execution logs of the stage: `OFF`, `ERROR` or `INFO`, never with the messages themselves. API Gateway creates their log group, which keeps them for ever. If AWS refuses with `CloudWatch Logs role ARN must be set in account settings to enable logging`, apply `modules/account-logging` once in the account and Region."
+  default     = "OFF"
+  nullable    = false
+
+  validation {
+    condition     = contains(["OFF", "ERROR", "INFO"], var.execution_logging_level)
+    error_message = "execution_logging_level must be \"OFF\", \"ERROR\" or \"INFO\"."
+  }
+}
+
+variable "ip_address_type" {
+  type        = string
+  description = "Addresses of the API's own endpoint: `ipv4`, or `dualstack` for IPv4 and IPv6. Null leaves what the API has, which is `ipv4` for a new one."
+  default     = null
+
+  validation {
+    condition     = var.ip_address_type == null || try(contains(["ipv4", "dualstack"], var.ip_address_type), false)
+    error_message = "ip_address_type must be null, \"ipv4\" or \"dualstack\"."
+  }
+}
+
 variable "log_kms_key_arn" {
   type        = string
   description = "ARN of the KMS key that encrypts the access log group; its key policy must allow CloudWatch Logs. Null means CloudWatch's own encryption."

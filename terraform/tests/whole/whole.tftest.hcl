@@ -15,6 +15,9 @@ run "everything_on" {
     authorization_type        = "AWS_IAM"
     client_limits             = { heartbeat = 60, heal = 1.5, spread = 90 }
     default_endpoint_enabled  = false
+    detailed_metrics_enabled  = true
+    execution_logging_level   = "ERROR"
+    ip_address_type           = "dualstack"
     environment_kms_key_arn   = "arn:aws-cn:kms:cn-north-1:111122223333:key/environment"
     max_rooms_per_connection  = 12
     maximum_message_bytes     = 32000
@@ -67,6 +70,31 @@ run "everything_on" {
         throttling_rate_limit  = 12.5
         timeout_milliseconds   = 13000
       }
+    }
+
+    function_defaults = {
+      code_signing_config_arn = "arn:aws-cn:lambda:cn-north-1:111122223333:code-signing-config:csc-0123456789abcdef0"
+      ephemeral_storage_size  = 600
+      layers                  = ["arn:aws-cn:lambda:cn-north-1:444455556666:layer:agent:7"]
+      log_format              = "JSON"
+      role_path               = "/platform/chat/"
+      tracing_mode            = "Active"
+
+      vpc = {
+        subnet_ids         = ["subnet-0123456789abcdef0", "subnet-0123456789abcdef1"]
+        security_group_ids = ["sg-0123456789abcdef0"]
+        ipv6_allowed       = true
+      }
+    }
+
+    functions = {
+      connect       = { memory_size = 384 }
+      default       = { timeout = 11 }
+      disconnect    = { reserved_concurrency = 8 }
+      fanout_worker = { reserved_concurrency = 9, timeout = 41 }
+      presence      = { memory_size = 640, timeout = 21 }
+      publish       = { memory_size = 1664, timeout = 29 }
+      who           = { ephemeral_storage_size = 700, layers = ["arn:aws-cn:lambda:cn-north-1:444455556666:layer:other:8"] }
     }
 
     queued_delivery = {
@@ -149,6 +177,14 @@ run "authorizer_of_another_account" {
     authorization_type      = "CUSTOM"
     authorizer_function_arn = "arn:aws-cn:lambda:cn-north-1:444455556666:function:gate"
     authorizer_permission   = false
+  }
+}
+
+run "existing_table" {
+  state_key = "existing_table"
+
+  variables {
+    existing_table = { arn = "arn:aws-cn:dynamodb:cn-north-1:111122223333:table/mocked" }
   }
 }
 

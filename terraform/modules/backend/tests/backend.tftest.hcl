@@ -518,3 +518,88 @@ run "messages_are_queued_if_so_asked" {
     error_message = "the sender may send and the worker may serve"
   }
 }
+
+# A state of its own, because the runs above have turned options on.
+run "settings_of_a_function_stand_above_its_row" {
+  command   = plan
+  state_key = "functions"
+
+  variables {
+    function_defaults = { layers = ["arn:aws-cn:lambda:cn-north-1:111122223333:layer:agent:7"] }
+    functions = {
+      connect     = { memory_size = 512, reserved_concurrency = 0 }
+      sendmessage = { timeout = 20, layers = ["arn:aws-cn:lambda:cn-north-1:111122223333:layer:other:1"] }
+      kick        = null
+    }
+  }
+
+  assert {
+    condition     = local.functions["connect"].memory_size == 512 && local.functions["connect"].timeout == 10 && local.functions["connect"].reserved_concurrency == 0 && local.functions["sendmessage"].timeout == 20 && local.functions["sendmessage"].memory_size == 1024
+    error_message = "what is not given stays"
+  }
+
+  assert {
+    condition     = local.functions["sendmessage"].layers == tolist(["arn:aws-cn:lambda:cn-north-1:111122223333:layer:other:1"]) && local.functions["connect"].layers == tolist(["arn:aws-cn:lambda:cn-north-1:111122223333:layer:agent:7"]) && local.functions["whoami"].reserved_concurrency == null
+    error_message = "defaults are for all others"
+  }
+}
+
+run "timeout_follows_to_the_queue" {
+  command   = plan
+  state_key = "functions"
+
+  variables {
+    functions       = { fanout_worker = { timeout = 50 } }
+    queued_delivery = { enabled = true }
+  }
+
+  assert {
+    condition     = local.functions["fanout_worker"].timeout == 50
+    error_message = "the worker has its time, and the queue gives it six times as long"
+  }
+}
+
+run "settings_of_no_handler_are_refused" {
+  command   = plan
+  state_key = "functions"
+
+  variables {
+    functions = { send_message = { memory_size = 512 } }
+  }
+
+  expect_failures = [terraform_data.refusals]
+}
+
+run "timeout_beyond_api_gateways_is_refused" {
+  command   = plan
+  state_key = "functions"
+
+  variables {
+    functions = { sendmessage = { timeout = 28 } }
+  }
+
+  expect_failures = [terraform_data.refusals]
+}
+
+run "timeout_that_outlasts_the_memory_of_ids_is_refused" {
+  command   = plan
+  state_key = "functions"
+
+  variables {
+    functions       = { publish = { timeout = 31 } }
+    publish_enabled = true
+  }
+
+  expect_failures = [terraform_data.refusals]
+}
+
+run "half_a_second_is_refused" {
+  command   = plan
+  state_key = "functions"
+
+  variables {
+    functions = { connect = { timeout = 5.5 } }
+  }
+
+  expect_failures = [var.functions]
+}

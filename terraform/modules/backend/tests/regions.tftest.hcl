@@ -1,6 +1,16 @@
 # ARNs of another Region or account are refused with a sentence, before AWS refuses them half-way through an apply.
 
 mock_provider "aws" {
+  mock_data "aws_dynamodb_table" {
+    defaults = {
+      arn       = "arn:aws:dynamodb:us-east-1:111122223333:table/members"
+      attribute = [{ name = "partition_key", type = "S" }, { name = "sort_key", type = "S" }]
+      hash_key  = "partition_key"
+      range_key = "sort_key"
+      ttl       = [{ attribute_name = "expires_at", enabled = true }]
+    }
+  }
+
   mock_data "aws_partition" {
     defaults = {
       dns_suffix = "amazonaws.com"
@@ -97,6 +107,46 @@ run "table_kms_key_arn_is_of_the_region" {
 
   variables {
     table_kms_key_arn = "arn:aws:kms:eu-west-1:111122223333:key/1234abcd-12ab-34cd-56ef-1234567890ab"
+  }
+
+  expect_failures = [data.aws_region.current]
+}
+
+run "existing_table_is_of_the_region" {
+  command = plan
+
+  variables {
+    existing_table = { arn = "arn:aws:dynamodb:us-east-1:111122223333:table/members" }
+  }
+
+  expect_failures = [data.aws_region.current]
+}
+
+run "code_signing_is_of_the_region" {
+  command = plan
+
+  variables {
+    function_defaults = { code_signing_config_arn = "arn:aws:lambda:us-east-1:111122223333:code-signing-config:csc-0123456789abcdef0" }
+  }
+
+  expect_failures = [data.aws_region.current]
+}
+
+run "layers_of_all_functions_are_of_the_region" {
+  command = plan
+
+  variables {
+    function_defaults = { layers = ["arn:aws:lambda:us-east-1:111122223333:layer:agent:7"] }
+  }
+
+  expect_failures = [data.aws_region.current]
+}
+
+run "layers_of_a_function_are_of_the_region" {
+  command = plan
+
+  variables {
+    functions = { connect = { layers = ["arn:aws:lambda:us-east-1:111122223333:layer:agent:7"] } }
   }
 
   expect_failures = [data.aws_region.current]

@@ -311,3 +311,84 @@ run "no_principal_may_invoke_it_by_default" {
     error_message = "only principals of the account with a right of their own may"
   }
 }
+
+run "function_is_in_no_vpc_and_not_traced_by_default" {
+  command = plan
+
+  assert {
+    condition     = length(aws_lambda_function.this.vpc_config) == 0 && aws_lambda_function.this.tracing_config[0].mode == "PassThrough" && aws_lambda_function.this.ephemeral_storage[0].size == 512 && length(aws_lambda_function.this.layers) == 0 && aws_lambda_function.this.code_signing_config_arn == null
+    error_message = "the function is as Lambda makes it"
+  }
+
+  assert {
+    condition     = local.network_rights == "[]" && local.trace_rights == "[]"
+    error_message = "Lambda may write the function's logs alone"
+  }
+}
+
+run "lambda_may_connect_the_function_to_its_vpc_and_the_code_may_not" {
+  variables {
+    vpc = {
+      subnet_ids         = ["subnet-0123456789abcdef0"]
+      security_group_ids = ["sg-0123456789abcdef0"]
+      ipv6_allowed       = true
+    }
+  }
+
+  assert {
+    condition     = aws_lambda_function.this.vpc_config[0].subnet_ids == toset(["subnet-0123456789abcdef0"]) && aws_lambda_function.this.vpc_config[0].security_group_ids == toset(["sg-0123456789abcdef0"]) && aws_lambda_function.this.vpc_config[0].ipv6_allowed_for_dual_stack
+    error_message = "the function is in the VPC"
+  }
+
+  assert {
+    condition     = [for statement in jsondecode(aws_iam_role_policy.logs.policy).Statement : [statement.Sid, statement.Effect]] == [["WriteOwnLogs", "Allow"], ["ConnectToVpc", "Allow"], ["NoNetworkInterfaceForCode", "Deny"]]
+    error_message = "the role has rights to network interfaces"
+  }
+
+  assert {
+    condition     = jsondecode(aws_iam_role_policy.logs.policy).Statement[2].Condition == { Null = { "lambda:SourceFunctionArn" = "false" } } && jsondecode(aws_iam_role_policy.logs.policy).Statement[2].Action == jsondecode(aws_iam_role_policy.logs.policy).Statement[1].Action
+    error_message = "requests of the function itself have none of them"
+  }
+}
+
+run "traced_function_may_write_traces" {
+  variables {
+    tracing_mode = "Active"
+  }
+
+  assert {
+    condition     = aws_lambda_function.this.tracing_config[0].mode == "Active" && jsondecode(aws_iam_role_policy.logs.policy).Statement[1].Action == ["xray:PutTelemetryRecords", "xray:PutTraceSegments"]
+    error_message = "Lambda samples invocations and may say so"
+  }
+}
+
+run "lines_of_lambda_are_json_and_none_of_the_handlers_is_dropped" {
+  command = plan
+
+  variables {
+    log_format = "JSON"
+  }
+
+  assert {
+    condition     = aws_lambda_function.this.logging_config[0].log_format == "JSON" && aws_lambda_function.this.logging_config[0].application_log_level == "TRACE"
+    error_message = "no level is below the least severe one"
+  }
+}
+
+# A state of its own, because a role keeps its path.
+run "code_signing_layers_storage_and_path_are_the_callers" {
+  command   = plan
+  state_key = "path"
+
+  variables {
+    code_signing_config_arn = "arn:aws:lambda:eu-central-1:111122223333:code-signing-config:csc-0123456789abcdef0"
+    ephemeral_storage_size  = 1024
+    layers                  = ["arn:aws:lambda:eu-central-1:444455556666:layer:agent:7"]
+    role_path               = "/platform/"
+  }
+
+  assert {
+    condition     = aws_lambda_function.this.code_signing_config_arn == "arn:aws:lambda:eu-central-1:111122223333:code-signing-config:csc-0123456789abcdef0" && aws_lambda_function.this.ephemeral_storage[0].size == 1024 && aws_lambda_function.this.layers == tolist(["arn:aws:lambda:eu-central-1:444455556666:layer:agent:7"]) && aws_iam_role.this.path == "/platform/"
+    error_message = "each is as given"
+  }
+}

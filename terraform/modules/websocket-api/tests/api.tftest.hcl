@@ -304,3 +304,44 @@ run "routes_may_be_sensitive" {
     error_message = "the plan shows which objects there are"
   }
 }
+
+run "logs_and_metrics_are_off_by_default" {
+  command = plan
+
+  assert {
+    condition     = alltrue([for settings in aws_apigatewayv2_stage.this.route_settings : !settings.data_trace_enabled && settings.logging_level == "OFF" && !settings.detailed_metrics_enabled])
+    error_message = "no route writes execution logs or metrics of its own"
+  }
+}
+
+run "messages_are_never_logged" {
+  command = plan
+
+  variables {
+    detailed_metrics_enabled = true
+    execution_logging_level  = "INFO"
+  }
+
+  assert {
+    condition     = alltrue([for settings in aws_apigatewayv2_stage.this.route_settings : !settings.data_trace_enabled && settings.logging_level == "INFO" && settings.detailed_metrics_enabled])
+    error_message = "each route has the stage's settings"
+  }
+
+  assert {
+    condition     = !aws_apigatewayv2_stage.this.default_route_settings[0].data_trace_enabled && aws_apigatewayv2_stage.this.default_route_settings[0].logging_level == "INFO" && aws_apigatewayv2_stage.this.default_route_settings[0].detailed_metrics_enabled
+    error_message = "and so has the default"
+  }
+}
+
+run "own_endpoint_may_have_both_protocols" {
+  command = plan
+
+  variables {
+    ip_address_type = "dualstack"
+  }
+
+  assert {
+    condition     = aws_apigatewayv2_api.this.ip_address_type == "dualstack"
+    error_message = "clients may use IPv6"
+  }
+}

@@ -1,6 +1,16 @@
 # Values that AWS chooses, unique per object, so that a mix-up shows. The partition is not `aws`, so that a hard-coded
 # partition shows. scripts/asked_of_aws/mocks.py writes the values of functions and routes into functions.tfmock.hcl.
 
+mock_data "aws_dynamodb_table" {
+  defaults = {
+    arn       = "arn:aws-cn:dynamodb:cn-north-1:111122223333:table/mocked"
+    attribute = [{ name = "partition_key", type = "S" }, { name = "sort_key", type = "S" }]
+    hash_key  = "partition_key"
+    range_key = "sort_key"
+    ttl       = [{ attribute_name = "expires_at", enabled = true }]
+  }
+}
+
 mock_data "aws_partition" {
   defaults = {
     dns_suffix = "amazonaws.com.cn"
