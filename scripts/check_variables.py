@@ -8,6 +8,8 @@ These are faults:
 - a variable of the root with a validation, because the backend validates it;
 - an output of the root that is not the backend's output of the same name;
 - the faults of module calls that ``handed_on`` finds, and those of the order of objects that ``terraform_order`` finds.
+
+The calls in examples are left out, because the variables of an example are its own.
 """
 
 from __future__ import annotations
@@ -28,6 +30,7 @@ if TYPE_CHECKING:
 
     from scripts.hcl import Block
 
+EXAMPLES = CONFIGURATION / "examples"
 BACKEND_ALONE = {"handler_sources_directory"}
 """Variables of the backend that the root lacks, because the sources' folder is fixed in this repository."""
 
@@ -44,6 +47,8 @@ def find_faults(repository: Path) -> list[str]:
     modules = read_modules(repository)
     faults = [fault for folder, blocks in modules.items() for fault in _unused(folder, blocks)]
     for folder, blocks in modules.items():
+        if folder.parent == EXAMPLES:
+            continue
         for call in of_kind(blocks, "module"):
             source = call.attributes["source"].value
             if source.startswith("."):  # no module of a release

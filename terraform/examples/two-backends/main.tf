@@ -1,23 +1,16 @@
-# Path style, because emulators have no host name per bucket. AWS serves both forms.
-provider "aws" {
-  s3_use_path_style = true
-}
+provider "aws" {}
 
 module "chat" {
   source = "../../modules/backend"
 
-  name                = "${var.name}-chat"
-  handlers_bucket     = var.handlers_bucket
-  management_endpoint = var.management_endpoint
+  name = "${var.name}-chat"
 }
 
 module "alerts" {
   source = "../../modules/backend"
 
-  name                = "${var.name}-alerts"
-  handlers_bucket     = var.handlers_bucket
-  management_endpoint = var.management_endpoint
-  stage_name          = "v1"
+  name       = "${var.name}-alerts"
+  stage_name = "v1"
 
   additional_routes = {
     "me" = {
