@@ -131,8 +131,10 @@ class TestUsers:
         ]
 
     def test_dead_connections_lose_all_items(self, people: Clients, table: FakeTable) -> None:
-        people.connections.gone = {"alice-1=", "alice-2="}
-        assert publish(people, {"user": "alice", "data": "x"})[0]["gone"] == 2
+        people.authorizer = context("alice")
+        assert people.connect("alice-3=")["statusCode"] == 200  # in no room
+        people.connections.gone = {"alice-1=", "alice-2=", "alice-3="}
+        assert publish(people, {"user": "alice", "data": "x"})[0]["gone"] == 3
         assert not [key for key in table.items if "alice" in "".join(key)]
         assert {key for key, _ in table.items} == {"connection#bob=", "room#lobby#0", "user#bob"}
 
