@@ -13,6 +13,7 @@ MODULES = (
     "workers",
     "updates",
     "code_objects",
+    "versions",
     "log_groups",
     "log_keys",
     "identifiers",

@@ -73,12 +73,15 @@ async def invoke(
     if session is None:  # an HTTP API's
         return await original(authorizer, event, *owner)
     reference = apigateway._extract_lambda_ref_from_integration_uri(authorizer["authorizerUri"])
-    function, config, _ = lambda_svc._get_func_record_for_ref_in_scope(reference, account_id=owner[0], region=owner[1])
+    function, config, name = lambda_svc._get_func_record_for_ref_in_scope(
+        reference, account_id=owner[0], region=owner[1]
+    )
     source_arn = route_arn(session.api_id, "authorizers", authorizer["authorizerId"])
     if function is None or config is None or source_arn is None:
         return None
     function_arn = authorizer["authorizerUri"].partition("/functions/")[2].removesuffix("/invocations")
-    if not permissions.permits(function["policy"], function_arn, source_arn):
+    owning = lambda_svc._functions.get_scoped(*owner, name)  # the record of a version has no policy
+    if owning is None or not permissions.permits(owning["policy"], function_arn, source_arn):
         logger.warning("%s has no permission to invoke %s", source_arn, function_arn)
         return None
     record = lambda_svc._execution_record_for_config(function, config)

@@ -87,6 +87,28 @@ def create_authorizer(
     return authorizer
 
 
+async def test_an_alias_of_an_authorizer_needs_a_permission_of_its_own(on_corrected: Callable[..., Api]) -> None:
+    api = on_corrected()
+    authorizer = create_authorizer(api, ALLOW)
+    functions, gateway = client("lambda", api.endpoint), client("apigatewayv2", api.endpoint)
+    uri = gateway.get_authorizer(ApiId=api.api_id, AuthorizerId=authorizer)["AuthorizerUri"]
+    name = uri.removesuffix("/invocations").rpartition(":")[2]
+    version = functions.publish_version(FunctionName=name)["Version"]
+    functions.create_alias(FunctionName=name, Name="live", FunctionVersion=version)
+    of_alias = uri.replace("/invocations", ":live/invocations")
+    gateway.update_authorizer(ApiId=api.api_id, AuthorizerId=authorizer, AuthorizerUri=of_alias)
+    redeploy(api)
+    assert (await handshake(api)).status_code == 500
+    functions.add_permission(
+        FunctionName=name,
+        Qualifier="live",
+        StatementId="live",
+        Action="lambda:InvokeFunction",
+        Principal="apigateway.amazonaws.com",
+    )
+    assert (await handshake(api)).status_code == 101
+
+
 async def test_unauthorized_is_answered_with_401(
     on_corrected: Callable[..., Api], on_plain: Callable[..., Api]
 ) -> None:
