@@ -12,6 +12,7 @@ from scripts import generated_parts, markdown, module_docs
 from scripts.generated_parts import tables
 from scripts.markdown import DocumentationError
 from scripts.module_docs import check, filled, write
+from scripts.repository import REPOSITORY
 from scripts.tests.trees import write_tree
 
 if TYPE_CHECKING:
@@ -257,3 +258,8 @@ def test_a_proof_of_two_files_is_refused(repository: Path) -> None:
 
     with pytest.raises(DocumentationError, match="2 test files"):
         generated_parts.proofs(repository / "README.md", "`test_sendmessage.py`")
+
+
+def test_the_readme_stays_short() -> None:
+    lines = (REPOSITORY / "README.md").read_text(encoding="utf-8").splitlines()
+    assert len(lines) <= 150, "a page of its own takes the rest"
