@@ -148,10 +148,12 @@ CASES: Mapping[str, Example] = {
 }
 REPRESENTATIVE = "minimal"
 """The example of `make test`; the others are for `make test-long`."""
+OF_A_RELEASE = "release-consumer"
+"""The example that fetches a release; ``integration_tests/releases`` applies it."""
 
 
 def test_each_example_has_a_case() -> None:
-    assert sorted(CASES) == sorted(folder.name for folder in EXAMPLES.iterdir())
+    assert sorted([*CASES, OF_A_RELEASE]) == sorted(folder.name for folder in EXAMPLES.iterdir())
 
 
 @pytest.mark.timeout(1200)

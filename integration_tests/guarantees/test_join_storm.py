@@ -56,8 +56,11 @@ async def speak_without_pause(sender: Client, all_joined: asyncio.Event) -> list
 
 
 async def numbers_up_to(client: Client, last: int) -> list[int]:
-    """Take messages until ``last`` has come."""
+    """Take messages until ``last`` has come, and all since the first one.
+
+    A message may overtake the one before it, which its sender has heard before the other members.
+    """
     numbers: list[int] = []
-    while last not in numbers:
+    while last not in numbers or len(numbers) <= last - min(numbers):
         numbers.append(int((await client.receive(within=60)).text))
     return numbers
