@@ -108,6 +108,8 @@ NOT_SHOWN = {
     "sqs:DeleteMessage": "Lambda deletes messages for the event source mapping; the emulator does so without the role.",
     "sqs:GetQueueAttributes": "Lambda polls for the event source mapping; the emulator does so without the role.",
     "sqs:ReceiveMessage": "Lambda polls for the event source mapping; the emulator does so without the role.",
+    "xray:PutTelemetryRecords": "Lambda writes the traces, if `tracing_mode` is Active; the emulator writes none.",
+    "xray:PutTraceSegments": "Lambda writes the traces, if `tracing_mode` is Active; the emulator writes none.",
 }
 """Rights that services of AWS use in a function's name, each with the reason why no removal shows here."""
 
