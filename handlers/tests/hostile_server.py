@@ -169,10 +169,12 @@ class HostileServer:
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         self._ended.set()
-        # A connection of our own ends the wait for the next one.
+        # A connection of our own ends the wait for the next one. It does not wait itself: the server may end with one
+        # that a client has left, and then takes no more.
         with socket.socket(self._listener.family) as last:
-            last.connect(self._listener.getsockname())
-        self._threads[0].join(PATIENCE_SECONDS)
+            last.setblocking(False)
+            last.connect_ex(self._listener.getsockname())
+            self._threads[0].join(PATIENCE_SECONDS)
         self._listener.close()
         self.drop_connections()
         for thread in self._threads:
