@@ -58,7 +58,7 @@ def number_of(value: object) -> str:
 
 
 def read(records: Sequence[events.Record], deadline: float) -> tuple[list[backlog.Job], list[str]]:
-    """Read the queue messages; gives the jobs, and the ids of messages that are none and must be redelivered."""
+    """Read the queue messages; gives the jobs, and the ids of unreadable messages, which SQS redelivers."""
     jobs: list[backlog.Job] = []
     failed: list[str] = []
     for position, record in enumerate(records):

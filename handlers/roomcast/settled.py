@@ -2,7 +2,7 @@
 
 A partition of DynamoDB serves 3,000 read units a second
 (https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/bp-partition-key-design.html), and a replay of 1 MB
-takes 250. What is settled never changes, but that it is deleted once it has expired, or withdrawn.
+takes 250. A settled slot never changes; it is deleted when it has expired or is withdrawn.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from roomcast.holes import Log, Slots
 
 KEPT_MILLISECONDS = 60_000
-"""So long is read from memory what has been deleted from the table meanwhile."""
+"""How long a slot may still be served after it was deleted from the table, because its log was read before."""
 
 MOST_BYTES = 4_194_304
 """Of data in one log: four replays."""

@@ -100,7 +100,14 @@ NOT_SHOWN_OF = {
 }
 """Rights of one function, each with the reason why no removal shows here."""
 
+OF_INTERFACES = "Lambda connects the function to a VPC, and its code may not; the emulator has no network interfaces."
 NOT_SHOWN = {
+    "ec2:AssignPrivateIpAddresses": OF_INTERFACES,
+    "ec2:CreateNetworkInterface": OF_INTERFACES,
+    "ec2:DeleteNetworkInterface": OF_INTERFACES,
+    "ec2:DescribeNetworkInterfaces": OF_INTERFACES,
+    "ec2:DescribeSubnets": OF_INTERFACES,
+    "ec2:UnassignPrivateIpAddresses": OF_INTERFACES,
     "kms:DescribeKey": "AWS lists it among the rights for a table with its own key; the emulator does not ask for it.",
     "kms:GenerateDataKey": "SQS asks a sender for it where a queue has its own key; the emulator does not ask.",
     "logs:CreateLogStream": "Lambda writes the logs; the emulator does so without the role.",

@@ -13,7 +13,7 @@ from scripts.repository import REPOSITORY
 
 MODULES = REPOSITORY / "terraform" / "modules"
 POLICIES = MODULES / "backend" / "policies"
-ACTION = re.compile(r'"?\bAction"?\s*[:=]\s*(\[[^]]*\]|"[^"]*")')
+ACTION = re.compile(r'(?:"?\bAction"?|_actions)\s*[:=]\s*(\[[^]]*\]|"[^"]*")')
 KEY, HISTORY_KEY, QUEUE_KEY = "use_table_key", "use_history_key", "use_queue_key"
 PRESENCE = ("mark_presence", "use_presence_key")
 OF_STATEMENTS = (*NEEDED_FOR_BACKENDS, *NEEDED_FOR_HISTORY, *NEEDED_FOR_PRESENCE)
