@@ -1,22 +1,26 @@
 """Runs handlers of one release over its own fakes, in a process of its own: ``python one_release.py FOLDER``.
 
-Standard input is a JSON object: ``items`` of the table, ids of ``gone`` connections, and ``steps``, each with a
-``function`` and its ``event``.
-Standard output is one with the ``items`` at the end, the ``answers``, the ``posts`` to connections, and the bodies that
-were ``put`` into the queue.
+Standard input is a JSON object: ``items`` of the table, those of the ``history`` table, ids of ``gone`` connections and
+of those whose posts are ``failing``, operations of the table that are ``broken``, and ``steps``, each a ``function``
+and its ``event``.
+Standard output is one with the ``items`` at the end, the ``answers``, what was ``heard`` after each step, the ``posts``
+to connections, and the bodies that were ``put`` into the queue. A connection that is closed hears ``CLOSED``.
 """
 
 from __future__ import annotations
 
 import importlib
+import importlib.util
 import json
 import sys
 from contextlib import redirect_stdout
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
     from types import ModuleType
+
+CLOSED = "(closed)"
 
 
 class TakingQueue:
@@ -37,18 +41,48 @@ class TakingQueue:
 def run(order: Mapping[str, Any]) -> dict[str, Any]:
     """Carry out the steps."""
     fakes = importlib.import_module("tests.fakes")
-    table, connections, queue = fakes.FakeTable(), fakes.FakeConnections(), TakingQueue()
-    connections.gone.update(order["gone"])
-    table.items = {(item["partition_key"]["S"], item["sort_key"]["S"]): item for item in order["items"]}
+    table, connections, queue, closer = (
+        fakes.FakeTable(),
+        fakes.FakeConnections(),
+        TakingQueue(),
+        fakes.FakeConnections(),
+    )
+    for each in (connections, closer):
+        each.gone.update(order["gone"])
+    connections.failing.update(order.get("failing", ()))
+    table.items = {key_of(item): item for item in order["items"]}
+    table.failing.update(order.get("broken", ()))
+    kept = history(order.get("history", ()))
     functions = {
-        name: wired(importlib.import_module(name), table, connections, queue)
+        name: wired(importlib.import_module(name), table, connections, queue, closer, kept)
         for name in {step["function"] for step in order["steps"]}
     }
-    answers = [functions[step["function"]].handler(step["event"], fakes.FakeContext()) for step in order["steps"]]
-    return {"items": [*table.items.values()], "answers": answers, "posts": connections.posts, "put": queue.bodies}
+    answers, heard = [], []
+    for step in order["steps"]:
+        posts, closes = len(connections.posts), len(closer.posts)
+        answers.append(functions[step["function"]].handler(step["event"], fakes.FakeContext()))
+        heard.append([*connections.posts[posts:], *((client, CLOSED) for client, _ in closer.posts[closes:])])
+    result = {"items": [*table.items.values()], "answers": answers, "heard": heard}
+    return {**result, "posts": connections.posts, "put": queue.bodies}
 
 
-def wired(function: ModuleType, table: object, connections: object, queue: TakingQueue) -> Any:  # noqa: ANN401 - a handler
+def key_of(item: Mapping[str, Any]) -> tuple[str, str]:
+    """Return the key of an item."""
+    return item["partition_key"]["S"], item["sort_key"]["S"]
+
+
+def history(items: Iterable[Mapping[str, Any]]) -> object:
+    """Return a history table; ``None`` in a release without one."""
+    if importlib.util.find_spec("tests.history_table") is None:
+        return None
+    table = importlib.import_module("tests.history_table").HistoryTable()
+    table.items = {key_of(item): item for item in items}
+    return table
+
+
+def wired(  # noqa: PLR0917 - all neighbours
+    function: ModuleType, table: object, connections: object, queue: TakingQueue, closer: object, kept: object
+) -> Any:  # noqa: ANN401 - a handler
     """Put fakes in place of a function's neighbours; earlier releases have other names for some."""
     place: Any = function
     delivery = importlib.import_module("roomcast.delivery")
@@ -57,6 +91,10 @@ def wired(function: ModuleType, table: object, connections: object, queue: Takin
         place.ROOMS._database = table  # noqa: SLF001 - there is no other way in
         if (marks := getattr(place.ROOMS, "marks", None)) is not None:
             marks._database, marks._queue = table, queue  # noqa: SLF001
+    if hasattr(place, "CLOSER"):
+        place.CLOSER = closer
+    if hasattr(place, "HISTORY"):
+        place.HISTORY._table._database = kept  # noqa: SLF001
     if hasattr(place, "DELIVERY"):
         place.DELIVERY = delivery.Delivery(connections, place.ROOMS)
     if getattr(place, "QUEUE", None) is not None:

@@ -93,10 +93,16 @@ def neighbour() -> Path:
 
 
 def run(
-    release: Path, environment: Mapping[str, str], items: Items, *steps: tuple[str, Any], gone: Sequence[str] = ()
+    release: Path,
+    environment: Mapping[str, str],
+    items: Items,
+    *steps: tuple[str, Any],
+    gone: Sequence[str] = (),
+    **more: object,
 ) -> dict[str, Any]:
     """Let functions of a release serve events, one after the other, while some clients are gone."""
-    order = {"items": items, "gone": gone, "steps": [{"function": name, "event": event} for name, event in steps]}
+    served = [{"function": name, "event": event} for name, event in steps]
+    order = {"items": items, "gone": gone, "steps": served, **more}
     done = subprocess.run(
         [sys.executable, str(DRIVER), str(release)],
         input=json.dumps(order),
