@@ -1,4 +1,4 @@
-"""Build one zip per Lambda handler, with the handler and its imports and nothing else.
+"""Build one zip per Lambda handler, with the handler, its imports, the licence, and nothing else.
 
 Every ``handlers/<name>.py`` becomes ``build/handlers/<name>.zip``, and ``build/handlers/manifest.json`` records the
 SHA-256 of each zip and of each source in it, so that Terraform can refuse at plan a zip of other sources. With
@@ -43,6 +43,10 @@ if TYPE_CHECKING:
 
 SOURCES = REPOSITORY / "handlers"
 OUTPUT = REPOSITORY / "build" / "handlers"
+LICENCE = REPOSITORY / "LICENSE"
+"""Goes into each zip, because copies of the code must carry it. The manifest does not list it among the sources, which
+Terraform reads in the folder of the handlers."""
+
 MANIFEST_FORMAT = 2
 """Format 2 has each zip's digest in base64, too, because Terraform cannot convert it, and the version of a release."""
 
@@ -95,6 +99,7 @@ def render(
 
     Raises:
         BuildError: There is no handler, one of them cannot be built, or this Python cannot compile for the runtime.
+        OSError: A file cannot be read.
     """
     if is_compiled and sys.version_info[:2] != RUNTIME:
         ours, theirs = (".".join(map(str, version)) for version in (sys.version_info[:2], RUNTIME))
@@ -149,9 +154,10 @@ def _zips(
     """Return name and bytes of a handler's zips, by architecture."""
     zips = {}
     for architecture, library in libraries.items():
-        if overlap := sorted(contents.keys() & library.keys()):
+        own = {**contents, LICENCE.name: LICENCE.read_bytes()}
+        if overlap := sorted(own.keys() & library.keys()):
             raise BuildError(f"{handler}: the packages of its lock would replace {', '.join(overlap)}")
-        files = {**contents, **library}
+        files = {**own, **library}
         archive = zip_bytes({**files, **(compiled(files) if is_compiled else {})})
         zips[architecture] = (f"{handler}-{architecture}.zip" if architecture else f"{handler}.zip", archive)
     return zips

@@ -152,7 +152,7 @@ def test_every_handler_is_shipped_with_the_library_and_nothing_else(zips: dict[s
     for handler, names in zips.items():
         assert f"{handler}.py" in names
         assert "roomcast/__init__.py" in names
-        assert set(names) - {f"{handler}.py"} <= allowed
+        assert {"LICENSE"} == set(names) - {f"{handler}.py"} - allowed
 
 
 def test_the_manifest_is_written_when_all_its_zips_are_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
