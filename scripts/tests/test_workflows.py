@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 
+from scripts.build_handlers import LAMBDA_ARCHITECTURES, SOURCES
+from scripts.release.contents import FOLDER
 from scripts.repository import REPOSITORY
 
 WORKFLOWS = REPOSITORY / ".github" / "workflows"
@@ -30,11 +32,22 @@ def test_secrets_are_environment_variables_of_single_steps() -> None:
 
 def test_what_a_release_publishes_is_built_again_before() -> None:
     text = (WORKFLOWS / "attested.yml").read_text(encoding="utf-8")
-    steps = ["make verify-release", "actions/attest-build-provenance@", "gh release create", "gh release edit"]
+    steps = ["make verify-release", "make sbom", "cmp ", "actions/attest@", "gh release create", "gh release edit"]
     places = [text.index(step) for step in steps]
 
     assert places == sorted(places)
     assert "--draft " in text
+
+
+def test_each_zip_with_third_party_code_is_bound_to_its_bill_of_materials() -> None:
+    text = (WORKFLOWS / "attested.yml").read_text(encoding="utf-8")
+    zips = {
+        f"{lock.stem}-{architecture}.zip" for lock in SOURCES.glob("*.lock") for architecture in LAMBDA_ARCHITECTURES
+    }
+    bound = re.findall(rf"subject-path: {re.escape(FOLDER)}/(.*)\n +sbom-path: build/sbom/(.*)\.cdx\.json\n", text)
+
+    assert zips
+    assert sorted(bound) == [(name, name) for name in sorted(zips)]
 
 
 def test_rights_to_write_belong_to_single_jobs() -> None:
