@@ -8,6 +8,7 @@ import runpy
 from typing import TYPE_CHECKING
 
 from scripts.check_routes import HANDLERS, find_routes
+from scripts.cost_tables import costs
 from scripts.hcl import read_blocks
 from scripts.markdown import DocumentationError, as_code, link_to, relative, table
 from scripts.repository import REPOSITORY, shown
@@ -93,7 +94,13 @@ def proofs(document: Path, current: str) -> str:
     return _PROOF.sub(link, current).strip("\n")
 
 
-PARTS: Mapping[str, Callable[[Path, str], str]] = {"": tables, "errors": errors, "proofs": proofs, "routes": routes}
+PARTS: Mapping[str, Callable[[Path, str], str]] = {
+    "": tables,
+    "costs": costs,
+    "errors": errors,
+    "proofs": proofs,
+    "routes": routes,
+}
 """The function that fills a part, by the part's name; it gets the file and the present text of the part."""
 
 

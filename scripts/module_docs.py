@@ -8,6 +8,7 @@ A part is the text between two marker lines; the rest is prose::
 ========== ==========================================================================================================
 (no name)  inputs and outputs of the Terraform root or module that the README stands in, from its ``.tf`` files
 routes     each function with links to its row, rights, handler and test, as ``check_routes`` finds them
+costs      what deliveries and three stages cost, from the model of ``roomcast cost``
 errors     the error codes of the wire protocol with fault and remedy, the halves of ``roomcast.protocol``'s messages
 proofs     the text as it is, with a link for each test file that it names; each test that it names must exist
 ========== ==========================================================================================================

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from roomcast import steps
 from roomcast.steps import Wait
+from roomcast_cli.model import history_writes
 from tests.v1 import ID
 
 if TYPE_CHECKING:
@@ -117,3 +118,13 @@ def test_with_an_id_three_more_come_before_and_one_before_the_receipt(alice: Cli
 def test_a_message_that_is_sent_again_is_found_without_a_write(alice: Clients, trips: RoundTrips) -> None:
     of_message(alice, trips, "lobby", ID)
     assert of_message(alice, trips, "lobby", ID) == [["GetItem", "log GetItem"], ["log GetItem"]]
+
+
+@pytest.mark.parametrize("message_id", ["", ID])
+def test_calls_are_those_that_the_cost_model_counts(alice: Clients, trips: RoundTrips, message_id: str) -> None:
+    """Beside the read of the sender and that of the room: a read for the id, and the writes."""
+    calls = [call for trip in of_message(alice, trips, "lobby", message_id) for call in trip]
+    writes = [call for call in calls if call.endswith(("PutItem", "UpdateItem"))]
+
+    assert len(writes) == history_writes(ids=bool(message_id))
+    assert len(calls) - len(writes) - 1 == (3 if message_id else 2)

@@ -143,7 +143,7 @@ def test_a_missing_readme_is_refused(module: Path) -> None:
 
 
 NAMED = "".join(
-    f"<!-- BEGIN GENERATED: {name} -->\n<!-- END GENERATED -->\n" for name in ("routes", "errors", "proofs")
+    f"<!-- BEGIN GENERATED: {name} -->\n<!-- END GENERATED -->\n" for name in ("routes", "costs", "errors", "proofs")
 )
 
 

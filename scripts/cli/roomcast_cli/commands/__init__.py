@@ -1,0 +1,1 @@
+"""The commands of ``roomcast``, one file each."""

@@ -1,0 +1,120 @@
+"""``roomcast capacity``: which quota a stage reaches first, and what to do about it."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from roomcast_cli import dated, model
+from roomcast_cli.commands import options  # noqa: TC001 - typer reads the annotations
+from roomcast_cli.output import DONE, NO, WRONG_USAGE, CommandError, document, note, table
+
+
+def capacity(  # noqa: PLR0913 - of the command line
+    *,
+    connections: options.Connections,
+    room_size: options.RoomSize,
+    messages_per_second: options.MessagesPerSecond,
+    heartbeat: options.Heartbeat = 270,
+    spread: Annotated[
+        float, typer.Option(metavar="S", help="Seconds over which clients return: client_limits.spread.")
+    ] = 5,
+    pace: Annotated[float, typer.Option(metavar="N", help="Posts a second of one invocation; 0 for no limit.")] = 0,
+    ids: options.Ids = False,
+    history: options.History = False,
+    queued: options.Queued = False,
+    fifo: options.Fifo = False,
+    shards: options.Shards = 1,
+    quotas_file: Annotated[
+        str | None,
+        typer.Option("--quotas", metavar="FILE", help='The account\'s own, as JSON: {"requests_per_second": 2500}.'),
+    ] = None,
+    as_json: options.Json = False,
+    no_color: options.NoColor = False,
+    _debug: options.Debug = False,
+) -> int:
+    """Print how much of each quota a stage uses, the most used first. AWS is not asked.
+
+    Give the most connections at a time, and the largest room. Exit status: 0 none is used above 80 %, 1 one is,
+    2 wrong usage.
+    """
+    try:
+        usage = model.Usage(
+            connections=connections,
+            room_size=room_size,
+            messages_per_second=messages_per_second,
+            heartbeat=heartbeat,
+            spread=spread,
+            pace=pace,
+            ids=ids,
+            history=history,
+            queued=queued or fifo,
+            fifo=fifo,
+            shards=shards,
+        )
+    except model.UsageError as error:
+        raise CommandError(str(error), WRONG_USAGE) from error
+    quotas = dated.entries("quotas")
+    own = _read(quotas_file, quotas) if quotas_file else {}
+    if sentence := dated.old(quotas, set(quotas) - set(own)):
+        note(f"roomcast: quotas {sentence}")
+    found = model.capacity(usage, {**dated.values(quotas), **own})
+    fits = not any(quota.is_short for quota in found)
+    if as_json:
+        document(_fields(usage, found, fits=fits))
+    else:
+        rows = [row for number, quota in enumerate(found) for row in _rows(quota, is_first=number == 0)]
+        table(["quota", "used", "limit", "share", "remedy"], rows, right=(1, 2, 3), colour=not no_color)
+    return DONE if fits else NO
+
+
+def _read(file: str, known: dict[str, dated.Entry]) -> dict[str, float]:
+    """Return an account's own quotas.
+
+    Raises:
+        CommandError: The file cannot be read, or holds anything but quotas above 0.
+    """
+    try:
+        own = json.loads(Path(file).read_text("utf-8"))
+    except (OSError, ValueError) as error:
+        raise CommandError(f"{file} cannot be read as JSON: {error}", WRONG_USAGE) from error
+    if not isinstance(own, dict) or not own.keys() <= known.keys():
+        raise CommandError(f"{file} must be an object with quotas of these names: {', '.join(known)}", WRONG_USAGE)
+    for name, value in own.items():
+        if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < float("inf"):
+            raise CommandError(f"{file}: {name} must be a number above 0", WRONG_USAGE)
+    return own
+
+
+def _rows(quota: model.Quota, *, is_first: bool) -> list[list[str]]:
+    # What is far from its limit needs no remedy, but what comes first should be known.
+    remedy = f"-> {quota.remedy}" if quota.is_short or is_first else ""
+    rows = [[quota.label, _number(quota.used), _number(quota.limit), f"{quota.share:,.0%}", remedy]]
+    if quota.is_short and quota.parts:
+        cause = max(quota.parts, key=lambda part: quota.parts[part])
+        rows.append([f"  of it {cause}", _number(quota.parts[cause]), "", "", ""])
+    return rows
+
+
+def _number(number: float) -> str:
+    return f"{number:,.0f}" if number >= 10 else f"{number:.1f}".removesuffix(".0")
+
+
+def _fields(usage: model.Usage, found: list[model.Quota], *, fits: bool) -> dict[str, Any]:
+    inputs = {name: value for name, value in asdict(usage).items() if name != "measured"}
+    quotas = [
+        {
+            "quota": quota.quota,
+            "used": round(quota.used, 2),
+            "limit": quota.limit,
+            "share": round(quota.share, 4),
+            "remedy": quota.remedy,
+            **({"parts": {name: round(used, 2) for name, used in quota.parts.items()}} if quota.parts else {}),
+        }
+        for quota in found
+    ]
+    return {"inputs": inputs, "quotas": quotas, "first": found[0].quota, "fits": fits}

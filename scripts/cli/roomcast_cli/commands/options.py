@@ -1,0 +1,26 @@
+"""Options that several commands have."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
+NoColor = Annotated[bool, typer.Option("--no-color", help="No colours; as the variable NO_COLOR.")]
+Debug = Annotated[bool, typer.Option("--debug", help="Show where an unexpected error came from.")]
+
+Connections = Annotated[float, typer.Option("--connections", metavar="N", help="Open connections.")]
+RoomSize = Annotated[float, typer.Option("--room-size", metavar="N", help="Members of a room.")]
+MessagesPerSecond = Annotated[
+    float, typer.Option("--messages-per-second", metavar="N", help="Messages that clients send, in the whole stage.")
+]
+Bytes = Annotated[int, typer.Option("--bytes", metavar="N", help="Bytes of a message.")]
+Heartbeat = Annotated[
+    float, typer.Option("--heartbeat", metavar="S", help="Seconds between two pings; 0 for clients in text mode.")
+]
+Ids = Annotated[bool, typer.Option("--ids", help="Messages have an id, and senders get receipts.")]
+History = Annotated[bool, typer.Option("--history", help="Rooms keep messages.")]
+Queued = Annotated[bool, typer.Option("--queued", help="Messages pass through a queue.")]
+Fifo = Annotated[bool, typer.Option("--fifo", help="The queue keeps their order.")]
+Shards = Annotated[int, typer.Option("--shards", metavar="N", help="Partitions of a room: shards_per_room.")]

@@ -1,0 +1,74 @@
+"""How commands answer: tables for people, tab-separated lines in a pipe, JSON; and what ends a command."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+DONE, NO, WRONG_USAGE, MISSING, NOT_ALLOWED, NOT_REACHABLE = range(6)
+"""Exit statuses: done; the answer is no; wrong usage; no such stage, room or connection; no right; not reachable."""
+INTERRUPTED, READER_GONE = 130, 141
+"""Exit statuses, as a shell has them for SIGINT and SIGPIPE."""
+
+
+class CommandError(Exception):
+    """Ends a command with a sentence.
+
+    Attributes:
+        status: Exit status.
+    """
+
+    def __init__(self, sentence: str, status: int) -> None:
+        super().__init__(sentence)
+        self.status = status
+
+
+def note(text: str) -> None:
+    """Print a line that is no data, on stderr."""
+    print(text, file=sys.stderr)
+
+
+def document(fields: dict[str, Any]) -> None:
+    """Print one JSON document."""
+    print(json.dumps({"v": 1, **fields}))
+
+
+def amount(number: float, unit: str = "") -> str:
+    """Return a quantity for people, with M for millions; of units only GB is named."""
+    end = " GB" if unit == "GB" else ""
+    if number >= 1e6:
+        return f"{number / 1e6:,.{0 if number >= 1e8 else 1}f} M{end}"
+    return f"{number:,.0f}{end}" if number >= 10 else f"{number:.2g}{end}"
+
+
+def table(header: Sequence[str], rows: Sequence[Sequence[str]], right: Sequence[int] = (), *, colour: bool) -> None:
+    """Print a table: aligned on a terminal, otherwise tab-separated with the header first and every cell whole.
+
+    Args:
+        header: Names of the columns; a terminal shows those that are not empty.
+        rows: Cells, as text.
+        right: Columns of numbers, aligned to the right.
+        colour: Whether a terminal may show the header in bold.
+    """
+    if not sys.stdout.isatty():
+        for row in (header, *rows):
+            print("\t".join(row))
+        return
+    # Only here, because it takes longer than all the rest.
+    from rich.console import Console  # noqa: PLC0415
+    from rich.table import Table  # noqa: PLC0415
+    from rich.text import Text  # noqa: PLC0415
+
+    shown = Table(box=None, pad_edge=False, header_style="bold")
+    for number, name in enumerate(header):
+        is_number = number in right
+        shown.add_column(name, justify="right" if is_number else "left", no_wrap=is_number, overflow="fold")
+    for row in rows:
+        shown.add_row(*map(Text, row))
+    plain = not colour or bool(os.environ.get("NO_COLOR"))
+    Console(no_color=plain, color_system=None if plain else "auto", highlight=False).print(shown)
