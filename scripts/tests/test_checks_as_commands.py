@@ -29,7 +29,7 @@ def repository(tmp_path_factory: pytest.TempPathFactory) -> Path:
     ignored = shutil.ignore_patterns("__pycache__", ".*", "build")
     for folder in ("handlers", "integration_tests", "scripts", "terraform"):
         shutil.copytree(REPOSITORY / folder, root / folder, ignore=ignored)
-    for file in REPOSITORY.glob("*.md"):
+    for file in (*REPOSITORY.glob("*.md"), REPOSITORY / "LICENSE"):
         shutil.copy(file, root)
     return root
 

@@ -41,7 +41,7 @@ def clone(tmp_path: Path) -> Path:
     """A clone with recording programs installed in place of the real ones."""
     clone = tmp_path / "clone"
     shutil.copytree(REPOSITORY / "scripts", clone / "scripts", ignore=shutil.ignore_patterns("__pycache__", "tests"))
-    for name in ("Makefile", "pyproject.toml", "tox.ini"):
+    for name in ("LICENSE", "Makefile", "pyproject.toml", "tox.ini"):
         shutil.copy(REPOSITORY / name, clone / name)
     write_tree(
         clone,
