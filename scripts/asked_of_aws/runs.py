@@ -84,7 +84,7 @@ RUNS: Mapping[str, Run] = {
             kick=True,
             kickers=(ROLE,),
         ),
-        queue=Queue(fifo=True, batch_size=3, concurrency=5, memory_size=512, timeout=40, key=QUEUE_KEY),
+        queue=Queue(fifo=True, batch_size=3, concurrency=5, memory_size=512, key=QUEUE_KEY),
         routes={"plain": Route("plain", 21, 22.5), "search/room": Route("search:live", 11, 12.5, 13000)},
     ),
     "everything_off": Run(),

@@ -54,6 +54,21 @@ locals {
     })
   }
 
+  # Variables from before `functions`, which has such settings now. One with another value than its default was set.
+  superseded = [
+    { variable = "authorizer_memory_size", function = "authorizer", setting = "memory_size", value = var.authorizer_memory_size, default = 512 },
+    { variable = "authorizer_reserved_concurrency", function = "authorizer", setting = "reserved_concurrency", value = var.authorizer_reserved_concurrency, default = null },
+    { variable = "queued_delivery.worker_memory_size", function = "fanout_worker", setting = "memory_size", value = var.queued_delivery.worker_memory_size, default = 1769 },
+    { variable = "queued_delivery.worker_timeout", function = "fanout_worker", setting = "timeout", value = var.queued_delivery.worker_timeout, default = 30 },
+    { variable = "sendmessage_memory_size", function = "sendmessage", setting = "memory_size", value = var.sendmessage_memory_size, default = 1024 },
+  ]
+
+  # Names alone, which are shown even if the caller marks the variables as sensitive.
+  contradictions = nonsensitive([
+    for each in local.superseded : "functions.${each.function}.${each.setting} and ${each.variable}"
+    if each.value != each.default && try(var.functions[each.function][each.setting] != null && var.functions[each.function][each.setting] != each.value, false)
+  ])
+
   # Seconds that a caller may give each function, from and to.
   timeouts = merge(
     # API Gateway waits 29 s at most, and an answer takes its time.

@@ -147,6 +147,11 @@ resource "terraform_data" "refusals" {
     }
 
     precondition {
+      condition     = length(local.contradictions) == 0
+      error_message = "functions must not contradict a deprecated variable: ${join(", ", local.contradictions)} have different values. Give the one in functions, and leave the other out."
+    }
+
+    precondition {
       condition     = alltrue([for name, function in local.functions : function.timeout >= local.timeouts[name][0] && function.timeout <= local.timeouts[name][1]])
       error_message = "functions must have a timeout that keeps the handler's promises, in seconds: ${join(", ", [for name, range in local.timeouts : "${range[0]} to ${range[1]} for ${name}"])}."
     }

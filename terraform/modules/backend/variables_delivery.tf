@@ -111,7 +111,7 @@ variable "queued_delivery" {
     worker_memory_size  = optional(number, 1769)
     worker_timeout      = optional(number, 30)
   })
-  description = "Whether messages pass through a queue to workers, so that no message is lost with a worker (`enabled`); whether the queue keeps the order per room (`fifo`); the maximum of messages per invocation (`batch_size`) and of workers at a time; a worker's memory in MB and timeout in seconds. The messages of a failed worker are retried after six timeouts. Turning it off takes two applies: in the first, `sendmessage` delivers by itself and the workers empty the queue; the second removes queue and workers. Apply the second when no message is in the queue, not even in flight: those for members that do not read are so between two tries. Another value of `fifo` needs a new queue."
+  description = "Whether messages pass through a queue to workers, so that no message is lost with a worker (`enabled`); whether the queue keeps the order per room (`fifo`); the maximum of messages per invocation (`batch_size`) and of workers at a time; a worker's memory in MB (`worker_memory_size`) and timeout in seconds (`worker_timeout`), both deprecated in favour of `functions.fanout_worker`. The messages of a failed worker are retried after six timeouts. Turning it off takes two applies: in the first, `sendmessage` delivers by itself and the workers empty the queue; the second removes queue and workers. Apply the second when no message is in the queue, not even in flight: those for members that do not read are so between two tries. Another value of `fifo` needs a new queue."
   default     = { enabled = false }
   nullable    = false
 
@@ -138,7 +138,7 @@ variable "queued_delivery" {
 
 variable "sendmessage_memory_size" {
   type        = number
-  description = "Memory of the function that delivers messages, in MB; its share of a CPU grows with it. A member waits no longer at 1024 than at 1769, one vCPU, in rooms of up to some 3,000 members: give larger ones 1769."
+  description = "Deprecated, give `functions.sendmessage.memory_size` instead. Memory of the functions that deliver messages, `sendmessage` and `publish`, in MB; its share of a CPU grows with it. A member waits no longer at 1024 than at 1769, one vCPU, in rooms of up to some 3,000 members: give larger ones 1769."
   default     = 1024
   nullable    = false
 

@@ -30,7 +30,7 @@ variable "authorizer_function_arn" {
 
 variable "authorizer_memory_size" {
   type        = number
-  description = "Memory of the function that checks tokens, in MB. It uses 35 MB, and a check takes a third of a millisecond of a whole CPU; a start takes 0.24 s of one, which is 0.8 s of waiting at 512 MB and 0.24 s at 1769."
+  description = "Deprecated, give `functions.authorizer.memory_size` instead. Memory of the function that checks tokens, in MB. It uses 35 MB, and a check takes a third of a millisecond of a whole CPU; a start takes 0.24 s of one, which is 0.8 s of waiting at 512 MB and 0.24 s at 1769."
   default     = 512
   nullable    = false
 
@@ -49,7 +49,7 @@ variable "authorizer_permission" {
 
 variable "authorizer_reserved_concurrency" {
   type        = number
-  description = "Invocations at a time that are reserved for the function that checks tokens, and its maximum, so that a flood of handshakes takes no more of the account's. Null means the account's shared pool."
+  description = "Deprecated, give `functions.authorizer.reserved_concurrency` instead. Invocations at a time that are reserved for the function that checks tokens, and its maximum, so that a flood of handshakes takes no more of the account's. Null means the account's shared pool."
   default     = null
 
   validation {

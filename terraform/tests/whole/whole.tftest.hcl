@@ -103,7 +103,6 @@ run "everything_on" {
       fifo                = true
       maximum_concurrency = 5
       worker_memory_size  = 512
-      worker_timeout      = 40
     }
   }
 }

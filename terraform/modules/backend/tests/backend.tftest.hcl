@@ -559,6 +559,71 @@ run "timeout_follows_to_the_queue" {
   }
 }
 
+run "defaults_of_deprecated_variables_are_known" {
+  command   = plan
+  state_key = "functions"
+
+  assert {
+    condition     = alltrue([for each in local.superseded : each.value == each.default])
+    error_message = "a deprecated variable with another default would count as set"
+  }
+}
+
+run "a_deprecated_variable_may_say_the_same_as_functions" {
+  command   = plan
+  state_key = "functions"
+
+  variables {
+    functions               = { sendmessage = { memory_size = 1536 }, authorizer = null, fanout_worker = { timeout = 50 } }
+    queued_delivery         = { enabled = true, worker_memory_size = 512 }
+    sendmessage_memory_size = 1536
+  }
+
+  assert {
+    condition     = local.functions["sendmessage"].memory_size == 1536 && local.functions["fanout_worker"].memory_size == 512 && local.functions["fanout_worker"].timeout == 50
+    error_message = "each setting has the value that was given for it"
+  }
+}
+
+run "two_memories_of_sendmessage_are_refused" {
+  command   = plan
+  state_key = "functions"
+
+  variables {
+    functions               = { sendmessage = { memory_size = 1769 } }
+    sendmessage_memory_size = 1536
+  }
+
+  expect_failures = [terraform_data.refusals]
+}
+
+run "two_sets_of_values_for_worker_and_authorizer_are_refused" {
+  command   = plan
+  state_key = "functions"
+
+  variables {
+    authorizer_memory_size          = 768
+    authorizer_reserved_concurrency = 20
+    functions = {
+      authorizer    = { memory_size = 1024, reserved_concurrency = 10 }
+      fanout_worker = { memory_size = 1024, timeout = 41 }
+    }
+    queued_delivery = { enabled = true, worker_memory_size = 512, worker_timeout = 40 }
+  }
+
+  assert {
+    condition = local.contradictions == [
+      "functions.authorizer.memory_size and authorizer_memory_size",
+      "functions.authorizer.reserved_concurrency and authorizer_reserved_concurrency",
+      "functions.fanout_worker.memory_size and queued_delivery.worker_memory_size",
+      "functions.fanout_worker.timeout and queued_delivery.worker_timeout",
+    ]
+    error_message = "the refusal names each pair"
+  }
+
+  expect_failures = [terraform_data.refusals]
+}
+
 run "settings_of_no_handler_are_refused" {
   command   = plan
   state_key = "functions"

@@ -90,3 +90,20 @@ run "every_switch_may_be_sensitive" {
     error_message = "each has its effect"
   }
 }
+
+run "a_refusal_names_sensitive_settings" {
+  command   = plan
+  state_key = "settings"
+
+  variables {
+    functions               = sensitive({ sendmessage = { memory_size = 1769 } })
+    sendmessage_memory_size = sensitive(1536)
+  }
+
+  assert {
+    condition     = local.contradictions == ["functions.sendmessage.memory_size and sendmessage_memory_size"]
+    error_message = "names are no secrets"
+  }
+
+  expect_failures = [terraform_data.refusals]
+}
