@@ -123,6 +123,9 @@ bench: $(TOX) ## CPU per message, time until it arrives, beside AWS's SDKs
 load: build require-terraform $(HARNESS) ## thousands of clients, every message accounted for
 	@$(RUN) integration_tests.load run $(STAGE) $(ARGS)
 
+cli: $(HARNESS) ## the command roomcast: ARGS='cost --help'
+	@PYTHONPATH=scripts/client:scripts/cli $(HARNESS) -m roomcast_cli $(ARGS)
+
 
 # A deployed stage is given by its URL, or by Terraform's outputs, which also give access to the table.
 STAGE = $(if $(URL),--websocket-url '$(URL)') $(if $(OUTPUTS),--outputs '$(OUTPUTS)')

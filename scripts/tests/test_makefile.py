@@ -201,6 +201,11 @@ def test_an_old_python_is_named_with_its_version(clone: Path) -> None:
     )
 
 
+def test_the_command_takes_its_arguments(clone: Path) -> None:
+    assert make(clone, "cli", "ARGS=cost --connections 100").returncode == 0
+    assert (clone / "calls").read_text(encoding="utf-8") == "harness -m roomcast_cli cost --connections 100\n"
+
+
 def test_the_list_of_tasks_is_complete_and_fits_80_columns(clone: Path) -> None:
     text = (clone / "Makefile").read_text(encoding="utf-8")
     tasks = set(re.findall(r"^([a-z-]+):.*##", text, re.MULTILINE))

@@ -21,8 +21,9 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 APP = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
-for command in (chat, cost, capacity):
-    APP.command()(getattr(command, command.__name__.rpartition(".")[2]))
+APP.command()(chat.chat)
+APP.command()(cost.cost)
+APP.command()(capacity.capacity)
 
 
 def _version(asked: bool) -> None:
