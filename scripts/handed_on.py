@@ -64,6 +64,7 @@ MADE_OF: Mapping[tuple[str, str], set[str]] = {
 ROUTES = [
     # Arguments of a route of the backend, then those of an additional route.
     ("integration_uri", set()),
+    ("permission_id", set()),
     ("throttling_burst_limit", {"throttling_burst_limit"}),
     ("throttling_rate_limit", {"throttling_rate_limit"}),
     ("integration_uri", {"invoke_arn"}),

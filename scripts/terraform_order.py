@@ -37,10 +37,17 @@ ORDER = {
             "value_in_use",
         )
     ),
-    "modules/authorizer output.authorizer_id depends_on = [aws_lambda_permission.this]",
     "modules/account-logging aws_api_gateway_account.this depends_on = [aws_iam_role_policy_attachment.this]",
+    "modules/authorizer aws_apigatewayv2_authorizer.this depends_on = [aws_lambda_permission.alias]",
+    "modules/authorizer output.authorizer_id depends_on = [aws_lambda_permission.alias, aws_lambda_permission.this]",
     "modules/backend terraform_data.in_use depends_on = [terraform_data.value_in_use]",
-    "modules/backend terraform_data.settled depends_on = [module.handler]",
+    "modules/backend aws_lambda_alias.readers depends_on = [module.handler]",
+    (
+        "modules/backend aws_lambda_alias.writers depends_on = [aws_lambda_alias.readers, module.fanout_queue, "
+        "module.presence_queue]"
+    ),
+    "modules/backend output.alias_arns depends_on = [aws_lambda_permission.alias_principal]",
+    "modules/backend terraform_data.settled depends_on = [aws_lambda_alias.readers, aws_lambda_alias.writers]",
     "modules/backend terraform_data.settled_before depends_on = [terraform_data.settled]",
     f"modules/custom-domain output.websocket_url depends_on = [{_DOMAIN}]",
     "modules/handler aws_lambda_function.this depends_on = [aws_iam_role_policy.logs, aws_iam_role_policy.task]",
@@ -57,6 +64,7 @@ ORDER = {
         "aws_lambda_permission.this]"
         for name in ("arn", "function_name", "invoke_arn")
     ),
+    "modules/handler output.version depends_on = [aws_iam_role_policy.logs, aws_iam_role_policy.task]",
     'modules/backend moved to = module.handler["fanout_worker"]',
     'modules/backend moved to = terraform_data.in_use["name"]',
     "modules/backend moved to = module.zips.aws_s3_object.zip",
@@ -68,9 +76,14 @@ ORDER = {
 }
 REFERENCES = {
     "modules/authorizer aws_lambda_permission.this": {"aws_apigatewayv2_authorizer.this"},
+    "modules/authorizer aws_apigatewayv2_authorizer.this": {"aws_lambda_permission.alias"},
     "modules/authorizer output.authorizer_id": {"aws_apigatewayv2_authorizer.this"},
-    "modules/backend module.authorizer": {"module.handler", "module.websocket_api"},
-    "modules/backend module.fanout_queue": {"module.handler", "terraform_data.queue"},
+    **{
+        f"modules/backend aws_lambda_permission.{name}": {"aws_lambda_alias.readers", "aws_lambda_alias.writers"}
+        for name in ("alias", "alias_principal")
+    },
+    "modules/backend module.authorizer": {"aws_lambda_alias.readers", "module.handler", "module.websocket_api"},
+    "modules/backend module.fanout_queue": {"aws_lambda_alias.readers", "terraform_data.queue"},
     "modules/backend module.handler": {
         "module.connections_table",
         "module.fanout_queue",
@@ -82,12 +95,14 @@ REFERENCES = {
         "terraform_data.members_counted",
         "terraform_data.value_in_use",
     },
-    "modules/backend module.presence_queue": {"module.handler"},
-    "modules/backend module.publish_queue": {"module.handler"},
+    "modules/backend module.presence_queue": {"aws_lambda_alias.readers"},
+    "modules/backend module.publish_queue": {"aws_lambda_alias.writers"},
     "modules/backend module.websocket_api": {
+        "aws_lambda_alias.readers",
+        "aws_lambda_alias.writers",
         "aws_lambda_permission.additional_route",
+        "aws_lambda_permission.alias",
         "module.authorizer",
-        "module.handler",
     },
     "modules/connections-table output.table_name": {"aws_dynamodb_table.this"},
     "modules/fanout-queue aws_lambda_event_source_mapping.this": {"aws_sqs_queue.messages"},

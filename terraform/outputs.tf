@@ -3,6 +3,11 @@ output "access_log_group_name" {
   value       = module.backend.access_log_group_name
 }
 
+output "alias_arns" {
+  description = "ARNs of the aliases `live` of all functions by handler: what API Gateway and the queues invoke. The other outputs are ARNs of the unqualified functions, which run what was uploaded last."
+  value       = module.backend.alias_arns
+}
+
 output "api_id" {
   description = "Id of the API."
   value       = module.backend.api_id

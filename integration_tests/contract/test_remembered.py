@@ -42,6 +42,7 @@ FIRST_VALUES = ("name", "stage_name", "table_kms_key_arn", "table_name")
 """Values that commit 6e87caf remembered, under one `in_use`."""
 OFF: Mapping[str, Any] = {"queued_delivery": {"enabled": False}}
 BACKEND = CONFIGURATION / "modules" / "backend"
+ALIASES = "[aws_lambda_alias.readers, aws_lambda_alias.writers]"
 LOCAL = re.compile(r"\blocal\.(\w+)")
 
 
@@ -118,11 +119,11 @@ def plan(
 
 
 def _write_module(folder: Path, edits: Mapping[str, str]) -> None:
-    """Write the part of the backend that remembers values, with an empty module in place of the functions."""
+    """Write the part of the backend that remembers values, with an empty module in place of functions and aliases."""
     (folder / "functions").mkdir(parents=True)
     files = (BACKEND / "remembered.tf", *BACKEND.glob("variables*.tf"))
     parts = {file.name: file.read_text(encoding="utf-8") for file in files}
-    for text, instead in edits.items():
+    for text, instead in {ALIASES: "[module.handler]", **edits}.items():
         assert text in parts["remembered.tf"]
         parts["remembered.tf"] = parts["remembered.tf"].replace(text, instead)
     defined = {

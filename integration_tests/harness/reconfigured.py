@@ -12,6 +12,9 @@ if TYPE_CHECKING:
 
     Variables = Mapping[str, str]
 
+ALIAS = "live"
+"""What API Gateway and the queues invoke."""
+
 
 @contextmanager
 def reconfigured(
@@ -36,7 +39,25 @@ def reconfigured(
             undo.callback(_configure, functions, name, variables, settings["Timeout"])
             _configure(functions, name, {**variables, **further(variables)}, timeout or settings["Timeout"])
         wait_until_updated(functions, before)
+        for name in before:
+            undo.callback(serve_again, functions, name, serve_latest(functions, name))
         yield
+
+
+def serve_latest(functions: LambdaClient, name: str) -> str:
+    """Publish a version of a function, and let its alias serve it; return the version that it served before."""
+    before = functions.get_alias(FunctionName=name, Name=ALIAS)["FunctionVersion"]
+    version = functions.publish_version(FunctionName=name)["Version"]
+    functions.update_alias(FunctionName=name, Name=ALIAS, FunctionVersion=version)
+    return before
+
+
+def serve_again(functions: LambdaClient, name: str, version: str) -> None:
+    """Let a function's alias serve an earlier version, and delete the one that it served."""
+    served = functions.get_alias(FunctionName=name, Name=ALIAS)["FunctionVersion"]
+    functions.update_alias(FunctionName=name, Name=ALIAS, FunctionVersion=version)
+    if served != version:
+        functions.delete_function(FunctionName=name, Qualifier=served)
 
 
 def wait_until_updated(functions: LambdaClient, names: Iterable[str]) -> None:

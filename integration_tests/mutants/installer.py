@@ -6,7 +6,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
-from integration_tests.harness.reconfigured import wait_until_updated
+from integration_tests.harness.reconfigured import serve_latest, wait_until_updated
 from integration_tests.mutants.runs import Results, run_tests
 from integration_tests.targets.running import DEPLOYMENT, Running
 from scripts.build_handlers import render
@@ -67,6 +67,9 @@ class Installer:
         for arn in changed:
             self._aws.functions.update_function_code(FunctionName=arn, ZipFile=wanted[arn])
         wait_until_updated(self._aws.functions, changed)
+        for arn in changed:
+            before = serve_latest(self._aws.functions, arn)
+            self._aws.functions.delete_function(FunctionName=arn, Qualifier=before)
         self._installed = wanted
 
     def _empty_table(self) -> None:

@@ -63,15 +63,21 @@ def delete_table(aws: Aws, table: Attributes) -> None:
 
 
 def remove_permission(aws: Aws, permission: Attributes) -> None:
-    """Remove one statement of a function's policy."""
-    aws.functions.remove_permission(FunctionName=permission["function_name"], StatementId=permission["statement_id"])
+    """Remove one statement of the policy of a function or its alias."""
+    aws.functions.remove_permission(StatementId=permission["statement_id"], **subject_of(permission))
+
+
+def subject_of(permission: Attributes) -> dict[str, Any]:
+    """Return the function, and the alias if there is one, that a permission is about."""
+    qualifier = {"Qualifier": permission["qualifier"]} if permission["qualifier"] else {}
+    return {"FunctionName": permission["function_name"], **qualifier}
 
 
 def widen_permission(aws: Aws, permission: Attributes) -> None:
     """Let any API invoke a function, by a statement of the same id."""
     remove_permission(aws, permission)
     aws.functions.add_permission(
-        FunctionName=permission["function_name"],
+        **subject_of(permission),
         StatementId=permission["statement_id"],
         Action="lambda:InvokeFunction",
         Principal="apigateway.amazonaws.com",
@@ -105,6 +111,13 @@ def with_queue(name: str, value: str = "") -> Act:
     return lambda aws, queue: aws.sqs.set_queue_attributes(
         QueueUrl=queue.get("queue_url") or queue["id"],
         Attributes={name: value},  # type: ignore[dict-item] # any attribute
+    )
+
+
+def with_alias(**settings: Any) -> Act:  # noqa: ANN401 - any setting
+    """Return a function that changes an alias."""
+    return lambda aws, alias: aws.functions.update_alias(
+        FunctionName=alias["function_name"], Name=alias["name"], **settings
     )
 
 
@@ -154,6 +167,9 @@ DELETED: Mapping[str, Act] = {
     "aws_iam_role": delete_role,
     "aws_iam_role_policy": lambda aws, policy: iam(aws).delete_role_policy(
         RoleName=policy["role"], PolicyName=policy["name"]
+    ),
+    "aws_lambda_alias": lambda aws, alias: aws.functions.delete_alias(
+        FunctionName=alias["function_name"], Name=alias["name"]
     ),
     "aws_lambda_event_source_mapping": lambda aws, mapping: aws.functions.delete_event_source_mapping(
         UUID=mapping["uuid"]
@@ -242,6 +258,10 @@ CHANGED: Mapping[str, Mapping[str, Act]] = {
         ),
     },
     "aws_iam_role_policy_attachments_exclusive": {"one more": attach_a_policy},
+    "aws_lambda_alias": {
+        "version": with_alias(FunctionVersion="$LATEST"),
+        "description": with_alias(Description="by hand"),
+    },
     "aws_lambda_event_source_mapping": {
         "batch size": with_mapping(BatchSize=1),
         "filters": with_mapping(FilterCriteria={"Filters": [{"Pattern": "{}"}]}),

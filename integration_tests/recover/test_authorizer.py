@@ -15,7 +15,7 @@ from websockets.exceptions import InvalidStatus
 from integration_tests.harness.client import Client
 from integration_tests.recover.state import objects_of, planned, type_of
 from integration_tests.recover.talkers import LONGEST_GAP, crowd
-from integration_tests.recover.variables import FUNCTION, OF_TOKENS, POLICY, filled
+from integration_tests.recover.variables import OF_TOKENS, POLICY, VERSION, filled
 from integration_tests.security import minting
 from scripts.local.minting import SharedSecret
 from scripts.waiting import eventually, scaled
@@ -151,7 +151,7 @@ async def test_tokens_come_change_and_go(root: Root, target: Target, *, is_whole
                 assert await switch(instance, tokens, 401) == touched, names
         if is_whole:
             keys = {"jwt_jwks_url": "https://id.example.com/keys", "jwt_secret_arn": None}
-            assert await switch(instance, {**tokens, **keys}, 401) == {FUNCTION, POLICY}
+            assert await switch(instance, {**tokens, **keys}, 401) == {*VERSION, POLICY}
         await switch(instance, {}, 101)
         assert {each.address for each in objects_of(instance)} == before
     finally:

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
     from scripts.local.deployment import AppliedRoot
 
+ALIAS = "aws_lambda_alias"
 API = "aws_apigatewayv2_api"
 AUTHORIZER = "aws_apigatewayv2_authorizer"
 FUNCTION = "aws_lambda_function"
@@ -28,7 +29,9 @@ ROUTE = "aws_apigatewayv2_route"
 STAGE = "aws_apigatewayv2_stage"
 TABLE = "aws_dynamodb_table"
 ZIP = "aws_s3_object"
-WORKER = {FUNCTION, LOG_GROUP, POLICY, ROLE, ZIP}
+VERSION = {ALIAS, FUNCTION}
+"""Changed together, because a function publishes a version that its alias serves."""
+WORKER = {*VERSION, LOG_GROUP, POLICY, ROLE, ZIP}
 EXCLUSIVE = {"aws_iam_role_policies_exclusive", "aws_iam_role_policy_attachments_exclusive"}
 QUEUES = {MAPPING, QUEUE, "aws_sqs_queue_policy", "aws_sqs_queue_redrive_allow_policy"}
 
@@ -90,18 +93,18 @@ def move_off_its_key(instance: AppliedRoot) -> None:
 
 
 OF_TOKENS: Mapping[str, tuple[Any, set[str]]] = {
-    "authorizer_memory_size": (1024, {FUNCTION}),
+    "authorizer_memory_size": (1024, VERSION),
     "authorizer_reserved_concurrency": (5, {FUNCTION}),
-    "jwt_audience": (["other", "chat"], {FUNCTION}),
-    "jwt_audience_claim": ("client_id", {FUNCTION}),
-    "jwt_default_rooms": (["lobby"], {FUNCTION}),
-    "jwt_issuer": (["https://other.example.com/", "https://id.example.com/"], {FUNCTION}),
-    "jwt_max_lifetime_seconds": (7200, {FUNCTION}),
-    "jwt_rooms_claim": ("groups", {FUNCTION}),
-    "jwt_secret_arn": ("<other_secret>", {FUNCTION, POLICY}),
-    "jwt_stale_keys_minutes": (30, {FUNCTION}),
-    "jwt_subject_claim": ("username", {FUNCTION}),
-    "jwt_token_from": (["header"], {FUNCTION, AUTHORIZER, INTEGRATION}),
+    "jwt_audience": (["other", "chat"], VERSION),
+    "jwt_audience_claim": ("client_id", VERSION),
+    "jwt_default_rooms": (["lobby"], VERSION),
+    "jwt_issuer": (["https://other.example.com/", "https://id.example.com/"], VERSION),
+    "jwt_max_lifetime_seconds": (7200, VERSION),
+    "jwt_rooms_claim": ("groups", VERSION),
+    "jwt_secret_arn": ("<other_secret>", {*VERSION, POLICY}),
+    "jwt_stale_keys_minutes": (30, VERSION),
+    "jwt_subject_claim": ("username", VERSION),
+    "jwt_token_from": (["header"], {*VERSION, AUTHORIZER, INTEGRATION}),
 }
 """Variables that have an effect with ``authorization_type = "JWT"`` alone: another value, and the types it touches.
 
@@ -133,9 +136,9 @@ ROWS: Mapping[str, Row] = {
             Step(),
         ],
     ),
-    "architecture": in_place({FUNCTION}, {"architecture": "x86_64"}),
+    "architecture": in_place(VERSION, {"architecture": "x86_64"}),
     "authorization_type": Row(
-        frozenset({FUNCTION, ROUTE}), [Step({"authorization_type": "AWS_IAM"}, handshake=403), Step()]
+        frozenset({*VERSION, ROUTE}), [Step({"authorization_type": "AWS_IAM"}, handshake=403), Step()]
     ),
     "authorizer_function_arn": Row(
         frozenset(),
@@ -144,13 +147,13 @@ ROWS: Mapping[str, Row] = {
     ),
     "authorizer_permission": in_place((), {"authorizer_permission": False}),
     "client_limits": in_place(
-        {FUNCTION}, {"client_limits": {"spread": 60}}, {"client_limits": {"heal": 2.5, "heartbeat": 60}}
+        VERSION, {"client_limits": {"spread": 60}}, {"client_limits": {"heal": 2.5, "heartbeat": 60}}
     ),
-    "code_revision": in_place({FUNCTION}, {"code_revision": "1"}, {"code_revision": "2"}),
+    "code_revision": in_place(VERSION, {"code_revision": "1"}, {"code_revision": "2"}),
     "default_endpoint_enabled": in_place({API, INTEGRATION}, {"default_endpoint_enabled": False}),
     "detailed_metrics_enabled": in_place({STAGE}, {"detailed_metrics_enabled": True}),
     "environment_kms_key_arn": in_place(
-        {FUNCTION}, {"environment_kms_key_arn": "<key>"}, {"environment_kms_key_arn": "<other_key>"}
+        VERSION, {"environment_kms_key_arn": "<key>"}, {"environment_kms_key_arn": "<other_key>"}
     ),
     "execution_logging_level": in_place(
         {STAGE}, {"execution_logging_level": "ERROR"}, {"execution_logging_level": "INFO"}
@@ -176,7 +179,7 @@ ROWS: Mapping[str, Row] = {
         {"functions": {"whoami": {"reserved_concurrency": 5}, "ping": {"ephemeral_storage_size": 1024}}},
     ),
     "handlers_bucket": Row(
-        frozenset({FUNCTION, ZIP}),
+        frozenset({*VERSION, ZIP}),
         [
             Step({"handlers_bucket": "<other_bucket>"}, removes=frozenset({ZIP})),
             Step({"handlers_bucket": None}, removes=frozenset({ZIP})),
@@ -188,7 +191,7 @@ ROWS: Mapping[str, Row] = {
     "history_generation": in_place((), {"history_generation": 2}),
     "history_retention_minutes": in_place((), {"history_retention_minutes": 90}),
     "history_rooms": Row(
-        frozenset({FUNCTION, POLICY, TABLE}),
+        frozenset({*VERSION, POLICY, TABLE}),
         [
             Step({"history_rooms": ["*"]}),
             Step({"history_rooms": ["*"], "history_generation": 2, "history_retention_minutes": 90}, long=True),
@@ -196,7 +199,7 @@ ROWS: Mapping[str, Row] = {
             Step(removes=frozenset({TABLE})),
         ],
     ),
-    "http2": in_place({FUNCTION}, {"http2": False}),
+    "http2": in_place(VERSION, {"http2": False}),
     **{
         name: in_place((), {name: value})
         for name, value in {
@@ -221,25 +224,23 @@ ROWS: Mapping[str, Row] = {
     ),
     "kick_principals": in_place((), {"kick_principals": ["444455556666"]}, long="as publisher_principals"),
     "log_kms_key_arn": in_place({LOG_GROUP}, {"log_kms_key_arn": "<key>"}, {"log_kms_key_arn": "<other_key>"}),
-    "log_level": in_place({FUNCTION}, {"log_level": "DEBUG"}, {"log_level": "ERROR"}),
+    "log_level": in_place(VERSION, {"log_level": "DEBUG"}, {"log_level": "ERROR"}),
     "log_retention_days": in_place({LOG_GROUP}, {"log_retention_days": 7}, {"log_retention_days": 14}),
     "management_endpoint": in_place(
-        {FUNCTION},
+        VERSION,
         {"management_endpoint": "<other_endpoint>"},
         not_here="null: AWS's own endpoint does not exist for an emulated API",
     ),
-    "max_rooms_per_connection": in_place(
-        {FUNCTION}, {"max_rooms_per_connection": 10}, {"max_rooms_per_connection": 30}
-    ),
-    "maximum_message_bytes": in_place({FUNCTION}, {"maximum_message_bytes": 65_536}, {"maximum_message_bytes": 32_768}),
-    "maximum_room_members": in_place({FUNCTION}, {"maximum_room_members": 500}, {"maximum_room_members": 400}),
-    "messages_per_second": in_place({FUNCTION}, {"messages_per_second": 100}, {"messages_per_second": 50.5}),
+    "max_rooms_per_connection": in_place(VERSION, {"max_rooms_per_connection": 10}, {"max_rooms_per_connection": 30}),
+    "maximum_message_bytes": in_place(VERSION, {"maximum_message_bytes": 65_536}, {"maximum_message_bytes": 32_768}),
+    "maximum_room_members": in_place(VERSION, {"maximum_room_members": 500}, {"maximum_room_members": 400}),
+    "messages_per_second": in_place(VERSION, {"messages_per_second": 100}, {"messages_per_second": 50.5}),
     "name": Row(
         frozenset(),
         [Step({"name": "<other_name>"}, refused="name is part of every name: another one replaces the table")],
         long="its refusal speaks for that of table_name",
     ),
-    "pace": in_place({FUNCTION}, {"pace": 1000}, {"pace": 500.5}),
+    "pace": in_place(VERSION, {"pace": 1000}, {"pace": 500.5}),
     "permissions_boundary_arn": in_place(
         {ROLE}, {"permissions_boundary_arn": "<boundary>"}, {"permissions_boundary_arn": "<other_boundary>"}
     ),
@@ -310,11 +311,9 @@ ROWS: Mapping[str, Row] = {
         ],
     ),
     "redeployment_triggers": in_place({INTEGRATION}, {"redeployment_triggers": {"theirs": "1"}}),
-    "sendmessage_memory_size": in_place(
-        {FUNCTION}, {"sendmessage_memory_size": 512}, {"sendmessage_memory_size": 1769}
-    ),
+    "sendmessage_memory_size": in_place(VERSION, {"sendmessage_memory_size": 512}, {"sendmessage_memory_size": 1769}),
     "shards_per_room": Row(
-        frozenset({FUNCTION}),
+        frozenset(VERSION),
         [
             Step({"shards_per_room": 2}, refused="shards_per_room and shards_read must not change in one apply"),
             Step({"shards_read": 2}),
@@ -325,7 +324,7 @@ ROWS: Mapping[str, Row] = {
         ],
         long="it takes four applies",
     ),
-    "shards_read": in_place({FUNCTION}, {"shards_read": 3}, {"shards_read": 4}),
+    "shards_read": in_place(VERSION, {"shards_read": 3}, {"shards_read": 4}),
     "stage_name": Row(
         frozenset(), [Step({"stage_name": "other"}, refused="stage_name is part of the URL: another one replaces")]
     ),

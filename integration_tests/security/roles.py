@@ -61,8 +61,8 @@ class Roles:
 
     @contextmanager
     def uninvocable(self, function: str) -> Iterator[None]:
-        """Take API Gateway's permission to invoke a function away, and give it back."""
-        arn = self.arns[function]
+        """Take API Gateway's permission to invoke a function's alias away, and give it back."""
+        arn = f"{self.arns[function]}:live"
         (statement,) = json.loads(self._functions.get_policy(FunctionName=arn)["Policy"])["Statement"]
         self._functions.remove_permission(FunctionName=arn, StatementId=statement["Sid"])
         try:

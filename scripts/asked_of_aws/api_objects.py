@@ -26,7 +26,7 @@ AUTHORIZER_LOGGED = {
 def of_api(run: Run, functions: Functions) -> Table:
     """Return all objects of ``modules/websocket-api``."""
     routes = {
-        function.route: Route(f"mocked-{handler}", *(function.limits or run.limits))
+        function.route: Route(f"mocked-{handler}:live", *(function.limits or run.limits))
         for handler, function in functions.items()
         if function.route is not None
     }
@@ -91,7 +91,7 @@ def of_api(run: Run, functions: Functions) -> Table:
             "description": re.compile(r"Serves no route\. Its updates deploy the API: [0-9a-f]{64}"),
             "integration_method": "POST",
             "integration_type": "AWS_PROXY",
-            "integration_uri": invoke_arn("mocked-connect"),
+            "integration_uri": invoke_arn("mocked-connect:live"),
         },
     }
     for key, route in routes.items():

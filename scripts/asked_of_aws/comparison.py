@@ -25,6 +25,7 @@ DECIDED_BY_AWS = {
     "invoke_url",
     "output",
     "url",
+    "version",
 }
 """Attributes that AWS decides; they are compared only where the table names them."""
 DOCUMENTS = {"assume_role_policy", "format", "policy", "redrive_allow_policy", "redrive_policy"}

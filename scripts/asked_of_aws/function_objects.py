@@ -6,7 +6,7 @@ import base64
 import hashlib
 from typing import TYPE_CHECKING
 
-from scripts.asked_of_aws.invocation import permission
+from scripts.asked_of_aws.invocation import permission, permission_of_principal
 from scripts.asked_of_aws.policies import allow, document
 from scripts.asked_of_aws.settings import EXECUTION
 from scripts.repository import REPOSITORY
@@ -66,6 +66,7 @@ def of_function(handler: str, function: Function, run: Run) -> Table:
     code = {"s3_bucket": run.bucket, "s3_key": key} if run.bucket else {"filename": path}
     module = f'module.backend.module.handler["{handler}"]'
     objects: Table = {
+        f"{module}.data.aws_lambda_function.latest_version": {"function_name": name, "qualifier": f"7{len(handler)}"},
         f"{module}.data.aws_region.current": {"id": "cn-north-1"},
         f"{module}.aws_cloudwatch_log_group.this": {
             "name": f"/aws/lambda/{name}",
@@ -127,6 +128,7 @@ def of_function(handler: str, function: Function, run: Run) -> Table:
                 }
             ],
             "memory_size": function.memory_size,
+            "publish": True,
             "reserved_concurrent_executions": function.reserved,
             "role": f"arn:aws-cn:iam::111122223333:role/mocked-{handler}",
             "runtime": "python3.13",
@@ -144,14 +146,7 @@ def of_function(handler: str, function: Function, run: Run) -> Table:
     for principal in function.principals:
         # By the text that the caller gave.
         given = principal.split(":")[4] if principal.endswith(":root") else principal
-        is_service = not principal.startswith("arn:")
-        objects[f'{module}.aws_lambda_permission.principal["{given}"]'] = {
-            "action": "lambda:InvokeFunction",
-            "function_name": name,
-            "principal": principal,
-            "statement_id_prefix": "principal-",
-            **({"source_account": "111122223333"} if is_service else {}),
-        }
+        objects[f'{module}.aws_lambda_permission.principal["{given}"]'] = permission_of_principal(name, principal)
     if run.bucket:
         objects[f'module.backend.module.zips.aws_s3_object.zip["{handler}"]'] = {
             "bucket": run.bucket,

@@ -14,6 +14,9 @@ if TYPE_CHECKING:
 
     Functions = Mapping[str, Function]
 
+READERS = {"authorizer", "default", "disconnect", "fanout_worker", "ping", "presence", "who", "whoami"}
+"""Functions whose aliases move before those of the others."""
+
 
 def permission(function_name: str, source_arn: str, prefix: str) -> Settings:
     """Return the permission of API Gateway to invoke a function for one route."""
@@ -29,6 +32,44 @@ def permission(function_name: str, source_arn: str, prefix: str) -> Settings:
 def invoke_arn(function: str) -> str:
     """Return the ARN by which API Gateway invokes a function of this mocked name."""
     return f"arn:aws-cn:apigateway:cn-north-1:lambda:path/2015-03-31/functions/{FUNCTION}:{function}/invocations"
+
+
+def of_aliases(functions: Functions, run: Run) -> Table:
+    """Return the alias of each function, and who may invoke it."""
+    table: Table = {}
+    for name, function in functions.items():
+        kind, arn = "readers" if name in READERS else "writers", f"{FUNCTION}:mocked-{name}"
+        table[f'module.backend.aws_lambda_alias.{kind}["{name}"]'] = {
+            "name": "live",
+            "description": "What API Gateway and the queues invoke.",
+            "function_name": arn,
+            "function_version": "$LATEST",  # a mocked provider has published nothing
+        }
+        if function.route is not None:
+            source = f"{EXECUTION}/{run.stage}/{function.route}"
+            table[f'module.backend.aws_lambda_permission.alias["{name}"]'] = {
+                **permission(arn, source, f"{name}-"),
+                "qualifier": "live",
+            }
+        for principal in function.principals:
+            # By the text that the caller gave.
+            given = principal.split(":")[4] if principal.endswith(":root") else principal
+            table[f'module.backend.aws_lambda_permission.alias_principal["{name} {given}"]'] = {
+                **permission_of_principal(arn, principal),
+                "qualifier": "live",
+            }
+    return table
+
+
+def permission_of_principal(function_name: str, principal: str) -> Settings:
+    """Return the permission of an account, a role or a service to invoke a function."""
+    return {
+        "action": "lambda:InvokeFunction",
+        "function_name": function_name,
+        "principal": principal,
+        "statement_id_prefix": "principal-",
+        **({} if principal.startswith("arn:") else {"source_account": "111122223333"}),
+    }
 
 
 def of_additional_routes(run: Run) -> Table:
@@ -47,7 +88,8 @@ def of_additional_routes(run: Run) -> Table:
 def of_authorizer(run: Run, authorizer: Authorizer) -> Table:
     """Return all objects of ``modules/authorizer``."""
     module = "module.backend.module.authorizer[0]"
-    uri = f"arn:aws-cn:apigateway:cn-north-1:lambda:path/2015-03-31/functions/{authorizer.function_arn}/invocations"
+    invoked = f"{authorizer.function_arn}:live" if run.tokens else authorizer.function_arn
+    uri = f"arn:aws-cn:apigateway:cn-north-1:lambda:path/2015-03-31/functions/{invoked}/invocations"
     objects: Table = {
         f"{module}.aws_apigatewayv2_authorizer.this": {
             "api_id": "a1b2c3d4e5",
@@ -61,5 +103,10 @@ def of_authorizer(run: Run, authorizer: Authorizer) -> Table:
         objects[f"{module}.aws_lambda_permission.this[0]"] = {
             **permission(authorizer.name, f"{EXECUTION}/authorizers/authorizer-id", f"{run.name}-authorizer-"),
             **({"qualifier": authorizer.qualifier} if authorizer.qualifier else {}),
+        }
+    if run.tokens:
+        objects[f"{module}.aws_lambda_permission.alias[0]"] = {
+            **permission(authorizer.function_arn, f"{EXECUTION}/authorizers/*", f"{run.name}-authorizer-"),
+            "qualifier": "live",
         }
     return objects

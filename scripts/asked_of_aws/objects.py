@@ -106,6 +106,7 @@ def outputs(run: Run, functions: Functions) -> Table:
                 for handler in WITH_AN_OUTPUT
                 if handler in functions
             },
+            "alias_arns": {handler: f"{FUNCTION}:mocked-{handler}:live" for handler in functions},
             "access_log_group_name": run.access_log_name,
             "api_id": "a1b2c3d4e5",
             "authorizer_source_arn": f"{EXECUTION}/authorizers/authorizer-id" if run.authorizer else None,

@@ -88,7 +88,7 @@ def of_queue(run: Run, queue: Queue, names: Names = FANOUT, senders: tuple[str, 
         f"{module}.aws_lambda_event_source_mapping.this": {
             "batch_size": queue.batch_size,
             "event_source_arn": messages_arn,
-            "function_name": f"{FUNCTION}:mocked-{names.function}",
+            "function_name": f"{FUNCTION}:mocked-{names.function}:live",
             "function_response_types": ["ReportBatchItemFailures"],
             "scaling_config": [{"maximum_concurrency": queue.concurrency}],
         },

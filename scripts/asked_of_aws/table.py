@@ -11,7 +11,7 @@ from scripts.asked_of_aws.api_objects import of_api
 from scripts.asked_of_aws.comparison import compare, made_by
 from scripts.asked_of_aws.function_objects import of_function
 from scripts.asked_of_aws.functions import functions
-from scripts.asked_of_aws.invocation import of_additional_routes, of_authorizer
+from scripts.asked_of_aws.invocation import of_additional_routes, of_aliases, of_authorizer
 from scripts.asked_of_aws.objects import of_backend, outputs, tables
 from scripts.asked_of_aws.queue_objects import of_presence, of_publish_queue, of_queue
 from scripts.asked_of_aws.runs import RUNS
@@ -36,6 +36,7 @@ def table(run: Run, more: Mapping[str, Function]) -> Table:
         **tables(run),
         **of_api(run, own),
         **of_additional_routes(run),
+        **of_aliases(own, run),
         **outputs(run, own),
         **(of_authorizer(run, run.authorizer) if run.authorizer else {}),
         **(of_queue(run, run.queue) if run.queue else {}),

@@ -2,7 +2,7 @@
 output "authorizer_id" {
   description = "Id of the authorizer, for the route `$connect`."
   value       = aws_apigatewayv2_authorizer.this.id
-  depends_on  = [aws_lambda_permission.this]
+  depends_on  = [aws_lambda_permission.alias, aws_lambda_permission.this]
 }
 
 # An empty set of identity sources is null in the provider's state until the next refresh, hence the variable.

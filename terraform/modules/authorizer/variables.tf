@@ -1,3 +1,14 @@
+variable "alias" {
+  type        = object({ arn = string })
+  description = "Alias of the function that API Gateway invokes in place of the function. Null means the function as `function_arn` names it."
+  default     = null
+
+  validation {
+    condition     = var.alias == null || can(regex("^arn:[a-z0-9-]+:lambda:[a-z0-9-]+:[0-9]{12}:function:[a-zA-Z0-9_-]{1,64}:[a-zA-Z0-9_-]{1,128}$", var.alias.arn))
+    error_message = "alias must be null or have the ARN of a Lambda function's alias, like \"arn:aws:lambda:eu-central-1:111122223333:function:authorizer:live\"."
+  }
+}
+
 variable "api_id" {
   type        = string
   description = "Id of the WebSocket API."

@@ -80,6 +80,7 @@ module "authorizer" {
   count  = local.has_authorizer ? 1 : 0 # authorization_type must be known at plan
 
   name             = var.name
+  alias            = local.checks_tokens ? { arn = aws_lambda_alias.readers["authorizer"].arn } : null
   api_id           = module.websocket_api.api_id
   execution_arn    = module.websocket_api.execution_arn
   function_arn     = local.checks_tokens ? module.handler["authorizer"].arn : var.authorizer_function_arn

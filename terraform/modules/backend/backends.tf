@@ -59,7 +59,7 @@ module "publish_queue" {
   count  = local.publish_queue_exists ? 1 : 0 # publish_queue_enabled must be known at plan
 
   name              = "${var.name}-publish"
-  function_arn      = module.handler["publish"].arn
+  function_arn      = aws_lambda_alias.writers["publish"].arn
   function_timeout  = local.functions["publish"].timeout
   kms_key_arn       = var.queue_kms_key_arn
   sender_principals = local.publish_senders

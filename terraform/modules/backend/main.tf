@@ -40,7 +40,8 @@ module "websocket_api" {
   routes = merge(
     {
       for route_key, route in local.routes : route_key => {
-        integration_uri        = module.handler[trimprefix(route_key, "$")].invoke_arn
+        integration_uri        = local.aliases[trimprefix(route_key, "$")].invoke_arn
+        permission_id          = aws_lambda_permission.alias[trimprefix(route_key, "$")].id
         throttling_burst_limit = try(route.throttling_burst_limit, null)
         throttling_rate_limit  = try(route.throttling_rate_limit, null)
       }

@@ -3,6 +3,12 @@ output "access_log_group_name" {
   value       = module.websocket_api.access_log_group_name
 }
 
+output "alias_arns" {
+  description = "ARNs of the aliases `live` of all functions by handler: what API Gateway and the queues invoke. The other outputs are ARNs of the unqualified functions, which run what was uploaded last."
+  value       = { for handler, alias in local.aliases : handler => alias.arn }
+  depends_on  = [aws_lambda_permission.alias_principal]
+}
+
 output "api_id" {
   description = "Id of the API."
   value       = module.websocket_api.api_id

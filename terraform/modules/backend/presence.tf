@@ -57,7 +57,7 @@ module "presence_queue" {
 
   name             = "${var.name}-presence"
   batch_size       = 5 # few, because rooms of one batch are looked at one after the other
-  function_arn     = module.handler["presence"].arn
+  function_arn     = aws_lambda_alias.readers["presence"].arn
   function_timeout = local.functions["presence"].timeout
   kms_key_arn      = var.queue_kms_key_arn
   tags             = var.tags

@@ -44,7 +44,7 @@ module "fanout_queue" {
   name                = "${var.name}-fanout"
   batch_size          = var.queued_delivery.batch_size
   fifo                = local.queue_is_fifo
-  function_arn        = module.handler["fanout_worker"].arn
+  function_arn        = aws_lambda_alias.readers["fanout_worker"].arn
   function_timeout    = local.functions["fanout_worker"].timeout
   kms_key_arn         = var.queue_kms_key_arn
   maximum_concurrency = var.queued_delivery.maximum_concurrency

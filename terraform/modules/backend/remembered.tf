@@ -78,7 +78,7 @@ resource "terraform_data" "settled" {
     ignore_changes = [input]
   }
 
-  depends_on = [module.handler]
+  depends_on = [aws_lambda_alias.readers, aws_lambda_alias.writers]
 }
 
 resource "terraform_data" "settled_before" {

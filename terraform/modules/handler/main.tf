@@ -37,6 +37,18 @@ locals {
     },
   ])
 
+  # What a version holds. Absent settings are null or "".
+  versioned = [
+    "architectures", "code_sha256", "description", "environment", "ephemeral_storage", "handler", "kms_key_arn", "layers",
+    "logging_config", "memory_size", "role", "runtime", "timeout", "tracing_config", "vpc_config",
+  ]
+  is_published = alltrue([
+    for setting in local.versioned : nonsensitive(
+      replace(jsonencode(aws_lambda_function.this[setting]), "null", "\"\"")
+      == replace(jsonencode(data.aws_lambda_function.latest_version[setting]), "null", "\"\"")
+    )
+  ])
+
   trace_rights = var.tracing_mode == "PassThrough" ? "[]" : jsonencode([{
     Sid      = "WriteTraces"
     Effect   = "Allow"
@@ -123,6 +135,7 @@ resource "aws_lambda_function" "this" {
   kms_key_arn                    = var.kms_key_arn
   layers                         = var.layers
   memory_size                    = var.memory_size
+  publish                        = true
   reserved_concurrent_executions = var.reserved_concurrency
   role                           = aws_iam_role.this.arn
   runtime                        = var.runtime
@@ -177,6 +190,13 @@ check "function_runs_its_zip" {
     condition     = var.source_code_hash == null ? true : aws_lambda_function.this.code_sha256 == var.source_code_hash
     error_message = "The function ${var.name} runs other code than its zip's, because an upload failed or the code was changed by hand. Apply another code_revision to upload the zip again."
   }
+}
+
+# The latest version. The provider takes a change for done although AWS has refused to publish its version, or although it
+# was stopped before it could ask. An alias then serves what was uploaded last, until another change publishes a version.
+data "aws_lambda_function" "latest_version" {
+  function_name = aws_lambda_function.this.function_name
+  qualifier     = aws_lambda_function.this.version
 }
 
 resource "aws_lambda_permission" "this" {

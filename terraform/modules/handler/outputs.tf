@@ -32,3 +32,9 @@ output "role_name" {
   description = "Name of the function's role."
   value       = aws_iam_role.this.name
 }
+
+output "version" {
+  description = "Number of the function's latest version, for an alias. It changes with the function's code and settings. `$LATEST` if AWS did not publish a version of them."
+  value       = local.is_published ? aws_lambda_function.this.version : "$LATEST"
+  depends_on  = [aws_iam_role_policy.logs, aws_iam_role_policy.task]
+}

@@ -64,6 +64,33 @@ run "permission_of_an_alias_belongs_to_the_alias" {
   }
 }
 
+run "alias_is_invoked_in_place_of_its_function_and_both_have_a_permission" {
+  variables {
+    alias = { arn = "arn:aws-cn:lambda:cn-north-1:111122223333:function:gate:live" }
+  }
+
+  assert {
+    condition     = endswith(aws_apigatewayv2_authorizer.this.authorizer_uri, ":function:gate:live/invocations")
+    error_message = "the URI names the alias"
+  }
+
+  assert {
+    condition = (
+      aws_lambda_permission.alias[0].action == "lambda:InvokeFunction"
+      && aws_lambda_permission.alias[0].function_name == "arn:aws-cn:lambda:cn-north-1:111122223333:function:gate"
+      && aws_lambda_permission.alias[0].principal == "apigateway.amazonaws.com"
+      && aws_lambda_permission.alias[0].qualifier == "live"
+      && aws_lambda_permission.alias[0].source_arn == "arn:aws-cn:execute-api:cn-north-1:111122223333:a1b2c3d4e5/authorizers/*"
+    )
+    error_message = "the API's authorizers may invoke the alias"
+  }
+
+  assert {
+    condition     = aws_lambda_permission.this[0].function_name == "gate" && aws_lambda_permission.this[0].qualifier == null
+    error_message = "the function keeps its permission"
+  }
+}
+
 run "each_changed_attribute_is_another_trigger" {
   variables {
     identity_sources = ["route.request.header.Authorization"]

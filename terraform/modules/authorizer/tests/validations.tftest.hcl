@@ -146,3 +146,23 @@ run "name_with_a_space_is_refused" {
 
   expect_failures = [var.name]
 }
+
+run "alias_without_a_name_is_refused" {
+  command = plan
+
+  variables {
+    alias = { arn = "arn:aws:lambda:eu-central-1:111122223333:function:gate" }
+  }
+
+  expect_failures = [var.alias]
+}
+
+run "latest_version_in_place_of_an_alias_is_refused" {
+  command = plan
+
+  variables {
+    alias = { arn = "arn:aws:lambda:eu-central-1:111122223333:function:gate:$LATEST" }
+  }
+
+  expect_failures = [var.alias]
+}

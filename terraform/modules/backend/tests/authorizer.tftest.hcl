@@ -31,6 +31,13 @@ mock_provider "aws" {
     }
   }
 
+  mock_resource "aws_lambda_alias" {
+    defaults = {
+      arn        = "arn:aws-cn:lambda:cn-north-1:111122223333:function:roomcast:live"
+      invoke_arn = "arn:aws-cn:apigateway:cn-north-1:lambda:path/2015-03-31/functions/arn:aws-cn:lambda:cn-north-1:111122223333:function:roomcast:live/invocations"
+    }
+  }
+
   mock_resource "aws_lambda_function" {
     defaults = {
       arn        = "arn:aws-cn:lambda:cn-north-1:111122223333:function:roomcast"

@@ -32,6 +32,13 @@ mock_provider "aws" {
     }
   }
 
+  mock_resource "aws_lambda_alias" {
+    defaults = {
+      arn        = "arn:aws-cn:lambda:cn-north-1:111122223333:function:roomcast:live"
+      invoke_arn = "arn:aws-cn:apigateway:cn-north-1:lambda:path/2015-03-31/functions/arn:aws-cn:lambda:cn-north-1:111122223333:function:roomcast:live/invocations"
+    }
+  }
+
   mock_resource "aws_lambda_function" {
     defaults = {
       arn        = "arn:aws-cn:lambda:cn-north-1:111122223333:function:roomcast"
@@ -69,6 +76,62 @@ run "every_route_is_served_by_the_function_of_its_name" {
   assert {
     condition     = toset(keys(local.functions)) == toset(keys(output.function_arns)) && toset(keys(local.functions)) == toset(keys(output.log_group_names))
     error_message = "no function is left out of the outputs"
+  }
+}
+
+run "api_and_queues_invoke_aliases_of_which_those_of_readers_move_first" {
+  state_key = "aliases"
+
+  variables {
+    kick_enabled          = true
+    kick_principals       = ["444455556666", "sns.amazonaws.com"]
+    presence_rooms        = ["*"]
+    publish_queue_enabled = true
+    queued_delivery       = { enabled = true }
+  }
+
+  assert {
+    condition     = keys(aws_lambda_alias.readers) == ["default", "disconnect", "fanout_worker", "ping", "presence", "who", "whoami"]
+    error_message = "readers are what reads rows and tasks of others"
+  }
+
+  assert {
+    condition     = setunion(keys(aws_lambda_alias.readers), keys(aws_lambda_alias.writers)) == toset(keys(output.function_arns)) && length(setintersection(keys(aws_lambda_alias.readers), keys(aws_lambda_alias.writers))) == 0
+    error_message = "each function has one alias"
+  }
+
+  assert {
+    condition = alltrue([
+      for name, alias in merge(aws_lambda_alias.readers, aws_lambda_alias.writers) :
+      alias.name == "live" && alias.function_name == module.handler[name].arn && alias.function_version == module.handler[name].version
+    ])
+    error_message = "an alias serves its function's latest version"
+  }
+
+  assert {
+    condition     = toset(keys(aws_lambda_permission.alias)) == toset([for route_key in keys(local.routes) : trimprefix(route_key, "$")])
+    error_message = "each route may invoke its function's alias"
+  }
+
+  assert {
+    condition = alltrue([
+      for name, permission in aws_lambda_permission.alias :
+      permission.qualifier == "live" && permission.principal == "apigateway.amazonaws.com" && permission.source_arn == "arn:aws-cn:execute-api:cn-north-1:111122223333:a1b2c3d4e5/live/${local.functions[name].route_key}"
+    ])
+    error_message = "and no other route"
+  }
+
+  assert {
+    condition = jsonencode({ for key, permission in aws_lambda_permission.alias_principal : key => [permission.principal, permission.qualifier, permission.source_account] }) == jsonencode({
+      "kick 444455556666"      = ["arn:aws-cn:iam::444455556666:root", "live", null]
+      "kick sns.amazonaws.com" = ["sns.amazonaws.com", "live", "111122223333"]
+    })
+    error_message = "callers may name the alias as well as the function"
+  }
+
+  assert {
+    condition     = output.alias_arns == { for name in keys(local.functions) : name => "arn:aws-cn:lambda:cn-north-1:111122223333:function:roomcast:live" } && output.function_arns["kick"] == "arn:aws-cn:lambda:cn-north-1:111122223333:function:roomcast"
+    error_message = "the other outputs are unqualified"
   }
 }
 

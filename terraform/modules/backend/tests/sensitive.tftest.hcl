@@ -40,6 +40,13 @@ mock_provider "aws" {
     }
   }
 
+  mock_resource "aws_lambda_alias" {
+    defaults = {
+      arn        = "arn:aws:lambda:eu-central-1:111122223333:function:roomcast:live"
+      invoke_arn = "arn:aws:apigateway:eu-central-1:lambda:path/2015-03-31/functions/arn:aws:lambda:eu-central-1:111122223333:function:roomcast:live/invocations"
+    }
+  }
+
   mock_resource "aws_lambda_function" {
     defaults = {
       arn        = "arn:aws:lambda:eu-central-1:111122223333:function:roomcast"

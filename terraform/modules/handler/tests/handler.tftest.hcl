@@ -33,6 +33,96 @@ variables {
   policy   = "{\"Version\": \"2012-10-17\", \"Statement\": [{\"Effect\": \"Allow\", \"Action\": \"dynamodb:Query\", \"Resource\": \"*\"}]}"
 }
 
+run "version_of_what_was_uploaded_last_is_the_one_to_serve" {
+  state_key = "version_of_what_was_uploaded_last_is_the_one_to_serve"
+
+  variables {
+    environment = { ROOMCAST_PACE = "10" }
+  }
+
+  override_resource {
+    target = aws_lambda_function.this
+
+    values = {
+      arn         = "arn:aws-cn:lambda:cn-north-1:111122223333:function:roomcast-connect"
+      code_sha256 = "47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU="
+      version     = "4"
+    }
+  }
+
+  override_data {
+    target = data.aws_lambda_function.latest_version
+
+    values = {
+      architectures     = ["arm64"]
+      code_sha256       = "47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU="
+      description       = ""
+      environment       = [{ variables = { ROOMCAST_PACE = "10" } }]
+      ephemeral_storage = [{ size = 512 }]
+      handler           = "connect.handler"
+      kms_key_arn       = ""
+      layers            = []
+      logging_config    = [{ application_log_level = "", log_format = "Text", log_group = "/aws/lambda/roomcast-connect", system_log_level = "" }]
+      memory_size       = 256
+      role              = "arn:aws:iam::111122223333:role/roomcast-connect-eu-central-1"
+      runtime           = "python3.13"
+      timeout           = 10
+      tracing_config    = [{ mode = "PassThrough" }]
+      vpc_config        = []
+    }
+  }
+
+  assert {
+    condition     = aws_lambda_function.this.publish && output.version == "4" && data.aws_lambda_function.latest_version.qualifier == "4"
+    error_message = "each change is published"
+  }
+}
+
+run "change_that_was_not_published_is_served_as_it_was_uploaded" {
+  state_key = "change_that_was_not_published_is_served_as_it_was_uploaded"
+
+  variables {
+    environment = { ROOMCAST_PACE = "10" }
+  }
+
+  override_resource {
+    target = aws_lambda_function.this
+
+    values = {
+      arn         = "arn:aws-cn:lambda:cn-north-1:111122223333:function:roomcast-connect"
+      code_sha256 = "47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU="
+      version     = "4"
+    }
+  }
+
+  override_data {
+    target = data.aws_lambda_function.latest_version
+
+    values = {
+      architectures     = ["arm64"]
+      code_sha256       = "47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU="
+      description       = ""
+      environment       = [{ variables = { ROOMCAST_PACE = "20" } }]
+      ephemeral_storage = [{ size = 512 }]
+      handler           = "connect.handler"
+      kms_key_arn       = ""
+      layers            = []
+      logging_config    = [{ application_log_level = "", log_format = "Text", log_group = "/aws/lambda/roomcast-connect", system_log_level = "" }]
+      memory_size       = 256
+      role              = "arn:aws:iam::111122223333:role/roomcast-connect-eu-central-1"
+      runtime           = "python3.13"
+      timeout           = 10
+      tracing_config    = [{ mode = "PassThrough" }]
+      vpc_config        = []
+    }
+  }
+
+  assert {
+    condition     = output.version == "$LATEST"
+    error_message = "a version from before the change does not count"
+  }
+}
+
 run "function_runs_the_code_with_a_role_of_its_own" {
   variables {
     architecture             = "x86_64"
