@@ -47,9 +47,9 @@ def invalidate(original: Callable[..., None], *arguments: Any, **keywords: Any) 
 
 @replaces(lambda_runtime, "kill_workers")
 def kill_workers(original: Callable[..., None], workers: Iterable[Any]) -> None:
-    """End processes; while workers are being invalidated, leave busy ones to :func:`invoke`."""
+    """End processes; while workers are being invalidated, leave those that serve, or are about to, to :func:`invoke`."""
     doomed = [*workers]
     if getattr(_here, "is_invalidating", False):
         with lambda_runtime._lock:
-            doomed = [worker for worker in doomed if worker not in _invoking]
+            doomed = [worker for worker in doomed if not worker.in_use and worker not in _invoking]
     original(doomed)
