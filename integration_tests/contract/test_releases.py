@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-import atexit
 import base64
 import functools
 import json
 import re
-import shutil
 import subprocess
 import sys
-import tarfile
-import tempfile
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from integration_tests.contract.kept import NEIGHBOUR, unpacked
 from scripts.asked_of_aws import RUNS
 from scripts.build_handlers import SOURCES
 
@@ -29,11 +26,7 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.without_target
 
 RELEASES = ("0.1.0", "before-identity", "0.2.0")
-"""The handlers of earlier commits with their fakes, made by ``git archive``, because a clone need not have the history:
-2cda97c, which is 0.1.0, 6575d90, the last commit before tokens and limits, and e759419, which is to be 0.2.0."""
-
-NEIGHBOUR = "0.2.0"
-"""The release that must be deployed before this one: it reads rows and tasks of ``roomcast.v1``."""
+"""Commit 2cda97c, which is 0.1.0, 6575d90, the last one before tokens and limits, and e759419, which is to be 0.2.0."""
 
 DRIVER = Path(__file__).with_name("one_release.py")
 PLAIN: Mapping[str, str] = {}
@@ -69,27 +62,16 @@ def far() -> int:
     return now() + 3600
 
 
-@functools.cache
-def unpacked(release: str) -> Path:
-    """Return the folder with a release's handlers."""
-    folder = Path(tempfile.mkdtemp(prefix=f"roomcast-{release}-"))
-    with tarfile.open(Path(__file__).with_name("releases") / f"{release}.tar.gz") as files:
-        files.extraction_filter = getattr(tarfile, "data_filter", None)  # Python 3.11.2, Debian 12's, has none
-        files.extractall(folder)  # noqa: S202 - made by this project
-    atexit.register(shutil.rmtree, folder, ignore_errors=True)
-    return folder / "handlers"
-
-
 @pytest.fixture(scope="session", params=RELEASES)
 def other(request: pytest.FixtureRequest) -> Path:
     """The folder with another release's handlers."""
-    return unpacked(request.param)
+    return unpacked(request.param) / "handlers"
 
 
 @pytest.fixture(scope="session")
 def neighbour() -> Path:
     """The folder with the handlers of the release before this one."""
-    return unpacked(NEIGHBOUR)
+    return unpacked(NEIGHBOUR) / "handlers"
 
 
 def run(

@@ -25,9 +25,10 @@ if TYPE_CHECKING:
     from scripts.local.deployment import AppliedRoot
 
 CLIENTS = 20
-ROOMS = 4
+"""Clients, unless a test wants more; five in each room."""
+MEMBERS = 5
 INTERVAL = 0.2
-"""Seconds between two messages: each client speaks every four seconds, which two cores serve beside Terraform."""
+"""Seconds between two messages: twenty clients speak every four seconds, which two cores serve beside Terraform."""
 MESSAGES = 10
 """Messages after which the clients look whether to end."""
 UNANSWERED = 2 * MESSAGES
@@ -41,15 +42,17 @@ STAGE_TERMS = replace(TERMS, late_after=LATE_AFTER_ON_ONE_MACHINE)
 
 
 class Talk:
-    """Twenty clients in four rooms, each a sender and a listener; started by :func:`talking`.
+    """Clients in rooms of five, each a sender and a listener; started by :func:`talking`.
 
     Args:
         instance: The stage's instance of the root.
         url: The stage's WebSocket URL.
+        clients: Their number.
     """
 
-    def __init__(self, instance: AppliedRoot, url: str) -> None:
+    def __init__(self, instance: AppliedRoot, url: str, clients: int = CLIENTS) -> None:
         self.url = url
+        self.clients = clients
         self.run = secrets.token_hex(4)
         self.began_at = time.monotonic()
         prefix = f"/aws/lambda/{instance.variables['name']}-"
@@ -65,7 +68,9 @@ class Talk:
             AssertionError: A handshake was refused.
         """
         now = time.monotonic()
-        refused = await self._users.join([Arrival(seat, f"{self.run}-{seat % ROOMS}", now) for seat in range(CLIENTS)])
+        rooms = self.clients // MEMBERS
+        arrivals = [Arrival(seat, f"{self.run}-{seat % rooms}", now) for seat in range(self.clients)]
+        refused = await self._users.join(arrivals)
         assert not refused, refused
         self._speech = asyncio.create_task(self._speak())
 
@@ -82,7 +87,7 @@ class Talk:
     def check_present(self) -> None:
         """Check that every client is still connected; raises AssertionError."""
         absent = self._users.absent()
-        assert not absent, f"{len(absent)} of {CLIENTS} clients were cut off"
+        assert not absent, f"{len(absent)} of {self.clients} clients were cut off"
 
     async def keep_lines(self) -> None:
         """Read the functions' log lines, because an apply may remove a function with its log group."""
@@ -138,7 +143,7 @@ class Talk:
 
         async def are_explained() -> bool:
             await self.keep_lines()
-            return copies <= self._fan_outs.copies(CLIENTS // ROOMS) and failed <= self._fan_outs.doubts()
+            return copies <= self._fan_outs.copies(MEMBERS) and failed <= self._fan_outs.doubts()
 
         sought = f"reasons for {copies} copies and {failed} receipts that say failed"
         await eventually(are_explained, expected=True, within=STAGE_TERMS.patience, what=sought)
@@ -151,17 +156,18 @@ class Talk:
 
 
 @asynccontextmanager
-async def talking(instance: AppliedRoot) -> AsyncIterator[Talk]:
+async def talking(instance: AppliedRoot, clients: int = CLIENTS) -> AsyncIterator[Talk]:
     """Let clients talk while the context lasts, and check at its end that none missed a message.
 
     Args:
         instance: The stage's instance of the root.
+        clients: Their number.
 
     Raises:
         AssertionError: A message was lost or doubled, or a client was cut off.
     """
     deployment = await asyncio.to_thread(instance.deployment)
-    talk = Talk(instance, deployment.websocket_url)
+    talk = Talk(instance, deployment.websocket_url, clients)
     try:
         await talk.begin()
         yield talk

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from scripts.local.aws import Aws, emulator_environment
 from scripts.local.emulator import host_zips
+from scripts.repository import REPOSITORY
 from scripts.terraform import CONFIGURATION, Workspace
 
 if TYPE_CHECKING:
@@ -81,6 +82,7 @@ class AppliedRoot:
         variables: Variables of the root besides those that the emulator decides.
         options: Options of Terraform that set further ones, and stand above these.
         report: Called with each line that Terraform prints.
+        repository: Root of the tree that holds the root configuration; another one for an earlier release.
     """
 
     access: EmulatorAccess
@@ -88,6 +90,7 @@ class AppliedRoot:
     variables: Mapping[str, Any] = field(default_factory=dict)
     options: Sequence[str] = ()
     report: Callable[[str], None] | None = None
+    repository: Path = REPOSITORY
 
     @property
     def workspace(self) -> Workspace:
@@ -99,12 +102,13 @@ class AppliedRoot:
         if self.access.runs_functions_here and self.variables.get("authorization_type") == "JWT":
             decided["handlers_directory"] = str(host_zips())
         return Workspace(
-            CONFIGURATION,
+            self.repository / CONFIGURATION.name,
             self.scratch,
             variables={**decided, **self.variables},
             options=self.options,
             environment=terraform_environment(self.access.endpoint_url),
             report=self.report,
+            repository=self.repository,
         )
 
     def apply(self, **variables: Any) -> Deployment:  # noqa: ANN401 - any Terraform value

@@ -73,6 +73,7 @@ class Workspace:
         options: Options ``-var`` and ``-var-file``, which stand above :attr:`variables`.
         report: Called with each line that Terraform prints.
         providers: Providers for :meth:`validate`, :meth:`test` and :meth:`states`, whose runs start their own without.
+        repository: Root of the tree that holds the configuration; another one for an earlier release.
     """
 
     directory: Path
@@ -82,6 +83,7 @@ class Workspace:
     environment: Mapping[str, str] | None = None
     report: Callable[[str], None] | None = None
     providers: SharedProviders | None = None
+    repository: Path = REPOSITORY
 
     def init(self, *, backend: bool = True) -> None:
         """Copy the configuration and install its modules and providers.
@@ -183,18 +185,18 @@ class Workspace:
     def _copy_configuration(self) -> None:
         shutil.rmtree(self.tree, ignore_errors=True)
         copy = self.tree / common.CONFIGURATION.name
-        shutil.copytree(common.CONFIGURATION, copy, ignore=shutil.ignore_patterns(*PERSONAL_FILES))
+        shutil.copytree(self.repository / copy.name, copy, ignore=shutil.ignore_patterns(*PERSONAL_FILES))
         # The configuration finds sources and zips by their place in the repository.
-        (self.tree / "handlers").symlink_to(REPOSITORY / "handlers")
+        (self.tree / "handlers").symlink_to(self.repository / "handlers")
         (self.tree / "build").mkdir()
-        (self.tree / "build" / "handlers").symlink_to(REPOSITORY / "build" / "handlers")
+        (self.tree / "build" / "handlers").symlink_to(self.repository / "build" / "handlers")
         state = json.dumps(str(self.scratch.resolve() / "terraform.tfstate"))
         backend = f'terraform {{\n  backend "local" {{\n    path = {state}\n  }}\n}}\n'
         (self._working_directory / "scratch_override.tf").write_text(backend, encoding="utf-8")
 
     @property
     def _working_directory(self) -> Path:
-        return self.tree / self.directory.resolve().relative_to(REPOSITORY)
+        return self.tree / self.directory.resolve().relative_to(self.repository)
 
     def _environment(self) -> dict[str, str]:
         inherited = os.environ if self.environment is None else self.environment
