@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from integration_tests.contract.granted import KEPT_RUNS, granted, rights
-from integration_tests.contract.test_releases import NEIGHBOUR
+from integration_tests.contract.kept import NEIGHBOUR
 from integration_tests.security.tests import test_rights as modules
 
 if TYPE_CHECKING:

@@ -16,9 +16,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pytest
 
+from integration_tests.contract.kept import NEIGHBOUR, unpacked
 from integration_tests.contract.test_releases import (
     GUARDED,
-    NEIGHBOUR,
     PLAIN,
     QUEUED,
     TODAY,
@@ -28,7 +28,6 @@ from integration_tests.contract.test_releases import (
     looks,
     now,
     run,
-    unpacked,
 )
 
 if TYPE_CHECKING:
@@ -357,7 +356,7 @@ def test_clients_in_text_mode_hear_what_they_heard(name: str) -> None:
             step: (answer, [(client, ERROR_IN_TEXT_MODE.sub(r"\1", text)) for client, text in posts])
             for step, (answer, posts) in TEXT[name].heard(release).items()
         }
-        for release in (unpacked(NEIGHBOUR), TODAY)
+        for release in (unpacked(NEIGHBOUR) / "handlers", TODAY)
     )
     assert after == before
 

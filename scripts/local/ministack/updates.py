@@ -47,7 +47,7 @@ def invalidate(original: Callable[..., None], *arguments: Any, **keywords: Any) 
 
 @replaces(lambda_runtime, "kill_workers")
 def kill_workers(original: Callable[..., None], workers: Iterable[Any]) -> None:
-    """End processes; while workers are being invalidated, leave those that serve, or are about to, to :func:`invoke`."""
+    """End processes; while workers are being invalidated, leave those that serve, or will, to :func:`invoke`."""
     doomed = [*workers]
     if getattr(_here, "is_invalidating", False):
         with lambda_runtime._lock:
