@@ -169,12 +169,12 @@ ROWS: Mapping[str, Row] = {
         long="its refusal is that of table_name",
     ),
     "function_defaults": in_place(
-        {FUNCTION, POLICY},
+        {*VERSION, POLICY},
         {"function_defaults": {"tracing_mode": "Active", "ephemeral_storage_size": 600}},
         {"function_defaults": {"log_format": "JSON", "role_path": "/theirs/"}},
     ),
     "functions": in_place(
-        {FUNCTION},
+        VERSION,
         {"functions": {"connect": {"memory_size": 512, "timeout": 11}}},
         {"functions": {"whoami": {"reserved_concurrency": 5}, "ping": {"ephemeral_storage_size": 1024}}},
     ),
