@@ -83,7 +83,7 @@ class Workspace:
     environment: Mapping[str, str] | None = None
     report: Callable[[str], None] | None = None
     providers: SharedProviders | None = None
-    repository: Path = REPOSITORY
+    repository: Path = field(default_factory=lambda: REPOSITORY)
 
     def init(self, *, backend: bool = True) -> None:
         """Copy the configuration and install its modules and providers.
