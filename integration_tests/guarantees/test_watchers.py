@@ -80,6 +80,11 @@ async def crowd(with_queue: Deployment) -> AsyncIterator[Crowd]:
     """Clients of the instance with a queue, some rooms of which keep messages and tell who comes and goes."""
     crowd = Crowd(with_queue.websocket_url)
     yield crowd
+    # A client may be told of changes that it knows from an answer, also one that has left meanwhile.
+    await settle(client for client in crowd.clients if client.is_open)
+    for client in crowd.clients:
+        for message in [each for each in client.unread if each.text.startswith('{"type":"presence"')]:
+            client.unread.remove(message)
     await crowd.finish()
 
 
