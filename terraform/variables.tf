@@ -440,7 +440,7 @@ variable "redeployment_triggers" {
 
 variable "sendmessage_memory_size" {
   type        = number
-  description = "Deprecated, give `functions.sendmessage.memory_size` instead. Memory of the functions that deliver messages, `sendmessage` and `publish`, in MB; its share of a CPU grows with it. A member waits no longer at 1024 than at 1769, one vCPU, in rooms of up to some 3,000 members: give larger ones 1769."
+  description = "Deprecated, give `functions.sendmessage.memory_size` and `functions.publish.memory_size` instead. Memory of the functions that deliver messages, `sendmessage` and `publish`, in MB; its share of a CPU grows with it. A member waits no longer at 1024 than at 1769, one vCPU, in rooms of up to some 3,000 members: give larger ones 1769."
   default     = 1024
   nullable    = false
 }

@@ -1,4 +1,9 @@
-"""Parts of earlier releases, because a clone need not have the history."""
+"""Parts of earlier releases, because a clone need not have the history.
+
+An archive is made of a release's tree: of ``handlers``, and of the neighbour also the Terraform files and the zips that
+``scripts/build_handlers.py`` of that release builds without the authorizer. Compressed by xz, zips take next to no room
+beside the handlers, which they repeat.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A function of the release before can do with the role of today whatever it could do with its own.
+"""A function of the release before may do with the role of today all that it might do with its own.
 
 Terraform changes a function's policy, environment and code one after the other, so each right comes before the code
 that uses it, and goes a release later. `rights/` holds the rights of an earlier release, which `granted.py` prints.

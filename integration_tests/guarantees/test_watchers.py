@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import secrets
 import time
 from typing import TYPE_CHECKING, Any
@@ -66,6 +67,14 @@ class Watcher:
             if frame["version"] == self.version + 1:
                 self.version, self.names = frame["version"], self.names - {*frame["left"]} | {*frame["joined"]}
 
+    def take_what_it_knows(self) -> None:
+        """Take the frames of presence that are left, which must not change those present; raises AssertionError."""
+        for message in [*self.client.unread]:
+            frame = json.loads(message.text)
+            if frame["type"] == "presence":
+                assert self.names - {*frame["left"]} | {*frame["joined"]} == self.names, f"{self.name} was told {frame}"
+                self.client.unread.remove(message)
+
     async def ask(self) -> None:
         """Ask who is there; frames that come meanwhile are taken."""
         await self.client.send("who", room=self.room)
@@ -75,16 +84,34 @@ class Watcher:
             self.take(frame)
 
 
+class Audience(Crowd):
+    """Clients of one test, some of them watchers.
+
+    Attributes:
+        watchers: Those of :func:`watcher`.
+    """
+
+    def __init__(self, url: str) -> None:
+        super().__init__(url)
+        self.watchers: list[Watcher] = []
+
+    async def finish(self) -> None:
+        """Close every connection; a watcher may still be told what it knows from an answer.
+
+        Raises:
+            AssertionError: As of :meth:`Crowd.finish`, or a watcher was told something else.
+        """
+        await settle(client for client in self.clients if client.is_open)
+        for each in self.watchers:
+            each.take_what_it_knows()
+        await super().finish()
+
+
 @pytest.fixture
-async def crowd(with_queue: Deployment) -> AsyncIterator[Crowd]:
+async def crowd(with_queue: Deployment) -> AsyncIterator[Audience]:
     """Clients of the instance with a queue, some rooms of which keep messages and tell who comes and goes."""
-    crowd = Crowd(with_queue.websocket_url)
+    crowd = Audience(with_queue.websocket_url)
     yield crowd
-    # A client may be told of changes that it knows from an answer, also one that has left meanwhile.
-    await settle(client for client in crowd.clients if client.is_open)
-    for client in crowd.clients:
-        for message in [each for each in client.unread if each.text.startswith('{"type":"presence"')]:
-            client.unread.remove(message)
     await crowd.finish()
 
 
@@ -94,14 +121,16 @@ def room() -> str:
     return f"{PRESENCE_ROOM}{secrets.token_hex(6)}"
 
 
-async def watcher(crowd: Crowd, room: str) -> Watcher:
+async def watcher(crowd: Audience, room: str) -> Watcher:
     """Connect a client and let it join."""
     client = await crowd.join(subprotocols=[v1.NAME])
     name = (await v1.ask(client, "whoami"))["connectionId"]
     await client.send("join", room=room)
     while (frame := await client.receive_json())["type"] != "joined":
         pass
-    return Watcher(client, name, room, frame["presence"])
+    found = Watcher(client, name, room, frame["presence"])
+    crowd.watchers.append(found)
+    return found
 
 
 async def learn(watchers: Iterable[Watcher], names: set[str]) -> None:
@@ -110,7 +139,7 @@ async def learn(watchers: Iterable[Watcher], names: set[str]) -> None:
     await asyncio.gather(*(each.learn(names, until) for each in watchers))
 
 
-async def test_each_client_knows_who_is_there_after_the_changes(crowd: Crowd, room: str) -> None:
+async def test_each_client_knows_who_is_there_after_the_changes(crowd: Audience, room: str) -> None:
     watchers = await asyncio.gather(*(watcher(crowd, room) for _ in range(MEMBERS)))
     await learn(watchers, {each.name for each in watchers})
 
@@ -125,7 +154,7 @@ async def test_each_client_knows_who_is_there_after_the_changes(crowd: Crowd, ro
         assert all(gap > WINDOW / 2 for gap in gaps), "one frame in a window"
 
 
-async def test_coming_and_going_within_a_window_is_not_told(crowd: Crowd, room: str) -> None:
+async def test_coming_and_going_within_a_window_is_not_told(crowd: Audience, room: str) -> None:
     vera = await watcher(crowd, room)
     await learn([vera], {vera.name})
     version = vera.version
@@ -140,7 +169,7 @@ async def test_coming_and_going_within_a_window_is_not_told(crowd: Crowd, room: 
     assert pong["rooms"][room]["presence"] == vera.version
 
 
-async def test_messages_are_kept_and_queued_as_before(crowd: Crowd, room: str) -> None:
+async def test_messages_are_kept_and_queued_as_before(crowd: Audience, room: str) -> None:
     vera, viktor = await asyncio.gather(*(watcher(crowd, room) for _ in range(2)))
     await learn([vera, viktor], {vera.name, viktor.name})
     await vera.client.send("sendmessage", room=room, data="hello", id=v1.new_id())
@@ -149,7 +178,7 @@ async def test_messages_are_kept_and_queued_as_before(crowd: Crowd, room: str) -
     assert (await viktor.client.receive_json())["data"] == "hello"
 
 
-async def test_clients_of_text_mode_are_shown_and_are_told_nothing(crowd: Crowd, room: str) -> None:
+async def test_clients_of_text_mode_are_shown_and_are_told_nothing(crowd: Audience, room: str) -> None:
     text = await crowd.join(room)
     vera = await watcher(crowd, room)
     await learn([vera], {vera.name, await text.whoami()})

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from integration_tests.harness.reconfigured import ALIAS
 from integration_tests.recover.talk import talking
 from integration_tests.recover.withholding import SENTENCE
 from scripts.terraform import TerraformError
@@ -99,7 +100,7 @@ def served(instance: AppliedRoot) -> dict[str, str]:
     """Return the version that each function's alias serves."""
     arns = instance.deployment().outputs["function_arns"]
     get_alias = instance.access.aws.functions.get_alias
-    return {name: get_alias(FunctionName=arn, Name="live")["FunctionVersion"] for name, arn in arns.items()}
+    return {name: get_alias(FunctionName=arn, Name=ALIAS)["FunctionVersion"] for name, arn in arns.items()}
 
 
 def pace_of(instance: AppliedRoot, name: str) -> str:

@@ -6,6 +6,8 @@ import json
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+from integration_tests.harness.reconfigured import ALIAS
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
@@ -62,7 +64,7 @@ class Roles:
     @contextmanager
     def uninvocable(self, function: str) -> Iterator[None]:
         """Take API Gateway's permission to invoke a function's alias away, and give it back."""
-        arn = f"{self.arns[function]}:live"
+        arn = f"{self.arns[function]}:{ALIAS}"
         (statement,) = json.loads(self._functions.get_policy(FunctionName=arn)["Policy"])["Statement"]
         self._functions.remove_permission(FunctionName=arn, StatementId=statement["Sid"])
         try:

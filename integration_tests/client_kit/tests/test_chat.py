@@ -11,14 +11,14 @@ import sys
 import threading
 import tracemalloc
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
-from types import SimpleNamespace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import pexpect
 import pytest
 from roomcast_cli import lines, sources
 from roomcast_cli.chat import Chat
+from roomcast_cli.commands.chat import Options
 from roomcast_client import Event, Message, Open, Presence, Waiting
 
 from integration_tests.client_kit import virtual
@@ -265,8 +265,10 @@ def test_input_without_a_line_break_takes_little_memory() -> None:
 
 def chat(**options: Any) -> Chat:
     """Return a chat whose standard streams are no terminals."""
-    given = {"json": False, "receive_only": False, "send_only": False, **options}
-    return Chat(SimpleNamespace(**given))
+    given = Options(
+        "ws://127.0.0.1/live", "lobby", None, None, 20, json=False, timeout=30.0, send_only=False, receive_only=False
+    )
+    return Chat(replace(given, **options))
 
 
 @pytest.mark.parametrize("is_back", [True, False])

@@ -1,7 +1,7 @@
 """The command ``roomcast``: its commands, and how each ends.
 
-Exit status: 0 done, 1 the answer is no, 2 wrong usage, 3 no such stage, room or connection, 4 a right is missing,
-5 not reachable, 130 Ctrl-C, 141 the reader of the output is gone.
+Exit status: 0 done, 1 the answer is no, 2 wrong usage, 4 a right is missing, 5 not reachable, 130 Ctrl-C, 141 the
+reader of the output is gone.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from roomcast_cli.commands import capacity, chat, cost
+from roomcast_cli.model import UsageError
 from roomcast_cli.output import DONE, INTERRUPTED, NO, WRONG_USAGE, CommandError, note
 
 if TYPE_CHECKING:
@@ -59,6 +60,9 @@ def run(arguments: Sequence[str]) -> int:
     except CommandError as error:
         note(f"roomcast: {error}")
         return error.status
+    except UsageError as error:
+        note(f"roomcast: {error}")
+        return WRONG_USAGE
     except typer.TyperException as error:
         sentence, context = error.format_message().rstrip("."), getattr(error, "ctx", None)
         path = context.command_path if context else "roomcast"

@@ -13,11 +13,14 @@ import roomcast_client
 from roomcast_client import Closed, Kicked, Left, NotAllowed, Open, Presence, Refused, RoomcastError, Waiting
 
 from roomcast_cli import lines, sources, tokens
+from roomcast_cli.output import DONE, NOT_ALLOWED, NOT_REACHABLE
+from roomcast_cli.output import NO as FAILED
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-DONE, FAILED, NOT_ALLOWED, NOT_REACHABLE = 0, 1, 4, 5
+    from roomcast_cli.commands.chat import Options
+
 MOST_PENDING, MOST_BYTES = 100, 150_000
 """Messages without proof, and bytes of their lines, above which no further line is read; the client refuses more than
 100 messages or 1 MB, and JSON writes some characters with six bytes."""
@@ -25,7 +28,7 @@ LOST_SECONDS = 480.0
 """A command that sends from a pipe waits so long for a lost connection: as long as the client tries a message."""
 
 
-async def run(options: Any) -> int:  # noqa: ANN401 - of argparse
+async def run(options: Options) -> int:
     """Chat until the end of the input; returns the exit status."""
     chat = Chat(options)
     try:
@@ -52,7 +55,7 @@ class RemovedError(Exception):
 class Chat:
     """One chat."""
 
-    def __init__(self, options: Any) -> None:  # noqa: ANN401 - of argparse
+    def __init__(self, options: Options) -> None:
         self._options = options
         self._on_terminal = sys.stdin.isatty() and sys.stdout.isatty() and not options.receive_only
         self._in_colour = sys.stdout.isatty() and not os.environ.get("NO_COLOR") and not options.json

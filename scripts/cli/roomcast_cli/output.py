@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-DONE, NO, WRONG_USAGE, MISSING, NOT_ALLOWED, NOT_REACHABLE = range(6)
-"""Exit statuses: done; the answer is no; wrong usage; no such stage, room or connection; no right; not reachable."""
+DONE, NO, WRONG_USAGE, NOT_ALLOWED, NOT_REACHABLE = 0, 1, 2, 4, 5
+"""Exit statuses: done; the answer is no; wrong usage; a right is missing; not reachable."""
 INTERRUPTED, READER_GONE = 130, 141
 """Exit statuses, as a shell has them for SIGINT and SIGPIPE."""
 

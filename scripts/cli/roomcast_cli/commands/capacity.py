@@ -42,22 +42,19 @@ def capacity(  # noqa: PLR0913 - of the command line
     Give the most connections at a time, and the largest room. Exit status: 0 none is used above 80 %, 1 one is,
     2 wrong usage.
     """
-    try:
-        usage = model.Usage(
-            connections=connections,
-            room_size=room_size,
-            messages_per_second=messages_per_second,
-            heartbeat=heartbeat,
-            spread=spread,
-            pace=pace,
-            ids=ids,
-            history=history,
-            queued=queued or fifo,
-            fifo=fifo,
-            shards=shards,
-        )
-    except model.UsageError as error:
-        raise CommandError(str(error), WRONG_USAGE) from error
+    usage = model.Usage(
+        connections=connections,
+        room_size=room_size,
+        messages_per_second=messages_per_second,
+        heartbeat=heartbeat,
+        spread=spread,
+        pace=pace,
+        ids=ids,
+        history=history,
+        queued=queued or fifo,
+        fifo=fifo,
+        shards=shards,
+    )
     quotas = dated.entries("quotas")
     own = _read(quotas_file, quotas) if quotas_file else {}
     if sentence := dated.old(quotas, set(quotas) - set(own)):

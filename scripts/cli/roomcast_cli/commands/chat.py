@@ -15,6 +15,7 @@ import typer
 from roomcast_cli.output import INTERRUPTED, READER_GONE, WRONG_USAGE, CommandError
 
 MOST_LAST = 100
+"""Messages that a stage replays at most to a client that asks for the last ones."""
 LONGEST_TIMEOUT = 86_400.0
 
 
@@ -31,13 +32,6 @@ class Options:
     timeout: float
     send_only: bool
     receive_only: bool
-
-
-def _count(given: str | int) -> int:
-    text = str(given)  # typer hands the default over as well
-    if text.isascii() and text.isdigit() and int(text) <= MOST_LAST:
-        return int(text)
-    raise typer.BadParameter(f"{text!r} is not a number from 0 to {MOST_LAST}")
 
 
 def _seconds(text: str | float) -> float:
@@ -61,7 +55,7 @@ def chat(  # noqa: PLR0913 - of the command line
     token_file: Annotated[
         str | None, typer.Option(metavar="FILE", help="A file that holds the token, read for each connection.")
     ] = None,
-    last: Annotated[int, typer.Option(parser=_count, metavar="N", help="Messages of before to show, 0 to 100.")] = 20,
+    last: Annotated[int, typer.Option(min=0, max=MOST_LAST, metavar="N", help="Messages of before to show.")] = 20,
     as_json: Annotated[
         bool,
         typer.Option("--json", help="Messages as JSON, one a line; states, comings and errors too, on stderr."),

@@ -9,7 +9,7 @@ import typer
 
 from roomcast_cli import dated, model
 from roomcast_cli.commands import options  # noqa: TC001 - typer reads the annotations
-from roomcast_cli.output import DONE, NO, WRONG_USAGE, CommandError, amount, document, note, table
+from roomcast_cli.output import DONE, NO, amount, document, note, table
 
 PAGE = "terraform/COST.md"
 ADVICE = {
@@ -47,25 +47,22 @@ def cost(  # noqa: PLR0913 - of the command line
 
     Exit status: 0 done, 1 dearer than --max, 2 wrong usage.
     """
-    try:
-        usage = model.Usage(
-            connections=connections,
-            room_size=room_size,
-            messages_per_second=messages_per_second,
-            bytes=bytes_,
-            heartbeat=heartbeat,
-            hours_a_day=hours_a_day,
-            ids=ids,
-            history=history,
-            queued=queued or fifo,
-            fifo=fifo,
-            authorizer=authorizer,
-            nat_zones=nat_zones,
-            memory=memory,
-            shards=shards,
-        )
-    except model.UsageError as error:
-        raise CommandError(str(error), WRONG_USAGE) from error
+    usage = model.Usage(
+        connections=connections,
+        room_size=room_size,
+        messages_per_second=messages_per_second,
+        bytes=bytes_,
+        heartbeat=heartbeat,
+        hours_a_day=hours_a_day,
+        ids=ids,
+        history=history,
+        queued=queued or fifo,
+        fifo=fifo,
+        authorizer=authorizer,
+        nat_zones=nat_zones,
+        memory=memory,
+        shards=shards,
+    )
     prices = dated.entries("prices")
     values = dated.values(prices)
     found = model.cost(usage, values, free_tier=free_tier)
