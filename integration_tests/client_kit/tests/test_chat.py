@@ -17,8 +17,7 @@ from typing import TYPE_CHECKING, Any
 import pexpect
 import pytest
 from roomcast_cli import lines, sources
-from roomcast_cli.chat import Chat
-from roomcast_cli.commands.chat import Options
+from roomcast_cli.chat import Chat, Options
 from roomcast_client import Event, Message, Open, Presence, Waiting
 
 from integration_tests.client_kit import virtual

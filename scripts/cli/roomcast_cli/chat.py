@@ -7,6 +7,7 @@ import json
 import os
 import sys
 from contextlib import AsyncExitStack
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import roomcast_client
@@ -19,13 +20,26 @@ from roomcast_cli.output import NO as FAILED
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-    from roomcast_cli.commands.chat import Options
-
 MOST_PENDING, MOST_BYTES = 100, 150_000
 """Messages without proof, and bytes of their lines, above which no further line is read; the client refuses more than
 100 messages or 1 MB, and JSON writes some characters with six bytes."""
 LOST_SECONDS = 480.0
 """A command that sends from a pipe waits so long for a lost connection: as long as the client tries a message."""
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """As typed; see ``--help``."""
+
+    url: str
+    room: str
+    token_command: str | None
+    token_file: str | None
+    last: int
+    json: bool
+    timeout: float
+    send_only: bool
+    receive_only: bool
 
 
 async def run(options: Options) -> int:

@@ -6,32 +6,19 @@ import asyncio
 import os
 import signal
 import sys
-from dataclasses import dataclass
 from importlib import util
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from roomcast_cli.output import INTERRUPTED, READER_GONE, WRONG_USAGE, CommandError
 
+if TYPE_CHECKING:
+    from roomcast_cli.chat import Options
+
 MOST_LAST = 100
 """Messages that a stage replays at most to a client that asks for the last ones."""
 LONGEST_TIMEOUT = 86_400.0
-
-
-@dataclass(frozen=True, slots=True)
-class Options:
-    """As typed; see ``--help``."""
-
-    url: str
-    room: str
-    token_command: str | None
-    token_file: str | None
-    last: int
-    json: bool
-    timeout: float
-    send_only: bool
-    receive_only: bool
 
 
 def _seconds(text: str | float) -> float:
@@ -72,15 +59,15 @@ def chat(  # noqa: PLR0913 - of the command line
         raise typer.BadParameter("--token-command and --token-file exclude each other")
     if send_only and receive_only:
         raise typer.BadParameter("--send-only and --receive-only exclude each other")
-    return _talk(
-        Options(url, room, token_command, token_file, last, as_json, timeout, send_only, receive_only),
-    )
-
-
-def _talk(options: Options) -> int:
     if util.find_spec("websockets") is None:
         raise CommandError("the package websockets is missing; install roomcast[client]", WRONG_USAGE)
     from roomcast_cli import chat as talk  # noqa: PLC0415 - it needs the package looked for above
+
+    return _talk(talk.Options(url, room, token_command, token_file, last, as_json, timeout, send_only, receive_only))
+
+
+def _talk(options: Options) -> int:
+    from roomcast_cli import chat as talk  # noqa: PLC0415 - it needs the package that the caller has looked for
     from roomcast_cli import sources  # noqa: PLC0415
 
     # Sockets that the stage has closed must not end the process.
