@@ -35,6 +35,7 @@ MADE_OF: Mapping[tuple[str, str], set[str]] = {
     ("handler", "kms_key_arn"): {"environment_kms_key_arn"},
     ("handler", "memory_size"): {"memory_size"},
     ("handler", "reserved_concurrency"): {"reserved_concurrency"},
+    ("handler", "snap_start"): {"snap_start"},
     ("handler", "s3_bucket"): {"bucket", "handlers_bucket"},
     ("handler", "s3_key"): set(),
     ("handler", "timeout"): {"timeout"},

@@ -136,13 +136,15 @@ variable "function_defaults" {
 
 variable "functions" {
   type = map(object({
-    ephemeral_storage_size = optional(number)
-    layers                 = optional(list(string), [])
-    memory_size            = optional(number)
-    reserved_concurrency   = optional(number)
-    timeout                = optional(number)
+    ephemeral_storage_size  = optional(number)
+    layers                  = optional(list(string), [])
+    memory_size             = optional(number)
+    provisioned_concurrency = optional(number)
+    reserved_concurrency    = optional(number)
+    snap_start              = optional(bool, false)
+    timeout                 = optional(number)
   }))
-  description = "Settings of single functions by handler, like `{ sendmessage = { memory_size = 1769 } }`; what is null stays as the function's row or `function_defaults` has it. MB of memory and for temporary files, layers in place of the defaults', invocations at a time that are reserved for the function, seconds."
+  description = "Settings of single functions by handler, like `{ sendmessage = { memory_size = 1769 } }`; what is null stays as the function's row or `function_defaults` has it. MB of memory and for temporary files, layers in place of the defaults', environments that Lambda keeps ready for the function's alias, invocations at a time that are reserved for the function, whether its versions begin from a snapshot (SnapStart), seconds."
   default     = {}
   nullable    = false
 }

@@ -231,9 +231,12 @@ OF_FUNCTIONS: Mapping[str, Any] = {
     "ephemeral_storage_size": None,
     "layers": [],
     "memory_size": None,
+    "provisioned_concurrency": None,
     "reserved_concurrency": None,
+    "snap_start": False,
     "timeout": None,
 }
+OF_SNAPSHOTS = {**OF_FUNCTIONS, "snap_start": True}
 tags = Cases(
     [
         {},
@@ -394,9 +397,16 @@ CASES: Mapping[str, Mapping[str, Cases]] = {
                     "ephemeral_storage_size": or_null(storage),
                     "layers": layers,
                     "memory_size": or_null(whole(128, 10_240)),
+                    "provisioned_concurrency": or_null(whole_from(1)),
                     "reserved_concurrency": or_null(whole_from(0)),
                     "timeout": or_null(whole(1, 900)),
                 }.items()
+            ),
+            each_of(
+                Cases(
+                    [{**OF_SNAPSHOTS}, {**OF_SNAPSHOTS, "ephemeral_storage_size": 512}],
+                    [{**OF_SNAPSHOTS, "provisioned_concurrency": 1}, {**OF_SNAPSHOTS, "ephemeral_storage_size": 513}],
+                )
             ),
         ),
         "handler_sources_directory": or_null(folder),

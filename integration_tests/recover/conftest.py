@@ -110,6 +110,7 @@ def everything(given: dict[str, str]) -> dict[str, Any]:
         },
         "authorization_type": "CUSTOM",
         "authorizer_function_arn": given["authorizer"],
+        "functions": {"whoami": {"provisioned_concurrency": 1}},
         "history_rooms": ["*"],
         "log_kms_key_arn": given["key"],
         "permissions_boundary_arn": given["boundary"],

@@ -176,6 +176,11 @@ DELETED: Mapping[str, Act] = {
     ),
     "aws_lambda_function": lambda aws, function: aws.functions.delete_function(FunctionName=function["function_name"]),
     "aws_lambda_permission": remove_permission,
+    "aws_lambda_provisioned_concurrency_config": lambda aws, config: (
+        aws.functions.delete_provisioned_concurrency_config(
+            FunctionName=config["function_name"], Qualifier=config["qualifier"]
+        )
+    ),
     "aws_s3_object": lambda aws, zipped: aws.s3.delete_object(Bucket=zipped["bucket"], Key=zipped["key"]),
     "aws_sqs_queue": lambda aws, queue: aws.sqs.delete_queue(QueueUrl=queue["url"]),
     "aws_sqs_queue_policy": with_queue("Policy"),
@@ -261,6 +266,13 @@ CHANGED: Mapping[str, Mapping[str, Act]] = {
     "aws_lambda_alias": {
         "version": with_alias(FunctionVersion="$LATEST"),
         "description": with_alias(Description="by hand"),
+    },
+    "aws_lambda_provisioned_concurrency_config": {
+        "number": lambda aws, config: aws.functions.put_provisioned_concurrency_config(
+            FunctionName=config["function_name"],
+            Qualifier=config["qualifier"],
+            ProvisionedConcurrentExecutions=config["provisioned_concurrent_executions"] + 1,
+        ),
     },
     "aws_lambda_event_source_mapping": {
         "batch size": with_mapping(BatchSize=1),

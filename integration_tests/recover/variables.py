@@ -33,6 +33,7 @@ VERSION = {ALIAS, FUNCTION}
 """Changed together, because a function publishes a version that its alias serves."""
 WORKER = {*VERSION, LOG_GROUP, POLICY, ROLE, ZIP}
 EXCLUSIVE = {"aws_iam_role_policies_exclusive", "aws_iam_role_policy_attachments_exclusive"}
+PROVISIONED = "aws_lambda_provisioned_concurrency_config"
 QUEUES = {MAPPING, QUEUE, "aws_sqs_queue_policy", "aws_sqs_queue_redrive_allow_policy"}
 
 Given = dict[str, str]
@@ -173,10 +174,16 @@ ROWS: Mapping[str, Row] = {
         {"function_defaults": {"tracing_mode": "Active", "ephemeral_storage_size": 600}},
         {"function_defaults": {"log_format": "JSON", "role_path": "/theirs/"}},
     ),
-    "functions": in_place(
-        VERSION,
-        {"functions": {"connect": {"memory_size": 512, "timeout": 11}}},
-        {"functions": {"whoami": {"reserved_concurrency": 5}, "ping": {"ephemeral_storage_size": 1024}}},
+    "functions": Row(
+        frozenset({*VERSION, PROVISIONED}),
+        [
+            Step({"functions": {"connect": {"memory_size": 512, "timeout": 11, "provisioned_concurrency": 1}}}),
+            Step(
+                {"functions": {"whoami": {"reserved_concurrency": 5}, "ping": {"ephemeral_storage_size": 1024}}},
+                removes=frozenset({PROVISIONED}),
+            ),
+            Step(),
+        ],
     ),
     "handlers_bucket": Row(
         frozenset({*VERSION, ZIP}),

@@ -132,6 +132,7 @@ def of_function(handler: str, function: Function, run: Run) -> Table:
             "reserved_concurrent_executions": function.reserved,
             "role": f"arn:aws-cn:iam::111122223333:role/mocked-{handler}",
             "runtime": "python3.13",
+            "snap_start": [{"apply_on": "PublishedVersions"}] if function.snapshots else [],
             "source_code_hash": base64.b64encode(hashlib.sha256(zipped).digest()).decode(),
             "tags": run.tags,
             "timeout": function.timeout,

@@ -64,6 +64,8 @@ class Function:
         principals: Who else may invoke it: ARNs, and services.
         storage: MB for temporary files; None for those of all functions.
         layers: ARNs; empty for those of all functions.
+        provisioned: Environments that are kept ready for its alias.
+        snapshots: Whether its versions begin from snapshots.
     """
 
     description: str
@@ -77,6 +79,8 @@ class Function:
     principals: tuple[str, ...] = ()
     storage: int | None = None
     layers: tuple[str, ...] = ()
+    provisioned: int | None = None
+    snapshots: bool = False
 
 
 def functions(run: Run) -> dict[str, Function]:

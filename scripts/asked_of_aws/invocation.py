@@ -45,6 +45,12 @@ def of_aliases(functions: Functions, run: Run) -> Table:
             "function_name": arn,
             "function_version": "$LATEST",  # a mocked provider has published nothing
         }
+        if function.provisioned is not None:
+            table[f'module.backend.aws_lambda_provisioned_concurrency_config.this["{name}"]'] = {
+                "function_name": arn,
+                "provisioned_concurrent_executions": function.provisioned,
+                "qualifier": "live",
+            }
         if function.route is not None:
             source = f"{EXECUTION}/{run.stage}/{function.route}"
             table[f'module.backend.aws_lambda_permission.alias["{name}"]'] = {

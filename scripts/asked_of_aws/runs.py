@@ -61,6 +61,8 @@ RUNS: Mapping[str, Run] = {
             "fanout_worker": {"reserved": 9, "timeout": 41},
             "presence": {"memory_size": 640, "timeout": 21},
             "publish": {"memory_size": 1664, "timeout": 29},
+            "sendmessage": {"provisioned": 3},
+            "whoami": {"snapshots": True, "storage": 512},
             "who": {"storage": 700, "layers": (f"{LAYER}:other:8",)},
         },
         http2=False,

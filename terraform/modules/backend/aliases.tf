@@ -42,6 +42,14 @@ resource "aws_lambda_alias" "writers" {
   depends_on = [aws_lambda_alias.readers, module.fanout_queue, module.presence_queue]
 }
 
+resource "aws_lambda_provisioned_concurrency_config" "this" {
+  for_each = { for name, function in local.functions : name => function.provisioned_concurrency if try(nonsensitive(function.provisioned_concurrency != null), false) } # functions must be known at plan
+
+  function_name                     = trimsuffix(local.aliases[each.key].arn, ":live") # unknown while the alias is replaced
+  provisioned_concurrent_executions = each.value
+  qualifier                         = "live"
+}
+
 # Beside the unqualified function's permission, which integrations of an earlier release need until they name the alias.
 # By the alias's ARN, which is unknown while the alias is replaced: deleting an alias deletes its permissions.
 resource "aws_lambda_permission" "alias" {

@@ -46,11 +46,13 @@ locals {
   # The caller's settings of a function stand above those of its row and above the defaults.
   functions = {
     for name, row in local.rows : name => merge(row, {
-      ephemeral_storage_size = try(coalesce(var.functions[name].ephemeral_storage_size, var.function_defaults.ephemeral_storage_size), var.function_defaults.ephemeral_storage_size)
-      layers                 = try(coalescelist(var.functions[name].layers, var.function_defaults.layers), var.function_defaults.layers)
-      memory_size            = try(coalesce(var.functions[name].memory_size, row.memory_size), row.memory_size)
-      reserved_concurrency   = try(coalesce(var.functions[name].reserved_concurrency, row.reserved_concurrency), row.reserved_concurrency, var.functions[name].reserved_concurrency, null)
-      timeout                = try(coalesce(var.functions[name].timeout, row.timeout), row.timeout)
+      ephemeral_storage_size  = try(coalesce(var.functions[name].ephemeral_storage_size, var.function_defaults.ephemeral_storage_size), var.function_defaults.ephemeral_storage_size)
+      layers                  = try(coalescelist(var.functions[name].layers, var.function_defaults.layers), var.function_defaults.layers)
+      memory_size             = try(coalesce(var.functions[name].memory_size, row.memory_size), row.memory_size)
+      provisioned_concurrency = try(var.functions[name].provisioned_concurrency, null)
+      reserved_concurrency    = try(coalesce(var.functions[name].reserved_concurrency, row.reserved_concurrency), row.reserved_concurrency, var.functions[name].reserved_concurrency, null)
+      snap_start              = try(coalesce(var.functions[name].snap_start, false), false)
+      timeout                 = try(coalesce(var.functions[name].timeout, row.timeout), row.timeout)
     })
   }
 
@@ -203,6 +205,7 @@ module "handler" {
   role_path                = var.function_defaults.role_path
   s3_bucket                = try(var.published_handlers.bucket, var.handlers_bucket)
   s3_key                   = lookup(module.zips.s3_keys, each.key, null)
+  snap_start               = each.value.snap_start
   source_code_hash         = lookup(module.zips.hashes, each.key, null)
   code_revision            = var.code_revision
   tags                     = var.tags

@@ -61,13 +61,15 @@ variable "function_defaults" {
 
 variable "functions" {
   type = map(object({
-    ephemeral_storage_size = optional(number)
-    layers                 = optional(list(string), [])
-    memory_size            = optional(number)
-    reserved_concurrency   = optional(number)
-    timeout                = optional(number)
+    ephemeral_storage_size  = optional(number)
+    layers                  = optional(list(string), [])
+    memory_size             = optional(number)
+    provisioned_concurrency = optional(number)
+    reserved_concurrency    = optional(number)
+    snap_start              = optional(bool, false)
+    timeout                 = optional(number)
   }))
-  description = "Settings of single functions by handler, like `{ sendmessage = { memory_size = 1769 } }`; what is null stays as the function's row or `function_defaults` has it. MB of memory and for temporary files, layers in place of the defaults', invocations at a time that are reserved for the function, seconds."
+  description = "Settings of single functions by handler, like `{ sendmessage = { memory_size = 1769 } }`; what is null stays as the function's row or `function_defaults` has it. MB of memory and for temporary files, layers in place of the defaults', environments that Lambda keeps ready for the function's alias, invocations at a time that are reserved for the function, whether its versions begin from a snapshot (SnapStart), seconds."
   default     = {}
   nullable    = false
 
@@ -84,6 +86,16 @@ variable "functions" {
   validation {
     condition     = alltrue([for function in values(var.functions) : try(function.memory_size >= 128 && function.memory_size <= 10240 && floor(function.memory_size) == function.memory_size, function.memory_size == null) if function != null])
     error_message = "functions must each have a memory_size that is null or a whole number of MB from 128 to 10240."
+  }
+
+  validation {
+    condition     = alltrue([for function in values(var.functions) : try(function.provisioned_concurrency >= 1 && floor(function.provisioned_concurrency) == function.provisioned_concurrency, function.provisioned_concurrency == null) if function != null])
+    error_message = "functions must each have a provisioned_concurrency that is null or a whole number from 1 upwards."
+  }
+
+  validation {
+    condition     = alltrue([for function in values(var.functions) : !coalesce(function.snap_start, false) || function.provisioned_concurrency == null && try(function.ephemeral_storage_size <= 512, true) if function != null])
+    error_message = "functions must each have no provisioned_concurrency and at most 512 MB of ephemeral_storage_size if snap_start is true, because Lambda allows neither with SnapStart."
   }
 
   validation {

@@ -160,6 +160,14 @@ resource "aws_lambda_function" "this" {
     log_group             = aws_cloudwatch_log_group.this.name
   }
 
+  dynamic "snap_start" {
+    for_each = var.snap_start ? ["PublishedVersions"] : []
+
+    content {
+      apply_on = snap_start.value
+    }
+  }
+
   # Set in any case, so that a plan shows a mode that was set by hand.
   tracing_config {
     mode = var.tracing_mode

@@ -278,6 +278,13 @@ variable "s3_key" {
   }
 }
 
+variable "snap_start" {
+  type        = bool
+  description = "Whether each version begins from a snapshot of its function after the start (SnapStart), which excludes provisioned concurrency and more than 512 MB for temporary files."
+  default     = false
+  nullable    = false
+}
+
 variable "source_code_hash" {
   type        = string
   description = "Base64 of the zip's SHA-256, as `filebase64sha256` returns it. A change deploys the code again."

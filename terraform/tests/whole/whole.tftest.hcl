@@ -94,6 +94,8 @@ run "everything_on" {
       fanout_worker = { reserved_concurrency = 9, timeout = 41 }
       presence      = { memory_size = 640, timeout = 21 }
       publish       = { memory_size = 1664, timeout = 29 }
+      sendmessage   = { provisioned_concurrency = 3 }
+      whoami        = { snap_start = true, ephemeral_storage_size = 512 }
       who           = { ephemeral_storage_size = 700, layers = ["arn:aws-cn:lambda:cn-north-1:444455556666:layer:other:8"] }
     }
 

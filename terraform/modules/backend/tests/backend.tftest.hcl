@@ -590,7 +590,8 @@ run "settings_of_a_function_stand_above_its_row" {
   variables {
     function_defaults = { layers = ["arn:aws-cn:lambda:cn-north-1:111122223333:layer:agent:7"] }
     functions = {
-      connect     = { memory_size = 512, reserved_concurrency = 0 }
+      connect     = { memory_size = 512, provisioned_concurrency = 2, reserved_concurrency = 0 }
+      whoami      = { snap_start = true }
       sendmessage = { timeout = 20, layers = ["arn:aws-cn:lambda:cn-north-1:111122223333:layer:other:1"] }
       kick        = null
     }
@@ -604,6 +605,16 @@ run "settings_of_a_function_stand_above_its_row" {
   assert {
     condition     = local.functions["sendmessage"].layers == tolist(["arn:aws-cn:lambda:cn-north-1:111122223333:layer:other:1"]) && local.functions["connect"].layers == tolist(["arn:aws-cn:lambda:cn-north-1:111122223333:layer:agent:7"]) && local.functions["whoami"].reserved_concurrency == null
     error_message = "defaults are for all others"
+  }
+
+  assert {
+    condition = (
+      keys(aws_lambda_provisioned_concurrency_config.this) == ["connect"]
+      && aws_lambda_provisioned_concurrency_config.this["connect"].provisioned_concurrent_executions == 2
+      && aws_lambda_provisioned_concurrency_config.this["connect"].qualifier == "live"
+      && local.functions["whoami"].snap_start && !local.functions["connect"].snap_start
+    )
+    error_message = "environments are kept ready for the alias, and versions begin from snapshots, where the caller wants it"
   }
 }
 

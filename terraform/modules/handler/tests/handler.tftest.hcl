@@ -465,6 +465,28 @@ run "lines_of_lambda_are_json_and_none_of_the_handlers_is_dropped" {
   }
 }
 
+run "versions_begin_from_snapshots_where_the_caller_wants_it" {
+  command = plan
+
+  assert {
+    condition     = length(aws_lambda_function.this.snap_start) == 0
+    error_message = "none by default"
+  }
+}
+
+run "snapshots_are_of_published_versions" {
+  command = plan
+
+  variables {
+    snap_start = true
+  }
+
+  assert {
+    condition     = aws_lambda_function.this.snap_start[0].apply_on == "PublishedVersions"
+    error_message = "Lambda takes them of no other"
+  }
+}
+
 # A state of its own, because a role keeps its path.
 run "code_signing_layers_storage_and_path_are_the_callers" {
   command   = plan
