@@ -93,6 +93,7 @@ KNOWN = {
     "authorization_type",
     "authorizer_permission",
     "existing_table",
+    "functions",
     "handlers_bucket",
     "history_rooms",
     "presence_rooms",

@@ -43,7 +43,7 @@ resource "aws_lambda_alias" "writers" {
 }
 
 resource "aws_lambda_provisioned_concurrency_config" "this" {
-  for_each = { for name, function in local.functions : name => function.provisioned_concurrency if try(nonsensitive(function.provisioned_concurrency != null), false) } # functions must be known at plan
+  for_each = { for name, function in local.functions : name => function.provisioned_concurrency if try(nonsensitive(function.provisioned_concurrency != null), false) } # which functions have a provisioned_concurrency must be known at plan
 
   function_name                     = trimsuffix(local.aliases[each.key].arn, ":live") # unknown while the alias is replaced
   provisioned_concurrent_executions = each.value

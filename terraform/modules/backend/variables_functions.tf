@@ -69,7 +69,7 @@ variable "functions" {
     snap_start              = optional(bool, false)
     timeout                 = optional(number)
   }))
-  description = "Settings of single functions by handler, like `{ sendmessage = { memory_size = 1769 } }`; what is null stays as the function's row or `function_defaults` has it. MB of memory and for temporary files, layers in place of the defaults', environments that Lambda keeps ready for the function's alias, invocations at a time that are reserved for the function, whether its versions begin from a snapshot (SnapStart), seconds."
+  description = "Settings of single functions by handler, like `{ sendmessage = { memory_size = 1769 } }`; what is null stays as the function's row or `function_defaults` has it. MB of memory and for temporary files, layers in place of the defaults', environments that Lambda keeps ready for the function's alias, invocations at a time that are reserved for the function, whether its versions begin from a snapshot (SnapStart), seconds. Which functions have a provisioned_concurrency must be known at plan."
   default     = {}
   nullable    = false
 
