@@ -68,6 +68,8 @@ class ClientUser:
         self._gate = asyncio.Event()
         self._open = asyncio.Event()
         self._offline = asyncio.Event()
+        self._parts_by = CloseMode.CLOSE
+        self._parting: set[asyncio.Task[None]] = set()
         self._returning_at: float | None = None
         self._is_returning = False
         self._pages = False
@@ -211,20 +213,21 @@ class ClientUser:
     async def leave(self, mode: CloseMode) -> None:
         """Go offline, if connected; the client comes back when it is told to join."""
         session, member = self._session, self._member
+        self._parts_by = mode
         self._gate.clear()
         if session is None or member is None or not session.sockets:
             return
         member.leaving_at = min(member.leaving_at, time.monotonic())
-        sockets = session.sockets
-        for socket in sockets:
-            self.closing(socket)
-        if mode is CloseMode.CLOSE:
-            await asyncio.gather(*(socket.close() for socket in sockets))
-        else:
-            for socket in sockets:
-                socket.abort()
+        await asyncio.gather(*(self._part_with(socket) for socket in session.sockets))
         async with asyncio.timeout(scaled(self._recorder.handshake_within)):
             await self._offline.wait()
+
+    async def _part_with(self, socket: Socket) -> None:
+        self.closing(socket)
+        if self._parts_by is CloseMode.CLOSE:
+            await socket.close()
+        else:
+            socket.abort()
 
     def notice_end(self) -> None:
         """Do nothing: the session tells of each end."""
@@ -251,6 +254,10 @@ class ClientUser:
         connects.attempted += 1
         connects.succeeded += 1
         connects.late += connection.joined_at - asked_at > self._ledger.terms.late_after
+        if not self._gate.is_set():  # the client was told to leave while this handshake was under way
+            parting = asyncio.create_task(self._part_with(socket))
+            self._parting.add(parting)
+            parting.add_done_callback(self._parting.discard)
 
     def refused(self, reason: str) -> None:
         """Record a refused handshake; one that the closed gate held back is none."""

@@ -37,6 +37,7 @@ def report_of(
     outputs = outputs_of(stage, target, tmp_path, monkeypatch)
     live = ["--target", "live", "--websocket-url", stage.websocket_url, *outputs]
     status = main(["run", *live, *SIZE, *SCENARIOS[scenario], "--scenario", scenario, "--report-dir", str(tmp_path)])
+    assert status < 2, "the run came to no verdict; it has told why"
     report: dict[str, Any] = json.loads((tmp_path / f"load-{scenario}-live.json").read_text())
     assert status == 0, (report["checks"], report["invariants"]["examples"])
     assert report["departures"]["items_left"] == report["departures"]["items_lacking"] == 0
