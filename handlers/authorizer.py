@@ -64,19 +64,20 @@ class Decision(NamedTuple):
     answer: dict[str, Any] | None = None
 
 
-def handler(event: Mapping[str, Any], _context: Context) -> dict[str, Any]:
+def handler(event: Mapping[str, Any], context: Context) -> dict[str, Any]:
     """Lambda's entry point.
 
     Raises:
         Unauthorized: There is no good token.
         AuthUnavailableError: There are no keys.
     """
+    logs.begin(context.aws_request_id, **_ids(event))
     decision = decide(event, time.monotonic() + WORK_SECONDS)
-    fields = {"outcome": decision.outcome, "reason": decision.reason, **_ids(event)}
+    fields = {"outcome": decision.outcome, "reason": decision.reason}
     if decision.outcome == "auth_unavailable":
-        logs.write_metrics("auth_unavailable", {"auth_unavailable": 1}, "ERROR", **fields)
+        logs.end("ERROR", "auth_unavailable", {"auth_unavailable": 1}, **fields)
     else:
-        logs.write("INFO", "authorizer", **fields)
+        logs.end("INFO", "authorizer", **fields)
     if decision.answer is not None:
         return decision.answer
     # Raised outside of any handler: libraries' errors repeat parts of tokens, and Lambda logs unhandled ones.

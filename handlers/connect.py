@@ -20,17 +20,23 @@ SETTINGS = settings.from_environment()
 ROOMS = rooms.Rooms(SETTINGS)
 ENGINE = fanout.Engine(SETTINGS.management_endpoint, SETTINGS.region)
 
+UNAVAILABLE = 500
+
+OUTCOMES = {200: logs.SERVED, UNAVAILABLE: "unavailable"}
+"""Of a handshake, in its log line, by the status of the answer; any other one refuses the client."""
+
 
 def handler(event: Mapping[str, Any], context: events.Context) -> dict[str, Any]:
     """Lambda's entry point."""
-    handshake = serving.read(event)
+    handshake = serving.read(event, context)
     if handshake is None:
         return serving.NO_EVENT
     if handshake.type != "CONNECT":
         return serving.refuse_message(event, context, ENGINE, ROOMS)
     client = identity.of(handshake, SETTINGS.authorization)
     status, subprotocol = admit(handshake, client, events.deadline(context))
-    logs.write("INFO", "connect", status=status, **serving.ids(handshake))
+    metrics = {"join_failed": int(status == UNAVAILABLE)}
+    logs.end("INFO", "connect", metrics, status=status, outcome=OUTCOMES.get(status, "refused"))
     answer: dict[str, Any] = {"statusCode": status}
     return {**answer, "headers": {"Sec-WebSocket-Protocol": subprotocol}} if subprotocol else answer
 
@@ -38,10 +44,10 @@ def handler(event: Mapping[str, Any], context: events.Context) -> dict[str, Any]
 def admit(handshake: events.Event, client: identity.Identity, deadline: float) -> tuple[int, str | None]:
     """Let a client into the room that it asks for; gives the HTTP status, and the subprotocol if it is let in."""
     if client.fault:
-        logs.write("WARNING", "the authorizer's context is malformed", part=client.fault, **serving.ids(handshake))
+        logs.write("WARNING", "the authorizer's context is malformed", part=client.fault)
         return 403, None
     if client.rights.ignored:
-        logs.write("WARNING", "rights are ignored", entries=client.rights.ignored, **serving.ids(handshake))
+        logs.write("WARNING", "rights are ignored", entries=client.rights.ignored)
     if client.is_expired:
         return 401, None
     try:
@@ -51,6 +57,8 @@ def admit(handshake: events.Event, client: identity.Identity, deadline: float) -
         room = protocol.room_of(handshake.query, "" if spoken == protocol.V1 else protocol.DEFAULT_ROOM)
     except (protocol.InvalidRoomError, protocol.UnknownSubprotocolError):
         return 400, None
+    if room:
+        serving.note_room(ROOMS, room)
     if not (client.may("join", room) if room else client.rights.somewhere("join")):
         return 403, None
     status = join(handshake, client, room, spoken, deadline)
@@ -85,6 +93,6 @@ def join(handshake: events.Event, client: identity.Identity, room: str, spoken: 
     except arrivals.DeniedError:
         return 403
     except aws_json.ServiceError as error:
-        logs.write("ERROR", "the table failed", error=str(error), request_id=handshake.request_id)
-        return 500
+        aws_json.tell("ERROR", "the table failed", error)
+        return UNAVAILABLE
     return 200

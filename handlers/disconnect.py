@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from roomcast import events, fanout, logs, rooms, serving, settings
+from roomcast import aws_json, events, fanout, logs, rooms, serving, settings
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -22,11 +22,15 @@ ENGINE = fanout.Engine(SETTINGS.management_endpoint, SETTINGS.region)
 
 def handler(event: Mapping[str, Any], context: events.Context) -> dict[str, int]:
     """Lambda's entry point; a table that cannot be reached is an error of the invocation, seen in its metric."""
-    goodbye = serving.read(event)
+    goodbye = serving.read(event, context)
     if goodbye is None:
         return serving.NO_EVENT
     if goodbye.type != "DISCONNECT":
         return serving.refuse_message(event, context, ENGINE, ROOMS)
-    left = ROOMS.leave(goodbye.connection_id, goodbye.connected_at, events.deadline(context))
-    logs.write("INFO", "disconnect", left=left, **serving.ids(goodbye))
+    try:
+        left = ROOMS.leave(goodbye.connection_id, goodbye.connected_at, events.deadline(context))
+    except aws_json.ServiceError as error:
+        aws_json.tell("ERROR", "the table failed", error)
+        raise
+    logs.end("INFO", "disconnect", outcome=logs.SERVED, left=left)
     return serving.OK

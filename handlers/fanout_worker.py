@@ -41,6 +41,7 @@ times within it."""
 
 def handler(event: Mapping[str, Any], context: events.Context) -> dict[str, list[dict[str, str]]]:
     """Lambda's entry point."""
+    logs.begin(context.aws_request_id)
     deadline = events.deadline(context)
     jobs, failed = read(events.records_of(event), deadline)
     post_until = deadline - HANDOVER_SECONDS
@@ -73,10 +74,11 @@ def read(records: Sequence[events.Record], deadline: float) -> tuple[list[backlo
         try:
             task = tasks.parse(record.body)
         except ValueError as error:
-            logs.write("ERROR", "not a task", error=str(error), message_id=record.id)
+            names = {"task_id": record.id, "attempt": receives}
+            logs.write("ERROR", "not a task", error=str(error), **names)
             if not move_apart(record, group, deadline):
                 failed.append(record.id)
-                batch.tell_if_given_up(record.id, receives, 1)
+                batch.tell_if_given_up(names, receives, 1)
         else:
             key = backlog.key_of(number_of(attributes.get("SequenceNumber")), position)
             jobs.append(backlog.Job(record.id, group, key, receives, task, record.receipt, bool(count)))
@@ -117,7 +119,7 @@ def serve(parts: Sequence[batch.Part], worker: batch.Worker) -> list[str]:
     """Serve parts of the batch side by side; gives the ids of the messages that must be redelivered."""
     begun = [each for part in parts for each in part.begin()]
     share_reads(progress for progress, _ in begun)
-    messages = [(progress.task.message, message) for progress, message in begun]
+    messages = [(progress.logged_as, message) for progress, message in begun]
     results = DELIVERY.deliver_all(messages, worker.post_until, STRAGGLER_SECONDS) if messages else []
     for (progress, _), result in zip(begun, results, strict=True):
         progress.result = result

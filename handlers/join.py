@@ -44,6 +44,8 @@ def join(event: events.Event, deadline: float) -> Sequence[str]:
     if client.is_expired:
         raise protocol.Refusal("token_expired")
     asked, faults = frames.parse_join(protocol.parse_object(event.body))
+    if len(asked) == 1:
+        serving.note_room(ROOMS, next(iter(asked)))
     allowed = {room: ask for room, ask in asked.items() if may_join(client, room, ask)}
     if not allowed and len(asked) == 1 and not faults:
         raise protocol.Refusal("not_allowed")

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from roomcast import backends, events, fanout, kicks, logs, rooms, settings
+from roomcast import aws_json, backends, events, fanout, kicks, logs, rooms, settings
 from roomcast.members import Connection
 
 if TYPE_CHECKING:
@@ -22,15 +22,20 @@ CLOSER = fanout.Engine(SETTINGS.management_endpoint, SETTINGS.region, method="DE
 
 def handler(event: Mapping[str, Any], context: events.Context) -> dict[str, Any]:
     """Lambda's entry point; gives the outcome of each stage, of which there is one."""
+    logs.begin(context.aws_request_id)
     deadline = events.deadline(context)
     try:
         kick = kicks.read(event, has_identities=SETTINGS.authorization != "NONE")
     except backends.BackendRefusal as refusal:
-        logs.write("WARNING", "a kick is refused", code=refusal.code, request_id=context.aws_request_id)
+        logs.end("WARNING", "kick", outcome=refusal.code)
         return backends.error(refusal.code)
-    found = kicks.expel(kick, ROOMS, deadline)
+    try:
+        found = kicks.expel(kick, ROOMS, deadline)
+    except aws_json.ServiceError as error:
+        aws_json.tell("ERROR", "the table failed", error)
+        raise
     # A connection without items may still be open.
     open_ones = found or [Connection(kick.connection_id, 0, {}) for _ in [kick] if kick.connection_id]
     outcome = kicks.Closing(ENGINE, CLOSER).close(open_ones, kick.frame, deadline)._asdict()
-    logs.write("INFO", "kick", subject=kick.user, request_id=context.aws_request_id, **outcome)
+    logs.end("INFO", "kick", outcome=logs.SERVED, **outcome)
     return {"stages": [{"endpoint": SETTINGS.management_endpoint, **outcome}]}

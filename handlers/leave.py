@@ -24,6 +24,7 @@ def leave(event: events.Event, deadline: float) -> str:
     frame = protocol.parse_object(event.body)
     frames.check_id(frame)
     room = frames.room_in(frame)
+    serving.note_room(ROOMS, room)
     caller = ROOMS.find(event.connection_id, deadline)
     if caller is not None and not caller.is_v1:
         raise protocol.Refusal("needs_v1")

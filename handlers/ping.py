@@ -18,7 +18,7 @@ ENGINE = fanout.Engine(SETTINGS.management_endpoint, SETTINGS.region)
 
 def handler(event: Mapping[str, Any], context: events.Context) -> dict[str, int]:
     """Lambda's entry point."""
-    return serving.serve_message(event, context, ENGINE, answer, ROOMS)
+    return serving.serve_message(event, context, ENGINE, answer, ROOMS, is_quiet=True)
 
 
 def answer(event: events.Event, deadline: float) -> str:

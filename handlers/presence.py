@@ -27,7 +27,13 @@ def handler(event: Mapping[str, Any], context: events.Context) -> dict[str, list
     """Lambda's entry point."""
     deadline = events.deadline(context)
     looks = presence.Presence(SETTINGS, ROOMS, DELIVERY)
-    failed = [each.id for each in events.records_of(event) if not serve(looks, each, deadline)]
+    logs.begin(context.aws_request_id)
+    failed = []
+    for record in events.records_of(event):
+        logs.begin(context.aws_request_id, task_id=record.id, attempt=record.receives)
+        if not serve(looks, record, deadline):
+            failed.append(record.id)
+    logs.begin(context.aws_request_id)
     DELIVERY.prune(deadline)
     return {"batchItemFailures": [{"itemIdentifier": message_id} for message_id in failed]}
 
@@ -37,10 +43,13 @@ def serve(looks: presence.Presence, record: events.Record, deadline: float) -> b
     try:
         looks.look(parse(record.body), deadline - AFTERWARDS_SECONDS, deadline)
     except ValueError as error:
-        logs.write("ERROR", "not a room to look at", error=str(error), message_id=record.id)
+        logs.write("ERROR", "not a room to look at", error=str(error))
         return False
-    except (aws_json.ServiceError, fanout.DeliveryInterruptedError) as error:
-        logs.write("ERROR", "a room was not looked at", error=str(error.__cause__ or error), message_id=record.id)
+    except aws_json.ServiceError as error:
+        aws_json.tell("ERROR", "a room was not looked at", error)
+        return False
+    except fanout.DeliveryInterruptedError:
+        # The fan-out has told of it.
         return False
     return True
 

@@ -48,6 +48,27 @@ SETTLE_SECONDS = 3.0
 """Time left after the posts, to write down which messages were delivered, and to prune. Of a short time, a quarter."""
 
 
+class Request(NamedTuple):
+    """A message that a backend asks to be published.
+
+    Attributes:
+        body: The request as JSON.
+        taken_at: When this function, or the queue, took it, epoch milliseconds.
+        id: Id of its queue message, which is that of the message if it names none; empty without a queue.
+        receives: How often that has been received.
+    """
+
+    body: str
+    taken_at: int
+    id: str = ""
+    receives: int = 0
+
+    @property
+    def about(self) -> dict[str, object]:
+        """Fields of log lines about its queue message."""
+        return {"task_id": self.id, "attempt": self.receives} if self.id else {}
+
+
 class Published(NamedTuple):
     """A message on its way.
 
@@ -63,6 +84,13 @@ class Published(NamedTuple):
     message: delivery.RoomMessage
     kept: history.Kept | None = None
 
+    @property
+    def names(self) -> dict[str, object]:
+        """Fields of log lines about it."""
+        message = self.message
+        room = {"room": logs.room_hash(SETTINGS.table_name, message.room)} if message.room else {}
+        return {"request_id": message.request_id, **room, **message.about}
+
     def receipt(self, **outcome: object) -> Answer:
         """The answer of a message that was published."""
         kind, name, *_ = self.publication
@@ -73,33 +101,37 @@ class Published(NamedTuple):
 
 def handler(event: Mapping[str, Any], context: events.Context) -> Answer:
     """Lambda's entry point."""
+    logs.begin(context.aws_request_id)
+    now = int(time.time() * 1000)
     deadline = events.deadline(context)
     if isinstance(event, dict) and "Records" in event:
         return serve_queue(events.records_of(event), context.aws_request_id, deadline)
     try:
         bodies = publications.bodies_of(event)
     except protocol.Refusal as refusal:
+        logs.end("INFO", "publish", outcome=refusal.code)
         return backends.error(refusal.code)
-    return {"results": publish([(body, "") for body in bodies], context.aws_request_id, deadline)}
+    return {"results": publish([Request(body, now) for body in bodies], context.aws_request_id, deadline)}
 
 
 def serve_queue(records: Sequence[events.Record], request_id: str, deadline: float) -> Answer:
     """Publish messages of the queue; gives the batch item failures."""
     failed = []
-    answers = publish([(each.body, each.id) for each in records], request_id, deadline)
-    for each, answer in zip(records, answers, strict=True):
+    requests = [Request(each.body, each.sent_at, each.id, each.receives) for each in records]
+    answers = publish(requests, request_id, deadline)
+    for each, request, answer in zip(records, requests, answers, strict=True):
         # An earlier try may have died before it had posted the message, which is known once its time is over.
         if "error" in answer or "sending" in answer:
-            logs.write("ERROR", "a message was not published", message_id=each.id, code=_code(answer))
+            logs.write("ERROR", "a message was not published", outcome=outcome_of(answer), **request.about)
             failed.append({"itemIdentifier": each.id})
     return {"batchItemFailures": failed}
 
 
-def publish(requests: Sequence[tuple[str, str]], request_id: str, deadline: float) -> list[Answer]:
-    """Publish messages; gives the answer to each, in order.
+def publish(requests: Sequence[Request], request_id: str, deadline: float) -> list[Answer]:
+    """Publish messages, with a log line for each; gives the answer to each, in order.
 
     Args:
-        requests: Each as JSON, and its id if it names none.
+        requests: The requests.
         request_id: Id of the invocation.
         deadline: Latest end, in seconds of ``time.monotonic``.
     """
@@ -108,33 +140,37 @@ def publish(requests: Sequence[tuple[str, str]], request_id: str, deadline: floa
     store_until = time.monotonic() + (post_until - time.monotonic()) / 2
     answers: dict[int, Answer] = {}
     stored: list[Published] = []
-    for index, (body, default_id) in enumerate(requests):
+    for index, request in enumerate(requests):
+        own_id = f"{request_id}.{index}"
+        names = {"request_id": own_id, **request.about}
         try:
-            known = publications.read(body, SETTINGS.maximum_message_bytes, default_id)
-            each = store(index, known, f"{request_id}.{index}", store_until, deadline)
+            known = publications.read(request.body, SETTINGS.maximum_message_bytes, request.id)
+            each = store(index, known, request, own_id, store_until, deadline)
         except protocol.Refusal as refusal:
             answers[index] = backends.error(refusal.code)
         except aws_json.ServiceError as error:
-            logs.write("ERROR", "the table failed", error=str(error), request_id=request_id)
+            aws_json.tell("ERROR", "the table failed", error, **names)
             answers[index] = backends.error("unavailable")
         else:
             if isinstance(each, Published):
                 stored.append(each)
-            else:
-                answers[index] = each
+                continue
+            answers[index] = each
+        logs.write("INFO", "publish", outcome=outcome_of(answers[index]), **names)
     answers |= pass_on(stored, post_until, deadline)
-    faults = sum("error" in answer for answer in answers.values())
-    logs.write("INFO", "publish", messages=len(requests), errors=faults, request_id=request_id)
     DELIVERY.prune(deadline)
     return [answers[index] for index in range(len(requests))]
 
 
-def store(index: int, known: Publication, request_id: str, until: float, deadline: float) -> Published | Answer:
+def store(  # noqa: PLR0913, PLR0917 - all parts of a message
+    index: int, known: Publication, request: Request, request_id: str, until: float, deadline: float
+) -> Published | Answer:
     """Store a message if its room keeps messages; gives the answer if nothing more is to be done.
 
     Args:
         index: Its place among the messages.
-        known: The request.
+        known: The request, read.
+        request: As it came.
         request_id: Tells the message from all others, for the logs.
         until: When not to begin with another message, in seconds of ``time.monotonic``.
         deadline: When its posts have ended.
@@ -148,7 +184,7 @@ def store(index: int, known: Publication, request_id: str, until: float, deadlin
     is_direct = known.kind == "user"
     envelope = frames.Envelope(known.sender, at, known.mid, known.id, known.is_text, is_direct, is_backend=True)
     room, user = ("", known.name) if is_direct else (known.name, "")
-    message = delivery.RoomMessage(room, "", known.data, request_id, envelope, user)
+    message = delivery.RoomMessage(room, "", known.data, request_id, envelope, user, request.taken_at, request.about)
     fits = replay_frames.fits_log(room, known.data, envelope) if keeps else message.fits
     if not fits:
         raise protocol.Refusal("too_large")
@@ -194,8 +230,9 @@ def enqueue(each: Published, deadline: float) -> Answer:
     try:
         QUEUE.put([tasks.Task(each.message, shard) for shard in range(ROOMS.shards_read)], deadline)
     except aws_json.ServiceError as error:
-        logs.write("ERROR", "the queue failed", error=str(error), request_id=each.message.request_id)
+        aws_json.tell("ERROR", "the queue failed", error, **each.names)
         return backends.error("unavailable")
+    logs.write("INFO", "queued", outcome=logs.SERVED, tasks=ROOMS.shards_read, **each.names)
     return each.receipt(queued=True)
 
 
@@ -206,7 +243,7 @@ def begin(each: Published, deadline: float, answers: dict[int, Answer]) -> tuple
         try:
             recipients = ROOMS.users(deadline).recipients(each.message.user)
         except aws_json.ServiceError as error:
-            logs.write("ERROR", "the table failed", error=str(error), request_id=each.message.request_id)
+            aws_json.tell("ERROR", "the table failed", error, **each.names)
             answers[each.place] = backends.error("unavailable")
     else:
         recipients = ROOMS.members(each.message.room, deadline)
@@ -222,13 +259,16 @@ def settle(each: Published, deadline: float) -> None:
     try:
         drive(HISTORY.settle(each.kept, deadline))
     except aws_json.ServiceError as error:
-        logs.write("WARNING", "a delivery is not on record", error=str(error), request_id=each.message.request_id)
+        aws_json.tell("WARNING", "a delivery is not on record", error, **each.names)
 
 
 def _counts(report: fanout.Report) -> Answer:
     return {"delivered": report.delivered, "gone": report.gone, "failed": report.failed}
 
 
-def _code(answer: Answer) -> str:
-    code: str = answer["error"]["code"] if "error" in answer else "sending"
-    return code
+def outcome_of(answer: Answer) -> str:
+    """The outcome of a message that is not passed on, for log lines."""
+    if "error" in answer:
+        code: str = answer["error"]["code"]
+        return code
+    return next((kind for kind in ("duplicate", "sending") if kind in answer), logs.SERVED)

@@ -15,6 +15,7 @@ from roomcast import (
     history,
     identity,
     logged_rooms,
+    logs,
     protocol,
     replay_frames,
     rooms,
@@ -74,12 +75,18 @@ def send_from(
         raise protocol.Refusal(client.why_absent())
     ROOMS.senders.note(sender)
     command = read(event.body, sender)
+    serving.note_room(ROOMS, command.room)
     if not client.may("send", command.room):
         raise protocol.Refusal("not_allowed")
     if command.room not in sender.rooms:
         raise protocol.Refusal("not_joined")
     message = delivery.RoomMessage(
-        command.room, sender.connection_id, command.data, event.request_id, envelope_of(command, sender, client, at)
+        command.room,
+        sender.connection_id,
+        command.data,
+        event.request_id,
+        envelope_of(command, sender, client, at),
+        taken_at=event.requested_at,
     )
     if command.to is None and HISTORY.keeps(command.room):
         # In text mode an id is a label.
@@ -129,6 +136,7 @@ def pass_on(
     """
     if command.to is None and QUEUE is not None:
         QUEUE.put([tasks.Task(message, shard) for shard in range(ROOMS.shards_read)], deadline)
+        logs.note("queued", tasks=ROOMS.shards_read)
         return None
     try:
         return DELIVERY.deliver(message, recipients_of(command, sender, begun, deadline), deadline)

@@ -30,6 +30,7 @@ def answer(event: events.Event, deadline: float) -> str:
     frame = protocol.parse_object(event.body)
     frames.check_id(frame)
     room = frames.room_in(frame)
+    serving.note_room(ROOMS, room)
     if not client.may("presence", room):
         raise protocol.Refusal("not_allowed")
     serving.v1_caller(ROOMS, event, client, deadline)

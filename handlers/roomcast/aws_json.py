@@ -14,7 +14,7 @@ import re
 import time
 from typing import TYPE_CHECKING, Any
 
-from roomcast import aws_http
+from roomcast import aws_http, logs
 from roomcast.addresses import TransportError
 from roomcast.backoff import backoff_seconds
 from roomcast.steps import Wait, drive
@@ -99,6 +99,17 @@ class ServiceError(Exception):
         self.details = details
         self.transient = transient
         self.in_doubt = in_doubt
+
+    @property
+    def is_unavailable(self) -> bool:
+        """Whether the service refused the call, throttled it or was down; a condition that does not hold is neither."""
+        failed = "ConditionalCheckFailed"
+        return self.code != f"{failed}Exception" and failed not in cancellation_reasons(self)
+
+
+def tell(level: str, message: str, error: ServiceError, **fields: object) -> None:
+    """Log that a call of the table or of the queue failed for good; arguments as of ``logs.write``."""
+    logs.write(level, message, {"unavailable": int(error.is_unavailable)}, error=str(error), **fields)
 
 
 class Service:

@@ -122,6 +122,8 @@ class Backlog:
         self._stored = WaitingItems(table)
         self._room = room
         self._shard = shard
+        # The lane's name is that of the room and what follows a colon.
+        self._hash = logs.room_hash(table.table_name, room.partition(":")[0])
         self._entries: list[Entry] = []
         self._lowest: dict[str, int] = {}
         self._held: dict[str, None] = {}
@@ -177,7 +179,7 @@ class Backlog:
         try:
             task = tasks.parse(item.body)
         except ValueError as error:
-            logs.write("ERROR", "not a task", error=str(error), room=self._room, shard=self._shard)
+            logs.write("ERROR", "not a task", error=str(error), room=self._hash, shard=self._shard)
             self._give_up(item.body, item)
         else:
             if isinstance(task, tasks.Task):
@@ -188,7 +190,8 @@ class Backlog:
         first = self._entries[0]
         task = first.task._replace(retries=first.task.retries + 1)
         if task.retries >= tasks.MAXIMUM_RECEIVES:
-            logs.write("ERROR", "a task goes to the dead letters", room=self._room, shard=self._shard)
+            names = {"request_id": task.message.request_id, "room": self._hash, "shard": self._shard}
+            logs.write("ERROR", "a task goes to the dead letters", **names)
             self._entries.pop(0)
             self._give_up(task.to_json(), first.item)
         else:

@@ -14,7 +14,7 @@ from roomcast import aws_json, backlog, emptying, logs, rooms, tasks
 from roomcast.progress import Progress
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from roomcast import fanout
 
@@ -80,7 +80,8 @@ class Loose:
             return []
         for job in jobs:
             assert isinstance(job.task, tasks.Task)
-            self._served.append((job, Progress(job.task, self._worker.table, self._worker.take_until)))
+            progress = Progress(job.task, self._worker.table, self._worker.take_until, about=about(job))
+            self._served.append((job, progress))
         return [(progress, progress.message()) for _, progress in self._served]
 
     def _spread(self, jobs: Sequence[backlog.Job]) -> bool:
@@ -99,7 +100,7 @@ class Loose:
         try:
             emptying.empty(self._worker.table, self._worker.queue, wake_up, self._worker.deadline)
         except aws_json.ServiceError as error:
-            logs.write("ERROR", "the backlog cannot be emptied", error=str(error), message_id=job.message_id)
+            aws_json.tell("ERROR", "the backlog cannot be emptied", error, **about(job))
             return False
         return True
 
@@ -137,7 +138,9 @@ class Shard:
             self._tell(error)
             return []
         self._is_read = True
-        self._served = [Progress(task, worker.table, worker.take_until, waiting.held) for task in waiting.due()]
+        self._served = [
+            Progress(task, worker.table, worker.take_until, waiting.held, self._about(task)) for task in waiting.due()
+        ]
         group = self._jobs[0].group
         return [(progress, progress.message(group, waiting.room_for)) for progress in self._served]
 
@@ -176,11 +179,16 @@ class Shard:
             waiting.release(deadline)
         except aws_json.ServiceError as error:
             # Their messages go through the lane until the next one is served there.
-            logs.write("WARNING", "stragglers stay apart", error=str(error))
+            aws_json.tell("WARNING", "stragglers stay apart", error, task_id=message_id)
         return True
 
+    def _about(self, task: tasks.Task) -> dict[str, object]:
+        """Fields of a task's log line: those of its queue message, or of the one that had it served from the table."""
+        own = (job for job in self._jobs if isinstance(job.task, tasks.Task) and job.task.message is task.message)
+        return about(next(own, self._jobs[0]))
+
     def _tell(self, error: aws_json.ServiceError) -> None:
-        logs.write("ERROR", "the backlog cannot be kept", error=str(error), message_id=self._jobs[0].message_id)
+        aws_json.tell("ERROR", "the backlog cannot be kept", error, **about(self._jobs[0]))
 
 
 class Alone:
@@ -224,6 +232,11 @@ class Alone:
         return hand_over(self._worker.queue, [entry], job.message_id, self._worker.deadline)
 
 
+def about(job: backlog.Job) -> dict[str, object]:
+    """Fields of log lines about a queue message."""
+    return {"task_id": job.message_id, "attempt": job.receives}
+
+
 def tries(job: backlog.Job) -> int:
     """How often a task, or the task that it was made from, has been received."""
     return job.receives + (job.task.retries if isinstance(job.task, tasks.Task) else 0)
@@ -241,7 +254,7 @@ def hand_over(
     try:
         queue.put(entries, deadline, apart=apart)
     except aws_json.ServiceError as error:
-        logs.write("ERROR", "what is left cannot be handed over", error=str(error), message_id=message_id)
+        aws_json.tell("ERROR", "what is left cannot be handed over", error, task_id=message_id)
         return False
     return True
 
@@ -261,18 +274,27 @@ def postpone(jobs: Sequence[backlog.Job], worker: Worker) -> None:
             [job.receipt for job in jobs], seconds, min(worker.deadline, time.monotonic() + POSTPONE_SECONDS)
         )
     except aws_json.ServiceError as error:
-        logs.write("WARNING", "a delay cannot be set", error=str(error), message_id=jobs[0].message_id)
+        aws_json.tell("WARNING", "a delay cannot be set", error, **about(jobs[0]))
 
 
 def failures(jobs: Sequence[backlog.Job]) -> list[str]:
     """Log the tasks that SQS will make dead letters; gives the ids of all."""
     for job in jobs:
-        tell_if_given_up(job.message_id, job.receives, len(getattr(job.task, "recipients", ())) or 1)
+        members = len(getattr(job.task, "recipients", ())) or 1
+        request = {"request_id": job.task.message.request_id} if isinstance(job.task, tasks.Task) else {}
+        tell_if_given_up(about(job) | request, job.receives, members, is_slow=job.task.is_for_stragglers)
     return [job.message_id for job in jobs]
 
 
-def tell_if_given_up(message_id: str, receives: int, recipients: int) -> None:
-    """Log a message that SQS will make a dead letter instead of redelivering it."""
+def tell_if_given_up(fields: Mapping[str, object], receives: int, members: int, *, is_slow: bool = False) -> None:
+    """Log a queue message that SQS will make a dead letter instead of redelivering it.
+
+    Args:
+        fields: Fields of the line.
+        receives: How often it has been received.
+        members: The members that it names, or 1.
+        is_slow: Whether they are stragglers: those do not read.
+    """
     if receives >= tasks.MAXIMUM_RECEIVES:
-        logs.write("ERROR", "a task is given up", message_id=message_id, receives=receives)
-        logs.write_metrics("given up", {"given_up": recipients}, message_id=message_id)
+        metrics = {"slow" if is_slow else "failed": members}
+        logs.write("ERROR", "a task is given up", metrics, **fields, given_up=members)

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import random
 import time
+from types import MappingProxyType
 from typing import TYPE_CHECKING, NamedTuple
 
 from roomcast import aws_json, fanout, frames, logs, protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from roomcast.rooms import Rooms
 
@@ -19,6 +20,10 @@ that time."""
 
 PRUNE_BATCH = fanout.BATCH
 """Members deleted by one transaction. Several senders prune at once: small batches seldom conflict for long."""
+
+
+FAN_OUT = "fan-out"
+"""The name of a fan-out's log line."""
 
 
 class RoomMessage(NamedTuple):
@@ -31,6 +36,8 @@ class RoomMessage(NamedTuple):
         request_id: Id of the sender's request, for the logs.
         envelope: What members of ``roomcast.v1`` receive with it; ``None`` if an earlier release has queued it.
         user: Name of the client whose connections it is for; empty for a message to a room or to a member.
+        taken_at: When API Gateway, or a backend's queue, took it from its sender, epoch milliseconds; 0 if unknown.
+        about: Further fields of its log line.
     """
 
     room: str
@@ -39,6 +46,8 @@ class RoomMessage(NamedTuple):
     request_id: str
     envelope: frames.Envelope | None = None
     user: str = ""
+    taken_at: int = 0
+    about: Mapping[str, object] = MappingProxyType({})
 
     @property
     def frame(self) -> bytes | None:
@@ -72,7 +81,7 @@ class Delivery:
         self._gone: list[tuple[RoomMessage, list[fanout.Recipient]]] = []
 
     def deliver(self, message: RoomMessage, recipients: Iterable[fanout.Recipient], deadline: float) -> fanout.Report:
-        """Post a message to each recipient, and wait for every answer.
+        """Post a message to each recipient, and wait for every answer; the line that ends the invocation tells of it.
 
         Args:
             message: The message.
@@ -82,7 +91,8 @@ class Delivery:
         Raises:
             fanout.DeliveryInterruptedError: Reading ``recipients`` failed; those read before are served.
         """
-        [result] = self.deliver_all([(message, message.to(recipients))], deadline)
+        [(result, summary)] = self._deliver([(message, message.to(recipients))], deadline, None)
+        logs.note(FAN_OUT, summary.metrics, **summary.fields)
         if result.error is not None:
             raise fanout.DeliveryInterruptedError(result.report) from result.error
         return result.report
@@ -90,22 +100,36 @@ class Delivery:
     def deliver_all(
         self, messages: Sequence[tuple[RoomMessage, fanout.Message]], deadline: float, patience: float | None = None
     ) -> list[fanout.Result]:
-        """Post messages side by side.
+        """Post messages side by side, and write a line for each.
 
         Args:
             messages: Each message, as a room and as the engine knows it; dead recipients are kept for ``prune``.
             deadline: Latest end, in seconds of ``time.monotonic``.
             patience: As of ``fanout.Engine.deliver_all``.
         """
+        delivered = self._deliver(messages, deadline, patience)
+        for result, summary in delivered:
+            if result.is_begun:
+                logs.write("INFO", FAN_OUT, summary.metrics, **summary.fields)
+        return [result for result, _ in delivered]
+
+    def _deliver(
+        self, messages: Sequence[tuple[RoomMessage, fanout.Message]], deadline: float, patience: float | None
+    ) -> list[tuple[fanout.Result, Summary]]:
         posts = []
         for message, each in messages:
             gone: list[fanout.Recipient] = []
             self._gone.append((message, gone))
             posts.append(each._replace(on_gone=gone.extend))
+        began_at = time.time() * 1000
         results = self._engine.deliver_all(posts, deadline=deadline, patience=patience)
+        delivered = []
         for (message, each), result in zip(messages, results, strict=True):
-            _log(message, result, each.stragglers)
-        return results
+            if result.is_begun:
+                _tell(message, result)
+            summary = summary_of(message, result, began_at, self._table.table_name, is_aside=each.stragglers.come_last)
+            delivered.append((result, summary))
+        return delivered
 
     def prune(self, deadline: float) -> None:
         """Delete members found dead, for up to ``PRUNE_SECONDS``; the next send finds those that stay.
@@ -128,20 +152,83 @@ class Delivery:
                     else:
                         self._table.prune(message.room, batch, until)
                 except aws_json.ServiceError as error:
-                    logs.write("WARNING", "dead members stay for now", error=str(error), members=len(dead) - start)
+                    left = len(dead) - start
+                    aws_json.tell("WARNING", "dead members stay for now", error, **_names(message), members=left)
                     return
 
 
-def _log(message: RoomMessage, result: fanout.Result, stragglers: fanout.Stragglers) -> None:
-    if not result.is_begun:
-        return
+class Summary(NamedTuple):
+    """The log line of a fan-out.
+
+    Attributes:
+        metrics: Its metrics.
+        fields: Its other fields.
+    """
+
+    metrics: Mapping[str, float]
+    fields: Mapping[str, object]
+
+
+def summary_of(
+    message: RoomMessage, result: fanout.Result, began_at: float, table_name: str, *, is_aside: bool
+) -> Summary:
+    """The log line of a fan-out.
+
+    Args:
+        message: The message.
+        result: What came of it.
+        began_at: When the run began, epoch milliseconds.
+        table_name: Name of the connections table, for the digest of the room.
+        is_aside: Whether it was for stragglers alone.
+    """
     report = result.report
-    if result.error is not None:
-        logs.write("ERROR", "the members could not be read", error=str(result.error), request_id=message.request_id)
-    # Late recipients that a callback takes over are tried again: they are not given up.
-    given_up = report.failed - (0 if stragglers.on_late is None else report.late)
-    logs.write_metrics("fan-out", {**report.to_dict(), "given_up": given_up}, request_id=message.request_id)
-    if given_up:
-        logs.write("WARNING", "members are given up", members=given_up, request_id=message.request_id)
+    metrics: dict[str, float] = {
+        "posts": report.posts,
+        "delivered": report.delivered,
+        "fanout_ms": report.duration_ms,
+        "failed": report.given_up - report.slow,
+        "slow": report.slow,
+        "gone": report.gone,
+        "throttled": report.throttled,
+        "refused": report.refused,
+    }
+    outcome = logs.SERVED if report.complete else "incomplete"
+    fields = {
+        **_names(message),
+        "room": logs.room_hash(table_name, message.room) if message.room else "",
+        "outcome": "unavailable" if result.error is not None else outcome,
+        "retried": report.retried,
+        "connections_opened": report.connections_opened,
+        "late": report.late,
+        "given_up": report.given_up,
+        "refused_status": report.refused_status,
+        "transport_error": report.transport_error,
+    }
+    named = {name: value for name, value in fields.items() if value}
+    if message.taken_at:
+        lag = {"lag_ms": max(0, round(began_at + report.duration_ms) - message.taken_at)}
+        # A client that does not read is not to make the backend look late.
+        if is_aside or report.slow:
+            named |= lag
+        else:
+            metrics |= lag
+    return Summary(metrics, {**named, "recipients": report.recipients, "cpu_ms": report.cpu_ms})
+
+
+def _names(message: RoomMessage) -> dict[str, object]:
+    """The fields that tie lines about a message together."""
+    names = {"request_id": message.request_id, "connection_id": message.sender}
+    return {**{name: value for name, value in names.items() if value}, **message.about}
+
+
+def _tell(message: RoomMessage, result: fanout.Result) -> None:
+    """Write the lines about what went wrong."""
+    report, names = result.report, _names(message)
+    if isinstance(result.error, aws_json.ServiceError):
+        aws_json.tell("ERROR", "the members could not be read", result.error, **names)
+    elif result.error is not None:
+        logs.write("ERROR", "the members could not be read", error=str(result.error), **names)
+    if report.given_up:
+        logs.write("WARNING", "members are given up", members=report.given_up, **names)
     if report.refused_status:
-        logs.write("ERROR", "posts are refused", status=report.refused_status, request_id=message.request_id)
+        logs.write("ERROR", "posts are refused", status=report.refused_status, **names)

@@ -44,6 +44,7 @@ class Event(NamedTuple):
         connection_id: Opaque id of the connection.
         connected_at: When the connection was made, epoch milliseconds.
         request_id: Id that API Gateway gave this event; empty if it gave none.
+        requested_at: When API Gateway took it, epoch milliseconds; 0 if it did not say so.
         body: Text of the message; empty on ``CONNECT`` and ``DISCONNECT``.
         query: Query string parameters of the handshake, every value of each; empty on other events.
         authorizer: Context that a Lambda authorizer gave for the client; ``None`` if none ran.
@@ -56,6 +57,7 @@ class Event(NamedTuple):
     connection_id: str
     connected_at: int
     request_id: str
+    requested_at: int
     body: str
     query: Mapping[str, Sequence[str]]
     authorizer: Mapping[str, Any] | None
@@ -81,6 +83,16 @@ class Record(NamedTuple):
     attributes: Mapping[str, Any] | None = None
     receipt: str = ""
 
+    @property
+    def sent_at(self) -> int:
+        """When the queue took it, epoch milliseconds; 0 if the queue does not say so."""
+        return sound_number((self.attributes or {}).get("SentTimestamp"))
+
+    @property
+    def receives(self) -> int:
+        """How often it has been received, this time included; 0 if the queue does not say so."""
+        return sound_number((self.attributes or {}).get("ApproximateReceiveCount"))
+
 
 class InvalidEventError(KeyError):
     """The event did not come from a WebSocket route; names the field that is missing or of another type."""
@@ -101,6 +113,7 @@ def parse(event: Mapping[str, Any]) -> Event:
         connection_id=_required(context, "connectionId"),
         connected_at=_milliseconds(context, "connectedAt"),
         request_id=_printable(context.get("requestId")),
+        requested_at=sound_number(context.get("requestTimeEpoch")),
         body=_text(event.get("body")),
         query=_values(event, "queryStringParameters", "multiValueQueryStringParameters"),
         authorizer=None if authorizer is None else _mapping(authorizer),
@@ -137,16 +150,25 @@ def _required(context: Mapping[str, Any], name: str) -> str:
 
 
 def _milliseconds(context: Mapping[str, Any], name: str) -> int:
-    value = context.get(name)
-    if isinstance(value, bool) or not isinstance(value, (int, float, str)):
+    number = _number(context.get(name))
+    if number is None:
         raise InvalidEventError(name)
+    return number
+
+
+def sound_number(value: object) -> int:
+    """A whole number that AWS gave, perhaps as text; 0 for anything else."""
+    return _number(value) or 0
+
+
+def _number(value: object) -> int | None:
+    if isinstance(value, bool) or not isinstance(value, (int, float, str)):
+        return None
     try:
         number = int(value)
     except (ValueError, OverflowError):
-        raise InvalidEventError(name) from None
-    if not 0 <= number <= MAXIMUM_MILLISECONDS:
-        raise InvalidEventError(name)
-    return number
+        return None
+    return number if 0 <= number <= MAXIMUM_MILLISECONDS else None
 
 
 def _values(event: Mapping[str, Any], single: str, several: str) -> dict[str, list[str]]:

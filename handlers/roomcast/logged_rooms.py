@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
-from roomcast import aws_json, logs, protocol, replay_frames
+from roomcast import aws_json, protocol, replay_frames
 from roomcast.holes import Log
 
 if TYPE_CHECKING:
@@ -54,7 +54,7 @@ def send(
         yield from history.settle(kept, min(deadline, time.monotonic() + SETTLE_SECONDS))
     except aws_json.ServiceError as error:
         # The message is stored and delivered: the receipt says so, and its client does not send it again.
-        logs.write("WARNING", "a message is not recorded as delivered", error=str(error), request_id=draft.request_id)
+        aws_json.tell("WARNING", "a message is not recorded as delivered", error)
     return kept, result
 
 

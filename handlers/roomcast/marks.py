@@ -167,7 +167,7 @@ class Marks:
             try:
                 self.versions[room] = self.set(room, self._window, until).version
             except aws_json.ServiceError as error:
-                logs.write("WARNING", "a change of members is announced later", error=str(error))
+                self._tell("a change of members is announced later", error, room)
 
     def _note(self, rooms: Iterable[str], deadline: float) -> None:
         """Note that members are about to leave rooms, as far as they have presence; errors as of ``mark``."""
@@ -176,7 +176,10 @@ class Marks:
             try:
                 self.update(room, ", left_by = :by", "", until, by=int(time.time()) + DEPARTURE_SECONDS)
             except aws_json.ServiceError as error:
-                logs.write("WARNING", "a departure is not noted", error=str(error))
+                self._tell("a departure is not noted", error, room)
+
+    def _tell(self, message: str, error: aws_json.ServiceError, room: str) -> None:
+        aws_json.tell("WARNING", message, error, room=logs.room_hash(self._table_name, room))
 
     def set(self, room: str, seconds: int, deadline: float) -> State:
         """Set a mark where none stands, or an overdue one, and send its message; gives the room's state.

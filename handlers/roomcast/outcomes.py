@@ -24,10 +24,11 @@ class Returns:
         self._callback = callback
         self._recipients: list[Recipient] = []
 
-    def add(self, recipient: Recipient) -> None:
-        """Keep a recipient, unless there is no callback for it."""
+    def add(self, recipient: Recipient) -> bool:
+        """Keep a recipient, unless there is no callback for it; gives whether there is."""
         if self._callback is not None:
             self._recipients.append(recipient)
+        return self._callback is not None
 
     def hand_back(self) -> Exception | None:
         """Call the callback, ``BATCH`` recipients at a time, until it fails; gives its exception."""
@@ -63,21 +64,26 @@ class Outcomes:
         self._copies = stragglers.copies
         self._malformed: list[Recipient] = []
 
-    def count(self, recipient: Recipient, outcome: Outcome, copies: int | None) -> None:
+    def count(self, recipient: Recipient, outcome: Outcome, copies: int | None, *, is_slow: bool = False) -> None:
         """Count the outcome for a recipient that was not reached.
 
         Args:
             recipient: The recipient.
             outcome: Why it was not reached.
             copies: How many copies it may have been sent without an answer; ``None`` if it had no turn at all.
+            is_slow: Whether it alone is refused.
         """
         report = self.report
         if outcome is Outcome.LATE:
             report.failed += 1
             report.late += 1
-            self._late(copies).add(recipient)
+            if self._late(copies).add(recipient):
+                report.handed_back += 1
+            else:
+                report.slow += is_slow
         elif outcome is Outcome.FAILED or outcome is Outcome.REFUSED:
             report.failed += 1
+            report.slow += is_slow
             self.failed.add(recipient)
         else:
             report.gone += 1

@@ -243,7 +243,7 @@ class Presence:
         frame = change.frame.encode()
         watchers = self._table.roster(change.room, deadline).watchers()
         message = fanout.Message(watchers, b"", others={protocol.V1: lambda: frame})
-        logged_as = RoomMessage(change.room, "", "", f"presence-{change.version}")
+        logged_as = RoomMessage(change.room, "", "", "", about={"presence": change.version})
         [result] = self._delivery.deliver_all([(logged_as, message)], post_until, PATIENCE_SECONDS)
         if result.error is not None:
             raise fanout.DeliveryInterruptedError(result.report) from result.error

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from roomcast import fanout, steps, tasks
@@ -12,7 +13,7 @@ from roomcast.steps import Wait
 from roomcast.verdicts import FEW
 
 if TYPE_CHECKING:
-    from collections.abc import Container, Iterable, Iterator, Sequence
+    from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 
     from roomcast.members import Members
     from roomcast.recipients import Pages
@@ -28,16 +29,26 @@ class Progress(Source):
         table: The table with the members.
         stop_at: No further recipient is taken after this moment, in seconds of ``time.monotonic``.
         apart: Ids of members that are left out.
+        about: Further fields of its log line.
 
     Attributes:
+        logged_as: The task's message, as log lines show it.
         late: Recipients that were not reached in the time for them.
         silent: Recipients that may have a copy, because a post was not answered.
         untried: Recipients without a post, because time or the pace allowed none: they are not slow themselves.
         result: The engine's result.
     """
 
-    def __init__(self, task: Task, table: Rooms, stop_at: float, apart: Container[str] = ()) -> None:
+    def __init__(
+        self,
+        task: Task,
+        table: Rooms,
+        stop_at: float,
+        apart: Container[str] = (),
+        about: Mapping[str, object] = MappingProxyType({}),
+    ) -> None:
         self.task = task
+        self.logged_as = task.message._replace(about=about)
         self._table = table
         self.stop_at = stop_at
         self.after = task.after

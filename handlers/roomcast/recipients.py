@@ -122,8 +122,12 @@ class Report:
         gone: Their connection does not exist: not any more, or not yet.
         failed: Not delivered, although they may be connected.
         late: Those of ``failed`` for which only time was over: another fan-out may reach them.
+        handed_back: Those of ``late`` that a callback has taken.
+        slow: Those of ``failed`` that no callback has taken and that alone are refused, because they do not read.
+        unsent: Recipients that were sent no post.
         retried: Posts that were sent again.
         throttled: Posts that were answered with 429.
+        refused: Posts that were answered with a status that no retry can change.
         connections_opened: New connections to API Gateway, counted with the first message of a run.
         duration_ms: Wall time until the last recipient was served.
         cpu_ms: CPU time of the process; of a run of several messages, a share by recipients.
@@ -140,12 +144,16 @@ class Report:
         "duration_ms",
         "failed",
         "gone",
+        "handed_back",
         "late",
         "recipients",
+        "refused",
         "refused_status",
         "retried",
+        "slow",
         "throttled",
         "transport_error",
+        "unsent",
     )
 
     def __init__(self) -> None:
@@ -154,8 +162,12 @@ class Report:
         self.gone = 0
         self.failed = 0
         self.late = 0
+        self.handed_back = 0
+        self.slow = 0
+        self.unsent = 0
         self.retried = 0
         self.throttled = 0
+        self.refused = 0
         self.connections_opened = 0
         self.duration_ms = 0.0
         self.cpu_ms = 0.0
@@ -167,9 +179,15 @@ class Report:
         """Keep the first error below HTTP."""
         self.transport_error = self.transport_error or error
 
-    def to_dict(self) -> dict[str, int | float | str | bool]:
-        """The report as plain values by name."""
-        return {name: getattr(self, name) for name in self.__slots__}
+    @property
+    def given_up(self) -> int:
+        """Those of ``failed`` that nothing will try again."""
+        return self.failed - self.handed_back
+
+    @property
+    def posts(self) -> int:
+        """Posts that were sent."""
+        return self.recipients - self.unsent + self.retried
 
 
 class DeliveryInterruptedError(Exception):

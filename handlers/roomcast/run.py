@@ -362,6 +362,7 @@ class Run:
         if answer is Answer.THROTTLED:
             report.throttled += 1
         elif answer is Answer.REFUSED:
+            report.refused += 1
             report.refused_status = report.refused_status or status
         self._decide(post, answer, now, asked)
 
@@ -384,7 +385,9 @@ class Run:
 
     def _conclude(self, post: Post, outcome: Outcome) -> None:
         self._judge.settle(post)
-        post.share.outcomes.count(post.recipient, outcome, post.copies)
+        if not post.sent_at:
+            post.share.report.unsent += 1
+        post.share.outcomes.count(post.recipient, outcome, post.copies, is_slow=post.is_slow)
         self._posts.settled(post, outcome, time.monotonic())
 
     def _leave_waiting(self) -> None:

@@ -41,6 +41,8 @@ def serve_message(  # noqa: PLR0913, PLR0917 - all parts of a route
     serve: Serve,
     table: Rooms,
     afterwards: Callable[[float], None] | None = None,
+    *,
+    is_quiet: bool = False,
 ) -> dict[str, int]:
     """Serve a message and send the caller its answer or an error.
 
@@ -51,8 +53,9 @@ def serve_message(  # noqa: PLR0913, PLR0917 - all parts of a route
         serve: The route's own part; raises ``protocol.Refusal`` for a message that cannot be served.
         table: Tells which protocol the caller speaks.
         afterwards: The work that the caller's answer need not wait for; takes a deadline (``time.monotonic``).
+        is_quiet: Whether a message that went well has no line but at the level ``DEBUG``.
     """
-    event = read(raw_event)
+    event = read(raw_event, context)
     if event is None:
         return NO_EVENT
     table.forget()
@@ -61,32 +64,37 @@ def serve_message(  # noqa: PLR0913, PLR0917 - all parts of a route
     outcome, answers = _served(event, serve_by, serve, table)
     for answer in answers:
         reply(engine, event, answer, answer_by)
-    logs.write(
-        "INFO",
+    logs.end(
+        "DEBUG" if is_quiet and outcome == logs.SERVED else "INFO",
         "message",
-        route_key=event.route_key,
+        route=event.route_key,
         outcome=outcome,
-        **ids(event),
     )
     if afterwards is not None:
         afterwards(answer_by)
     return OK
 
 
-def read(raw_event: Mapping[str, Any]) -> events.Event | None:
-    """Read the event of an invocation; ``None``, with a line in the log, if it is none of a WebSocket route."""
+def read(raw_event: Mapping[str, Any], context: events.Context) -> events.Event | None:
+    """Read the event of an invocation; ``None``, with a line in the log, if it is none of a WebSocket route.
+
+    Args:
+        raw_event: The event.
+        context: Lambda's context object; each further line of the invocation names it and the event.
+    """
+    logs.begin(context.aws_request_id)
     try:
-        return events.parse(raw_event)
+        event = events.parse(raw_event)
     except events.InvalidEventError as error:
         logs.write("ERROR", "not an event of a WebSocket route", field=error.args[0])
         return None
+    logs.begin(context.aws_request_id, request_id=event.request_id, connection_id=event.connection_id)
+    return event
 
 
-def ids(event: events.Event) -> dict[str, str]:
-    """Fields for a log line: where an event came from, and whom its connection belongs to if an authorizer said so."""
-    subject = identity.subject_of(event)
-    origin = {"connection_id": event.connection_id, "request_id": event.request_id}
-    return {**origin, "subject": subject} if subject else origin
+def note_room(table: Rooms, room: str) -> None:
+    """Have the line that ends the invocation name a room, by its digest."""
+    logs.note(room=logs.room_hash(table.table_name, room))
 
 
 def _served(event: events.Event, deadline: float, serve: Serve, table: Rooms) -> tuple[str, Sequence[str]]:
@@ -96,11 +104,11 @@ def _served(event: events.Event, deadline: float, serve: Serve, table: Rooms) ->
     except protocol.Refusal as refusal:
         return _refused(event, deadline, refusal.code, table)
     except aws_json.ServiceError as error:
-        logs.write("ERROR", "the table or the queue failed", error=str(error), request_id=event.request_id)
+        aws_json.tell("ERROR", "the table or the queue failed", error)
         return _refused(event, deadline, "unavailable", table)
     if answer is None:
-        return "served", ()
-    return "served", (answer,) if isinstance(answer, str) else answer
+        return logs.SERVED, ()
+    return logs.SERVED, (answer,) if isinstance(answer, str) else answer
 
 
 def _refused(event: events.Event, deadline: float, code: str, table: Rooms) -> tuple[str, Sequence[str]]:
@@ -189,8 +197,6 @@ def reply(engine: fanout.Engine, event: events.Event, text: str, deadline: float
             "the caller got no answer",
             error=report.transport_error,
             status=report.refused_status,
-            request_id=event.request_id,
-            connection_id=event.connection_id,
         )
         return False
     return True

@@ -73,6 +73,11 @@ class Post:
             return self.history.copies
         return self.share.stragglers.copies if self.is_behind else None
 
+    @property
+    def is_slow(self) -> bool:
+        """Whether the recipient alone was refused because of too many posts: its client does not read."""
+        return self.history is not None and self.history.throttled.alone >= 1
+
 
 class History:
     """The answers for one recipient so far, each kind counted by itself: one says nothing about another.
@@ -209,6 +214,7 @@ class Share:
         """Fail the recipients, among the last ones read, of a protocol in which the message has no form."""
         for post in reversed([fresh.pop() for _ in range(count)]):
             if post.body is UNFIT:
+                self.report.unsent += 1
                 self.outcomes.count(post.recipient, Outcome.FAILED, None)
                 self.open -= 1
             else:

@@ -106,6 +106,7 @@ class Task(NamedTuple):
             "recipients": [each[:3] if each.protocol == protocol.TEXT else each for each in self.recipients],
         }
         del fields["message"]
+        fields["taken_at"] = message.taken_at
         # Earlier releases want a shard.
         wanted = {name: value for name, value in fields.items() if value or name == "shard"}
         return _json({"v": VERSION, "kind": "task", **wanted})
@@ -122,6 +123,11 @@ class Task(NamedTuple):
         Named recipients are stragglers. Those of a shard share a group, for which the room does not wait.
         """
         return group_of(self.message.room, self.shard, LATE if self.recipients else "")
+
+    @property
+    def is_for_stragglers(self) -> bool:
+        """Whether its recipients are members that others did not wait for."""
+        return bool(self.hold or self.rounds)
 
     @property
     def is_given_up(self) -> bool:
@@ -148,6 +154,11 @@ class WakeUp(NamedTuple):
         """The body of a queue message."""
         lane = {"stamp": self.stamp, "delay": self.delay} if self.stamp else {}
         return _json({"v": VERSION, "kind": "wake-up", "room": self.room, "shard": self.shard, **lane})
+
+    @property
+    def is_for_stragglers(self) -> bool:
+        """Whether it is for their lane."""
+        return bool(self.stamp)
 
     @property
     def group(self) -> str:
@@ -219,6 +230,8 @@ def _from_object(value: dict[str, Any]) -> Task | WakeUp:
     task = _task(value["fan_out"], value["shard"], value.get("after", ""), value.get("recipients", []))
     if "envelope" in value:
         task = task._replace(message=task.message._replace(envelope=_envelope(value["envelope"])))
+    if "taken_at" in value:
+        task = task._replace(message=task.message._replace(taken_at=int(value["taken_at"])))
     copies, retries, rounds = (_count(value.get(name, 0)) for name in ("copies", "retries", "rounds"))
     hold, since, given_up = (int(value.get(name, 0)) for name in ("hold", "since", "given_up"))
     return task._replace(copies=copies, retries=retries, hold=hold, rounds=rounds, since=since, given_up=given_up)

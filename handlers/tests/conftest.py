@@ -46,6 +46,7 @@ def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.Tes
 def logged(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Fail a test whose handlers log the secret, at any level, also as Base64 as in queue messages and tokens."""
     monkeypatch.setenv("ROOMCAST_LOG_LEVEL", "DEBUG")
+    logs.begin("")
     lines: list[str] = []
     write = logs._print
 

@@ -314,8 +314,9 @@ class FakeConnections:
                 report.failed += 1
             elif (returns := self._failure(recipient.connection_id, outcomes)) is not None:
                 report.failed += 1
-                report.late += returns is not outcomes.failed or stragglers.on_late is None
-                returns.add(recipient)
+                is_late = returns is not outcomes.failed or stragglers.on_late is None
+                report.late += is_late
+                report.handed_back += returns.add(recipient) and is_late
             else:
                 report.delivered += 1
                 self.posts.append((recipient.connection_id, body.decode()))

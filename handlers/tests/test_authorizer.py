@@ -15,6 +15,7 @@ from hypothesis import given
 from roomcast import rights, signing_keys
 from roomcast.kept import UnavailableError
 from tests import corpus
+from tests.fakes import FakeContext
 from tests.fuzzing import Handshake, fuzz, handshakes, json_values
 from tests.hostile_server import HostileServer, Reply, say
 from tests.issuers import ENVIRONMENT, METHOD_ARN, bearer, claims, ec_entry, event, key_set, rsa_entry, signed, token
@@ -81,7 +82,7 @@ def test_a_good_token_opens_the_route_that_was_asked_for(
 ) -> None:
     expires_at = int(time.time()) + 100
 
-    assert authorizer.handler(bearer(token(exp=expires_at, rooms={"lobby*": ["join", "send"]})), None) == {
+    assert authorizer.handler(bearer(token(exp=expires_at, rooms={"lobby*": ["join", "send"]})), FakeContext()) == {
         "principalId": "alice",
         "policyDocument": {
             "Version": "2012-10-17",
@@ -98,6 +99,7 @@ def test_a_good_token_opens_the_route_that_was_asked_for(
         "reason": None,
         "connection_id": "L0SM9cOFvHcCIhw=",
         "request_id": "c6af9ac6-7b61-11e6-9a41-93e8deadbeef",
+        "lambda_request_id": "invocation-1",
     }
 
 
@@ -115,7 +117,7 @@ def test_a_good_token_opens_the_route_that_was_asked_for(
     ],
 )
 def test_rooms_are_handed_on_in_their_own_form(authorizer: ModuleType, rooms: object, expected: str) -> None:
-    answer = authorizer.handler(bearer(token(rooms=rooms)), None)
+    answer = authorizer.handler(bearer(token(rooms=rooms)), FakeContext())
 
     assert answer["context"]["rooms"] == expected
     assert answer["policyDocument"]["Statement"][0]["Effect"] == "Allow"
@@ -124,7 +126,7 @@ def test_rooms_are_handed_on_in_their_own_form(authorizer: ModuleType, rooms: ob
 @given(json_values())
 def test_rooms_that_are_allowed_are_read_as_the_claim_is(authorizer: ModuleType, claim: object) -> None:
     answer = authorizer.handler(
-        bearer(signed('{"alg":"RS256","kid":"rsa"}', json.dumps({**claims(), "rooms": claim}))), None
+        bearer(signed('{"alg":"RS256","kid":"rsa"}', json.dumps({**claims(), "rooms": claim}))), FakeContext()
     )
     if "context" not in answer:
         return
@@ -144,7 +146,7 @@ def test_rooms_that_are_allowed_are_read_as_the_claim_is(authorizer: ModuleType,
     ids=["one", "many", "not ASCII", "quotes", "backslashes"],
 )
 def test_too_much_is_denied(authorizer: ModuleType, rooms: object, capsys: pytest.CaptureFixture[str]) -> None:
-    answer = authorizer.handler(bearer(token(rooms=rooms, sub="x" * 128)), None)
+    answer = authorizer.handler(bearer(token(rooms=rooms, sub="x" * 128)), FakeContext())
 
     assert answer == {
         "principalId": "x" * 128,
@@ -177,7 +179,7 @@ def test_no_good_token_is_unauthorized_and_nothing_else(
     authorizer: ModuleType, given_event: Any, reason: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with pytest.raises(authorizer.Unauthorized) as caught:
-        authorizer.handler(given_event, None)
+        authorizer.handler(given_event, FakeContext())
 
     assert str(caught.value) == "Unauthorized"
     assert caught.value.__cause__ is caught.value.__context__ is None
@@ -188,17 +190,18 @@ def test_no_good_token_is_unauthorized_and_nothing_else(
 @pytest.mark.usefixtures("without_keys")
 def test_without_keys_it_is_an_error_and_no_401(authorizer: ModuleType, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(authorizer.AuthUnavailableError) as caught:
-        authorizer.handler(bearer(token()), None)
+        authorizer.handler(bearer(token()), FakeContext())
 
     assert str(caught.value) != "Unauthorized"
     assert caught.value.__cause__ is caught.value.__context__ is None
     (line,) = lines(capsys)
     assert (line["level"], line["message"], line["reason"]) == ("ERROR", "auth_unavailable", "no answer")
-    assert (line["auth_unavailable"], line["FunctionName"], line["connection_id"]) == (1, "local", "L0SM9cOFvHcCIhw=")
+    assert (line["auth_unavailable"], line["Backend"], line["connection_id"]) == (1, "roomcast", "L0SM9cOFvHcCIhw=")
+    assert line["lambda_request_id"] == "invocation-1"
     assert line["_aws"]["CloudWatchMetrics"] == [
         {
             "Namespace": "Roomcast",
-            "Dimensions": [["FunctionName"]],
+            "Dimensions": [["Backend"]],
             "Metrics": [{"Name": "auth_unavailable", "Unit": "Count"}],
         }
     ]
@@ -216,7 +219,7 @@ def test_an_unexpected_fault_of_reading_keys_is_an_error_and_no_401(
 
     monkeypatch.setattr(signing_keys.SigningKeys, "find" if place == "find" else "_fetch", fail)
     with pytest.raises(module.AuthUnavailableError) as caught:
-        module.handler(bearer(token()), None)
+        module.handler(bearer(token()), FakeContext())
 
     assert caught.value.__cause__ is caught.value.__context__ is None
     written = list(lines(capsys))
@@ -237,14 +240,14 @@ def test_keys_may_be_read_for_seconds_and_the_answer_still_gets_out(
         return find(key_id, deadline)
 
     monkeypatch.setattr(keys, "find", note)
-    authorizer.handler(bearer(token()), None)
+    authorizer.handler(bearer(token()), FakeContext())
     assert 3 <= given[0] <= 6
 
 
 @pytest.mark.usefixtures("without_keys")
 def test_without_keys_a_handshake_without_a_token_is_still_unauthorized(authorizer: ModuleType) -> None:
     with pytest.raises(authorizer.Unauthorized):
-        authorizer.handler(event(), None)
+        authorizer.handler(event(), FakeContext())
 
 
 @pytest.mark.parametrize(
@@ -286,15 +289,15 @@ def test_keys_come_from_a_real_endpoint_and_known_ones_are_used_when_it_hangs() 
         patch.setattr("time.time", lambda: clock() + moved[0])
         module = start(ROOMCAST_JWT_JWKS_URL=f"http://127.0.0.1:{server.port}/jwks", ROOMCAST_JWT_LOOPBACK="true")
         with pytest.raises(module.AuthUnavailableError):
-            module.handler(bearer(token()), None)
+            module.handler(bearer(token()), FakeContext())
         replies[0] = say(200, key_set(rsa_entry()))
         patch.setattr(signing_keys, "FETCH_SECONDS", 10)
         moved[0] = 5
-        assert module.handler(bearer(token()), None)["principalId"] == "alice"
+        assert module.handler(bearer(token()), FakeContext())["principalId"] == "alice"
         patch.setattr(signing_keys, "FETCH_SECONDS", 0.2)
         replies[0] = Reply()
         moved[0] = 700
-        assert module.handler(bearer(token(iat=0, exp=int(clock()) + 900)), None)["principalId"] == "alice"
+        assert module.handler(bearer(token(iat=0, exp=int(clock()) + 900)), FakeContext())["principalId"] == "alice"
 
 
 @fuzz
@@ -316,7 +319,7 @@ def check(authorizer: ModuleType, handshake: Handshake) -> None:
     answer, error = None, None
     with contextlib.redirect_stdout(io.StringIO()) as output:
         try:
-            answer = authorizer.handler(handshake.event, None)
+            answer = authorizer.handler(handshake.event, FakeContext())
         except (authorizer.Unauthorized, authorizer.AuthUnavailableError) as raised:
             error = raised
     printed = output.getvalue()

@@ -73,6 +73,14 @@ def test_ids_that_answers_repeat_are_printable(odd: object) -> None:
     assert (parsed.request_id, parsed.user_arn) == ("", "")
 
 
+@pytest.mark.parametrize("odd", [None, True, [], {}, "", "soon", float("inf"), float("nan"), -1, 10**400])
+def test_a_time_that_is_none_is_left_out(odd: object) -> None:
+    raw = event("MESSAGE", "alice=")
+    assert events.parse(raw).requested_at == raw["requestContext"]["requestTimeEpoch"]
+    raw["requestContext"]["requestTimeEpoch"] = odd
+    assert events.parse(raw).requested_at == 0
+
+
 @pytest.mark.parametrize("name", ["eventType", "routeKey", "connectionId", "connectedAt"])
 @pytest.mark.parametrize("odd", [None, True, [], {}, "", "\ud800", "a b\n", float("inf"), float("nan"), -1, 10**400])
 def test_an_odd_value_of_a_required_field_is_named(name: str, odd: object) -> None:

@@ -208,7 +208,7 @@ class TestAnswers:
         with HostileServer(lambda request: say(404 if request.turn else status), tls) as server:
             report = deliver(connect(server, max_connections=1), members(3), on_failed=failed.extend)
         assert counts(report) == (0, 0, 3)
-        assert report.refused_status == status
+        assert (report.refused_status, report.refused, report.posts) == (status, 3, 3)
         assert len(server.requests) == 3
         assert failed == members(3)
 
@@ -232,6 +232,8 @@ class TestAnswers:
         assert failed == [slow]
         # A try counts half while nothing was seen of the others.
         assert verdicts.TRIES_ALONE <= server.answers - 99 <= 2 * verdicts.TRIES_ALONE
+        assert (report.slow, report.given_up) == (1, 1)
+        assert report.posts == server.answers
         assert report.duration_ms < PATIENCE_SECONDS * 500
 
     def test_who_waits_for_a_turn_behind_a_whole_room_keeps_all_its_tries(
@@ -326,7 +328,7 @@ class TestAnswers:
             report = deliver(connect(server), members(20), on_failed=failed.extend)
         assert counts(report) == (19, 0, 1)
         assert failed == [members(20)[3]]
-        assert report.late == 0
+        assert (report.late, report.slow) == (0, 0)
         assert server.served()[failed[0].connection_id] <= 2 * verdicts.TRIES_ALONE + 1
 
     def test_a_server_that_fails_for_everybody_is_tried_until_the_end(self, connect: Connect) -> None:
@@ -336,7 +338,7 @@ class TestAnswers:
             engine = connect(server)
             report = engine.deliver(members(5), b"x", deadline=time.monotonic() + 1, stragglers=stragglers)
         assert counts(report) == (0, 0, 5)
-        assert report.late == 5
+        assert (report.late, report.handed_back, report.given_up) == (5, 5, 0)
         assert sorted(late) == members(5)
         assert report.duration_ms > 800
         assert min(server.served().values()) > 2 * verdicts.TRIES_ALONE
@@ -1274,13 +1276,6 @@ class TestCallers:
             with pytest.raises(KeyboardInterrupt):
                 deliver(engine, room())
             assert counts(deliver(engine, members(5))) == (5, 0, 0)
-
-    def test_the_report_as_plain_values(self) -> None:
-        report = Report()
-        report.delivered = 3
-        values = report.to_dict()
-        assert values["delivered"] == 3
-        assert set(values) == set(Report.__slots__)
 
 
 class InstantLine(Line):

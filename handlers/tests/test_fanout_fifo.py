@@ -9,7 +9,7 @@ import time
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pytest
-from roomcast import aws_json, backlog, fanout, items, progress, protocol, tasks, waiting_items
+from roomcast import aws_json, backlog, fanout, items, logs, progress, protocol, tasks, waiting_items
 from roomcast.delivery import RoomMessage
 from roomcast.items import Waiting
 from roomcast.waiting_items import WaitingItems
@@ -469,7 +469,7 @@ def test_a_message_that_is_given_up_is_an_error_a_metric_and_a_dead_letter(
     lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     assert len(stage.sqs.dead_letters) == 1
     assert sum(line["level"] == "ERROR" and line["message"] == "a task is given up" for line in lines) == 1
-    assert sum(line.get("given_up", 0) for line in lines if line["message"] == "given up") == 1
+    assert [line["failed"] for line in lines if line["message"] == "a task is given up"] == [1]
 
 
 @pytest.mark.parametrize("body", [f"not a task: {PLANTED}", '{"v":99,"kind":"task"}', '{"v":1,"kind":"later"}'])
@@ -517,7 +517,7 @@ class TestTroubleWithTableAndQueue:
         assert len(stage.sqs) >= 3
         lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
         [line] = [line for line in lines if line["message"] == "the backlog cannot be kept"]
-        assert (line["level"], line["message_id"]) == ("ERROR", "m-1")
+        assert (line["level"], line["task_id"]) == ("ERROR", "m-1")
         assert line["error"] == f"{operation} failed: InternalServerError"
         table.failing.clear()
         stage.sqs.drain(stage.handler)
@@ -534,7 +534,7 @@ class TestTroubleWithTableAndQueue:
         stage.sqs.invoke(stage.handler)
         lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
         [line] = [line for line in lines if line["message"] == "what is left cannot be handed over"]
-        assert (line["level"], line["message_id"]) == ("ERROR", "m-1")
+        assert (line["level"], line["task_id"]) == ("ERROR", "m-1")
         assert line["error"] == "SendMessageBatch failed: ServiceUnavailable"
         stage.sqs.refusing = False
         stage.sqs.drain(stage.handler)
@@ -686,7 +686,11 @@ class TestTroubleWithTableAndQueue:
         assert [tasks.parse(body).message.data for body in stage.sqs.dead_letters] == [DEADLY]  # type: ignore[union-attr]
         lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
         [moved] = [line for line in lines if line["message"] == "a task goes to the dead letters"]
-        assert (moved["level"], moved["room"], moved["shard"]) == ("ERROR", "lobby", 0)
+        assert (moved["level"], moved["room"], moved["shard"]) == (
+            "ERROR",
+            logs.room_hash("connections", "lobby"),
+            0,
+        )
         assert [line["level"] for line in lines if line["message"] == "a task is given up"] == ["ERROR"]
         assert backlog_of(table) == []
 

@@ -13,7 +13,7 @@ from roomcast.delivery import RoomMessage
 from roomcast.fanout import Recipient
 from roomcast.frames import Envelope
 from roomcast.progress import Progress
-from tests.fakes import FakeConnections, FakeContext, FakeTable, error_code, handshake, message
+from tests.fakes import CONNECTED_AT, FakeConnections, FakeContext, FakeTable, error_code, handshake, message
 from tests.sqs_model import SqsModel, WorkerDiedError
 
 if TYPE_CHECKING:
@@ -194,7 +194,7 @@ def test_what_cannot_be_handed_over_is_tried_again_and_told(
     assert run(worker, tasks.Task(ROOM_MESSAGE, 0)) == ["m-0"]
     lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     [line] = [line for line in lines if line["message"] == "what is left cannot be handed over"]
-    assert (line["level"], line["message_id"]) == ("ERROR", "m-0")
+    assert (line["level"], line["task_id"], line["unavailable"]) == ("ERROR", "m-0", 1)
     assert line["error"] == "SendMessageBatch failed: ServiceUnavailable"
 
 
@@ -308,9 +308,9 @@ def test_who_failed_for_good_is_not_handed_over_but_told(
     lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     assert [line["members"] for line in lines if line["message"] == "members are given up"] == [1]
     [fan_out] = [line for line in lines if line["message"] == "fan-out"]
-    assert fan_out["given_up"] == 1
+    assert fan_out["given_up"] == fan_out["failed"] == 1
     metrics = [each["Name"] for each in fan_out["_aws"]["CloudWatchMetrics"][0]["Metrics"]]
-    assert "given_up" in metrics
+    assert "failed" in metrics
 
 
 def test_who_is_handed_over_is_not_given_up(
@@ -320,7 +320,9 @@ def test_who_is_handed_over_is_not_given_up(
     run(worker, tasks.Task(ROOM_MESSAGE, 0))
 
     lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
-    assert [line["given_up"] for line in lines if line["message"] == "fan-out"] == [0]
+    [fan_out] = [line for line in lines if line["message"] == "fan-out"]
+    assert not {"given_up", "failed", "slow"} & fan_out.keys()
+    assert fan_out["late"] == 1
 
 
 @pytest.mark.parametrize("count", [1, 2, 3, 4, 6, 7])
@@ -512,7 +514,8 @@ def test_sendmessage_queues_one_task_per_shard_and_acknowledges(
 
     put = service.tasks()
     assert len({task.message.envelope for task in put}) == 1
-    plain = [task._replace(message=task.message._replace(envelope=None)) for task in put]
+    assert {task.message.taken_at for task in put} == {CONNECTED_AT + 5}
+    plain = [task._replace(message=task.message._replace(envelope=None, taken_at=0)) for task in put]
     assert plain == [tasks.Task(ROOM_MESSAGE, 0, "", []), tasks.Task(ROOM_MESSAGE, 1, "", [])]
     assert connections.posts == [("alice=", protocol.queued_receipt("i-1"))]
 

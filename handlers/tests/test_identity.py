@@ -416,19 +416,19 @@ class TestActions:
 
         assert [error_code(text) for text in connections.received("alice=")] == ["token_expired", "not_joined"]
 
-    def test_lines_carry_the_subject_and_nothing_else_of_the_context(
+    def test_lines_carry_nothing_of_the_context(
         self, start: Callable[..., Any], capsys: pytest.CaptureFixture[str]
     ) -> None:
-        context = ALICE | {"rooms": '["s3cret-room","*",7]'}
+        context = ALICE | {"principalId": "s3cret-name", "rooms": '["s3cret-room","*",7]'}
         start("connect").handler(as_client(handshake("eve=", "lobby"), context), FakeContext())
         self.act(start, context)
         start("disconnect").handler(as_client(event("DISCONNECT", "eve="), context), FakeContext())
         printed = capsys.readouterr().out
 
         lines = [json.loads(line) for line in printed.splitlines()]
-        named = [line["message"] for line in lines if line.get("subject") == "alice"]
-        assert {"connect", "message", "disconnect", "rights are ignored"} <= set(named)
-        assert "s3cret-room" not in printed
+        assert {"connect", "fan-out", "disconnect", "rights are ignored"} <= {line["message"] for line in lines}
+        assert {line["connection_id"] for line in lines} == {"eve=", "alice="}
+        assert "s3cret" not in printed
         assert context["exp"] not in printed
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import json
 import re
@@ -21,8 +22,8 @@ if TYPE_CHECKING:
 
 @pytest.fixture(autouse=True)
 def environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A function's name, and no level."""
-    monkeypatch.setenv("AWS_LAMBDA_FUNCTION_NAME", "chat-sendmessage")
+    """A backend's name, and no level."""
+    monkeypatch.setenv("ROOMCAST_BACKEND", "chat")
     monkeypatch.delenv("ROOMCAST_LOG_LEVEL", raising=False)
 
 
@@ -51,7 +52,7 @@ def test_a_line_names_the_release(capsys: pytest.CaptureFixture[str], monkeypatc
     for version in ("1.2.3", ""):  # a working tree's functions have no version
         monkeypatch.setenv("ROOMCAST_VERSION", version)
         logs.write("INFO", "something")
-        logs.write_metrics("fan-out", {"delivered": 2})
+        logs.write("INFO", "fan-out", {"delivered": 2})
 
     assert [line.get("version") for line in printed(capsys)] == ["1.2.3", "1.2.3", None, None]
 
@@ -84,7 +85,7 @@ def test_what_is_below_the_level_is_not_printed(
 
 
 def test_metrics_are_in_the_embedded_format(capsys: pytest.CaptureFixture[str]) -> None:
-    logs.write_metrics("fan-out", {"delivered": 2, "duration_ms": 1.5, "transport_error": ""}, request_id="r-1")
+    logs.write("INFO", "fan-out", {"delivered": 2, "fanout_ms": 1.5}, request_id="r-1", retried=3)
 
     [line] = printed(capsys)
     assert isinstance(line["_aws"]["Timestamp"], int)
@@ -95,47 +96,130 @@ def test_metrics_are_in_the_embedded_format(capsys: pytest.CaptureFixture[str]) 
             "CloudWatchMetrics": [
                 {
                     "Namespace": "Roomcast",
-                    "Dimensions": [["FunctionName"]],
+                    "Dimensions": [["Backend"]],
                     "Metrics": [
                         {"Name": "delivered", "Unit": "Count"},
-                        {"Name": "duration_ms", "Unit": "Milliseconds"},
+                        {"Name": "fanout_ms", "Unit": "Milliseconds"},
                     ],
                 }
             ]
         },
-        "FunctionName": "chat-sendmessage",
+        "Backend": "chat",
         "level": "INFO",
         "message": "fan-out",
         "request_id": "r-1",
+        "retried": 3,
         "delivered": 2,
-        "duration_ms": 1.5,
-        "transport_error": "",
+        "fanout_ms": 1.5,
     }
+
+
+@pytest.mark.parametrize("name", [None, ""])
+def test_without_a_name_the_backend_is_the_one_that_terraform_makes_by_default(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, name: str | None
+) -> None:
+    if name is None:
+        monkeypatch.delenv("ROOMCAST_BACKEND")
+    else:
+        monkeypatch.setenv("ROOMCAST_BACKEND", name)
+    logs.write("INFO", "fan-out", {"delivered": 2})
+
+    assert [line["Backend"] for line in printed(capsys)] == ["roomcast"]
 
 
 def test_metrics_are_printed_at_every_level(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("ROOMCAST_LOG_LEVEL", "ERROR")
-    logs.write_metrics("fan-out", {"delivered": 2})
+    logs.write("INFO", "fan-out", {"delivered": 2})
+    logs.write("INFO", "connect", {"join_failed": 0})
 
-    assert len(printed(capsys)) == 1
+    assert [line["message"] for line in printed(capsys)] == ["fan-out"]
+
+
+TROUBLE = [name for name, metric in logs.METRICS.items() if metric.is_trouble]
+
+
+@pytest.mark.parametrize("name", TROUBLE)
+def test_a_metric_that_counts_trouble_is_written_only_above_0(capsys: pytest.CaptureFixture[str], name: str) -> None:
+    """CloudWatch bills a metric for the hours in which it is sent."""
+    logs.write("INFO", "something", {name: 0})
+    logs.write("INFO", "something", {name: 0, "posts": 0})
+    logs.write("INFO", "something", {name: 3})
+
+    plain, with_others, counted = printed(capsys)
+    assert not {"_aws", "Backend", name} & plain.keys()
+    assert metrics_of(with_others) == {"posts": (0, "Count")}
+    assert name not in with_others
+    assert metrics_of(counted) == {name: (3, "Count")}
+
+
+def test_what_is_no_metric_is_not_taken_for_one() -> None:
+    with pytest.raises(KeyError):
+        logs.write("INFO", "something", {"recipients": 0})
+
+
+def metrics_of(line: dict[str, Any]) -> dict[str, tuple[float, str]]:
+    """Value and unit of each metric of a line, which must be of the backend."""
+    [definition] = line["_aws"]["CloudWatchMetrics"] if "_aws" in line else [{"Metrics": []}]
+    if "_aws" in line:
+        assert (definition["Namespace"], definition["Dimensions"], line["Backend"]) == (
+            "Roomcast",
+            [["Backend"]],
+            "chat",
+        )
+    return {each["Name"]: (line[each["Name"]], each["Unit"]) for each in definition["Metrics"]}
 
 
 README = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
-DOCUMENTED = re.findall(r"^\| `(\w+)` \| (Count|Milliseconds) \|", README, re.MULTILINE)
+ROWS = re.findall(r"^\| `(\w+)` \| (Count|Milliseconds) \| (.+?) \| (.+?) \|", README, re.MULTILINE)
 
 
 def test_readme_names_every_metric() -> None:
-    assert dict(DOCUMENTED) == logs.METRIC_UNITS
+    """When it is written, and by which functions."""
+    documented = {name: (unit, written, re.findall(r"`(\w+)`", by)) for name, unit, written, by in ROWS}
+    assert documented == {
+        name: (metric.unit, "above 0" if metric.is_trouble else "always", [*metric.by])
+        for name, metric in logs.METRICS.items()
+    }
 
 
-@pytest.mark.parametrize(("name", "unit"), DOCUMENTED)
-def test_each_number_that_readme_names_is_a_metric(capsys: pytest.CaptureFixture[str], name: str, unit: str) -> None:
-    logs.write_metrics("fan-out", {name: 1})
+def test_each_function_that_writes_metrics_exists() -> None:
+    handlers = {file.stem for file in Path(__file__).parents[1].glob("*.py")}
+    assert {name for metric in logs.METRICS.values() for name in metric.by} <= handlers
 
-    [line] = printed(capsys)
-    assert line["_aws"]["CloudWatchMetrics"][0]["Metrics"] == [{"Name": name, "Unit": unit}]
+
+def test_a_room_is_named_by_its_digest() -> None:
+    """The command line tool computes the same one: it must never change."""
+    assert logs.room_hash("chat-connections", "lobby") == hashlib.sha256(b"chat-connections\0lobby").hexdigest()[:12]
+    assert logs.room_hash("a", "blobby") != logs.room_hash("ab", "lobby")
+
+
+def test_lines_of_an_invocation_name_it(capsys: pytest.CaptureFixture[str]) -> None:
+    logs.begin("i-1", request_id="r-1", connection_id="")
+    logs.note(room="7f")
+    logs.note("fan-out", {"posts": 2, "gone": 0}, outcome="served", request_id="r-2")
+    logs.write("WARNING", "something")
+    logs.end("INFO", "message", outcome="not_delivered")
+    logs.begin("i-2")
+    logs.end("INFO", "message")
+
+    warning, fan_out, other = printed(capsys)
+    assert {name: warning[name] for name in warning if name.endswith("id")} == {
+        "lambda_request_id": "i-1",
+        "request_id": "r-1",
+    }
+    assert (fan_out["message"], fan_out["lambda_request_id"], fan_out["request_id"]) == ("fan-out", "i-1", "r-2")
+    assert (fan_out["outcome"], fan_out["room"], fan_out["posts"]) == ("not_delivered", "7f", 2)
+    assert other.keys() == {"level", "message", "timestamp", "lambda_request_id"}
+
+
+LOBBY = logs.room_hash("connections", "lobby")
+
+
+def ids_of(line: dict[str, Any]) -> tuple[str, str, str]:
+    """The names by which a line is found."""
+    return line["connection_id"], line["request_id"], line["lambda_request_id"]
 
 
 class TestLinesOfHandlers:
@@ -164,10 +248,62 @@ class TestLinesOfHandlers:
     ) -> None:
         load(route).handler(message("alice=", body, route), FakeContext())
 
-        [line] = [line for line in printed(capsys) if line["message"] == "message"]
-        assert line["level"] == "INFO"
-        assert (line["route_key"], line["outcome"]) == (route, outcome)
-        assert (line["connection_id"], line["request_id"]) == ("alice=", "request-1")
+        [line] = printed(capsys)
+        posts = outcome == "served" and route == "sendmessage"
+        assert (line["level"], line["message"]) == ("INFO", "fan-out" if posts else "message")
+        assert (line["route"], line["outcome"]) == (route, outcome)
+        assert ids_of(line) == ("alice=", "request-1", "invocation-1")
+        assert line.get("room") == (LOBBY if route == "sendmessage" and posts else None)
+
+    def test_of_a_fan_out(
+        self, load: Callable[[str], Any], capsys: pytest.CaptureFixture[str], connections: FakeConnections
+    ) -> None:
+        """The one line of the invocation says how it went, with exactly these metrics."""
+        for name in ("carol=", "dora=", "erin="):
+            load("connect").handler(handshake(name, "lobby"), FakeContext())
+        connections.gone.add("carol=")
+        connections.refusing.add("dora=")
+        capsys.readouterr()
+        load("sendmessage").handler(message("alice=", {"data": "hello", "id": "1"}), FakeContext())
+
+        warning, line = printed(capsys)
+        assert (warning["level"], warning["message"], warning["members"]) == ("WARNING", "members are given up", 1)
+        assert {name: value for name, (value, _) in metrics_of(line).items() if not name.endswith("_ms")} == {
+            "posts": 5,
+            "delivered": 3,
+            "failed": 1,
+            "gone": 1,
+        }
+        assert {name: unit for name, (_, unit) in metrics_of(line).items() if name.endswith("_ms")} == {
+            "fanout_ms": "Milliseconds",
+            "lag_ms": "Milliseconds",
+        }
+        assert (line["message"], line["outcome"], line["route"]) == ("fan-out", "served", "sendmessage")
+        assert (line["recipients"], line["given_up"], line["room"]) == (5, 1, LOBBY)
+        assert ids_of(line) == ("alice=", "request-1", "invocation-1")
+
+    def test_of_a_fan_out_that_is_refused(
+        self, load: Callable[[str], Any], capsys: pytest.CaptureFixture[str], connections: FakeConnections
+    ) -> None:
+        """The sender is told so, and the outcome says it, too."""
+        connections.refusing.add("bob=")
+        load("sendmessage").handler(message("alice=", {"data": "hello"}), FakeContext())
+
+        line = printed(capsys)[-1]
+        assert (line["message"], line["outcome"], line["failed"]) == ("fan-out", "not_delivered", 1)
+
+    def test_of_a_ping(self, load: Callable[[str], Any], capsys: pytest.CaptureFixture[str], table: FakeTable) -> None:
+        """None if it went well: heartbeats are most of a quiet stage's invocations."""
+        load("ping").handler(message("alice=", {"action": "ping"}, "ping"), FakeContext())
+        assert printed(capsys) == []
+
+        load("ping").handler(message("nobody=", {"action": "ping"}, "ping"), FakeContext())
+        [line] = printed(capsys)
+        assert (line["message"], line["outcome"]) == ("message", "not_joined")
+
+        table.failing.add("GetItem")
+        load("ping").handler(message("alice=", {"action": "ping"}, "ping"), FakeContext())
+        assert [line["message"] for line in printed(capsys)] == ["the table or the queue failed", "message"]
 
     @pytest.mark.parametrize(("rooms", "status"), [(("lobby",), 200), (("a b",), 400)])
     def test_of_a_handshake(
@@ -177,7 +313,10 @@ class TestLinesOfHandlers:
 
         [line] = printed(capsys)
         assert (line["level"], line["message"], line["status"]) == ("INFO", "connect", status)
-        assert (line["connection_id"], line["request_id"]) == ("carol=", "request-1")
+        assert line["outcome"] == ("served" if status == 200 else "refused")
+        assert line.get("room") == (LOBBY if status == 200 else None)
+        assert ids_of(line) == ("carol=", "request-1", "invocation-1")
+        assert metrics_of(line) == {}
 
     @pytest.mark.parametrize(("connection_id", "left"), [("alice=", True), ("nobody=", False)])
     def test_of_a_departure(
@@ -187,7 +326,7 @@ class TestLinesOfHandlers:
 
         [line] = printed(capsys)
         assert (line["level"], line["message"], line["left"]) == ("INFO", "disconnect", left)
-        assert (line["connection_id"], line["request_id"]) == (connection_id, "request-1")
+        assert ids_of(line) == (connection_id, "request-1", "invocation-1")
 
     @pytest.mark.parametrize(
         ("route", "operation"), [("connect", "TransactWriteItems"), ("whoami", "GetItem"), ("sendmessage", "GetItem")]
@@ -204,10 +343,40 @@ class TestLinesOfHandlers:
         happening = handshake("alice=", "lobby") if route == "connect" else message("alice=", {"data": "hello"}, route)
         load(route).handler(happening, FakeContext())
 
-        [line] = [line for line in printed(capsys) if line["level"] == "ERROR"]
-        assert line["request_id"] == "request-1"
+        line, last = printed(capsys)
+        assert line["level"] == "ERROR"
+        assert ids_of(line) == ids_of(last) == ("alice=", "request-1", "invocation-1")
         assert line["error"] == f"{operation} failed: InternalServerError"
         assert line["message"] == ("the table failed" if route == "connect" else "the table or the queue failed")
+        assert metrics_of(line) == {"unavailable": (1, "Count")}
+        assert last["outcome"] == "unavailable"
+        assert metrics_of(last) == ({"join_failed": (1, "Count")} if route == "connect" else {})
+
+    @pytest.mark.parametrize("name", ["disconnect", "kick"])
+    def test_of_an_invocation_that_ends_with_an_error(
+        self, load: Callable[[str], Any], capsys: pytest.CaptureFixture[str], table: FakeTable, name: str
+    ) -> None:
+        """Lambda has it run again, or its caller does."""
+        table.failing.update({"GetItem", "Query", "TransactWriteItems", "UpdateItem"})
+        happening = event("DISCONNECT", "alice=") if name == "disconnect" else {"connection": "alice="}
+        with pytest.raises(aws_json.ServiceError):
+            load(name).handler(happening, FakeContext())
+
+        [line] = printed(capsys)
+        assert (line["level"], line["message"]) == ("ERROR", "the table failed")
+        assert line["lambda_request_id"] == "invocation-1"
+        assert metrics_of(line) == {"unavailable": (1, "Count")}
+
+    @pytest.mark.parametrize("code", ["ConditionalCheckFailedException", "TransactionCanceledException"])
+    def test_of_a_condition_that_does_not_hold(self, capsys: pytest.CaptureFixture[str], code: str) -> None:
+        """The table has answered."""
+        reasons = {"CancellationReasons": [{"Code": "None"}, {"Code": "ConditionalCheckFailed"}]}
+        details = reasons if code == "TransactionCanceledException" else {}
+        aws_json.tell("ERROR", "it failed", aws_json.ServiceError("UpdateItem", code, details, transient=False))
+
+        [line] = printed(capsys)
+        assert (line["level"], line["error"]) == ("ERROR", f"UpdateItem failed: {code}")
+        assert metrics_of(line) == {}
 
     def test_of_a_room_that_cannot_be_read(
         self, load: Callable[[str], Any], capsys: pytest.CaptureFixture[str], table: FakeTable
@@ -218,6 +387,7 @@ class TestLinesOfHandlers:
         [line] = [line for line in printed(capsys) if line["level"] == "ERROR"]
         assert (line["message"], line["request_id"]) == ("the members could not be read", "request-1")
         assert line["error"] == "Query failed: InternalServerError"
+        assert metrics_of(line) == {"unavailable": (1, "Count")}
 
     @pytest.mark.parametrize("batches", [0, 1, 2])
     def test_of_the_dead_who_cannot_be_deleted(

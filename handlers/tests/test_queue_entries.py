@@ -11,7 +11,7 @@ import pytest
 from roomcast import addresses, aws_json, http_parser, tasks
 from roomcast.delivery import RoomMessage
 from roomcast.recipients import Recipient
-from tests.fakes import FakeConnections, FakeContext, FakeTable, handshake, message
+from tests.fakes import CONNECTED_AT, FakeConnections, FakeContext, FakeTable, handshake, message
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -174,7 +174,8 @@ def test_a_message_keeps_room_sender_text_and_request(
 
     [task] = [tasks.parse(entry["MessageBody"]) for entry in service.entries]
     assert isinstance(task, tasks.Task)
-    assert task._replace(message=task.message._replace(envelope=None)) == tasks.Task(ROOM_MESSAGE, 0, "", [])
+    assert task.message.taken_at == CONNECTED_AT + 5
+    assert task._replace(message=task.message._replace(envelope=None, taken_at=0)) == tasks.Task(ROOM_MESSAGE, 0, "", [])
 
 
 def test_the_sender_of_a_queued_message_is_never_pruned(

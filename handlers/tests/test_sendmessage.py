@@ -383,6 +383,6 @@ def test_a_fan_out_is_logged_with_its_metrics_but_not_its_text(
     [fan_out] = [line for line in lines if line["message"] == "fan-out"]
     [definition] = fan_out["_aws"]["CloudWatchMetrics"]
     named = {metric["Name"] for metric in definition["Metrics"]}
-    assert named >= {"recipients", "delivered", "gone", "retried", "failed"}
+    assert named == {"posts", "delivered", "fanout_ms", "lag_ms"}
     assert all(isinstance(fan_out[name], int | float) for name in named)
-    assert (fan_out["recipients"], fan_out["delivered"]) == (3, 3)
+    assert (fan_out["recipients"], fan_out["posts"], fan_out["delivered"]) == (3, 3, 3)

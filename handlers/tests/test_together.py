@@ -485,7 +485,7 @@ def test_an_answer_to_the_caller_does_not_depend_on_one_post(
 ) -> None:
     """No sender waits for that outcome, so that all copies may be sent."""
     stage.trouble = lambda each: Reply(after=never) if each.attempt == 0 else say()
-    caller = serving.read(message(SLOW, {"action": "whoami"}, "whoami"))
+    caller = serving.read(message(SLOW, {"action": "whoami"}, "whoami"), FakeContext())
     assert caller is not None
     serving.reply(engine, caller, "the answer", soon(20))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import secrets
 import time
@@ -65,7 +66,8 @@ async def test_fan_out_is_one_structured_line_that_does_not_say_what_was_said(
         """Sum delivered, gone and failed per request; queued delivery logs one line per shard."""
         requests: dict[str, Counter[str]] = {}
         for record in await logs.records(began_at, "fan-out"):
-            requests.setdefault(record["request_id"], Counter()).update({name: record[name] for name in COUNTS})
+            counts = {name: record.get(name, 0) for name in COUNTS}
+            requests.setdefault(record["request_id"], Counter()).update(counts)
         return [
             (total["delivered"], total["gone"], total["failed"])
             for total in requests.values()
@@ -78,6 +80,37 @@ async def test_fan_out_is_one_structured_line_that_does_not_say_what_was_said(
     assert await logs.lines(began_at, text) == []
 
 
+@pytest.mark.needs_table
+@pytest.mark.requires(Capability.LOGS)
+async def test_a_messages_lines_have_the_same_names_in_all_logs(
+    crowd: Crowd, room: str, logs: Logs, target: Target
+) -> None:
+    """The sender's function's and, with queued delivery, the workers'; the room is named by its digest."""
+    members, _, began_at = await talk(crowd, room)
+    sender = await members[0].whoami()
+    table_name = target.deployment.outputs["connections_table_name"]
+    digest = hashlib.sha256(f"{table_name}\0{room}".encode()).hexdigest()[:12]
+
+    async def fan_outs() -> list[tuple[str, int]]:
+        """Outcome of each of the sender's messages, and its posts; workers of several shards share them."""
+        found: dict[str, tuple[str, int]] = {}
+        for record in await logs.records(began_at, "fan-out"):
+            if (record.get("connection_id"), record.get("room")) == (sender, digest):
+                assert {"lambda_request_id", "fanout_ms", "lag_ms", "Backend"} <= record.keys()
+                _, posts = found.get(record["request_id"], ("", 0))
+                found[record["request_id"]] = (record["outcome"], posts + record["posts"])
+        return [*found.values()]
+
+    await eventually(
+        fan_outs, [("served", MEMBERS)], within=LINES_WITHIN, every=0.5, what="CloudWatch to show the message's lines"
+    )
+    lines = await logs.records(began_at, "fan-out")
+    [request_id] = {line["request_id"] for line in lines if line.get("connection_id") == sender}
+    found = {object_of(line).get("message") for line in await logs.lines(began_at, request_id)}
+    is_queued = "fanout_worker" in target.deployment.outputs["log_group_names"]
+    assert found == ({"queued", "fan-out"} if is_queued else {"fan-out"})
+
+
 @pytest.mark.live_only
 @pytest.mark.requires(Capability.METRICS)
 @pytest.mark.timeout(scaled(METRICS_WITHIN) + 120)
@@ -85,13 +118,14 @@ async def test_deliveries_and_connections_are_counted_by_cloudwatch(crowd: Crowd
     assert target.aws is not None
     metrics, outputs = Metrics(target.aws.cloudwatch), target.deployment.outputs
     arn = outputs.get("fanout_worker_function_arn") or outputs["sendmessage_function_arn"]
-    function = {"FunctionName": arn.rpartition(":")[2]}
+    name = arn.rpartition(":")[2].removesuffix("-fanout_worker").removesuffix("-sendmessage")
+    backend = {"Backend": name}
     stage = {"ApiId": outputs["api_id"], "Stage": outputs["stage_name"]}
     _, _, began_at = await talk(crowd, room)
 
     async def counted() -> list[bool]:
         return [
-            await metrics.total("Roomcast", "delivered", function, began_at) >= MEMBERS,
+            await metrics.total("Roomcast", "delivered", backend, began_at) >= MEMBERS,
             await metrics.total("AWS/ApiGateway", "ConnectCount", stage, began_at) >= MEMBERS,
             await metrics.total("AWS/ApiGateway", "MessageCount", stage, began_at) > MEMBERS,
         ]
@@ -112,7 +146,7 @@ async def test_handshake_is_in_the_access_log(crowd: Crowd, room: str, target: T
 
     async def handshakes() -> list[str]:
         records = map(object_of, await logs.lines(began_at, connection_id))
-        return [record["status"] for record in records if record["routeKey"] == "$connect"]
+        return [record["status"] for record in records if record["route"] == "$connect"]
 
     await eventually(handshakes, ["200"], within=LINES_WITHIN, every=2, what="the access log to show the handshake")
     assert await logs.lines(began_at, text) == []

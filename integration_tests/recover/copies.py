@@ -61,7 +61,7 @@ def explained(lines: Iterable[Mapping[str, Any]], members: int) -> int:
     retried = 0
     for line in lines:
         if line.get("message") == FAN_OUT:
-            retried += line["retried"] + line["late"]
+            retried += line.get("retried", 0) + line.get("late", 0)
             delivered[line["request_id"]] += line["delivered"]
     return retried + sum(max(0, count - members) for count in delivered.values())
 
@@ -72,4 +72,4 @@ def doubted(lines: Iterable[Mapping[str, Any]]) -> int:
     Args:
         lines: Log lines of functions.
     """
-    return len({line["request_id"] for line in lines if line.get("message") == FAN_OUT and line["late"]})
+    return len({line["request_id"] for line in lines if line.get("message") == FAN_OUT and line.get("late")})

@@ -17,9 +17,9 @@ if TYPE_CHECKING:
     Functions = Mapping[str, Function]
 
 AUTHORIZER_LOGGED = {
-    "authorizerRequestId": "$context.authorizer.requestId",
-    "authorizerStatus": "$context.authorizer.status",
-    "principalId": "$context.authorizer.principalId",
+    "authorizer_request_id": "$context.authorizer.requestId",
+    "authorizer_status": "$context.authorizer.status",
+    "principal": "$context.authorizer.principalId",
 }
 
 
@@ -52,17 +52,18 @@ def of_api(run: Run, functions: Functions) -> Table:
                 {
                     "destination_arn": "arn:aws-cn:logs:cn-north-1:111122223333:log-group:access",
                     "format": {
-                        "requestId": "$context.requestId",
-                        "requestTimeEpoch": "$context.requestTimeEpoch",
-                        "eventType": "$context.eventType",
-                        "routeKey": "$context.routeKey",
-                        "connectionId": "$context.connectionId",
-                        "sourceIp": "$context.identity.sourceIp",
+                        "request_id": "$context.requestId",
+                        "lambda_request_id": "$context.integration.requestId",
+                        "connection_id": "$context.connectionId",
+                        "timestamp": "$context.requestTimeEpoch",
+                        "event": "$context.eventType",
+                        "route": "$context.routeKey",
+                        "source_ip": "$context.identity.sourceIp",
                         "status": "$context.status",
                         "error": "$context.error.responseType",
-                        "integrationStatus": "$context.integration.integrationStatus",
-                        "functionStatus": "$context.integration.status",
-                        "integrationMillis": "$context.integration.latency",
+                        "integration_status": "$context.integration.integrationStatus",
+                        "function_status": "$context.integration.status",
+                        "integration_ms": "$context.integration.latency",
                         **(AUTHORIZER_LOGGED if run.authorizer else {}),
                     },
                 }

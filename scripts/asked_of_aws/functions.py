@@ -278,6 +278,7 @@ def _authorizer(run: Run, tokens: Tokens) -> Function:
         tokens.memory_size,
         8,
         {
+            "ROOMCAST_BACKEND": run.name,
             "ROOMCAST_DNS_SUFFIX": "amazonaws.com.cn",
             "ROOMCAST_LOG_LEVEL": run.log_level,
             "ROOMCAST_VERSION": "",

@@ -265,6 +265,7 @@ class Run:
         """The variables of all functions."""
         return {
             "ROOMCAST_AUTHORIZATION": "JWT" if self.tokens else self.authorization,
+            "ROOMCAST_BACKEND": self.name,
             "ROOMCAST_CLIENT_LIMITS": self.client_limits,
             "ROOMCAST_DNS_SUFFIX": "amazonaws.com.cn",
             "ROOMCAST_HTTP2": str(self.http2).lower(),

@@ -55,6 +55,14 @@ def test_functions_are_given_no_variable_that_they_do_not_read() -> None:
     assert given <= read
 
 
+def test_every_function_is_given_the_name_of_the_backend() -> None:
+    """It is the dimension of all metrics: an alarm would miss those of a function with another one."""
+    texts_of = [file.read_text() for file in (MODULES / "backend").glob("*.tf")]
+    levels = sum(len(re.findall(r"ROOMCAST_LOG_LEVEL += var\.log_level$", text, re.MULTILINE)) for text in texts_of)
+    names = sum(len(re.findall(r"ROOMCAST_BACKEND += var\.name$", text, re.MULTILINE)) for text in texts_of)
+    assert levels == names == 2
+
+
 def test_defaults_of_the_code_are_those_of_terraform() -> None:
     """During an update, new code runs with the old environment, which lacks new variables."""
     settings = importlib.import_module("roomcast.settings")
@@ -77,6 +85,7 @@ def test_defaults_of_the_code_are_those_of_terraform() -> None:
     read = {variable.name: variable.default for variable in settings.VARIABLES.values()}
 
     assert defaults.pop("ROOMCAST_LOG_LEVEL") == "INFO"
+    assert defaults.pop("ROOMCAST_BACKEND") == importlib.import_module("roomcast.logs").DEFAULT_BACKEND
     assert defaults == {name: read[name] for name in defaults}
     assert "ROOMCAST_PACE" in defaults
 

@@ -286,8 +286,10 @@ HANDSHAKE = """
 import sys
 sys.path.insert(0, sys.argv[1])
 import authorizer
+class Context:
+    aws_request_id = "invocation-1"
 try:
-    authorizer.handler({"multiValueHeaders": {"Authorization": ["Bearer a.b.c"]}}, None)
+    authorizer.handler({"multiValueHeaders": {"Authorization": ["Bearer a.b.c"]}}, Context)
 except authorizer.Unauthorized as error:
     print(error)
 """

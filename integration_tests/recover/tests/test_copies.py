@@ -10,14 +10,9 @@ from integration_tests.recover.copies import doubted, explained
 def line(
     request_id: str, delivered: int, retried: int = 0, late: int = 0, message: str = "fan-out"
 ) -> dict[str, object]:
-    """Return one line of a function's log."""
-    return {
-        "message": message,
-        "request_id": request_id,
-        "delivered": delivered,
-        "retried": retried,
-        "late": late,
-    }
+    """Return one line of a function's log, in which a number of trouble stands only above 0."""
+    trouble = {name: number for name, number in (("retried", retried), ("late", late)) if number}
+    return {"message": message, "request_id": request_id, "delivered": delivered, **trouble}
 
 
 @pytest.mark.parametrize(

@@ -20,6 +20,7 @@ locals {
   # A variable that is null is left out, because Lambda's variables are texts.
   authorizer_environment = {
     for name, value in {
+      ROOMCAST_BACKEND                  = var.name
       ROOMCAST_DNS_SUFFIX               = local.dns_suffix
       ROOMCAST_JWT_AUDIENCE             = jsonencode(var.jwt_audience)
       ROOMCAST_JWT_AUDIENCE_CLAIM       = var.jwt_audience_claim

@@ -102,6 +102,7 @@ locals {
 
   environment = {
     ROOMCAST_AUTHORIZATION         = var.authorization_type
+    ROOMCAST_BACKEND               = var.name
     ROOMCAST_CLIENT_LIMITS         = jsonencode(var.client_limits)
     ROOMCAST_DNS_SUFFIX            = local.dns_suffix
     ROOMCAST_HTTP2                 = tostring(var.http2)

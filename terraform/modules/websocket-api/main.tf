@@ -18,28 +18,29 @@ locals {
     triggers     = var.redeployment_triggers
   }))
 
-  # One line of JSON per request, without query strings, headers and bodies, which hold tokens and messages. Of what an
-  # authorizer says about the client, only the principal.
+  # One line of JSON per request, with the names that the functions' log lines have, and without query strings, headers and
+  # bodies, which hold tokens and messages. Of what an authorizer says about the client, only the principal.
   access_log_format = jsonencode(merge(local.access_log_fields, var.authorization_type == "CUSTOM" ? local.authorizer_fields : {}))
 
   access_log_fields = {
-    requestId         = "$context.requestId"
-    requestTimeEpoch  = "$context.requestTimeEpoch"
-    eventType         = "$context.eventType"
-    routeKey          = "$context.routeKey"
-    connectionId      = "$context.connectionId"
-    sourceIp          = "$context.identity.sourceIp"
-    status            = "$context.status"
-    error             = "$context.error.responseType"
-    integrationStatus = "$context.integration.integrationStatus"
-    functionStatus    = "$context.integration.status"
-    integrationMillis = "$context.integration.latency"
+    request_id         = "$context.requestId"
+    lambda_request_id  = "$context.integration.requestId"
+    connection_id      = "$context.connectionId"
+    timestamp          = "$context.requestTimeEpoch"
+    event              = "$context.eventType"
+    route              = "$context.routeKey"
+    source_ip          = "$context.identity.sourceIp"
+    status             = "$context.status"
+    error              = "$context.error.responseType"
+    integration_status = "$context.integration.integrationStatus"
+    function_status    = "$context.integration.status"
+    integration_ms     = "$context.integration.latency"
   }
 
   authorizer_fields = {
-    authorizerRequestId = "$context.authorizer.requestId"
-    authorizerStatus    = "$context.authorizer.status"
-    principalId         = "$context.authorizer.principalId"
+    authorizer_request_id = "$context.authorizer.requestId"
+    authorizer_status     = "$context.authorizer.status"
+    principal             = "$context.authorizer.principalId"
   }
 }
 

@@ -247,6 +247,7 @@ run "functions_know_what_they_are_configured_with" {
     maximum_message_bytes    = 4096
     maximum_room_members     = 300
     messages_per_second      = 2.5
+    name                     = "chat"
     pace                     = 2500.5
     shards_per_room          = 4
     shards_read              = 8
@@ -256,6 +257,7 @@ run "functions_know_what_they_are_configured_with" {
   assert {
     condition = local.environment == {
       ROOMCAST_AUTHORIZATION         = "NONE"
+      ROOMCAST_BACKEND               = "chat"
       ROOMCAST_CLIENT_LIMITS         = "{\"heal\":3,\"heartbeat\":270,\"spread\":60}"
       ROOMCAST_DNS_SUFFIX            = "amazonaws.com.cn"
       ROOMCAST_HTTP2                 = "false"

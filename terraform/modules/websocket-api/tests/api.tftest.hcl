@@ -194,8 +194,13 @@ run "access_log_tells_no_secrets" {
   }
 
   assert {
-    condition     = jsondecode(aws_apigatewayv2_stage.this.access_log_settings[0].format).requestId == "$context.requestId"
+    condition     = jsondecode(aws_apigatewayv2_stage.this.access_log_settings[0].format).request_id == "$context.requestId"
     error_message = "API Gateway demands the request id"
+  }
+
+  assert {
+    condition     = jsondecode(aws_apigatewayv2_stage.this.access_log_settings[0].format).lambda_request_id == "$context.integration.requestId" && jsondecode(aws_apigatewayv2_stage.this.access_log_settings[0].format).connection_id == "$context.connectionId"
+    error_message = "a request is found under the same names as in the functions' logs"
   }
 
   assert {
