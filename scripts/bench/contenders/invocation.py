@@ -15,6 +15,8 @@ from scripts.bench.contenders import measure
 class Context:
     """A Lambda context object with ample time."""
 
+    aws_request_id = "1"
+
     def get_remaining_time_in_millis(self) -> int:
         """Milliseconds left."""
         return 600_000

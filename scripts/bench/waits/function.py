@@ -17,6 +17,8 @@ import traceback
 class Context:
     """Lambda's context object, as far as handlers use it."""
 
+    aws_request_id = "1"
+
     def __init__(self, ends_at: float) -> None:
         self._ends_at = ends_at
 

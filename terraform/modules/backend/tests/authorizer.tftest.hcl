@@ -117,12 +117,11 @@ run "tokens_are_checked_by_a_function_of_roomcasts_own" {
     jwt_subject_claim               = "username"
     jwt_token_from                  = ["subprotocol"]
     log_level                       = "DEBUG"
-    name                            = "chat"
   }
 
   assert {
     condition = tomap(local.authorizer_environment) == tomap({
-      ROOMCAST_BACKEND                  = "chat"
+      ROOMCAST_BACKEND                  = "roomcast"
       ROOMCAST_DNS_SUFFIX               = "amazonaws.com.cn"
       ROOMCAST_JWT_AUDIENCE             = "[\"chat\",\"talk\"]"
       ROOMCAST_JWT_AUDIENCE_CLAIM       = "client_id"
