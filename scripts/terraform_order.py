@@ -40,6 +40,9 @@ ORDER = {
     "modules/account-logging aws_api_gateway_account.this depends_on = [aws_iam_role_policy_attachment.this]",
     "modules/authorizer aws_apigatewayv2_authorizer.this depends_on = [aws_lambda_permission.alias]",
     "modules/authorizer output.authorizer_id depends_on = [aws_lambda_permission.alias, aws_lambda_permission.this]",
+    "modules/backend aws_iam_role.schedule ignore_changes = [name, path]",
+    'modules/backend aws_iam_role.schedule replace_triggered_by = [terraform_data.value_in_use["name"]]',
+    "modules/backend aws_scheduler_schedule.sweeper depends_on = [aws_iam_role_policy.schedule]",
     "modules/backend terraform_data.in_use depends_on = [terraform_data.value_in_use]",
     "modules/backend aws_lambda_alias.readers depends_on = [module.handler]",
     (
@@ -82,6 +85,14 @@ REFERENCES = {
         f"modules/backend aws_lambda_permission.{name}": {"aws_lambda_alias.readers", "aws_lambda_alias.writers"}
         for name in ("alias", "alias_principal")
     },
+    "modules/backend aws_iam_role.schedule": {"aws_lambda_alias.readers"},
+    "modules/backend aws_iam_role_policies_exclusive.schedule": {
+        "aws_iam_role.schedule",
+        "aws_iam_role_policy.schedule",
+    },
+    "modules/backend aws_iam_role_policy.schedule": {"aws_iam_role.schedule", "aws_lambda_alias.readers"},
+    "modules/backend aws_iam_role_policy_attachments_exclusive.schedule": {"aws_iam_role.schedule"},
+    "modules/backend aws_scheduler_schedule.sweeper": {"aws_iam_role.schedule", "aws_lambda_alias.readers"},
     "modules/backend module.authorizer": {"aws_lambda_alias.readers", "module.handler", "module.websocket_api"},
     "modules/backend module.fanout_queue": {"aws_lambda_alias.readers", "terraform_data.queue"},
     "modules/backend module.handler": {

@@ -9,6 +9,7 @@ module "backend" {
   source = "./modules/backend"
 
   access_log_enabled              = var.access_log_enabled
+  account_requests_per_second     = var.account_requests_per_second
   additional_routes               = var.additional_routes
   allow_replacement               = var.allow_replacement
   architecture                    = var.architecture
@@ -72,6 +73,7 @@ module "backend" {
   shards_per_room                 = var.shards_per_room
   shards_read                     = var.shards_read
   stage_name                      = var.stage_name
+  sweeper                         = var.sweeper
   table_deletion_protection       = var.table_deletion_protection
   table_kms_key_arn               = var.table_kms_key_arn
   table_name                      = var.table_name

@@ -138,6 +138,11 @@ output "stage_name" {
   value       = module.backend.stage_name
 }
 
+output "sweeper_schedule_name" {
+  description = "Name of the schedule of EventBridge Scheduler that invokes the sweeper, or null without it."
+  value       = module.backend.sweeper_schedule_name
+}
+
 output "websocket_url" {
   description = "URL for clients."
   value       = module.backend.websocket_url

@@ -5,6 +5,13 @@ variable "access_log_enabled" {
   nullable    = false
 }
 
+variable "account_requests_per_second" {
+  type        = number
+  description = "Requests per second that API Gateway serves for the whole account in this Region: 10,000, or 2,500 in some Regions, unless AWS has raised it. The sweeper takes a share of it."
+  default     = 2500
+  nullable    = false
+}
+
 variable "additional_routes" {
   type = map(object({
     function_name          = string
@@ -464,6 +471,17 @@ variable "stage_name" {
   type        = string
   description = "Name of the stage: the last part of the URL."
   default     = "live"
+  nullable    = false
+}
+
+variable "sweeper" {
+  type = object({
+    enabled = optional(bool, false)
+    sweep   = optional(bool, true)
+    share   = optional(number, 0.05)
+  })
+  description = "Whether a function counts the connections every 5 minutes; whether it also deletes items of connections that do not exist; and the share of `account_requests_per_second` that it asks API Gateway with at most. Sweep for presence, for `who` and for numbers of rooms in which nobody sends: other stages do not need it."
+  default     = {}
   nullable    = false
 }
 

@@ -26,7 +26,7 @@ from roomcast.recipients import (
 from roomcast.run import Run
 from roomcast.shares import Share
 from roomcast.signing import Credentials, SignedRequests, Signer
-from roomcast.verdicts import FEW, MAXIMUM_COPIES
+from roomcast.verdicts import FEW, MAXIMUM_COPIES, QUESTIONS, TABLE
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -56,14 +56,15 @@ class Engine:
     Args:
         endpoint_url: Callback base URL, such as ``https://{api}.execute-api.{region}.amazonaws.com/{stage}``.
         region: Region to sign for.
-        pace: Posts per second, 0 for no limit. A burst may use tokens that the second before it left.
+        pace: Posts per second, 0 for no limit.
         max_connections: Upper limit of connections; Lambda allows 1,024 open files, which the function's other
             connections and logs share.
-
         http2: Whether to use HTTP/2 where the host offers it: many posts share a connection then. It pays for rooms,
             not for single posts.
-        method: ``POST``, or ``DELETE`` to close the connections, without data and over HTTP/1.1
+        method: ``POST``; or, without data and over HTTP/1.1, ``DELETE`` to close the connections, or ``GET`` to ask
+            whether they exist, with the consequences of ``verdicts.QUESTIONS``
             (https://docs.aws.amazon.com/apigateway/latest/developerguide/apigateway-how-to-call-websocket-api-connections.html).
+        burst: Seconds of the pace that a burst may use.
 
     Raises:
         ValueError: The URL is not a base URL.
@@ -78,11 +79,12 @@ class Engine:
         max_connections: int = 250,
         http2: bool = False,
         method: str = "POST",
+        burst: float = 1.0,
     ) -> None:
         self._method = method
         self._endpoint = Endpoint(endpoint_url, (HTTP2, HTTP1) if http2 else (HTTP1,))
         self._signer = Signer("execute-api", region)
-        self._bucket = Bucket(pace)
+        self._bucket = Bucket(pace, burst=burst)
         self._stragglers_bucket = Bucket(pace, STRAGGLERS_PACE)
         self._pool = Pool(self._endpoint, max_connections)
 
@@ -137,8 +139,13 @@ class Engine:
             return SignedRequests(self._signer, credentials, self._method, host, path, {}, data)
 
         shares = [Share(each, signed, Outcomes(each.on_gone, each.on_failed, each.stragglers)) for each in messages]
-        Run(self._pool, self._bucket, self._stragglers_bucket, shares, deadline, patience).run()
+        table = QUESTIONS if self._method == "GET" else TABLE
+        Run(self._pool, self._bucket, self._stragglers_bucket, shares, deadline, patience, table).run()
         return [Result(share.report, share.is_begun, share.error) for share in shares]
+
+    def set_pace(self, pace: float) -> None:
+        """Post at another pace from the next delivery on; posts per second, more than 0."""
+        self._bucket.pace = self._bucket.first = pace
 
     def close(self) -> None:
         """Close all connections; the next delivery opens new ones."""

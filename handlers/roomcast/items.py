@@ -22,6 +22,9 @@ presence    ``presence#<room>``              ``presence``     ``due``?, ``versio
                                                               ``present``?, ``told_at``?, ``stale_at``?, ``expires_at``
 names       ``presence#<room>``              ``names``        ``version``, ``members``?, ``joined``?, ``left_names``?,
                                                               ``expires_at``
+lease       ``sweeper``                      ``lease``        ``holder``, ``held_until``, ``expires_at``
+cycle       ``sweeper``                      ``state``        ``after``?, ``begun``, ``checked``, ``found``,
+                                                              ``expires_at``
 =========== ================================ ================ ====================================================
 """
 
@@ -149,6 +152,11 @@ def room_of(item: Mapping[str, Any]) -> str:
 def names_key(room: str) -> dict[str, Any]:
     """Key of the names that a room's presence shows."""
     return _key(key_of("presence", room), "names")
+
+
+def sweeper_key(name: str) -> dict[str, Any]:
+    """Key of an item of the sweeper: ``lease`` or ``state``."""
+    return _key("sweeper", name)
 
 
 def backlog_key(room: str, shard: int) -> str:
@@ -355,6 +363,46 @@ def query(
         "ExpressionAttributeValues": {":room": {"S": partition_key}, ":now": {"N": str(int(time.time()))}},
         "Limit": limit,
     }
+
+
+def census(table_name: str) -> dict[str, Any]:
+    """The request that counts the connections, a page at a time; tombstones are none."""
+    return {
+        "TableName": table_name,
+        "Select": "COUNT",
+        "FilterExpression": "begins_with(partition_key, :connection) AND attribute_exists(rooms) AND expires_at > :now",
+        "ExpressionAttributeValues": {":connection": {"S": "connection#"}, **numbers(now=int(time.time()))},
+    }
+
+
+def scan(table_name: str, connected_before: int, limit: int) -> dict[str, Any]:
+    """The request that reads connections and memberships that have not expired, wherever in the table they are.
+
+    Args:
+        table_name: Name of the connections table.
+        connected_before: Younger ones are left out; epoch milliseconds.
+        limit: Items of a page at most, those that are left out included.
+    """
+    return {
+        "TableName": table_name,
+        "FilterExpression": "(attribute_exists(rooms) OR begins_with(partition_key, :room)) AND expires_at > :now "
+        "AND connected_at < :before",
+        "ProjectionExpression": "partition_key, sort_key, connected_at, expires_at, version, rooms, subject, listed",
+        "ExpressionAttributeValues": {
+            ":room": {"S": "room#"},
+            **numbers(now=int(time.time()), before=connected_before),
+        },
+        "Limit": limit,
+    }
+
+
+def scanned(item: Mapping[str, Any]) -> Connection:
+    """Read an item of ``scan``: a connection, or of one that is known by a membership, that room alone."""
+    first, *parts = (part.replace("%23", "#").replace("%25", "%") for part in item["partition_key"]["S"].split("#"))
+    if first == "connection":
+        return connection(parts[0], item) or Connection(parts[0], 0, {})
+    room, shard = parts
+    return Connection(item["sort_key"]["S"], int(item["connected_at"]["N"]), {room: int(shard)})
 
 
 def _key(partition_key: str, sort_key: str) -> dict[str, Any]:

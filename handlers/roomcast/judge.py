@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING
 
 from roomcast.pacing import Retries
 from roomcast.shares import History
-from roomcast.verdicts import Answer, Case, row_of
+from roomcast.verdicts import TABLE, Answer, Case, row_of
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from roomcast.shares import Post, Refusals
     from roomcast.verdicts import Row
 
@@ -70,11 +72,15 @@ class Judge:
 
     Deliveries of all its messages count: those to one room show that another one is refused alone.
 
+    Args:
+        table: The table.
+
     Attributes:
         throttled: The refusals with 429.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, table: Sequence[Row] = TABLE) -> None:
+        self._table = table
         self.throttled = Census()
         self._errors = Census()
 
@@ -93,7 +99,7 @@ class Judge:
             answer = Answer.BROKEN
         tries, alone, waited = self._count(post, history, answer, delivered, now)
         case = Case(time.time() - post.recipient.connected_at / 1000, tries, alone, waited, asked)
-        row = row_of(answer, case)
+        row = row_of(answer, case, self._table)
         return row, row.pause(case)
 
     def _count(

@@ -63,10 +63,13 @@ METRICS: Mapping[str, Metric] = {
     "slow": Metric("Count", SENDERS),
     "gone": Metric("Count", SENDERS),
     "throttled": Metric("Count", SENDERS),
-    "refused": Metric("Count", SENDERS),
+    "refused": Metric("Count", (*SENDERS, "sweeper")),
     "unavailable": Metric("Count"),
     "join_failed": Metric("Count", ("connect",)),
     "auth_unavailable": Metric("Count", ("authorizer",)),
+    "connections": Metric("Count", ("sweeper",), is_trouble=False),
+    "swept": Metric("Count", ("sweeper",)),
+    "stale_share": Metric("Percent", ("sweeper",), is_trouble=False),
 }
 """All metrics by their names, each a number of a line. The table in ``handlers/README.md`` says what they count."""
 

@@ -64,6 +64,7 @@ class Bucket:
     Args:
         pace: Tokens per second, 0 for no limit.
         first: The same at the beginning of a run, if that is fewer.
+        burst: Tokens of so many seconds may be used at once, but one at least.
 
     Attributes:
         pace: As given.
@@ -73,12 +74,13 @@ class Bucket:
         tokens: How many there are, as of the last ``wait``.
     """
 
-    def __init__(self, pace: float, first: float = float("inf")) -> None:
+    def __init__(self, pace: float, first: float = float("inf"), burst: float = 1.0) -> None:
         self.pace = pace or float("inf")
         self.first = min(self.pace, first)
         self.rate = self.first
         self.limited = self.rate != float("inf")
-        self.tokens = max(1.0, self.rate)
+        self._burst = burst
+        self.tokens = max(1.0, self.rate * burst)
         self._filled_at = time.monotonic()
 
     def set_rate(self, rate: float, now: float) -> None:
@@ -94,7 +96,7 @@ class Bucket:
         if not self.limited:
             return 0.0
         # At least one token fits, also at a pace below one per second.
-        self.tokens = min(max(1.0, self.rate), self.tokens + (now - self._filled_at) * self.rate)
+        self.tokens = min(max(1.0, self.rate * self._burst), self.tokens + (now - self._filled_at) * self.rate)
         self._filled_at = now
         return max(0.0, (1.0 - self.tokens) / self.rate)
 

@@ -23,6 +23,7 @@ from roomcast import (
     removal,
     roster,
     steps,
+    sweep_table,
     users,
 )
 from roomcast.members import Connection, Members
@@ -330,6 +331,10 @@ class Rooms:
     def users(self, deadline: float) -> users.Users:
         """The connections of clients by their names, read and written by ``deadline``."""
         return users.Users(self._database, self.table_name, self.remove, deadline, with_token=self.rows_end)
+
+    def sweeper(self, deadline: float) -> sweep_table.SweepTable:
+        """The table as the sweeper reads it, by ``deadline``."""
+        return sweep_table.SweepTable(self._database, self.table_name, deadline)
 
     def remove(self, connections: Sequence[Connection], deadline: float) -> None:
         """Delete all items of connections, whose rooms need not be known."""

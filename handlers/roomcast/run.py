@@ -15,7 +15,7 @@ from roomcast.opening import Opener
 from roomcast.pacing import Throttle
 from roomcast.patience import Patience
 from roomcast.posts import Posts
-from roomcast.verdicts import Answer, Outcome, answer_of, retry_after
+from roomcast.verdicts import TABLE, Answer, Outcome, answer_of, retry_after
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from roomcast.pacing import Bucket
     from roomcast.pool import AnyLine, Pool
     from roomcast.shares import Post, Share
+    from roomcast.verdicts import Row
 
 LAST_ANSWER_SECONDS = 0.75
 """Minimum age of a post that is given up because ``patience`` ended: its copy may be delivered already. API Gateway
@@ -49,6 +50,7 @@ class Run:
         deadline: Latest end, in seconds of ``time.monotonic``.
         patience: When the others have been reached, seconds to wait for the last few, which are late then; ``None`` to
             wait until the deadline.
+        table: The consequences of answers.
     """
 
     def __init__(  # noqa: PLR0913, PLR0917 - all parts of one run
@@ -59,6 +61,7 @@ class Run:
         shares: Sequence[Share],
         deadline: float,
         patience: float | None,
+        table: Sequence[Row] = TABLE,
     ) -> None:
         self._started = time.monotonic()
         self._reserve = min(RESERVE_SECONDS, (deadline - self._started) / 10)
@@ -71,7 +74,7 @@ class Run:
         aside = Aside(shares, lambda: pool.capacity, stragglers_bucket, self._started)
         self._posts = Posts(shares, pool.sockets, self._conclude, aside)
         self._opener = Opener(pool, self._posts, bucket, shares)
-        self._judge = Judge()
+        self._judge = Judge(table)
         self._patience = Patience(patience, shares, self._posts, self._throttle)
         self._is_ending = False
 

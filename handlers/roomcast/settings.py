@@ -151,6 +151,7 @@ VARIABLES: Mapping[str, Variable] = {
     "presence_window_seconds": Variable("ROOMCAST_PRESENCE_WINDOW_SECONDS", _window, 5),
     "presence_max_members": Variable("ROOMCAST_PRESENCE_MAX_MEMBERS", _shown, 500),
     "members_counted_since": Variable("ROOMCAST_MEMBERS_COUNTED_SINCE", str, ""),
+    "sweep_pace": Variable("ROOMCAST_SWEEP_PACE", _limit, 0.0),
 }
 """The variables by the attribute of ``Settings`` that each becomes."""
 
@@ -187,6 +188,7 @@ class Settings(NamedTuple):
         presence_window_seconds: Seconds from a change to its announcement; a room announces once in that time at most.
         presence_max_members: Of a room with more clients, only their number is told.
         members_counted_since: Changes each time that this limit is set where there was none.
+        sweep_pace: Connections per second that the sweeper asks for; 0 for a sweeper that counts alone.
     """
 
     region: str
@@ -216,6 +218,7 @@ class Settings(NamedTuple):
     presence_window_seconds: int
     presence_max_members: int
     members_counted_since: str
+    sweep_pace: float
 
     @property
     def dynamodb_endpoint(self) -> str:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from roomcast.pacing import pause
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
 MINIMUM_AGE_TO_PRUNE = 35.0
 """Seconds. A younger connection that is answered with 410 may still be connecting: its ``$connect`` may take 29 s."""
@@ -178,6 +178,22 @@ TABLE = (
 )
 
 
+QUESTIONS = (
+    # Closed, never existed, or no id of a connection. Who asks leaves out those that may not be open yet.
+    Row(Answer.MALFORMED, always, Outcome.DEAD),
+    Row(Answer.GONE, always, Outcome.DEAD),
+    # No recipient is behind this: the account is short of requests, and another try would take one more.
+    Row(Answer.THROTTLED, always, Outcome.FAILED),
+    Row(Answer.ERROR, always, Outcome.FAILED),
+    Row(Answer.REFUSED, always, Outcome.REFUSED),
+    Row(Answer.CLOSED, always, Outcome.AGAIN),
+    Row(Answer.BROKEN, always, Outcome.FAILED),
+    Row(Answer.SILENT, always, Outcome.FAILED),
+)
+"""The table for ``GET``, which asks whether connections exist: a question without an answer is not repeated, because
+the next sweep asks again."""
+
+
 _ANSWERS = {400: Answer.MALFORMED, 408: Answer.ERROR, 410: Answer.GONE, 429: Answer.THROTTLED}
 
 
@@ -186,9 +202,9 @@ def answer_of(status: int) -> Answer:
     return Answer.ERROR if status >= 500 else _ANSWERS.get(status, Answer.REFUSED)
 
 
-def row_of(answer: Answer, case: Case) -> Row:
-    """The row of the table that holds."""
-    return next(row for row in TABLE if row.answer is answer and row.condition(case))
+def row_of(answer: Answer, case: Case, table: Sequence[Row] = TABLE) -> Row:
+    """The row of a table that holds."""
+    return next(row for row in table if row.answer is answer and row.condition(case))
 
 
 def retry_after(headers: Mapping[str, str]) -> float:

@@ -221,6 +221,10 @@ class _Parser:
         if token in {"attribute_exists", "attribute_not_exists"}:
             name, is_wanted = self._argument(), token == "attribute_exists"
             return lambda _values, item, _names: (name in item) == is_wanted
+        if token == "begins_with":
+            self._next("(")
+            text, _, start, _ = _operand(self._next()), self._next(","), _operand(self._next()), self._next(")")
+            return lambda values, item, names: _begins(text(values, item, names), start(values, item, names))
         if token == "size":
             name = self._argument()
             compared = self._compared(_size(name), self._next())
@@ -247,6 +251,10 @@ class _Parser:
             raise ExpressionError(f"{comparison!r} compares nothing")
         right = _operand(self._next())
         return lambda values, item, names: _compare(comparison, left(values, item, names), right(values, item, names))
+
+
+def _begins(text: Mapping[str, Any] | None, start: Mapping[str, Any] | None) -> bool:
+    return text is not None and start is not None and text["S"].startswith(start["S"])
 
 
 def _size(name: str) -> Operand:

@@ -53,6 +53,7 @@ class FakeTable:
         self.failing: set[str] = set()
         self.failing_after_write: set[str] = set()
         self.tokens: set[str] = set()
+        self.page_items = 1_000
 
     def another(self) -> FakeTable:
         """As ``aws_json.Service.another``."""
@@ -67,7 +68,9 @@ class FakeTable:
         operations: dict[str, Callable[[Mapping[str, Any]], dict[str, Any]]] = {
             "BatchGetItem": self._get_all,
             "GetItem": self._get,
+            "PutItem": self._put,
             "Query": self._query,
+            "Scan": self._scan,
             "TransactWriteItems": self._transact,
             "UpdateItem": self._update,
         }
@@ -137,6 +140,27 @@ class FakeTable:
         if len(page) == parameters["Limit"]:
             answer["LastEvaluatedKey"] = {"partition_key": {"S": page[-1][0]}, "sort_key": {"S": page[-1][1]}}
         return answer
+
+    def _scan(self, parameters: Mapping[str, Any]) -> dict[str, Any]:
+        """Replicas that such a read asks are up to date here: the sweeper reads nothing that is young."""
+        condition, values = parameters["FilterExpression"], parameters["ExpressionAttributeValues"]
+        after = parameters.get("ExclusiveStartKey")
+        keys = sorted(key for key in self.items if after is None or key > _key(after))
+        page = keys[: min(parameters.get("Limit", self.page_items), self.page_items)]
+        found = [self.items[key] for key in page if holds(condition, values, self.items[key])]
+        answer: dict[str, Any] = {"Count": len(found), "ScannedCount": len(page)}
+        if parameters.get("Select") != "COUNT":
+            wanted = attributes(parameters["ProjectionExpression"])
+            answer["Items"] = [{name: value for name, value in each.items() if name in wanted} for each in found]
+        if len(page) < len(keys):
+            answer["LastEvaluatedKey"] = {"partition_key": {"S": page[-1][0]}, "sort_key": {"S": page[-1][1]}}
+        return answer
+
+    def _put(self, parameters: Mapping[str, Any]) -> dict[str, Any]:
+        if not self._holds({"Put": parameters}):
+            raise aws_json.ServiceError("PutItem", "ConditionalCheckFailedException", {}, transient=False)
+        self.items[_key(parameters["Item"])] = parameters["Item"]
+        return {}
 
     def _transact(self, parameters: Mapping[str, Any]) -> dict[str, Any]:
         actions = parameters["TransactItems"]

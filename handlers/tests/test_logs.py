@@ -172,7 +172,7 @@ def metrics_of(line: dict[str, Any]) -> dict[str, tuple[float, str]]:
 
 
 README = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
-ROWS = re.findall(r"^\| `(\w+)` \| (Count|Milliseconds) \| (.+?) \| (.+?) \|", README, re.MULTILINE)
+ROWS = re.findall(r"^\| `(\w+)` \| (Count|Milliseconds|Percent) \| (.+?) \| (.+?) \|", README, re.MULTILINE)
 
 
 def test_readme_names_every_metric() -> None:

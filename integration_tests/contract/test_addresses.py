@@ -124,7 +124,7 @@ def test_a_key_changes_nothing_but_what_it_encrypts(
         "websocket_api.aws_cloudwatch_log_group.access[0]",
         *(
             f'handler["{function}"].aws_cloudwatch_log_group.this'
-            for function in {*OWN} - {"authorizer", "kick", "presence", "publish"}
+            for function in {*OWN} - {"authorizer", "kick", "presence", "publish", "sweeper"}
         ),
     }
 

@@ -70,6 +70,7 @@ module "backend" {
   presence_rooms     = jsondecode(terraform_data.later.id)
   kick_enabled       = terraform_data.later.output
   kick_principals    = [terraform_data.later.id]
+  sweeper            = { enabled = terraform_data.later.output }
   queued_delivery    = { enabled = terraform_data.later.output }
 }
 """
@@ -82,6 +83,7 @@ EVERYTHING = """
   presence_rooms     = ["*"]
   kick_enabled       = true
   publish_enabled    = true
+  sweeper            = { enabled = true }
   queued_delivery    = { enabled = true, fifo = true }
 
   publish_queue_enabled = true
@@ -104,6 +106,7 @@ KNOWN = {
     "published_handlers",
     "publisher_principals",
     "queued_delivery",
+    "sweeper",
 }
 """Variables that decide which objects exist; all others may be unknown at plan."""
 

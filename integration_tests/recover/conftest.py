@@ -116,6 +116,7 @@ def everything(given: dict[str, str]) -> dict[str, Any]:
         "permissions_boundary_arn": given["boundary"],
         "presence_rooms": ["*"],
         "queued_delivery": {"enabled": True},
+        "sweeper": {"enabled": True},
         "table_kms_key_arn": given["key"],
         "tags": {"team": "chat"},
     }

@@ -26,6 +26,11 @@ def iam(aws: Aws) -> Any:  # noqa: ANN401 - boto3 is untyped for this service
     return aws.session.client("iam", endpoint_url=aws.endpoint_url)
 
 
+def scheduler(aws: Aws) -> Any:  # noqa: ANN401 - boto3 is untyped for this service
+    """Return a client of EventBridge Scheduler."""
+    return aws.session.client("scheduler", endpoint_url=aws.endpoint_url)
+
+
 def document(statement: Mapping[str, Any]) -> str:
     """Return a policy of one statement."""
     return json.dumps({"Version": "2012-10-17", "Statement": [statement]})
@@ -147,6 +152,17 @@ def switch_recovery(aws: Aws, table: Attributes) -> None:
     )
 
 
+def with_schedule(**settings: Any) -> Act:  # noqa: ANN401 - any setting
+    """Return a function that changes a schedule, whose other settings must be given again."""
+
+    def change(aws: Aws, schedule: Attributes) -> None:
+        kept = scheduler(aws).get_schedule(Name=schedule["name"])
+        names = ("FlexibleTimeWindow", "Name", "ScheduleExpression", "Target")
+        scheduler(aws).update_schedule(**{name: kept[name] for name in names} | settings)
+
+    return change
+
+
 def with_mapping(**settings: Any) -> Act:  # noqa: ANN401 - any setting
     """Return a function that changes the event source mapping."""
     return lambda aws, mapping: aws.functions.update_event_source_mapping(UUID=mapping["uuid"], **settings)
@@ -182,6 +198,7 @@ DELETED: Mapping[str, Act] = {
         )
     ),
     "aws_s3_object": lambda aws, zipped: aws.s3.delete_object(Bucket=zipped["bucket"], Key=zipped["key"]),
+    "aws_scheduler_schedule": lambda aws, schedule: scheduler(aws).delete_schedule(Name=schedule["name"]),
     "aws_sqs_queue": lambda aws, queue: aws.sqs.delete_queue(QueueUrl=queue["url"]),
     "aws_sqs_queue_policy": with_queue("Policy"),
     "aws_sqs_queue_redrive_allow_policy": with_queue("RedriveAllowPolicy"),
@@ -291,6 +308,10 @@ CHANGED: Mapping[str, Mapping[str, Act]] = {
         "tags": lambda aws, function: aws.functions.tag_resource(Resource=function["arn"], Tags={"by": "hand"}),
     },
     "aws_lambda_permission": {"source": widen_permission},
+    "aws_scheduler_schedule": {
+        "rate": with_schedule(ScheduleExpression="rate(1 day)"),
+        "disabled": with_schedule(State="DISABLED"),
+    },
     "aws_sqs_queue": {
         "visibility timeout": with_queue("VisibilityTimeout", "1"),
         "retention": with_queue("MessageRetentionPeriod", "60"),

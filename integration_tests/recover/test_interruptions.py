@@ -44,6 +44,7 @@ CREATED = {
     "logs CreateLogGroup",
     "logs PutRetentionPolicy",
     "s3 PUT /object?",
+    "scheduler POST /schedules/*",
     "sqs CreateQueue",
     "sqs SetQueueAttributes",
 }
@@ -80,6 +81,7 @@ DESTROYED = {
     "lambda DELETE /functions/*/provisioned-concurrency",
     "logs DeleteLogGroup",
     "s3 DELETE /object?",
+    "scheduler DELETE /schedules/*",
     "sqs DeleteQueue",
 }
 MOST_ROUNDS = 40

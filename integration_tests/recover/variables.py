@@ -26,6 +26,7 @@ POLICY = "aws_iam_role_policy"
 QUEUE = "aws_sqs_queue"
 ROLE = "aws_iam_role"
 ROUTE = "aws_apigatewayv2_route"
+SCHEDULE = "aws_scheduler_schedule"
 STAGE = "aws_apigatewayv2_stage"
 TABLE = "aws_dynamodb_table"
 ZIP = "aws_s3_object"
@@ -120,6 +121,7 @@ ROWS: Mapping[str, Row] = {
         frozenset({LOG_GROUP, STAGE}),
         [Step({"access_log_enabled": True}), Step(removes=frozenset({LOG_GROUP}))],
     ),
+    "account_requests_per_second": in_place((), {"account_requests_per_second": 10_000}, long="of the sweeper alone"),
     "additional_routes": Row(
         frozenset({INTEGRATION, PERMISSION, ROUTE, STAGE}),
         [
@@ -334,6 +336,14 @@ ROWS: Mapping[str, Row] = {
     "shards_read": in_place(VERSION, {"shards_read": 3}, {"shards_read": 4}),
     "stage_name": Row(
         frozenset(), [Step({"stage_name": "other"}, refused="stage_name is part of the URL: another one replaces")]
+    ),
+    "sweeper": Row(
+        frozenset({*WORKER, *EXCLUSIVE, SCHEDULE}),
+        [
+            Step({"sweeper": {"enabled": True}}),
+            Step({"sweeper": {"enabled": True, "sweep": False, "share": 0.1}}, long=True),
+            Step(removes=frozenset({*WORKER, *EXCLUSIVE, SCHEDULE})),
+        ],
     ),
     "table_deletion_protection": in_place({TABLE}, {"table_deletion_protection": True}),
     "table_kms_key_arn": Row(

@@ -51,6 +51,8 @@ def _kind_of(service: str, path: str) -> str:
     parts = urlsplit(path)
     query = "&".join(sorted(parse_qs(parts.query, keep_blank_values=True).keys() - {"x-id"}))
     segments = parts.path.strip("/").split("/")
+    if service == "scheduler":
+        segments.insert(0, "")  # paths of this API begin with no version
     if service == "s3":
         return f"/object?{query}" if len(segments) > 1 else f"/?{query}"
     if segments[1:2] == ["tags"]:

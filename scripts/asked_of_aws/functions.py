@@ -16,6 +16,7 @@ from scripts.asked_of_aws.policies import (
     mark_presence,
     post,
     table_rights,
+    use_key_of,
     use_key_of_queue,
 )
 from scripts.asked_of_aws.settings import EXECUTION
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     import re
     from collections.abc import Mapping
 
-    from scripts.asked_of_aws.settings import Queue, Run, Settings, Tokens
+    from scripts.asked_of_aws.settings import Queue, Run, Settings, Sweeper, Tokens
 
 OWN = (
     "authorizer",
@@ -39,12 +40,25 @@ OWN = (
     "presence",
     "publish",
     "sendmessage",
+    "sweeper",
     "who",
     "whoami",
 )
 """Functions that the table names."""
 
-MARKING = {"connect", "disconnect", "fanout_worker", "join", "kick", "leave", "ping", "publish", "sendmessage", "who"}
+MARKING = {
+    "connect",
+    "disconnect",
+    "fanout_worker",
+    "join",
+    "kick",
+    "leave",
+    "ping",
+    "publish",
+    "sendmessage",
+    "sweeper",
+    "who",
+}
 """Functions that change the members of rooms, or tell clients of them."""
 
 
@@ -240,6 +254,8 @@ def functions(run: Run) -> dict[str, Function]:
         own["authorizer"] = _authorizer(run, run.tokens)
     if run.presence:
         own["presence"] = _presence(run)
+    if run.sweeper:
+        own["sweeper"] = _sweeper(run, run.sweeper)
     marking = MARKING | {"presence"}
     return {
         name: replace(
@@ -317,6 +333,33 @@ def _publish(run: Run, hand_over: list[Settings]) -> Function:
         ],
         None,
         principals=run.backends.publishers if run.backends.publish else (),
+    )
+
+
+def _sweeper(run: Run, sweeper: Sweeper) -> Function:
+    keep = {
+        **allow("KeepLeaseAndState", "dynamodb:PutItem", TABLE_ARN),
+        "Condition": {"ForAllValues:StringEquals": {"dynamodb:LeadingKeys": ["sweeper"]}},
+    }
+    delete = ["dynamodb:BatchGetItem", "dynamodb:UpdateItem", "dynamodb:DeleteItem"]
+    connections = f"{EXECUTION}/{run.stage}/GET/@connections/*"
+    sweep = [
+        allow("DeleteConnections", delete, TABLE_ARN),
+        *(mark_presence() if run.presence else []),
+        allow("AskForConnections", "execute-api:ManageConnections", connections),
+    ]
+    return Function(
+        "Counts the connections, and deletes items of those that do not exist.",
+        256,
+        110,
+        {**run.environment, "ROOMCAST_SWEEP_PACE": sweeper.pace},
+        [
+            allow("CountConnections", "dynamodb:Scan", TABLE_ARN),
+            keep,
+            *(sweep if sweeper.pace != "0" else []),
+            use_key_of(run.table),
+        ],
+        None,
     )
 
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     Functions = Mapping[str, Function]
 
-READERS = {"authorizer", "default", "disconnect", "fanout_worker", "ping", "presence", "who", "whoami"}
+READERS = {"authorizer", "default", "disconnect", "fanout_worker", "ping", "presence", "sweeper", "who", "whoami"}
 """Functions whose aliases move before those of the others."""
 
 

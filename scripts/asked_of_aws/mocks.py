@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from scripts.asked_of_aws.function_objects import zip_of
 from scripts.asked_of_aws.invocation import READERS
 from scripts.asked_of_aws.settings import FUNCTION
+from scripts.asked_of_aws.sweeper_objects import SCHEDULE_ROLE_ARN
 from scripts.repository import REPOSITORY
 
 if TYPE_CHECKING:
@@ -31,7 +32,9 @@ def write(file: Path) -> None:
         file: A ``.tfmock.hcl`` file.
     """
     handlers = sorted(source.stem for source in HANDLERS.glob("*.py"))
-    file.write_text("\n".join(block for handler in handlers for block in _blocks(handler)), encoding="utf-8")
+    blocks = [block for handler in handlers for block in _blocks(handler)]
+    schedule = _override("module.backend.aws_iam_role.schedule[0]", arn=SCHEDULE_ROLE_ARN, id="role-id-schedule")
+    file.write_text("\n".join([*blocks, schedule]), encoding="utf-8")
 
 
 def _blocks(handler: str) -> Iterator[str]:

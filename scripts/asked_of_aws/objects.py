@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     Functions = Mapping[str, Function]
 
-WITH_AN_OUTPUT = {*OWN} - {"authorizer", "join", "leave", "ping", "presence", "who"}
+WITH_AN_OUTPUT = {*OWN} - {"authorizer", "join", "leave", "ping", "presence", "sweeper", "who"}
 """Functions with an output of their own; ``function_arns`` has all."""
 
 
@@ -127,6 +127,7 @@ def outputs(run: Run, functions: Functions) -> Table:
             "shards_per_room": run.shards_per_room,
             "stage_execution_arn": f"{EXECUTION}/{run.stage}",
             "stage_name": run.stage,
+            "sweeper_schedule_name": f"{run.name}-sweeper" if run.sweeper else None,
             "websocket_url": "wss://a1b2c3d4e5.execute-api.cn-north-1.amazonaws.com.cn/mocked",
         }
     }

@@ -5,7 +5,18 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from scripts.asked_of_aws.policies import TABLE_KEY, allow
-from scripts.asked_of_aws.settings import Authorizer, Backends, Defaults, History, Presence, Queue, Route, Run, Tokens
+from scripts.asked_of_aws.settings import (
+    Authorizer,
+    Backends,
+    Defaults,
+    History,
+    Presence,
+    Queue,
+    Route,
+    Run,
+    Sweeper,
+    Tokens,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -62,6 +73,7 @@ RUNS: Mapping[str, Run] = {
             "presence": {"memory_size": 640, "timeout": 21},
             "publish": {"memory_size": 1664, "timeout": 29},
             "sendmessage": {"provisioned": 3},
+            "sweeper": {"timeout": 100},
             "whoami": {"snapshots": True, "storage": 512},
             "who": {"storage": 700, "layers": (f"{LAYER}:other:8",)},
         },
@@ -86,6 +98,7 @@ RUNS: Mapping[str, Run] = {
             kick=True,
             kickers=(ROLE,),
         ),
+        sweeper=Sweeper("150"),
         queue=Queue(fifo=True, batch_size=3, concurrency=5, memory_size=512, key=QUEUE_KEY),
         routes={"plain": Route("plain", 21, 22.5), "search/room": Route("search:live", 11, 12.5, 13000)},
     ),
@@ -93,6 +106,7 @@ RUNS: Mapping[str, Run] = {
     "keys_without_queue": Run(
         history=History('["*"]'),
         presence=Presence('["*"]'),
+        sweeper=Sweeper("0"),
         queue_key=QUEUE_KEY,
         table_key=TABLE_KEY,
         log_key=LOG_KEY,
@@ -175,6 +189,7 @@ RUNS: Mapping[str, Run] = {
         retention=3653,
         history=History('["a"]', "10080", "1000000000"),
         presence=Presence('["a"]', "900", "500"),
+        sweeper=Sweeper("500000"),
         pace="1000000.5",
         sendmessage_memory=10_240,
         shards_per_room=100,
@@ -188,6 +203,7 @@ RUNS: Mapping[str, Run] = {
         retention=1,
         history=History('["a"]', "10", "1"),
         presence=Presence('["a"]', "1", "1"),
+        sweeper=Sweeper("0.001"),
         pace="0.001",
         sendmessage_memory=128,
         limits=(1, 0.001),

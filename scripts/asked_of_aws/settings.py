@@ -105,6 +105,16 @@ class Backends(NamedTuple):
 NO_BACKENDS = Backends()
 
 
+class Sweeper(NamedTuple):
+    """The sweeper.
+
+    Attributes:
+        pace: Connections per second that it asks for, as it reads it; "0" if it counts alone.
+    """
+
+    pace: str = "125"
+
+
 @dataclass(frozen=True)
 class Defaults:
     """Settings of all functions.
@@ -213,6 +223,7 @@ class Run:
         queue_key: Key of the presence queue, and of that of queued delivery if there is one.
         messages_per_second: Maximum of a connection's messages, as the functions read it.
         backends: The functions that backends invoke.
+        sweeper: The sweeper; None without.
     """
 
     name: str = "roomcast"
@@ -259,6 +270,7 @@ class Run:
     own_endpoint: bool = True
     queue_key: str | None = None
     backends: Backends = NO_BACKENDS
+    sweeper: Sweeper | None = None
 
     @property
     def environment(self) -> dict[str, str | re.Pattern[str]]:

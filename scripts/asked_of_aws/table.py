@@ -15,6 +15,7 @@ from scripts.asked_of_aws.invocation import of_additional_routes, of_aliases, of
 from scripts.asked_of_aws.objects import of_backend, outputs, tables
 from scripts.asked_of_aws.queue_objects import of_presence, of_publish_queue, of_queue
 from scripts.asked_of_aws.runs import RUNS
+from scripts.asked_of_aws.sweeper_objects import of_sweeper
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -42,6 +43,7 @@ def table(run: Run, more: Mapping[str, Function]) -> Table:
         **(of_queue(run, run.queue) if run.queue else {}),
         **(of_presence(run) if run.presence else {}),
         **(of_publish_queue(run) if run.backends.queue else {}),
+        **(of_sweeper(run) if run.sweeper else {}),
         **ChainMap(*(of_function(handler, function, run) for handler, function in own.items())),
     }
 

@@ -4,7 +4,7 @@
 locals {
   # Functions that read the rows and tasks of others. Their aliases move first, so that a new kind of row or task is read
   # before it is written. A function that is not listed is a writer.
-  readers = ["authorizer", "default", "disconnect", "fanout_worker", "ping", "presence", "who", "whoami"]
+  readers = ["authorizer", "default", "disconnect", "fanout_worker", "ping", "presence", "sweeper", "who", "whoami"]
 
   aliases = merge(aws_lambda_alias.readers, aws_lambda_alias.writers)
 

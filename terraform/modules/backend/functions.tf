@@ -36,6 +36,12 @@ locals {
       memory_size        = var.sendmessage_memory_size
       timeout            = local.publish_timeout
     }
+    sweeper = {
+      exists      = local.sweeper_exists
+      description = "Counts the connections, and deletes items of those that do not exist."
+      memory_size = 256
+      timeout     = 110 # less than its lease
+    }
   }
 
   rows = merge(
@@ -81,6 +87,7 @@ locals {
       kick          = [60, 900] # a connection that is still being made can be closed 30 s later
       presence      = [10, 900]
       publish       = [10, local.publish_timeout] # see there
+      sweeper       = [90, 110]                   # it waits 20 s before it asks again; less than its lease
     },
   )
 
@@ -129,6 +136,7 @@ locals {
     ping          = merge(local.environment, local.history_environment)
     publish       = merge(local.environment, local.sender_environment, local.history_environment)
     sendmessage   = merge(local.environment, local.sender_environment, local.history_environment)
+    sweeper       = merge(local.environment, local.sweeper_environment)
     whoami        = merge(local.environment, local.history_environment)
   }
 
@@ -142,6 +150,7 @@ locals {
     queue_arn             = local.queue_arn
     queue_is_fifo         = local.queue_is_fifo
     stage_execution_arn   = module.websocket_api.stage_execution_arn
+    sweeps                = var.sweeper.sweep
     table_arn             = module.connections_table.table_arn
     use_history_key       = local.use_history_key
     use_presence_key      = local.use_presence_key

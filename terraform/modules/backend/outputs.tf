@@ -139,6 +139,11 @@ output "stage_name" {
   value       = module.websocket_api.stage_name
 }
 
+output "sweeper_schedule_name" {
+  description = "Name of the schedule of EventBridge Scheduler that invokes the sweeper, or null without it."
+  value       = one(aws_scheduler_schedule.sweeper[*].name)
+}
+
 output "websocket_url" {
   description = "URL for clients."
   value       = module.websocket_api.websocket_url

@@ -20,7 +20,7 @@ locals {
   # Functions that change the members of rooms, or tell clients of them.
   presence_functions = concat(
     ["presence"],
-    local.has_presence ? ["connect", "disconnect", "fanout_worker", "join", "kick", "leave", "ping", "publish", "sendmessage", "who"] : [],
+    local.has_presence ? ["connect", "disconnect", "fanout_worker", "join", "kick", "leave", "ping", "publish", "sendmessage", "sweeper", "who"] : [],
   )
 
   # As `use_queue_key`, for the queue of rooms.

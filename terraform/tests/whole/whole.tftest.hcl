@@ -10,53 +10,55 @@ run "everything_on" {
   state_key = "everything_on"
 
   variables {
-    access_log_enabled        = true
-    architecture              = "x86_64"
-    authorization_type        = "AWS_IAM"
-    client_limits             = { heartbeat = 60, heal = 1.5, spread = 90 }
-    default_endpoint_enabled  = false
-    detailed_metrics_enabled  = true
-    execution_logging_level   = "ERROR"
-    ip_address_type           = "dualstack"
-    environment_kms_key_arn   = "arn:aws-cn:kms:cn-north-1:111122223333:key/environment"
-    max_rooms_per_connection  = 12
-    maximum_message_bytes     = 32000
-    maximum_room_members      = 300
-    messages_per_second       = 2.5
-    redeployment_triggers     = { theirs = "1" }
-    handlers_bucket           = "zips"
-    handlers_directory        = "../build/handlers"
-    history_generation        = 3
-    history_retention_minutes = 90
-    history_rooms             = ["lobby", "team-*"]
-    http2                     = false
-    kick_enabled              = true
-    kick_principals           = ["arn:aws-cn:iam::444455556666:role/shop"]
-    publish_enabled           = true
-    publish_queue_enabled     = true
-    publisher_principals      = ["444455556666", "arn:aws-cn:iam::444455556666:role/shop", "sns.amazonaws.com"]
-    log_kms_key_arn           = "arn:aws-cn:kms:cn-north-1:111122223333:key/logs"
-    log_level                 = "DEBUG"
-    log_retention_days        = 7
-    management_endpoint       = "https://ws.example.com/{api_id}/{stage_name}"
-    name                      = "chat"
-    pace                      = 2500.5
-    sendmessage_memory_size   = 1536
-    permissions_boundary_arn  = "arn:aws-cn:iam::111122223333:policy/boundary"
-    point_in_time_recovery    = false
-    presence_max_members      = 60
-    presence_rooms            = ["lobby", "desk-*"]
-    presence_window_seconds   = 7
-    queue_kms_key_arn         = "arn:aws-cn:kms:cn-north-1:111122223333:key/queue"
-    shards_per_room           = 4
-    shards_read               = 6
-    stage_name                = "v2"
-    table_deletion_protection = true
-    table_kms_key_arn         = "arn:aws-cn:kms:cn-north-1:111122223333:key/table"
-    table_name                = "members"
-    tags                      = { team = "talkers" }
-    throttling_burst_limit    = 21
-    throttling_rate_limit     = 22.5
+    access_log_enabled          = true
+    account_requests_per_second = 7500
+    architecture                = "x86_64"
+    authorization_type          = "AWS_IAM"
+    client_limits               = { heartbeat = 60, heal = 1.5, spread = 90 }
+    default_endpoint_enabled    = false
+    detailed_metrics_enabled    = true
+    execution_logging_level     = "ERROR"
+    ip_address_type             = "dualstack"
+    environment_kms_key_arn     = "arn:aws-cn:kms:cn-north-1:111122223333:key/environment"
+    max_rooms_per_connection    = 12
+    maximum_message_bytes       = 32000
+    maximum_room_members        = 300
+    messages_per_second         = 2.5
+    redeployment_triggers       = { theirs = "1" }
+    handlers_bucket             = "zips"
+    handlers_directory          = "../build/handlers"
+    history_generation          = 3
+    history_retention_minutes   = 90
+    history_rooms               = ["lobby", "team-*"]
+    http2                       = false
+    kick_enabled                = true
+    kick_principals             = ["arn:aws-cn:iam::444455556666:role/shop"]
+    publish_enabled             = true
+    publish_queue_enabled       = true
+    publisher_principals        = ["444455556666", "arn:aws-cn:iam::444455556666:role/shop", "sns.amazonaws.com"]
+    log_kms_key_arn             = "arn:aws-cn:kms:cn-north-1:111122223333:key/logs"
+    log_level                   = "DEBUG"
+    log_retention_days          = 7
+    management_endpoint         = "https://ws.example.com/{api_id}/{stage_name}"
+    name                        = "chat"
+    pace                        = 2500.5
+    sendmessage_memory_size     = 1536
+    permissions_boundary_arn    = "arn:aws-cn:iam::111122223333:policy/boundary"
+    point_in_time_recovery      = false
+    presence_max_members        = 60
+    presence_rooms              = ["lobby", "desk-*"]
+    presence_window_seconds     = 7
+    queue_kms_key_arn           = "arn:aws-cn:kms:cn-north-1:111122223333:key/queue"
+    shards_per_room             = 4
+    shards_read                 = 6
+    stage_name                  = "v2"
+    sweeper                     = { enabled = true, share = 0.02 }
+    table_deletion_protection   = true
+    table_kms_key_arn           = "arn:aws-cn:kms:cn-north-1:111122223333:key/table"
+    table_name                  = "members"
+    tags                        = { team = "talkers" }
+    throttling_burst_limit      = 21
+    throttling_rate_limit       = 22.5
 
     additional_routes = {
       "plain" = {
@@ -95,6 +97,7 @@ run "everything_on" {
       presence      = { memory_size = 640, timeout = 21 }
       publish       = { memory_size = 1664, timeout = 29 }
       sendmessage   = { provisioned_concurrency = 3 }
+      sweeper       = { timeout = 100 }
       whoami        = { snap_start = true, ephemeral_storage_size = 512 }
       who           = { ephemeral_storage_size = 700, layers = ["arn:aws-cn:lambda:cn-north-1:444455556666:layer:other:8"] }
     }
@@ -122,6 +125,7 @@ run "keys_without_queue" {
     permissions_boundary_arn = "arn:aws-cn:iam::111122223333:policy/boundary"
     presence_rooms           = ["*"]
     queue_kms_key_arn        = "arn:aws-cn:kms:cn-north-1:111122223333:key/queue"
+    sweeper                  = { enabled = true, sweep = false }
     table_kms_key_arn        = "arn:aws-cn:kms:cn-north-1:111122223333:key/table"
   }
 }
@@ -217,20 +221,22 @@ run "largest_numbers" {
   state_key = "largest_numbers"
 
   variables {
-    access_log_enabled        = true
-    history_generation        = 1000000000
-    history_retention_minutes = 10080
-    history_rooms             = ["a"]
-    log_retention_days        = 3653
-    pace                      = 1000000.5
-    presence_max_members      = 500
-    presence_rooms            = ["a"]
-    presence_window_seconds   = 900
-    sendmessage_memory_size   = 10240
-    shards_per_room           = 100
-    shards_read               = 100
-    throttling_burst_limit    = 1000000
-    throttling_rate_limit     = 1000000.5
+    access_log_enabled          = true
+    history_generation          = 1000000000
+    history_retention_minutes   = 10080
+    history_rooms               = ["a"]
+    log_retention_days          = 3653
+    pace                        = 1000000.5
+    presence_max_members        = 500
+    presence_rooms              = ["a"]
+    presence_window_seconds     = 900
+    sweeper                     = { enabled = true, share = 0.5 }
+    account_requests_per_second = 1000000
+    sendmessage_memory_size     = 10240
+    shards_per_room             = 100
+    shards_read                 = 100
+    throttling_burst_limit      = 1000000
+    throttling_rate_limit       = 1000000.5
 
     additional_routes = {
       "plain" = {
@@ -256,19 +262,21 @@ run "smallest_numbers" {
   state_key = "smallest_numbers"
 
   variables {
-    access_log_enabled        = true
-    history_retention_minutes = 10
-    history_rooms             = ["a"]
-    log_retention_days        = 1
-    pace                      = 0.001
-    presence_max_members      = 1
-    presence_rooms            = ["a"]
-    presence_window_seconds   = 1
-    sendmessage_memory_size   = 128
-    shards_per_room           = 1
-    shards_read               = 1
-    throttling_burst_limit    = 1
-    throttling_rate_limit     = 0.001
+    access_log_enabled          = true
+    history_retention_minutes   = 10
+    history_rooms               = ["a"]
+    log_retention_days          = 1
+    pace                        = 0.001
+    presence_max_members        = 1
+    presence_rooms              = ["a"]
+    sweeper                     = { enabled = true, share = 0.001 }
+    account_requests_per_second = 1
+    presence_window_seconds     = 1
+    sendmessage_memory_size     = 128
+    shards_per_room             = 1
+    shards_read                 = 1
+    throttling_burst_limit      = 1
+    throttling_rate_limit       = 0.001
 
     additional_routes = {
       "plain" = {

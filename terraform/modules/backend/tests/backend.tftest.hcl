@@ -61,7 +61,7 @@ override_module {
   outputs = {
     directory = "zips"
     hashes    = {}
-    paths     = { authorizer = "zips/authorizer-arm64.zip", connect = "zips/connect.zip", default = "zips/default.zip", disconnect = "zips/disconnect.zip", fanout_worker = "zips/fanout_worker.zip", join = "zips/join.zip", kick = "zips/kick.zip", leave = "zips/leave.zip", ping = "zips/ping.zip", presence = "zips/presence.zip", publish = "zips/publish.zip", sendmessage = "zips/sendmessage.zip", who = "zips/who.zip", whoami = "zips/whoami.zip" }
+    paths     = { authorizer = "zips/authorizer-arm64.zip", connect = "zips/connect.zip", default = "zips/default.zip", disconnect = "zips/disconnect.zip", fanout_worker = "zips/fanout_worker.zip", join = "zips/join.zip", kick = "zips/kick.zip", leave = "zips/leave.zip", ping = "zips/ping.zip", presence = "zips/presence.zip", publish = "zips/publish.zip", sendmessage = "zips/sendmessage.zip", sweeper = "zips/sweeper.zip", who = "zips/who.zip", whoami = "zips/whoami.zip" }
     s3_keys   = {}
     version   = "1.2.3"
   }
@@ -88,10 +88,11 @@ run "api_and_queues_invoke_aliases_of_which_those_of_readers_move_first" {
     presence_rooms        = ["*"]
     publish_queue_enabled = true
     queued_delivery       = { enabled = true }
+    sweeper               = { enabled = true }
   }
 
   assert {
-    condition     = keys(aws_lambda_alias.readers) == ["default", "disconnect", "fanout_worker", "ping", "presence", "who", "whoami"]
+    condition     = keys(aws_lambda_alias.readers) == ["default", "disconnect", "fanout_worker", "ping", "presence", "sweeper", "who", "whoami"]
     error_message = "readers are what reads rows and tasks of others"
   }
 
@@ -536,6 +537,132 @@ run "rooms_tell_who_comes_and_goes_if_so_asked" {
     }
     error_message = "each function may do with them what its route needs"
   }
+}
+
+run "nothing_is_swept_by_default" {
+  assert {
+    condition     = length(aws_scheduler_schedule.sweeper) == 0 && length(aws_iam_role.schedule) == 0 && length(aws_iam_role_policy.schedule) == 0 && !contains(keys(module.handler), "sweeper") && output.sweeper_schedule_name == null
+    error_message = "neither function nor schedule nor role exists"
+  }
+
+  assert {
+    condition     = alltrue([for policy in values(local.policies) : !strcontains(policy, "dynamodb:Scan") && !strcontains(policy, "/GET/@connections/")])
+    error_message = "no function may read the whole table or ask for connections"
+  }
+}
+
+run "connections_are_counted_and_swept_if_so_asked" {
+  state_key = "sweeper"
+
+  variables {
+    account_requests_per_second = 10000
+    presence_rooms              = ["*"]
+    sweeper                     = { enabled = true }
+  }
+
+  assert {
+    condition     = local.own_environments["sweeper"] == merge(local.environment, { ROOMCAST_SWEEP_PACE = "500" })
+    error_message = "it takes a twentieth of the account's requests"
+  }
+
+  assert {
+    condition     = local.functions["sweeper"].timeout == 110 && output.sweeper_schedule_name == "roomcast-sweeper"
+    error_message = "its run is shorter than its lease of 120 s"
+  }
+
+  assert {
+    condition = jsondecode(local.policies["sweeper"]) == jsondecode(jsonencode({
+      Version = "2012-10-17"
+      Statement = concat(
+        [
+          {
+            Sid      = "CountConnections"
+            Effect   = "Allow"
+            Action   = "dynamodb:Scan"
+            Resource = "arn:aws-cn:dynamodb:cn-north-1:111122223333:table/roomcast-connections"
+          },
+          {
+            Sid       = "KeepLeaseAndState"
+            Effect    = "Allow"
+            Action    = "dynamodb:PutItem"
+            Resource  = "arn:aws-cn:dynamodb:cn-north-1:111122223333:table/roomcast-connections"
+            Condition = { "ForAllValues:StringEquals" = { "dynamodb:LeadingKeys" = ["sweeper"] } }
+          },
+          {
+            Sid      = "DeleteConnections"
+            Effect   = "Allow"
+            Action   = ["dynamodb:BatchGetItem", "dynamodb:UpdateItem", "dynamodb:DeleteItem"]
+            Resource = "arn:aws-cn:dynamodb:cn-north-1:111122223333:table/roomcast-connections"
+          },
+        ],
+        jsondecode("[${trimsuffix(local.mark_presence, ",")}]"),
+        [
+          {
+            Sid      = "AskForConnections"
+            Effect   = "Allow"
+            Action   = "execute-api:ManageConnections"
+            Resource = "arn:aws-cn:execute-api:cn-north-1:111122223333:a1b2c3d4e5/live/GET/@connections/*"
+          },
+          local.use_table_key,
+        ],
+      )
+    }))
+    error_message = "it may do nothing else"
+  }
+
+  assert {
+    condition = jsondecode(aws_iam_role.schedule[0].assume_role_policy) == jsondecode(jsonencode({
+      Version = "2012-10-17"
+      Statement = [{
+        Action    = "sts:AssumeRole"
+        Effect    = "Allow"
+        Principal = { Service = "scheduler.amazonaws.com" }
+        Condition = { StringEquals = {
+          "aws:SourceAccount" = "111122223333"
+          "aws:SourceArn"     = "arn:aws-cn:scheduler:cn-north-1:111122223333:schedule-group/default"
+        } }
+      }]
+      })) && jsondecode(aws_iam_role_policy.schedule[0].policy) == jsondecode(jsonencode({
+      Version = "2012-10-17"
+      Statement = [{
+        Sid      = "InvokeSweeper"
+        Effect   = "Allow"
+        Action   = "lambda:InvokeFunction"
+        Resource = aws_lambda_alias.readers["sweeper"].arn
+      }]
+    }))
+    error_message = "the schedule may invoke the alias, and nothing else takes its role"
+  }
+
+  assert {
+    condition     = aws_scheduler_schedule.sweeper[0].schedule_expression == "rate(5 minutes)" && aws_scheduler_schedule.sweeper[0].target[0].arn == aws_lambda_alias.readers["sweeper"].arn && aws_scheduler_schedule.sweeper[0].target[0].retry_policy[0].maximum_retry_attempts == 0
+    error_message = "a run that failed is followed by the next one alone"
+  }
+}
+
+run "connections_are_counted_alone_if_so_asked" {
+  state_key = "census"
+
+  variables {
+    sweeper = { enabled = true, sweep = false }
+  }
+
+  assert {
+    condition     = local.own_environments["sweeper"].ROOMCAST_SWEEP_PACE == "0" && [for statement in jsondecode(local.policies["sweeper"]).Statement : statement.Sid] == ["CountConnections", "KeepLeaseAndState", "UseTableKey"]
+    error_message = "it may delete nothing"
+  }
+}
+
+run "sweeper_that_outlasts_its_lease_is_refused" {
+  command   = plan
+  state_key = "census"
+
+  variables {
+    functions = { sweeper = { timeout = 111 } }
+    sweeper   = { enabled = true }
+  }
+
+  expect_failures = [terraform_data.refusals]
 }
 
 run "nothing_is_queued_by_default" {

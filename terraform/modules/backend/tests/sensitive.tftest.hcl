@@ -69,7 +69,7 @@ override_module {
   outputs = {
     directory = "zips"
     hashes    = {}
-    paths     = { authorizer = "zips/authorizer-arm64.zip", connect = "zips/connect.zip", default = "zips/default.zip", disconnect = "zips/disconnect.zip", fanout_worker = "zips/fanout_worker.zip", join = "zips/join.zip", kick = "zips/kick.zip", leave = "zips/leave.zip", ping = "zips/ping.zip", presence = "zips/presence.zip", publish = "zips/publish.zip", sendmessage = "zips/sendmessage.zip", who = "zips/who.zip", whoami = "zips/whoami.zip" }
+    paths     = { authorizer = "zips/authorizer-arm64.zip", connect = "zips/connect.zip", default = "zips/default.zip", disconnect = "zips/disconnect.zip", fanout_worker = "zips/fanout_worker.zip", join = "zips/join.zip", kick = "zips/kick.zip", leave = "zips/leave.zip", ping = "zips/ping.zip", presence = "zips/presence.zip", publish = "zips/publish.zip", sendmessage = "zips/sendmessage.zip", sweeper = "zips/sweeper.zip", who = "zips/who.zip", whoami = "zips/whoami.zip" }
     s3_keys   = {}
     version   = ""
   }
@@ -85,6 +85,7 @@ run "every_switch_may_be_sensitive" {
     history_rooms           = sensitive(["lobby"])
     presence_rooms          = sensitive(["lobby"])
     kick_enabled            = sensitive(true)
+    sweeper                 = sensitive({ enabled = true })
     kick_principals         = sensitive(["444455556666"])
     publish_enabled         = sensitive(true)
     publish_queue_enabled   = sensitive(true)
@@ -93,7 +94,7 @@ run "every_switch_may_be_sensitive" {
   }
 
   assert {
-    condition     = length(module.fanout_queue) == 1 && length(module.authorizer) == 1 && length(module.history_table) == 1 && length(module.presence_queue) == 1 && keys(aws_lambda_permission.additional_route) == ["search"]
+    condition     = length(module.fanout_queue) == 1 && length(module.authorizer) == 1 && length(module.history_table) == 1 && length(module.presence_queue) == 1 && length(aws_scheduler_schedule.sweeper) == 1 && keys(aws_lambda_permission.additional_route) == ["search"]
     error_message = "each has its effect"
   }
 }

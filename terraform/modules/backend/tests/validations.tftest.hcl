@@ -9,7 +9,7 @@ override_module {
   outputs = {
     directory = "zips"
     hashes    = {}
-    paths     = { authorizer = "zips/authorizer-arm64.zip", connect = "zips/connect.zip", default = "zips/default.zip", disconnect = "zips/disconnect.zip", fanout_worker = "zips/fanout_worker.zip", join = "zips/join.zip", kick = "zips/kick.zip", leave = "zips/leave.zip", ping = "zips/ping.zip", presence = "zips/presence.zip", publish = "zips/publish.zip", sendmessage = "zips/sendmessage.zip", who = "zips/who.zip", whoami = "zips/whoami.zip" }
+    paths     = { authorizer = "zips/authorizer-arm64.zip", connect = "zips/connect.zip", default = "zips/default.zip", disconnect = "zips/disconnect.zip", fanout_worker = "zips/fanout_worker.zip", join = "zips/join.zip", kick = "zips/kick.zip", leave = "zips/leave.zip", ping = "zips/ping.zip", presence = "zips/presence.zip", publish = "zips/publish.zip", sendmessage = "zips/sendmessage.zip", sweeper = "zips/sweeper.zip", who = "zips/who.zip", whoami = "zips/whoami.zip" }
     s3_keys   = {}
     version   = ""
   }
@@ -193,6 +193,36 @@ run "name_starts_with_a_letter" {
   }
 
   expect_failures = [var.name]
+}
+
+run "account_requests_per_second_are_one_at_least" {
+  command = plan
+
+  variables {
+    account_requests_per_second = 0.5
+  }
+
+  expect_failures = [var.account_requests_per_second]
+}
+
+run "sweeper_takes_no_more_than_half_of_the_requests" {
+  command = plan
+
+  variables {
+    sweeper = { enabled = true, share = 0.6 }
+  }
+
+  expect_failures = [var.sweeper]
+}
+
+run "sweeper_takes_some_of_the_requests" {
+  command = plan
+
+  variables {
+    sweeper = { enabled = true, share = 0 }
+  }
+
+  expect_failures = [var.sweeper]
 }
 
 run "pace_is_not_negative" {
