@@ -9,6 +9,7 @@ from integration_tests.security.test_rights_of_backends import NEEDED as NEEDED_
 from integration_tests.security.test_rights_of_backends import SHOWN_OF_OTHERS
 from integration_tests.security.test_rights_of_history import NEEDED as NEEDED_FOR_HISTORY
 from integration_tests.security.test_rights_of_presence import NEEDED as NEEDED_FOR_PRESENCE
+from integration_tests.security.test_sweeper import NEEDED as NEEDED_FOR_SWEEPER
 from scripts.repository import REPOSITORY
 
 MODULES = REPOSITORY / "terraform" / "modules"
@@ -16,7 +17,8 @@ POLICIES = MODULES / "backend" / "policies"
 ACTION = re.compile(r'(?:"?\bAction"?|_actions)\s*[:=]\s*(\[[^]]*\]|"[^"]*")')
 KEY, HISTORY_KEY, QUEUE_KEY = "use_table_key", "use_history_key", "use_queue_key"
 PRESENCE = ("mark_presence", "use_presence_key")
-OF_STATEMENTS = (*NEEDED_FOR_BACKENDS, *NEEDED_FOR_HISTORY, *NEEDED_FOR_PRESENCE)
+OF_SWEEPER = [("sweeper", sid, action) for sid, action in NEEDED_FOR_SWEEPER]
+OF_STATEMENTS = (*NEEDED_FOR_BACKENDS, *NEEDED_FOR_HISTORY, *NEEDED_FOR_PRESENCE, *OF_SWEEPER)
 ALL_NEEDED = NEEDED.keys() | {(function, action) for function, _, action in OF_STATEMENTS}
 
 
@@ -50,7 +52,7 @@ def granted() -> set[tuple[str, str]]:
 
 
 def test_no_other_file_grants_rights() -> None:
-    names = ("authorizer", "backends", "functions", "history", "presence", "queue")
+    names = ("authorizer", "backends", "functions", "history", "presence", "queue", "sweeper")
     of_backend = {f"backend/{name}.tf" for name in names}
     granting = {
         file.relative_to(MODULES).as_posix()
@@ -58,7 +60,7 @@ def test_no_other_file_grants_rights() -> None:
         if actions(file.read_text(encoding="utf-8")) - {"sqs:*"}  # of the policy that refuses requests without TLS
     }
 
-    # A queue's policy names who else may send to it.
+    # A queue's policy names who else may send to it, and the role of the sweeper's schedule may invoke its function.
     assert granting == {*of_backend, "handler/main.tf", "fanout-queue/main.tf"}
 
 
