@@ -94,6 +94,7 @@ REFERENCES = {
     "modules/backend aws_iam_role_policy_attachments_exclusive.schedule": {"aws_iam_role.schedule"},
     "modules/backend aws_scheduler_schedule.sweeper": {"aws_iam_role.schedule", "aws_lambda_alias.readers"},
     "modules/backend module.authorizer": {"aws_lambda_alias.readers", "module.handler", "module.websocket_api"},
+    "modules/backend aws_ssm_parameter.stage": {"module.handler"},
     "modules/backend module.fanout_queue": {"aws_lambda_alias.readers", "terraform_data.queue"},
     "modules/backend module.handler": {
         "module.connections_table",

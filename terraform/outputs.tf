@@ -143,6 +143,11 @@ output "sweeper_schedule_name" {
   value       = module.backend.sweeper_schedule_name
 }
 
+output "stage_parameter_name" {
+  description = "Name of the SSM parameter by which the command `roomcast` finds the stage."
+  value       = module.backend.stage_parameter_name
+}
+
 output "websocket_url" {
   description = "URL for clients."
   value       = module.backend.websocket_url

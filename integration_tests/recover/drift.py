@@ -31,6 +31,11 @@ def scheduler(aws: Aws) -> Any:  # noqa: ANN401 - boto3 is untyped for this serv
     return aws.session.client("scheduler", endpoint_url=aws.endpoint_url)
 
 
+def parameters(aws: Aws) -> Any:  # noqa: ANN401 - boto3 is untyped for this service
+    """Return a client of Systems Manager, which keeps parameters."""
+    return aws.session.client("ssm", endpoint_url=aws.endpoint_url)
+
+
 def document(statement: Mapping[str, Any]) -> str:
     """Return a policy of one statement."""
     return json.dumps({"Version": "2012-10-17", "Statement": [statement]})
@@ -202,6 +207,7 @@ DELETED: Mapping[str, Act] = {
     "aws_sqs_queue": lambda aws, queue: aws.sqs.delete_queue(QueueUrl=queue["url"]),
     "aws_sqs_queue_policy": with_queue("Policy"),
     "aws_sqs_queue_redrive_allow_policy": with_queue("RedriveAllowPolicy"),
+    "aws_ssm_parameter": lambda aws, parameter: parameters(aws).delete_parameter(Name=parameter["name"]),
 }
 """Deletes an object of a type."""
 
@@ -326,6 +332,14 @@ CHANGED: Mapping[str, Mapping[str, Act]] = {
     },
     "aws_sqs_queue_redrive_allow_policy": {
         "permission": with_queue("RedriveAllowPolicy", json.dumps({"redrivePermission": "allowAll"})),
+    },
+    "aws_ssm_parameter": {
+        "value": lambda aws, parameter: parameters(aws).put_parameter(
+            Name=parameter["name"], Value="{}", Overwrite=True
+        ),
+        "tags": lambda aws, parameter: parameters(aws).add_tags_to_resource(
+            ResourceType="Parameter", ResourceId=parameter["name"], Tags=[{"Key": "by", "Value": "hand"}]
+        ),
     },
 }
 """Functions that change an object of a type, by the attribute."""

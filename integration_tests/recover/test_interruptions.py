@@ -47,6 +47,7 @@ CREATED = {
     "scheduler POST /schedules/*",
     "sqs CreateQueue",
     "sqs SetQueueAttributes",
+    "ssm PutParameter",
 }
 CHANGED = {
     "apigateway DELETE /apis/*/integrations/*",
@@ -64,6 +65,7 @@ CHANGED = {
     "lambda PUT /functions/*/configuration",
     "logs PutRetentionPolicy",
     "sqs SetQueueAttributes",
+    "ssm PutParameter",
 }
 DESTROYED = {
     "apigateway DELETE /apis/*",
@@ -83,6 +85,7 @@ DESTROYED = {
     "s3 DELETE /object?",
     "scheduler DELETE /schedules/*",
     "sqs DeleteQueue",
+    "ssm DeleteParameter",
 }
 MOST_ROUNDS = 40
 """Applies until it has to be done: more than the longest chain of objects has requests."""

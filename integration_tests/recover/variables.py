@@ -21,6 +21,8 @@ FUNCTION = "aws_lambda_function"
 LOG_GROUP = "aws_cloudwatch_log_group"
 MAPPING = "aws_lambda_event_source_mapping"
 INTEGRATION = "aws_apigatewayv2_integration"
+PARAMETER = "aws_ssm_parameter"
+"""That of the stage, which says what the stage consists of."""
 PERMISSION = "aws_lambda_permission"
 POLICY = "aws_iam_role_policy"
 QUEUE = "aws_sqs_queue"
@@ -118,7 +120,7 @@ ROUTE_OF_A_TEAM = {"function_name": "<function>", "invoke_arn": "<invoke_arn>"}
 
 ROWS: Mapping[str, Row] = {
     "access_log_enabled": Row(
-        frozenset({LOG_GROUP, STAGE}),
+        frozenset({LOG_GROUP, PARAMETER, STAGE}),
         [Step({"access_log_enabled": True}), Step(removes=frozenset({LOG_GROUP}))],
     ),
     "account_requests_per_second": in_place((), {"account_requests_per_second": 10_000}, long="of the sweeper alone"),
@@ -141,7 +143,7 @@ ROWS: Mapping[str, Row] = {
     ),
     "architecture": in_place(VERSION, {"architecture": "x86_64"}),
     "authorization_type": Row(
-        frozenset({*VERSION, ROUTE}), [Step({"authorization_type": "AWS_IAM"}, handshake=403), Step()]
+        frozenset({*VERSION, PARAMETER, ROUTE}), [Step({"authorization_type": "AWS_IAM"}, handshake=403), Step()]
     ),
     "authorizer_function_arn": Row(
         frozenset(),
@@ -200,7 +202,7 @@ ROWS: Mapping[str, Row] = {
     "history_generation": in_place((), {"history_generation": 2}),
     "history_retention_minutes": in_place((), {"history_retention_minutes": 90}),
     "history_rooms": Row(
-        frozenset({*VERSION, POLICY, TABLE}),
+        frozenset({*VERSION, PARAMETER, POLICY, TABLE}),
         [
             Step({"history_rooms": ["*"]}),
             Step({"history_rooms": ["*"], "history_generation": 2, "history_retention_minutes": 90}, long=True),
@@ -224,7 +226,7 @@ ROWS: Mapping[str, Row] = {
         not_here="dualstack: an emulated API does not say which addresses it has, so each plan would set them again",
     ),
     "kick_enabled": Row(
-        frozenset({*WORKER, *EXCLUSIVE}),
+        frozenset({*WORKER, PARAMETER, *EXCLUSIVE}),
         [
             Step({"kick_enabled": True}),
             Step({"kick_enabled": False}, settled=False),
@@ -236,7 +238,7 @@ ROWS: Mapping[str, Row] = {
     "log_level": in_place(VERSION, {"log_level": "DEBUG"}, {"log_level": "ERROR"}),
     "log_retention_days": in_place({LOG_GROUP}, {"log_retention_days": 7}, {"log_retention_days": 14}),
     "management_endpoint": in_place(
-        VERSION,
+        {*VERSION, PARAMETER},
         {"management_endpoint": "<other_endpoint>"},
         not_here="null: AWS's own endpoint does not exist for an emulated API",
     ),
@@ -256,7 +258,7 @@ ROWS: Mapping[str, Row] = {
     "point_in_time_recovery": in_place({TABLE}, {"point_in_time_recovery": False}),
     "presence_max_members": in_place((), {"presence_max_members": 50}),
     "presence_rooms": Row(
-        frozenset({*WORKER, *EXCLUSIVE, *QUEUES}),
+        frozenset({*WORKER, PARAMETER, *EXCLUSIVE, *QUEUES}),
         [
             Step({"presence_rooms": ["*"]}),
             Step({"presence_rooms": ["*"], "presence_window_seconds": 2, "presence_max_members": 50}, long=True),
@@ -266,11 +268,11 @@ ROWS: Mapping[str, Row] = {
     ),
     "presence_window_seconds": in_place((), {"presence_window_seconds": 2}),
     "publish_enabled": Row(
-        frozenset({*WORKER, *EXCLUSIVE}),
+        frozenset({*WORKER, PARAMETER, *EXCLUSIVE}),
         [Step({"publish_enabled": True}), Step(removes=frozenset({*WORKER, *EXCLUSIVE}))],
     ),
     "publish_queue_enabled": Row(
-        frozenset({*WORKER, *EXCLUSIVE, *QUEUES}),
+        frozenset({*WORKER, PARAMETER, *EXCLUSIVE, *QUEUES}),
         [
             Step({"publish_queue_enabled": True}),
             Step({"publish_queue_enabled": False}, settled=False),
@@ -284,7 +286,7 @@ ROWS: Mapping[str, Row] = {
         long="a plan tells one of two refusals; integration_tests/releases applies it",
     ),
     "publisher_principals": Row(
-        frozenset({*WORKER, *EXCLUSIVE, PERMISSION}),
+        frozenset({*WORKER, PARAMETER, *EXCLUSIVE, PERMISSION}),
         [
             Step({"publish_enabled": True}),
             Step({"publish_enabled": True, "publisher_principals": ["444455556666"]}),
@@ -294,7 +296,7 @@ ROWS: Mapping[str, Row] = {
         long="without the function it changes nothing, so its applies come between two that make and remove one",
     ),
     "queue_kms_key_arn": Row(
-        frozenset({*WORKER, *EXCLUSIVE, *QUEUES}),
+        frozenset({*WORKER, PARAMETER, *EXCLUSIVE, *QUEUES}),
         [
             Step({"queued_delivery": {"enabled": True}}),
             Step({"queued_delivery": {"enabled": True}, "queue_kms_key_arn": "<key>"}),
@@ -306,7 +308,7 @@ ROWS: Mapping[str, Row] = {
         long="without a queue it changes nothing, so its applies come between two that make and remove one",
     ),
     "queued_delivery": Row(
-        frozenset({*WORKER, *EXCLUSIVE, *QUEUES}),
+        frozenset({*WORKER, PARAMETER, *EXCLUSIVE, *QUEUES}),
         [
             Step({"queued_delivery": {"enabled": True}}),
             Step(
@@ -322,7 +324,7 @@ ROWS: Mapping[str, Row] = {
     "redeployment_triggers": in_place({INTEGRATION}, {"redeployment_triggers": {"theirs": "1"}}),
     "sendmessage_memory_size": in_place(VERSION, {"sendmessage_memory_size": 512}, {"sendmessage_memory_size": 1769}),
     "shards_per_room": Row(
-        frozenset(VERSION),
+        frozenset({*VERSION, PARAMETER}),
         [
             Step({"shards_per_room": 2}, refused="shards_per_room and shards_read must not change in one apply"),
             Step({"shards_read": 2}),
@@ -333,12 +335,12 @@ ROWS: Mapping[str, Row] = {
         ],
         long="it takes four applies",
     ),
-    "shards_read": in_place(VERSION, {"shards_read": 3}, {"shards_read": 4}),
+    "shards_read": in_place({*VERSION, PARAMETER}, {"shards_read": 3}, {"shards_read": 4}),
     "stage_name": Row(
         frozenset(), [Step({"stage_name": "other"}, refused="stage_name is part of the URL: another one replaces")]
     ),
     "sweeper": Row(
-        frozenset({*WORKER, *EXCLUSIVE, SCHEDULE}),
+        frozenset({*WORKER, PARAMETER, *EXCLUSIVE, SCHEDULE}),
         [
             Step({"sweeper": {"enabled": True}}),
             Step({"sweeper": {"enabled": True, "sweep": False, "share": 0.1}}, long=True),
@@ -358,7 +360,7 @@ ROWS: Mapping[str, Row] = {
     ),
     "table_name": Row(frozenset(), [Step({"table_name": "<other_name>"}, refused="table_name cannot change")]),
     "tags": in_place(
-        {FUNCTION, LOG_GROUP, ROLE, STAGE, TABLE, API},
+        {FUNCTION, LOG_GROUP, PARAMETER, ROLE, STAGE, TABLE, API},
         {"tags": {"team": "chat", "cost": "1"}},
         {"tags": {"team": "talk"}},
     ),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
 from typing import TYPE_CHECKING
 
@@ -61,6 +62,41 @@ def of_backend(run: Run, functions: Functions) -> Table:
         f"{module}.members_counted": {"input": TIME, "triggers_replace": [run.room_members != "0"]},
         f"{module}.refusals": {},
         **({f"{module}.queue[0]": {"input": {"fifo": run.queue.fifo}}} if run.queue else {}),
+    }
+
+
+def of_stage(run: Run, functions: Functions) -> Table:
+    """Return the parameter by which the command ``roomcast`` finds the stage."""
+    queues = outputs(run, functions)[OUTPUTS]
+    zips = {handler: zip_of(handler, run.architecture).read_bytes() for handler in functions}
+    return {
+        "module.backend.aws_ssm_parameter.stage": {
+            "name": f"/roomcast/{run.name}/{run.stage}",
+            "description": "Where the command roomcast finds the stage. No secrets.",
+            "insecure_value": {
+                **{name: queues[name] for name in queues if name.endswith("queue_url")},
+                "v": 1,
+                "name": run.name,
+                "release": "",
+                "access_log_group_name": run.access_log_name,
+                "authorization_type": "JWT" if run.tokens else run.authorization,
+                "connections_table_arn": TABLE_ARN,
+                "functions": {
+                    name: base64.b64encode(hashlib.sha256(zipped).digest()).decode() for name, zipped in zips.items()
+                },
+                "history_table_arn": HISTORY_ARN if run.history else None,
+                "kick_enabled": run.backends.kick,
+                "management_endpoint": run.endpoint,
+                "publish_enabled": run.backends.publish,
+                "shards_per_room": run.shards_per_room,
+                "shards_read": run.shards_read,
+                "stage_execution_arn": f"{EXECUTION}/{run.stage}",
+                "websocket_url": "wss://a1b2c3d4e5.execute-api.cn-north-1.amazonaws.com.cn/mocked",
+            },
+            "tags": run.tags,
+            "tier": "Standard",
+            "type": "String",
+        }
     }
 
 
@@ -128,6 +164,7 @@ def outputs(run: Run, functions: Functions) -> Table:
             "stage_execution_arn": f"{EXECUTION}/{run.stage}",
             "stage_name": run.stage,
             "sweeper_schedule_name": f"{run.name}-sweeper" if run.sweeper else None,
+            "stage_parameter_name": f"/roomcast/{run.name}/{run.stage}",
             "websocket_url": "wss://a1b2c3d4e5.execute-api.cn-north-1.amazonaws.com.cn/mocked",
         }
     }

@@ -12,7 +12,7 @@ from scripts.asked_of_aws.comparison import compare, made_by
 from scripts.asked_of_aws.function_objects import of_function
 from scripts.asked_of_aws.functions import functions
 from scripts.asked_of_aws.invocation import of_additional_routes, of_aliases, of_authorizer
-from scripts.asked_of_aws.objects import of_backend, outputs, tables
+from scripts.asked_of_aws.objects import of_backend, of_stage, outputs, tables
 from scripts.asked_of_aws.queue_objects import of_presence, of_publish_queue, of_queue
 from scripts.asked_of_aws.runs import RUNS
 from scripts.asked_of_aws.sweeper_objects import of_sweeper
@@ -34,6 +34,7 @@ def table(run: Run, more: Mapping[str, Function]) -> Table:
     own = {**functions(run), **{name: replace(each, environment=run.environment) for name, each in more.items()}}
     return {
         **of_backend(run, own),
+        **of_stage(run, own),
         **tables(run),
         **of_api(run, own),
         **of_additional_routes(run),

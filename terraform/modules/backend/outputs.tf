@@ -144,6 +144,11 @@ output "sweeper_schedule_name" {
   value       = one(aws_scheduler_schedule.sweeper[*].name)
 }
 
+output "stage_parameter_name" {
+  description = "Name of the SSM parameter by which the command `roomcast` finds the stage."
+  value       = aws_ssm_parameter.stage.name
+}
+
 output "websocket_url" {
   description = "URL for clients."
   value       = module.websocket_api.websocket_url

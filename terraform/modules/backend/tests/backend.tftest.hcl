@@ -20,6 +20,12 @@ mock_provider "aws" {
     }
   }
 
+  mock_resource "aws_cloudwatch_log_group" {
+    defaults = {
+      arn = "arn:aws-cn:logs:cn-north-1:111122223333:log-group:access"
+    }
+  }
+
   mock_resource "aws_dynamodb_table" {
     defaults = {
       arn = "arn:aws-cn:dynamodb:cn-north-1:111122223333:table/roomcast-connections"
@@ -133,6 +139,73 @@ run "api_and_queues_invoke_aliases_of_which_those_of_readers_move_first" {
   assert {
     condition     = output.alias_arns == { for name in keys(local.functions) : name => "arn:aws-cn:lambda:cn-north-1:111122223333:function:roomcast:live" } && output.function_arns["kick"] == "arn:aws-cn:lambda:cn-north-1:111122223333:function:roomcast"
     error_message = "the other outputs are unqualified"
+  }
+}
+
+run "parameter_says_what_the_stage_consists_of" {
+  state_key = "parameter"
+
+  variables {
+    access_log_enabled = true
+    kick_enabled       = true
+    queued_delivery    = { enabled = true }
+    shards_per_room    = 2
+    tags               = { team = "chat" }
+  }
+
+  assert {
+    condition     = aws_ssm_parameter.stage.name == "/roomcast/roomcast/live" && output.stage_parameter_name == aws_ssm_parameter.stage.name && aws_ssm_parameter.stage.type == "String" && aws_ssm_parameter.stage.tier == "Standard" && aws_ssm_parameter.stage.tags == tomap({ team = "chat" })
+    error_message = "one parameter for each stage, which costs nothing"
+  }
+
+  assert {
+    condition = { for name, value in jsondecode(aws_ssm_parameter.stage.insecure_value) : name => value if contains(["v", "name", "release", "access_log_group_name", "connections_table_arn", "fanout_queue_url", "history_table_arn", "kick_enabled", "publish_enabled", "shards_per_room", "stage_execution_arn"], name) } == {
+      v                     = 1
+      name                  = "roomcast"
+      release               = "1.2.3"
+      access_log_group_name = "/aws/apigateway/roomcast/live"
+      connections_table_arn = "arn:aws-cn:dynamodb:cn-north-1:111122223333:table/roomcast-connections"
+      fanout_queue_url      = "https://sqs.cn-north-1.amazonaws.com.cn/111122223333/roomcast-fanout"
+      history_table_arn     = null
+      kick_enabled          = true
+      publish_enabled       = false
+      shards_per_room       = 2
+      stage_execution_arn   = "arn:aws-cn:execute-api:cn-north-1:111122223333:a1b2c3d4e5/live"
+    }
+    error_message = "ids, names and ARNs, as the outputs have them"
+  }
+
+  assert {
+    condition     = keys(jsondecode(aws_ssm_parameter.stage.insecure_value).functions) == keys(output.function_arns)
+    error_message = "and all functions"
+  }
+}
+
+# Each of the longest names, and of all functions and queues.
+run "parameter_of_the_largest_stage_is_a_standard_one" {
+  state_key = "largest"
+
+  variables {
+    name                  = "a-name-of-forty-characters-is-the-longes"
+    stage_name            = join("", [for _ in range(16) : "eight-ch"])
+    access_log_enabled    = true
+    authorization_type    = "JWT"
+    jwt_audience          = ["chat"]
+    jwt_issuer            = ["https://id.example.com/"]
+    jwt_jwks_url          = "https://id.example.com/keys"
+    history_rooms         = ["*"]
+    kick_enabled          = true
+    presence_rooms        = ["*"]
+    publish_enabled       = true
+    publish_queue_enabled = true
+    queued_delivery       = { enabled = true, fifo = true }
+    sweeper               = { enabled = true }
+  }
+
+  # Queues have mocked URLs of a shorter name, and zips mocked digests, which are null.
+  assert {
+    condition     = length(aws_ssm_parameter.stage.insecure_value) + 6 * 60 + 15 * 42 <= 4096
+    error_message = "a standard parameter holds 4,096 characters: ${length(aws_ssm_parameter.stage.insecure_value)}"
   }
 }
 

@@ -1,0 +1,40 @@
+# What the command `roomcast` knows of a stage, so that whoever is on call reads no state file, which holds secrets. All names
+# that follow from others are left out: a standard parameter, which costs nothing, holds 4 KB
+# (https://docs.aws.amazon.com/systems-manager/latest/userguide/parameter-store-advanced-parameters.html).
+
+locals {
+  stage_parameter = {
+    v                              = 1
+    name                           = var.name
+    release                        = module.zips.version
+    access_log_group_name          = module.websocket_api.access_log_group_name
+    authorization_type             = var.authorization_type
+    connections_table_arn          = module.connections_table.table_arn
+    fanout_dead_letter_queue_url   = one(module.fanout_queue[*].dead_letter_queue_url)
+    fanout_queue_url               = one(module.fanout_queue[*].queue_url)
+    history_table_arn              = local.history_table_arn
+    kick_enabled                   = var.kick_enabled
+    management_endpoint            = local.management_endpoint
+    presence_dead_letter_queue_url = one(module.presence_queue[*].dead_letter_queue_url)
+    presence_queue_url             = one(module.presence_queue[*].queue_url)
+    publish_dead_letter_queue_url  = one(module.publish_queue[*].dead_letter_queue_url)
+    publish_enabled                = var.publish_enabled
+    publish_queue_url              = one(module.publish_queue[*].queue_url)
+    shards_per_room                = var.shards_per_room
+    shards_read                    = local.shards_read
+    stage_execution_arn            = module.websocket_api.stage_execution_arn
+    websocket_url                  = module.websocket_api.websocket_url
+
+    # Digests of the code that functions should run, which are written once they do.
+    functions = { for handler in keys(module.handler) : handler => lookup(module.zips.hashes, handler, null) }
+  }
+}
+
+resource "aws_ssm_parameter" "stage" {
+  name           = "/roomcast/${var.name}/${var.stage_name}"
+  description    = "Where the command roomcast finds the stage. No secrets."
+  type           = "String"
+  insecure_value = jsonencode(local.stage_parameter)
+  tags           = var.tags
+  tier           = "Standard"
+}
