@@ -1,8 +1,9 @@
-"""The IAM action that a request needs: SQS has no separate actions for its batch calls."""
+"""The IAM action and the resource of a request: of batch calls of SQS, and of the path of parameters."""
 # ruff: noqa: ANN401 - MiniStack is untyped and has no other hook
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Any
 
 from ministack.core import iam_actions
@@ -24,3 +25,17 @@ def extract_iam_action(original: Callable[..., str | None], *request: Any) -> st
     """Return the action that the request needs, or None if it needs none."""
     action = original(*request)
     return action if action is None else OF_BATCH.get(action, action)
+
+
+@replaces(iam_actions, "extract_resource_arn")
+def extract_resource_arn(original: Callable[..., str], service: str, *request: Any) -> str:
+    """Return the ARN of what a request is about: of GetParametersByPath, which names no parameter, the path's."""
+    found = original(service, *request)
+    if service != "ssm" or found != "*":
+        return found
+    *_, body, _, region, account = request
+    try:
+        path = json.loads(body)["Path"]
+    except (ValueError, KeyError, TypeError):
+        return found
+    return f"arn:aws:ssm:{region}:{account}:parameter/{path.strip('/')}"

@@ -1,4 +1,4 @@
-"""The IAM actions for SQS's batch calls."""
+"""The IAM actions for SQS's batch calls, and the resource of a path of parameters."""
 
 from __future__ import annotations
 
@@ -36,17 +36,8 @@ def is_allowed(endpoint: str, allowed: str, call: Callable[..., Any]) -> bool:
     role = create_role(endpoint, name)
     policy = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": allowed, "Resource": "*"}]}
     client("iam", endpoint).put_role_policy(RoleName=name, PolicyName="probe", PolicyDocument=json.dumps(policy))
-    session = client("sts", endpoint).assume_role(RoleArn=role, RoleSessionName="probe")["Credentials"]
-    caller = boto3.client(
-        "sqs",
-        endpoint_url=endpoint,
-        region_name=REGION,
-        aws_access_key_id=session["AccessKeyId"],
-        aws_secret_access_key=session["SecretAccessKey"],
-        aws_session_token=session["SessionToken"],
-    )
     try:
-        call(caller, url)
+        call(caller_of(endpoint, role, "sqs"), url)
     except ClientError as error:
         if error.response["ResponseMetadata"]["HTTPStatusCode"] == 403:
             return False
@@ -54,10 +45,48 @@ def is_allowed(endpoint: str, allowed: str, call: Callable[..., Any]) -> bool:
     return True
 
 
+def caller_of(endpoint: str, role: str, service: str) -> Any:
+    """Return a client of a service for whoever has a role."""
+    session = client("sts", endpoint).assume_role(RoleArn=role, RoleSessionName="probe")["Credentials"]
+    return boto3.Session(
+        aws_access_key_id=session["AccessKeyId"],
+        aws_secret_access_key=session["SecretAccessKey"],
+        aws_session_token=session["SessionToken"],
+        region_name=REGION,
+    ).client(service, endpoint_url=endpoint)  # type: ignore[call-overload] # any service
+
+
 @pytest.mark.parametrize("action", CALLS)
 def test_a_batch_needs_the_action_of_the_single_form(corrected: str, plain: str, action: str) -> None:
     assert is_allowed(corrected, action, CALLS[action])
     assert not is_allowed(plain, action, CALLS[action])
+
+
+def test_parameters_of_a_path_are_those_of_its_resource(corrected: str, plain: str) -> None:
+    """A policy for one path allows to list it, and no other one."""
+    name = f"probe-{secrets.token_hex(4)}"
+    for endpoint, expected in ((corrected, [True, False]), (plain, [False, False])):
+        role = create_role(endpoint, name)
+        statement = {
+            "Effect": "Allow",
+            "Action": "ssm:GetParametersByPath",
+            "Resource": f"arn:aws:ssm:{REGION}:{role.split(':')[4]}:parameter/{name}",
+        }
+        document = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
+        client("iam", endpoint).put_role_policy(RoleName=name, PolicyName="probe", PolicyDocument=document)
+        ssm = caller_of(endpoint, role, "ssm")
+        assert [lists(ssm, path) for path in (f"/{name}", "/other")] == expected
+
+
+def lists(ssm: Any, path: str) -> bool:
+    """Whether the caller may list the parameters of a path."""
+    try:
+        ssm.get_parameters_by_path(Path=path)
+    except ClientError as error:
+        if error.response["Error"]["Code"] == "AccessDeniedException":
+            return False
+        raise
+    return True
 
 
 def test_a_batch_needs_no_less(corrected: str) -> None:
