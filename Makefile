@@ -124,7 +124,7 @@ load: build require-terraform $(HARNESS) ## thousands of clients, every message 
 	@$(RUN) integration_tests.load run $(STAGE) $(ARGS)
 
 cli: $(HARNESS) ## the command roomcast: ARGS='cost --help'
-	@PYTHONPATH=scripts/client:scripts/cli $(HARNESS) -m roomcast_cli $(ARGS)
+	@PYTHONPATH=scripts/client:scripts/cli:handlers $(HARNESS) -m roomcast_cli $(ARGS)
 
 
 # A deployed stage is given by its URL, or by Terraform's outputs, which also give access to the table.

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import sys
-from pathlib import Path
 
-FOLDERS = [str(Path(__file__).parent / name) for name in ("client", "cli")]
+from scripts.repository import REPOSITORY
+
+FOLDERS = [str(REPOSITORY / name) for name in ("scripts/client", "scripts/cli", "handlers")]
 
 sys.path += [folder for folder in FOLDERS if folder not in sys.path]

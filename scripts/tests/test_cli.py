@@ -11,66 +11,20 @@ import subprocess
 import sys
 import threading
 import tomllib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-import pexpect
 import pytest
 
-from scripts import clients
 from scripts.repository import REPOSITORY
+from scripts.tests.command_line import COMMAND, WITHIN, environment, of_json, on_terminal, run
 from scripts.waiting import scaled
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-COMMAND = [sys.executable, "-m", "roomcast_cli"]
 BUSY = ["--connections", "10000", "--room-size", "100", "--messages-per-second", "10"]
 CALM = ["--connections", "100", "--room-size", "10", "--messages-per-second", "1"]
 IDLE = ["--connections", "1000000", "--room-size", "1000", "--messages-per-second", "1"]
-WITHIN = 60.0
-
-
-def environment(**variables: str) -> dict[str, str]:
-    """What a command finds: no network is needed, and no AWS account."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "NO_COLOR"))}
-    return {**kept, "PYTHONPATH": os.pathsep.join(clients.FOLDERS), "TERM": "xterm", "LC_ALL": "C.UTF-8", **variables}
-
-
-def run(*arguments: str) -> tuple[int, str, str]:
-    """Run a command in a pipe; returns its status, what it printed on stdout, and on stderr."""
-    found = subprocess.run(
-        [*COMMAND, *arguments],
-        env=environment(),
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        timeout=scaled(WITHIN),
-        check=False,
-    )
-    assert "Traceback" not in found.stderr
-    return found.returncode, found.stdout, found.stderr
-
-
-def on_terminal(*arguments: str, columns: int = 100, **variables: str) -> tuple[int, str]:
-    """Run a command on a pseudo-terminal; returns its status and all that it shows."""
-    terminal = pexpect.spawn(
-        COMMAND[0],
-        [*COMMAND[1:], *arguments],
-        env=environment(**variables),
-        timeout=scaled(WITHIN),
-        dimensions=(50, columns),
-        encoding="utf-8",
-    )
-    terminal.expect(pexpect.EOF)
-    terminal.close()
-    return int(terminal.exitstatus), str(terminal.before).replace("\r\n", "\n")
-
-
-def of_json(*arguments: str) -> tuple[int, Any]:
-    """Run a command with --json; returns its status and its only document."""
-    status, output, _ = run(*arguments, "--json")
-    assert output.count("\n") == 1
-    return status, json.loads(output)
 
 
 def test_cost_in_a_pipe_is_tab_separated_with_whole_cells() -> None:
@@ -104,7 +58,7 @@ def test_colours_stay_away() -> None:
 
 
 def test_narrow_terminal_cuts_nothing() -> None:
-    _, shown = on_terminal("capacity", *IDLE, columns=40, NO_COLOR="1")
+    _, shown = on_terminal("capacity", *IDLE, COLUMNS="40", NO_COLOR="1")
 
     assert "…" not in shown
     assert "200,000" in shown
@@ -305,13 +259,15 @@ def test_without_typer_a_sentence_says_what_to_install() -> None:
 
 
 PAGE = (REPOSITORY / "scripts" / "cli" / "README.md").read_text("utf-8")
-SESSIONS = re.findall(r"^\$ roomcast (.+?) *(?:# exit (\d))?\n((?:(?!\$ |```).*\n)*)", PAGE, re.MULTILINE)
+SESSIONS = re.findall(
+    r"^\$ roomcast ((?:cost|capacity) .+?) *(?:# exit (\d))?\n((?:(?!\$ |```).*\n)*)", PAGE, re.MULTILINE
+)
 """Arguments, exit status and output of each command that the page shows."""
 
 
 @pytest.mark.parametrize(("line", "expected", "shown"), SESSIONS, ids=[session[0][:40] for session in SESSIONS])
 def test_page_shows_what_a_terminal_does(line: str, expected: str, shown: str) -> None:
-    status, found = on_terminal(*shlex.split(line), columns=120, NO_COLOR="1")
+    status, found = on_terminal(*shlex.split(line), COLUMNS="120", NO_COLOR="1")
     # What is old depends on the day.
     kept = [each.rstrip() for each in found.splitlines() if "older than" not in each]
 
@@ -319,8 +275,15 @@ def test_page_shows_what_a_terminal_does(line: str, expected: str, shown: str) -
     assert status == int(expected or 0)
 
 
-def test_page_shows_each_command_that_needs_no_stage() -> None:
-    assert {session[0].split()[0] for session in SESSIONS} == {"cost", "capacity"}
+def test_page_names_each_command() -> None:
+    named = {
+        name
+        for row in re.findall(r"^\| (`roomcast .+?) \|", PAGE, re.MULTILINE)
+        for name in re.findall(r"`(?:roomcast )?([a-z-]+)", row)
+    }
+    commands = re.findall(r"^  ([a-z-]+) ", run("--help")[1].partition("Commands:")[2], re.MULTILINE)
+
+    assert named == {*commands}
 
 
 def test_each_part_is_installed() -> None:
@@ -329,5 +292,9 @@ def test_each_part_is_installed() -> None:
     packages = {".".join(file.parent.relative_to(folder).parts) for file in folder.rglob("__init__.py")}
 
     assert packages <= set(tool["packages"])
+    for package, place in tool["package-dir"].items():
+        assert (REPOSITORY / place).is_dir(), package
+    queries = REPOSITORY / tool["package-dir"]["roomcast_cli.queries_of_backend"]
+    assert {file.suffix for file in queries.iterdir()} == {".txt"}
     assert tool["package-data"]["roomcast_cli"] == ["*.json"]
     assert {file.parent.name for file in folder.rglob("*.json")} == {"roomcast_cli"}

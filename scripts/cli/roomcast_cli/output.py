@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-DONE, NO, WRONG_USAGE, NOT_ALLOWED, NOT_REACHABLE = 0, 1, 2, 4, 5
-"""Exit statuses: done; the answer is no; wrong usage; a right is missing; not reachable."""
+DONE, NO, WRONG_USAGE, NOT_FOUND, NOT_ALLOWED, NOT_REACHABLE = 0, 1, 2, 3, 4, 5
+"""Exit statuses: done; the answer is no; wrong usage; no such stage, or it lacks the feature; no credentials, or a
+right is missing; not reachable."""
 INTERRUPTED, READER_GONE = 130, 141
 """Exit statuses, as a shell has them for SIGINT and SIGPIPE."""
 
@@ -36,6 +37,14 @@ def note(text: str) -> None:
 def document(fields: dict[str, Any]) -> None:
     """Print one JSON document."""
     print(json.dumps({"v": 1, **fields}))
+
+
+def record(header: Sequence[str], cells: Sequence[str], sentence: str) -> None:
+    """Print one result: as a sentence on a terminal, otherwise as a table of one row."""
+    if sys.stdout.isatty():
+        print(sentence)
+    else:
+        table(header, [cells], colour=False)
 
 
 def amount(number: float, unit: str = "") -> str:

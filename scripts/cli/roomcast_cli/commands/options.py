@@ -24,3 +24,12 @@ History = Annotated[bool, typer.Option("--history", help="Rooms keep messages.")
 Queued = Annotated[bool, typer.Option("--queued", help="Messages pass through a queue.")]
 Fifo = Annotated[bool, typer.Option("--fifo", help="The queue keeps their order.")]
 Shards = Annotated[int, typer.Option("--shards", metavar="N", help="Partitions of a room: shards_per_room.")]
+
+Stage = Annotated[str | None, typer.Option("--stage", metavar="NAME[/STAGE]", help="The stage; else ROOMCAST_STAGE.")]
+Outputs = Annotated[
+    str | None,
+    typer.Option("--outputs", metavar="FILE", help="Output of `terraform output -json`; else ROOMCAST_OUTPUTS."),
+]
+Region = Annotated[str | None, typer.Option("--region", metavar="NAME", help="The Region; else as the AWS CLI.")]
+Profile = Annotated[str | None, typer.Option("--profile", metavar="NAME", help="The profile; else as the AWS CLI.")]
+Yes = Annotated[bool, typer.Option("--yes", help="Do not ask.")]

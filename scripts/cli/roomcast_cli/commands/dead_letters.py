@@ -1,0 +1,130 @@
+"""``roomcast dead-letters``: messages that the workers gave up, and handing them over again."""
+
+from __future__ import annotations
+
+import time
+from typing import Annotated, Any, NamedTuple
+
+import typer
+from roomcast import logs, tasks
+
+from roomcast_cli import moments, stages
+from roomcast_cli.asking import confirm
+from roomcast_cli.commands import options  # noqa: TC001 - typer reads the annotations
+from roomcast_cli.output import DONE, NO, NOT_FOUND, CommandError, document, note, table
+
+LOOKS = 10
+"""Requests for messages, each of which gives up to ten: some of many."""
+
+ADVICE = "members may hear a message late, or twice"
+
+
+class Letter(NamedTuple):
+    """A message that was given up.
+
+    Attributes:
+        room: Digest of its room; empty if it cannot be read.
+        request_id: Id of the message, by which the logs name it; empty as well.
+        attempts: How often it was received.
+        size: Bytes.
+        sent_at: When it was sent, epoch milliseconds.
+    """
+
+    room: str
+    request_id: str
+    attempts: int
+    size: int
+    sent_at: int
+
+
+def dead_letters(  # noqa: PLR0913 - of the command line
+    *,
+    redrive: Annotated[bool, typer.Option("--redrive", help=f"Hand them to the workers again: {ADVICE}.")] = False,
+    yes: options.Yes = False,
+    stage: options.Stage = None,
+    outputs_file: options.Outputs = None,
+    region: options.Region = None,
+    profile: options.Profile = None,
+    as_json: options.Json = False,
+    no_color: options.NoColor = False,
+    _debug: options.Debug = False,
+) -> int:
+    """Print the messages that the workers of queued delivery gave up.
+
+    Exit status: 0 none, or handed over again; 1 there are some, 3 the stage has no queued delivery.
+    """
+    found, account = stages.find(stages.Choice(stage, outputs_file, region, profile))
+    url = found.outputs.get("fanout_dead_letter_queue_url")
+    if not url:
+        raise CommandError(f"{found.label} has no dead letters: queued_delivery.enabled is false", NOT_FOUND)
+    client = account.client("sqs")
+    attributes = client.get_queue_attributes(QueueUrl=url, AttributeNames=["All"])["Attributes"]
+    number = sum(int(attributes.get(f"ApproximateNumberOfMessages{kind}", 0)) for kind in ("", "NotVisible"))
+    if redrive and number:
+        confirm(f"Hand {number} messages of {found.label} to the workers again? {ADVICE}", "--redrive", yes=yes)
+        client.start_message_move_task(SourceArn=attributes["QueueArn"])
+        if as_json:
+            document({**found.document(), "redriven": number})
+        else:
+            note(f"{number} messages are handed to the workers again")
+        return DONE
+    letters = _read(client, url, found.table) if number else []
+    oldest = min((each.sent_at for each in letters), default=0)
+    kept_until = oldest + int(attributes["MessageRetentionPeriod"]) * 1000
+    if as_json:
+        times = {"oldest": moments.rfc3339(oldest), "kept_until": moments.rfc3339(kept_until)} if letters else {}
+        document({**found.document(), "number": number, **times, "letters": [_fields(each) for each in letters]})
+    elif not number:
+        note("no dead letters")
+    else:
+        rows = [[each.room, each.request_id, str(each.attempts), f"{each.size / 1000:.1f} KB"] for each in letters]
+        if oldest:
+            age = moments.shown(time.time() - oldest / 1000)
+            note(f"{number} tasks given up, oldest {age}; kept until {moments.rfc3339(kept_until)[:10]}")
+        table(["room hash", "request", "attempts", "size"], rows, right=(2, 3), colour=not no_color)
+        note(
+            f"-> `roomcast follow {letters[0].request_id if letters else 'ID'}` says why; "
+            f"`roomcast dead-letters --redrive` hands them to the workers again ({ADVICE})"
+        )
+    return NO if number else DONE
+
+
+def _fields(letter: Letter) -> dict[str, Any]:
+    return {
+        "room": letter.room or None,
+        "request_id": letter.request_id or None,
+        "attempts": letter.attempts,
+        "bytes": letter.size,
+        "sent_at": moments.rfc3339(letter.sent_at),
+    }
+
+
+def _read(client: Any, url: str, table_name: str) -> list[Letter]:  # noqa: ANN401 - a client of botocore
+    """Return messages of a queue, each once, which stay visible for others."""
+    letters: dict[str, Letter] = {}
+    for _ in range(LOOKS):
+        found = client.receive_message(
+            QueueUrl=url, MaxNumberOfMessages=10, VisibilityTimeout=0, MessageSystemAttributeNames=["All"]
+        ).get("Messages", [])
+        new = [each for each in found if each["MessageId"] not in letters]
+        letters |= {each["MessageId"]: _letter(each, table_name) for each in new}
+        if not new:
+            break
+    return sorted(letters.values(), key=lambda each: each.sent_at)
+
+
+def _letter(message: dict[str, Any], table_name: str) -> Letter:
+    room = request_id = ""
+    try:
+        task = tasks.parse(message["Body"])
+    except ValueError:
+        pass  # of a later release, or of somebody else
+    else:
+        if isinstance(task, tasks.Task):
+            room, request_id = task.message.room, task.message.request_id
+        else:
+            room = task.room
+        room = logs.room_hash(table_name, room)
+    attributes = message["Attributes"]
+    attempts = int(attributes["ApproximateReceiveCount"])
+    return Letter(room, request_id, attempts, len(message["Body"].encode()), int(attributes["SentTimestamp"]))

@@ -1,0 +1,110 @@
+"""``roomcast leftovers``: rows of connections that are gone, and their deletion."""
+
+from __future__ import annotations
+
+import signal
+import time
+from functools import partial
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from roomcast_cli import leftovers as rules
+from roomcast_cli import moments, stages
+from roomcast_cli.asking import confirm
+from roomcast_cli.commands import options  # noqa: TC001 - typer reads the annotations
+from roomcast_cli.output import DONE, INTERRUPTED, NO, document, note, table
+from roomcast_cli.rows import Scan
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from roomcast.members import Connection
+
+    from roomcast_cli.leftovers import Lone
+
+
+def leftovers(  # noqa: PLR0913 - of the command line
+    *,
+    fix: Annotated[bool, typer.Option("--fix", help="Delete rows of connections that are gone.")] = False,
+    yes: options.Yes = False,
+    stage: options.Stage = None,
+    outputs_file: options.Outputs = None,
+    region: options.Region = None,
+    profile: options.Profile = None,
+    as_json: options.Json = False,
+    no_color: options.NoColor = False,
+    _debug: options.Debug = False,
+) -> int:
+    """Print rows of connections that are gone, and of those that have expired.
+
+    Exit status: 0 none, or deleted; 1 there are some, or no connection is alive to compare with; 3 no such stage.
+    """
+    found, account = stages.find(stages.Choice(stage, outputs_file, region, profile))
+    client = account.client("dynamodb")
+    seen = rules.Table.of(Scan(client, found.table, with_expired=True).rows())
+    lone = [each for each in seen.lone if rules.is_old(each.connected_at)]
+    asked = {number for number, each in seen.connections.items() if rules.is_old(each.connected_at)}
+    asked |= {each.connection_id for each in lone}
+    questions = rules.Questions(
+        account.client("apigatewaymanagementapi", endpoint_url=found.outputs["management_endpoint"])
+    )
+    gone = questions.gone(sorted(asked))
+    if gone and not questions.alive:
+        # Young ones are never deleted, but prove that it is the right stage.
+        questions.gone(sorted(seen.connections.keys() - asked))
+    if fix and gone and questions.alive:
+        confirm(f"Delete the rows of {len(gone)} connections of {found.label}?", "--fix", yes=yes)
+        time.sleep(rules.BETWEEN_QUESTIONS)
+        gone = questions.gone(sorted(gone))
+    connections = [each for number, each in seen.connections.items() if number in gone]
+    lone = [each for each in lone if each.connection_id in gone]
+    counts = {
+        "connection is gone": len(connections),
+        "membership alone": len(lone),
+        "expired, left to TTL": seen.expired,
+    }
+    deleted, status = 0, NO if connections or lone else DONE
+    if fix and gone and not questions.alive:
+        note("roomcast: no connection is alive: nothing is deleted, because the stage may be another one")
+    elif fix and gone:
+        deleted, status = _delete(rules.Deletion(client, found.table), connections, lone)
+    if as_json:
+        kinds = dict(zip(("gone", "alone", "expired"), counts.values(), strict=True))
+        document({**found.document(), **kinds, "checked": len(asked), "alive": questions.alive, "deleted": deleted})
+        return status
+    examples = [_of_connection(connections), f"{lone[0].connection_id} in {lone[0].place.room}" if lone else "", ""]
+    rows = [[kind, str(number), text] for (kind, number), text in zip(counts.items(), examples, strict=True) if number]
+    table(["kind", "rows", "example"], rows, right=(1,), colour=not no_color)
+    end = f"; deleted the rows of {deleted}" if fix else ""
+    note(f"checked {len(asked):,} connections at {rules.A_SECOND} a second{end}")
+    return status
+
+
+def _of_connection(connections: Sequence[Connection]) -> str:
+    if not connections:
+        return ""
+    first = connections[0]
+    age = moments.shown(time.time() - first.connected_at / 1000)
+    return f"{first.connection_id} in {', '.join(first.rooms)}, {age} old"
+
+
+def _delete(deletion: rules.Deletion, connections: Sequence[Connection], lone: Sequence[Lone]) -> tuple[int, int]:
+    """Delete rows, and finish the connection in hand after Ctrl-C; gives how many, and the exit status."""
+    stopped: list[int] = []
+    before = signal.signal(signal.SIGINT, lambda number, _: stopped.append(number))
+    acts: list[Callable[[], None]] = [
+        *(partial(deletion.connection, each) for each in connections),
+        *(partial(deletion.membership, each) for each in lone),
+    ]
+    deleted = 0
+    try:
+        for act in acts:
+            act()
+            deleted += 1
+            if stopped:
+                note(f"roomcast: stopped after {deleted} of {len(acts)}")
+                return deleted, INTERRUPTED
+    finally:
+        signal.signal(signal.SIGINT, before)
+    return deleted, DONE

@@ -1,0 +1,138 @@
+"""``roomcast stats``: how a stage is doing, on one screen."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
+
+import typer
+from roomcast import logs
+
+from roomcast_cli import moments, stages
+from roomcast_cli.commands import options  # noqa: TC001 - typer reads the annotations
+from roomcast_cli.output import DONE, document, table
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from roomcast_cli.stages import Stage
+
+MINUTE = 60
+Since = Annotated[int, typer.Option(parser=moments.duration, metavar="TIME", help="As much time as this: 1h.")]
+
+
+class Number(NamedTuple):
+    """A number that CloudWatch has.
+
+    Attributes:
+        namespace: Of its metric.
+        metric: The metric.
+        statistic: Of the metric.
+        of: Which stage's: names of dimensions, and the values' names in :func:`dimensions`.
+        merge: Makes one number of several points, for a time may be cut into two.
+    """
+
+    namespace: str
+    metric: str
+    statistic: str
+    of: Sequence[str] = ("Backend",)
+    merge: Callable[[Sequence[float]], float] = sum
+
+
+OWN, GATEWAY, QUEUE = logs.NAMESPACE, "AWS/ApiGateway", "AWS/SQS"
+NUMBERS: Mapping[str, Number] = {
+    "connections": Number(OWN, "connections", "Average", merge=lambda points: points[0]),
+    "messages": Number(OWN, "posts", "SampleCount"),
+    "delivered": Number(OWN, "delivered", "Sum"),
+    "failed": Number(OWN, "failed", "Sum"),
+    "slow": Number(OWN, "slow", "Sum"),
+    "throttled": Number(OWN, "throttled", "Sum"),
+    "lag_p50": Number(OWN, "lag_ms", "p50", merge=max),
+    "lag_p95": Number(OWN, "lag_ms", "p95", merge=max),
+    "lag_p99": Number(OWN, "lag_ms", "p99", merge=max),
+    "handshakes_refused": Number(GATEWAY, "ClientError", "Sum", ("ApiId", "Stage")),
+    "queue_age": Number(QUEUE, "ApproximateAgeOfOldestMessage", "Maximum", ("QueueName",), max),
+    "dead_letters": Number(QUEUE, "ApproximateNumberOfMessagesVisible", "Maximum", ("DeadLetters",), max),
+}
+"""All numbers, in the order of JSON."""
+
+LINES: Mapping[str, Sequence[str]] = {
+    "connections now": ["connections"],
+    "messages in / delivered": ["messages", "delivered"],
+    "failed / slow / throttled": ["failed", "slow", "throttled"],
+    "lag p50 / p95 / p99 (ms)": ["lag_p50", "lag_p95", "lag_p99"],
+    "handshakes refused": ["handshakes_refused"],
+    "queue age (s) / dead letters": ["queue_age", "dead_letters"],
+}
+
+Found = dict[str, float | None]
+
+
+def stats(  # noqa: PLR0913 - of the command line
+    *,
+    since: Since = "1h",  # type: ignore[assignment] # typer parses it
+    stage: options.Stage = None,
+    outputs_file: options.Outputs = None,
+    region: options.Region = None,
+    profile: options.Profile = None,
+    as_json: options.Json = False,
+    no_color: options.NoColor = False,
+    _debug: options.Debug = False,
+) -> int:
+    """Print how a stage is doing, and how it did in the time before. What CloudWatch does not have is `-`, never 0.
+
+    Exit status: 0 done, 3 no such stage.
+    """
+    found, account = stages.find(stages.Choice(stage, outputs_file, region, profile))
+    client = account.client("cloudwatch")
+    span = max(MINUTE, since // MINUTE * MINUTE)
+    now = int(time.time()) // MINUTE * MINUTE
+    last, before = (_read(client, found, now - ago, span) for ago in (0, span))
+    if as_json:
+        document({**found.document(), "seconds": span, "last": last, "before": before})
+    else:
+        label = moments.shown(span)
+        rows = [[name, _cell(last, parts), _cell(before, parts)] for name, parts in LINES.items()]
+        table([found.label, f"last {label}", f"the {label} before"], rows, right=(1, 2), colour=not no_color)
+    return DONE
+
+
+def dimensions(stage: Stage) -> dict[str, str]:
+    """Return the values of all dimensions, but for those of queues that the stage does not have."""
+    queues = {
+        "QueueName": stage.outputs.get("fanout_queue_url"),
+        "DeadLetters": stage.outputs.get("fanout_dead_letter_queue_url"),
+    }
+    names = {name: url.rpartition("/")[2] for name, url in queues.items() if url}
+    return {logs.DIMENSION: stage.name, "ApiId": stage.outputs["api_id"], "Stage": stage.stage, **names}
+
+
+def _read(client: Any, stage: Stage, end: int, span: int) -> Found:  # noqa: ANN401 - a client of botocore
+    known = dimensions(stage)
+    asked = {name: number for name, number in NUMBERS.items() if all(each in known for each in number.of)}
+    queries = [
+        {
+            "Id": name,
+            "MetricStat": {
+                "Metric": {
+                    "Namespace": number.namespace,
+                    "MetricName": number.metric,
+                    "Dimensions": [{"Name": _dimension(each), "Value": known[each]} for each in number.of],
+                },
+                "Period": span,
+                "Stat": number.statistic,
+            },
+        }
+        for name, number in asked.items()
+    ]
+    answer = client.get_metric_data(MetricDataQueries=queries, StartTime=end - span, EndTime=end)
+    points = {each["Id"]: each["Values"] for each in answer["MetricDataResults"]}
+    return {name: NUMBERS[name].merge(points[name]) if points.get(name) else None for name in NUMBERS}
+
+
+def _dimension(name: str) -> str:
+    return "QueueName" if name == "DeadLetters" else name
+
+
+def _cell(found: Found, names: Sequence[str]) -> str:
+    return " / ".join("-" if (number := found[name]) is None else f"{number:,.0f}" for name in names)

@@ -1,0 +1,568 @@
+"""Commands that look into a stage and repair it: logs, leftovers, dead letters, numbers, queries, policies."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import threading
+import time
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from roomcast import logs, tasks
+from roomcast.delivery import RoomMessage
+from roomcast_cli import application, queries
+from roomcast_cli import leftovers as rules
+from roomcast_cli.commands import stats
+
+from scripts.tests import stages
+from scripts.tests.command_line import ended, of_json, on_terminal, run, start, terminal_of
+from scripts.tests.fake_aws import ACCOUNT, REGION, WHO, FakeAws, Refusal, fake_aws
+from scripts.waiting import scaled
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+HASH = logs.room_hash(stages.TABLE, "lobby")
+REQUEST = "3670b61f-68de-4048-8e7f-37f7fb8b87c1"
+INVOCATION = "0f3c8c1e-aaaa-4048-8e7f-37f7fb8b87c1"
+AT = 1_764_387_200_012
+"""2025-11-29T03:33:20.012Z."""
+GROUP = "/aws/lambda/roomcast-sendmessage"
+DEAD = "roomcast-fanout-dead-letters"
+
+
+def ago(seconds: float) -> int:
+    """Return a time before now, epoch milliseconds."""
+    return round((time.time() - seconds) * 1000)
+
+
+class Account:
+    """What the account has: rows, living connections, lines, messages.
+
+    Attributes:
+        aws: The account.
+        rows: Of the table.
+        alive: Ids of connections that exist.
+        lines: Lines of each log group.
+        letters: Bodies of the messages in the dead-letter queue.
+        results: Rows of the next queries.
+    """
+
+    def __init__(self, aws: FakeAws) -> None:
+        self.aws = aws
+        self.rows: list[Any] = []
+        self.alive: set[str] = set()
+        self.lines: dict[str, list[Any]] = {}
+        self.letters: list[str] = []
+        self.results: list[list[dict[str, str]]] = []
+        stages.serve(
+            aws,
+            fanout_queue_url=f"{stages.QUEUES}-fanout",
+            fanout_dead_letter_queue_url=f"{stages.QUEUES}-fanout-dead-letters",
+            management_endpoint=f"{aws.url}/live",
+        )
+        aws.answers |= {
+            "dynamodb:Scan": lambda _: {"Items": self.rows, "Count": len(self.rows), "ScannedCount": len(self.rows)},
+            "dynamodb:TransactWriteItems": lambda _: {},
+            "execute-api:ManageConnections": self._connection,
+            "logs:FilterLogEvents": self._lines,
+            "logs:StartQuery": lambda _: {"queryId": "q"},
+            "logs:GetQueryResults": self._results,
+            "sqs:GetQueueAttributes": self._attributes,
+            "sqs:ReceiveMessage": self._letters,
+            "sqs:StartMessageMoveTask": lambda _: {"TaskHandle": "t"},
+            "cloudwatch:GetMetricData": self._numbers,
+        }
+
+    def add(
+        self, number: str, rooms: list[str], seconds: float = 600, *, alive: bool = False, left: float = 900
+    ) -> None:
+        """Add the rows of a connection."""
+        self.rows += stages.connection(number, rooms, ago(seconds), round(time.time() + left))
+        self.alive |= {number} if alive else set()
+
+    def write(self, function: str, at: int, line: Any) -> None:
+        """Add a line to the log of a function."""
+        text = line if isinstance(line, str) else json.dumps(line)
+        group = f"/aws/lambda/roomcast-{function}" if function != "access" else "/aws/apigateway/roomcast/live"
+        lines = self.lines.setdefault(group, [])
+        lines.append({"eventId": f"{len(lines)}", "timestamp": at, "message": text, "ingestionTime": at + 500})
+
+    def deleted(self) -> list[str]:
+        """Return the partition keys of the rows that were deleted."""
+        written = [
+            fields["TransactItems"] for action, fields in self.aws.asked if action == "dynamodb:TransactWriteItems"
+        ]
+        return [each["Delete"]["Key"]["partition_key"]["S"] for actions in written for each in actions]
+
+    def _connection(self, fields: dict[str, Any]) -> Any:
+        if fields["id"] not in self.alive:
+            raise Refusal("GoneException", status=410)
+        return {"connectedAt": "2026-11-28T01:41:10Z"}
+
+    def _lines(self, fields: dict[str, Any]) -> Any:
+        found = self.lines.get(fields["logGroupName"], [])
+        return {"events": [each for each in found if each["timestamp"] >= fields["startTime"]]}
+
+    def _results(self, _: dict[str, Any]) -> Any:
+        rows = self.results.pop(0) if self.results else []
+        found = [[{"field": name, "value": value} for name, value in row.items()] for row in rows]
+        return {"status": "Complete", "results": found, "statistics": {"bytesScanned": 1e7}}
+
+    def _attributes(self, _: dict[str, Any]) -> Any:
+        number = str(len(self.letters))
+        arn = f"arn:aws:sqs:{REGION}:{ACCOUNT}:{DEAD}"
+        retention = {"MessageRetentionPeriod": "1209600"}
+        return {"Attributes": {"ApproximateNumberOfMessages": number, "QueueArn": arn, **retention}}
+
+    def _letters(self, _: dict[str, Any]) -> Any:
+        attributes = {"ApproximateReceiveCount": "5", "SentTimestamp": str(ago(7_500))}
+        return {
+            "Messages": [
+                {"MessageId": str(number), "ReceiptHandle": "r", "Body": body, "Attributes": attributes}
+                for number, body in enumerate(self.letters)
+            ]
+        }
+
+    def _numbers(self, fields: dict[str, Any]) -> Any:
+        values = {"delivered": 18_219.0, "lag_p99": 180.4, "failed": 0.0}
+        found = [each["Id"] for each in fields["MetricDataQueries"]]
+        return {
+            "MetricDataResults": [{"Id": name, "Values": [values[name]] if name in values else []} for name in found]
+        }
+
+
+@pytest.fixture
+def account() -> Iterator[Account]:
+    """An account with one stage that has queued delivery."""
+    with fake_aws() as aws:
+        yield Account(aws)
+
+
+def fan_out(at: int, **fields: Any) -> dict[str, Any]:
+    """Return a line of a fan-out."""
+    counts = {"posts": 40, "failed": 0, "lag_ms": 96.5, "outcome": "served"}
+    return {
+        "level": "INFO",
+        "message": "fan-out",
+        "timestamp": at,
+        "request_id": REQUEST,
+        "room": HASH,
+        **counts,
+        **fields,
+    }
+
+
+def test_tail_merges_logs_by_time(account: Account) -> None:
+    first = ago(60)
+    account.write("sendmessage", first + 2_000, fan_out(first))
+    account.write("access", first + 1_000, {"request_id": REQUEST, "route": "sendmessage", "status": "200"})
+    account.write("connect", first, f"REPORT RequestId: {INVOCATION}\tDuration: 9 ms")
+
+    status, output, told = run("tail", "--since", "10m", "--no-follow", **account.aws.variables)
+
+    rows = [line.split("\t") for line in output.splitlines()]
+    assert (status, told) == (0, "")
+    assert [row[1:3] for row in rows] == [["connect", ""], ["access", "200"], ["sendmessage", "INFO"]]
+    assert rows[2][3:] == ["fan-out", "served  posts 40  failed 0  lag 96.5 ms", f"request {REQUEST}"]
+    assert {len(row) for row in rows} == {6}
+
+
+def test_tail_as_json_and_on_a_terminal(account: Account) -> None:
+    account.write("sendmessage", ago(60), fan_out(ago(60)))
+    status, output, _ = run("tail", "--since", "10m", "--no-follow", "--json", **account.aws.variables)
+    found = json.loads(output)
+    assert (status, found["v"], found["log"], found["posts"], found["message"]) == (0, 1, "sendmessage", 40, "fan-out")
+    assert found["ingested_at"].endswith("Z")
+
+    status, shown = on_terminal("tail", "--since", "10m", "--no-follow", COLUMNS="200", **account.aws.variables)
+    assert (status, "sendmessage     INFO     fan-out  served  posts 40" in shown) == (0, True)
+
+
+def test_tail_of_errors_rooms_and_functions(account: Account) -> None:
+    now = ago(60)
+    account.write("sendmessage", now, fan_out(now))
+    account.write("sendmessage", now + 1, fan_out(now, room="0" * 12, level="ERROR", error="DynamoDB: down"))
+    account.write("connect", now + 2, "2026-11-28T03:33:20Z Task timed out after 29.00 seconds")
+    tail = ["tail", "--since", "10m", "--no-follow"]
+
+    def found(*options: str) -> list[str]:
+        status, output, told = run(*tail, *options, **account.aws.variables)
+        assert (status, told) == (0, "")
+        return [line.split("\t")[1] for line in output.splitlines()]
+
+    assert found("--errors") == ["sendmessage", "connect"]
+    assert found("--room", "lobby") == ["sendmessage"]
+    assert found("--function", "connect") == ["connect"]
+    assert run(*tail, "--function", "other", **account.aws.variables)[0] == 2
+
+
+def test_tail_goes_on_until_ctrl_c(account: Account, tmp_path: Path) -> None:
+    """Lines that come later are printed once, however often CloudWatch gives them."""
+    output, errors = tmp_path / "output", tmp_path / "errors"
+    output.touch()
+    errors.touch()
+    account.write("sendmessage", ago(0), fan_out(ago(0)))
+    process = start(
+        "tail", "--since", "10m", "--function", "sendmessage", files=[os.devnull, str(output), str(errors)],
+        **account.aws.variables,
+    )  # fmt: skip
+    until = time.monotonic() + scaled(60)
+    while len([action for action, _ in account.aws.asked if action == "logs:FilterLogEvents"]) < 3:
+        assert time.monotonic() < until
+        if output.read_text().count("\n") == 1 and len(account.lines[GROUP]) == 1:
+            account.write("sendmessage", ago(0), fan_out(ago(0), message="later"))
+        time.sleep(0.05)
+    os.kill(process.pid or 0, signal.SIGINT)
+
+    assert ended(process) == 130
+    assert [line.split("\t")[3] for line in output.read_text().splitlines() if line] == ["fan-out", "later"]
+    assert errors.read_text().strip() == ""
+
+
+def test_log_that_may_not_be_read_is_left_out(account: Account) -> None:
+    def lines(fields: dict[str, Any]) -> Any:
+        if fields["logGroupName"] != GROUP:
+            raise Refusal("AccessDeniedException", f"User: {WHO} is not authorized to perform: logs:FilterLogEvents")
+        return {"events": [{"eventId": "1", "timestamp": ago(5), "message": "a line", "ingestionTime": ago(4)}]}
+
+    account.aws.answers["logs:FilterLogEvents"] = lines
+    status, output, told = run("tail", "--since", "1m", "--no-follow", **account.aws.variables)
+
+    assert (status, output.count("\n")) == (0, 1)
+    assert told.count("is left out: ") == len(stages.HANDLERS)
+    assert "roomcast: access is left out: " in told
+
+
+def test_leftovers(account: Account) -> None:
+    account.add("alive=", ["lobby"], alive=True)
+    account.add("gone=", ["lobby", "kitchen"], 4_200)
+    account.add("young=", ["lobby"], 5)
+    account.add("over=", ["lobby"], left=-5)
+    account.add("lone=", ["garden"])
+    del account.rows[-2]
+
+    status, output, told = run("leftovers", **account.aws.variables)
+    assert status == 1
+    assert [line.split("\t") for line in output.splitlines()] == [
+        ["kind", "rows", "example"],
+        ["connection is gone", "1", "gone= in lobby, kitchen, 1 h 10 min old"],
+        ["membership alone", "1", "lone= in garden"],
+        ["expired, left to TTL", "2", ""],
+    ]
+    assert told == "checked 3 connections at 100 a second\n"
+    assert account.deleted() == []
+    assert of_json("leftovers", **account.aws.variables) == (
+        1,
+        {"v": 1, "stage": "roomcast/live", "gone": 1, "alone": 1, "expired": 2, "checked": 3, "alive": 1, "deleted": 0},
+    )
+    status, shown = on_terminal("leftovers", **account.aws.variables)
+    assert (status, "connection is gone" in shown) == (1, True)
+
+
+def test_no_leftovers(account: Account) -> None:
+    account.add("alive=", ["lobby"], alive=True)
+
+    assert run("leftovers", **account.aws.variables)[0] == 0
+
+
+def fix(account: Account, monkeypatch: pytest.MonkeyPatch, *options: str) -> int:
+    """Run leftovers --fix in this process, without the time between two questions."""
+    monkeypatch.setattr(rules, "BETWEEN_QUESTIONS", 0.0)
+    monkeypatch.setattr(signal, "signal", lambda *_: None)
+    for name, value in account.aws.variables.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setenv("ROOMCAST_STAGE", "roomcast")
+    return application.run(["leftovers", "--fix", *options])
+
+
+def test_leftovers_are_deleted_by_the_handlers_rules(account: Account, monkeypatch: pytest.MonkeyPatch) -> None:
+    account.add("alive=", ["lobby"], alive=True)
+    account.add("gone=", ["lobby", "kitchen"], 4_200)
+    account.add("lone=", ["garden"])
+    del account.rows[-2]
+
+    assert fix(account, monkeypatch, "--yes") == 0
+    assert account.deleted() == ["connection#gone=", "room#lobby#0", "room#kitchen#0", "room#garden#0"]
+    [first, *_] = [fields for action, fields in account.aws.asked if action == "dynamodb:TransactWriteItems"]
+    assert "connected_at = :connected_at" in first["TransactItems"][0]["Delete"]["ConditionExpression"]
+
+
+def test_connection_that_answers_the_second_time_stays(account: Account, monkeypatch: pytest.MonkeyPatch) -> None:
+    account.add("alive=", ["lobby"], alive=True)
+    account.add("slow=", ["lobby"])
+    asked: list[str] = []
+
+    def connection(fields: dict[str, Any]) -> Any:
+        asked.append(fields["id"])
+        if fields["id"] == "slow=" and asked.count("slow=") == 1:
+            raise Refusal("GoneException", status=410)
+        return {}
+
+    account.aws.answers["execute-api:ManageConnections"] = connection
+    assert fix(account, monkeypatch, "--yes") == 0
+    assert (asked.count("slow="), account.deleted()) == (2, [])
+
+
+def test_nothing_is_deleted_where_no_connection_is_alive(account: Account, monkeypatch: pytest.MonkeyPatch) -> None:
+    account.add("gone=", ["lobby"])
+
+    assert fix(account, monkeypatch, "--yes") == 1
+    assert account.deleted() == []
+
+
+def test_wrong_stage_ends_the_command(account: Account) -> None:
+    account.add("a=", ["lobby"])
+    account.aws.withheld = {"execute-api:ManageConnections"}
+
+    assert run("leftovers", **account.aws.variables)[0] == 4
+
+
+def test_fix_asks(account: Account) -> None:
+    account.add("alive=", ["lobby"], alive=True)
+    account.add("gone=", ["lobby"])
+
+    status, _, told = run("leftovers", "--fix", **account.aws.variables)
+    assert (status, told) == (2, "roomcast: --fix asks before it acts; say --yes\n")
+    with terminal_of("leftovers", "--fix", **account.aws.variables) as (terminal, process):
+        terminal.expect_exact("Delete the rows of 1 connections of roomcast/live? [y/N] ")
+        terminal.write("n\n")
+        assert ended(process) == 1
+    assert account.deleted() == []
+
+
+def letter(room: str = "lobby") -> str:
+    """Return a task that was given up."""
+    return tasks.Task(RoomMessage(room, "a=", "hello", REQUEST), 0).to_json()
+
+
+def test_dead_letters(account: Account) -> None:
+    account.letters = [letter(), "what nobody can read"]
+
+    status, output, told = run("dead-letters", **account.aws.variables)
+    header, *rows = [line.split("\t") for line in output.splitlines()]
+    assert (status, header) == (1, ["room hash", "request", "attempts", "size"])
+    assert rows[0][:3] == [HASH, REQUEST, "5"]
+    assert rows[1][:3] == ["", "", "5"]
+    assert told.startswith("2 tasks given up, oldest 2 h 5 min; kept until ")
+    assert "--redrive" in told
+    assert "hello" not in output + told
+
+    status, found = of_json("dead-letters", **account.aws.variables)
+    assert (status, found["number"], found["letters"][0]["request_id"]) == (1, 2, REQUEST)
+    status, shown = on_terminal("dead-letters", COLUMNS="120", **account.aws.variables)
+    assert (status, HASH in shown) == (1, True)
+
+
+def test_no_dead_letters_and_no_queue(account: Account) -> None:
+    assert run("dead-letters", **account.aws.variables) == (0, "", "no dead letters\n")
+    stages.serve(account.aws)
+    assert run("dead-letters", **account.aws.variables) == (
+        3, "", "roomcast: roomcast/live has no dead letters: queued_delivery.enabled is false\n",
+    )  # fmt: skip
+
+
+def test_redrive(account: Account) -> None:
+    account.letters = [letter()]
+
+    assert run("dead-letters", "--redrive", **account.aws.variables)[0] == 2
+    assert "sqs:StartMessageMoveTask" not in account.aws.actions
+    assert run("dead-letters", "--redrive", "--yes", **account.aws.variables)[0] == 0
+    assert account.aws.asked[-1] == (
+        "sqs:StartMessageMoveTask",
+        {"SourceArn": f"arn:aws:sqs:{REGION}:{ACCOUNT}:{DEAD}"},
+    )
+
+
+def row(at: str, group: str, message: Any, **fields: str) -> dict[str, str]:
+    """Return a row of a query."""
+    return {"@timestamp": at, "@log": f"{ACCOUNT}:{group}", "@message": json.dumps(message), **fields, "@ptr": "x"}
+
+
+def test_follow_finds_lambdas_own_lines_by_a_second_query(account: Account) -> None:
+    sent = row("2025-11-29 03:33:20.012", GROUP, fan_out(AT), lambda_request_id=INVOCATION)
+    report = row("2025-11-29 03:33:20.100", GROUP, 0) | {"@message": f"REPORT RequestId: {INVOCATION}"}
+    account.results = [[sent], [sent, report]]
+
+    status, output, told = run("follow", REQUEST, **account.aws.variables)
+    lines = [line.split("\t") for line in output.splitlines()]
+    assert (status, len(lines)) == (0, 3)
+    assert lines[1][:4] == ["03:33:20.012Z", "sendmessage", "INFO", "fan-out"]
+    assert lines[2][3] == f"REPORT RequestId: {INVOCATION}"
+    assert told == "read 0.02 GB of logs (0.0001 USD)\n"
+    asked = [fields["queryString"] for action, fields in account.aws.asked if action == "logs:StartQuery"]
+    assert [REQUEST in asked[0], INVOCATION in asked[1], "ID" in asked[0]] == [True, True, False]
+
+    account.results = [[sent], [sent, report]]
+    status, found = of_json("follow", REQUEST, **account.aws.variables)
+    assert (status, [event["log"] for event in found["events"]]) == (0, ["sendmessage", "sendmessage"])
+    account.results = [[sent], []]
+    status, shown = on_terminal("follow", REQUEST, COLUMNS="200", **account.aws.variables)
+    assert (status, "03:33:20.012Z" in shown) == (0, True)
+
+
+def test_follow_that_finds_nothing(account: Account) -> None:
+    status, _, told = run("follow", REQUEST, **account.aws.variables)
+    assert (status, told) == (1, f"nothing about {REQUEST}; read 0.01 GB of logs (0.0001 USD)\n")
+    assert run("follow", 'x" or 1=1', **account.aws.variables)[0] == 2
+
+
+def test_query_errors(account: Account) -> None:
+    found = {"@log": f"{ACCOUNT}:{GROUP}", "message": "the table failed", "error": "down", "n": "12"}
+    account.results = [[found], []]
+
+    status, output, _ = run("query", "errors", **account.aws.variables)
+    assert (status, output) == (1, "log\tmessage\terror\tn\nsendmessage\tthe table failed\tdown\t12\n")
+    assert run("query", "errors", **account.aws.variables)[0] == 0
+    account.results = [[found]]
+    status, document = of_json("query", "slowest", **account.aws.variables)
+    assert (status, document["rows"][0]["log"], document["gb_read"]) == (0, "sendmessage", 0.01)
+    account.results = [[found]]
+    status, shown = on_terminal("query", "errors", **account.aws.variables)
+    assert (status, "the table failed" in shown) == (1, True)
+
+
+def test_queries_are_listed_and_printed_without_a_stage(account: Account) -> None:
+    status, output, _ = run("query")
+    assert (status, [line.split("\t")[0] for line in output.splitlines()[1:]]) == (0, [*queries.ABOUT])
+    for name in queries.ABOUT:
+        assert run("query", name, "--print")[:2] == (0, queries.text(name))
+    assert run("query", "room", "--room", "lobby", "--print", **account.aws.variables)[1].count(HASH) == 1
+    assert run("query", "connection", "--id", "a/b=", "--print")[1].count('"a/b="') == 1
+    for arguments in (["other"], ["connection"], ["room"], ["connection", "--id", 'a"']):
+        assert run("query", *arguments, **account.aws.variables)[0] == 2
+
+
+def test_query_that_fails(account: Account) -> None:
+    account.aws.answers["logs:GetQueryResults"] = lambda _: {"status": "Timeout", "results": []}
+
+    assert run("query", "errors", **account.aws.variables) == (
+        5, "", "roomcast: the query ended as Timeout; ask for less time by --since\n",
+    )  # fmt: skip
+
+
+def test_stats(account: Account) -> None:
+    status, output, _ = run("stats", **account.aws.variables)
+
+    lines = dict(line.split("\t", 1) for line in output.splitlines())
+    assert status == 0
+    assert lines["roomcast/live"] == "last 1 h\tthe 1 h before"
+    assert lines["connections now"] == "-\t-"
+    assert lines["messages in / delivered"] == "- / 18,219\t- / 18,219"
+    assert lines["failed / slow / throttled"] == "0 / - / -\t0 / - / -"
+    status, found = of_json("stats", "--since", "10m", **account.aws.variables)
+    assert (status, found["seconds"], found["last"]["delivered"], found["last"]["connections"]) == (
+        0,
+        600,
+        18_219,
+        None,
+    )
+    asked = [fields for action, fields in account.aws.asked if action == "cloudwatch:GetMetricData"][-1]
+    queried = {each["Id"]: each["MetricStat"] for each in asked["MetricDataQueries"]}
+    assert queried["lag_p99"]["Metric"] == {
+        "Namespace": "Roomcast", "MetricName": "lag_ms", "Dimensions": [{"Name": "Backend", "Value": "roomcast"}],
+    }  # fmt: skip
+    assert queried["dead_letters"]["Metric"]["Dimensions"] == [{"Name": "QueueName", "Value": DEAD}]
+    status, shown = on_terminal("stats", **account.aws.variables, NO_COLOR="1")
+    assert (status, "18,219" in shown) == (0, True)
+
+
+def test_own_metrics_of_stats_exist() -> None:
+    own = {number.metric for number in stats.NUMBERS.values() if number.namespace == logs.NAMESPACE}
+    assert own - logs.METRICS.keys() <= {"connections"}  # that of the census
+
+
+def test_policies(account: Account) -> None:
+    status, output, _ = run("policy", "read", **account.aws.variables)
+    read = json.loads(output)
+    _, output, _ = run("policy", "operate", "--json", **account.aws.variables)
+    operate = json.loads(output)
+
+    assert status == 0
+    assert read["Version"] == "2012-10-17"
+    assert operate["Statement"][: len(read["Statement"])] == read["Statement"]
+    assert actions(read) == {
+        "cloudwatch:GetMetricData", "dynamodb:DescribeTable", "dynamodb:Scan", "execute-api:ManageConnections",
+        "kms:Decrypt", "logs:FilterLogEvents", "logs:GetQueryResults", "logs:StartQuery", "sqs:GetQueueAttributes",
+        "sqs:ReceiveMessage", "ssm:GetParametersByPath",
+    }  # fmt: skip
+    assert actions(operate) - actions(read) == {
+        "dynamodb:DeleteItem", "lambda:InvokeFunction", "sqs:DeleteMessage", "sqs:SendMessage",
+        "sqs:StartMessageMoveTask",
+    }  # fmt: skip
+    status, shown = on_terminal("policy", "read", COLUMNS="200", **account.aws.variables)
+    assert (status, json.loads(shown)) == (0, read)
+    assert run("policy", "write", **account.aws.variables)[0] == 2
+
+
+def actions(policy: Any) -> set[str]:
+    """Return the actions that a policy allows."""
+    return {action for statement in policy["Statement"] for action in statement["Action"]}
+
+
+COMMANDS = {
+    "tail": (["tail", "--since", "1m", "--no-follow"], {"logs:FilterLogEvents"}),
+    "leftovers": (["leftovers"], {"dynamodb:Scan", "execute-api:ManageConnections"}),
+    "dead-letters": (["dead-letters"], {"sqs:GetQueueAttributes", "sqs:ReceiveMessage"}),
+    "redrive": (["dead-letters", "--redrive", "--yes"], {"sqs:GetQueueAttributes", "sqs:StartMessageMoveTask"}),
+    "stats": (["stats"], {"cloudwatch:GetMetricData"}),
+    "follow": (["follow", REQUEST], {"logs:StartQuery", "logs:GetQueryResults"}),
+    "query": (["query", "errors"], {"logs:StartQuery", "logs:GetQueryResults"}),
+    "policy": (["policy", "read"], set()),
+}
+"""Commands, and the rights that each needs beside that to find the stage."""
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_command_needs_its_rights_and_no_other(account: Account, name: str) -> None:
+    account.letters = [letter()]
+    account.add("alive=", ["lobby"], alive=True)
+    arguments, rights = COMMANDS[name]
+    rights = {*rights, "ssm:GetParametersByPath"}
+
+    run(*arguments, **account.aws.variables)
+    assert account.aws.actions == rights
+    for action in rights:
+        account.aws.withheld = {action}
+        status, output, told = run(*arguments, **account.aws.variables)
+        assert (status, output) == (4, "")
+        assert f"roomcast: {WHO} may not {action} on arn:aws:x:::it; `roomcast policy " in told.splitlines()[-1]
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_no_credentials(account: Account, name: str) -> None:
+    variables = {key: value for key, value in account.aws.variables.items() if "KEY" not in key}
+
+    assert run(*COMMANDS[name][0], **variables)[0] == 4
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_reader_that_is_gone_and_ctrl_c(account: Account, name: str, tmp_path: Path) -> None:
+    """Each comes while the command waits for AWS."""
+    arguments, rights = COMMANDS[name]
+    account.letters = [letter()]
+    account.add("alive=", ["lobby"], alive=True)
+    account.write("sendmessage", ago(5), fan_out(ago(5)))
+    account.results = [[row("2025-11-29 03:33:20.012", GROUP, fan_out(AT))]]
+    held = max(rights or {"ssm:GetParametersByPath"})
+    pipe, errors = tmp_path / "pipe", tmp_path / "errors"
+    os.mkfifo(pipe)
+    errors.touch()
+    for is_interrupted in (False, True):
+        account.aws.held[held] = threading.Event()
+        account.aws.arrived.clear()
+        reading = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+        process = start(*arguments, files=[os.devnull, str(pipe), str(errors)], **account.aws.variables)
+        assert account.aws.arrived.wait(scaled(60))
+        if is_interrupted:
+            os.kill(process.pid or 0, signal.SIGINT)
+            assert ended(process) == 130
+        os.close(reading)
+        account.aws.held.pop(held).set()
+        if not is_interrupted:
+            # What prints nothing does not notice it.
+            assert ended(process) == (0 if name == "redrive" else 141)
+    assert "Traceback" not in errors.read_text()
