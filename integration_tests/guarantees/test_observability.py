@@ -111,7 +111,7 @@ async def test_a_messages_lines_have_the_same_names_in_all_logs(
     assert found == ({"queued", "fan-out"} if is_queued else {"fan-out"})
 
 
-@pytest.mark.live_only
+@pytest.mark.needs_table
 @pytest.mark.requires(Capability.METRICS)
 @pytest.mark.timeout(scaled(METRICS_WITHIN) + 120)
 async def test_deliveries_and_connections_are_counted_by_cloudwatch(crowd: Crowd, room: str, target: Target) -> None:
@@ -131,11 +131,11 @@ async def test_deliveries_and_connections_are_counted_by_cloudwatch(crowd: Crowd
         ]
 
     counters = "CloudWatch to count deliveries, connections and messages"
-    await eventually(counted, [True, True, True], within=METRICS_WITHIN, every=10, what=counters)
+    await eventually(counted, [True, True, True], within=METRICS_WITHIN, every=1, what=counters)
 
 
 @pytest.mark.live_only
-@pytest.mark.requires(Capability.METRICS)
+@pytest.mark.requires(Capability.ACCESS_LOG)
 async def test_handshake_is_in_the_access_log(crowd: Crowd, room: str, target: Target) -> None:
     if not (group := target.deployment.outputs.get("access_log_group_name")):
         pytest.skip("the stage was applied without access logs (access_log_enabled)")

@@ -34,7 +34,8 @@ class Capability(enum.Enum):
     DEATHS = "a function that dies in the middle of its work"
     LOGS = "the functions' output, in their log groups"
     ANY_HANDSHAKE = "handshakes with tokens, headers and subprotocols of all kinds, and with none"
-    METRICS = "the metrics and access logs that CloudWatch is given by other services"
+    METRICS = "the metrics that CloudWatch is given by other services"
+    ACCESS_LOG = "the access logs that CloudWatch is given by API Gateway"
 
 
 class Caveat(enum.Enum):

@@ -42,13 +42,14 @@ UNCOUNTED: Mapping[Capability | Caveat, str] = {
     ),
 }
 LACKS_WITH_QUEUE = {**LACKS, **UNCOUNTED}
-LACKS_WITH_URL_ALONE = {**LACKS, Capability.TABLE: BLACK_BOX, Capability.LOGS: BLACK_BOX, Capability.METRICS: BLACK_BOX}
 NEEDED_OUTPUTS = {
     Capability.TABLE: ("connections_table_name", "shards_per_room", "management_endpoint"),
     Capability.LOGS: ("log_group_names",),
     Capability.METRICS: ("api_id", "stage_name", "sendmessage_function_arn"),
+    Capability.ACCESS_LOG: ("access_log_group_name",),
 }
 """Outputs that a capability needs; a configuration around the modules may pass on fewer."""
+LACKS_WITH_URL_ALONE = {**LACKS, **dict.fromkeys(NEEDED_OUTPUTS, BLACK_BOX)}
 
 
 class Live(Target):

@@ -127,7 +127,7 @@ LACKS: Mapping[Capability | Caveat, str] = {
     Caveat.TIME_LIMITS: "MiniStack is corrected to have them, but a run does not last that long.",
     Caveat.QUOTAS: "MiniStack has none; the throttling of stage and routes it is corrected to have.",
     Caveat.RUNTIME: "MiniStack runs functions as ordinary processes of this machine, with its own Python.",
-    Capability.METRICS: "MiniStack records no metrics of its services and of the functions.",
+    Capability.ACCESS_LOG: "MiniStack writes none.",
     Caveat.EXPIRY: "MiniStack deletes expired items within a minute; DynamoDB takes up to days.",
     Caveat.SPEED: "One process on this machine stands for all of AWS.",
 }

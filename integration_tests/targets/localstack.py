@@ -103,6 +103,7 @@ LACKS: Mapping[Capability | Caveat, str] = {
     Caveat.QUOTAS: "LocalStack is not documented to have any.",
     Caveat.RUNTIME: "LocalStack runs functions in containers of this machine.",
     Capability.METRICS: "LocalStack fills only some of AWS's metrics.",
+    Capability.ACCESS_LOG: "LocalStack is not documented to write any for WebSocket APIs.",
     Caveat.EXPIRY: "LocalStack does not delete expired items at DynamoDB's pace.",
     Caveat.SPEED: "One machine stands for all of AWS.",
 }

@@ -35,12 +35,16 @@ class Failure(Exception):  # noqa: N818 - an answer for the client, not an error
     Args:
         message: Text for the client.
         status: HTTP status for a handshake.
+        is_of_function: Whether the function was invoked and failed; else API Gateway could not invoke it in time.
     """
 
-    def __init__(self, message: str = "Internal server error", status: int = 502) -> None:
+    def __init__(
+        self, message: str = "Internal server error", status: int = 502, *, is_of_function: bool = False
+    ) -> None:
         super().__init__(message)
         self.message = message
         self.status = status
+        self.is_of_function = is_of_function
 
 
 def install() -> None:
@@ -76,7 +80,7 @@ async def run_integration(
         run.add_done_callback(lambda late: late.cancelled() or late.exception())
         raise Failure("Endpoint request timed out", 504) from None
     if not isinstance(answer, dict) or not is_status(answer.get("statusCode")):
-        raise Failure
+        raise Failure(is_of_function=True)
     return answer
 
 
@@ -115,5 +119,5 @@ class Function:
         result = lambda_svc._execute_function(record, events.shaped(event, current.get()))
         if result.get("error"):
             logger.warning("%s failed on route %s: %s", self.name, context["routeKey"], result["body"])
-            raise Failure
+            raise Failure(is_of_function=not result.get("throttle"))
         return {"status": "ok", "result": result["body"]}
