@@ -11,6 +11,7 @@ module "backend" {
   access_log_enabled              = var.access_log_enabled
   account_requests_per_second     = var.account_requests_per_second
   additional_routes               = var.additional_routes
+  alarms                          = var.alarms
   allow_replacement               = var.allow_replacement
   architecture                    = var.architecture
   authorization_type              = var.authorization_type

@@ -25,6 +25,17 @@ variable "additional_routes" {
   nullable    = false
 }
 
+variable "alarms" {
+  type = object({
+    page_topic_arn   = string
+    runbook_url      = optional(string)
+    thresholds       = optional(map(number), {})
+    ticket_topic_arn = optional(string)
+  })
+  description = "SNS topics that CloudWatch alarms notify: one for what must wake somebody (`page_topic_arn`), and another for what can wait until morning (`ticket_topic_arn`, without which the first gets both). Other thresholds than the defaults by alarm, like `{ delivery-late = 10000 }`; null leaves an alarm out. The address of the runbooks' folder, for the alarms' descriptions (`runbook_url`). An encrypted topic needs a key of your own whose policy lets `cloudwatch.amazonaws.com` use it. Null means no alarm. What is not an ARN must be known at plan."
+  default     = null
+}
+
 variable "allow_replacement" {
   type        = set(string)
   description = "Names of variables that may change in this apply although that replaces what clients use, or leaves a key behind: `name`, `stage_name`, `table_name`, `table_kms_key_arn`. A plan refuses such a change otherwise. Leave it empty afterwards."

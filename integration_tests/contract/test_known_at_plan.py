@@ -71,12 +71,14 @@ module "backend" {
   kick_enabled       = terraform_data.later.output
   kick_principals    = [terraform_data.later.id]
   sweeper            = { enabled = terraform_data.later.output }
+  alarms             = jsondecode(terraform_data.later.id)
   queued_delivery    = { enabled = terraform_data.later.output }
 }
 """
 
 
 EVERYTHING = """
+  alarms             = { page_topic_arn = terraform_data.later.id, ticket_topic_arn = terraform_data.later.id }
   access_log_enabled = true
   handlers_bucket    = "theirs"
   history_rooms      = ["*"]
@@ -92,6 +94,7 @@ EVERYTHING = """
 KNOWN = {
     "access_log_enabled",
     "additional_routes",
+    "alarms",
     "authorization_type",
     "authorizer_permission",
     "existing_table",
@@ -144,7 +147,7 @@ def test_each_arn_is_compared_with_the_region() -> None:
     ("override", "names"),
     [
         (OBJECTS, ["access_log_enabled", "the keys of additional_routes", "authorizer_permission"]),
-        (FUNCTIONS, ["authorization_type", "handlers_bucket", "history_rooms", "queued_delivery.enabled"]),
+        (FUNCTIONS, ["alarms", "authorization_type", "handlers_bucket", "history_rooms", "queued_delivery.enabled"]),
     ],
 )
 def test_a_refusal_names_the_variable(tmp_path: Path, override: str, names: list[str]) -> None:

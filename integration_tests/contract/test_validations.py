@@ -258,6 +258,27 @@ tags = Cases(
         {"team": "a", "Team": "b"},
     ],
 )
+TOPIC = "arn:aws-us-gov:sns:us-gov-west-1:111122223333:pages"
+ALARMS: Mapping[str, Any] = {"page_topic_arn": TOPIC, "runbook_url": None, "thresholds": {}, "ticket_topic_arn": None}
+topic = Cases(
+    [TOPIC, f"arn:{ANYWHERE}:sns:{ANYWHERE}:{ACCOUNT}:-_{EVERY}", TOPIC[:-5] + "a" * 256],
+    ["", TOPIC[:-5], f"x{TOPIC}", f"{TOPIC}.fifo", f"{TOPIC}*", f"{TOPIC}:1", TOPIC[:-5] + "a" * 257, f"{TOPIC}\n"],
+)
+ALARM_NAMES = (
+    "authorizer-unavailable",
+    "dead-letters",
+    "delivery-late",
+    "execution-errors",
+    "function-errors",
+    "function-throttles",
+    "handshakes-refused",
+    "joins-failing",
+    "posts-failed",
+    "posts-refused",
+    "posts-throttled",
+    "queue-age",
+    "unavailable",
+)
 limits = (
     each_of(field("throttling_burst_limit", or_null(burst), {})),
     each_of(field("throttling_rate_limit", or_null(above_0), {})),
@@ -351,6 +372,28 @@ CASES: Mapping[str, Mapping[str, Cases]] = {
                     {"a": None},
                 ],
             ),
+        ),
+        "alarms": or_null(
+            all_of(
+                field("page_topic_arn", topic, ALARMS),
+                field("ticket_topic_arn", or_null(topic), ALARMS),
+                field(
+                    "runbook_url",
+                    Cases(
+                        [None, "https://a", f"https://A.{LOWER}:8/a_(b)?c", "https://a/b"],
+                        ["", "https://", "http://a", "https://a/", "https://a b", "https://é", "https://a\n", "a"],
+                    ),
+                    ALARMS,
+                ),
+                field(
+                    "thresholds",
+                    Cases(
+                        [{}, dict.fromkeys(ALARM_NAMES, 0), dict.fromkeys(ALARM_NAMES), {"queue-age": 0.5}],
+                        [{"queue-age": -0.5}, {"queue": 1}, {"queue-age-fanout": 1}, {"": None}],
+                    ),
+                    ALARMS,
+                ),
+            )
         ),
         "allow_replacement": Cases(
             [[], ["name", "stage_name", "table_kms_key_arn", "table_name"]], [["architecture"], ["name", "names"]]

@@ -61,7 +61,7 @@ def root(target: Target, rights: Withholding, tmp_path: Path) -> Root:
 
 @pytest.fixture
 def given(target: Target) -> dict[str, str]:
-    """Objects of the account that belong to no instance: two keys, two boundaries, and functions of a team."""
+    """Objects of the account that belong to no instance: two keys, boundaries and topics, and functions of a team."""
     assert target.aws is not None
     functions, session, endpoint = target.aws.functions, target.aws.session, target.aws.endpoint_url
     name = f"theirs-{secrets.token_hex(3)}"
@@ -74,6 +74,8 @@ def given(target: Target) -> dict[str, str]:
         iam.create_policy(PolicyName=f"{name}-{number}", PolicyDocument=allowed)["Policy"]["Arn"] for number in range(2)
     ]
     keys = [kms.create_key()["KeyMetadata"]["Arn"] for _ in range(2)]
+    sns = session.client("sns", endpoint_url=endpoint)
+    topics = [sns.create_topic(Name=f"{name}-{number}")["TopicArn"] for number in range(2)]
 
     def function(suffix: str, source: str) -> str:
         code = io.BytesIO()
@@ -97,6 +99,8 @@ def given(target: Target) -> dict[str, str]:
         "other_authorizer": function("-other-authorizer", AUTHORIZER),
         "other_boundary": boundaries[1],
         "other_key": keys[1],
+        "other_topic": topics[1],
+        "topic": topics[0],
     }
 
 
@@ -105,6 +109,7 @@ def everything(given: dict[str, str]) -> dict[str, Any]:
     """Variables that make Terraform create every kind of object of the root."""
     return {
         "access_log_enabled": True,
+        "alarms": {"page_topic_arn": given["topic"]},
         "additional_routes": {
             "theirs": {"function_name": given["function"], "invoke_arn": given["invoke_arn"]},
         },

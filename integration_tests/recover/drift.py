@@ -17,6 +17,24 @@ if TYPE_CHECKING:
     Act = Callable[[Aws, Attributes], object]
 
 ANYTHING = json.dumps({"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "*", "Resource": "*"}]})
+METRIC_BY_HAND = {
+    "Id": "by_hand",
+    "MetricStat": {"Metric": {"Namespace": "Hand", "MetricName": "by"}, "Period": 60, "Stat": "Sum"},
+}
+OF_ALARMS = (
+    "ActionsEnabled",
+    "AlarmActions",
+    "AlarmDescription",
+    "AlarmName",
+    "ComparisonOperator",
+    "DatapointsToAlarm",
+    "EvaluationPeriods",
+    "Metrics",
+    "OKActions",
+    "Threshold",
+    "TreatMissingData",
+)
+"""Parameters of PutMetricAlarm that our alarms have, by which DescribeAlarms names them, too."""
 ANY_CALLER = {"Effect": "Allow", "Principal": "*", "Action": "sqs:*"}
 ANY_TRUST = {"Effect": "Allow", "Principal": {"AWS": "*"}, "Action": "sts:AssumeRole"}
 
@@ -124,6 +142,16 @@ def with_queue(name: str, value: str = "") -> Act:
     )
 
 
+def with_alarm(**settings: Any) -> Act:  # noqa: ANN401 - any setting
+    """Return a function that changes an alarm, which PutMetricAlarm takes whole."""
+
+    def act(aws: Aws, alarm: Attributes) -> None:
+        [found] = aws.cloudwatch.describe_alarms(AlarmNames=[alarm["alarm_name"]])["MetricAlarms"]
+        aws.cloudwatch.put_metric_alarm(**{name: found[name] for name in OF_ALARMS if name in found} | settings)
+
+    return act
+
+
 def with_alias(**settings: Any) -> Act:  # noqa: ANN401 - any setting
     """Return a function that changes an alias."""
     return lambda aws, alias: aws.functions.update_alias(
@@ -184,6 +212,7 @@ DELETED: Mapping[str, Act] = {
         ApiId=stage["api_id"], StageName=stage["name"]
     ),
     "aws_cloudwatch_log_group": lambda aws, group: aws.logs.delete_log_group(logGroupName=group["name"]),
+    "aws_cloudwatch_metric_alarm": lambda aws, alarm: aws.cloudwatch.delete_alarms(AlarmNames=[alarm["alarm_name"]]),
     "aws_dynamodb_table": delete_table,
     "aws_iam_role": delete_role,
     "aws_iam_role_policy": lambda aws, policy: iam(aws).delete_role_policy(
@@ -254,6 +283,17 @@ CHANGED: Mapping[str, Mapping[str, Act]] = {
         "retention": lambda aws, group: aws.logs.put_retention_policy(logGroupName=group["name"], retentionInDays=1),
         "key": lambda aws, group: aws.logs.disassociate_kms_key(logGroupName=group["name"]),
         "tags": lambda aws, group: aws.logs.tag_resource(resourceArn=group["arn"], tags={"by": "hand"}),
+    },
+    "aws_cloudwatch_metric_alarm": {
+        "threshold": with_alarm(Threshold=99.0),
+        "datapoints": with_alarm(DatapointsToAlarm=1, EvaluationPeriods=9),
+        "missing data": with_alarm(TreatMissingData="breaching"),
+        "topic": with_alarm(AlarmActions=[]),
+        "metrics": with_alarm(Metrics=[METRIC_BY_HAND]),
+        "actions": lambda aws, alarm: aws.cloudwatch.disable_alarm_actions(AlarmNames=[alarm["alarm_name"]]),
+        "tags": lambda aws, alarm: aws.cloudwatch.tag_resource(
+            ResourceARN=alarm["arn"], Tags=[{"Key": "by", "Value": "hand"}]
+        ),
     },
     "aws_dynamodb_table": {
         "expiry": lambda aws, table: aws.dynamodb.update_time_to_live(

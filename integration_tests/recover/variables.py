@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
     from scripts.local.deployment import AppliedRoot
 
+ALARM = "aws_cloudwatch_metric_alarm"
 ALIAS = "aws_lambda_alias"
 API = "aws_apigatewayv2_api"
 AUTHORIZER = "aws_apigatewayv2_authorizer"
@@ -131,6 +132,18 @@ ROWS: Mapping[str, Row] = {
             Step({"additional_routes": {"theirs": {**ROUTE_OF_A_TEAM, "timeout_milliseconds": 5000}}}, long=True),
             Step({"additional_routes": {"theirs": {**ROUTE_OF_A_TEAM, "throttling_burst_limit": 5}}}),
             Step(removes=frozenset({INTEGRATION, PERMISSION, ROUTE})),
+        ],
+    ),
+    "alarms": Row(
+        frozenset({ALARM}),
+        [
+            Step({"alarms": {"page_topic_arn": "<topic>"}}),
+            Step(
+                {"alarms": {"page_topic_arn": "<other_topic>", "thresholds": {"posts-failed": 5, "unavailable": None}}},
+                removes=frozenset({ALARM}),
+                long=True,
+            ),
+            Step(removes=frozenset({ALARM})),
         ],
     ),
     "allow_replacement": Row(

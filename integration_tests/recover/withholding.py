@@ -41,7 +41,7 @@ def action_of(method: str, path: str, headers: Mapping[str, str], body: bytes) -
     service = scope["service"] if scope else "unsigned"
     if target := headers.get("x-amz-target"):
         return f"{service} {target.rpartition('.')[2]}"
-    form = parse_qs(body.decode("utf-8", errors="replace")) if service in {"iam", "sts", "sqs"} else {}
+    form = parse_qs(body.decode("utf-8", errors="replace")) if service in {"iam", "monitoring", "sts", "sqs"} else {}
     if "Action" in form:
         return f"{service} {form['Action'][0]}"
     return f"{service} {method} {_kind_of(service, path)}"
@@ -65,7 +65,7 @@ def _kind_of(service: str, path: str) -> str:
 def refusal(action: str) -> tuple[dict[str, str], bytes]:
     """Return headers and body of a 403 in the form of the service's protocol."""
     service = action.partition(" ")[0]
-    if service in {"iam", "sts"}:
+    if service in {"iam", "monitoring", "sts"}:
         error = f"<Error><Type>Sender</Type><Code>AccessDenied</Code><Message>{SENTENCE}: {action}</Message></Error>"
         return {"Content-Type": "text/xml"}, f"<ErrorResponse>{error}</ErrorResponse>".encode()
     if service == "s3":

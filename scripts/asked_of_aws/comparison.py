@@ -86,9 +86,12 @@ def _compare_attributes(place: str, made: Settings, wanted: Settings) -> Iterato
 
 def _ordered(items: Iterable[Any]) -> list[Any]:
     """Return items in an order that is independent of the provider's order of sets."""
-    return sorted(
-        items, key=lambda item: str(item.get("route_key", item.get("name", ""))) if isinstance(item, dict) else ""
-    )
+    return sorted(items, key=_key)
+
+
+def _key(item: Any) -> str:  # noqa: ANN401 - any JSON
+    named = [str(item[key]) for key in ("route_key", "name", "id") if key in item] if isinstance(item, dict) else []
+    return named[0] if named else ""
 
 
 def _is_unset(value: Any) -> bool:  # noqa: ANN401 - any JSON

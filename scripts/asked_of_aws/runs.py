@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from scripts.asked_of_aws.policies import TABLE_KEY, allow
 from scripts.asked_of_aws.settings import (
+    Alarms,
     Authorizer,
     Backends,
     Defaults,
@@ -29,6 +30,8 @@ SECRET_ARN = "arn:aws-cn:secretsmanager:cn-north-1:111122223333:secret:chat-a1B2
 AUTHORIZER_ARN = "arn:aws-cn:lambda:cn-north-1:111122223333:function:mocked-authorizer"
 ROLE = "arn:aws-cn:iam::444455556666:role/shop"
 LAYER = "arn:aws-cn:lambda:cn-north-1:444455556666:layer"
+PAGES = "arn:aws-cn:sns:cn-north-1:111122223333:pages"
+TICKETS = "arn:aws-cn:sns:cn-north-1:111122223333:tickets"
 BOUNDARY = "arn:aws-cn:iam::111122223333:policy/boundary"
 
 RUNS: Mapping[str, Run] = {
@@ -101,6 +104,12 @@ RUNS: Mapping[str, Run] = {
         sweeper=Sweeper("150"),
         queue=Queue(fifo=True, batch_size=3, concurrency=5, memory_size=512, key=QUEUE_KEY),
         routes={"plain": Route("plain", 21, 22.5), "search/room": Route("search:live", 11, 12.5, 13000)},
+        alarms=Alarms(
+            PAGES,
+            TICKETS,
+            "https://runbooks.example.com/roomcast",
+            {"delivery-late": 9000.5, "function-errors": 4, "posts-failed": None, "queue-age": 0},
+        ),
     ),
     "everything_off": Run(),
     "keys_without_queue": Run(
@@ -141,6 +150,7 @@ RUNS: Mapping[str, Run] = {
         ),
     ),
     "tokens_with_a_secret": Run(
+        alarms=Alarms(PAGES, PAGES),
         environment_key=ENVIRONMENT_KEY,
         log_key=LOG_KEY,
         boundary=BOUNDARY,
@@ -183,7 +193,7 @@ RUNS: Mapping[str, Run] = {
         authorizer=Authorizer("arn:aws-cn:lambda:cn-north-1:444455556666:function:gate", name=None),
     ),
     "existing_table": Run(table="mocked", table_exists=True),
-    "standard_queue": Run(queue=Queue()),
+    "standard_queue": Run(queue=Queue(), alarms=Alarms(PAGES, PAGES)),
     "standard_queue_of_choice": Run(queue=Queue(batch_size=7, concurrency=6, memory_size=1024, timeout=45)),
     "largest_numbers": Run(
         retention=3653,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
@@ -174,6 +175,22 @@ class Tokens:
     reserved: int | None = None
 
 
+class Alarms(NamedTuple):
+    """Settings of the alarms.
+
+    Attributes:
+        pages: Topic of alarms that wake somebody.
+        tickets: Topic of the others.
+        runbooks: Address of the runbooks' folder; empty without.
+        thresholds: Other thresholds than the defaults, by alarm; None for no such alarm.
+    """
+
+    pages: str
+    tickets: str
+    runbooks: str = ""
+    thresholds: Mapping[str, float | None] = MappingProxyType({})
+
+
 @dataclass(frozen=True)
 class Run:
     """All values that a caller of the root may choose.
@@ -224,6 +241,7 @@ class Run:
         messages_per_second: Maximum of a connection's messages, as the functions read it.
         backends: The functions that backends invoke.
         sweeper: The sweeper; None without.
+        alarms: The alarms; None without.
     """
 
     name: str = "roomcast"
@@ -271,6 +289,7 @@ class Run:
     queue_key: str | None = None
     backends: Backends = NO_BACKENDS
     sweeper: Sweeper | None = None
+    alarms: Alarms | None = None
 
     @property
     def environment(self) -> dict[str, str | re.Pattern[str]]:

@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from scripts.asked_of_aws.added_functions import added, too_wide
+from scripts.asked_of_aws.alarm_objects import of_alarms
 from scripts.asked_of_aws.api_objects import of_api
 from scripts.asked_of_aws.comparison import compare, made_by
 from scripts.asked_of_aws.function_objects import of_function
@@ -42,6 +43,7 @@ def table(run: Run, more: Mapping[str, Function]) -> Table:
         **outputs(run, own),
         **(of_authorizer(run, run.authorizer) if run.authorizer else {}),
         **(of_queue(run, run.queue) if run.queue else {}),
+        **(of_alarms(run, run.alarms, own) if run.alarms else {}),
         **(of_presence(run) if run.presence else {}),
         **(of_publish_queue(run) if run.backends.queue else {}),
         **(of_sweeper(run) if run.sweeper else {}),

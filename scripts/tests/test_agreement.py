@@ -177,3 +177,35 @@ def test_the_manifest_is_written_when_all_its_zips_are_there(tmp_path: Path, mon
 
     assert sorted(written[:-1]) == [f"{handler}.zip" for handler in HANDLERS]
     assert written[-1] == "manifest.json"
+
+
+WITHOUT_ALARM = {
+    "gone": "members that have left; a send prunes them",
+    "slow": "one client that does not read can raise it",
+}
+"""Metrics of trouble that no alarm looks at, and why."""
+
+
+def test_alarms_look_at_the_metrics_that_functions_write() -> None:
+    logs = importlib.import_module("roomcast.logs")
+    text = (MODULES / "backend" / "alarms.tf").read_text()
+    of_backend = f'of_backend = {{ namespace = "{logs.NAMESPACE}", dimensions = {{ {logs.DIMENSION} = var.name }} }}'
+    assert of_backend in text
+    looked_at = re.findall(r'merge\(local\.of_backend, \{ name = "(\w+)", stat = "(\w+)" \}\)', text)
+    assert text.count("local.of_backend") == len(looked_at)
+    assert {name for name, _ in looked_at} <= logs.METRICS.keys()
+    counts = [(name, stat) for name, stat in looked_at if logs.METRICS[name].unit == "Count"]
+    assert {stat for _, stat in counts} == {"Sum"}
+    trouble = {name for name, metric in logs.METRICS.items() if metric.is_trouble}
+    assert trouble - {name for name, _ in looked_at} == WITHOUT_ALARM.keys()
+
+
+def test_alarms_are_those_of_the_table_in_the_readme() -> None:
+    backend = MODULES / "backend"
+    table = (backend / "README.md").read_text().partition("\n| alarm |")[2].partition("\n\n")[0]
+    rows = re.findall(r"^\| `([a-z-]+)`", table, re.MULTILINE)
+    [names] = re.findall(r"contains\(\[([^\]]+)\], name\)", (backend / "variables_alarms.tf").read_text())
+    assert rows == [name.strip(' "') for name in names.split(",")]
+    text = (backend / "alarms.tf").read_text()
+    kinds = re.findall(r'^      ([a-z-]+) = \{$|"([a-z-]+)-\$\{', text, re.MULTILINE)
+    assert {one or other for one, other in kinds} == {*rows}

@@ -45,6 +45,11 @@ data "aws_region" "current" {
     }
 
     postcondition {
+      condition     = alltrue([for arn in try([var.alarms.page_topic_arn, coalesce(var.alarms.ticket_topic_arn, var.alarms.page_topic_arn)], []) : split(":", arn)[3] == self.id])
+      error_message = "alarms must have topics in the Region ${self.id}, because CloudWatch notifies none of another Region."
+    }
+
+    postcondition {
       condition     = alltrue([for route in values(var.additional_routes) : split(":", route.invoke_arn)[3] == self.id && split(":", route.invoke_arn)[8] == self.id])
       error_message = "additional_routes must each have a function in the Region ${self.id}, the Region of the API."
     }

@@ -60,6 +60,13 @@ run "everything_on" {
     throttling_burst_limit      = 21
     throttling_rate_limit       = 22.5
 
+    alarms = {
+      page_topic_arn   = "arn:aws-cn:sns:cn-north-1:111122223333:pages"
+      runbook_url      = "https://runbooks.example.com/roomcast"
+      thresholds       = { delivery-late = 9000.5, function-errors = 4, posts-failed = null, queue-age = 0 }
+      ticket_topic_arn = "arn:aws-cn:sns:cn-north-1:111122223333:tickets"
+    }
+
     additional_routes = {
       "plain" = {
         function_name = "plain"
@@ -155,6 +162,7 @@ run "tokens_with_a_secret" {
   state_key = "tokens_with_a_secret"
 
   variables {
+    alarms                   = { page_topic_arn = "arn:aws-cn:sns:cn-north-1:111122223333:pages" }
     authorization_type       = "JWT"
     environment_kms_key_arn  = "arn:aws-cn:kms:cn-north-1:111122223333:key/environment"
     jwt_audience             = ["chat"]
@@ -198,6 +206,7 @@ run "standard_queue" {
   state_key = "standard_queue"
 
   variables {
+    alarms          = { page_topic_arn = "arn:aws-cn:sns:cn-north-1:111122223333:pages" }
     queued_delivery = { enabled = true }
   }
 }

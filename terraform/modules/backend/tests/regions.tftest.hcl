@@ -170,6 +170,26 @@ run "the_authorizer_is_of_the_region" {
   expect_failures = [data.aws_region.current]
 }
 
+run "the_page_topic_is_of_the_region" {
+  command = plan
+
+  variables {
+    alarms = { page_topic_arn = "arn:aws:sns:eu-west-1:111122223333:pages" }
+  }
+
+  expect_failures = [data.aws_region.current]
+}
+
+run "the_ticket_topic_is_of_the_region" {
+  command = plan
+
+  variables {
+    alarms = { page_topic_arn = "arn:aws:sns:eu-central-1:111122223333:pages", ticket_topic_arn = "arn:aws:sns:eu-west-1:111122223333:tickets" }
+  }
+
+  expect_failures = [data.aws_region.current]
+}
+
 run "a_routes_function_is_of_the_region" {
   command = plan
 
@@ -201,6 +221,7 @@ run "a_routes_function_is_of_the_account" {
 run "arns_of_the_region_and_a_secret_of_another_are_taken" {
   variables {
     additional_routes       = { "search" = { function_name = "search", invoke_arn = "arn:aws:apigateway:eu-central-1:lambda:path/2015-03-31/functions/arn:aws:lambda:eu-central-1:111122223333:function:search/invocations" } }
+    alarms                  = { page_topic_arn = "arn:aws:sns:eu-central-1:111122223333:pages", ticket_topic_arn = "arn:aws:sns:eu-central-1:111122223333:tickets" }
     authorization_type      = "JWT"
     environment_kms_key_arn = "arn:aws:kms:eu-central-1:111122223333:key/1234abcd-12ab-34cd-56ef-1234567890ab"
     jwt_audience            = ["chat"]

@@ -78,6 +78,7 @@ override_module {
 run "every_switch_may_be_sensitive" {
   variables {
     access_log_enabled      = sensitive(true)
+    alarms                  = sensitive({ page_topic_arn = "arn:aws:sns:eu-central-1:111122223333:pages", thresholds = { posts-failed = null, unavailable = 5 } })
     additional_routes       = sensitive({ "search" = { function_name = "search", invoke_arn = "arn:aws:apigateway:eu-central-1:lambda:path/2015-03-31/functions/arn:aws:lambda:eu-central-1:111122223333:function:search/invocations" } })
     authorization_type      = sensitive("CUSTOM")
     authorizer_function_arn = sensitive("arn:aws:lambda:eu-central-1:111122223333:function:search")
@@ -96,6 +97,11 @@ run "every_switch_may_be_sensitive" {
   assert {
     condition     = length(module.fanout_queue) == 1 && length(module.authorizer) == 1 && length(module.history_table) == 1 && length(module.presence_queue) == 1 && length(aws_scheduler_schedule.sweeper) == 1 && keys(aws_lambda_permission.additional_route) == ["search"]
     error_message = "each has its effect"
+  }
+
+  assert {
+    condition     = contains(keys(aws_cloudwatch_metric_alarm.this), "queue-age-fanout") && !contains(keys(aws_cloudwatch_metric_alarm.this), "posts-failed") && aws_cloudwatch_metric_alarm.this["unavailable"].threshold == 5
+    error_message = "the alarms are those asked for"
   }
 }
 

@@ -1,0 +1,27 @@
+# Variables for alarms.
+
+variable "alarms" {
+  type = object({
+    page_topic_arn   = string
+    runbook_url      = optional(string)
+    thresholds       = optional(map(number), {})
+    ticket_topic_arn = optional(string)
+  })
+  description = "SNS topics that CloudWatch alarms notify: one for what must wake somebody (`page_topic_arn`), and another for what can wait until morning (`ticket_topic_arn`, without which the first gets both). Other thresholds than the defaults by alarm, like `{ delivery-late = 10000 }`; null leaves an alarm out. The address of the runbooks' folder, for the alarms' descriptions (`runbook_url`). An encrypted topic needs a key of your own whose policy lets `cloudwatch.amazonaws.com` use it. Null means no alarm. What is not an ARN must be known at plan."
+  default     = null
+
+  validation {
+    condition     = var.alarms == null || alltrue([for arn in try([var.alarms.page_topic_arn, coalesce(var.alarms.ticket_topic_arn, var.alarms.page_topic_arn)], []) : can(regex("^arn:[a-z0-9-]+:sns:[a-z0-9-]+:[0-9]{12}:[A-Za-z0-9_-]{1,256}$", arn))])
+    error_message = "alarms must have topics that are ARNs of standard SNS topics, like \"arn:aws:sns:eu-central-1:111122223333:pages\"."
+  }
+
+  validation {
+    condition     = var.alarms == null || try(var.alarms.runbook_url == null || can(regex("^https://[!-~]{1,255}[!-.0-~]$", var.alarms.runbook_url)), false)
+    error_message = "alarms must have a runbook_url that is null or an address that begins with https:// and ends without a slash."
+  }
+
+  validation {
+    condition     = var.alarms == null || alltrue([for name, threshold in try(var.alarms.thresholds, {}) : contains(["authorizer-unavailable", "dead-letters", "delivery-late", "execution-errors", "function-errors", "function-throttles", "handshakes-refused", "joins-failing", "posts-failed", "posts-refused", "posts-throttled", "queue-age", "unavailable"], name) && try(threshold >= 0, threshold == null)])
+    error_message = "alarms must have thresholds by names of alarms, as the module's README lists them, each null or a number of at least 0."
+  }
+}
