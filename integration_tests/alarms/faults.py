@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator, Mapping
     from contextlib import AbstractContextManager
 
+    from types_boto3_apigatewayv2.type_defs import RouteSettingsTypeDef
+
     from integration_tests.harness.faults.control import FaultControl
     from integration_tests.harness.faults.rules import Rule
     from scripts.local.aws import Aws
@@ -81,7 +83,7 @@ class Stage:
         api_id, stage = self.deployment.outputs["api_id"], self.deployment.outputs["stage_name"]
         gateway = self.aws.apigatewayv2
         before = gateway.get_stage(ApiId=api_id, StageName=stage).get("RouteSettings", {})
-        nothing = {"ThrottlingBurstLimit": 0, "ThrottlingRateLimit": 0.0}
+        nothing: RouteSettingsTypeDef = {"ThrottlingBurstLimit": 0, "ThrottlingRateLimit": 0.0}
         gateway.update_stage(ApiId=api_id, StageName=stage, RouteSettings={"$connect": nothing})
         try:
             yield

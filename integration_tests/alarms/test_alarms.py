@@ -24,8 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from integration_tests.harness.faults.control import FaultControl
-    from integration_tests.targets.interface import Target
-    from scripts.local.deployment import AppliedRoot
+    from integration_tests.targets.interface import Changeable, Target
 
 pytestmark = [pytest.mark.emulator_only, pytest.mark.timeout(1200)]
 
@@ -89,7 +88,7 @@ FAULTS = {
 class Watched(NamedTuple):
     """A stage, its alarms, and the queue that gets what they tell their topic."""
 
-    instance: AppliedRoot
+    instance: Changeable
     stage: Stage
     evaluator: Evaluator
     queue_url: str

@@ -146,7 +146,8 @@ def with_alarm(**settings: Any) -> Act:  # noqa: ANN401 - any setting
     """Return a function that changes an alarm, which PutMetricAlarm takes whole."""
 
     def act(aws: Aws, alarm: Attributes) -> None:
-        [found] = aws.cloudwatch.describe_alarms(AlarmNames=[alarm["alarm_name"]])["MetricAlarms"]
+        [described] = aws.cloudwatch.describe_alarms(AlarmNames=[alarm["alarm_name"]])["MetricAlarms"]
+        found: dict[str, Any] = {**described}
         aws.cloudwatch.put_metric_alarm(**{name: found[name] for name in OF_ALARMS if name in found} | settings)
 
     return act

@@ -59,7 +59,6 @@ def of_alarms(run: Run, alarms: Alarms, functions: Mapping[str, Function]) -> Ta
         runbook = f" Runbook: {alarms.runbooks}/{kind}.md" if alarms.runbooks else ""
         topic = alarms.tickets if alarm.is_ticket else alarms.pages
         table[f'module.backend.aws_cloudwatch_metric_alarm.this["{name}"]'] = {
-            "actions_enabled": True,
             "alarm_actions": [topic],
             "alarm_description": f"{alarm.meaning} First: {alarm.command}{runbook}",
             "alarm_name": f"{run.name}-{name}",

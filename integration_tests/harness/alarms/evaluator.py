@@ -8,7 +8,7 @@ import time
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from integration_tests.harness.alarms import metric_math
 from integration_tests.harness.alarms.states import FURTHER_PERIODS, Rule, state
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 
     from types_boto3_cloudwatch.client import CloudWatchClient
+    from types_boto3_cloudwatch.type_defs import MetricDataQueryTypeDef
 
     from integration_tests.harness.alarms.metric_math import Series
 
@@ -81,8 +82,9 @@ class Evaluator:
 
     def _series(self, stat: Mapping[str, Any], times: range) -> Series:
         """Return the values of one metric, with exactly the namespace, name and dimensions of the alarm."""
+        query = {"Id": "m", "MetricStat": {**stat, "Period": times.step}}
         [answer] = self.cloudwatch.get_metric_data(
-            MetricDataQueries=[{"Id": "m", "MetricStat": {**stat, "Period": times.step}}],  # type: ignore[typeddict-item] # boto3's
+            MetricDataQueries=[cast("MetricDataQueryTypeDef", query)],
             StartTime=datetime.fromtimestamp(times.start, UTC),
             EndTime=datetime.fromtimestamp(times.stop, UTC),
         )["MetricDataResults"]
@@ -123,4 +125,5 @@ class Evaluator:
             }
             return {name: (each, str(self.values.get(name))) for name, each in differing.items()}
 
-        await eventually(states, {}, within=within, what=f"alarms to be {wanted}")
+        none: dict[str, tuple[str, str]] = {}
+        await eventually(states, none, within=within, what=f"alarms to be {wanted}")

@@ -5,14 +5,16 @@ https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/alarms-and-missin
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Literal, NamedTuple, TypeAlias
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-OK = "OK"
-ALARM = "ALARM"
-INSUFFICIENT_DATA = "INSUFFICIENT_DATA"
+State: TypeAlias = Literal["OK", "ALARM", "INSUFFICIENT_DATA"]
+
+OK: State = "OK"
+ALARM: State = "ALARM"
+INSUFFICIENT_DATA: State = "INSUFFICIENT_DATA"
 
 FURTHER_PERIODS = 2
 """Periods that CloudWatch reads beside the evaluation periods, in the guide's tables; it documents no rule."""
@@ -32,7 +34,7 @@ class Rule(NamedTuple):
     missing: str = "missing"
 
 
-def state(points: Sequence[bool | None], rule: Rule, before: str) -> str:
+def state(points: Sequence[bool | None], rule: Rule, before: State) -> State:
     """Return the state that an alarm goes to.
 
     Args:

@@ -45,7 +45,7 @@ data "aws_region" "current" {
     }
 
     postcondition {
-      condition     = alltrue([for arn in try([var.alarms.page_topic_arn, coalesce(var.alarms.ticket_topic_arn, var.alarms.page_topic_arn)], []) : split(":", arn)[3] == self.id])
+      condition     = alltrue([for arn in compact(try([var.alarms.page_topic_arn, var.alarms.ticket_topic_arn], [])) : split(":", arn)[3] == self.id])
       error_message = "alarms must have topics in the Region ${self.id}, because CloudWatch notifies none of another Region."
     }
 

@@ -11,12 +11,12 @@ variable "alarms" {
   default     = null
 
   validation {
-    condition     = var.alarms == null || alltrue([for arn in try([var.alarms.page_topic_arn, coalesce(var.alarms.ticket_topic_arn, var.alarms.page_topic_arn)], []) : can(regex("^arn:[a-z0-9-]+:sns:[a-z0-9-]+:[0-9]{12}:[A-Za-z0-9_-]{1,256}$", arn))])
+    condition     = var.alarms == null || try(can(regex("^arn:[a-z0-9-]+:sns:[a-z0-9-]+:[0-9]{12}:[A-Za-z0-9_-]{1,256}$", var.alarms.page_topic_arn)) && (var.alarms.ticket_topic_arn == null || can(regex("^arn:[a-z0-9-]+:sns:[a-z0-9-]+:[0-9]{12}:[A-Za-z0-9_-]{1,256}$", var.alarms.ticket_topic_arn))), false)
     error_message = "alarms must have topics that are ARNs of standard SNS topics, like \"arn:aws:sns:eu-central-1:111122223333:pages\"."
   }
 
   validation {
-    condition     = var.alarms == null || try(var.alarms.runbook_url == null || can(regex("^https://[!-~]{1,255}[!-.0-~]$", var.alarms.runbook_url)), false)
+    condition     = var.alarms == null || try(var.alarms.runbook_url == null || can(regex("^https://[!-~]{0,255}[!-.0-~]$", var.alarms.runbook_url)), false)
     error_message = "alarms must have a runbook_url that is null or an address that begins with https:// and ends without a slash."
   }
 

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, cast
+
 import pytest
 
 from integration_tests.harness.alarms.states import ALARM, INSUFFICIENT_DATA, OK, Rule, state
 
-BEFORE = "as before"
+if TYPE_CHECKING:
+    from integration_tests.harness.alarms.states import State
+
+BEFORE = cast("State", "as before")
 POINTS = {"0": False, "X": True, "-": None}
 TREATMENTS = ("missing", "ignore", "breaching", "notBreaching")
 
@@ -43,7 +48,7 @@ alarm. The evaluation periods are 3, and the states those of each treatment of m
         for treatment, wanted in zip(TREATMENTS, states, strict=True)
     ],
 )
-def test_the_guides_tables(needed: int, points: str, treatment: str, wanted: str) -> None:
+def test_the_guides_tables(needed: int, points: str, treatment: str, wanted: State) -> None:
     rule = Rule(needed, 3, treatment)
     assert state([POINTS[point] for point in points.split()], rule, BEFORE) == wanted
 

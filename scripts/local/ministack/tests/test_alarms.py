@@ -57,11 +57,12 @@ def query(endpoint: str, action: str, **parameters: object) -> ET.Element:
     """Send a request of the query protocol, which the AWS provider speaks, and return its answer's result."""
     fields = {"Action": action, "Version": "2010-08-01", **dict(flat(parameters))}
     headers = {"Content-Type": "application/x-www-form-urlencoded; charset=utf-8"}
-    request = AWSRequest("POST", f"{endpoint}/", data=urllib.parse.urlencode(fields), headers=headers)
+    body = urllib.parse.urlencode(fields)
+    request = AWSRequest("POST", f"{endpoint}/", data=body, headers=headers)
     SigV4Auth(Credentials(ACCESS_KEY, ACCESS_KEY), "monitoring", REGION).add_auth(request)
     signed = request.prepare()
     with urllib.request.urlopen(
-        urllib.request.Request(signed.url, signed.body.encode(), dict(signed.headers)),
+        urllib.request.Request(signed.url, body.encode(), dict(signed.headers)),
         timeout=scaled(20),
     ) as answer:
         text = re.sub(' xmlns="[^"]+"', "", answer.read().decode(), count=1)

@@ -93,8 +93,8 @@ async def test_a_line_becomes_its_metrics(on_corrected: Callable[..., Api], on_p
         async def times() -> float:
             return float(statistics(api.endpoint, "Probe", "one", {"Place": api.function}).get("SampleCount", 0))
 
-        await eventually(times, 2, within=20)  # $connect, and the message
-    await eventually(times, 3, within=20)
+        await eventually(times, 2.0, within=20)  # $connect, and the message
+    await eventually(times, 3.0, within=20)
     one = statistics(api.endpoint, "Probe", "one", {"Place": api.function})
     assert one == {"Maximum": 5, "Sum": 15, "SampleCount": 3, "Unit": "Milliseconds"}
     several = statistics(api.endpoint, "Probe", "several", {"Place": api.function})
@@ -115,7 +115,7 @@ async def test_lines_without_a_log_group_make_no_metrics(on_corrected: Callable[
     api = on_corrected(PRINT_METRICS, allowed=None)
     async with api.connect():
         pass
-    await eventually(lambda: asyncio.to_thread(of_function, api, "Invocations"), 2, within=20)
+    await eventually(lambda: asyncio.to_thread(of_function, api, "Invocations"), 2.0, within=20)
     assert statistics(api.endpoint, "Probe", "one", {"Place": api.function}) == {}
 
 
@@ -212,4 +212,4 @@ async def test_a_message_that_was_received_three_times_has_no_age(corrected: str
     await eventually(lambda: asyncio.to_thread(lambda: time.time() > sent_at + 2), True, within=20)
     assert await age() == 0
     queues.send_message(QueueUrl=url, MessageBody="hello")
-    await eventually(age, 1, within=20)
+    await eventually(age, 1.0, within=20)
