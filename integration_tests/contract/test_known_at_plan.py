@@ -71,8 +71,15 @@ module "backend" {
   kick_enabled       = terraform_data.later.output
   kick_principals    = [terraform_data.later.id]
   sweeper            = { enabled = terraform_data.later.output }
-  alarms             = jsondecode(terraform_data.later.id)
   queued_delivery    = { enabled = terraform_data.later.output }
+}
+"""
+ALARMS = """
+module "backend" {
+  alarms = {
+    page_topic_arn = terraform_data.later.id
+    thresholds     = { unavailable = tonumber(terraform_data.later.id) }
+  }
 }
 """
 
@@ -147,7 +154,8 @@ def test_each_arn_is_compared_with_the_region() -> None:
     ("override", "names"),
     [
         (OBJECTS, ["access_log_enabled", "the keys of additional_routes", "authorizer_permission"]),
-        (FUNCTIONS, ["alarms", "authorization_type", "handlers_bucket", "history_rooms", "queued_delivery.enabled"]),
+        (ALARMS, ["alarms"]),
+        (FUNCTIONS, ["authorization_type", "handlers_bucket", "history_rooms", "queued_delivery.enabled"]),
     ],
 )
 def test_a_refusal_names_the_variable(tmp_path: Path, override: str, names: list[str]) -> None:
