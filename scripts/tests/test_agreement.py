@@ -182,6 +182,7 @@ def test_the_manifest_is_written_when_all_its_zips_are_there(tmp_path: Path, mon
 WITHOUT_ALARM = {
     "gone": "members that have left; a send prunes them",
     "slow": "one client that does not read can raise it",
+    "swept": "rows that the sweeper has deleted already",
 }
 """Metrics of trouble that no alarm looks at, and why."""
 

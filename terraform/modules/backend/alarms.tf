@@ -130,7 +130,7 @@ locals {
         command   = "roomcast stats"
       }
     },
-    # Here come stale-share and census-missing, once there is a sweeper that writes `stale_share` and `connections`.
+    # Not yet: stale-share and census-missing, on the metrics `stale_share` and `connections` of the sweeper.
   )
 
   # The key of a threshold and the name of a runbook: an alarm's, without its chunk or queue.
