@@ -104,7 +104,7 @@ def _of_stage(run: Run) -> Iterator[tuple[str, Alarm]]:
             "",
             (3, 5),
             "API Gateway cannot invoke a function: its permission is missing, it is throttled, or it takes too long.",
-            "roomcast doctor",
+            "roomcast query errors",
         ),
     )
     yield (
@@ -149,7 +149,7 @@ def _of_stage(run: Run) -> Iterator[tuple[str, Alarm]]:
             "",
             (1, 1),
             "API Gateway refuses messages to members: the management endpoint is wrong, or a right is missing.",
-            "roomcast doctor --only delivery",
+            "roomcast query errors",
         ),
     )
     yield (
@@ -160,7 +160,7 @@ def _of_stage(run: Run) -> Iterator[tuple[str, Alarm]]:
             "100 * throttled / IF(all < 100, 100, all)",
             (3, 5),
             "The account's request quota of API Gateway is short, so that messages are sent twice and arrive late.",
-            "roomcast capacity",
+            "roomcast stats",
             is_ticket=True,
         ),
     )
@@ -183,7 +183,7 @@ def _of_stage(run: Run) -> Iterator[tuple[str, Alarm]]:
             "",
             (3, 5),
             "The table or a queue is throttled, refuses requests, or is down.",
-            "roomcast doctor --only data",
+            "roomcast query errors",
         ),
     )
     if run.tokens:
@@ -214,7 +214,7 @@ def _of_functions(run: Run, functions: Iterable[str]) -> Iterator[tuple[str, Ala
             "Throttles",
             set[str](),
             "The account's concurrency is used up, or a function's reserved concurrency.",
-            "roomcast doctor --only concurrency",
+            "roomcast stats",
         ),
     ):
         named = sorted({*functions} - left_out)

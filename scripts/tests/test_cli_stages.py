@@ -383,6 +383,17 @@ def test_no_credentials(aws: FakeAws, name: str) -> None:
     assert aws.asked == []
 
 
+def test_what_an_alarm_says_to_run_first_can_be_run(aws: FakeAws) -> None:
+    variables = {key: value for key, value in aws.variables.items() if "KEY" not in key}
+    text = (REPOSITORY / "terraform" / "modules" / "backend" / "alarms.tf").read_text()
+    commands = {*re.findall(r'command += "roomcast ([^"]+)"', text)}
+    assert text.count(" command ") == len(re.findall(r'command += "roomcast [^"]+"', text)) >= len(commands) > 2
+    # Wrong usage ends with 2, before anything is looked for.
+    assert {command: run(*command.split(), **variables)[0] for command in sorted(commands)} == dict.fromkeys(
+        commands, 4
+    )
+
+
 @pytest.mark.parametrize(
     ("refusal", "status", "told"),
     [

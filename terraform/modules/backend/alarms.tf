@@ -28,7 +28,7 @@ locals {
         threshold = 0
         metrics   = { errors = merge(local.of_stage, { name = "ExecutionError", stat = "Sum" }) }
         meaning   = "API Gateway cannot invoke a function: its permission is missing, it is throttled, or it takes too long."
-        command   = "roomcast doctor"
+        command   = "roomcast query errors"
       }
       handshakes-refused = {
         threshold  = 50
@@ -58,7 +58,7 @@ locals {
         points    = [1, 1] # nothing is delivered
         metrics   = { refused = merge(local.of_backend, { name = "refused", stat = "Sum" }) }
         meaning   = "API Gateway refuses messages to members: the management endpoint is wrong, or a right is missing."
-        command   = "roomcast doctor --only delivery"
+        command   = "roomcast query errors"
       }
       posts-throttled = {
         threshold  = 5
@@ -66,7 +66,7 @@ locals {
         expression = "100 * throttled / IF(all < 100, 100, all)"
         topic      = "ticket"
         meaning    = "The account's request quota of API Gateway is short, so that messages are sent twice and arrive late."
-        command    = "roomcast capacity"
+        command    = "roomcast stats"
       }
       # In a minute with less than 20 messages, one of them would decide. CloudWatch's own treatment of few samples asks
       # for 1,000 of them.
@@ -81,7 +81,7 @@ locals {
         threshold = 0
         metrics   = { unavailable = merge(local.of_backend, { name = "unavailable", stat = "Sum" }) }
         meaning   = "The table or a queue is throttled, refuses requests, or is down."
-        command   = "roomcast doctor --only data"
+        command   = "roomcast query errors"
       }
     },
     local.checks_tokens ? {
@@ -109,7 +109,7 @@ locals {
         expression = format("SUM([%s])", join(", ", [for index, name in names : "FILL(m${index}, 0)"]))
         points     = [3, 6]
         meaning    = "The account's concurrency is used up, or a function's reserved concurrency."
-        command    = "roomcast doctor --only concurrency"
+        command    = "roomcast stats"
       }
     },
     {
