@@ -266,6 +266,7 @@ topic = Cases(
 )
 ALARM_NAMES = (
     "authorizer-unavailable",
+    "census-missing",
     "dead-letters",
     "delivery-late",
     "execution-errors",
@@ -277,6 +278,7 @@ ALARM_NAMES = (
     "posts-refused",
     "posts-throttled",
     "queue-age",
+    "stale-share",
     "unavailable",
 )
 limits = (

@@ -22,7 +22,7 @@ class Alarm(NamedTuple):
     """One alarm.
 
     Attributes:
-        threshold: Above which a value is bad.
+        threshold: With which a value is compared.
         metrics: Metrics by their ids in the expression.
         expression: What is compared; empty for the only metric.
         points: Bad values that are an alarm, and values looked at.
@@ -30,6 +30,8 @@ class Alarm(NamedTuple):
         command: What to run first.
         missing: What a minute without data counts as.
         is_ticket: Whether it can wait.
+        comparison: How a bad value compares with the threshold.
+        period: Seconds of a datapoint.
     """
 
     threshold: float
@@ -40,6 +42,8 @@ class Alarm(NamedTuple):
     command: str
     missing: str = "notBreaching"
     is_ticket: bool = False
+    comparison: str = "GreaterThanThreshold"
+    period: int = 60
 
 
 def of_alarms(run: Run, alarms: Alarms, functions: Mapping[str, Function]) -> Table:
@@ -51,7 +55,7 @@ def of_alarms(run: Run, alarms: Alarms, functions: Mapping[str, Function]) -> Ta
         functions: Its functions.
     """
     table: Table = {}
-    for name, alarm in (*_of_stage(run), *_of_functions(run, functions), *_of_queues(run)):
+    for name, alarm in (*_of_stage(run), *_of_functions(run, functions), *_of_queues(run), *_of_sweeper(run)):
         kind = next((each for each in PARTED if name.startswith(f"{each}-")), name)
         threshold = alarms.thresholds.get(kind, alarm.threshold)
         if threshold is None:
@@ -62,7 +66,7 @@ def of_alarms(run: Run, alarms: Alarms, functions: Mapping[str, Function]) -> Ta
             "alarm_actions": [topic],
             "alarm_description": f"{alarm.meaning} First: {alarm.command}{runbook}",
             "alarm_name": f"{run.name}-{name}",
-            "comparison_operator": "GreaterThanThreshold",
+            "comparison_operator": alarm.comparison,
             "datapoints_to_alarm": alarm.points[0],
             "evaluation_periods": alarm.points[1],
             "metric_query": [*_queries(name, alarm)],
@@ -80,7 +84,7 @@ PARTED = ("dead-letters", "function-errors", "function-throttles", "queue-age")
 
 def _queries(name: str, alarm: Alarm) -> Iterator[Settings]:
     for metric_id, metric in alarm.metrics.items():
-        yield {"id": metric_id, "return_data": not alarm.expression, "metric": [{"period": 60, **metric}]}
+        yield {"id": metric_id, "return_data": not alarm.expression, "metric": [{"period": alarm.period, **metric}]}
     if alarm.expression:
         yield {"id": "result", "return_data": True, "expression": alarm.expression, "label": name}
 
@@ -245,3 +249,33 @@ def _of_queues(run: Run) -> Iterator[tuple[str, Alarm]]:
         )
         meaning = f"Tasks of the queue {name} wait: its workers fail, or are too few."
         yield f"queue-age-{name}", Alarm(60, {"age": age}, "", (3, 5), meaning, "roomcast stats")
+
+
+def _of_sweeper(run: Run) -> Iterator[tuple[str, Alarm]]:
+    if run.sweeper is None:
+        return
+    censuses = _metric("Roomcast", "connections", "SampleCount", Backend=run.name)
+    meaning = "The sweeper does not run, or no metrics arrive: then the other alarms are silent, too."
+    yield (
+        "census-missing",
+        Alarm(
+            1,
+            {"censuses": censuses},
+            "",
+            (2, 2),
+            meaning,
+            "roomcast tail --function sweeper",
+            missing="breaching",
+            is_ticket=True,
+            comparison="LessThanThreshold",
+            period=900,
+        ),
+    )
+    if run.sweeper.pace == "0":
+        return
+    share = _metric("Roomcast", "stale_share", "Maximum", Backend=run.name)
+    meaning = "Many items are of connections that are gone: $disconnect does not run, or fails."
+    yield (
+        "stale-share",
+        Alarm(20, {"share": share}, "", (1, 1), meaning, "roomcast query errors", is_ticket=True, period=3600),
+    )

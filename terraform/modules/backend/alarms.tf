@@ -130,7 +130,30 @@ locals {
         command   = "roomcast stats"
       }
     },
-    # Not yet: stale-share and census-missing, on the metrics `stale_share` and `connections` of the sweeper.
+    local.sweeper_exists ? {
+      census-missing = {
+        threshold  = 1
+        comparison = "LessThanThreshold"
+        metrics    = { censuses = merge(local.of_backend, { name = "connections", stat = "SampleCount" }) }
+        period     = 900 # three censuses
+        points     = [2, 2]
+        missing    = "breaching" # nothing is what it looks for
+        topic      = "ticket"
+        meaning    = "The sweeper does not run, or no metrics arrive: then the other alarms are silent, too."
+        command    = "roomcast tail --function sweeper"
+      }
+    } : {},
+    local.sweeper_exists && nonsensitive(var.sweeper.sweep) ? {
+      stale-share = {
+        threshold = 20 # percent
+        metrics   = { share = merge(local.of_backend, { name = "stale_share", stat = "Maximum" }) }
+        period    = 3600 # a cycle takes minutes
+        points    = [1, 1]
+        topic     = "ticket"
+        meaning   = "Many items are of connections that are gone: $disconnect does not run, or fails."
+        command   = "roomcast query errors"
+      }
+    } : {},
   )
 
   # The key of a threshold and the name of a runbook: an alarm's, without its chunk or queue.
@@ -141,7 +164,7 @@ locals {
   thresholds     = local.alarms_enabled ? { for name, kind in local.alarm_kinds : name => nonsensitive(lookup(var.alarms.thresholds, kind, local.alarm_rows[name].threshold)) } : {}
 
   alarms = {
-    for name, threshold in local.thresholds : name => merge({ expression = null, points = [3, 5], missing = "notBreaching", topic = "page" }, local.alarm_rows[name], { threshold = threshold })
+    for name, threshold in local.thresholds : name => merge({ comparison = "GreaterThanThreshold", expression = null, missing = "notBreaching", period = 60, points = [3, 5], topic = "page" }, local.alarm_rows[name], { threshold = threshold })
     if threshold != null
   }
   alarm_topics = local.alarms_enabled ? { page = var.alarms.page_topic_arn, ticket = coalesce(var.alarms.ticket_topic_arn, var.alarms.page_topic_arn) } : {}
@@ -153,7 +176,7 @@ resource "aws_cloudwatch_metric_alarm" "this" {
   alarm_name          = "${var.name}-${each.key}"
   alarm_actions       = [local.alarm_topics[each.value.topic]]
   alarm_description   = join(" ", concat([each.value.meaning, "First: ${each.value.command}"], [for url in [var.alarms.runbook_url] : "Runbook: ${url}/${local.alarm_kinds[each.key]}.md" if url != null]))
-  comparison_operator = "GreaterThanThreshold"
+  comparison_operator = each.value.comparison
   datapoints_to_alarm = each.value.points[0]
   evaluation_periods  = each.value.points[1]
   ok_actions          = [local.alarm_topics[each.value.topic]]
@@ -172,7 +195,7 @@ resource "aws_cloudwatch_metric_alarm" "this" {
         dimensions  = metric_query.value.dimensions
         metric_name = metric_query.value.name
         namespace   = metric_query.value.namespace
-        period      = 60
+        period      = each.value.period
         stat        = metric_query.value.stat
       }
     }

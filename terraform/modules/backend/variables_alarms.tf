@@ -21,7 +21,7 @@ variable "alarms" {
   }
 
   validation {
-    condition     = var.alarms == null || alltrue([for name, threshold in try(var.alarms.thresholds, {}) : contains(["authorizer-unavailable", "dead-letters", "delivery-late", "execution-errors", "function-errors", "function-throttles", "handshakes-refused", "joins-failing", "posts-failed", "posts-refused", "posts-throttled", "queue-age", "unavailable"], name) && try(threshold >= 0, threshold == null)])
+    condition     = var.alarms == null || alltrue([for name, threshold in try(var.alarms.thresholds, {}) : contains(["authorizer-unavailable", "census-missing", "dead-letters", "delivery-late", "execution-errors", "function-errors", "function-throttles", "handshakes-refused", "joins-failing", "posts-failed", "posts-refused", "posts-throttled", "queue-age", "stale-share", "unavailable"], name) && try(threshold >= 0, threshold == null)])
     error_message = "alarms must have thresholds by names of alarms, as the module's README lists them, each null or a number of at least 0."
   }
 }
