@@ -49,7 +49,7 @@ NEEDED_OUTPUTS = {
     Capability.ACCESS_LOG: ("access_log_group_name",),
 }
 """Outputs that a capability needs; a configuration around the modules may pass on fewer."""
-LACKS_WITH_URL_ALONE = {**LACKS, **dict.fromkeys(NEEDED_OUTPUTS, BLACK_BOX)}
+LACKS_WITH_URL_ALONE: Mapping[Capability | Caveat, str] = {**LACKS, **dict.fromkeys(NEEDED_OUTPUTS, BLACK_BOX)}
 
 
 class Live(Target):
