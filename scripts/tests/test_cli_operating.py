@@ -223,6 +223,10 @@ def test_tail_goes_on_until_ctrl_c(account: Account, tmp_path: Path) -> None:
     assert errors.read_text().strip() == ""
 
 
+def test_tail_begins_now_unless_told(account: Account) -> None:
+    assert run("tail", "--no-follow", **account.aws.variables) == (0, "", "")
+
+
 def test_log_that_may_not_be_read_is_left_out(account: Account) -> None:
     def lines(fields: dict[str, Any]) -> Any:
         if fields["logGroupName"] != GROUP:

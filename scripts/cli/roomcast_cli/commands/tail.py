@@ -91,7 +91,10 @@ def tail(  # noqa: PLR0913 - of the command line
     errors: Annotated[bool, typer.Option("--errors", help="Lines that tell of an error alone.")] = False,
     room: Annotated[str | None, typer.Option("--room", metavar="ROOM", help="Lines about a room alone.")] = None,
     function: Annotated[str | None, typer.Option(metavar="NAME", help="Of one function, or of the access log.")] = None,
-    since: Annotated[int, typer.Option(parser=moments.duration, metavar="TIME", help="Begin so long ago: 10m.")] = 0,
+    since: Annotated[
+        int | None,
+        typer.Option(parser=moments.duration, metavar="TIME", help="Begin so long ago: 10m; now unless given."),
+    ] = None,
     follow: Annotated[bool, typer.Option("--follow/--no-follow", help="Go on until Ctrl-C.")] = True,
     stage: options.Stage = None,
     outputs_file: options.Outputs = None,
@@ -112,7 +115,7 @@ def tail(  # noqa: PLR0913 - of the command line
             raise CommandError(f"{found.label} has no log of {function}; it has {', '.join(groups)}", WRONG_USAGE)
         groups = {function: groups[function]}
     digest = logs.room_hash(found.table, checked(room)) if room else None
-    reader = Reader(account.client("logs"), groups, round((time.time() - since) * 1000))
+    reader = Reader(account.client("logs"), groups, round((time.time() - (since or 0)) * 1000))
     while True:
         for line in reader.new():
             if (errors and not line.is_error) or (digest and line.fields.get("room") != digest):
