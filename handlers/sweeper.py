@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from roomcast import aws_json, events, logs, questions, rooms, settings, sweeping
+from roomcast import aws_json, events, logs, questions, rooms, settings, sweep_table, sweeping
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -23,15 +23,14 @@ LEVELS: Mapping[str, str] = {logs.SERVED: "INFO", questions.REFUSED: "ERROR"}
 def handler(_event: object, context: events.Context) -> None:
     """Lambda's entry point."""
     logs.begin(context.aws_request_id)
-    deadline = events.deadline(context)
-    table = ROOMS.sweeper(deadline)
+    table = sweep_table.SweepTable(ROOMS.database, ROOMS.table_name, events.deadline(context))
     try:
         if not table.lease(context.aws_request_id):
             logs.end("INFO", "sweep", outcome="another run has the lease")
             return
         logs.note("", {"connections": table.census()})
         if SETTINGS.sweep_pace:
-            sweep(deadline)
+            sweep(table)
         else:
             logs.end("INFO", "sweep", outcome=logs.SERVED)
     except aws_json.ServiceError as error:
@@ -40,10 +39,10 @@ def handler(_event: object, context: events.Context) -> None:
         logs.end("ERROR", "sweep", outcome="unavailable")
 
 
-def sweep(deadline: float) -> None:
+def sweep(table: sweep_table.SweepTable) -> None:
     """Sweep, and write the line of the run."""
     asked = questions.Questions(ENGINE, SETTINGS.sweep_pace)
-    result = sweeping.Sweep(ROOMS, asked, deadline).run()
+    result = sweeping.Sweep(ROOMS, table, asked).run()
     logs.end(
         LEVELS.get(result.outcome, "WARNING"),
         "sweep",

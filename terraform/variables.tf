@@ -32,7 +32,7 @@ variable "alarms" {
     thresholds       = optional(map(number), {})
     ticket_topic_arn = optional(string)
   })
-  description = "SNS topics that CloudWatch alarms notify: one for what must wake somebody (`page_topic_arn`), and another for what can wait until morning (`ticket_topic_arn`, without which the first gets both). Other thresholds than the defaults by alarm, like `{ delivery-late = 10000 }`; null leaves an alarm out. The address of the runbooks' folder, for the alarms' descriptions (`runbook_url`). An encrypted topic needs a key of your own whose policy lets `cloudwatch.amazonaws.com` use it. Null means no alarm. What is not an ARN must be known at plan."
+  description = "SNS topics that CloudWatch alarms notify: one for alarms that page the operator on call (`page_topic_arn`), and another for those that can wait until morning (`ticket_topic_arn`, without which the first gets both). Other thresholds than the defaults by alarm, like `{ delivery-late = 10000 }`; null leaves an alarm out. The address of the runbooks' folder, for the alarms' descriptions (`runbook_url`). An encrypted topic needs a key of your own whose policy lets `cloudwatch.amazonaws.com` use it. Null means no alarm. What is not an ARN must be known at plan."
   default     = null
 }
 
@@ -491,7 +491,7 @@ variable "sweeper" {
     sweep   = optional(bool, true)
     share   = optional(number, 0.05)
   })
-  description = "Whether a function counts the connections every 5 minutes; whether it also deletes items of connections that do not exist; and the share of `account_requests_per_second` that it asks API Gateway with at most. Sweep for presence, for `who` and for numbers of rooms in which nobody sends: other stages do not need it."
+  description = "Whether a function counts the connections every 5 minutes; whether it also deletes items of connections that do not exist; and the share of `account_requests_per_second` that it asks API Gateway with at most. Sweep for presence, for `who` and for numbers of rooms in which no client sends: other stages do not need it."
   default     = {}
   nullable    = false
 }

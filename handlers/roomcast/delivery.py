@@ -21,7 +21,6 @@ that time."""
 PRUNE_BATCH = fanout.BATCH
 """Members deleted by one transaction. Several senders prune at once: small batches seldom conflict for long."""
 
-
 FAN_OUT = "fan-out"
 """The name of a fan-out's log line."""
 

@@ -23,7 +23,6 @@ from roomcast import (
     removal,
     roster,
     steps,
-    sweep_table,
     users,
 )
 from roomcast.members import Connection, Members
@@ -332,9 +331,10 @@ class Rooms:
         """The connections of clients by their names, read and written by ``deadline``."""
         return users.Users(self._database, self.table_name, self.remove, deadline, with_token=self.rows_end)
 
-    def sweeper(self, deadline: float) -> sweep_table.SweepTable:
-        """The table as the sweeper reads it, by ``deadline``."""
-        return sweep_table.SweepTable(self._database, self.table_name, deadline)
+    @property
+    def database(self) -> aws_json.Service:
+        """DynamoDB, for the one function that reads the table in a way of its own: others need not load that."""
+        return self._database
 
     def remove(self, connections: Sequence[Connection], deadline: float) -> None:
         """Delete all items of connections, whose rooms need not be known."""

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from roomcast import aws_json, items, steps
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from roomcast.members import Connection
 
@@ -52,6 +52,26 @@ class Page(NamedTuple):
 
     connections: Sequence[Connection]
     after: Mapping[str, Any] | None
+
+
+def connections_of(scanned: Iterable[Mapping[str, Any]]) -> tuple[dict[str, Connection], dict[str, Connection]]:
+    """Connections with an item among those of a scan, and those that only memberships there name, by their ids.
+
+    Args:
+        scanned: Items as ``items.scanned`` reads them.
+    """
+    whole: dict[str, Connection] = {}
+    halves: dict[str, Connection] = {}
+    for item in scanned:
+        found = items.scanned(item)
+        if "rooms" in item:
+            whole[found.connection_id] = found
+            continue
+        known = halves.setdefault(found.connection_id, found)
+        # Memberships of another connection of that id come with a later scan.
+        if known.connected_at == found.connected_at:
+            halves[found.connection_id] = known._replace(rooms={**known.rooms, **found.rooms})
+    return whole, {number: each for number, each in halves.items() if number not in whole}
 
 
 class SweepTable(NamedTuple):
@@ -140,18 +160,8 @@ class SweepTable(NamedTuple):
         if after is not None:
             request["ExclusiveStartKey"] = after
         answer = self.database.call("Scan", request, self.deadline)
-        whole: dict[str, Connection] = {}
-        halves: dict[str, Connection] = {}
-        for item in answer["Items"]:
-            found = items.scanned(item)
-            if "rooms" in item:
-                whole[found.connection_id] = found
-                continue
-            known = halves.setdefault(found.connection_id, found)
-            # Memberships of another connection of that id come with a later cycle.
-            if known.connected_at == found.connected_at:
-                halves[found.connection_id] = known._replace(rooms={**known.rooms, **found.rooms})
-        without = self._without_item([*halves.keys() - whole.keys()])
+        whole, halves = connections_of(answer["Items"])
+        without = self._without_item([*halves])
         return Page([*whole.values(), *(halves[each] for each in without)], answer.get("LastEvaluatedKey"))
 
     def _without_item(self, connection_ids: Sequence[str]) -> Sequence[str]:

@@ -35,7 +35,7 @@ MINIMUM_AGE_SECONDS = 120
 """Younger connections are left out: connecting takes up to 29 s, and clocks differ by a minute."""
 
 AGAIN_AFTER_SECONDS = 20.0
-"""Before a second question: whatever made the first answer wrong is over, or is no passing fault."""
+"""Before a second question: a passing fault that made the first answer wrong is over by then."""
 
 SWEEP_SECONDS = 60.0
 """No page is begun later."""
@@ -92,16 +92,16 @@ class Sweep:
     """One run.
 
     Args:
-        rooms: The connections table.
+        rooms: The connections table, to delete from.
+        table: The same as the sweeper reads it, by the latest end of the run.
         asked: Asks for connections.
-        deadline: Latest end, in seconds of ``time.monotonic``.
     """
 
-    def __init__(self, rooms: Rooms, asked: questions.Questions, deadline: float) -> None:
+    def __init__(self, rooms: Rooms, table: SweepTable, asked: questions.Questions) -> None:
         self._rooms = rooms
-        self._table: SweepTable = rooms.sweeper(deadline)
+        self._table = table
         self._questions = asked
-        self._deadline = deadline
+        self._deadline = table.deadline
         self._suspects: dict[str, Connection] = {}
         self._pages: list[_Read] = []
 

@@ -179,7 +179,7 @@ TABLE = (
 
 
 QUESTIONS = (
-    # Closed, never existed, or no id of a connection. Who asks leaves out those that may not be open yet.
+    # Closed, never existed, or no id of a connection. The caller leaves out those that may not be open yet.
     Row(Answer.MALFORMED, always, Outcome.DEAD),
     Row(Answer.GONE, always, Outcome.DEAD),
     # No recipient is behind this: the account is short of requests, and another try would take one more.

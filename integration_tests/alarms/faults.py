@@ -114,7 +114,7 @@ def injected(control: FaultControl, *rules: Rule) -> Iterator[None]:
 
 
 async def visit(url: str, room: str, headers: Mapping[str, str]) -> None:
-    """Connect, send one message of each kind, wait for their answers, and leave, whatever goes wrong."""
+    """Connect, send one message of each kind, wait for their answers, and leave; errors are ignored."""
     with suppress(OSError, TimeoutError, WebSocketException):
         async with (
             asyncio.timeout(scaled(ANSWER_SECONDS)),

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.emulator_only
 
-ANYBODY = json.dumps(
+ANY_PRINCIPAL = json.dumps(
     {
         "Version": "2012-10-17",
         "Statement": [{"Effect": "Allow", "Principal": {"AWS": "*"}, "Action": "sts:AssumeRole"}],
@@ -35,7 +35,7 @@ ANYBODY = json.dumps(
 
 @pytest.fixture
 def deployer(target: Target) -> dict[str, str]:
-    """Variables of whoever may do anything, and the stage."""
+    """Variables of a principal that may do anything, and the stage."""
     assert target.aws is not None
     credentials = target.aws.session.get_credentials()
     assert credentials is not None
@@ -67,7 +67,7 @@ def role(target: Target) -> Iterator[Roles]:
 
     def make(policy: dict[str, Any]) -> dict[str, str]:
         name = f"operator-{secrets.token_hex(4)}"
-        arn = iam.create_role(RoleName=name, AssumeRolePolicyDocument=ANYBODY)["Role"]["Arn"]
+        arn = iam.create_role(RoleName=name, AssumeRolePolicyDocument=ANY_PRINCIPAL)["Role"]["Arn"]
         made.append(name)
         iam.put_role_policy(RoleName=name, PolicyName="operator", PolicyDocument=json.dumps(policy))
         found = sts.assume_role(RoleArn=arn, RoleSessionName="ann")["Credentials"]

@@ -179,7 +179,7 @@ class Alarms(NamedTuple):
     """Settings of the alarms.
 
     Attributes:
-        pages: Topic of alarms that wake somebody.
+        pages: Topic of alarms that page the operator on call.
         tickets: Topic of the others.
         runbooks: Address of the runbooks' folder; empty without.
         thresholds: Other thresholds than the defaults, by alarm; None for no such alarm.

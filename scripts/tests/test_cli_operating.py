@@ -10,10 +10,9 @@ import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from roomcast import logs, tasks
+from roomcast import logs, sweeping, tasks
 from roomcast.delivery import RoomMessage
 from roomcast_cli import application, queries
-from roomcast_cli import leftovers as rules
 from roomcast_cli.commands import stats
 
 from scripts.tests import stages
@@ -254,7 +253,7 @@ def test_leftovers(account: Account) -> None:
     assert [line.split("\t") for line in output.splitlines()] == [
         ["kind", "rows", "example"],
         ["connection is gone", "1", "gone= in lobby, kitchen, 1 h 10 min old"],
-        ["membership alone", "1", "lone= in garden"],
+        ["membership alone", "1", "lone= in garden, 10 min old"],
         ["expired, left to TTL", "2", ""],
     ]
     assert told == "checked 3 connections at 100 a second\n"
@@ -275,7 +274,7 @@ def test_no_leftovers(account: Account) -> None:
 
 def fix(account: Account, monkeypatch: pytest.MonkeyPatch, *options: str) -> int:
     """Run leftovers --fix in this process, without the time between two questions."""
-    monkeypatch.setattr(rules, "BETWEEN_QUESTIONS", 0.0)
+    monkeypatch.setattr(sweeping, "AGAIN_AFTER_SECONDS", 0.0)
     monkeypatch.setattr(signal, "signal", lambda *_: None)
     for name, value in account.aws.variables.items():
         monkeypatch.setenv(name, value)
@@ -290,9 +289,33 @@ def test_leftovers_are_deleted_by_the_handlers_rules(account: Account, monkeypat
     del account.rows[-2]
 
     assert fix(account, monkeypatch, "--yes") == 0
-    assert account.deleted() == ["connection#gone=", "room#lobby#0", "room#kitchen#0", "room#garden#0"]
+    assert account.deleted() == [
+        "connection#gone=",
+        "room#lobby#0",
+        "room#kitchen#0",
+        "connection#lone=",
+        "room#garden#0",
+    ]
     [first, *_] = [fields for action, fields in account.aws.asked if action == "dynamodb:TransactWriteItems"]
     assert "connected_at = :connected_at" in first["TransactItems"][0]["Delete"]["ConditionExpression"]
+
+
+def test_membership_of_a_newer_connection_stays(account: Account, monkeypatch: pytest.MonkeyPatch) -> None:
+    account.add("alive=", ["lobby"], alive=True)
+    account.add("lone=", ["garden"])
+    del account.rows[-2]
+    tried: list[int] = []
+
+    def refuse(fields: dict[str, Any]) -> Any:
+        actions = len(fields["TransactItems"])
+        tried.append(actions)
+        raise Refusal(
+            "TransactionCanceledException", CancellationReasons=[{"Code": "ConditionalCheckFailed"}] * actions
+        )
+
+    account.aws.answers["dynamodb:TransactWriteItems"] = refuse
+    assert fix(account, monkeypatch, "--yes") == 0
+    assert len(tried) == 1
 
 
 def test_connection_that_answers_the_second_time_stays(account: Account, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -344,7 +367,7 @@ def letter(room: str = "lobby") -> str:
 
 
 def test_dead_letters(account: Account) -> None:
-    account.letters = [letter(), "what nobody can read"]
+    account.letters = [letter(), "not a task"]
 
     status, output, told = run("dead-letters", **account.aws.variables)
     header, *rows = [line.split("\t") for line in output.splitlines()]

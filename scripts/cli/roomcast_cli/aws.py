@@ -1,4 +1,4 @@
-"""AWS as commands call it: sessions, clients, and what a refusal or a silence means for whoever typed the command."""
+"""AWS as commands call it: sessions, clients, and what a refusal or a missing answer means for the user."""
 
 from __future__ import annotations
 

@@ -7,81 +7,46 @@ same run is alive: a wrong stage or API is not to empty the table. The rows are 
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from roomcast import aws_json, changes, headcount, items, removal
+from roomcast import aws_json, changes, headcount, removal, sweep_table, sweeping
 
 from roomcast_cli.output import NOT_REACHABLE, CommandError
-from roomcast_cli.rows import CONNECTION, Place, place_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from roomcast.members import Connection
 
-YOUNGEST_SECONDS = 120
-"""A connection takes up to 29 s until it is open, and clocks differ by a minute."""
-
 A_SECOND = 100
 """Questions to API Gateway: 1 % of an account's requests."""
 
-BETWEEN_QUESTIONS = 20.0
-"""Seconds until a connection that is gone is asked for again."""
 
-
-class Lone(NamedTuple):
-    """A membership without the item of its connection."""
-
-    connection_id: str
-    place: Place
-    connected_at: int
-
-
-@dataclass
-class Table:
+class Table(NamedTuple):
     """What a scan has found.
 
     Attributes:
         connections: By id.
-        memberships: All of them.
-        expired: Rows that have expired, and wait for time to live.
+        halves: Connections without an item of their own, known by their memberships, by id.
+        expired: Number of rows that have expired, and wait for time to live.
     """
 
-    connections: dict[str, Connection] = field(default_factory=dict)
-    memberships: list[Lone] = field(default_factory=list)
-    expired: int = 0
+    connections: Mapping[str, Connection]
+    halves: Mapping[str, Connection]
+    expired: int
 
     @classmethod
     def of(cls, rows: Iterable[Mapping[str, Any]]) -> Table:
         """Sort the rows of a scan."""
-        found, now = cls(), time.time()
-        for row in rows:
-            if int(row["expires_at"]["N"]) <= now:
-                found.expired += 1
-            elif row["partition_key"]["S"].startswith(CONNECTION):
-                number = _id_of(row)
-                if known := items.connection(number, row):
-                    found.connections[number] = known
-            else:
-                connected_at = int(row["connected_at"]["N"])
-                found.memberships.append(Lone(row["sort_key"]["S"], place_of(row), connected_at))
-        return found
-
-    @property
-    def lone(self) -> list[Lone]:
-        """The memberships without their connection's item."""
-        return [each for each in self.memberships if each.connection_id not in self.connections]
+        everything, now = [*rows], time.time()
+        living = [row for row in everything if int(row["expires_at"]["N"]) > now]
+        return cls(*sweep_table.connections_of(living), len(everything) - len(living))
 
 
-def _id_of(row: Mapping[str, Any]) -> str:
-    escaped = row["partition_key"]["S"].removeprefix(CONNECTION)
-    return str(escaped).replace("%23", "#").replace("%25", "%")
-
-
-def is_old(connected_at: int) -> bool:
-    """Whether a connection of then is certainly open by now."""
-    return time.time() - connected_at / 1000 > YOUNGEST_SECONDS
+def is_old(connection: Connection) -> bool:
+    """Whether a connection is certainly open by now."""
+    return time.time() - connection.connected_at / 1000 > sweeping.MINIMUM_AGE_SECONDS
 
 
 @dataclass
@@ -135,7 +100,7 @@ class Deletion:
         self._table = table
 
     def connection(self, known: Connection) -> None:
-        """Delete all rows of a connection, unless a newer one has its id.
+        """Delete all rows of a connection, but not those that a newer one of the same id has written.
 
         Raises:
             CommandError: Others write the same rows all the time.
@@ -146,11 +111,6 @@ class Deletion:
             removal.Removal(changes.Changes(self._table, numbers, self._write, float("inf"))).remove([known])
         except aws_json.ServiceError as error:
             raise CommandError(f"the rows of {known.connection_id} stay: {error}; try again", NOT_REACHABLE) from error
-
-    def membership(self, lone: Lone) -> None:
-        """Delete a membership, unless a newer connection has its id."""
-        key = items.membership_key(lone.place.room, lone.place.shard, lone.connection_id)
-        self._write([items.deletion(self._table, key, lone.connected_at)], float("inf"))
 
     def _write(self, actions: Sequence[Mapping[str, Any]], _deadline: float) -> None:
         try:

@@ -1,7 +1,7 @@
 """Finding a stage, and what it consists of.
 
 A stage describes itself in the SSM parameter ``/roomcast/<name>/<stage>``, which the module ``backend`` writes, so that
-whoever is on call reads no state of Terraform's. A file of Terraform's outputs does as well.
+an operator needs no access to Terraform's state. A file of Terraform's outputs does as well.
 """
 
 from __future__ import annotations

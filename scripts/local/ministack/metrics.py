@@ -33,7 +33,7 @@ def emit_metrics(original: Callable[..., None], *arguments: Any, **keywords: Any
 def execute(
     original: Callable[..., dict[str, Any]], function: Any, config: Mapping[str, Any], *arguments: Any
 ) -> dict[str, Any]:
-    """Run an invocation, whoever it is of, and record the function's metrics."""
+    """Run an invocation of any caller, and record the function's metrics."""
     started = time.time()
     result: dict[str, Any] = original(function, config, *arguments)
     of_function = {"FunctionName": config["FunctionName"]}
@@ -119,7 +119,7 @@ def deliver(original: Callable[..., None], session: Session, text: str) -> None:
 
 @replaces(cloudwatch, "handle_request")
 async def handle_request(original: Callable[..., Awaitable[Response]], *arguments: Any) -> Response:
-    """Record the state of the account's queues, then serve the request. SQS does so each minute, whoever looks."""
+    """Record the state of the account's queues, then serve the request. SQS does so each minute, without a request."""
     for queue in sqs._queues.values():
         sample(queue)
     return await original(*arguments)

@@ -20,7 +20,7 @@ locals {
   )
 
   # Rows without `points` need 3 breaching minutes of 5, those without `missing` take a minute without data as a good one,
-  # and those without `topic` wake somebody. FILL makes the youngest minute look like 0, so those rows look at one more.
+  # and those without `topic` page the operator on call. FILL makes the youngest minute look like 0, so those rows look at one more.
   # A share has a floor, below which a single failure in each minute would be a large percentage.
   alarm_rows = merge(
     {
@@ -35,7 +35,7 @@ locals {
         metrics    = { refused = merge(local.of_stage, { name = "ClientError", stat = "Sum" }), accepted = merge(local.of_stage, { name = "ConnectCount", stat = "Sum" }) }
         expression = "100 * refused / IF(refused + FILL(accepted, 0) < 100, 100, refused + FILL(accepted, 0))"
         points     = [4, 6]
-        topic      = "ticket" # anybody can cause it
+        topic      = "ticket" # any client can cause it
         meaning    = "API Gateway refuses most handshakes: the tokens' keys are new, a limit is too low, or it is an attack."
         command    = "roomcast query handshakes"
       }
@@ -117,7 +117,7 @@ locals {
         threshold = 0
         metrics   = { letters = { namespace = "AWS/SQS", name = "ApproximateNumberOfMessagesVisible", stat = "Maximum", dimensions = { QueueName = split(":", queue.dead_letters)[5] } } }
         points    = [1, 1]
-        missing   = "ignore" # a queue that was idle for hours has no data, whatever is in it
+        missing   = "ignore" # a queue that was idle for hours has no data, even with messages in it
         meaning   = "Tasks of the queue ${name} were given up."
         command   = "roomcast dead-letters"
       }

@@ -1,4 +1,4 @@
-# What the command `roomcast` knows of a stage, so that whoever is on call reads no state file, which holds secrets. All names
+# What the command `roomcast` knows of a stage, so that operators read no state file, which holds secrets. All names
 # that follow from others are left out: a standard parameter, which costs nothing, holds 4 KB
 # (https://docs.aws.amazon.com/systems-manager/latest/userguide/parameter-store-advanced-parameters.html).
 

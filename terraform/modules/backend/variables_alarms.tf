@@ -7,7 +7,7 @@ variable "alarms" {
     thresholds       = optional(map(number), {})
     ticket_topic_arn = optional(string)
   })
-  description = "SNS topics that CloudWatch alarms notify: one for what must wake somebody (`page_topic_arn`), and another for what can wait until morning (`ticket_topic_arn`, without which the first gets both). Other thresholds than the defaults by alarm, like `{ delivery-late = 10000 }`; null leaves an alarm out. The address of the runbooks' folder, for the alarms' descriptions (`runbook_url`). An encrypted topic needs a key of your own whose policy lets `cloudwatch.amazonaws.com` use it. Null means no alarm. What is not an ARN must be known at plan."
+  description = "SNS topics that CloudWatch alarms notify: one for alarms that page the operator on call (`page_topic_arn`), and another for those that can wait until morning (`ticket_topic_arn`, without which the first gets both). Other thresholds than the defaults by alarm, like `{ delivery-late = 10000 }`; null leaves an alarm out. The address of the runbooks' folder, for the alarms' descriptions (`runbook_url`). An encrypted topic needs a key of your own whose policy lets `cloudwatch.amazonaws.com` use it. Null means no alarm. What is not an ARN must be known at plan."
   default     = null
 
   validation {

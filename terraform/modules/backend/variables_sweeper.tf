@@ -18,7 +18,7 @@ variable "sweeper" {
     sweep   = optional(bool, true)
     share   = optional(number, 0.05)
   })
-  description = "Whether a function counts the connections every 5 minutes; whether it also deletes items of connections that do not exist; and the share of `account_requests_per_second` that it asks API Gateway with at most. Sweep for presence, for `who` and for numbers of rooms in which nobody sends: other stages do not need it."
+  description = "Whether a function counts the connections every 5 minutes; whether it also deletes items of connections that do not exist; and the share of `account_requests_per_second` that it asks API Gateway with at most. Sweep for presence, for `who` and for numbers of rooms in which no client sends: other stages do not need it."
   default     = {}
   nullable    = false
 

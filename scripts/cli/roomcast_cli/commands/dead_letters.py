@@ -118,7 +118,7 @@ def _letter(message: dict[str, Any], table_name: str) -> Letter:
     try:
         task = tasks.parse(message["Body"])
     except ValueError:
-        pass  # of a later release, or of somebody else
+        pass  # of a later release, or of another program
     else:
         if isinstance(task, tasks.Task):
             room, request_id = task.message.room, task.message.request_id

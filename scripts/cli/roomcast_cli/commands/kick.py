@@ -32,7 +32,7 @@ def kick(  # noqa: PLR0913 - of the command line
 ) -> int:
     """Throw out a client, or one connection.
 
-    Exit status: 0 done, 1 a connection may still be open, 2 wrong usage, 3 nobody was there, or the stage has no
+    Exit status: 0 done, 1 a connection may still be open, 2 wrong usage, 3 no connection was found, or the stage has no
     function for it.
     """
     if (connection is None) == (user is None):

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import signal
 import time
-from functools import partial
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+from roomcast import sweeping
 
 from roomcast_cli import leftovers as rules
 from roomcast_cli import moments, stages
@@ -17,11 +17,9 @@ from roomcast_cli.output import DONE, INTERRUPTED, NO, document, note, table
 from roomcast_cli.rows import Scan
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
     from roomcast.members import Connection
-
-    from roomcast_cli.leftovers import Lone
 
 
 def leftovers(  # noqa: PLR0913 - of the command line
@@ -43,9 +41,7 @@ def leftovers(  # noqa: PLR0913 - of the command line
     found, account = stages.find(stages.Choice(stage, outputs_file, region, profile))
     client = account.client("dynamodb")
     seen = rules.Table.of(Scan(client, found.table, with_expired=True).rows())
-    lone = [each for each in seen.lone if rules.is_old(each.connected_at)]
-    asked = {number for number, each in seen.connections.items() if rules.is_old(each.connected_at)}
-    asked |= {each.connection_id for each in lone}
+    asked = {number for number, each in {**seen.connections, **seen.halves}.items() if rules.is_old(each)}
     questions = rules.Questions(
         account.client("apigatewaymanagementapi", endpoint_url=found.outputs["management_endpoint"])
     )
@@ -55,25 +51,25 @@ def leftovers(  # noqa: PLR0913 - of the command line
         questions.gone(sorted(seen.connections.keys() - asked))
     if fix and gone and questions.alive:
         confirm(f"Delete the rows of {len(gone)} connections of {found.label}?", "--fix", yes=yes)
-        time.sleep(rules.BETWEEN_QUESTIONS)
+        time.sleep(sweeping.AGAIN_AFTER_SECONDS)
         gone = questions.gone(sorted(gone))
     connections = [each for number, each in seen.connections.items() if number in gone]
-    lone = [each for each in lone if each.connection_id in gone]
+    halves = [each for number, each in seen.halves.items() if number in gone]
     counts = {
         "connection is gone": len(connections),
-        "membership alone": len(lone),
+        "membership alone": sum(len(each.rooms) for each in halves),
         "expired, left to TTL": seen.expired,
     }
-    deleted, status = 0, NO if connections or lone else DONE
+    deleted, status = 0, NO if connections or halves else DONE
     if fix and gone and not questions.alive:
         note("roomcast: no connection is alive: nothing is deleted, because the stage may be another one")
     elif fix and gone:
-        deleted, status = _delete(rules.Deletion(client, found.table), connections, lone)
+        deleted, status = _delete(rules.Deletion(client, found.table), [*connections, *halves])
     if as_json:
         kinds = dict(zip(("gone", "alone", "expired"), counts.values(), strict=True))
         document({**found.document(), **kinds, "checked": len(asked), "alive": questions.alive, "deleted": deleted})
         return status
-    examples = [_of_connection(connections), f"{lone[0].connection_id} in {lone[0].place.room}" if lone else "", ""]
+    examples = [_example(connections), _example(halves), ""]
     rows = [[kind, str(number), text] for (kind, number), text in zip(counts.items(), examples, strict=True) if number]
     table(["kind", "rows", "example"], rows, right=(1,), colour=not no_color)
     end = f"; deleted the rows of {deleted}" if fix else ""
@@ -81,7 +77,7 @@ def leftovers(  # noqa: PLR0913 - of the command line
     return status
 
 
-def _of_connection(connections: Sequence[Connection]) -> str:
+def _example(connections: Sequence[Connection]) -> str:
     if not connections:
         return ""
     first = connections[0]
@@ -89,21 +85,17 @@ def _of_connection(connections: Sequence[Connection]) -> str:
     return f"{first.connection_id} in {', '.join(first.rooms)}, {age} old"
 
 
-def _delete(deletion: rules.Deletion, connections: Sequence[Connection], lone: Sequence[Lone]) -> tuple[int, int]:
+def _delete(deletion: rules.Deletion, connections: Sequence[Connection]) -> tuple[int, int]:
     """Delete rows, and finish the connection in hand after Ctrl-C; gives how many, and the exit status."""
     stopped: list[int] = []
     before = signal.signal(signal.SIGINT, lambda number, _: stopped.append(number))
-    acts: list[Callable[[], None]] = [
-        *(partial(deletion.connection, each) for each in connections),
-        *(partial(deletion.membership, each) for each in lone),
-    ]
     deleted = 0
     try:
-        for act in acts:
-            act()
+        for each in connections:
+            deletion.connection(each)
             deleted += 1
             if stopped:
-                note(f"roomcast: stopped after {deleted} of {len(acts)}")
+                note(f"roomcast: stopped after {deleted} of {len(connections)}")
                 return deleted, INTERRUPTED
     finally:
         signal.signal(signal.SIGINT, before)

@@ -32,8 +32,8 @@ def send(  # noqa: PLR0913 - of the command line
 ) -> int:
     """Send a message to a room, or to a client: roomcast send ROOM TEXT, roomcast send --user ID TEXT.
 
-    With the text - each line of the input is a message. Exit status: 0 done, 1 not delivered to some, or nobody was
-    there, 3 the stage has no function for it.
+    With the text - each line of the input is a message. Exit status: 0 done, 1 not delivered to some, or there was
+    no recipient, 3 the stage has no function for it.
     """
     if len(words) != (1 if user else 2):
         raise CommandError("send takes ROOM and TEXT, or --user ID and TEXT", WRONG_USAGE)

@@ -46,7 +46,7 @@ def is_allowed(endpoint: str, allowed: str, call: Callable[..., Any]) -> bool:
 
 
 def caller_of(endpoint: str, role: str, service: str) -> Any:
-    """Return a client of a service for whoever has a role."""
+    """Return a client of a service for a role."""
     session = client("sts", endpoint).assume_role(RoleArn=role, RoleSessionName="probe")["Credentials"]
     return boto3.Session(
         aws_access_key_id=session["AccessKeyId"],
