@@ -30,7 +30,7 @@ async def test_every_joiner_receives_an_unbroken_suffix(crowd: Crowd, room: str,
     sent_at = await speech
 
     last = len(sent_at) - 1
-    received = await asyncio.gather(*(numbers_up_to(client, last) for client in joiners))
+    received = await asyncio.gather(*(numbers_until_left(client, last) for client in joiners))
     for client, numbers in zip(joiners, received, strict=True):
         assert sorted(numbers) == [*range(min(numbers), last + 1)], f"{client} received {sorted(numbers)} of 0..{last}"
         missed = [number for number in range(min(numbers)) if sent_at[number] > client.connected_at]
@@ -55,12 +55,16 @@ async def speak_without_pause(sender: Client, all_joined: asyncio.Event) -> list
     return sent_at
 
 
-async def numbers_up_to(client: Client, last: int) -> list[int]:
-    """Take messages until ``last`` has come, and all since the first one.
+async def numbers_until_left(client: Client, last: int) -> list[int]:
+    """Take messages until ``last`` has come, and all since the first one; then leave, and take those that came later.
 
-    A message may overtake the one before it, which its sender has heard before the other members.
+    A message may overtake the one before it, which its sender has heard before the other members. One that was on its
+    way while this client joined is posted again until the connection takes posts, and so may come after all others.
     """
     numbers: list[int] = []
     while last not in numbers or len(numbers) <= last - min(numbers):
         numbers.append(int((await client.receive(within=60)).text))
+    await client.close()
+    while client.unread:
+        numbers.append(int((await client.receive()).text))
     return numbers
