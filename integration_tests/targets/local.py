@@ -125,7 +125,7 @@ class Local(Emulated):
 
 LACKS: Mapping[Capability | Caveat, str] = {
     Caveat.TIME_LIMITS: "MiniStack is corrected to have them, but a run does not last that long.",
-    Caveat.QUOTAS: "MiniStack has none; the throttling of stage and routes it is corrected to have.",
+    Caveat.QUOTAS: "MiniStack is corrected to have them where it is told their size, which a run does not.",
     Caveat.RUNTIME: "MiniStack runs functions as ordinary processes of this machine, with its own Python.",
     Capability.ACCESS_LOG: "MiniStack writes none.",
     Caveat.EXPIRY: "MiniStack deletes expired items within a minute; DynamoDB takes up to days.",

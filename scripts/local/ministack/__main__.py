@@ -23,6 +23,7 @@ MODULES = (
     "integrations",
     "authorizers",
     "throttling",
+    "account_quotas",
     "routes",
     "metrics",
     "handshake",

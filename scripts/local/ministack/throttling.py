@@ -3,46 +3,17 @@
 
 from __future__ import annotations
 
-import time
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from ministack.services import apigateway
 
+from scripts.local.ministack.buckets import Bucket
 from scripts.local.ministack.integrations import Failure
 from scripts.local.ministack.stages import stages
 from scripts.local.ministack.wrapping import replaces
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
-
-
-@dataclass
-class Bucket:
-    """Tokens of one route.
-
-    Attributes:
-        rate: Tokens added per second.
-        burst: Capacity, and tokens at the start.
-    """
-
-    rate: float
-    burst: int
-    tokens: float = field(init=False)
-    filled_at: float = field(init=False, default_factory=time.monotonic)
-
-    def __post_init__(self) -> None:
-        self.tokens = self.burst
-
-    def take(self) -> bool:
-        """Take a token; return whether there was one."""
-        now = time.monotonic()
-        self.tokens = min(self.burst, self.tokens + (now - self.filled_at) * self.rate)
-        self.filled_at = now
-        if self.tokens < 1:
-            return False
-        self.tokens -= 1
-        return True
 
 
 _buckets: dict[tuple[str, str, str], Bucket] = {}
