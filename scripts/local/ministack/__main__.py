@@ -17,6 +17,7 @@ MODULES = (
     "metric_lines",
     "log_groups",
     "log_keys",
+    "log_queries",
     "alarms",
     "identifiers",
     "events",
