@@ -36,14 +36,16 @@ class Local(Emulated):
         directory: Directory of those files; gone when the target has been left.
         log: MiniStack's output; kept after a failure.
         report: Called with each line that Terraform prints.
+        environment: Variables of MiniStack besides the usual ones, such as the account's quotas.
     """
 
     name = "local"
     default_connections = 200
     owns_table = True
 
-    def __init__(self) -> None:
+    def __init__(self, **environment: str) -> None:
         super().__init__()
+        self.environment = environment
         self.run = secrets.token_hex(4)
         self.directory = self.scratch = BUILD / "runs" / self.run
         self.log = BUILD / "logs" / f"ministack-{self.run}.log"
@@ -81,7 +83,7 @@ class Local(Emulated):
                     watchdog,
                     stdin=subprocess.PIPE,
                     cwd=REPOSITORY,
-                    env=started.environment(temporary),
+                    env={**started.environment(temporary), **self.environment},
                     start_new_session=True,  # Ctrl-C reaches this process alone; the watchdog notices its end
                 )
             )
@@ -125,7 +127,7 @@ class Local(Emulated):
 
 LACKS: Mapping[Capability | Caveat, str] = {
     Caveat.TIME_LIMITS: "MiniStack is corrected to have them, but a run does not last that long.",
-    Caveat.QUOTAS: "MiniStack is corrected to have them where it is told their size, which a run does not.",
+    Caveat.QUOTAS: "MiniStack is corrected to have those that it is given, as it is for one test; else it has none.",
     Caveat.RUNTIME: "MiniStack runs functions as ordinary processes of this machine, with its own Python.",
     Capability.ACCESS_LOG: "MiniStack writes none.",
     Caveat.EXPIRY: "MiniStack deletes expired items within a minute; DynamoDB takes up to days.",

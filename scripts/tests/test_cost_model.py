@@ -9,6 +9,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from roomcast import events, run, serving
 from roomcast_cli import dated, model
 from roomcast_cli.model import Usage
 
@@ -318,7 +319,13 @@ def test_memory_and_time_are_those_of_the_routes() -> None:
     assert set(small.values()) == {str(int(SMALL.measured.small_gb * 1024))}
     assert {"$connect", "$disconnect", "ping"} <= small.keys()
     assert rows["sendmessage"].elements["memory_size"].text == "var.sendmessage_memory_size"
-    assert rows["sendmessage"].elements["timeout"].text == str(model.FANOUT_SECONDS)
+    assert rows["sendmessage"].elements["timeout"].text == str(model.FUNCTION_SECONDS)
+
+
+def test_time_of_a_fan_out_is_what_the_handlers_leave_it() -> None:
+    kept = events.DEADLINE_RESERVE_SECONDS + serving.ANSWER_SECONDS + run.RESERVE_SECONDS
+
+    assert model.FUNCTION_SECONDS - kept == model.FANOUT_SECONDS
 
 
 # What the pages say

@@ -39,8 +39,11 @@ APPSYNC_BYTES, AZURE_BYTES = 5 * 1024, 2 * 1024
 """Bytes of a message that these services count once."""
 ENOUGH = 0.8
 """Share of a quota up to which a stage fits: what is left is for peaks."""
-FANOUT_SECONDS = 27
+FUNCTION_SECONDS = 27
 """Timeout of ``sendmessage``: API Gateway waits 29 s at most for an answer."""
+FANOUT_SECONDS = FUNCTION_SECONDS - 3.0
+"""What a fan-out has of that: the function keeps 0.5 s to end in time, 2 s for its answer, and 0.5 s for what it gives
+up."""
 ENGINE_POSTS = 12_000
 """Posts a second of one invocation of the engine with one virtual CPU."""
 IDLE_POLLS = 650_000
