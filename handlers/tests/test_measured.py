@@ -10,6 +10,9 @@ from roomcast_cli.model import Measured
 from tests.fakes import FakeContext, event
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from typing import Any
+
     from tests.fakes import FakeTable
     from tests.v1 import Clients
 
@@ -56,11 +59,38 @@ def test_item_of_a_member(clients: Clients, table: FakeTable) -> None:
     """
     clients.connect(BOB, ROOM)
     [item] = [item for key, item in table.items.items() if key[0].startswith(f"room#{ROOM}") and key[1] == BOB]
-    size = sum(
-        len(name) + (len(value["N"]) // 2 + 2 if "N" in value else len(value["S"])) for name, value in item.items()
-    )
 
-    assert size == pytest.approx(MEASURED.member_bytes, rel=0.4), json.dumps(item)
+    assert size_of(item) == pytest.approx(MEASURED.member_bytes, rel=0.4), json.dumps(item)
+
+
+def test_items_of_a_connection(clients: Clients, table: FakeTable) -> None:
+    """A census reads all of them: two, and with a token a third one and more attributes."""
+    clients.connect(BOB, ROOM)
+    found = [item for key, item in table.items.items() if BOB in key[0] or key[1] == BOB]
+    of_token = {"token_ends_at", "subject", "listed"}
+    without = [
+        {name: value for name, value in item.items() if name not in of_token}
+        for item in found
+        if not item["partition_key"]["S"].startswith("user#")
+    ]
+    sizes = [sum(map(size_of, each)) for each in (without, found)]
+
+    assert sizes[0] == pytest.approx(MEASURED.connection_bytes, rel=0.15), json.dumps(without)
+    assert sizes[1] == pytest.approx(MEASURED.connection_bytes + MEASURED.token_bytes, rel=0.15), json.dumps(found)
+
+
+def size_of(item: Mapping[str, Any]) -> int:
+    """Bytes of an item."""
+    return sum(len(name) + _size(value) for name, value in item.items())
+
+
+def _size(value: Mapping[str, Any]) -> int:
+    [(kind, content)] = value.items()
+    if kind == "N":
+        return len(content) // 2 + 2
+    if kind == "M":
+        return 3 + sum(len(name) + 1 + _size(each) for name, each in content.items())
+    return 1 if kind == "BOOL" else len(content)
 
 
 def test_log_lines(clients: Clients, capsys: pytest.CaptureFixture[str]) -> None:

@@ -36,7 +36,7 @@ def test_cost_in_a_pipe_is_tab_separated_with_whole_cells() -> None:
     assert {len(row) for row in rows} == {3}
     assert ["API Gateway messages", "2,810 M", "2,447.94"] in rows
     assert ["data transfer out", "1,909 GB", "171.85"] in rows
-    assert rows[-1] == ["together", "", "2,878.96"]
+    assert rows[-1] == ["together", "", "2,878.56"]
     assert "alone: AppSync Events 2,652, Azure Web PubSub 2,782, Pusher 1,199, Ably 7,010" in notes
     assert "the largest term: API Gateway messages (85%), and of these deliveries (92%): smaller rooms" in notes
     assert "\x1b" not in output + notes
@@ -48,7 +48,7 @@ def test_cost_on_a_terminal_is_aligned() -> None:
     assert status == 0
     assert "\x1b[1m" in shown
     assert "API Gateway messages   2,810 M  2,447.94" in shown
-    assert "together                        2,878.96" in shown
+    assert "together                        2,878.56" in shown
 
 
 def test_colours_stay_away() -> None:
@@ -69,7 +69,7 @@ def test_cost_as_json() -> None:
     status, found = of_json("cost", *BUSY, "--bytes", "500")
 
     assert status == 0
-    assert (found["v"], found["usd"], found["inputs"]["room_size"]) == (1, 2878.96, 100)
+    assert (found["v"], found["usd"], found["inputs"]["room_size"]) == (1, 2878.56, 100)
     assert sum(line["usd"] for line in found["lines"]) == pytest.approx(found["usd"], abs=0.1)
     for line in found["lines"]:
         assert line.keys() == {"service", "item", "quantity", "unit", "usd", "source", "date"}

@@ -9,7 +9,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from roomcast import events, run, serving
+from roomcast import events, logs, run, serving, sweeping
 from roomcast_cli import dated, model
 from roomcast_cli.model import Usage
 
@@ -48,9 +48,9 @@ def of_services(usage: Usage, **options: bool) -> dict[str, float]:
 @pytest.mark.parametrize(
     ("usage", "usd", "together"),
     [
-        (SMALL, [30.43, 1.08, 0.73, 2.61, 0.99, 1.88, 7.70, 1.02], 46.44),
-        (BUSY, [2447.94, 108.00, 26.11, 35.60, 47.10, 47.24, 7.70, 171.85], 2891.54),
-        (IDLE, [17635.67, 10800.00, 2093.32, 580.89, 3422.42, 3157.57, 7.70, 325.81], 38023.38),
+        (SMALL, [30.43, 1.08, 0.73, 2.61, 0.99, 1.88, 7.30, 1.02], 46.04),
+        (BUSY, [2447.94, 108.00, 26.11, 35.60, 47.10, 47.24, 7.30, 171.85], 2891.14),
+        (IDLE, [17635.67, 10800.00, 2093.32, 580.89, 3422.42, 3157.57, 7.30, 325.81], 38022.98),
     ],
     ids=["small", "busy", "idle"],
 )
@@ -105,13 +105,24 @@ def test_other_services_cost_as_made_by_hand(usage: Usage, usd: list[float | Non
             {"history": True, "ids": True},
             {"API Gateway messages": 25.92 * 0.80, "dynamodb": 25.92 * (4 * 0.625 + 0.125)},
         ),
-        ({"authorizer": True}, {"Lambda requests": 4.32 * 0.20}),
+        ({"authorizer": True}, {"Lambda requests": 4.32 * 0.20, "cloudwatch": 2 * 0.10}),
+        (
+            # 8,640 runs a month, each a census of 10,000 connections and a minute for 7,500 of them: 263 and 197 units.
+            {"sweeper": True},
+            {
+                "Lambda requests": 0.00864 * 0.20,
+                "Lambda compute": 0.00864 * 60.5 * 0.25 * 13.3334,
+                "dynamodb": 0.00864 * ((1 + 263 + 197) * 0.125 + 2 * 0.625),
+                "cloudwatch": 2 * 0.30 + 4 * 0.10,
+            },
+        ),
         (
             {"queued": True},
             {
                 "Lambda requests": 25.92 * 0.20,
                 "Lambda compute": 25.92 * 0.015 * 13.3334,
                 "sqs": (3 * 25.92 + 0.65) * 0.40,
+                "cloudwatch": 4 * 0.10,
             },
         ),
         ({"queued": True, "fifo": True}, {"sqs": (3 * 25.92 + 0.65) * 0.50}),
@@ -127,6 +138,19 @@ def test_an_option_changes_its_terms(change: dict[str, Any], more: Mapping[str, 
     assert {name: after[name] - before.get(name, 0.0) for name in more} == pytest.approx(dict(more), abs=0.02)
 
 
+def test_a_sweeper_of_a_large_stage_is_as_made_by_hand() -> None:
+    """A census of 100,000 connections reads 2,600 units: 2.80 USD a month; one of a million ten times that."""
+
+    def reads(connections: int) -> float:
+        usage = replace(BUSY, connections=connections, heartbeat=0, messages_per_second=0)
+        swept = of_services(replace(usage, sweeper=True))["dynamodb"]
+        # Without the sweep, which reads 7,500 connections again, and its writes.
+        return swept - of_services(usage)["dynamodb"] - 0.00864 * ((1 + 197) * 0.125 + 2 * 0.625)
+
+    assert reads(100_000) == pytest.approx(2.80, abs=0.05)
+    assert reads(1_000_000) == pytest.approx(28, abs=0.5)
+
+
 def test_free_tiers_are_taken_off_once_each() -> None:
     free = {name: usd - of_services(SMALL, free_tier=True)[name] for name, usd in of_services(SMALL).items()}
 
@@ -138,7 +162,7 @@ def test_free_tiers_are_taken_off_once_each() -> None:
             "Lambda compute": 1.54,  # 400,000 GB-seconds are more than it uses
             "dynamodb": 0,
             "logs": 1.88,
-            "cloudwatch": 1.50 + 1.00 + 3.00,
+            "cloudwatch": 1.20 + 1.00 + 3.00,
             "transfer": 1.02,
         },
         abs=0.011,
@@ -184,6 +208,15 @@ def test_idle_stage_is_as_made_by_hand() -> None:
     assert round(by_name["concurrent_executions"].used) == 67
     assert by_name["shard_write_units"].used == pytest.approx(1.0)
     assert by_name["shard_write_units"].limit == 500
+
+
+def test_a_sweeper_asks_with_a_share_of_the_requests() -> None:
+    requests = model.capacity(replace(BUSY, sweeper=True), dated.values(QUOTAS))
+    [found] = [quota for quota in requests if quota.quota == "requests_per_second"]
+
+    assert found.parts["sweeper"] == model.SWEEP_PACE == 0.05 * 2_500
+    assert round(found.used) == 1_087 + 125
+    assert shares(replace(SMALL, sweeper=True))["requests_per_second"] == pytest.approx((11.8 + 100) / 10_000, abs=1e-4)
 
 
 def remedied(usage: Usage, remedy: str, **own: float) -> float:
@@ -328,6 +361,42 @@ def test_time_of_a_fan_out_is_what_the_handlers_leave_it() -> None:
     assert model.FUNCTION_SECONDS - kept == model.FANOUT_SECONDS
 
 
+def test_metrics_are_those_that_functions_write_without_trouble() -> None:
+    without_trouble = {name: metric for name, metric in logs.METRICS.items() if not metric.is_trouble}
+    of_sweeper = [name for name, metric in without_trouble.items() if metric.by == ("sweeper",)]
+
+    assert len(of_sweeper) == SMALL.measured.sweeper_metrics
+    assert len(without_trouble) - len(of_sweeper) == SMALL.measured.metrics
+
+
+def test_metrics_of_alarms_are_those_of_the_rows() -> None:
+    """Each function has a metric of errors, but for the authorizer, and one of throttles."""
+    text = page("terraform/modules/backend/alarms.tf")
+    [rows] = re.findall(r"  alarm_rows = merge\((.*?)\n  \)\n", text, re.DOTALL)
+    row = r'^ {6}(?:([a-z-]+) = \{|for \w+, \w+ in local\.[a-z_.]+ : "([a-z-]+)-[^"]*" => \{)\n(.*?)^ {6}\}$'
+    metrics = {
+        name or kind: body.count(" stat = ") for name, kind, body in re.findall(row, rows, re.DOTALL | re.MULTILINE)
+    }
+    of_option = {"authorizer-unavailable": 1, "dead-letters": 1, "queue-age": 1, "census-missing": 1, "stale-share": 1}
+    assert {name: metrics.pop(name) for name in of_option} == of_option
+    assert metrics.pop("function-errors") == metrics.pop("function-throttles") == 1
+    [block] = read_blocks(REPOSITORY / "terraform" / "modules" / "backend" / "routes.tf")
+    measured = SMALL.measured
+
+    assert sum(metrics.values()) + 2 * len(block.attributes["routes"].elements) == measured.alarm_metrics
+    assert of_option["authorizer-unavailable"] + 1 == measured.authorizer_alarms
+    assert of_option["dead-letters"] + of_option["queue-age"] + 2 == measured.queue_alarms
+    assert of_option["census-missing"] + of_option["stale-share"] + 2 == measured.sweeper_alarms
+
+
+def test_sweeper_is_as_in_terraform() -> None:
+    assert f'"rate({model.CENSUS_SECONDS // 60} minutes)"' in page("terraform/modules/backend/sweeper.tf")
+    [share] = re.findall(r"share\s*= optional\(number, (\S+)\)", variables()["sweeper"].text)
+    quota = variables()["account_requests_per_second"].attributes["default"].text
+    assert float(share) * float(quota) == model.SWEEP_PACE
+    assert sweeping.SWEEP_SECONDS == model.SWEEP_SECONDS
+
+
 # What the pages say
 
 
@@ -371,6 +440,8 @@ def test_page_names_what_was_measured() -> None:
         f"{measured.member_bytes} bytes for each member;",
         f"a handshake and its end write {measured.handshake_writes} units",
         f"{measured.metrics} metrics, {measured.alarm_metrics} metrics of alarms",
+        f"{measured.sweeper_metrics} metrics and {measured.sweeper_alarms} metrics of alarms more",
+        f"{measured.connection_bytes} bytes a connection, {measured.token_bytes} more with a token",
         f"{measured.envelope} bytes around it",
         f"{measured.pong + measured.frame_overhead} bytes a `pong`, {measured.frame_overhead} bytes of WebSocket",
     ):

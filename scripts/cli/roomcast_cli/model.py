@@ -46,6 +46,11 @@ FANOUT_SECONDS = FUNCTION_SECONDS - 3.0
 up."""
 ENGINE_POSTS = 12_000
 """Posts a second of one invocation of the engine with one virtual CPU."""
+CENSUS_SECONDS = 300
+"""The sweeper's schedule."""
+SWEEP_PACE, SWEEP_SECONDS = 125.0, 60.0
+"""Connections a second that the sweeper asks for: the modules' share, 0.05, of the 2,500 requests a second that they
+reckon with. A run asks for so many seconds at most, and the next one goes on."""
 IDLE_POLLS = 650_000
 """Receives a month of a queue that is empty: Lambda keeps five pollers that wait 20 s each."""
 
@@ -71,7 +76,13 @@ class Measured:
         post_overhead: Bytes of a post's request and answer beside the frame, in both directions.
         task_overhead: Bytes of a task beside the message.
         send_log, handshake_log, ping_log: Bytes of log lines: the function's own, Lambda's and the access log's.
-        metrics, alarm_metrics, dashboards: Of one stage in CloudWatch.
+        connection_bytes, token_bytes: Bytes of a connection's items in one room, which a census reads; with a token so
+            many more.
+        sweeper_seconds: Time of a run of the sweeper beside its questions.
+        sweeper_writes: Units of a run: its lease, and how far it came.
+        metrics, alarm_metrics, dashboards: Of one stage in CloudWatch. Metrics are those of a stage without trouble.
+        sweeper_metrics: Of the sweeper, besides.
+        authorizer_alarms, queue_alarms, sweeper_alarms: Metrics of alarms, besides.
     """
 
     envelope: int = 150
@@ -91,8 +102,16 @@ class Measured:
     send_log: int = 1_210
     handshake_log: int = 1_500
     ping_log: int = 590
-    metrics: int = 5
-    alarm_metrics: int = 32
+    connection_bytes: int = 215
+    token_bytes: int = 220
+    sweeper_seconds: float = 0.5
+    sweeper_writes: int = 2
+    metrics: int = 4
+    sweeper_metrics: int = 2
+    alarm_metrics: int = 31
+    authorizer_alarms: int = 2
+    queue_alarms: int = 4
+    sweeper_alarms: int = 4
     dashboards: int = 1
 
 
@@ -111,6 +130,7 @@ class Usage:
         history: Whether rooms keep messages.
         queued, fifo: Whether messages pass through a queue, which keeps their order.
         authorizer: Whether an authorizer checks tokens.
+        sweeper: Whether a function counts the connections, and deletes items of those that are gone.
         nat_zones: Zones with a NAT gateway, through which functions in a VPC post.
         memory: Memory of the functions that fan out, in MB.
         shards: Partitions of a room.
@@ -132,6 +152,7 @@ class Usage:
     queued: bool = False
     fifo: bool = False
     authorizer: bool = False
+    sweeper: bool = False
     nat_zones: int = 0
     memory: float = 1024
     shards: int = 1
@@ -184,6 +205,16 @@ class Usage:
     def handshakes(self) -> float:
         """Handshakes a second by which clients replace their connections."""
         return self.connections / ROLLOVER_SECONDS
+
+    @property
+    def censuses(self) -> float:
+        """Runs a second of the sweeper."""
+        return 1 / CENSUS_SECONDS if self.sweeper else 0.0
+
+    @property
+    def questions(self) -> float:
+        """Connections that a run of the sweeper asks for."""
+        return min(self.connections, SWEEP_PACE * SWEEP_SECONDS)
 
     @property
     def frame(self) -> int:
@@ -268,7 +299,7 @@ def cost(usage: Usage, prices: Mapping[str, float], *, free_tier: bool = False) 
 def _messages(usage: Usage) -> dict[str, float]:
     """Return API Gateway's messages a second by their cause.
 
-    The handshake, its end, and pings of the WebSocket protocol itself are believed to be free.
+    The handshake, its end, the sweeper's questions, and pings of the WebSocket protocol itself are believed to be free.
     """
     return {
         "sends": usage.sends * _units(usage.bytes, MESSAGE_BYTES),
@@ -292,6 +323,7 @@ def _terms(usage: Usage, month: float) -> Iterator[tuple[str, str, float, str, s
     yield "apigateway", "connection minutes", usage.connections * month / 60, "minute", "apigateway_minutes", MILLION
 
     requests = sends + pings + 2 * handshakes + (handshakes if usage.authorizer else 0.0) + tasks
+    requests += usage.censuses * month
     yield "lambda", "Lambda requests", requests, "request", "lambda_requests", MILLION
     yield "lambda", "Lambda compute", _compute(usage) * month, "GB-second", "lambda_compute", MILLION
 
@@ -307,8 +339,11 @@ def _terms(usage: Usage, month: float) -> Iterator[tuple[str, str, float, str, s
 
     logs = sends * measured.send_log + handshakes * measured.handshake_log + pings * measured.ping_log
     yield "cloudwatch", "logs", logs / GB, "GB", "logs", 1
-    yield "cloudwatch", "metrics", measured.metrics, "metric", "metrics", 1
-    yield "cloudwatch", "alarms", measured.alarm_metrics, "metric", "alarms", 1
+    metrics = measured.metrics + (measured.sweeper_metrics if usage.sweeper else 0)
+    yield "cloudwatch", "metrics", metrics, "metric", "metrics", 1
+    alarms = measured.alarm_metrics + (measured.authorizer_alarms if usage.authorizer else 0)
+    alarms += (measured.queue_alarms if usage.queued else 0) + (measured.sweeper_alarms if usage.sweeper else 0)
+    yield "cloudwatch", "alarms", alarms, "metric", "alarms", 1
     yield "cloudwatch", "dashboard", measured.dashboards, "dashboard", "dashboards", 1
 
     out = deliveries * (usage.frame + measured.frame_overhead) + pings * (measured.pong + measured.frame_overhead)
@@ -323,6 +358,7 @@ def _compute(usage: Usage) -> float:
     measured = usage.measured
     seconds = usage.fanout_seconds + (measured.enqueue_seconds if usage.queued else 0.0)
     small = usage.pings * measured.ping_seconds + usage.handshakes * measured.handshake_seconds
+    small += usage.censuses * (measured.sweeper_seconds + usage.questions / SWEEP_PACE)
     return usage.sends * seconds * usage.memory / 1024 + small * measured.small_gb
 
 
@@ -331,6 +367,11 @@ def _table_units(usage: Usage) -> tuple[float, float]:
     reads = usage.sends * (1 + usage.room_read_units) + usage.pings
     reads += usage.handshakes * usage.measured.handshake_reads
     writes = usage.handshakes * usage.measured.handshake_writes
+    # A census reads all connections, eventually consistent, and a sweep those that it asks for.
+    size = usage.measured.connection_bytes + (usage.measured.token_bytes if usage.authorizer else 0)
+    scanned = (usage.connections + usage.questions) * size
+    reads += usage.censuses * (1 + scanned / READ_BYTES / 2)
+    writes += usage.censuses * usage.measured.sweeper_writes
     if usage.history:
         writes += usage.sends * (history_writes(usage.ids) + _units(usage.bytes, WRITE_BYTES) - 1)
         reads += usage.sends if usage.ids else 0.0
@@ -455,6 +496,7 @@ def _load(usage: Usage) -> dict[str, float]:
         "deliveries": usage.deliveries + usage.receipts,
         "heartbeat": 2 * usage.pings,
         "handshakes": 2 * usage.handshakes,
+        "sweeper": min(SWEEP_PACE, usage.connections) if usage.sweeper else 0.0,
     }
 
 
@@ -494,6 +536,7 @@ def _concurrency(usage: Usage, limit: float) -> Quota:
     measured = usage.measured
     sends = usage.sends * (usage.fanout_seconds + (measured.enqueue_seconds if usage.queued else 0.0))
     used = sends + usage.pings * measured.ping_seconds + usage.handshakes * measured.handshake_seconds
+    used += 1 if usage.sweeper else 0
     remedy = _ask(used, limit, "concurrent executions")
     return Quota("concurrent_executions", "concurrent executions", used, limit, remedy)
 

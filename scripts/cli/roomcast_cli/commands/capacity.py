@@ -28,6 +28,7 @@ def capacity(  # noqa: PLR0913 - of the command line
     history: options.History = False,
     queued: options.Queued = False,
     fifo: options.Fifo = False,
+    sweeper: options.Sweeper = False,
     shards: options.Shards = 1,
     quotas_file: Annotated[
         str | None,
@@ -53,6 +54,7 @@ def capacity(  # noqa: PLR0913 - of the command line
         history=history,
         queued=queued or fifo,
         fifo=fifo,
+        sweeper=sweeper,
         shards=shards,
     )
     quotas = dated.entries("quotas")

@@ -23,6 +23,7 @@ Ids = Annotated[bool, typer.Option("--ids", help="Messages have an id, and sende
 History = Annotated[bool, typer.Option("--history", help="Rooms keep messages.")]
 Queued = Annotated[bool, typer.Option("--queued", help="Messages pass through a queue.")]
 Fifo = Annotated[bool, typer.Option("--fifo", help="The queue keeps their order.")]
+Sweeper = Annotated[bool, typer.Option("--sweeper", help="A function counts the connections, and sweeps.")]
 Shards = Annotated[int, typer.Option("--shards", metavar="N", help="Partitions of a room: shards_per_room.")]
 
 Stage = Annotated[str | None, typer.Option("--stage", metavar="NAME[/STAGE]", help="The stage; else ROOMCAST_STAGE.")]
