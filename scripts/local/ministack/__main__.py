@@ -39,6 +39,7 @@ MODULES = (
     "table_keys",
     "removals",
     "iam_tags",
+    "simulation",
     "repeats",
     "sessions",
 )
