@@ -21,6 +21,7 @@ from roomcast_cli.commands import (
     chat,
     cost,
     dead_letters,
+    doctor,
     follow,
     hash_,
     kick,
@@ -56,6 +57,7 @@ for _command in (
     query.query,
     leftovers.leftovers,
     dead_letters.dead_letters,
+    doctor.doctor,
     policy.policy,
 ):
     APP.command()(_command)

@@ -7,6 +7,7 @@ import os
 import re
 import signal
 import sys
+import threading
 from importlib import util
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
@@ -67,8 +68,9 @@ class Account(NamedTuple):
         # Only here, because it takes longer than all that other commands do.
         import botocore.config  # noqa: PLC0415
 
-        # A connection that AWS has closed must not end the process.
-        signal.signal(signal.SIGPIPE, signal.SIG_IGN)
+        # A connection that AWS has closed must not end the process. Only the main thread may say so.
+        if threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGPIPE, signal.SIG_IGN)
         session = session_of(self.profile)
         region = self.region or session.get_config_variable("region") or os.environ.get("AWS_REGION")
         if not region:

@@ -179,6 +179,7 @@ def of_parameter(path: str, value: str) -> Stage:
         "stage_parameter_name": path,
     }
     settings = {key: found[key] for key in ("authorization_type", "release", "shards_read")}
+    settings |= {key: found[key] for key in ("additional_routes", "alarms") if key in found}
     return Stage(name, stage, dict(sorted(outputs.items())), {**settings, "digests": found["functions"]})
 
 

@@ -1,0 +1,1 @@
+"""What ``roomcast doctor`` looks at: one module a group of checks."""
