@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
+import time
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any
@@ -44,6 +45,7 @@ class FakeAws:
         withheld: Actions that the caller has no right to, as IAM names them.
         url: Where it answers.
         held: Actions that are not answered before the event is set.
+        late_seconds: By how much its clock is behind.
     """
 
     def __init__(self) -> None:
@@ -52,6 +54,7 @@ class FakeAws:
         self.withheld: set[str] = set()
         self.url = ""
         self.held: dict[str, threading.Event] = {}
+        self.late_seconds = 0.0
         self.arrived = threading.Event()
 
     @property
@@ -130,6 +133,10 @@ class _Handler(BaseHTTPRequestHandler):
             self.send_header("X-Amzn-ErrorType" if name == "errortype" else f"x-amz-{name}", value)
         self.end_headers()
         self.wfile.write(body)
+
+    def date_time_string(self, timestamp: float | None = None) -> str:
+        """Return the time of an answer."""
+        return super().date_time_string((timestamp or time.time()) - self.aws.late_seconds)
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the name in the base class
         """Print nothing."""

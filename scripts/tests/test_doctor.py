@@ -11,13 +11,16 @@ import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from roomcast_cli import policies
 from roomcast_cli.doctor import examination, functions, rights
 from roomcast_cli.doctor.answers import Pace
 from roomcast_cli.doctor.checks import PASSED, SKIPPED, WARNING, Check, NotMade
 
 from scripts.repository import REPOSITORY as ROOT
-from scripts.tests.examined import FUNCTION, KEY, LIMITS, NEW, QUEUE, TOPIC, World, refusal
-from scripts.tests.fake_aws import ACCOUNT, REGION
+from scripts.tests import stages
+from scripts.tests.command_line import of_json, on_terminal, run
+from scripts.tests.examined import FUNCTION, HEALTHY, KEY, LIMITS, NEW, QUEUE, TOPIC, World, refusal
+from scripts.tests.fake_aws import ACCOUNT, REGION, FakeAws, Refusal, fake_aws
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -337,6 +340,14 @@ def test_rights_agree_with_the_policies_of_the_backend() -> None:
         assert granted == {*needs.table}, name
 
 
+def test_policy_has_the_rights_of_all_checks() -> None:
+    statements = policies.of(World().stage, "read")["Statement"]
+    allowed = {action for each in statements for action in each["Action"]}
+    assert allowed >= {*rights_of_all_checks()}
+    # What only stages with a custom domain or in a VPC need.
+    assert allowed >= {"acm:DescribeCertificate", "ec2:DescribeVpcEndpoints", "ec2:DescribeRouteTables"}
+
+
 def test_reason_is_told_where_no_right_is_missing(world: World) -> None:
     def breaks(_: Any) -> Iterator[Any]:
         yield from ()
@@ -349,3 +360,88 @@ def test_reason_is_told_where_no_right_is_missing(world: World) -> None:
 def test_warnings_are_told_as_such(world: World) -> None:
     world.found["queues"][DEAD]["ApproximateNumberOfMessages"] = "3"
     assert [status for _, status, _ in examined(world)] == [WARNING]
+
+
+@pytest.fixture
+def aws() -> Iterator[FakeAws]:
+    """An account that answers the checks of the table alone."""
+    with fake_aws() as aws:
+        stages.serve(aws)
+        table = {name: each for name, each in HEALTHY["table"].items() if name != "SSEDescription"}
+        aws.answers["dynamodb:DescribeTable"] = lambda _: {"Table": table}
+        aws.answers["dynamodb:DescribeTimeToLive"] = lambda _: {"TimeToLiveDescription": HEALTHY["ttl"]}
+        yield aws
+
+
+ONLY = ("doctor", "--only", "table", "--only", "ttl", "--only", "clock")
+
+
+def test_healthy_stage_in_a_pipe(aws: FakeAws) -> None:
+    status, output, told = run(*ONLY, **aws.variables)
+    assert (status, output) == (0, "")
+    assert re.fullmatch(r"roomcast/live  eu-central-1  111122223333  3 checks in \d+ s\n3 passed\n", told)
+
+
+def test_error_in_a_pipe_and_as_json(aws: FakeAws) -> None:
+    aws.answers["dynamodb:DescribeTimeToLive"] = lambda _: {"TimeToLiveDescription": {"TimeToLiveStatus": "DISABLED"}}
+    status, output, told = run(*ONLY, **aws.variables)
+    header, row = output.splitlines()
+    assert (status, header) == (1, "status\tcheck\tfinding\tremedy")
+    assert row.startswith("error\tttl\tthe table roomcast-connections has no time to live: ")
+    assert row.endswith("\t-> apply Terraform")
+    assert told.endswith("1 error, 2 passed\n")
+
+    status, document = of_json(*ONLY, **aws.variables)
+    assert (status, document["v"], document["stage"]) == (1, 1, "roomcast/live")
+    assert [(each["id"], each["group"], each["status"]) for each in document["checks"]] == [
+        ("clock", "you", "passed"),
+        ("table", "data", "passed"),
+        ("ttl", "data", "error"),
+    ]
+    assert set(document["checks"][0]) == {"id", "group", "status", "finding", "remedy", "resource"}
+
+
+def test_skipped_check_has_a_status_of_its_own(aws: FakeAws) -> None:
+    aws.withheld = {"dynamodb:DescribeTimeToLive"}
+    status, output, told = run(*ONLY, **aws.variables)
+    assert status == 4
+    assert "skipped\tttl\tneeds dynamodb:DescribeTimeToLive" in output
+    assert told.endswith("1 skipped, 2 passed\n")
+
+
+def test_strict_counts_warnings(aws: FakeAws) -> None:
+    table = {**HEALTHY["table"], "BillingModeSummary": {"BillingMode": "PROVISIONED"}}
+    aws.answers["dynamodb:DescribeTable"] = lambda _: {"Table": table}
+    assert run(*ONLY, **aws.variables)[0] == 0
+    assert run(*ONLY, "--strict", **aws.variables)[0] == 1
+
+
+def test_unknown_check_is_wrong_usage(aws: FakeAws) -> None:
+    status, output, told = run("doctor", "--only", "weather", **aws.variables)
+    assert (status, output) == (2, "")
+    assert "there is no check and no group weather; the groups are you, account, api, delivery" in told
+
+
+def test_on_a_terminal_findings_come_first_errors_before_warnings(aws: FakeAws) -> None:
+    table = {**HEALTHY["table"], "BillingModeSummary": {"BillingMode": "PROVISIONED"}}
+    aws.answers["dynamodb:DescribeTable"] = lambda _: {"Table": table}
+    aws.answers["dynamodb:DescribeTimeToLive"] = lambda _: {"TimeToLiveDescription": {"TimeToLiveStatus": "DISABLED"}}
+    status, shown = on_terminal(*ONLY, **aws.variables, NO_COLOR="1")
+    lines = shown.splitlines()
+    assert status == 1
+    assert lines[0].startswith("roomcast/live  eu-central-1")
+    assert [line.split()[0] for line in lines[1:-1] if line[:1].strip()] == ["status", "error", "warning"]
+    assert lines[-1] == "1 error, 1 warning, 1 passed"
+
+
+def test_signatures_that_are_refused_because_of_the_clock(aws: FakeAws) -> None:
+    """The sentence about the clock, and not that about unknown credentials."""
+
+    def refuses(_: Any) -> Any:
+        raise Refusal("InvalidSignatureException", "Signature expired")
+
+    aws.answers["ssm:GetParametersByPath"] = refuses
+    aws.late_seconds = 600
+    status, output, told = run(*ONLY, **aws.variables)
+    assert (status, output) == (1, "")
+    assert "the clock of this machine is" in told

@@ -23,7 +23,8 @@ def of(stage: Stage, kind: str) -> Statement:
         stage: The stage.
         kind: One of ``KINDS``.
     """
-    return {"Version": "2012-10-17", "Statement": [*_reading(stage), *(_operating(stage) if kind == "operate" else ())]}
+    statements = [*_reading(stage), *_examining(stage), *(_operating(stage) if kind == "operate" else ())]
+    return {"Version": "2012-10-17", "Statement": statements}
 
 
 def _allow(sid: str, actions: Sequence[str], resources: str | Sequence[str], **more: Any) -> Statement:  # noqa: ANN401 - any JSON
@@ -62,6 +63,49 @@ def _reading(stage: Stage) -> list[Statement]:
         *([_allow("ReadQueues", ["sqs:GetQueueAttributes", "sqs:ReceiveMessage"], queues)] if queues else []),
         # Whichever keys table and queues have, and through these services alone.
         _allow("UseKeys", ["kms:Decrypt"], "*", Condition={"StringEquals": {"kms:ViaService": hosts}}),
+    ]
+
+
+def _examining(stage: Stage) -> list[Statement]:
+    """Return the statements of ``roomcast doctor`` alone, which reads settings and no data."""
+    partition = str(stage.outputs["connections_table_arn"]).split(":")[1]
+    gateway = f"arn:{partition}:apigateway:{stage.region}::"
+    api = f"/apis/{stage.outputs['api_id']}"
+    reading = ["GetFunctionConcurrency", "GetFunctionConfiguration", "GetFunctionRecursionConfig"]
+    role = f"arn:{partition}:iam::{stage.account}:role/*{stage.name}-*"
+    paths = ("/account", api, f"{api}/*", "/domainnames/*")
+    return [
+        _allow("SeeApi", ["apigateway:GET"], [gateway + path for path in paths]),
+        _allow(
+            "SeeFunctions", [f"lambda:{name}" for name in reading], _arn(stage, "lambda", f"function:{stage.name}-*")
+        ),
+        # Of any function, because routes may invoke others.
+        _allow("SeeInvokers", ["lambda:GetPolicy"], _arn(stage, "lambda", "function:*")),
+        _allow(
+            "SeeRoles",
+            ["iam:GetRole", "iam:ListAttachedRolePolicies", "iam:ListRolePolicies", "iam:SimulatePrincipalPolicy"],
+            role,
+        ),
+        _allow("SeeTable", ["dynamodb:DescribeTimeToLive", "dynamodb:GetItem"], stage.outputs["connections_table_arn"]),
+        _allow("SeeSchedule", ["scheduler:GetSchedule"], _arn(stage, "scheduler", f"schedule/default/{stage.name}-*")),
+        # None of these can be limited to a stage, or it is not known to which key, topic or certificate.
+        _allow(
+            "SeeAccount",
+            [
+                "acm:DescribeCertificate",
+                "cloudwatch:DescribeAlarms",
+                "ec2:DescribeRouteTables",
+                "ec2:DescribeVpcEndpoints",
+                "kms:DescribeKey",
+                "lambda:GetAccountSettings",
+                "lambda:ListEventSourceMappings",
+                "logs:DescribeLogGroups",
+                "servicequotas:GetServiceQuota",
+                "sns:GetTopicAttributes",
+                "sqs:ListQueues",
+            ],
+            "*",
+        ),
     ]
 
 
