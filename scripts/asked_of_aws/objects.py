@@ -6,6 +6,7 @@ import base64
 import hashlib
 from typing import TYPE_CHECKING
 
+from scripts.asked_of_aws.alarm_objects import of_alarms
 from scripts.asked_of_aws.comparison import OUTPUTS
 from scripts.asked_of_aws.function_objects import zip_of
 from scripts.asked_of_aws.functions import OWN
@@ -68,6 +69,7 @@ def of_backend(run: Run, functions: Functions) -> Table:
 def of_stage(run: Run, functions: Functions) -> Table:
     """Return the parameter by which the command ``roomcast`` finds the stage."""
     queues = outputs(run, functions)[OUTPUTS]
+    alarms = of_alarms(run, run.alarms, functions) if run.alarms else {}
     zips = {handler: zip_of(handler, run.architecture).read_bytes() for handler in functions}
     return {
         "module.backend.aws_ssm_parameter.stage": {
@@ -78,6 +80,8 @@ def of_stage(run: Run, functions: Functions) -> Table:
                 "v": 1,
                 "name": run.name,
                 "release": "",
+                "additional_routes": sorted(run.routes),
+                "alarms": sorted(each["alarm_name"].removeprefix(f"{run.name}-") for each in alarms.values()),
                 "access_log_group_name": run.access_log_name,
                 "authorization_type": "JWT" if run.tokens else run.authorization,
                 "connections_table_arn": TABLE_ARN,

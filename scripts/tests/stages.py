@@ -21,6 +21,8 @@ def parameter(**values: Any) -> dict[str, Any]:
     dead = {f"{name}_dead_letter_queue_url": None for name in ("fanout", "presence", "publish")}
     return {
         "v": 1,
+        "additional_routes": [],
+        "alarms": ["posts-failed"],
         "name": "roomcast",
         "release": "0.2.0",
         "access_log_group_name": "/aws/apigateway/roomcast/live",

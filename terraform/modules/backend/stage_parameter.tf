@@ -3,10 +3,15 @@
 # (https://docs.aws.amazon.com/systems-manager/latest/userguide/parameter-store-advanced-parameters.html).
 
 locals {
+  # `roomcast doctor` compares them with the routes that there are. As many as the parameter holds beside all else.
+  told_routes = length(jsonencode(keys(local.additional_routes))) <= 400 ? sort(keys(local.additional_routes)) : null
+
   stage_parameter = {
     v                              = 1
     name                           = var.name
     release                        = module.zips.version
+    additional_routes              = local.told_routes
+    alarms                         = sort(keys(local.alarms))
     access_log_group_name          = module.websocket_api.access_log_group_name
     authorization_type             = var.authorization_type
     connections_table_arn          = module.connections_table.table_arn

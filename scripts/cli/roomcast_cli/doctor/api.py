@@ -8,7 +8,7 @@ from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any
 
 from roomcast_cli.doctor.account import settings_of, stage_of
-from roomcast_cli.doctor.checks import WARNING, Finding, NotThere, group_of
+from roomcast_cli.doctor.checks import WARNING, Finding, NotMade, NotThere, group_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -110,13 +110,14 @@ def routes(answers: Answers) -> Iterator[Finding]:
             APPLY,
         )
     declared = settings.get("additional_routes")
-    if declared is not None:
-        for key in sorted(found.keys() - own.keys() - {*declared}):
-            yield Finding(
-                key,
-                f"the route {key} was not declared: whatever it invokes serves every client",
-                "delete it, or declare it in additional_routes",
-            )
+    if declared is None:
+        raise NotMade("the stage's parameter does not tell the additional routes: it is older, or they are too many")
+    for key in sorted(found.keys() - own.keys() - {*declared}):
+        yield Finding(
+            key,
+            f"the route {key} was not declared: whatever it invokes serves every client",
+            "delete it, or declare it in additional_routes",
+        )
 
 
 def integrations(answers: Answers) -> Iterator[Finding]:

@@ -92,10 +92,15 @@ NEEDS: Mapping[str, Needs] = {
         writes=("fanout", "presence"),
         history=("GetItem", "PutItem", "UpdateItem"),
     ),
+    "sweeper": Needs("nobody counts connections", ("Scan", "PutItem"), connections=()),
     "who": Needs("clients are not told who is there", ("GetItem", "Query", "UpdateItem"), writes=("presence",)),
     "whoami": Needs("clients are not told who they are", ("GetItem",)),
 }
 """By handler; in step with the policies of terraform/modules/backend, which a test compares."""
+
+
+SWEEPING = Needs("nobody sweeps", ("BatchGetItem", "UpdateItem", "DeleteItem"), ("GET",), writes=("presence",))
+"""What the sweeper does besides, where it sweeps."""
 
 
 def wanted(answers: Answers, name: str) -> Sequence[tuple[str, str]]:
@@ -103,6 +108,13 @@ def wanted(answers: Answers, name: str) -> Sequence[tuple[str, str]]:
     needs = NEEDS.get(name)
     if needs is None:
         return []
+    pairs = _pairs(answers, needs)
+    if name == "sweeper" and float(answers.environment(name).get("ROOMCAST_SWEEP_PACE") or 0):
+        pairs += _pairs(answers, SWEEPING)
+    return pairs
+
+
+def _pairs(answers: Answers, needs: Needs) -> list[tuple[str, str]]:
     outputs = answers.outputs
     pairs = [(f"dynamodb:{action}", outputs["connections_table_arn"]) for action in needs.table]
     if outputs.get("history_table_arn"):

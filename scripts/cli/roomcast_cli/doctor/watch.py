@@ -6,9 +6,11 @@ import datetime as dt
 import time
 from typing import TYPE_CHECKING, Any
 
+from roomcast import items
+
 from roomcast_cli import log_groups, moments
 from roomcast_cli.doctor.account import CENSUS_SECONDS, latest
-from roomcast_cli.doctor.checks import WARNING, Finding, NotThere, group_of
+from roomcast_cli.doctor.checks import WARNING, Finding, NotMade, NotThere, group_of
 from roomcast_cli.doctor.functions import config_of
 
 if TYPE_CHECKING:
@@ -22,9 +24,6 @@ METRIC_LEVELS = {"TRACE", "DEBUG", "INFO"}
 SILENT = dt.timedelta(days=1)
 LONGEST_CYCLE = 3_600
 """Seconds of a sweep of all rows: after that time to live has done most of it."""
-
-SWEEPER = {"partition_key": {"S": "sweeper"}, "sort_key": {"S": "state"}}
-"""Key of the item in which the sweeper keeps how far it is."""
 
 MANAGED = "alias/aws/sns"
 
@@ -68,8 +67,6 @@ def _alarms(answers: Answers) -> Sequence[Mapping[str, Any]]:
 def alarms(answers: Answers) -> Iterator[Finding]:
     """Alarms are there, and tell somebody."""
     found = {each["AlarmName"]: each for each in _alarms(answers)}
-    for name in sorted({*answers.settings.get("alarms", [])} - found.keys()):
-        yield Finding(name, f"the alarm {name} is missing: nobody is told", APPLY)
     now = dt.datetime.now(dt.UTC)
     for name, alarm in sorted(found.items()):
         if not alarm.get("ActionsEnabled", True):
@@ -85,6 +82,11 @@ def alarms(answers: Answers) -> Iterator[Finding]:
                 "look at its metrics; missing ones count as good in all alarms of Roomcast's",
                 WARNING,
             )
+    applied = answers.settings.get("alarms")
+    if applied is None:
+        raise NotMade("the stage's parameter, which is older, does not tell the alarms")
+    for name in sorted({f"{answers.stage.name}-{each}" for each in applied} - found.keys()):
+        yield Finding(name, f"the alarm {name} is missing: nobody is told", APPLY)
 
 
 def topic(answers: Answers) -> Iterator[Finding]:
@@ -133,9 +135,10 @@ def sweeper(answers: Answers) -> Iterator[Finding]:
             "`roomcast query errors`",
             WARNING,
         )
-    state = answers.ask("dynamodb", "get_item", TableName=answers.stage.table, Key=SWEEPER).get("Item", {})
-    begun = float(state.get("begun", {}).get("N", 0))
-    seconds = time.time() - (begun / 1000 if begun > 1e11 else begun)
+    key = items.sweeper_key("state")
+    state = answers.ask("dynamodb", "get_item", TableName=answers.stage.table, Key=key).get("Item", {})
+    begun = int(state.get("begun", {}).get("N", 0))
+    seconds = time.time() - begun
     if begun and seconds > LONGEST_CYCLE:
         yield Finding(
             name,

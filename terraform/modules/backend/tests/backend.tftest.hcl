@@ -179,6 +179,11 @@ run "parameter_says_what_the_stage_consists_of" {
     condition     = keys(jsondecode(aws_ssm_parameter.stage.insecure_value).functions) == keys(output.function_arns)
     error_message = "and all functions"
   }
+
+  assert {
+    condition     = jsondecode(aws_ssm_parameter.stage.insecure_value).additional_routes == [] && jsondecode(aws_ssm_parameter.stage.insecure_value).alarms == []
+    error_message = "routes of the team's and alarms, of which there are none"
+  }
 }
 
 # Each of the longest names, and of all functions and queues.
@@ -200,6 +205,15 @@ run "parameter_of_the_largest_stage_is_a_standard_one" {
     publish_queue_enabled = true
     queued_delivery       = { enabled = true, fifo = true }
     sweeper               = { enabled = true }
+    alarms                = { page_topic_arn = "arn:aws-cn:sns:cn-north-1:111122223333:pages" }
+    additional_routes = {
+      for number in range(8) : "team/${number}/${join("", [for _ in range(4) : "eight-ch"])}" => { function_name = "search", invoke_arn = "arn:aws-cn:apigateway:cn-north-1:lambda:path/2015-03-31/functions/arn:aws-cn:lambda:cn-north-1:111122223333:function:search/invocations" }
+    }
+  }
+
+  assert {
+    condition     = length(jsondecode(aws_ssm_parameter.stage.insecure_value).additional_routes) == 8
+    error_message = "as many routes of the team's as are told"
   }
 
   # Queues have mocked URLs of a shorter name, and zips mocked digests, which are null.
