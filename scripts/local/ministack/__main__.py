@@ -40,6 +40,7 @@ MODULES = (
     "removals",
     "iam_tags",
     "simulation",
+    "service_quotas",
     "repeats",
     "sessions",
 )

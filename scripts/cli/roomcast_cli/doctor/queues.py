@@ -166,7 +166,7 @@ def queues(answers: Answers) -> Iterator[Finding]:
         if waiting := _waiting(dead):
             yield Finding(
                 queue.dead.rpartition("/")[2],
-                f"the queue {queue.name} has given up {waiting:,} task{'s' * (waiting != 1)}: members did not get all messages",
+                f"the queue {queue.name} has given up {waiting:,} task{'s' * (waiting != 1)}: members missed messages",
                 "`roomcast dead-letters` shows them, and hands them to the workers again",
                 WARNING,
             )
