@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     Fault = Callable[["Stage"], AbstractContextManager[None]]
 
+SOON = {"Delay": 1, "MaxAttempts": 60}
 QUOTA_ROLE = "/cloudwatchRoleArn"
 
 
@@ -185,7 +186,9 @@ def served(function: str, **values: Any) -> Fault:
         before = client.get_function_configuration(**at)
         version = client.get_alias(**at, Name="live")["FunctionVersion"]
         client.update_function_configuration(**at, **values)
+        client.get_waiter("function_updated_v2").wait(**at, WaiterConfig=SOON)
         client.update_alias(**at, Name="live", FunctionVersion=client.publish_version(**at)["Version"])
+        client.get_waiter("function_active_v2").wait(**at, Qualifier="live", WaiterConfig=SOON)
         yield
         client.update_alias(**at, Name="live", FunctionVersion=version)
         client.update_function_configuration(**at, **{name: before[name] for name in values})
@@ -212,6 +215,7 @@ def other_code(stage: Stage) -> Iterator[None]:
     version = client.get_alias(**at, Name="live")["FunctionVersion"]
     made = client.update_function_code(**at, ZipFile=archive.getvalue(), Publish=True)["Version"]
     client.update_alias(**at, Name="live", FunctionVersion=made)
+    client.get_waiter("function_active_v2").wait(**at, Qualifier="live", WaiterConfig=SOON)
     yield
     client.update_alias(**at, Name="live", FunctionVersion=version)
 

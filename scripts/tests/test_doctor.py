@@ -110,6 +110,7 @@ FAULTS: list[tuple[str, str, Plant]] = [
     )),
     ("vpc-route", "subnet-1", lambda w: in_vpc(w, route_tables=[table_of(PUBLIC)])),
     ("state", "Failed", lambda w: w["functions"][CONNECT].update(State="Failed", StateReason="no code")),
+    ("state", "Pending", lambda w: w["functions"][CONNECT].update(State="Pending")),
     ("state", "Inactive", lambda w: w["functions"][CONNECT].update(State="Inactive")),
     ("state", "last update", lambda w: w["functions"][CONNECT].update(LastUpdateStatus="Failed")),
     ("code", "other code", lambda w: w["functions"][CONNECT].update(CodeSha256="other")),

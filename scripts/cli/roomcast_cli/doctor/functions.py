@@ -59,6 +59,9 @@ def state(answers: Answers) -> Iterator[Finding]:
         if state == "Inactive":
             sentence = f"the function {function} was idle for weeks and is Inactive: its next call fails"
             yield Finding(function, sentence, "invoke it once", WARNING)
+        elif state == "Pending":
+            sentence = f"the function {function} is Pending and cannot be invoked yet"
+            yield Finding(function, sentence, "wait until its creation or update is done", WARNING)
         elif state != "Active":
             yield Finding(function, f"the function {function} is {state} and cannot be invoked: {reason}", APPLY)
         if found.get("LastUpdateStatus") == "Failed":

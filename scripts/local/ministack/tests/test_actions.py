@@ -91,3 +91,32 @@ def lists(ssm: Any, path: str) -> bool:
 
 def test_a_batch_needs_no_less(corrected: str) -> None:
     assert not is_allowed(corrected, "sqs:ReceiveMessage", CALLS["sqs:SendMessage"])
+
+
+def test_a_reader_of_settings_needs_no_right_to_change_them(corrected: str, plain: str) -> None:
+    """Nor rights on more than it reads: on one function, and on one role."""
+    name = f"probe-{secrets.token_hex(4)}"
+    for endpoint, expected in ((corrected, [True, True]), (plain, [False, False])):
+        role = create_role(endpoint, name)
+        account = role.split(":")[4]
+        function = f"arn:aws:lambda:{REGION}:{account}:function:{name}"
+        statements = [
+            {"Effect": "Allow", "Action": "lambda:GetFunctionConcurrency", "Resource": function},
+            {"Effect": "Allow", "Action": "iam:SimulatePrincipalPolicy", "Resource": role},
+        ]
+        document = json.dumps({"Version": "2012-10-17", "Statement": statements})
+        client("iam", endpoint).put_role_policy(RoleName=name, PolicyName="probe", PolicyDocument=document)
+        functions, iam = caller_of(endpoint, role, "lambda"), caller_of(endpoint, role, "iam")
+        assert [
+            is_permitted(lambda: functions.get_function_concurrency(FunctionName=name)),  # noqa: B023 - called at once
+            is_permitted(lambda: iam.simulate_principal_policy(PolicySourceArn=role, ActionNames=["sqs:x"])),  # noqa: B023
+        ] == expected
+
+
+def is_permitted(call: Callable[[], object]) -> bool:
+    """Whether a call is allowed, whatever else becomes of it."""
+    try:
+        call()
+    except ClientError as error:
+        return "AccessDenied" not in error.response["Error"]["Code"]
+    return True
