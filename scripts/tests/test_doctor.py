@@ -14,7 +14,8 @@ import pytest
 from roomcast_cli import policies
 from roomcast_cli.doctor import examination, functions, rights
 from roomcast_cli.doctor.answers import Pace
-from roomcast_cli.doctor.checks import PASSED, SKIPPED, WARNING, Check, NotMade
+from roomcast_cli.doctor.checks import PASSED, SKIPPED, WARNING, Check
+from roomcast_cli.doctor.unmade import NotMade
 
 from scripts.repository import REPOSITORY as ROOT
 from scripts.tests import stages

@@ -4,7 +4,7 @@
 
 locals {
   # `roomcast doctor` compares them with the routes that there are. As many as the parameter holds beside all else.
-  told_routes = length(jsonencode(keys(local.additional_routes))) <= 400 ? sort(keys(local.additional_routes)) : null
+  told_routes = length(jsonencode(keys(local.additional_routes))) <= 300 ? sort(keys(local.additional_routes)) : null
 
   stage_parameter = {
     v                              = 1

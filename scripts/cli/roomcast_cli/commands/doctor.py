@@ -12,7 +12,8 @@ from roomcast_cli import aws, stages
 from roomcast_cli.commands import options  # noqa: TC001 - typer reads the annotations
 from roomcast_cli.doctor import examination, you
 from roomcast_cli.doctor.answers import Answers
-from roomcast_cli.doctor.checks import ERROR, PASSED, SKIPPED, WARNING, NotMade
+from roomcast_cli.doctor.checks import ERROR, PASSED, SKIPPED, WARNING
+from roomcast_cli.doctor.unmade import NotMade
 from roomcast_cli.output import DONE, NO, NOT_ALLOWED, CommandError, document, note, table
 
 if TYPE_CHECKING:

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 from roomcast import logs
 
 from roomcast_cli import dated
-from roomcast_cli.doctor.checks import WARNING, Finding, NotThere, group_of
+from roomcast_cli.doctor.checks import WARNING, Finding, group_of
+from roomcast_cli.doctor.unmade import NotThere
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence

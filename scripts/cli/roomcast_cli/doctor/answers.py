@@ -9,7 +9,7 @@ from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any
 
 from roomcast_cli import aws, stages
-from roomcast_cli.doctor.checks import NotMade, NotThere
+from roomcast_cli.doctor.unmade import NotMade, NotThere
 from roomcast_cli.output import CommandError
 
 if TYPE_CHECKING:

@@ -8,7 +8,8 @@ from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any
 
 from roomcast_cli.doctor.account import settings_of, stage_of
-from roomcast_cli.doctor.checks import WARNING, Finding, NotMade, NotThere, group_of
+from roomcast_cli.doctor.checks import WARNING, Finding, group_of
+from roomcast_cli.doctor.unmade import NotMade, NotThere
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from roomcast_cli.doctor.checks import WARNING, Finding, NotThere, group_of
+from roomcast_cli.doctor.checks import WARNING, Finding, group_of
+from roomcast_cli.doctor.unmade import NotThere
 from roomcast_cli.rows import ROOM, place_of
 
 if TYPE_CHECKING:

@@ -11,7 +11,8 @@ from urllib.parse import urlsplit
 
 from roomcast_cli import aws
 from roomcast_cli.doctor.api import api_of
-from roomcast_cli.doctor.checks import Finding, NotMade, NotThere, group_of
+from roomcast_cli.doctor.checks import Finding, group_of
+from roomcast_cli.doctor.unmade import NotMade, NotThere
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence

@@ -9,7 +9,8 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from roomcast_cli.doctor import account, api, data, delivery, functions, queues, rights, watch, you
-from roomcast_cli.doctor.checks import PASSED, SKIPPED, NotMade, Result
+from roomcast_cli.doctor.checks import PASSED, SKIPPED, Result
+from roomcast_cli.doctor.unmade import NotMade
 from roomcast_cli.output import WRONG_USAGE, CommandError
 
 if TYPE_CHECKING:

@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from roomcast_cli import dated
-from roomcast_cli.doctor.checks import WARNING, Finding, NotThere, group_of
+from roomcast_cli.doctor.checks import WARNING, Finding, group_of
 from roomcast_cli.doctor.queues import attributes, queues_of
+from roomcast_cli.doctor.unmade import NotThere
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

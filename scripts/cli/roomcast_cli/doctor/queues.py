@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from roomcast_cli.doctor.checks import WARNING, Finding, NotThere, group_of
+from roomcast_cli.doctor.checks import WARNING, Finding, group_of
+from roomcast_cli.doctor.unmade import NotThere
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from roomcast_cli.doctor.checks import Finding, NotThere, group_of
+from roomcast_cli.doctor.checks import Finding, group_of
 from roomcast_cli.doctor.functions import roles_of
 from roomcast_cli.doctor.queues import attributes, queues_of
+from roomcast_cli.doctor.unmade import NotThere
 from roomcast_cli.doctor.you import keys as keys_of
 
 if TYPE_CHECKING:

@@ -10,8 +10,9 @@ from roomcast import items
 
 from roomcast_cli import log_groups, moments
 from roomcast_cli.doctor.account import CENSUS_SECONDS, latest
-from roomcast_cli.doctor.checks import WARNING, Finding, NotMade, NotThere, group_of
+from roomcast_cli.doctor.checks import WARNING, Finding, group_of
 from roomcast_cli.doctor.functions import config_of
+from roomcast_cli.doctor.unmade import NotMade, NotThere
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence

@@ -5,8 +5,9 @@ from __future__ import annotations
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING
 
-from roomcast_cli.doctor.checks import Finding, NotMade, NotThere, group_of
+from roomcast_cli.doctor.checks import Finding, group_of
 from roomcast_cli.doctor.queues import queues_of
+from roomcast_cli.doctor.unmade import NotMade, NotThere
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
