@@ -108,7 +108,7 @@ def _of_stage(run: Run) -> Iterator[tuple[str, Alarm]]:
             "",
             (3, 5),
             "API Gateway cannot invoke a function: its permission is missing, it is throttled, or it takes too long.",
-            "roomcast query errors",
+            "roomcast doctor",
         ),
     )
     yield (
@@ -153,7 +153,7 @@ def _of_stage(run: Run) -> Iterator[tuple[str, Alarm]]:
             "",
             (1, 1),
             "API Gateway refuses messages to members: the management endpoint is wrong, or a right is missing.",
-            "roomcast query errors",
+            "roomcast doctor --only delivery",
         ),
     )
     yield (
@@ -187,7 +187,7 @@ def _of_stage(run: Run) -> Iterator[tuple[str, Alarm]]:
             "",
             (3, 5),
             "The table or a queue is throttled, refuses requests, or is down.",
-            "roomcast query errors",
+            "roomcast doctor --only data",
         ),
     )
     if run.tokens:
@@ -218,7 +218,7 @@ def _of_functions(run: Run, functions: Iterable[str]) -> Iterator[tuple[str, Ala
             "Throttles",
             set[str](),
             "The account's concurrency is used up, or a function's reserved concurrency.",
-            "roomcast stats",
+            "roomcast doctor --only concurrency",
         ),
     ):
         named = sorted({*functions} - left_out)
@@ -264,7 +264,7 @@ def _of_sweeper(run: Run) -> Iterator[tuple[str, Alarm]]:
             "",
             (2, 2),
             meaning,
-            "roomcast tail --function sweeper",
+            "roomcast doctor --only sweeper",
             missing="breaching",
             is_ticket=True,
             comparison="LessThanThreshold",

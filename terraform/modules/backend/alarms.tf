@@ -28,7 +28,7 @@ locals {
         threshold = 0
         metrics   = { errors = merge(local.of_stage, { name = "ExecutionError", stat = "Sum" }) }
         meaning   = "API Gateway cannot invoke a function: its permission is missing, it is throttled, or it takes too long."
-        command   = "roomcast query errors"
+        command   = "roomcast doctor"
       }
       handshakes-refused = {
         threshold  = 50
@@ -58,7 +58,7 @@ locals {
         points    = [1, 1] # nothing is delivered
         metrics   = { refused = merge(local.of_backend, { name = "refused", stat = "Sum" }) }
         meaning   = "API Gateway refuses messages to members: the management endpoint is wrong, or a right is missing."
-        command   = "roomcast query errors"
+        command   = "roomcast doctor --only delivery"
       }
       posts-throttled = {
         threshold  = 5
@@ -81,7 +81,7 @@ locals {
         threshold = 0
         metrics   = { unavailable = merge(local.of_backend, { name = "unavailable", stat = "Sum" }) }
         meaning   = "The table or a queue is throttled, refuses requests, or is down."
-        command   = "roomcast query errors"
+        command   = "roomcast doctor --only data"
       }
     },
     local.checks_tokens ? {
@@ -109,7 +109,7 @@ locals {
         expression = format("SUM([%s])", join(", ", [for index, name in names : "FILL(m${index}, 0)"]))
         points     = [3, 6]
         meaning    = "The account's concurrency is used up, or a function's reserved concurrency."
-        command    = "roomcast stats"
+        command    = "roomcast doctor --only concurrency"
       }
     },
     {
@@ -140,7 +140,7 @@ locals {
         missing    = "breaching" # nothing is what it looks for
         topic      = "ticket"
         meaning    = "The sweeper does not run, or no metrics arrive: then the other alarms are silent, too."
-        command    = "roomcast tail --function sweeper"
+        command    = "roomcast doctor --only sweeper"
       }
     } : {},
     local.sweeper_exists && nonsensitive(var.sweeper.sweep) ? {

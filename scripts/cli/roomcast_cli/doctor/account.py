@@ -114,8 +114,7 @@ def handshake_quota(answers: Answers) -> Iterator[Finding]:
         yield Finding(
             answers.stage.label,
             f"{census:,.0f} clients that return within {spread:g} s make {census / spread:,.0f} handshakes a second, "
-            "and "
-            f"the account takes {quota:,.0f}: some are refused, and try again",
+            f"and the account takes {quota:,.0f}: some are refused, and try again",
             f"set client_limits.spread to {census / (FULL * quota):,.0f} s or more, or ask AWS for more handshakes a "
             "second",
             WARNING,

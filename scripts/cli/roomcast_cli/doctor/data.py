@@ -40,8 +40,7 @@ def table(answers: Answers) -> Iterator[Finding]:
         yield Finding(
             name,
             f"the table {name} has provisioned capacity, {reads:,} read and {writes:,} write units a second: beyond "
-            "that "
-            "handshakes and messages fail",
+            "that handshakes and messages fail",
             APPLY,
             WARNING,
         )
@@ -52,8 +51,7 @@ def table(answers: Answers) -> Iterator[Finding]:
             yield Finding(
                 name,
                 f"the table {name} takes at most {cap:,} {label.lower()} units a second: beyond that handshakes and "
-                "messages "
-                "fail",
+                "messages fail",
                 f"take Max{label}RequestUnits away",
                 WARNING,
             )
@@ -92,8 +90,7 @@ def shards(answers: Answers) -> Iterator[Finding]:
         yield Finding(
             answers.stage.table,
             f"members are in {most} partitions of a room, and functions read {read}: {len(high)} of {found['Count']} "
-            "looked at "
-            "get no message",
+            "looked at get no message",
             f"set shards_read to {most} until they have reconnected, which takes two hours",
         )
 

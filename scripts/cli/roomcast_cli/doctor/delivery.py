@@ -79,8 +79,7 @@ def endpoint(answers: Answers) -> Iterator[Finding]:
         yield Finding(
             answers.outputs["api_id"],
             f"the default endpoint of the API {answers.outputs['api_id']} is off, and {', '.join(names)} post to it: "
-            "each "
-            "post is answered with 403",
+            "each post is answered with 403",
             "set management_endpoint to the address of a custom domain",
         )
 
@@ -152,8 +151,7 @@ def private_dns(answers: Answers) -> Iterator[Finding]:
             yield Finding(
                 each["VpcEndpointId"],
                 f"the endpoint {each['VpcEndpointId']} for execute-api in {each.get('VpcId')} has private DNS, and "
-                "knows no "
-                "WebSocket API: every post of a function in this VPC is answered with 403",
+                "knows no WebSocket API: every post of a function in this VPC is answered with 403",
                 "turn its private DNS off, or set management_endpoint to the address of a custom domain",
             )
 
@@ -172,8 +170,7 @@ def vpc_route(answers: Answers) -> Iterator[Finding]:
                 yield Finding(
                     subnet,
                     f"the subnet {subnet} of {vpc} has no route to a NAT gateway or another way out: posts of "
-                    "functions "
-                    "in it hang until they are given up",
+                    "functions in it hang until they are given up",
                     "give its route table a route for 0.0.0.0/0, or functions other subnets",
                 )
 

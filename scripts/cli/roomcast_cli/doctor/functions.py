@@ -122,9 +122,8 @@ def environment(answers: Answers) -> Iterator[Finding]:
             few = min(found.values(), key=len)
             yield Finding(
                 answers.functions[few[0]],
-                f"functions disagree on {variable}: {', '.join(few)} and the others have different values, and do "
-                "not find "
-                "what the others write",
+                f"functions disagree on {variable}: {', '.join(few)} and the others have different values, and do not "
+                "find what the others write",
                 f"{APPLY} until it says that nothing changes",
             )
 
@@ -141,8 +140,7 @@ def runtime(answers: Answers) -> Iterator[Finding]:
             yield Finding(
                 functions[0],
                 f"AWS ends the runtime {found} of {len(functions)} functions on {ends[found]}: they get no security "
-                "updates "
-                "then, and can be changed no more some weeks later",
+                "updates then, and can be changed no more some weeks later",
                 "upgrade to a release with a newer runtime",
                 WARNING,
             )
@@ -156,8 +154,7 @@ def time_outs(answers: Answers) -> Iterator[Finding]:
         yield Finding(
             function,
             f"the function {function} may run {seconds} s, and API Gateway waits 29 s: senders of long fan-outs get "
-            "an error "
-            "although members are served",
+            "an error although members are served",
             f"set its timeout to {LONGEST} s or less",
         )
     for queue in queues_of(answers):

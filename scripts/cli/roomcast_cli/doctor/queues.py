@@ -98,8 +98,7 @@ def _of_mapping(answers: Answers, queue: Queue, found: Mapping[str, Any]) -> Ite
         yield Finding(
             queue.name,
             f"the event source mapping of the queue {queue.name} lacks ReportBatchItemFailures: messages that were "
-            "not served "
-            "are deleted",
+            "not served are deleted",
             APPLY,
         )
     wanted = answers.outputs["alias_arns"][queue.worker]
@@ -140,16 +139,14 @@ def queues(answers: Answers) -> Iterator[Finding]:
             yield Finding(
                 queue.name,
                 f"the queue {queue.name} has no dead letters in {queue.dead.rpartition('/')[2]}: what fails is tried "
-                "until it "
-                "expires, and is lost",
+                "until it expires, and is lost",
                 APPLY,
             )
         elif int(redrive.get("maxReceiveCount", 0)) < RECEIPTS:
             yield Finding(
                 queue.name,
                 f"the queue {queue.name} gives a message up after {redrive['maxReceiveCount']} tries: fewer than "
-                f"{RECEIPTS} "
-                "lose messages to a short throttle",
+                f"{RECEIPTS} lose messages to a short throttle",
                 APPLY,
                 WARNING,
             )

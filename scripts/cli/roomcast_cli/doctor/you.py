@@ -69,8 +69,7 @@ def region(answers: Answers) -> Iterator[Finding]:
             yield Finding(
                 arn,
                 f"{what} is in {place[0]} of account {place[1]}, and the API in {home[0]} of {home[1]}: the services "
-                "take "
-                "nothing of another Region",
+                "take nothing of another Region",
                 "put all into one Region and account",
             )
 
