@@ -191,7 +191,41 @@ def served(function: str, **values: Any) -> Fault:
         client.get_waiter("function_active_v2").wait(**at, Qualifier="live", WaiterConfig=SOON)
         yield
         client.update_alias(**at, Name="live", FunctionVersion=version)
-        client.update_function_configuration(**at, **{name: before[name] for name in values})
+        client.update_function_configuration(**at, **{name: _given(before[name]) for name in values})
+
+    return planted
+
+
+def _given(setting: Any) -> Any:
+    """Return a setting without the VPC that Lambda adds to its subnets."""
+    return {name: value for name, value in setting.items() if name != "VpcId"} if isinstance(setting, dict) else setting
+
+
+def in_network(*, is_open: bool, private_dns: bool) -> Fault:
+    """A function posts from a VPC.
+
+    Args:
+        is_open: Whether a NAT gateway leads out of it.
+        private_dns: Whether an endpoint for execute-api takes the names of all APIs.
+    """
+
+    @contextmanager
+    def planted(stage: Stage) -> Iterator[None]:
+        client = stage.client("ec2")
+        vpc = client.create_vpc(CidrBlock="10.6.0.0/16")["Vpc"]["VpcId"]
+        subnet = client.create_subnet(VpcId=vpc, CidrBlock="10.6.0.0/24")["Subnet"]["SubnetId"]
+        group = client.create_security_group(VpcId=vpc, GroupName="functions", Description="Functions")["GroupId"]
+        table = client.create_route_table(VpcId=vpc)["RouteTable"]["RouteTableId"]
+        client.associate_route_table(RouteTableId=table, SubnetId=subnet)
+        if is_open:
+            gateway = client.create_nat_gateway(SubnetId=subnet)["NatGateway"]["NatGatewayId"]
+            client.create_route(RouteTableId=table, DestinationCidrBlock="0.0.0.0/0", NatGatewayId=gateway)
+        service = f"com.amazonaws.{client.meta.region_name}.execute-api"
+        client.create_vpc_endpoint(
+            VpcId=vpc, ServiceName=service, VpcEndpointType="Interface", PrivateDnsEnabled=private_dns
+        )
+        with served("sendmessage", VpcConfig={"SubnetIds": [subnet], "SecurityGroupIds": [group]})(stage):
+            yield
 
     return planted
 
@@ -378,6 +412,8 @@ FAULTS: list[tuple[str, str, Fault]] = [
     ("stage-logs", "traces data", limits("whoami", DataTraceEnabled=True)),
     ("delivery", "answers 403", other_endpoint),
     ("endpoint", "is off", api(DisableExecuteApiEndpoint=True)),
+    ("private-dns", "has private DNS", in_network(is_open=True, private_dns=True)),
+    ("vpc-route", "no route to a NAT gateway", in_network(is_open=False, private_dns=False)),
     ("code", "other code", other_code),
     ("environment", "ROOMCAST_TABLE_NAME", without_variable),
     ("time-outs", "29 s", served("sendmessage", Timeout=29)),

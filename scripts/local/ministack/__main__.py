@@ -41,6 +41,7 @@ MODULES = (
     "iam_tags",
     "simulation",
     "service_quotas",
+    "vpc_endpoints",
     "repeats",
     "sessions",
 )
