@@ -103,6 +103,10 @@ async def test_reader_reads_everything_and_changes_nothing(
         assert (status, found["gone"] >= 1, found["alive"] >= 1) == (1, True, True)
         assert (await asyncio.to_thread(run, "stats", **reader))[0] == 0
         assert (await asyncio.to_thread(run, "stages", **reader))[0] == 0
+        status, found = await asyncio.to_thread(of_json, "capacity", "--connections", "100", **reader)
+        assert (status, found["inputs"]["messages_per_second"] > 0) == (0, True)
+        status, found = await asyncio.to_thread(of_json, "cost", "--connections", "100", **reader)
+        assert (status, 1 <= found["inputs"]["room_size"] <= 100) == (0, True)
         assert (await asyncio.to_thread(run, "policy", "operate", **reader))[0] == 0
 
         status, _, told = await asyncio.to_thread(run, "leftovers", "--fix", "--yes", **reader)

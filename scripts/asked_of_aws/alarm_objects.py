@@ -164,7 +164,7 @@ def _of_stage(run: Run) -> Iterator[tuple[str, Alarm]]:
             "100 * throttled / IF(all < 100, 100, all)",
             (3, 5),
             "The account's request quota of API Gateway is short, so that messages are sent twice and arrive late.",
-            "roomcast stats",
+            "roomcast stats" if run.sweeper is None else "roomcast capacity",
             is_ticket=True,
         ),
     )

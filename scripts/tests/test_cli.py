@@ -161,7 +161,6 @@ def test_quotas_that_are_none(tmp_path: Path, text: str, told: str) -> None:
     [
         ([], "missing command"),
         (["no-such-command"], "no-such-command"),
-        (["cost"], "missing option '--connections'; see `roomcast cost --help`"),
         (["cost", *CALM, "--no-such-option"], "--no-such-option"),
         (["cost", *CALM, "--connections", "many"], "many"),
         (["cost", *CALM, "--connections", "nan"], "connections must be 1 to 1,000,000,000"),
@@ -179,6 +178,16 @@ def test_wrong_usage(arguments: list[str], told: str) -> None:
     assert errors.startswith("roomcast: ")
     assert errors.count("\n") == 1
     assert told in errors
+
+
+@pytest.mark.parametrize("command", ["cost", "capacity"])
+def test_numbers_that_are_missing_are_asked_of_a_stage(command: str) -> None:
+    status, output, errors = run(command, "--room-size", "10")
+
+    assert (status, output) == (2, "")
+    first, second = errors.splitlines()
+    assert first == "roomcast: the stage's last 24 hours in place of --connections, --messages-per-second"
+    assert second == "roomcast: no Region is chosen; name one by --region or AWS_REGION"
 
 
 @pytest.mark.parametrize("arguments", [["--help"], ["chat", "--help"], ["cost", "--help"], ["capacity", "--help"]])

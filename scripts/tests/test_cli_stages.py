@@ -386,8 +386,10 @@ def test_no_credentials(aws: FakeAws, name: str) -> None:
 def test_what_an_alarm_says_to_run_first_can_be_run(aws: FakeAws) -> None:
     variables = {key: value for key, value in aws.variables.items() if "KEY" not in key}
     text = (REPOSITORY / "terraform" / "modules" / "backend" / "alarms.tf").read_text()
-    commands = {*re.findall(r'command += "roomcast ([^"]+)"', text)}
-    assert text.count(" command ") == len(re.findall(r'command += "roomcast [^"]+"', text)) >= len(commands) > 2
+    lines = re.findall(r"^ +command += (.+)$", text, re.MULTILINE)
+    commands = {command for line in lines for command in re.findall(r'"roomcast ([^"]+)"', line)}
+    assert all('"roomcast ' in line for line in lines)
+    assert len(lines) == text.count(" command ") >= len(commands) > 2
     # Wrong usage ends with 2, before anything is looked for.
     assert {command: run(*command.split(), **variables)[0] for command in sorted(commands)} == dict.fromkeys(
         commands, 4

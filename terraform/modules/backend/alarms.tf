@@ -66,7 +66,7 @@ locals {
         expression = "100 * throttled / IF(all < 100, 100, all)"
         topic      = "ticket"
         meaning    = "The account's request quota of API Gateway is short, so that messages are sent twice and arrive late."
-        command    = "roomcast stats"
+        command    = local.sweeper_exists ? "roomcast capacity" : "roomcast stats" # which needs the count of connections
       }
       # In a minute with less than 20 messages, one of them would decide. CloudWatch's own treatment of few samples asks
       # for 1,000 of them.

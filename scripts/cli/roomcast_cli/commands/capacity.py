@@ -9,62 +9,75 @@ from typing import Annotated, Any
 
 import typer
 
-from roomcast_cli import dated, model
+from roomcast_cli import dated, last_day, model, stages
 from roomcast_cli.commands import options  # noqa: TC001 - typer reads the annotations
 from roomcast_cli.output import DONE, NO, WRONG_USAGE, CommandError, document, note, table
 
 
 def capacity(  # noqa: PLR0913 - of the command line
     *,
-    connections: options.Connections,
-    room_size: options.RoomSize,
-    messages_per_second: options.MessagesPerSecond,
-    heartbeat: options.Heartbeat = 270,
+    connections: options.Connections = None,
+    room_size: options.RoomSize = None,
+    messages_per_second: options.MessagesPerSecond = None,
+    heartbeat: options.Heartbeat = None,
     spread: Annotated[
-        float, typer.Option(metavar="S", help="Seconds over which clients return: client_limits.spread.")
-    ] = 5,
-    pace: Annotated[float, typer.Option(metavar="N", help="Posts a second of one invocation; 0 for no limit.")] = 0,
+        float | None, typer.Option(metavar="S", help="Seconds over which clients return: client_limits.spread (5).")
+    ] = None,
+    pace: Annotated[
+        float | None, typer.Option(metavar="N", help="Posts a second of one invocation; 0 for no limit.")
+    ] = None,
     ids: options.Ids = False,
-    history: options.History = False,
-    queued: options.Queued = False,
-    fifo: options.Fifo = False,
-    sweeper: options.Sweeper = False,
-    shards: options.Shards = 1,
+    history: options.History = None,
+    queued: options.Queued = None,
+    fifo: options.Fifo = None,
+    sweeper: options.Sweeper = None,
+    shards: options.Shards = None,
     quotas_file: Annotated[
         str | None,
         typer.Option("--quotas", metavar="FILE", help='The account\'s own, as JSON: {"requests_per_second": 2500}.'),
     ] = None,
+    stage: options.Stage = None,
+    outputs_file: options.Outputs = None,
+    region: options.Region = None,
+    profile: options.Profile = None,
     as_json: options.Json = False,
     no_color: options.NoColor = False,
     _debug: options.Debug = False,
 ) -> int:
-    """Print how much of each quota a stage uses, the most used first. AWS is not asked.
+    """Print how much of each quota a stage uses, the most used first.
 
-    Give the most connections at a time, and the largest room. Exit status: 0 none is used above 80 %, 1 one is,
-    2 wrong usage.
+    Give the most connections at a time, the largest room, and the messages a second: AWS is not asked then. Else they
+    are those of the stage's busiest minute in the last 24 hours, and the quotas are those of its account.
+
+    Exit status: 0 no quota is used above 80 %, 1 one is, 2 wrong usage, 3 no such stage, or it does not count its
+    connections.
     """
-    usage = model.Usage(
-        connections=connections,
-        room_size=room_size,
-        messages_per_second=messages_per_second,
-        heartbeat=heartbeat,
-        spread=spread,
-        pace=pace,
-        ids=ids,
-        history=history,
-        queued=queued or fifo,
-        fifo=fifo,
-        sweeper=sweeper,
-        shards=shards,
-    )
+    given = {
+        "connections": connections,
+        "room_size": room_size,
+        "messages_per_second": messages_per_second,
+        "heartbeat": heartbeat,
+        "spread": spread,
+        "pace": pace,
+        "ids": ids,
+        "history": history,
+        "queued": True if fifo else queued,
+        "fifo": fifo,
+        "sweeper": sweeper,
+        "shards": shards,
+    }
     quotas = dated.entries("quotas")
     own = _read(quotas_file, quotas) if quotas_file else {}
+    choice = stages.Choice(stage, outputs_file, region, profile)
+    usage, found_stage, account = last_day.usage(given, choice, is_peak=True)
+    if found_stage:
+        own = {**last_day.quotas(account), **own}
     if sentence := dated.old(quotas, set(quotas) - set(own)):
         note(f"roomcast: quotas {sentence}")
     found = model.capacity(usage, {**dated.values(quotas), **own})
     fits = not any(quota.is_short for quota in found)
     if as_json:
-        document(_fields(usage, found, fits=fits))
+        document({**(found_stage.document() if found_stage else {}), **_fields(usage, found, fits=fits)})
     else:
         rows = [row for number, quota in enumerate(found) for row in _rows(quota, is_first=number == 0)]
         table(["quota", "used", "limit", "share", "remedy"], rows, right=(1, 2, 3), colour=not no_color)

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from roomcast_cli import dated, model
+from roomcast_cli import dated, last_day, model, stages
 from roomcast_cli.commands import options  # noqa: TC001 - typer reads the annotations
 from roomcast_cli.output import DONE, NO, amount, document, note, table
 
@@ -23,48 +23,59 @@ ADVICE = {
 
 def cost(  # noqa: PLR0913 - of the command line
     *,
-    connections: options.Connections,
-    room_size: options.RoomSize,
-    messages_per_second: options.MessagesPerSecond,
+    connections: options.Connections = None,
+    room_size: options.RoomSize = None,
+    messages_per_second: options.MessagesPerSecond = None,
     bytes_: options.Bytes = 500,
-    heartbeat: options.Heartbeat = 270,
+    heartbeat: options.Heartbeat = None,
     hours_a_day: Annotated[float, typer.Option(metavar="N", help="Hours in which clients are connected.")] = 24,
     ids: options.Ids = False,
-    history: options.History = False,
-    queued: options.Queued = False,
-    fifo: options.Fifo = False,
-    authorizer: Annotated[bool, typer.Option("--authorizer", help="A function checks tokens.")] = False,
-    sweeper: options.Sweeper = False,
+    history: options.History = None,
+    queued: options.Queued = None,
+    fifo: options.Fifo = None,
+    authorizer: Annotated[bool | None, typer.Option("--authorizer", help="A function checks tokens.")] = None,
+    sweeper: options.Sweeper = None,
     nat_zones: Annotated[int, typer.Option(metavar="N", help="Zones with a NAT gateway, for functions in a VPC.")] = 0,
-    memory: Annotated[int, typer.Option(metavar="MB", help="Memory of the functions that fan out.")] = 1024,
-    shards: options.Shards = 1,
+    memory: Annotated[
+        int | None, typer.Option(metavar="MB", help="Memory of the functions that fan out (1024).")
+    ] = None,
+    shards: options.Shards = None,
     free_tier: Annotated[bool, typer.Option("--free-tier", help="Take off what an account has for free.")] = False,
     most: Annotated[float | None, typer.Option("--max", metavar="USD", help="Exit with 1 if it is dearer.")] = None,
+    stage: options.Stage = None,
+    outputs_file: options.Outputs = None,
+    region: options.Region = None,
+    profile: options.Profile = None,
     as_json: options.Json = False,
     no_color: options.NoColor = False,
     _debug: options.Debug = False,
 ) -> int:
-    """Print what a stage costs a month, by service, in us-east-1. AWS is not asked.
+    """Print what a stage costs a month, by service, in us-east-1.
 
-    Exit status: 0 done, 1 dearer than --max, 2 wrong usage.
+    Give connections, members of a room, and messages a second: AWS is not asked then. Else they are the means of a
+    stage's last 24 hours. No metric tells the bytes of messages, nor whether they have ids.
+
+    Exit status: 0 done, 1 dearer than --max, 2 wrong usage, 3 no such stage, or it does not count its connections.
     """
-    usage = model.Usage(
-        connections=connections,
-        room_size=room_size,
-        messages_per_second=messages_per_second,
-        bytes=bytes_,
-        heartbeat=heartbeat,
-        hours_a_day=hours_a_day,
-        ids=ids,
-        history=history,
-        queued=queued or fifo,
-        fifo=fifo,
-        authorizer=authorizer,
-        sweeper=sweeper,
-        nat_zones=nat_zones,
-        memory=memory,
-        shards=shards,
-    )
+    given = {
+        "connections": connections,
+        "room_size": room_size,
+        "messages_per_second": messages_per_second,
+        "bytes": bytes_,
+        "heartbeat": heartbeat,
+        "hours_a_day": hours_a_day,
+        "ids": ids,
+        "history": history,
+        "queued": True if fifo else queued,
+        "fifo": fifo,
+        "authorizer": authorizer,
+        "sweeper": sweeper,
+        "nat_zones": nat_zones,
+        "memory": memory,
+        "shards": shards,
+    }
+    choice = stages.Choice(stage, outputs_file, region, profile)
+    usage, found_stage, _ = last_day.usage(given, choice, is_peak=False)
     prices = dated.entries("prices")
     values = dated.values(prices)
     found = model.cost(usage, values, free_tier=free_tier)
@@ -72,7 +83,8 @@ def cost(  # noqa: PLR0913 - of the command line
     if sentence := dated.old(prices, {line.price for line in found.lines} | {other.price for other in others}):
         note(f"roomcast: prices {sentence}")
     if as_json:
-        document(_fields(usage, found, others, prices))
+        fields = _fields(usage, found, others, prices)
+        document({**(found_stage.document() if found_stage else {}), **fields})
     else:
         _print(found, others, prices, free_tier=free_tier, colour=not no_color)
     return NO if most is not None and found.usd > most else DONE

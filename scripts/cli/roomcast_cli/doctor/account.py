@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from roomcast import logs
 
-from roomcast_cli import dated
+from roomcast_cli import dated, last_day
 from roomcast_cli.doctor.checks import WARNING, Finding, group_of
 from roomcast_cli.doctor.unmade import NotThere
 
@@ -16,9 +16,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from roomcast_cli.doctor.answers import Answers
-
-HANDSHAKES = {"ServiceCode": "apigateway", "QuotaCode": "L-9ED1E49A"}
-"""The quota of new connections a second of all WebSocket APIs."""
 
 FULL = 0.8
 """Share of a quota above which little is left for anything else."""
@@ -123,7 +120,7 @@ def handshake_quota(answers: Answers) -> Iterator[Finding]:
 
 def _handshakes(answers: Answers) -> float:
     try:
-        return float(answers.ask("service-quotas", "get_service_quota", **HANDSHAKES)["Quota"]["Value"])
+        return float(answers.ask("service-quotas", "get_service_quota", **last_day.HANDSHAKES)["Quota"]["Value"])
     except NotThere:  # of an account that has AWS's default
         return dated.values(dated.entries("quotas"))["handshakes_per_second"]
 
