@@ -97,12 +97,15 @@ def no_logging_role(stage: Stage) -> Iterator[None]:
 def older_deployment(stage: Stage) -> Iterator[None]:
     """The stage serves another deployment than the newest."""
     client, at = stage.client("apigatewayv2"), {"ApiId": stage.outputs["api_id"]}
-    before = stage.served["DeploymentId"]
-    known = client.get_deployments(**at)["Items"]
-    oldest = min(known, key=lambda each: each["CreatedDate"])["DeploymentId"]
-    client.update_stage(**stage.at, DeploymentId=oldest, AutoDeploy=False)
+    served = client.get_deployment(**at, DeploymentId=stage.served["DeploymentId"])
+    client.update_stage(**stage.at, AutoDeploy=False)
+    made = client.create_deployment(**at)
+    while made["CreatedDate"] <= served["CreatedDate"]:  # of the same second
+        client.delete_deployment(**at, DeploymentId=made["DeploymentId"])
+        made = client.create_deployment(**at)
     yield
-    client.update_stage(**stage.at, DeploymentId=before, AutoDeploy=True)
+    client.delete_deployment(**at, DeploymentId=made["DeploymentId"])
+    client.update_stage(**stage.at, DeploymentId=served["DeploymentId"], AutoDeploy=True)
 
 
 @contextmanager

@@ -37,8 +37,8 @@ def logging_role(answers: Answers) -> Iterator[Finding]:
         yield Finding(
             answers.stage.label,
             "the stage has logs, and the account has no role for them (cloudwatchRoleArn): API Gateway writes "
-            "nothing, and "
-            "refuses changes of the stage: CloudWatch Logs role ARN must be set in account settings to enable logging",
+            "nothing, and refuses changes of the stage: CloudWatch Logs role ARN must be set in account settings to "
+            "enable logging",
             "apply terraform/modules/account-logging once in the account and Region",
         )
 

@@ -76,9 +76,8 @@ def deployment(answers: Answers) -> Iterator[Finding]:
         newest = max(created, key=lambda each: created[each])
         yield Finding(
             answers.stage.label,
-            f"the stage {answers.stage.label} serves the deployment {served} of {created[served]:%Y-%m-%d %H:%M}, "
-            f"and {newest} "
-            "is newer: later changes of routes and functions are not served",
+            f"the stage {answers.stage.label} serves the deployment {served} of {created[served]:%Y-%m-%d %H:%M}, and "
+            f"{newest} is newer: later changes of routes and functions are not served",
             f"{APPLY} with another redeployment_triggers",
         )
     message = stage.get("LastDeploymentStatusMessage", "")

@@ -77,8 +77,7 @@ def code(answers: Answers) -> Iterator[Finding]:
             yield Finding(
                 answers.functions[name],
                 f"the function {answers.functions[name]} runs other code than was applied: an upload failed, or it "
-                "was changed "
-                "by hand",
+                "was changed by hand",
                 f"{APPLY} with another code_revision, which uploads the zip again",
             )
 
@@ -166,8 +165,7 @@ def time_outs(answers: Answers) -> Iterator[Finding]:
             yield Finding(
                 queue.name,
                 f"the queue {queue.name} hides a message for {visible} s, and its worker {queue.worker} may take "
-                f"{seconds} s: "
-                f"below {VISIBILITY} times as long, messages are served twice",
+                f"{seconds} s: below {VISIBILITY} times as long, messages are served twice",
                 APPLY,
                 WARNING,
             )
@@ -184,8 +182,7 @@ def recursion(answers: Answers) -> Iterator[Finding]:
             yield Finding(
                 function,
                 f"the function {function} is traced and has RecursiveLoop Terminate: Lambda stops it after 16 "
-                "hand-overs, and "
-                "the rest of a large room is not served",
+                "hand-overs, and the rest of a large room is not served",
                 f"aws lambda put-function-recursion-config --function-name {function} --recursive-loop Allow",
                 WARNING,
             )

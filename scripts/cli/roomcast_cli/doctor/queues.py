@@ -154,8 +154,8 @@ def queues(answers: Answers) -> Iterator[Finding]:
             yield Finding(
                 queue.name,
                 f"dead letters of {queue.name} are kept for {dead['MessageRetentionPeriod']} s, no longer than "
-                "messages of the "
-                "queue itself, and SQS counts from when a message was sent: they may be gone before anybody looks",
+                "messages of the queue itself, and SQS counts from when a message was sent: they may be gone before "
+                "anybody looks",
                 APPLY,
                 WARNING,
             )

@@ -25,8 +25,7 @@ def credentials(answers: Answers) -> Iterator[Finding]:
         yield Finding(
             found["Arn"],
             f"these credentials are of the account {found['Account']}, and {answers.stage.label} is in {wanted}: "
-            "whatever is "
-            "found here is of another account",
+            "whatever is found here is of another account",
             "choose another --profile",
         )
 
