@@ -129,7 +129,6 @@ LACKS: Mapping[Capability | Caveat, str] = {
     Caveat.TIME_LIMITS: "MiniStack is corrected to have them, but a run does not last that long.",
     Caveat.QUOTAS: "MiniStack is corrected to have those that it is given, as it is for one test; else it has none.",
     Caveat.RUNTIME: "MiniStack runs functions as ordinary processes of this machine, with its own Python.",
-    Capability.ACCESS_LOG: "MiniStack writes none.",
     Caveat.EXPIRY: "MiniStack deletes expired items within a minute; DynamoDB takes up to days.",
     Caveat.SPEED: "One process on this machine stands for all of AWS.",
 }

@@ -149,6 +149,20 @@ async def test_output_is_in_the_functions_log_group(
     assert await printed(plain) == []
 
 
+def test_the_report_of_a_cold_start_tells_its_duration(
+    on_corrected: Callable[..., Api], on_plain: Callable[..., Api]
+) -> None:
+    for make, expected in ((on_corrected, [True, False]), (on_plain, [False, False])):
+        api = make(PRINT)
+        for _ in range(2):
+            invoke(api)
+        events = client("logs", api.endpoint).filter_log_events(logGroupName=f"/aws/lambda/{api.function}")["events"]
+        lines = [event["message"] for event in events]
+        reports = [line for line in lines if line.startswith("REPORT RequestId")]
+        assert ["\tInit Duration: " in line for line in reports] == expected
+        assert [line.split()[0] for line in lines if "RequestId: " in line] == ["START", "END", "REPORT"] * 2
+
+
 async def test_log_group_is_made_only_with_the_right_to(
     on_corrected: Callable[..., Api], on_plain: Callable[..., Api]
 ) -> None:
