@@ -1,11 +1,11 @@
 """The account's quotas for requests and for new connections, which all its WebSocket APIs share."""
-# ruff: noqa: ANN401 - MiniStack is untyped and has no other hook
+# ruff: noqa: ANN401, SLF001 - MiniStack is untyped and has no other hook
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from ministack.services import apigateway
+from ministack.services import apigateway, apigateway_v1
 
 from scripts.local.ministack import settings
 from scripts.local.ministack.buckets import Account, bucket
@@ -25,6 +25,13 @@ if TYPE_CHECKING:
 TOO_MANY = "Too Many Requests"
 
 account = Account(bucket(settings.REQUESTS), bucket(settings.HANDSHAKES))
+
+
+def install() -> None:
+    """Let GetAccount tell the quota for requests."""
+    if account.requests is not None:
+        told = {"burstLimit": int(account.requests.burst), "rateLimit": account.requests.rate}
+        apigateway_v1._ACCOUNT_DEFAULTS["throttleSettings"] = told
 
 
 @replaces(apigateway, "handle_websocket")

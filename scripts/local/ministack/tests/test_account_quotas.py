@@ -130,7 +130,7 @@ async def test_all_apis_share_the_quota_for_new_connections(tmp_path: Path) -> N
         assert len(second.events("CONNECT")) == 1
 
 
-def test_functions_do_not_see_the_quotas(tmp_path: Path) -> None:
+def test_quotas_are_told_to_principals_and_not_to_functions(tmp_path: Path) -> None:
     handler = """
 import os
 
@@ -140,4 +140,9 @@ def handler(event, context):
     with running(CORRECTED, tmp_path, ROOMCAST_EMULATOR_REQUESTS="100:50", ROOMCAST_EMULATOR_HANDSHAKES="5:5") as url:
         api = deploy(url, tmp_path, handler)
         answer = client("lambda", url).invoke(FunctionName=api.function)["Payload"].read()
+        throttle = client("apigateway", url).get_account()["throttleSettings"]
+        code = {"ServiceCode": "apigateway", "QuotaCode": "L-9ED1E49A"}
+        handshakes = client("service-quotas", url).get_service_quota(**code)["Quota"]["Value"]
     assert json.loads(answer) == {"seen": []}
+    assert throttle == {"rateLimit": 100, "burstLimit": 50}
+    assert handshakes == 5
