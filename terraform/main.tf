@@ -70,6 +70,7 @@ module "backend" {
   queue_kms_key_arn               = var.queue_kms_key_arn
   queued_delivery                 = var.queued_delivery
   redeployment_triggers           = var.redeployment_triggers
+  saved_queries_enabled           = var.saved_queries_enabled
   sendmessage_memory_size         = var.sendmessage_memory_size
   shards_per_room                 = var.shards_per_room
   shards_read                     = var.shards_read

@@ -458,6 +458,13 @@ variable "redeployment_triggers" {
   nullable    = false
 }
 
+variable "saved_queries_enabled" {
+  type        = bool
+  description = "Whether the console of CloudWatch Logs Insights has the queries of `roomcast query`, in the folder `roomcast/<name>`. They cost nothing until one is run."
+  default     = true
+  nullable    = false
+}
+
 variable "sendmessage_memory_size" {
   type        = number
   description = "Deprecated, give `functions.sendmessage.memory_size` and `functions.publish.memory_size` instead. Memory of the functions that deliver messages, `sendmessage` and `publish`, in MB; its share of a CPU grows with it. A member waits no longer at 1024 than at 1769, one vCPU, in rooms of up to some 3,000 members: give larger ones 1769."

@@ -32,6 +32,7 @@ DIGEST = re.compile(r"<(sha256|base64) of (\w+\.zip)>")
 NEW = re.compile(
     r'module\.backend\.terraform_data\.(?:members_counted|refusals|(?:in_use|settled|settled_before|value_in_use)\["\w+"\])'
     r"|module\.backend\.aws_ssm_parameter\.stage"
+    r'|module\.backend\.aws_cloudwatch_query_definition\.this\["\w+"\]'
     r'|module\.backend\.aws_lambda_(?:alias\.(?:readers|writers)|permission\.alias(?:_principal)?)\["\w+"\]'
     r'|module\.backend\.module\.(?:handler\["\w+"\]\.aws_iam_role_polic(?:ies|y_attachments)_exclusive\.this'
     r'|fanout_queue\[0\]\.aws_sqs_queue_policy\.tls_only\["\w+"\]'

@@ -116,6 +116,7 @@ KNOWN = {
     "published_handlers",
     "publisher_principals",
     "queued_delivery",
+    "saved_queries_enabled",
     "sweeper",
 }
 """Variables that decide which objects exist; all others may be unknown at plan."""

@@ -153,6 +153,19 @@ def with_alarm(**settings: Any) -> Act:  # noqa: ANN401 - any setting
     return act
 
 
+def with_query(**settings: Any) -> Act:  # noqa: ANN401 - any setting
+    """Return a function that changes a saved query, which PutQueryDefinition takes whole."""
+    return lambda aws, query: aws.logs.put_query_definition(
+        **{
+            "logGroupNames": query["log_group_names"],
+            "name": query["name"],
+            "queryDefinitionId": query["query_definition_id"],
+            "queryString": query["query_string"],
+            **settings,
+        }
+    )
+
+
 def with_alias(**settings: Any) -> Act:  # noqa: ANN401 - any setting
     """Return a function that changes an alias."""
     return lambda aws, alias: aws.functions.update_alias(
@@ -214,6 +227,9 @@ DELETED: Mapping[str, Act] = {
     ),
     "aws_cloudwatch_log_group": lambda aws, group: aws.logs.delete_log_group(logGroupName=group["name"]),
     "aws_cloudwatch_metric_alarm": lambda aws, alarm: aws.cloudwatch.delete_alarms(AlarmNames=[alarm["alarm_name"]]),
+    "aws_cloudwatch_query_definition": lambda aws, query: aws.logs.delete_query_definition(
+        queryDefinitionId=query["query_definition_id"]
+    ),
     "aws_dynamodb_table": delete_table,
     "aws_iam_role": delete_role,
     "aws_iam_role_policy": lambda aws, policy: iam(aws).delete_role_policy(
@@ -295,6 +311,11 @@ CHANGED: Mapping[str, Mapping[str, Act]] = {
         "tags": lambda aws, alarm: aws.cloudwatch.tag_resource(
             ResourceARN=alarm["arn"], Tags=[{"Key": "by", "Value": "hand"}]
         ),
+    },
+    "aws_cloudwatch_query_definition": {
+        "text": with_query(queryString="limit 1"),
+        "logs": with_query(logGroupNames=[]),
+        "name": with_query(name="by-hand"),
     },
     "aws_dynamodb_table": {
         "expiry": lambda aws, table: aws.dynamodb.update_time_to_live(

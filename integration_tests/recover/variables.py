@@ -26,6 +26,8 @@ PARAMETER = "aws_ssm_parameter"
 """That of the stage, which says what the stage consists of."""
 PERMISSION = "aws_lambda_permission"
 POLICY = "aws_iam_role_policy"
+QUERY = "aws_cloudwatch_query_definition"
+"""Of all logs; it changes with them."""
 QUEUE = "aws_sqs_queue"
 ROLE = "aws_iam_role"
 ROUTE = "aws_apigatewayv2_route"
@@ -121,7 +123,7 @@ ROUTE_OF_A_TEAM = {"function_name": "<function>", "invoke_arn": "<invoke_arn>"}
 
 ROWS: Mapping[str, Row] = {
     "access_log_enabled": Row(
-        frozenset({LOG_GROUP, PARAMETER, STAGE}),
+        frozenset({LOG_GROUP, PARAMETER, QUERY, STAGE}),
         [Step({"access_log_enabled": True}), Step(removes=frozenset({LOG_GROUP}))],
     ),
     "account_requests_per_second": in_place((), {"account_requests_per_second": 10_000}, long="of the sweeper alone"),
@@ -239,7 +241,7 @@ ROWS: Mapping[str, Row] = {
         not_here="dualstack: an emulated API does not say which addresses it has, so each plan would set them again",
     ),
     "kick_enabled": Row(
-        frozenset({*WORKER, PARAMETER, *EXCLUSIVE}),
+        frozenset({*WORKER, PARAMETER, QUERY, *EXCLUSIVE}),
         [
             Step({"kick_enabled": True}),
             Step({"kick_enabled": False}, settled=False),
@@ -271,7 +273,7 @@ ROWS: Mapping[str, Row] = {
     "point_in_time_recovery": in_place({TABLE}, {"point_in_time_recovery": False}),
     "presence_max_members": in_place((), {"presence_max_members": 50}),
     "presence_rooms": Row(
-        frozenset({*WORKER, PARAMETER, *EXCLUSIVE, *QUEUES}),
+        frozenset({*WORKER, PARAMETER, QUERY, *EXCLUSIVE, *QUEUES}),
         [
             Step({"presence_rooms": ["*"]}),
             Step({"presence_rooms": ["*"], "presence_window_seconds": 2, "presence_max_members": 50}, long=True),
@@ -281,11 +283,11 @@ ROWS: Mapping[str, Row] = {
     ),
     "presence_window_seconds": in_place((), {"presence_window_seconds": 2}),
     "publish_enabled": Row(
-        frozenset({*WORKER, PARAMETER, *EXCLUSIVE}),
+        frozenset({*WORKER, PARAMETER, QUERY, *EXCLUSIVE}),
         [Step({"publish_enabled": True}), Step(removes=frozenset({*WORKER, *EXCLUSIVE}))],
     ),
     "publish_queue_enabled": Row(
-        frozenset({*WORKER, PARAMETER, *EXCLUSIVE, *QUEUES}),
+        frozenset({*WORKER, PARAMETER, QUERY, *EXCLUSIVE, *QUEUES}),
         [
             Step({"publish_queue_enabled": True}),
             Step({"publish_queue_enabled": False}, settled=False),
@@ -299,7 +301,7 @@ ROWS: Mapping[str, Row] = {
         long="a plan tells one of two refusals; integration_tests/releases applies it",
     ),
     "publisher_principals": Row(
-        frozenset({*WORKER, PARAMETER, *EXCLUSIVE, PERMISSION}),
+        frozenset({*WORKER, PARAMETER, QUERY, *EXCLUSIVE, PERMISSION}),
         [
             Step({"publish_enabled": True}),
             Step({"publish_enabled": True, "publisher_principals": ["444455556666"]}),
@@ -309,7 +311,7 @@ ROWS: Mapping[str, Row] = {
         long="without the function it changes nothing, so its applies come between two that make and remove one",
     ),
     "queue_kms_key_arn": Row(
-        frozenset({*WORKER, PARAMETER, *EXCLUSIVE, *QUEUES}),
+        frozenset({*WORKER, PARAMETER, QUERY, *EXCLUSIVE, *QUEUES}),
         [
             Step({"queued_delivery": {"enabled": True}}),
             Step({"queued_delivery": {"enabled": True}, "queue_kms_key_arn": "<key>"}),
@@ -321,7 +323,7 @@ ROWS: Mapping[str, Row] = {
         long="without a queue it changes nothing, so its applies come between two that make and remove one",
     ),
     "queued_delivery": Row(
-        frozenset({*WORKER, PARAMETER, *EXCLUSIVE, *QUEUES}),
+        frozenset({*WORKER, PARAMETER, QUERY, *EXCLUSIVE, *QUEUES}),
         [
             Step({"queued_delivery": {"enabled": True}}),
             Step(
@@ -335,6 +337,9 @@ ROWS: Mapping[str, Row] = {
         ],
     ),
     "redeployment_triggers": in_place({INTEGRATION}, {"redeployment_triggers": {"theirs": "1"}}),
+    "saved_queries_enabled": Row(
+        frozenset({QUERY}), [Step({"saved_queries_enabled": False}, removes=frozenset({QUERY})), Step()]
+    ),
     "sendmessage_memory_size": in_place(VERSION, {"sendmessage_memory_size": 512}, {"sendmessage_memory_size": 1769}),
     "shards_per_room": Row(
         frozenset({*VERSION, PARAMETER}),
@@ -353,7 +358,7 @@ ROWS: Mapping[str, Row] = {
         frozenset(), [Step({"stage_name": "other"}, refused="stage_name is part of the URL: another one replaces")]
     ),
     "sweeper": Row(
-        frozenset({*WORKER, PARAMETER, *EXCLUSIVE, SCHEDULE}),
+        frozenset({*WORKER, PARAMETER, QUERY, *EXCLUSIVE, SCHEDULE}),
         [
             Step({"sweeper": {"enabled": True}}),
             Step({"sweeper": {"enabled": True, "sweep": False, "share": 0.1}}, long=True),

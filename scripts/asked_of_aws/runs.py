@@ -83,6 +83,7 @@ RUNS: Mapping[str, Run] = {
         http2=False,
         log_level="DEBUG",
         pace="2500.5",
+        saved_queries=False,
         sendmessage_memory=1536,
         shards_per_room=4,
         shards_read=6,

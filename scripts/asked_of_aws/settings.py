@@ -242,6 +242,7 @@ class Run:
         backends: The functions that backends invoke.
         sweeper: The sweeper; None without.
         alarms: The alarms; None without.
+        saved_queries: Whether the console of Logs Insights has queries.
     """
 
     name: str = "roomcast"
@@ -290,6 +291,7 @@ class Run:
     backends: Backends = NO_BACKENDS
     sweeper: Sweeper | None = None
     alarms: Alarms | None = None
+    saved_queries: bool = True
 
     @property
     def environment(self) -> dict[str, str | re.Pattern[str]]:

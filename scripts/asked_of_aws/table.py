@@ -14,6 +14,7 @@ from scripts.asked_of_aws.function_objects import of_function
 from scripts.asked_of_aws.functions import functions
 from scripts.asked_of_aws.invocation import of_additional_routes, of_aliases, of_authorizer
 from scripts.asked_of_aws.objects import of_backend, of_stage, outputs, tables
+from scripts.asked_of_aws.query_objects import of_queries
 from scripts.asked_of_aws.queue_objects import of_presence, of_publish_queue, of_queue
 from scripts.asked_of_aws.runs import RUNS
 from scripts.asked_of_aws.sweeper_objects import of_sweeper
@@ -44,6 +45,7 @@ def table(run: Run, more: Mapping[str, Function]) -> Table:
         **(of_authorizer(run, run.authorizer) if run.authorizer else {}),
         **(of_queue(run, run.queue) if run.queue else {}),
         **(of_alarms(run, run.alarms, own) if run.alarms else {}),
+        **(of_queries(run, own) if run.saved_queries else {}),
         **(of_presence(run) if run.presence else {}),
         **(of_publish_queue(run) if run.backends.queue else {}),
         **(of_sweeper(run) if run.sweeper else {}),

@@ -19,6 +19,7 @@ MODULES = (
     "cold_starts",
     "log_keys",
     "log_queries",
+    "query_definitions",
     "alarms",
     "identifiers",
     "events",

@@ -1,4 +1,4 @@
-# Variables for alarms.
+# Variables for what operators look at: alarms and saved queries.
 
 variable "alarms" {
   type = object({
@@ -24,4 +24,11 @@ variable "alarms" {
     condition     = var.alarms == null || alltrue([for name, threshold in try(var.alarms.thresholds, {}) : contains(["authorizer-unavailable", "census-missing", "dead-letters", "delivery-late", "execution-errors", "function-errors", "function-throttles", "handshakes-refused", "joins-failing", "posts-failed", "posts-refused", "posts-throttled", "queue-age", "stale-share", "unavailable"], name) && try(threshold >= 0, threshold == null)])
     error_message = "alarms must have thresholds by names of alarms, as the module's README lists them, each null or a number of at least 0."
   }
+}
+
+variable "saved_queries_enabled" {
+  type        = bool
+  description = "Whether the console of CloudWatch Logs Insights has the queries of `roomcast query`, in the folder `roomcast/<name>`. They cost nothing until one is run."
+  default     = true
+  nullable    = false
 }

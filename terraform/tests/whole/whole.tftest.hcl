@@ -42,6 +42,7 @@ run "everything_on" {
     management_endpoint         = "https://ws.example.com/{api_id}/{stage_name}"
     name                        = "chat"
     pace                        = 2500.5
+    saved_queries_enabled       = false
     sendmessage_memory_size     = 1536
     permissions_boundary_arn    = "arn:aws-cn:iam::111122223333:policy/boundary"
     point_in_time_recovery      = false

@@ -92,10 +92,11 @@ run "every_switch_may_be_sensitive" {
     publish_queue_enabled   = sensitive(true)
     publisher_principals    = sensitive(["sns.amazonaws.com"])
     queued_delivery         = sensitive({ enabled = true })
+    saved_queries_enabled   = sensitive(true)
   }
 
   assert {
-    condition     = length(module.fanout_queue) == 1 && length(module.authorizer) == 1 && length(module.history_table) == 1 && length(module.presence_queue) == 1 && length(aws_scheduler_schedule.sweeper) == 1 && keys(aws_lambda_permission.additional_route) == ["search"]
+    condition     = length(module.fanout_queue) == 1 && length(module.authorizer) == 1 && length(module.history_table) == 1 && length(module.presence_queue) == 1 && length(aws_scheduler_schedule.sweeper) == 1 && length(aws_cloudwatch_query_definition.this) == 8 && keys(aws_lambda_permission.additional_route) == ["search"]
     error_message = "each has its effect"
   }
 
