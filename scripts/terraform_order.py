@@ -85,6 +85,7 @@ REFERENCES = {
         f"modules/backend aws_lambda_permission.{name}": {"aws_lambda_alias.readers", "aws_lambda_alias.writers"}
         for name in ("alias", "alias_principal")
     },
+    "modules/backend aws_cloudwatch_dashboard.this": {"aws_cloudwatch_metric_alarm.this", "module.handler"},
     "modules/backend aws_cloudwatch_query_definition.this": {"module.handler", "module.websocket_api"},
     "modules/backend aws_iam_role.schedule": {"aws_lambda_alias.readers"},
     "modules/backend aws_iam_role_policies_exclusive.schedule": {

@@ -9,6 +9,7 @@ module "backend" {
   source = "./modules/backend"
 
   access_log_enabled              = var.access_log_enabled
+  account_concurrency             = var.account_concurrency
   account_requests_per_second     = var.account_requests_per_second
   additional_routes               = var.additional_routes
   alarms                          = var.alarms
@@ -21,6 +22,7 @@ module "backend" {
   authorizer_reserved_concurrency = var.authorizer_reserved_concurrency
   client_limits                   = var.client_limits
   code_revision                   = var.code_revision
+  dashboard_enabled               = var.dashboard_enabled
   default_endpoint_enabled        = var.default_endpoint_enabled
   detailed_metrics_enabled        = var.detailed_metrics_enabled
   environment_kms_key_arn         = var.environment_kms_key_arn

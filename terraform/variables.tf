@@ -5,9 +5,16 @@ variable "access_log_enabled" {
   nullable    = false
 }
 
+variable "account_concurrency" {
+  type        = number
+  description = "Invocations at a time that Lambda serves for the whole account in this Region: 1,000 unless AWS has raised it, and 10 in some new accounts. The dashboard draws it as a line."
+  default     = 1000
+  nullable    = false
+}
+
 variable "account_requests_per_second" {
   type        = number
-  description = "Requests per second that API Gateway serves for the whole account in this Region: 10,000, or 2,500 in some Regions, unless AWS has raised it. The sweeper takes a share of it."
+  description = "Requests per second that API Gateway serves for the whole account in this Region: 10,000, or 2,500 in some Regions, unless AWS has raised it. The sweeper takes a share of it, and the dashboard draws it as a line."
   default     = 2500
   nullable    = false
 }
@@ -98,6 +105,13 @@ variable "code_revision" {
   type        = string
   description = "Any text; another one uploads the code of every function again. Needed where a warning says that a function runs other code than its zip's, as after an upload that AWS refused."
   default     = null
+}
+
+variable "dashboard_enabled" {
+  type        = bool
+  description = "Whether there is a CloudWatch dashboard, `<name>-<region>`: alarms, deliveries, delays, handshakes, queues, functions, and what the account's limits leave. Three dashboards in an account cost nothing, a further one 3 USD a month."
+  default     = false
+  nullable    = false
 }
 
 variable "default_endpoint_enabled" {

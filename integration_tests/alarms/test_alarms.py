@@ -127,7 +127,7 @@ def watched_stage(target: Target, **variables: object) -> Iterator[Watched]:
 @pytest.fixture(scope="module")
 def watched(target: Target) -> Iterator[Watched]:
     """A stage with all alarms but the authorizer's."""
-    with watched_stage(target, publish_queue_enabled=True) as stage:
+    with watched_stage(target, publish_queue_enabled=True, dashboard_enabled=True) as stage:
         yield stage
 
 
@@ -146,6 +146,55 @@ def proxy(target: Target, watched: Watched) -> Iterator[FaultControl]:
 async def test_alarms_are_planned_once(watched: Watched) -> None:
     plan = await asyncio.to_thread(watched.instance.plan)
     assert not plan.changes, plan.text
+
+
+NOT_YET = {
+    ("AWS/ApiGateway", "ClientError"),
+    ("AWS/ApiGateway", "IntegrationError"),
+    ("AWS/Lambda", "ConcurrentExecutions"),
+    ("AWS/Lambda", "Throttles"),
+    ("AWS/Logs", "IncomingBytes"),
+    ("Roomcast", "failed"),
+    ("Roomcast", "gone"),
+    ("Roomcast", "join_failed"),
+    ("Roomcast", "slow"),
+    ("Roomcast", "throttled"),
+}
+"""Metrics of the dashboard that a stage without trouble does not write, and those that the emulator does not."""
+VISITED = ("connect", "default", "disconnect", "sendmessage", "whoami")
+"""Functions that a visit invokes; others have no metrics yet."""
+
+
+async def test_the_dashboard_shows_what_there_is(watched: Watched) -> None:
+    cloudwatch, outputs = watched.stage.aws.cloudwatch, watched.stage.deployment.outputs
+    region = watched.stage.aws.session.region_name
+    name = f"{watched.evaluator.prefix}{region}"
+    body = json.loads(cloudwatch.get_dashboard(DashboardName=name)["DashboardBody"])
+    shown = [widget["properties"] for widget in body["widgets"]]
+    assert shown[0]["alarms"] == sorted(alarm["AlarmArn"] for alarm in watched.evaluator.alarms())
+    assert {widget["region"] for widget in shown if "metrics" in widget} == {region}
+    assert all(f"`{group}`" in shown[-1]["markdown"] for group in outputs["log_group_names"].values())
+
+    entries = [metric for widget in shown for metric in widget.get("metrics", ()) if isinstance(metric[0], str)]
+    metrics = {tuple(each for each in metric if isinstance(each, str)) for metric in entries}
+
+    functions = {arn.rpartition(":")[2] for arn in outputs["function_arns"].values()}
+    assert {metric[-1] for metric in metrics if metric[1] == "Errors"} == functions
+
+    none: set[tuple[str, ...]] = set()
+
+    def missing() -> set[tuple[str, ...]]:
+        known = set()
+        for page in cloudwatch.get_paginator("list_metrics").paginate():
+            for metric in page["Metrics"]:
+                dimensions = [(each["Name"], each["Value"]) for each in metric.get("Dimensions", ())]
+                known.add((metric["Namespace"], metric["MetricName"], *sum(sorted(dimensions), ())))
+        visited = {f"{watched.evaluator.prefix}{handler}" for handler in VISITED}
+        unwritten = {metric for metric in metrics - known if metric[:2] not in NOT_YET}
+        return {metric for metric in unwritten if metric[0] != "AWS/Lambda" or metric[-1] in visited}
+
+    async with visitors(watched.stage.deployment.websocket_url, 2):
+        await eventually(lambda: asyncio.to_thread(missing), none, within=60, what="metrics that are not written")
 
 
 @pytest.mark.parametrize(

@@ -92,6 +92,7 @@ EVERYTHING = """
   presence_rooms     = ["*"]
   kick_enabled       = true
   publish_enabled    = true
+  dashboard_enabled  = true
   sweeper            = { enabled = true }
   queued_delivery    = { enabled = true, fifo = true }
 
@@ -104,6 +105,7 @@ KNOWN = {
     "alarms",
     "authorization_type",
     "authorizer_permission",
+    "dashboard_enabled",
     "existing_table",
     "functions",
     "handlers_bucket",

@@ -543,6 +543,7 @@ CASES: Mapping[str, Mapping[str, Cases]] = {
             ["ab", "Z" + "a-9" * 13, EVERY[:40], f"z{EVERY[-39:]}", f"A{EVERY[-39:]}"],
             ["a", "a" * 41, "1a", "-a", "a_b", "a.b", "ab\n"],
         ),
+        "account_concurrency": Cases([1, 1000, 1_000_000], [0.9, 0, -1, 1_000_001]),
         "account_requests_per_second": Cases([1, 2500.5, 1_000_000], [0.9, 0, -1, 1_000_001]),
         "sweeper": field("share", Cases([0.001, 0.5], [0.0009, 0, -0.05, 0.51, 1]), {"enabled": True}),
         "pace": Cases([0, 0.001, 10_000], [-0.001, 0.0009]),

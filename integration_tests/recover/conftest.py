@@ -110,6 +110,7 @@ def everything(given: dict[str, str]) -> dict[str, Any]:
     return {
         "access_log_enabled": True,
         "alarms": {"page_topic_arn": given["topic"]},
+        "dashboard_enabled": True,
         "additional_routes": {
             "theirs": {"function_name": given["function"], "invoke_arn": given["invoke_arn"]},
         },

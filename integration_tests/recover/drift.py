@@ -225,6 +225,9 @@ DELETED: Mapping[str, Act] = {
     "aws_apigatewayv2_stage": lambda aws, stage: aws.apigatewayv2.delete_stage(
         ApiId=stage["api_id"], StageName=stage["name"]
     ),
+    "aws_cloudwatch_dashboard": lambda aws, board: aws.cloudwatch.delete_dashboards(
+        DashboardNames=[board["dashboard_name"]]
+    ),
     "aws_cloudwatch_log_group": lambda aws, group: aws.logs.delete_log_group(logGroupName=group["name"]),
     "aws_cloudwatch_metric_alarm": lambda aws, alarm: aws.cloudwatch.delete_alarms(AlarmNames=[alarm["alarm_name"]]),
     "aws_cloudwatch_query_definition": lambda aws, query: aws.logs.delete_query_definition(
@@ -295,6 +298,11 @@ CHANGED: Mapping[str, Mapping[str, Act]] = {
         "automatic deployment": with_stage(AutoDeploy=False),
         "logging": with_stage(DefaultRouteSettings={"LoggingLevel": "INFO", "DataTraceEnabled": True}),
         "variables": with_stage(StageVariables={"by": "hand"}),
+    },
+    "aws_cloudwatch_dashboard": {
+        "body": lambda aws, board: aws.cloudwatch.put_dashboard(
+            DashboardName=board["dashboard_name"], DashboardBody=json.dumps({"widgets": []})
+        ),
     },
     "aws_cloudwatch_log_group": {
         "retention": lambda aws, group: aws.logs.put_retention_policy(logGroupName=group["name"], retentionInDays=1),

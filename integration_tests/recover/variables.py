@@ -18,6 +18,7 @@ ALARM = "aws_cloudwatch_metric_alarm"
 ALIAS = "aws_lambda_alias"
 API = "aws_apigatewayv2_api"
 AUTHORIZER = "aws_apigatewayv2_authorizer"
+DASHBOARD = "aws_cloudwatch_dashboard"
 FUNCTION = "aws_lambda_function"
 LOG_GROUP = "aws_cloudwatch_log_group"
 MAPPING = "aws_lambda_event_source_mapping"
@@ -126,6 +127,7 @@ ROWS: Mapping[str, Row] = {
         frozenset({LOG_GROUP, PARAMETER, QUERY, STAGE}),
         [Step({"access_log_enabled": True}), Step(removes=frozenset({LOG_GROUP}))],
     ),
+    "account_concurrency": in_place((), {"account_concurrency": 500}, long="of the dashboard alone"),
     "account_requests_per_second": in_place((), {"account_requests_per_second": 10_000}, long="of the sweeper alone"),
     "additional_routes": Row(
         frozenset({INTEGRATION, PERMISSION, ROUTE, STAGE}),
@@ -170,6 +172,14 @@ ROWS: Mapping[str, Row] = {
         VERSION, {"client_limits": {"spread": 60}}, {"client_limits": {"heal": 2.5, "heartbeat": 60}}
     ),
     "code_revision": in_place(VERSION, {"code_revision": "1"}, {"code_revision": "2"}),
+    "dashboard_enabled": Row(
+        frozenset({DASHBOARD}),
+        [
+            Step({"dashboard_enabled": True}),
+            Step({"dashboard_enabled": True, "account_concurrency": 500}, long=True),
+            Step(removes=frozenset({DASHBOARD})),
+        ],
+    ),
     "default_endpoint_enabled": in_place({API, INTEGRATION}, {"default_endpoint_enabled": False}),
     "detailed_metrics_enabled": in_place({STAGE}, {"detailed_metrics_enabled": True}),
     "environment_kms_key_arn": in_place(

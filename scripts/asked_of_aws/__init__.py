@@ -9,8 +9,8 @@ settings            values that a caller of the root may choose, with their defa
 functions, policies rows of Roomcast's own functions: memory, timeout, environment, permissions
 added_functions     functions that the table does not name
 objects             objects of the backend, its table and the outputs; ``function_objects``, ``api_objects``,
-                    ``queue_objects``, ``sweeper_objects``, ``alarm_objects``, ``query_objects`` and ``invocation``
-                    hold those of the other modules and files
+                    ``queue_objects``, ``sweeper_objects``, ``alarm_objects``, ``dashboard_objects``,
+                    ``query_objects`` and ``invocation`` hold those of the other modules and files
 runs                the settings of each run
 table               the table of a run, composed of the above
 comparison          comparison of an object with its row

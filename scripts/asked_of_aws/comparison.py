@@ -28,7 +28,15 @@ DECIDED_BY_AWS = {
     "version",
 }
 """Attributes that AWS decides; they are compared only where the table names them."""
-DOCUMENTS = {"assume_role_policy", "format", "insecure_value", "policy", "redrive_allow_policy", "redrive_policy"}
+DOCUMENTS = {
+    "assume_role_policy",
+    "dashboard_body",
+    "format",
+    "insecure_value",
+    "policy",
+    "redrive_allow_policy",
+    "redrive_policy",
+}
 """Attributes with JSON; they are compared without regard to spaces and the order of keys."""
 
 

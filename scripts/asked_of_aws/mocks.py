@@ -10,8 +10,11 @@ import hashlib
 import json
 from typing import TYPE_CHECKING
 
+from scripts.asked_of_aws.dashboard_objects import arns_of_alarms
 from scripts.asked_of_aws.function_objects import zip_of
+from scripts.asked_of_aws.functions import functions
 from scripts.asked_of_aws.invocation import READERS
+from scripts.asked_of_aws.runs import RUNS
 from scripts.asked_of_aws.settings import FUNCTION
 from scripts.asked_of_aws.sweeper_objects import SCHEDULE_ROLE_ARN
 from scripts.repository import REPOSITORY
@@ -34,7 +37,9 @@ def write(file: Path) -> None:
     handlers = sorted(source.stem for source in HANDLERS.glob("*.py"))
     blocks = [block for handler in handlers for block in _blocks(handler)]
     schedule = _override("module.backend.aws_iam_role.schedule[0]", arn=SCHEDULE_ROLE_ARN, id="role-id-schedule")
-    file.write_text("\n".join([*blocks, schedule]), encoding="utf-8")
+    arns = {address: arn for run in RUNS.values() for address, arn in arns_of_alarms(run, functions(run)).items()}
+    alarms = [_override(address, arn=arn) for address, arn in arns.items()]
+    file.write_text("\n".join([*blocks, schedule, *alarms]), encoding="utf-8")
 
 
 def _blocks(handler: str) -> Iterator[str]:

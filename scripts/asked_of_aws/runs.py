@@ -9,6 +9,7 @@ from scripts.asked_of_aws.settings import (
     Alarms,
     Authorizer,
     Backends,
+    Dashboard,
     Defaults,
     History,
     Presence,
@@ -84,6 +85,7 @@ RUNS: Mapping[str, Run] = {
         log_level="DEBUG",
         pace="2500.5",
         saved_queries=False,
+        dashboard=Dashboard(7500, 3000),
         sendmessage_memory=1536,
         shards_per_room=4,
         shards_read=6,
@@ -184,6 +186,7 @@ RUNS: Mapping[str, Run] = {
     ),
     "own_authorizer": Run(
         access_log=True,
+        dashboard=Dashboard(),
         authorization="CUSTOM",
         authorizer=Authorizer(
             "arn:aws-cn:lambda:cn-north-1:111122223333:function:gate:live", name="gate", qualifier="live"
@@ -194,7 +197,7 @@ RUNS: Mapping[str, Run] = {
         authorizer=Authorizer("arn:aws-cn:lambda:cn-north-1:444455556666:function:gate", name=None),
     ),
     "existing_table": Run(table="mocked", table_exists=True),
-    "standard_queue": Run(queue=Queue(), alarms=Alarms(PAGES, PAGES)),
+    "standard_queue": Run(queue=Queue(), alarms=Alarms(PAGES, PAGES), dashboard=Dashboard()),
     "standard_queue_of_choice": Run(queue=Queue(batch_size=7, concurrency=6, memory_size=1024, timeout=45)),
     "largest_numbers": Run(
         retention=3653,

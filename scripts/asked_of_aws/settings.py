@@ -191,6 +191,18 @@ class Alarms(NamedTuple):
     thresholds: Mapping[str, float | None] = MappingProxyType({})
 
 
+class Dashboard(NamedTuple):
+    """Settings of the dashboard.
+
+    Attributes:
+        requests: The account's requests a second.
+        concurrency: The account's invocations at a time.
+    """
+
+    requests: int = 2500
+    concurrency: int = 1000
+
+
 @dataclass(frozen=True)
 class Run:
     """All values that a caller of the root may choose.
@@ -243,6 +255,7 @@ class Run:
         sweeper: The sweeper; None without.
         alarms: The alarms; None without.
         saved_queries: Whether the console of Logs Insights has queries.
+        dashboard: The dashboard; None without.
     """
 
     name: str = "roomcast"
@@ -292,6 +305,7 @@ class Run:
     sweeper: Sweeper | None = None
     alarms: Alarms | None = None
     saved_queries: bool = True
+    dashboard: Dashboard | None = None
 
     @property
     def environment(self) -> dict[str, str | re.Pattern[str]]:

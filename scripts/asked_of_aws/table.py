@@ -10,6 +10,7 @@ from scripts.asked_of_aws.added_functions import added, too_wide
 from scripts.asked_of_aws.alarm_objects import of_alarms
 from scripts.asked_of_aws.api_objects import of_api
 from scripts.asked_of_aws.comparison import compare, made_by
+from scripts.asked_of_aws.dashboard_objects import of_dashboard
 from scripts.asked_of_aws.function_objects import of_function
 from scripts.asked_of_aws.functions import functions
 from scripts.asked_of_aws.invocation import of_additional_routes, of_aliases, of_authorizer
@@ -45,6 +46,7 @@ def table(run: Run, more: Mapping[str, Function]) -> Table:
         **(of_authorizer(run, run.authorizer) if run.authorizer else {}),
         **(of_queue(run, run.queue) if run.queue else {}),
         **(of_alarms(run, run.alarms, own) if run.alarms else {}),
+        **(of_dashboard(run, run.dashboard, own) if run.dashboard else {}),
         **(of_queries(run, own) if run.saved_queries else {}),
         **(of_presence(run) if run.presence else {}),
         **(of_publish_queue(run) if run.backends.queue else {}),

@@ -41,6 +41,7 @@ module "roomcast" {
 
   # What an operator sees.
   access_log_enabled       = true
+  dashboard_enabled        = true
   detailed_metrics_enabled = true
   execution_logging_level  = "ERROR"
   log_retention_days       = 90

@@ -1,4 +1,16 @@
-# Variables for what operators look at: alarms and saved queries.
+# Variables for what operators look at: alarms, the dashboard and saved queries.
+
+variable "account_concurrency" {
+  type        = number
+  description = "Invocations at a time that Lambda serves for the whole account in this Region: 1,000 unless AWS has raised it, and 10 in some new accounts. The dashboard draws it as a line."
+  default     = 1000
+  nullable    = false
+
+  validation {
+    condition     = var.account_concurrency >= 1 && var.account_concurrency <= 1000000
+    error_message = "account_concurrency must be 1 to 1000000 invocations at a time."
+  }
+}
 
 variable "alarms" {
   type = object({
@@ -24,6 +36,13 @@ variable "alarms" {
     condition     = var.alarms == null || alltrue([for name, threshold in try(var.alarms.thresholds, {}) : contains(["authorizer-unavailable", "census-missing", "dead-letters", "delivery-late", "execution-errors", "function-errors", "function-throttles", "handshakes-refused", "joins-failing", "posts-failed", "posts-refused", "posts-throttled", "queue-age", "stale-share", "unavailable"], name) && try(threshold >= 0, threshold == null)])
     error_message = "alarms must have thresholds by names of alarms, as the module's README lists them, each null or a number of at least 0."
   }
+}
+
+variable "dashboard_enabled" {
+  type        = bool
+  description = "Whether there is a CloudWatch dashboard, `<name>-<region>`: alarms, deliveries, delays, handshakes, queues, functions, and what the account's limits leave. Three dashboards in an account cost nothing, a further one 3 USD a month."
+  default     = false
+  nullable    = false
 }
 
 variable "saved_queries_enabled" {

@@ -2,7 +2,7 @@
 
 variable "account_requests_per_second" {
   type        = number
-  description = "Requests per second that API Gateway serves for the whole account in this Region: 10,000, or 2,500 in some Regions, unless AWS has raised it. The sweeper takes a share of it."
+  description = "Requests per second that API Gateway serves for the whole account in this Region: 10,000, or 2,500 in some Regions, unless AWS has raised it. The sweeper takes a share of it, and the dashboard draws it as a line."
   default     = 2500
   nullable    = false
 

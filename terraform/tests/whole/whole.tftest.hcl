@@ -11,10 +11,12 @@ run "everything_on" {
 
   variables {
     access_log_enabled          = true
+    account_concurrency         = 3000
     account_requests_per_second = 7500
     architecture                = "x86_64"
     authorization_type          = "AWS_IAM"
     client_limits               = { heartbeat = 60, heal = 1.5, spread = 90 }
+    dashboard_enabled           = true
     default_endpoint_enabled    = false
     detailed_metrics_enabled    = true
     execution_logging_level     = "ERROR"
@@ -181,6 +183,7 @@ run "own_authorizer" {
     access_log_enabled      = true
     authorization_type      = "CUSTOM"
     authorizer_function_arn = "arn:aws-cn:lambda:cn-north-1:111122223333:function:gate:live"
+    dashboard_enabled       = true
   }
 }
 
@@ -207,8 +210,9 @@ run "standard_queue" {
   state_key = "standard_queue"
 
   variables {
-    alarms          = { page_topic_arn = "arn:aws-cn:sns:cn-north-1:111122223333:pages" }
-    queued_delivery = { enabled = true }
+    alarms            = { page_topic_arn = "arn:aws-cn:sns:cn-north-1:111122223333:pages" }
+    dashboard_enabled = true
+    queued_delivery   = { enabled = true }
   }
 }
 

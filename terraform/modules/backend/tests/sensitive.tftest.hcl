@@ -83,6 +83,7 @@ run "every_switch_may_be_sensitive" {
     authorization_type      = sensitive("CUSTOM")
     authorizer_function_arn = sensitive("arn:aws:lambda:eu-central-1:111122223333:function:search")
     authorizer_permission   = sensitive(true)
+    dashboard_enabled       = sensitive(true)
     history_rooms           = sensitive(["lobby"])
     presence_rooms          = sensitive(["lobby"])
     kick_enabled            = sensitive(true)
@@ -96,7 +97,7 @@ run "every_switch_may_be_sensitive" {
   }
 
   assert {
-    condition     = length(module.fanout_queue) == 1 && length(module.authorizer) == 1 && length(module.history_table) == 1 && length(module.presence_queue) == 1 && length(aws_scheduler_schedule.sweeper) == 1 && length(aws_cloudwatch_query_definition.this) == 8 && keys(aws_lambda_permission.additional_route) == ["search"]
+    condition     = length(module.fanout_queue) == 1 && length(module.authorizer) == 1 && length(module.history_table) == 1 && length(module.presence_queue) == 1 && length(aws_scheduler_schedule.sweeper) == 1 && length(aws_cloudwatch_query_definition.this) == 8 && length(aws_cloudwatch_dashboard.this) == 1 && keys(aws_lambda_permission.additional_route) == ["search"]
     error_message = "each has its effect"
   }
 

@@ -195,6 +195,16 @@ run "name_starts_with_a_letter" {
   expect_failures = [var.name]
 }
 
+run "account_concurrency_is_one_at_least" {
+  command = plan
+
+  variables {
+    account_concurrency = 0
+  }
+
+  expect_failures = [var.account_concurrency]
+}
+
 run "account_requests_per_second_are_one_at_least" {
   command = plan
 
