@@ -371,9 +371,9 @@ def test_dead_letters(account: Account) -> None:
 
     status, output, told = run("dead-letters", **account.aws.variables)
     header, *rows = [line.split("\t") for line in output.splitlines()]
-    assert (status, header) == (1, ["room hash", "request", "attempts", "size"])
-    assert rows[0][:3] == [HASH, REQUEST, "5"]
-    assert rows[1][:3] == ["", "", "5"]
+    assert (status, header) == (1, ["queue", "room hash", "request", "attempts", "size"])
+    assert rows[0][:4] == ["fanout", HASH, REQUEST, "5"]
+    assert rows[1][:4] == ["fanout", "", "", "5"]
     assert told.startswith("2 tasks given up, oldest 2 h 5 min; kept until ")
     assert "--redrive" in told
     assert "hello" not in output + told
@@ -387,9 +387,23 @@ def test_dead_letters(account: Account) -> None:
 def test_no_dead_letters_and_no_queue(account: Account) -> None:
     assert run("dead-letters", **account.aws.variables) == (0, "", "no dead letters\n")
     stages.serve(account.aws)
-    assert run("dead-letters", **account.aws.variables) == (
-        3, "", "roomcast: roomcast/live has no dead letters: queued_delivery.enabled is false\n",
-    )  # fmt: skip
+    status, output, told = run("dead-letters", **account.aws.variables)
+    assert (status, output) == (3, "")
+    assert told.startswith(
+        "roomcast: roomcast/live has no dead letters: queued_delivery.enabled and publish_queue_enabled"
+    )
+
+
+def test_dead_letters_of_every_queue(account: Account) -> None:
+    account.letters = [letter()]
+    urls = {f"{name}_dead_letter_queue_url": f"{stages.QUEUES}-{name}-dead" for name in ("presence", "publish")}
+    stages.serve(account.aws, **urls)
+
+    _, output, told = run("dead-letters", **account.aws.variables)
+    assert [line.split("\t")[0] for line in output.splitlines()] == ["queue", "presence", "publish"]
+    assert told.startswith("2 tasks given up, ")
+    assert run("dead-letters", "--redrive", "--yes", **account.aws.variables)[0] == 0
+    assert [action for action, _ in account.aws.asked].count("sqs:StartMessageMoveTask") == 2
 
 
 def test_redrive(account: Account) -> None:
@@ -492,9 +506,25 @@ def test_stats(account: Account) -> None:
     assert queried["lag_p99"]["Metric"] == {
         "Namespace": "Roomcast", "MetricName": "lag_ms", "Dimensions": [{"Name": "Backend", "Value": "roomcast"}],
     }  # fmt: skip
-    assert queried["dead_letters"]["Metric"]["Dimensions"] == [{"Name": "QueueName", "Value": DEAD}]
+    assert queried["dead_letters_fanout"]["Metric"]["Dimensions"] == [{"Name": "QueueName", "Value": DEAD}]
     status, shown = on_terminal("stats", **account.aws.variables, NO_COLOR="1")
     assert (status, "18,219" in shown) == (0, True)
+
+
+def test_stats_of_all_queues(account: Account) -> None:
+    urls = {f"{name}_queue_url": f"{stages.QUEUES}-{name}" for name in ("fanout", "presence", "publish")}
+    dead = {f"{name}_dead_letter_queue_url": f"{stages.QUEUES}-{name}-dead" for name in ("presence", "publish")}
+    stages.serve(account.aws, **urls, **dead)
+    values = {
+        "queue_age_fanout": [3.0], "queue_age_presence": [], "queue_age_publish": [7.0, 6.0],
+        "dead_letters_presence": [1.0], "dead_letters_publish": [2.0, 4.0],
+    }  # fmt: skip
+    account.aws.answers["cloudwatch:GetMetricData"] = lambda _: {
+        "MetricDataResults": [{"Id": name, "Values": found} for name, found in values.items()]
+    }
+
+    _, found = of_json("stats", **account.aws.variables)
+    assert (found["last"]["queue_age"], found["last"]["dead_letters"]) == (7, 5)
 
 
 def test_own_metrics_of_stats_exist() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from roomcast_cli import log_groups
+from roomcast_cli import log_groups, stages
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -37,7 +37,7 @@ def _arn(stage: Stage, service: str, resource: str) -> str:
 
 
 def _queues(stage: Stage, name: str) -> list[str]:
-    urls = [stage.outputs.get(f"{kind}_{name}_url") for kind in ("fanout", "presence", "publish")]
+    urls = [stage.outputs.get(f"{kind}_{name}_url") for kind in stages.QUEUES]
     return [_arn(stage, "sqs", url.rpartition("/")[2]) for url in urls if url]
 
 

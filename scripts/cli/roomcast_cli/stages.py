@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 FOLDER = "/roomcast"
 """Of all parameters."""
 
+QUEUES = ("fanout", "presence", "publish")
+"""Queues that a stage may have: of messages to deliver, of news of rooms, and of messages of backends."""
+
 OF_MAKE_UP = Path("build/stack")
 """Where ``make up`` writes the outputs of its stack, and the variables that lead to its emulator."""
 

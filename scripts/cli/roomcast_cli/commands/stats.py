@@ -30,6 +30,7 @@ class Number(NamedTuple):
         statistic: Of the metric.
         of: Which stage's: names of dimensions, and the values' names in :func:`dimensions`.
         merge: Makes one number of several points, for a time may be cut into two.
+        join: Makes one number of those of several queues.
     """
 
     namespace: str
@@ -37,6 +38,7 @@ class Number(NamedTuple):
     statistic: str
     of: Sequence[str] = ("Backend",)
     merge: Callable[[Sequence[float]], float] = sum
+    join: Callable[[Sequence[float]], float] = sum
 
 
 OWN, GATEWAY, QUEUE = logs.NAMESPACE, "AWS/ApiGateway", "AWS/SQS"
@@ -51,7 +53,7 @@ NUMBERS: Mapping[str, Number] = {
     "lag_p95": Number(OWN, "lag_ms", "p95", merge=max),
     "lag_p99": Number(OWN, "lag_ms", "p99", merge=max),
     "handshakes_refused": Number(GATEWAY, "ClientError", "Sum", ("ApiId", "Stage")),
-    "queue_age": Number(QUEUE, "ApproximateAgeOfOldestMessage", "Maximum", ("QueueName",), max),
+    "queue_age": Number(QUEUE, "ApproximateAgeOfOldestMessage", "Maximum", ("QueueName",), max, max),
     "dead_letters": Number(QUEUE, "ApproximateNumberOfMessagesVisible", "Maximum", ("DeadLetters",), max),
 }
 """All numbers, in the order of JSON."""
@@ -97,37 +99,51 @@ def stats(  # noqa: PLR0913 - of the command line
     return DONE
 
 
-def dimensions(stage: Stage) -> dict[str, str]:
-    """Return the values of all dimensions, but for those of queues that the stage does not have."""
-    queues = {
-        "QueueName": stage.outputs.get("fanout_queue_url"),
-        "DeadLetters": stage.outputs.get("fanout_dead_letter_queue_url"),
+def dimensions(stage: Stage) -> dict[str, dict[str, str]]:
+    """Return the values of all dimensions by the queue they are of; "" for what is of the whole stage."""
+
+    def of_queues(kind: str) -> dict[str, str]:
+        urls = {name: stage.outputs.get(f"{name}_{kind}_url") for name in stages.QUEUES}
+        return {name: url.rpartition("/")[2] for name, url in urls.items() if url}
+
+    return {
+        logs.DIMENSION: {"": stage.name},
+        "ApiId": {"": stage.outputs["api_id"]},
+        "Stage": {"": stage.stage},
+        "QueueName": of_queues("queue"),
+        "DeadLetters": of_queues("dead_letter_queue"),
     }
-    names = {name: url.rpartition("/")[2] for name, url in queues.items() if url}
-    return {logs.DIMENSION: stage.name, "ApiId": stage.outputs["api_id"], "Stage": stage.stage, **names}
 
 
 def _read(client: Any, stage: Stage, end: int, span: int) -> Found:  # noqa: ANN401 - a client of botocore
     known = dimensions(stage)
-    asked = {name: number for name, number in NUMBERS.items() if all(each in known for each in number.of)}
+    asked = {name: [*known[number.of[0]]] for name, number in NUMBERS.items()}  # by the queues of each
     queries = [
         {
-            "Id": name,
+            "Id": f"{name}_{queue}".rstrip("_"),
             "MetricStat": {
                 "Metric": {
-                    "Namespace": number.namespace,
-                    "MetricName": number.metric,
-                    "Dimensions": [{"Name": _dimension(each), "Value": known[each]} for each in number.of],
+                    "Namespace": NUMBERS[name].namespace,
+                    "MetricName": NUMBERS[name].metric,
+                    "Dimensions": [
+                        {"Name": _dimension(each), "Value": known[each][queue]} for each in NUMBERS[name].of
+                    ],
                 },
                 "Period": span,
-                "Stat": number.statistic,
+                "Stat": NUMBERS[name].statistic,
             },
         }
-        for name, number in asked.items()
+        for name, queues in asked.items()
+        for queue in queues
     ]
     answer = client.get_metric_data(MetricDataQueries=queries, StartTime=end - span, EndTime=end)
     points = {each["Id"]: each["Values"] for each in answer["MetricDataResults"]}
-    return {name: NUMBERS[name].merge(points[name]) if points.get(name) else None for name in NUMBERS}
+    found: Found = {}
+    for name, number in NUMBERS.items():
+        values = [points.get(f"{name}_{queue}".rstrip("_")) for queue in asked[name]]
+        merged = [number.merge(each) for each in values if each]
+        found[name] = number.join(merged) if merged else None
+    return found
 
 
 def _dimension(name: str) -> str:
