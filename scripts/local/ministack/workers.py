@@ -26,6 +26,8 @@ RAISED = '{"status": "error", "error": str(e), "trace": traceback.format_exc()}'
 """The program's message that the handler has raised; MiniStack ends a process that sends it."""
 FAILED = "the handler raised"
 """Status of such an invocation in the message of a process that goes on."""
+NOT_LOADED = "Worker init failed: "
+"""How MiniStack begins to say that a function cannot be loaded."""
 
 
 def install() -> None:
@@ -42,9 +44,21 @@ def install() -> None:
 
 @replaces(lambda_runtime.Worker, "invoke")
 def invoke(original: Callable[..., dict[str, Any]], *arguments: Any, **keywords: Any) -> dict[str, Any]:
-    """Run an invocation; report an error of the handler, after which the process goes on."""
-    result = original(*arguments, **keywords)
-    return {**result, "status": "error"} if result.get(FAILED) else result
+    """Run an invocation; report an error of the handler, after which the process goes on.
+
+    An error of the code is a line of the log, as Lambda's runtime writes it.
+    """
+    try:
+        result = original(*arguments, **keywords)
+    except RuntimeError as error:
+        if not str(error).startswith(NOT_LOADED):
+            raise
+        text = str(error).removeprefix(NOT_LOADED)
+        return {"status": "error", "error": text, "trace": f"[ERROR] {text}"}
+    if not result.get(FAILED):
+        return result
+    said = result["trace"].rstrip().rpartition("\n")[2]
+    return {**result, "status": "error", "trace": f"[ERROR] {said}\n{result['trace']}"}
 
 
 @replaces(lambda_runtime.Worker, "_drain_stderr_bounded")

@@ -163,6 +163,27 @@ def test_the_report_of_a_cold_start_tells_its_duration(
         assert [line.split()[0] for line in lines if "RequestId: " in line] == ["START", "END", "REPORT"] * 2
 
 
+RAISES = 'def handler(event, context):\n    raise ValueError("what is wrong")\n'
+NOT_LOADED = f'raise ValueError("what is wrong")\n\n{RAISES}'
+
+
+@pytest.mark.parametrize("source", [RAISES, NOT_LOADED])
+async def test_error_of_the_code_is_a_line_of_the_log(
+    on_corrected: Callable[..., Api], on_plain: Callable[..., Api], source: str
+) -> None:
+    for make, begins in ((on_corrected, True), (on_plain, False)):
+        api = make(source)
+        logs = client("logs", api.endpoint)
+        logs.create_log_group(logGroupName=f"/aws/lambda/{api.function}")
+        invoke(api)
+        lines = [
+            each["message"] for each in logs.filter_log_events(logGroupName=f"/aws/lambda/{api.function}")["events"]
+        ]
+        errors = [line for line in lines if line.startswith("[ERROR] ")]
+        assert bool(errors) is begins, lines
+        assert all("what is wrong" in line for line in errors)
+
+
 async def test_log_group_is_made_only_with_the_right_to(
     on_corrected: Callable[..., Api], on_plain: Callable[..., Api]
 ) -> None:
