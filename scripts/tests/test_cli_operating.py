@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from roomcast import logs, sweeping, tasks
 from roomcast.delivery import RoomMessage
-from roomcast_cli import application, queries
+from roomcast_cli import application, log_groups, queries
 from roomcast_cli.commands import stats
 
 from scripts.tests import stages
@@ -464,6 +464,10 @@ def test_query_errors(account: Account) -> None:
     account.results = [[found]]
     status, shown = on_terminal("query", "errors", **account.aws.variables)
     assert (status, "the table failed" in shown) == (1, True)
+
+
+def test_query_errors_finds_the_lines_that_tail_does() -> None:
+    assert f"/{log_groups.LAMBDA.pattern}/" in queries.text("errors")
 
 
 def test_queries_are_listed_and_printed_without_a_stage(account: Account) -> None:

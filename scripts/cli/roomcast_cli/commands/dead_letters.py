@@ -100,7 +100,7 @@ def dead_letters(  # noqa: PLR0913 - of the command line
             note(f"{number} tasks given up, oldest {age}; kept until {moments.rfc3339(kept_until)[:10]}")
         table(["queue", "room hash", "request", "attempts", "size"], rows, right=(3, 4), colour=not no_color)
         note(
-            f"-> `roomcast follow {letters[0].request_id if letters else 'ID'}` says why; "
+            f"-> `roomcast follow {next((each.request_id for each in letters if each.request_id), 'ID')}` says why; "
             f"`roomcast dead-letters --redrive` hands them to the workers again ({ADVICE})"
         )
     return NO if number else DONE
