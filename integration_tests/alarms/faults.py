@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from websockets.asyncio.client import connect
 from websockets.exceptions import WebSocketException
 
+from integration_tests.harness.faults.through_proxy import MANAGEMENT_ENDPOINT
 from integration_tests.harness.handshakes import options
 from integration_tests.harness.reconfigured import reconfigured
 from integration_tests.harness.table import ROOM_PREFIX
@@ -92,6 +93,24 @@ class Stage:
             gateway.update_stage(ApiId=api_id, StageName=stage, RouteSettings=before)
 
     @contextmanager
+    def posting_elsewhere(self, handler: str) -> Iterator[None]:
+        """Give a function a wrong ``management_endpoint``, of a stage that there is not, as an apply would."""
+        parameters = self.aws.session.client("ssm", endpoint_url=self.aws.endpoint_url)
+        name = self.deployment.outputs["stage_parameter_name"]
+        before = parameters.get_parameter(Name=name)["Parameter"]["Value"]
+        wrong = {**json.loads(before), "management_endpoint": _elsewhere(json.loads(before)["management_endpoint"])}
+
+        def elsewhere(environment: Mapping[str, str]) -> dict[str, str]:
+            return {MANAGEMENT_ENDPOINT: _elsewhere(environment[MANAGEMENT_ENDPOINT])}
+
+        parameters.put_parameter(Name=name, Value=json.dumps(wrong), Overwrite=True)
+        try:
+            with reconfigured(self.aws.functions, [self.function(handler)], elsewhere):
+                yield
+        finally:
+            parameters.put_parameter(Name=name, Value=before, Overwrite=True)
+
+    @contextmanager
     def waiting_and_given_up(self) -> Iterator[None]:
         """Have a task wait for a worker that cannot run, and another one among the dead letters."""
         urls = [self.deployment.outputs[f"publish_{each}queue_url"] for each in ("", "dead_letter_")]
@@ -101,6 +120,10 @@ class Stage:
                 self.aws.sqs.send_message(QueueUrl=url, MessageBody="{}")
                 undo.callback(self.aws.sqs.purge_queue, QueueUrl=url)
             yield
+
+
+def _elsewhere(endpoint: str) -> str:
+    return f"{endpoint.rpartition('/')[0]}/elsewhere"
 
 
 @contextmanager

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import pytest
 
 from integration_tests.alarms.faults import Stage, injected, visitors
+from integration_tests.alarms.runbooks import check_first_command
 from integration_tests.harness.alarms.evaluator import Evaluator
 from integration_tests.harness.faults.control import running_proxy
 from integration_tests.harness.faults.kinds import Latency, Status
@@ -64,7 +65,7 @@ FAULTS = {
         ("joins-failing", "unavailable"), lambda stage, _: stage.denied("connect", "dynamodb:*")
     ),
     "API Gateway refuses posts": Fault(
-        ("posts-failed", "posts-refused"), lambda stage, _: stage.denied("sendmessage", "execute-api:*")
+        ("posts-failed", "posts-refused"), lambda stage, _: stage.posting_elsewhere("sendmessage")
     ),
     "API Gateway refuses handshakes": Fault(
         ("handshakes-refused",), lambda stage, _: stage.refusing_handshakes(), clients=20
@@ -127,7 +128,7 @@ def watched_stage(target: Target, **variables: object) -> Iterator[Watched]:
 @pytest.fixture(scope="module")
 def watched(target: Target) -> Iterator[Watched]:
     """A stage with all alarms but the authorizer's."""
-    with watched_stage(target, publish_queue_enabled=True, dashboard_enabled=True) as stage:
+    with watched_stage(target, access_log_enabled=True, dashboard_enabled=True, publish_queue_enabled=True) as stage:
         yield stage
 
 
@@ -209,6 +210,8 @@ async def test_alarms_ring_for_their_fault_alone(kind: str, watched: Watched, pr
         await evaluator.expect(healthy, within=STATE_WITHIN)
         with fault.inject(stage, proxy):
             await evaluator.expect(dict.fromkeys(fault.alarms, "ALARM"), within=STATE_WITHIN)
+            for name in fault.alarms:
+                await check_first_command(stage, evaluator, name)
         await evaluator.expect(healthy, within=STATE_WITHIN)
 
     told: list[tuple[str, str]] = []
@@ -236,4 +239,5 @@ async def test_the_authorizers_alarm_rings_without_keys(target: Target) -> None:
             visitors(watched.stage.deployment.websocket_url, 2, lambda: {"Authorization": f"Bearer {token(key)}"}),
         ):
             await evaluator.expect({"authorizer-unavailable": "ALARM"}, within=STATE_WITHIN)
+            await check_first_command(watched.stage, evaluator, "authorizer-unavailable")
         assert evaluator.states["function-errors-1"] == "OK"

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from integration_tests.alarms.runbooks import check_first_command
 from integration_tests.alarms.test_alarms import watched_stage
 from integration_tests.conftest import table_of
 from integration_tests.harness.alarms.evaluator import Evaluator
@@ -58,10 +59,12 @@ async def test_they_ring_for_their_fault_alone(target: Target) -> None:
         await age_all(lab)
         async with evaluator.watching():
             await evaluator.expect({"census-missing": "ALARM", "stale-share": "OK"}, within=CENSUS_WITHIN)
+            await check_first_command(stage, evaluator, "census-missing")
 
             await plant(lab, dead(4))
             async with sweeping(lab):
                 await evaluator.expect({"stale-share": "ALARM"}, within=SHARE_WITHIN)
+                await check_first_command(stage, evaluator, "stale-share")
                 await evaluator.expect({"census-missing": "OK", "stale-share": "OK"}, within=SHARE_WITHIN)
             assert evaluator.states["census-missing"] == "OK"
         await crowd.finish()
