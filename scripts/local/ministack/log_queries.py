@@ -1,5 +1,5 @@
 """StartQuery of CloudWatch Logs, which runs all of a query or refuses it."""
-# ruff: noqa: SLF001 - MiniStack is untyped and has no other hook
+# ruff: noqa: ANN401, SLF001 - MiniStack is untyped and has no other hook
 
 from __future__ import annotations
 
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 MOST_ROWS = 10_000
 """https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_StartQuery.html"""
+MOST_TRIES = 100
+"""Of collecting lines, each of which takes milliseconds; streams begin with each invocation."""
 
 
 @replaces(cloudwatch_logs, "_start_query")
@@ -39,6 +41,17 @@ def start_query(original: Callable[..., Response], data: Mapping[str, Any]) -> R
     noted["queryString"] = data["queryString"]
     noted["results"] = [[{"field": name, "value": value} for name, value in row.items()] for row in rows]
     return response
+
+
+@replaces(cloudwatch_logs, "_collect_query_records")
+def collect(original: Callable[..., list[dict[str, Any]]], *arguments: Any) -> list[dict[str, Any]]:
+    """Collect lines; begin again if a function begins another stream meanwhile, which ends MiniStack's loop."""
+    for _ in range(MOST_TRIES):
+        try:
+            return original(*arguments)
+        except RuntimeError:  # dictionary changed size during iteration
+            continue
+    return original(*arguments)
 
 
 def line_of(record: dict[str, Any]) -> dict[str, Any]:
