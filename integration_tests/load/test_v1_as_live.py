@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import json
+import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from integration_tests.harness.cloudwatch import Logs
 from integration_tests.load.__main__ import main
 from integration_tests.load.plan import Plan
 from integration_tests.load.progress import Lines
@@ -36,13 +38,28 @@ def report_of(
     """Carry out a scenario on an instance; the run must keep every limit."""
     outputs = outputs_of(stage, target, tmp_path, monkeypatch)
     live = ["--target", "live", "--websocket-url", stage.websocket_url, *outputs]
+    began = time.time()
     status = main(["run", *live, *SIZE, *SCENARIOS[scenario], "--scenario", scenario, "--report-dir", str(tmp_path)])
     assert status < 2, "the run came to no verdict; it has told why"
     report: dict[str, Any] = json.loads((tmp_path / f"load-{scenario}-live.json").read_text())
-    assert status == 0, (report["checks"], report["invariants"]["examples"])
+    failed = {check["metric"] for check in report["checks"] if check["outcome"] == "failed"}
+    assert failed <= {"invariants.duplicated"}, (report["checks"], report["invariants"]["examples"])
+    assert report["invariants"]["duplicated"] <= posted_again(stage, target, began), report["invariants"]["examples"]
     assert report["departures"]["items_left"] == report["departures"]["items_lacking"] == 0
     assert report["functions"]["errors"] == 0, report["functions"]["examples"]
     return report
+
+
+def posted_again(stage: Deployment, target: Target, since: float) -> int:
+    """Count posts that functions sent again because no answer had come: a busy emulator gives some too late.
+
+    Each of these may have been delivered, so that its message may come twice over one socket.
+    """
+    assert target.aws is not None
+    logs = Logs(target.aws.logs, [*stage.outputs["log_group_names"].values()])
+    records = asyncio.run(logs.records(since, "fan-out"))
+    assert records, "no function has told of a fan-out"
+    return sum(max(0, each["posts"] - each["recipients"]) for each in records if each.get("transport_error"))
 
 
 @pytest.mark.parametrize("scenario", SCENARIOS)
