@@ -17,7 +17,7 @@ from integration_tests.load.recorder import Recorder
 from integration_tests.load.tests.miniatures import served
 from integration_tests.load.tests.remembering import Remembering
 from integration_tests.load.virtual_user import CloseMode
-from scripts.waiting import scaled
+from scripts.waiting import eventually, scaled
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -87,4 +87,26 @@ async def test_client_that_is_told_to_leave_closes_the_socket_of_a_handshake_und
 
     assert user._session.sockets == []
     assert not user.present
+    await user.finish()
+
+
+async def test_rollover_closes_a_socket_that_still_drains_since_the_one_before(
+    url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    user = ClientUser(Recorder(Ledger("run")), "lobby", "client-1", Manner(speaks_v1=True, lifetime=60))
+    assert await user.join(url, time.monotonic()) is None
+    session = user._session
+    assert session is not None
+    monkeypatch.setattr(session.outbox, "is_used", lambda _: True)  # an answer is late
+
+    async def seen() -> tuple[int, int]:
+        return user.generation, len(user._links)
+
+    for generation in (2, 3):
+        session._roll()
+        await eventually(seen, (generation, 2), within=10, what="two sockets, the next one in use")
+
+    await user.leave(CloseMode.ABORT)
+
+    assert user._links == {}
     await user.finish()

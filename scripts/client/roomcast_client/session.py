@@ -228,6 +228,7 @@ class Session:
         if socket is None or not self.memberships.has_all(socket):
             return
         if socket is self._sockets.next:
+            self._close_old()  # the one before, whose time a sleep of the machine, for example, has stretched
             self._sockets.old = old = self._sockets.main
             self._plan.done()
             if old is not None and old.lived() >= LIVED:
