@@ -13,10 +13,11 @@ locals {
     } : metric => { for index, chunk in chunklist(sort(names), 10) : tostring(index + 1) => chunk }
   }
 
+  # Known at plan: the provider does not take metrics that were unknown there if an alarm then stays as it is.
   queues = merge(
-    local.queue_exists ? { fanout = { queue = local.queue_arn, dead_letters = module.fanout_queue[0].dead_letter_queue_arn } } : {},
-    local.presence_exists ? { presence = { queue = local.presence_queue_arn, dead_letters = module.presence_queue[0].dead_letter_queue_arn } } : {},
-    local.publish_queue_exists ? { publish = { queue = local.publish_queue_arn, dead_letters = module.publish_queue[0].dead_letter_queue_arn } } : {},
+    { for queue in module.fanout_queue : "fanout" => { queue = queue.queue_name, dead_letters = queue.dead_letter_queue_name } },
+    { for queue in module.presence_queue : "presence" => { queue = queue.queue_name, dead_letters = queue.dead_letter_queue_name } },
+    { for queue in module.publish_queue : "publish" => { queue = queue.queue_name, dead_letters = queue.dead_letter_queue_name } },
   )
 
   # Rows without `points` need 3 breaching minutes of 5, those without `missing` take a minute without data as a good one,
@@ -115,7 +116,7 @@ locals {
     {
       for name, queue in local.queues : "dead-letters-${name}" => {
         threshold = 0
-        metrics   = { letters = { namespace = "AWS/SQS", name = "ApproximateNumberOfMessagesVisible", stat = "Maximum", dimensions = { QueueName = split(":", queue.dead_letters)[5] } } }
+        metrics   = { letters = { namespace = "AWS/SQS", name = "ApproximateNumberOfMessagesVisible", stat = "Maximum", dimensions = { QueueName = queue.dead_letters } } }
         points    = [1, 1]
         missing   = "ignore" # a queue that was idle for hours has no data, even with messages in it
         meaning   = "Tasks of the queue ${name} were given up."
@@ -125,7 +126,7 @@ locals {
     {
       for name, queue in local.queues : "queue-age-${name}" => {
         threshold = 60 # seconds
-        metrics   = { age = { namespace = "AWS/SQS", name = "ApproximateAgeOfOldestMessage", stat = "Maximum", dimensions = { QueueName = split(":", queue.queue)[5] } } }
+        metrics   = { age = { namespace = "AWS/SQS", name = "ApproximateAgeOfOldestMessage", stat = "Maximum", dimensions = { QueueName = queue.queue } } }
         meaning   = "Tasks of the queue ${name} wait: its workers fail, or are too few."
         command   = "roomcast stats"
       }

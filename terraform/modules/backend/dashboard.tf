@@ -15,9 +15,9 @@ locals {
   error_metrics = [for name in sort(keys(local.functions)) : ["AWS/Lambda", "Errors", "FunctionName", "${var.name}-${name}", { label = name }] if name != "authorizer"] # see alarms.tf
   time_metrics  = [for name in ["authorizer", "connect", "fanout_worker", "publish", "sendmessage"] : ["AWS/Lambda", "Duration", "FunctionName", "${var.name}-${name}", { label = name }] if contains(keys(local.functions), name)]
   queue_metrics = { for name, queue in local.queues : name => {
-    age     = ["AWS/SQS", "ApproximateAgeOfOldestMessage", "QueueName", split(":", queue.queue)[5]]
-    letters = ["AWS/SQS", "ApproximateNumberOfMessagesVisible", "QueueName", split(":", queue.dead_letters)[5]]
-    waiting = ["AWS/SQS", "ApproximateNumberOfMessagesVisible", "QueueName", split(":", queue.queue)[5]]
+    age     = ["AWS/SQS", "ApproximateAgeOfOldestMessage", "QueueName", queue.queue]
+    letters = ["AWS/SQS", "ApproximateNumberOfMessagesVisible", "QueueName", queue.dead_letters]
+    waiting = ["AWS/SQS", "ApproximateNumberOfMessagesVisible", "QueueName", queue.queue]
   } }
   byte_metrics = concat(
     [for name in ["fanout_worker", "ping", "sendmessage"] : ["AWS/Logs", "IncomingBytes", "LogGroupName", module.handler[name].log_group_name, { label = name }] if contains(keys(local.functions), name)],

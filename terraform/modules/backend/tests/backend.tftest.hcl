@@ -223,6 +223,34 @@ run "parameter_of_the_largest_stage_is_a_standard_one" {
   }
 }
 
+run "alarms_know_their_queues_at_plan" {
+  command = plan
+
+  variables {
+    alarms                = { page_topic_arn = "arn:aws-cn:sns:cn-north-1:111122223333:pages" }
+    history_rooms         = ["*"]
+    presence_rooms        = ["*"]
+    publish_enabled       = true
+    publish_queue_enabled = true
+    queued_delivery       = { enabled = true, fifo = true }
+  }
+
+  assert {
+    condition = {
+      for name, alarm in aws_cloudwatch_metric_alarm.this : name => [for query in alarm.metric_query : query.metric[0].dimensions.QueueName]
+      if startswith(name, "queue-age-") || startswith(name, "dead-letters-")
+      } == {
+      dead-letters-fanout   = ["roomcast-fanout-dead-letters.fifo"]
+      dead-letters-presence = ["roomcast-presence-dead-letters"]
+      dead-letters-publish  = ["roomcast-publish-dead-letters"]
+      queue-age-fanout      = ["roomcast-fanout.fifo"]
+      queue-age-presence    = ["roomcast-presence"]
+      queue-age-publish     = ["roomcast-publish"]
+    }
+    error_message = "the names of queues"
+  }
+}
+
 # Of Roomcast's own; what a route of yours may do stands in its policy.
 run "each_function_may_do_what_its_route_needs" {
   assert {
