@@ -1,4 +1,4 @@
-"""The copies of messages, and the receipts that say failed, which log lines of fan-outs explain."""
+"""The copies of messages, the receipts that say failed, and the refusals, which log lines of functions explain."""
 
 from __future__ import annotations
 
@@ -17,8 +17,12 @@ FAN_OUT = "fan-out"
 """The handlers' line about one message that was posted to members."""
 
 
+NO_ANSWER = "no answer from"
+"""Of a line about a call of the table or the queue that had no answer in time. A call that AWS refuses has one."""
+
+
 class FanOuts:
-    """The fan-outs of an instance's functions, as their log groups show them.
+    """The fan-outs of an instance's functions, and what kept them from one, as their log groups show them.
 
     Args:
         logs: boto3 client.
@@ -35,7 +39,9 @@ class FanOuts:
     def read(self) -> None:
         """Read the log groups that are there now; lines of removed ones are kept."""
         groups = self._logs.describe_log_groups(logGroupNamePrefix=self._prefix)["logGroups"]
-        self._lines.update(Logs(self._logs, [group["logGroupName"] for group in groups]).find(self._since, FAN_OUT))
+        logs = Logs(self._logs, [group["logGroupName"] for group in groups])
+        for phrase in (FAN_OUT, NO_ANSWER):
+            self._lines.update(logs.find(self._since, phrase))
 
     def copies(self, members: int) -> int:
         """Return how many copies the lines explain at most, in rooms of so many members; see :func:`explained`."""
@@ -44,6 +50,10 @@ class FanOuts:
     def doubts(self) -> int:
         """Return how many messages may have a receipt that says failed although they arrived; see :func:`doubted`."""
         return doubted(map(object_of, self._lines))
+
+    def refusals(self) -> int:
+        """Return how many messages may have been refused; see :func:`refused`."""
+        return refused(map(object_of, self._lines))
 
 
 def explained(lines: Iterable[Mapping[str, Any]], members: int) -> int:
@@ -73,3 +83,13 @@ def doubted(lines: Iterable[Mapping[str, Any]]) -> int:
         lines: Log lines of functions.
     """
     return len({line["request_id"] for line in lines if line.get("message") == FAN_OUT and line.get("late")})
+
+
+def refused(lines: Iterable[Mapping[str, Any]]) -> int:
+    """Return how many messages needed the table or the queue, and had no answer in time: they are answered so.
+
+    Args:
+        lines: Log lines of functions.
+    """
+    errors = (line for line in lines if line.get("level") == "ERROR" and NO_ANSWER in str(line.get("error")))
+    return len({line["request_id"] for line in errors if "request_id" in line})

@@ -1,10 +1,10 @@
-"""The log lines that explain copies of messages, and receipts that say failed."""
+"""The log lines that explain copies of messages, receipts that say failed, and refusals."""
 
 from __future__ import annotations
 
 import pytest
 
-from integration_tests.recover.copies import doubted, explained
+from integration_tests.recover.copies import doubted, explained, refused
 
 
 def line(
@@ -50,3 +50,21 @@ def test_a_copy_needs_a_repeated_post_or_a_task_that_was_served_twice(
 )
 def test_a_failed_delivery_that_arrived_needs_a_late_answer(lines: list[dict[str, object]], messages: int) -> None:
     assert doubted(lines) == messages
+
+
+@pytest.mark.parametrize(
+    ("lines", "messages"),
+    [
+        ([], 0),
+        ([{"level": "ERROR", "request_id": "a", "error": "GetItem failed: no answer from table: timed out"}], 1),
+        (2 * [{"level": "ERROR", "request_id": "a", "error": "GetItem failed: no answer from table: timed out"}], 1),
+        ([{"level": "WARNING", "request_id": "a", "error": "Query failed: no answer from table: timed out"}], 0),
+        ([{"level": "ERROR", "request_id": "a", "error": "GetItem failed: AccessDeniedException"}], 0),
+        ([line("a", 3, late=2)], 0),
+    ],
+    ids=["none", "one", "one twice", "tried again", "refused by AWS", "fan-out"],
+)
+def test_a_message_that_was_refused_needs_a_call_without_an_answer(
+    lines: list[dict[str, object]], messages: int
+) -> None:
+    assert refused(lines) == messages
