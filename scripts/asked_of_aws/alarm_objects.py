@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from scripts.asked_of_aws.queue_objects import FANOUT, PRESENCE, PUBLISH
+from scripts.asked_of_aws.queue_objects import queues_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -232,16 +232,9 @@ def _of_functions(run: Run, functions: Iterable[str]) -> Iterator[tuple[str, Ala
 
 
 def _of_queues(run: Run) -> Iterator[tuple[str, Alarm]]:
-    queues = {
-        "fanout": (FANOUT, run.queue),
-        "presence": (PRESENCE, run.presence),
-        "publish": (PUBLISH, run.backends.queue),
-    }
-    for name, (names, exists) in queues.items():
-        if not exists:
-            continue
-        letters = _metric("AWS/SQS", "ApproximateNumberOfMessagesVisible", "Maximum", QueueName=names.dead_letters)
-        age = _metric("AWS/SQS", "ApproximateAgeOfOldestMessage", "Maximum", QueueName=names.messages)
+    for name, queue in queues_of(run).items():
+        letters = _metric("AWS/SQS", "ApproximateNumberOfMessagesVisible", "Maximum", QueueName=queue.dead_letters)
+        age = _metric("AWS/SQS", "ApproximateAgeOfOldestMessage", "Maximum", QueueName=queue.messages)
         meaning = f"Tasks of the queue {name} were given up."
         yield (
             f"dead-letters-{name}",

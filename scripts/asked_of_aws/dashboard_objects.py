@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from scripts.asked_of_aws.alarm_objects import of_alarms
-from scripts.asked_of_aws.queue_objects import FANOUT, PRESENCE, PUBLISH
+from scripts.asked_of_aws.queue_objects import queues_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -87,21 +87,15 @@ def _of_api(run: Run, name: str, **options: object) -> Metric:
 
 
 def _of_queues(run: Run, metric: str, label: str = "", *, letters: bool = False, **options: object) -> list[Metric]:
-    queues = {
-        "fanout": (FANOUT, run.queue),
-        "presence": (PRESENCE, run.presence),
-        "publish": (PUBLISH, run.backends.queue),
-    }
     return [
         [
             "AWS/SQS",
             metric,
             "QueueName",
-            names.dead_letters if letters else names.messages,
+            queue.dead_letters if letters else queue.messages,
             {"label": f"{name}{label}", **options},
         ]
-        for name, (names, exists) in queues.items()
-        if exists
+        for name, queue in queues_of(run).items()
     ]
 
 

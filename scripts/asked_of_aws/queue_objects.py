@@ -37,6 +37,29 @@ PUBLISH = Names("publish_queue", "publish", "publish", "publish", "publish-dead-
 PRESENCE = Names("presence_queue", "presence", "presence", "rooms", "dead-rooms")
 
 
+class Pair(NamedTuple):
+    """A queue and its dead-letter queue, by name.
+
+    Attributes:
+        messages: The queue.
+        dead_letters: Its dead-letter queue.
+    """
+
+    messages: str
+    dead_letters: str
+
+
+def queues_of(run: Run) -> dict[str, Pair]:
+    """Return the queues that a run has, as alarms and the dashboard call them."""
+    kinds = {"fanout": bool(run.queue), "presence": bool(run.presence), "publish": bool(run.backends.queue)}
+    ends = {"fanout": ".fifo"} if run.queue and run.queue.fifo else {}
+    return {
+        kind: Pair(*(f"{run.name}-{kind}{part}{ends.get(kind, '')}" for part in ("", "-dead-letters")))
+        for kind, exists in kinds.items()
+        if exists
+    }
+
+
 def of_presence(run: Run) -> Table:
     """Return all objects of the presence queue."""
     return of_queue(run, Queue(batch_size=5, timeout=20, key=run.queue_key), PRESENCE)
