@@ -110,7 +110,7 @@ def older_deployment(stage: Stage) -> Iterator[None]:
 
 @contextmanager
 def another_route(stage: Stage) -> Iterator[None]:
-    """A route that nobody declared."""
+    """A route that Terraform does not know."""
     client, at = stage.client("apigatewayv2"), {"ApiId": stage.outputs["api_id"]}
     made = client.create_route(**at, RouteKey="by-hand", Target=stage.route("whoami")["Target"])
     arn = f"{stage.arn('whoami')}"
@@ -160,7 +160,7 @@ def no_permission(stage: Stage) -> Iterator[None]:
 
 
 @contextmanager
-def permission_for_everybody(stage: Stage) -> Iterator[None]:
+def permission_for_any_principal(stage: Stage) -> Iterator[None]:
     """Any account may invoke a function."""
     client, at = stage.client("lambda"), {"FunctionName": stage.arn("whoami"), "StatementId": "by-hand"}
     client.add_permission(**at, Action="lambda:InvokeFunction", Principal="*")
@@ -244,7 +244,7 @@ def without_variable(stage: Stage) -> Iterator[None]:
 
 @contextmanager
 def other_code(stage: Stage) -> Iterator[None]:
-    """A function runs code that nobody applied."""
+    """A function runs code that was not applied."""
     archive = io.BytesIO()
     with zipfile.ZipFile(archive, "w") as zipped:
         zipped.writestr("leave.py", "def handler(*_): ...\n")
@@ -315,7 +315,7 @@ def no_time_to_live(stage: Stage) -> Iterator[None]:
 
 @contextmanager
 def row_in_another_shard(stage: Stage) -> Iterator[None]:
-    """A member is where nobody looks."""
+    """A member is where no function looks."""
     client, at = stage.client("dynamodb"), {"TableName": stage.outputs["connections_table_name"]}
     key = {"partition_key": {"S": "room#lobby#5"}, "sort_key": {"S": "by-hand="}}
     client.put_item(**at, Item={**key, "connected_at": {"N": "1"}, "expires_at": {"N": "9999999999"}})
@@ -325,7 +325,7 @@ def row_in_another_shard(stage: Stage) -> Iterator[None]:
 
 @contextmanager
 def disabled_mapping(stage: Stage) -> Iterator[None]:
-    """Nobody reads the queue."""
+    """No function reads the queue."""
     client = stage.client("lambda")
     [found] = client.list_event_source_mappings(FunctionName=f"{stage.arn('fanout_worker')}:live")[
         "EventSourceMappings"
@@ -356,11 +356,11 @@ def few_tries(redrive: str) -> str:
 
 
 def open_policy(policy: str) -> str:
-    """Return a policy of a queue that lets everybody send."""
+    """Return a policy of a queue that lets any principal send."""
     found = json.loads(policy)
     arn = found["Statement"][0]["Resource"]
-    anybody = {"Sid": "ByHand", "Effect": "Allow", "Principal": "*", "Action": "sqs:SendMessage", "Resource": arn}
-    return json.dumps({**found, "Statement": [*found["Statement"], anybody]})
+    open_to_all = {"Sid": "ByHand", "Effect": "Allow", "Principal": "*", "Action": "sqs:SendMessage", "Resource": arn}
+    return json.dumps({**found, "Statement": [*found["Statement"], open_to_all]})
 
 
 @contextmanager
@@ -384,7 +384,7 @@ def log_without_retention(stage: Stage) -> Iterator[None]:
 
 @contextmanager
 def silent_alarm(stage: Stage) -> Iterator[None]:
-    """An alarm tells nobody."""
+    """An alarm reaches no operator."""
     client, names = stage.client("cloudwatch"), [f"{stage.name}-posts-failed"]
     client.disable_alarm_actions(AlarmNames=names)
     yield
@@ -409,7 +409,7 @@ FAULTS: list[tuple[str, str, Fault]] = [
     ("routes", "selects routes", api(RouteSelectionExpression="$request.body.type")),
     ("integrations", "and not", wrong_integration),
     ("permission", "may not invoke", no_permission),
-    ("permission", "lets everybody", permission_for_everybody),
+    ("permission", "lets any principal", permission_for_any_principal),
     ("throttle-zero", "route whoami has rate limit 0", limits("whoami", ThrottlingRateLimit=0.0)),
     ("throttle-zero", "route whoami has burst limit 0", limits("whoami", ThrottlingBurstLimit=0)),
     ("stage-logs", "traces data", limits("whoami", DataTraceEnabled=True)),
@@ -429,7 +429,7 @@ FAULTS: list[tuple[str, str, Fault]] = [
     ("shards", "6 partitions", row_in_another_shard),
     ("mapping", "Disabl", disabled_mapping),
     ("queues", "2 tries", queue("queue", RedrivePolicy=few_tries)),
-    ("queues", "lets everybody", queue("queue", Policy=open_policy)),
+    ("queues", "lets any principal", queue("queue", Policy=open_policy)),
     ("queues", "given up 1 task:", dead_letter),
     ("log-groups", "for ever", log_without_retention),
     ("alarms", "are off", silent_alarm),

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 pytestmark = [pytest.mark.emulator_only, pytest.mark.timeout(1200)]
 
-ANYBODY = json.dumps(
+ANY_PRINCIPAL = json.dumps(
     {
         "Version": "2012-10-17",
         "Statement": [{"Effect": "Allow", "Principal": {"AWS": "*"}, "Action": "sts:AssumeRole"}],
@@ -49,7 +49,7 @@ def stage(target: Target) -> Iterator[Stage]:
 
 @pytest.fixture(scope="module")
 def deployer(target: Target, stage: Stage) -> dict[str, str]:
-    """Variables of whoever may do anything."""
+    """Variables of a principal that may do anything."""
     assert target.aws is not None
     found = target.aws.session.get_credentials()
     assert found is not None
@@ -104,7 +104,7 @@ def test_reader_needs_its_rights_and_no_other(target: Target, stage: Stage, depl
     policy = json.loads(run("policy", "read", **deployer)[1])
     iam, sts = stage.client("iam"), stage.client("sts")
     name = f"reader-{secrets.token_hex(4)}"
-    arn = iam.create_role(RoleName=name, AssumeRolePolicyDocument=ANYBODY)["Role"]["Arn"]
+    arn = iam.create_role(RoleName=name, AssumeRolePolicyDocument=ANY_PRINCIPAL)["Role"]["Arn"]
     at = {"RoleName": name, "PolicyName": "reader"}
     try:
         iam.put_role_policy(**at, PolicyDocument=json.dumps(policy))

@@ -37,7 +37,7 @@ ENDPOINT = {"VpcEndpointId": "vpce-1", "VpcId": "vpc-1", "ServiceName": f"com.am
 OUT = {"DestinationCidrBlock": "0.0.0.0/0", "NatGatewayId": "nat-1", "State": "active"}
 PUBLIC = {"DestinationCidrBlock": "0.0.0.0/0", "GatewayId": "igw-1", "State": "active"}
 DEAD = "roomcast-fanout-dead-letters"
-ANYBODY = {"Sid": "all", "Effect": "Allow", "Principal": "*", "Action": "lambda:InvokeFunction"}
+ANY_PRINCIPAL = {"Sid": "all", "Effect": "Allow", "Principal": "*", "Action": "lambda:InvokeFunction"}
 
 
 def table_of(*routes: Any) -> dict[str, Any]:
@@ -90,8 +90,8 @@ FAULTS: list[tuple[str, str, Plant]] = [
     ("integrations", "no integration", lambda w: w["integrations"].pop("whoami")),
     ("integrations", "type MOCK", lambda w: w["integrations"]["whoami"].update(IntegrationType="MOCK")),
     ("permission", "may not invoke", lambda w: w["policies"].pop(f"{FUNCTION}whoami:live")),
-    ("permission", "everybody", lambda w: w["policies"][f"{FUNCTION}whoami:live"].append(ANYBODY)),
-    ("permission", "everybody", lambda w: w["policies"].update({f"{FUNCTION}kick": [ANYBODY]})),
+    ("permission", "any principal", lambda w: w["policies"][f"{FUNCTION}whoami:live"].append(ANY_PRINCIPAL)),
+    ("permission", "any principal", lambda w: w["policies"].update({f"{FUNCTION}kick": [ANY_PRINCIPAL]})),
     ("throttle-zero", "route whoami has rate limit 0", lambda w: settings(w, "whoami", ThrottlingRateLimit=0.0)),
     ("throttle-zero", "burst limit 0", lambda w: settings(w, "whoami", ThrottlingBurstLimit=0)),
     ("throttle-zero", "burst limit -1", lambda w: w["stage"].update(
@@ -139,7 +139,7 @@ FAULTS: list[tuple[str, str, Plant]] = [
     ("shards", "4 partitions", lambda w: w["rows"].append("room#lobby#3")),
     ("mapping", "Disabled", lambda w: w["mappings"][0].update(State="Disabled")),
     ("mapping", "ReportBatchItemFailures", lambda w: w["mappings"][0].update(FunctionResponseTypes=[])),
-    ("mapping", "nobody reads", lambda w: w["mappings"].clear()),
+    ("mapping", "no function reads", lambda w: w["mappings"].clear()),
     ("mapping", "and not by", lambda w: w["mappings"][0].update(FunctionArn=f"{FUNCTION}fanout_worker")),
     ("mapping", "5 messages wait", lambda w: w["queues"].update(
         {"roomcast-fanout.fifo": {"QueueArn": f"{QUEUE}.fifo", "ApproximateNumberOfMessages": "5"}}
@@ -149,7 +149,7 @@ FAULTS: list[tuple[str, str, Plant]] = [
     )),
     ("queues", "no dead letters", lambda w: w["queues"]["roomcast-fanout"].pop("RedrivePolicy")),
     ("queues", "no longer", lambda w: w["queues"][DEAD].update(MessageRetentionPeriod="86400")),
-    ("queues", "everybody", lambda w: w["queues"]["roomcast-fanout"].update(
+    ("queues", "any principal", lambda w: w["queues"]["roomcast-fanout"].update(
         Policy=json.dumps({"Statement": [{"Effect": "Allow", "Principal": "*", "Action": "sqs:SendMessage"}]})
     )),
     ("queues", "3 tasks", lambda w: w["queues"][DEAD].update(ApproximateNumberOfMessages="3")),

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 DAY, HOUR, MINUTE = 86_400, 3_600, 60
 NEEDED = ("connections", "room_size", "messages_per_second")
-"""What nobody but the metrics of a stage knows."""
+"""What only the metrics of a stage know."""
 
 HANDSHAKES = {"ServiceCode": "apigateway", "QuotaCode": "L-9ED1E49A"}
 """The quota of new connections a second of all WebSocket APIs."""

@@ -102,7 +102,7 @@ def _above_rate(who: str, variable: str, limit: float, rate: float) -> Finding:
 def handshake_quota(answers: Answers) -> Iterator[Finding]:
     """All clients can return within the time over which they spread."""
     if "sweeper" not in answers.functions:
-        return  # nobody counts the connections
+        return  # connections are not counted
     quota = _handshakes(answers)
     census = latest(answers, "connections", CENSUS_SECONDS)
     limits = json.loads(answers.environment("connect").get("ROOMCAST_CLIENT_LIMITS") or "{}")

@@ -146,7 +146,7 @@ class Answers:
         if is_mine:
             try:
                 future.set_result(self._answer(service, operation, key, params))
-            except BaseException as error:  # noqa: BLE001 - told to whoever asks
+            except BaseException as error:  # noqa: BLE001 - told to each caller
                 future.set_exception(error)
         return future.result()
 

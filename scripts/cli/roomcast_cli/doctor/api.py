@@ -105,7 +105,7 @@ def routes(answers: Answers) -> Iterator[Finding]:
     ):
         yield Finding(
             "$connect",
-            f"the route $connect lets everybody in, and the stage was applied with {settings['authorization_type']}: "
+            f"the route $connect lets any client in, and the stage was applied with {settings['authorization_type']}: "
             "clients without a token connect",
             APPLY,
         )
@@ -156,7 +156,7 @@ def function_of(integration: Mapping[str, Any]) -> str:
 
 
 def permission(answers: Answers) -> Iterator[Finding]:
-    """API Gateway may invoke the function of each route, and nobody else may who should not."""
+    """API Gateway may invoke the function of each route, and no principal that should not."""
     found = {each["IntegrationId"]: each for each in _list(answers, "get_integrations")}
     arns = {
         key: function_of(found.get(str(route.get("Target")).removeprefix("integrations/"), {}))
@@ -176,8 +176,8 @@ def permission(answers: Answers) -> Iterator[Finding]:
             if _is_for_everybody(statement):
                 yield Finding(
                     arn,
-                    f"the policy of {arn} lets everybody invoke it (statement {statement.get('Sid')}): other accounts "
-                    "send it events that API Gateway never made",
+                    f"the policy of {arn} lets any principal invoke it (statement {statement.get('Sid')}): other "
+                    "accounts send it events that API Gateway never made",
                     f"aws lambda remove-permission --function-name {arn} --statement-id {statement.get('Sid')}",
                 )
 
@@ -218,9 +218,9 @@ def _service(statement: Mapping[str, Any]) -> str:
 
 
 def _is_for_everybody(statement: Mapping[str, Any]) -> bool:
-    """Whether anybody may invoke, or any API of any account."""
-    anybody = _service(statement) in {"*", "apigateway.amazonaws.com"}
-    return statement.get("Effect") == "Allow" and anybody and not statement.get("Condition")
+    """Whether any principal may invoke, or any API of any account."""
+    is_open = _service(statement) in {"*", "apigateway.amazonaws.com"}
+    return statement.get("Effect") == "Allow" and is_open and not statement.get("Condition")
 
 
 def throttle_zero(answers: Answers) -> Iterator[Finding]:
@@ -239,7 +239,7 @@ def throttle_zero(answers: Answers) -> Iterator[Finding]:
 
 
 def stage_logs(answers: Answers) -> Iterator[Finding]:
-    """The stage writes its access log, and nothing that nobody should read."""
+    """The stage writes its access log, and nothing that belongs in no log."""
     stage = stage_of(answers)
     label, level = answers.stage.label, stage.get("DefaultRouteSettings", {}).get("LoggingLevel", "OFF")
     for key, settings in settings_of(stage):

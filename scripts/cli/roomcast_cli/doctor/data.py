@@ -27,10 +27,10 @@ def table(answers: Answers) -> Iterator[Finding]:
     try:
         found: Mapping[str, Any] = answers.ask("dynamodb", "describe_table", TableName=name)["Table"]
     except NotThere:
-        yield Finding(name, f"the table {name} does not exist: nobody can connect", APPLY)
+        yield Finding(name, f"the table {name} does not exist: no client can connect", APPLY)
         return
     if found["TableStatus"] not in {"ACTIVE", "UPDATING"}:
-        yield Finding(name, f"the table {name} is {found['TableStatus']}: nobody can connect", "wait, or ask AWS")
+        yield Finding(name, f"the table {name} is {found['TableStatus']}: no client can connect", "wait, or ask AWS")
     keys = {each["KeyType"]: each["AttributeName"] for each in found["KeySchema"]}
     if keys != KEYS:
         yield Finding(name, f"the table {name} has the keys {keys} and not {KEYS}: each request fails", APPLY)

@@ -75,7 +75,7 @@ def mapping(answers: Answers) -> Iterator[Finding]:
         found = [each for each in _mappings(answers) if each.get("EventSourceArn") == arn]
         if not found:
             yield Finding(
-                queue.name, f"nobody reads the queue {queue.name}: its messages wait until they expire", APPLY
+                queue.name, f"no function reads the queue {queue.name}: its messages wait until they expire", APPLY
             )
         for each in found:
             yield from _of_mapping(answers, queue, each)
@@ -121,7 +121,7 @@ def _old_queues(answers: Answers) -> Iterator[Finding]:
         if waiting:
             yield Finding(
                 name,
-                f"{waiting:,} messages wait in the queue {name}, which the stage no longer uses and nobody reads",
+                f"{waiting:,} messages wait in the queue {name}, which the stage no longer uses and no function reads",
                 "read them by a mapping of the worker's alias, or delete the queue",
             )
 
@@ -155,7 +155,7 @@ def queues(answers: Answers) -> Iterator[Finding]:
                 queue.name,
                 f"dead letters of {queue.name} are kept for {dead['MessageRetentionPeriod']} s, no longer than "
                 "messages of the queue itself, and SQS counts from when a message was sent: they may be gone before "
-                "anybody looks",
+                "an operator looks",
                 APPLY,
                 WARNING,
             )
@@ -173,11 +173,11 @@ def queues(answers: Answers) -> Iterator[Finding]:
 def _of_policy(name: str, found: Mapping[str, str]) -> Iterator[Finding]:
     for statement in json.loads(found.get("Policy") or "{}").get("Statement", []):
         principal = statement.get("Principal")
-        anybody = principal == "*" or (isinstance(principal, dict) and principal.get("AWS") in ("*", ["*"]))
-        if statement.get("Effect") == "Allow" and anybody and not statement.get("Condition"):
+        is_open = principal == "*" or (isinstance(principal, dict) and principal.get("AWS") in ("*", ["*"]))
+        if statement.get("Effect") == "Allow" and is_open and not statement.get("Condition"):
             yield Finding(
                 name,
-                f"the policy of the queue {name} lets everybody {statement.get('Action')} (statement "
+                f"the policy of the queue {name} lets any principal {statement.get('Action')} (statement "
                 f"{statement.get('Sid')}): "
                 "strangers can read messages or send some to all members",
                 APPLY,

@@ -1,4 +1,4 @@
-"""Rights: whether functions may do what they do, and nobody has changed that by hand.
+"""Rights: whether functions may do what they do, and whether that was changed by hand.
 
 A simulation sees policies and boundaries of a role, and not what the organisation forbids.
 """
@@ -65,7 +65,7 @@ NEEDS: Mapping[str, Needs] = {
         history=("BatchGetItem", "Query", "PutItem", "UpdateItem"),
     ),
     "kick": Needs(
-        "nobody can be kicked",
+        "no client can be kicked",
         ("GetItem", "Query", "UpdateItem", "DeleteItem"),
         connections=("POST", "DELETE"),
         writes=("presence",),
@@ -93,14 +93,16 @@ NEEDS: Mapping[str, Needs] = {
         writes=("fanout", "presence"),
         history=("GetItem", "PutItem", "UpdateItem"),
     ),
-    "sweeper": Needs("nobody counts connections", ("Scan", "PutItem"), connections=()),
+    "sweeper": Needs("connections are not counted", ("Scan", "PutItem"), connections=()),
     "who": Needs("clients are not told who is there", ("GetItem", "Query", "UpdateItem"), writes=("presence",)),
     "whoami": Needs("clients are not told who they are", ("GetItem",)),
 }
 """By handler; in step with the policies of terraform/modules/backend, which a test compares."""
 
 
-SWEEPING = Needs("nobody sweeps", ("BatchGetItem", "UpdateItem", "DeleteItem"), ("GET",), writes=("presence",))
+SWEEPING = Needs(
+    "items of dead connections stay", ("BatchGetItem", "UpdateItem", "DeleteItem"), ("GET",), writes=("presence",)
+)
 """What the sweeper does besides, where it sweeps."""
 
 
@@ -166,7 +168,7 @@ def _decisions(found: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
 
 
 def role_drift(answers: Answers) -> Iterator[Finding]:
-    """Nobody has given a role more rights by hand, or made it anew."""
+    """No role has been given more rights by hand, or been made anew."""
     for name, arn in roles_of(answers).items():
         role = arn.rpartition("/")[2]
         inline = answers.pages("iam", "list_role_policies", "PolicyNames", RoleName=role)

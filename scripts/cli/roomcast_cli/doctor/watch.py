@@ -66,15 +66,15 @@ def _alarms(answers: Answers) -> Sequence[Mapping[str, Any]]:
 
 
 def alarms(answers: Answers) -> Iterator[Finding]:
-    """Alarms are there, and tell somebody."""
+    """Alarms are there, and reach an operator."""
     found = {each["AlarmName"]: each for each in _alarms(answers)}
     now = dt.datetime.now(dt.UTC)
     for name, alarm in sorted(found.items()):
         if not alarm.get("ActionsEnabled", True):
             command = f"aws cloudwatch enable-alarm-actions --alarm-names {name}"
-            yield Finding(name, f"the actions of the alarm {name} are off: it rings, and nobody is told", command)
+            yield Finding(name, f"the actions of the alarm {name} are off: it rings, and no operator is told", command)
         elif not alarm.get("AlarmActions"):
-            yield Finding(name, f"the alarm {name} has no action: it rings, and nobody is told", APPLY)
+            yield Finding(name, f"the alarm {name} has no action: it rings, and no operator is told", APPLY)
         since = alarm.get("StateUpdatedTimestamp")
         if alarm.get("StateValue") == "INSUFFICIENT_DATA" and since and now - since > SILENT:
             yield Finding(
@@ -87,11 +87,11 @@ def alarms(answers: Answers) -> Iterator[Finding]:
     if applied is None:
         raise NotMade("the stage's parameter, which is older, does not tell the alarms")
     for name in sorted({f"{answers.stage.name}-{each}" for each in applied} - found.keys()):
-        yield Finding(name, f"the alarm {name} is missing: nobody is told", APPLY)
+        yield Finding(name, f"the alarm {name} is missing: no operator is told", APPLY)
 
 
 def topic(answers: Answers) -> Iterator[Finding]:
-    """The topics of the alarms are told, and tell somebody."""
+    """The topics of the alarms are told, and reach an operator."""
     home = str(answers.outputs["stage_execution_arn"]).split(":")[3]
     arns = {arn for alarm in _alarms(answers) for arn in [*alarm.get("AlarmActions", []), *alarm.get("OKActions", [])]}
     for arn in sorted(each for each in arns if ":sns:" in each):
@@ -104,7 +104,9 @@ def topic(answers: Answers) -> Iterator[Finding]:
         try:
             found = answers.ask("sns", "get_topic_attributes", TopicArn=arn)["Attributes"]
         except NotThere:
-            yield Finding(arn, f"the topic {name} does not exist: alarms tell nobody", "create it, or name another one")
+            yield Finding(
+                arn, f"the topic {name} does not exist: alarms reach no operator", "create it, or name another one"
+            )
             continue
         if found.get("KmsMasterKeyId", "").endswith(MANAGED):
             yield Finding(
@@ -114,7 +116,7 @@ def topic(answers: Answers) -> Iterator[Finding]:
             )
         if int(found.get("SubscriptionsConfirmed", "0")) == 0:
             yield Finding(
-                arn, f"the topic {name} has no confirmed subscription: alarms tell nobody", "subscribe", WARNING
+                arn, f"the topic {name} has no confirmed subscription: alarms reach no operator", "subscribe", WARNING
             )
 
 
@@ -125,9 +127,9 @@ def sweeper(answers: Answers) -> Iterator[Finding]:
     name = f"{answers.stage.name}-sweeper"
     try:
         if answers.ask("scheduler", "get_schedule", Name=name)["State"] == "DISABLED":
-            yield Finding(name, f"the schedule {name} is off: nobody counts or sweeps", APPLY)
+            yield Finding(name, f"the schedule {name} is off: connections are neither counted nor swept", APPLY)
     except NotThere:
-        yield Finding(name, f"the schedule {name} does not exist: nobody counts or sweeps", APPLY)
+        yield Finding(name, f"the schedule {name} does not exist: connections are neither counted nor swept", APPLY)
     if latest(answers, "connections", CENSUS_SECONDS) is None:
         yield Finding(
             name,

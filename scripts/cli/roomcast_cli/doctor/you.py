@@ -1,4 +1,4 @@
-"""Whoever runs the command: credentials, clock and Region."""
+"""The principal that runs the command: credentials, clock and Region."""
 
 from __future__ import annotations
 
