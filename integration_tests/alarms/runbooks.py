@@ -34,7 +34,7 @@ SHOWS: Mapping[str, str] = {
     "function-throttles": r"error\s+concurrency\s.*whoami",
     "handshakes-refused": r"429\s+THROTTLED",
     "joins-failing": r"connect\s.*table",
-    "posts-failed": r"\sfailed",
+    "posts-failed": r"(?m)\sfailed\n(?:.*\n)*?.*\d[\t ]+[1-9]\d*$",
     "posts-refused": r"error\s+delivery\s",
     "posts-throttled": r"failed / slow / throttled\s+\S+ / \S+ / [1-9]",
     "queue-age": r"queue age \(s\) / dead letters\s+[1-9]",

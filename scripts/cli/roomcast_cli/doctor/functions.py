@@ -157,10 +157,8 @@ def time_outs(answers: Answers) -> Iterator[Finding]:
             f"set its timeout to {LONGEST} s or less",
         )
     for queue in queues_of(answers):
-        visible, seconds = (
-            int(attributes(answers, queue.url)["VisibilityTimeout"]),
-            answers.function(queue.worker)["Timeout"],
-        )
+        visible = int(attributes(answers, queue.url)["VisibilityTimeout"])
+        seconds = answers.function(queue.worker)["Timeout"]
         if visible < VISIBILITY * seconds:
             yield Finding(
                 queue.name,

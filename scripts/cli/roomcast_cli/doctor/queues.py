@@ -178,8 +178,7 @@ def _of_policy(name: str, found: Mapping[str, str]) -> Iterator[Finding]:
             yield Finding(
                 name,
                 f"the policy of the queue {name} lets any principal {statement.get('Action')} (statement "
-                f"{statement.get('Sid')}): "
-                "strangers can read messages or send some to all members",
+                f"{statement.get('Sid')}): strangers can read messages or send some to all members",
                 APPLY,
             )
 
