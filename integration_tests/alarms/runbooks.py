@@ -6,6 +6,7 @@ import asyncio
 import re
 from typing import TYPE_CHECKING
 
+from integration_tests.harness.operators import variables
 from scripts.repository import REPOSITORY
 from scripts.tests.command_line import run
 from scripts.waiting import eventually
@@ -78,23 +79,9 @@ async def check_first_command(stage: Stage, evaluator: Evaluator, name: str) -> 
     wanted = SHOWS.get(kind_of(name), "")
 
     async def is_shown() -> bool:
-        status, output, told = await asyncio.to_thread(run, *command, **variables(stage))
+        status, output, told = await asyncio.to_thread(run, *command, **variables(stage.aws, stage.deployment.outputs))
         assert status in {DONE, NO, AGAIN}, told
         return status != AGAIN and re.search(wanted, output) is not None
 
     what = f"`roomcast {' '.join(command)}` to show {wanted!r}"
     await eventually(is_shown, True, within=90, every=1, what=what)
-
-
-def variables(stage: Stage) -> dict[str, str]:
-    """Return the variables that lead a command to a stage."""
-    credentials = stage.aws.session.get_credentials()
-    assert credentials is not None
-    return {
-        "AWS_ENDPOINT_URL": str(stage.aws.endpoint_url),
-        "AWS_REGION": str(stage.aws.session.region_name),
-        "AWS_ACCESS_KEY_ID": credentials.access_key,
-        "AWS_SECRET_ACCESS_KEY": str(credentials.secret_key),
-        "NO_PROXY": "127.0.0.1,localhost",
-        "ROOMCAST_STAGE": str(stage.deployment.outputs["stage_parameter_name"]).removeprefix("/roomcast/"),
-    }

@@ -13,6 +13,7 @@ from roomcast import items, logs
 from roomcast.members import Connection
 
 from integration_tests.harness.client import Client
+from integration_tests.harness.operators import ANY_PRINCIPAL, variables
 from scripts.tests.command_line import of_json, run
 from scripts.waiting import eventually
 
@@ -25,44 +26,21 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.emulator_only
 
-ANY_PRINCIPAL = json.dumps(
-    {
-        "Version": "2012-10-17",
-        "Statement": [{"Effect": "Allow", "Principal": {"AWS": "*"}, "Action": "sts:AssumeRole"}],
-    }
-)
-
 
 @pytest.fixture
 def deployer(target: Target) -> dict[str, str]:
     """Variables of a principal that may do anything, and the stage."""
     assert target.aws is not None
-    credentials = target.aws.session.get_credentials()
-    assert credentials is not None
-    return variables(target, credentials.access_key, str(credentials.secret_key))
-
-
-def variables(target: Target, key: str, secret: str, token: str = "") -> dict[str, str]:
-    """Return the variables that lead a command to the stage under test."""
-    assert target.aws is not None
-    name = str(target.deployment.outputs["stage_parameter_name"]).removeprefix("/roomcast/")
-    return {
-        "AWS_ENDPOINT_URL": str(target.aws.endpoint_url),
-        "AWS_REGION": str(target.aws.session.region_name),
-        "AWS_ACCESS_KEY_ID": key,
-        "AWS_SECRET_ACCESS_KEY": secret,
-        **({"AWS_SESSION_TOKEN": token} if token else {}),
-        "NO_PROXY": "127.0.0.1,localhost",
-        "ROOMCAST_STAGE": name,
-    }
+    return variables(target.aws, target.deployment.outputs)
 
 
 @pytest.fixture
 def role(target: Target) -> Iterator[Roles]:
     """Makes a role with a policy, and gives the variables of one who has assumed it."""
-    assert target.aws is not None
-    iam: Any = target.aws.session.client("iam", endpoint_url=target.aws.endpoint_url)
-    sts = target.aws.session.client("sts", endpoint_url=target.aws.endpoint_url)
+    aws = target.aws
+    assert aws is not None
+    iam: Any = aws.session.client("iam", endpoint_url=aws.endpoint_url)
+    sts = aws.session.client("sts", endpoint_url=aws.endpoint_url)
     made = []
 
     def make(policy: dict[str, Any]) -> dict[str, str]:
@@ -71,7 +49,7 @@ def role(target: Target) -> Iterator[Roles]:
         made.append(name)
         iam.put_role_policy(RoleName=name, PolicyName="operator", PolicyDocument=json.dumps(policy))
         found = sts.assume_role(RoleArn=arn, RoleSessionName="ann")["Credentials"]
-        return variables(target, found["AccessKeyId"], found["SecretAccessKey"], found["SessionToken"])
+        return variables(aws, target.deployment.outputs, found)
 
     yield make
     for name in made:

@@ -8,23 +8,18 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from integration_tests.harness.operators import ANY_PRINCIPAL, variables
 from integration_tests.operations.planted import FAULTS, QUOTA_ROLE, Stage
 from scripts.tests.command_line import of_json, run
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator
 
     from integration_tests.operations.planted import Fault
     from integration_tests.targets.interface import Target
 
 pytestmark = [pytest.mark.emulator_only, pytest.mark.timeout(1200)]
 
-ANY_PRINCIPAL = json.dumps(
-    {
-        "Version": "2012-10-17",
-        "Statement": [{"Effect": "Allow", "Principal": {"AWS": "*"}, "Action": "sts:AssumeRole"}],
-    }
-)
 PATIENT = ("doctor", "--within", "300")
 """On a busy machine the emulator answers late."""
 
@@ -51,23 +46,7 @@ def stage(target: Target) -> Iterator[Stage]:
 def deployer(target: Target, stage: Stage) -> dict[str, str]:
     """Variables of a principal that may do anything."""
     assert target.aws is not None
-    found = target.aws.session.get_credentials()
-    assert found is not None
-    return variables(target, stage, {"AccessKeyId": found.access_key, "SecretAccessKey": str(found.secret_key)})
-
-
-def variables(target: Target, stage: Stage, credentials: Mapping[str, str]) -> dict[str, str]:
-    """Return the variables that lead a command to the stage."""
-    assert target.aws is not None
-    return {
-        "AWS_ENDPOINT_URL": str(target.aws.endpoint_url),
-        "AWS_REGION": str(target.aws.session.region_name),
-        "AWS_ACCESS_KEY_ID": credentials["AccessKeyId"],
-        "AWS_SECRET_ACCESS_KEY": credentials["SecretAccessKey"],
-        **({"AWS_SESSION_TOKEN": credentials["SessionToken"]} if "SessionToken" in credentials else {}),
-        "NO_PROXY": "127.0.0.1,localhost",
-        "ROOMCAST_STAGE": f"{stage.name}/{stage.outputs['stage_name']}",
-    }
+    return variables(target.aws, stage.outputs)
 
 
 def findings(environment: dict[str, str]) -> tuple[int, dict[str, list[str]]]:
@@ -108,7 +87,9 @@ def test_reader_needs_its_rights_and_no_other(target: Target, stage: Stage, depl
     at = {"RoleName": name, "PolicyName": "reader"}
     try:
         iam.put_role_policy(**at, PolicyDocument=json.dumps(policy))
-        reader = variables(target, stage, sts.assume_role(RoleArn=arn, RoleSessionName="ann")["Credentials"])
+        assert target.aws is not None
+        assumed = sts.assume_role(RoleArn=arn, RoleSessionName="ann")["Credentials"]
+        reader = variables(target.aws, stage.outputs, assumed)
         assert findings(reader) == (0, {})
         for right in WITHHELD:
             iam.put_role_policy(**at, PolicyDocument=json.dumps(without(policy, right)))

@@ -12,8 +12,8 @@ from roomcast import logs
 from roomcast_cli import queries
 
 from integration_tests.harness.crowd import Crowd, expect_everywhere
+from integration_tests.harness.operators import variables
 from integration_tests.harness.reconfigured import reconfigured
-from integration_tests.operations.test_cli_on_a_stage import variables
 from scripts.local.ministack import insights
 from scripts.tests.command_line import of_json
 from scripts.waiting import eventually
@@ -44,10 +44,7 @@ def stage(target: Target) -> Iterator[Deployment]:
 def operator(target: Target, stage: Deployment) -> dict[str, str]:
     """Variables that lead a command to that stage."""
     assert target.aws is not None
-    credentials = target.aws.session.get_credentials()
-    assert credentials is not None
-    found = variables(target, credentials.access_key, str(credentials.secret_key))
-    return {**found, "ROOMCAST_STAGE": str(stage.outputs["stage_parameter_name"]).removeprefix("/roomcast/")}
+    return variables(target.aws, stage.outputs)
 
 
 @pytest.fixture
