@@ -73,7 +73,7 @@ def handler(event: Mapping[str, Any], context: Context) -> dict[str, Any]:
     """
     logs.begin(context.aws_request_id, **_ids(event))
     decision = decide(event, time.monotonic() + WORK_SECONDS)
-    fields = {"outcome": decision.outcome, "reason": decision.reason}
+    fields = {"outcome": decision.outcome, "error": decision.reason}
     if decision.outcome == "auth_unavailable":
         logs.end("ERROR", "auth_unavailable", {"auth_unavailable": 1}, **fields)
     else:

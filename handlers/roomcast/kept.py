@@ -87,4 +87,4 @@ class Kept(Generic[T]):
 
     def _note_failure(self, level: str, problem: str) -> None:
         self._problem = problem
-        logs.write(level, "keys_not_read", reason=problem, in_use=self._value is not None)
+        logs.write(level, "keys_not_read", error=problem, in_use=self._value is not None)

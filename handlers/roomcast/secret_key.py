@@ -99,7 +99,7 @@ class SecretKey:
             previous = self._version("AWSPREVIOUS", deadline)
         except _RuleError as error:
             # It may have been replaced for that reason.
-            logs.write("WARNING", "previous_secret_ignored", reason=str(error))
+            logs.write("WARNING", "previous_secret_ignored", error=str(error))
             previous = None
         return Previous(() if previous is None else (previous,))
 

@@ -165,7 +165,7 @@ def test_an_unexpected_fault_is_a_failed_attempt_and_an_error(
     monkeypatch.setattr(value, "_read", fail)
     assert [value.get(0) for _ in range(3)] == [["first"]] * 3
     (line,) = map(json.loads, capsys.readouterr().out.splitlines())
-    assert (line["level"], line["reason"]) == ("ERROR", f"unexpected {type(fault).__name__}")
+    assert (line["level"], line["error"]) == ("ERROR", f"unexpected {type(fault).__name__}")
     clock.advance(3000)
     with pytest.raises(UnavailableError, match=r"^unexpected [A-Za-z]+$"):
         value.get(0)
@@ -190,7 +190,7 @@ def test_a_failure_is_logged(clock: Clock, source: Source, capsys: pytest.Captur
     value.get(0)
 
     line = json.loads(capsys.readouterr().out)
-    assert (line["level"], line["message"], line["reason"], line["in_use"]) == (
+    assert (line["level"], line["message"], line["error"], line["in_use"]) == (
         "WARNING",
         "keys_not_read",
         "no answer",

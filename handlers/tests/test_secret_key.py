@@ -109,7 +109,8 @@ def test_a_last_version_that_broke_a_rule_is_ignored(
 ) -> None:
     with HostileServer(stages({"SecretString": NEW}, version)) as server:
         assert find(secret_at(server, monkeypatch)) == [NEW.encode()]
-    assert "previous_secret_ignored" in capsys.readouterr().out
+    line = json.loads(capsys.readouterr().out)
+    assert (line["level"], line["message"], bool(line["error"])) == ("WARNING", "previous_secret_ignored", True)
 
 
 @pytest.mark.parametrize(
