@@ -60,6 +60,7 @@ def released(tmp_path_factory: pytest.TempPathFactory) -> Released:
     for name in (".gitattributes", ".gitignore", "LICENSE"):
         shutil.copy(REPOSITORY / name, clone / name)
     (clone / "CHANGELOG.md").write_text(CHANGELOG, encoding="utf-8")
+    (clone / "pyproject.toml").write_text(f'[project]\nversion = "{VERSION}"\n', encoding="utf-8")
     origin.mkdir()
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("GIT_CONFIG_GLOBAL", os.devnull)

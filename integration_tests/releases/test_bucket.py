@@ -129,6 +129,19 @@ def test_a_plan_refuses(
     assert sentence in " ".join(str(refused.value).split())
 
 
+def test_the_tag_without_zips_names_both_ways_out(released: Released, access: EmulatorAccess, tmp_path: Path) -> None:
+    made = consumer(tmp_path / "consumer", released.source(f"{MANIFEST}&depth=1"), access)
+    made.init()
+
+    with pytest.raises(TerraformError) as refused:
+        made.plan()
+
+    sentence = " ".join(str(refused.value).split())
+    assert f"but it holds none, and the tag {MANIFEST} has none; set published_handlers" in sentence
+    assert f"or take the tag v{VERSION}" in sentence
+    assert "fetch release" not in sentence
+
+
 def test_an_apply_ends_where_zips_are_missing(
     released: Released, access: EmulatorAccess, bucket: str, tmp_path: Path
 ) -> None:

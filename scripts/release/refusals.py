@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import tomllib
 from typing import TYPE_CHECKING
 
 from scripts.release.versions import TAG, manifest_tag_of, order, tag_of
@@ -33,6 +34,8 @@ def refusals(git: Git, version: str, remote: str) -> Iterator[str]:
         yield f"the branch is {branch}: releases are made of {BRANCH}"
     yield from _refusals_of_remote(git, version, remote)
     yield from _refusals_of_changelog(git.text("show", "HEAD:CHANGELOG.md"), version)
+    if (named := tomllib.loads(git.text("show", "HEAD:pyproject.toml"))["project"]["version"]) != version:
+        yield f"pyproject.toml has version {named}, which `roomcast --version` prints: set it to {version}"
 
 
 def _refusals_of_remote(git: Git, version: str, remote: str) -> Iterator[str]:

@@ -198,6 +198,10 @@ def test_help(arguments: list[str]) -> None:
     assert output.startswith("Usage: roomcast")
 
 
+def test_the_list_of_commands_cuts_no_sentence() -> None:
+    assert "..." not in run("--help", COLUMNS="80")[1].partition("Commands:")[2]
+
+
 def test_version() -> None:
     assert run("--version")[1].startswith("roomcast ")
 

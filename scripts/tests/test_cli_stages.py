@@ -210,6 +210,36 @@ def test_rooms_on_a_terminal_and_as_json(aws: FakeAws) -> None:
     assert re.fullmatch(r"20\d\d-\d\d-\d\dT\d\d:\d\d:\d\dZ", at)
 
 
+def test_members_of_a_room(aws: FakeAws) -> None:
+    soon = round(time.time()) + 900
+    named = {"subject": {"S": "alice"}, "protocol": {"S": "roomcast.v1"}}
+    rows = [
+        *stages.connection("later", ["lobby", "lobby-2"], 1_764_387_260_000, soon),
+        *stages.connection("first", ["kitchen", "lobby"], 1_764_387_200_000, soon, **named),
+    ]
+    aws.answers["dynamodb:Scan"] = lambda _: {"Items": rows, "ConsumedCapacity": {"CapacityUnits": 0.5}}
+
+    status, output, told = run("rooms", "lobby", **aws.variables)
+    assert status == 0
+    assert output == (
+        "connection\tuser\tprotocol\tconnected at\n"
+        "first\talice\troomcast.v1\t2025-11-29T03:33:20Z\n"
+        "later\t-\ttext\t2025-11-29T03:34:20Z\n"
+    )
+    assert told == "2 members of lobby; the scan read 0.5 units (0.0000001 USD)\n"
+
+    status, found = of_json("rooms", "lobby", "--limit", "1", **aws.variables)
+    assert (status, found["room"], found["count"]) == (0, "lobby", 2)
+    first = {"connection_id": "first", "user": "alice", "protocol": "roomcast.v1"}
+    assert found["members"] == [{**first, "connected_at": "2025-11-29T03:33:20Z"}]
+
+    assert run("rooms", "attic", **aws.variables)[1:] == (
+        "connection\tuser\tprotocol\tconnected at\n",
+        "0 members of attic; the scan read 0.5 units (0.0000001 USD)\n",
+    )
+    assert run("rooms", "a room", **aws.variables)[0] == 2
+
+
 def test_cost_of_a_large_scan_is_said_first(aws: FakeAws) -> None:
     size = {"ItemCount": 2_000_000, "TableSizeBytes": 215_000_000}
     aws.answers["dynamodb:DescribeTable"] = lambda _: {"Table": size}

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 CHANGELOG = (
     "# Changelog\n\n## [Unreleased]\n\n## [1.2.3] - 2026-11-29\n\n- Rooms.\n\n## [1.2.2] - 2026-11-28\n\n- No rooms.\n"
 )
+PYPROJECT = '[project]\nname = "roomcast"\nversion = "1.2.3"\n'
 ZIPS = "terraform/modules/zips/release"
 RELEASED = ["connect.zip", "default.zip", "manifest.json"]
 
@@ -39,6 +40,7 @@ def origin_and_clone(tmp_path_factory: pytest.TempPathFactory) -> Path:
         {
             "CHANGELOG.md": CHANGELOG,
             "LICENSE": "Take it.\n",
+            "pyproject.toml": PYPROJECT,
             ".gitignore": "/build\n__pycache__/\n",
             ".gitattributes": "* text=auto eol=lf\n*.zip binary\n",
             "handlers/connect.py": "def handler(event, context): ...\n",
@@ -220,6 +222,11 @@ def unreleased(git: Git) -> None:
     commit(git, {"CHANGELOG.md": CHANGELOG.replace("## [Unreleased]", "## [Unreleased]\n\n- More.")})
 
 
+def of_another_version(git: Git) -> None:
+    """Have a Python package with the version of the release before."""
+    commit(git, {"pyproject.toml": PYPROJECT.replace("1.2.3", "1.2.2")})
+
+
 def without_remote(git: Git) -> None:
     """Have no remote repository any more."""
     git.read("remote", "set-url", "origin", "nowhere")
@@ -243,6 +250,7 @@ def not_buildable(git: Git) -> None:
         (without_section, "CHANGELOG.md has no section [1.2.3]: move what is in [Unreleased] there"),
         (with_an_empty_section, "CHANGELOG.md has no section [1.2.3]: move what is in [Unreleased] there"),
         (unreleased, "the section [Unreleased] of CHANGELOG.md is not empty"),
+        (of_another_version, "pyproject.toml has version 1.2.2, which `roomcast --version` prints: set it to 1.2.3"),
         (without_remote, "`git ls-remote nowhere` failed: "),
         (not_buildable, "the zips cannot be built: "),
     ],

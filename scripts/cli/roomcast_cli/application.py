@@ -74,7 +74,9 @@ def _version(asked: bool) -> None:
         raise typer.Exit
 
 
-@APP.callback(help="Commands for stages of Roomcast.")
+@APP.callback(
+    help="Plan, use and operate stages of Roomcast. Is one healthy: roomcast doctor. How is it doing: roomcast stats."
+)
 def _common(
     _: Annotated[
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Print version and Python, and exit.")

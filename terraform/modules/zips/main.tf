@@ -73,12 +73,21 @@ locals {
     ? ["manifest.json is missing or no JSON"]
     : !local.is_readable
     ? ["manifest.json is of format ${try(tostring(local.manifest_format), "null")}, and these modules read 1 and 2 (take the modules of the release that wrote it)"]
+    : local.is_manifest_alone
+    ? ["it holds none, and the tag manifest/${local.release} has none"]
     : compact(local.zip_problems)
   )
+
+  # The tag for zips in a bucket. A release that was fetched incompletely still has some.
+  is_manifest_alone = local.release != null && !local.is_published && length(local.zips) > 0 && alltrue([
+    for zip in values(local.zips) : zip.sha256 == null
+  ])
 
   remedy = (
     local.release == null
     ? "run `make build`, or take a module source that has zips, a release"
+    : local.is_manifest_alone
+    ? "set published_handlers, as `make publish` prints it, or take the tag v${local.release}, which has zips"
     : "fetch release ${local.release} again (remove .terraform/modules and run `terraform init`)"
   )
 }

@@ -44,7 +44,7 @@ def capacity(  # noqa: PLR0913 - of the command line
     no_color: options.NoColor = False,
     _debug: options.Debug = False,
 ) -> int:
-    """Print how much of each quota a stage uses, the most used first.
+    """Print which quota a stage reaches first, and a remedy.
 
     Give the most connections at a time, the largest room, and the messages a second: AWS is not asked then. Else they
     are those of the stage's busiest minute in the last 24 hours, and the quotas are those of its account.

@@ -41,7 +41,9 @@ def doctor(  # noqa: PLR0913 - of the command line
     no_color: options.NoColor = False,
     _debug: options.Debug = False,
 ) -> int:
-    """Look for what is wrong with a stage and its account. Changes nothing.
+    """Say whether a stage is healthy, and what to do if not.
+
+    It examines the stage and its account, and changes nothing.
 
     Exit status: 0 nothing is wrong, 1 there is an error, 3 no such stage, 4 there is none, but a check was skipped.
     """

@@ -22,7 +22,9 @@ Since = Annotated[int, typer.Option(parser=moments.duration, metavar="TIME", hel
 
 
 def follow(  # noqa: PLR0913 - of the command line
-    id_: Annotated[str, typer.Argument(metavar="ID", help="Of a request, as the logs have it.")],
+    id_: Annotated[
+        str, typer.Argument(metavar="ID", help="`request_id` of a log line, or `requestId` of a client's error.")
+    ],
     *,
     since: Since = "1h",  # type: ignore[assignment] # typer parses it
     stage: options.Stage = None,
@@ -33,7 +35,9 @@ def follow(  # noqa: PLR0913 - of the command line
     no_color: options.NoColor = False,
     _debug: options.Debug = False,
 ) -> int:
-    """Print all lines about a request, of each log: those that Lambda itself wrote included.
+    """Print what all logs say about one request, in its order.
+
+    Lambda's own lines are included.
 
     Exit status: 0 found, 1 nothing was found, 3 no such stage.
     """

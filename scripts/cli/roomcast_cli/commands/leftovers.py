@@ -34,7 +34,7 @@ def leftovers(  # noqa: PLR0913 - of the command line
     no_color: options.NoColor = False,
     _debug: options.Debug = False,
 ) -> int:
-    """Print rows of connections that are gone, and of those that have expired.
+    """Print rows of connections that are gone, or expired.
 
     Exit status: 0 none, or deleted; 1 there are some, or no connection is alive to compare with; 3 no such stage.
     """

@@ -29,7 +29,9 @@ Fifo = Annotated[bool | None, typer.Option("--fifo", help="The queue keeps their
 Sweeper = Annotated[bool | None, typer.Option("--sweeper", help="A function counts the connections, and sweeps.")]
 Shards = Annotated[int | None, typer.Option("--shards", metavar="N", help="Partitions of a room: shards_per_room (1).")]
 
-Stage = Annotated[str | None, typer.Option("--stage", metavar="NAME[/STAGE]", help="The stage; else ROOMCAST_STAGE.")]
+Stage = Annotated[
+    str | None, typer.Option("--stage", metavar="NAME[/STAGE]", help="The stage; else ROOMCAST_STAGE, or the only one.")
+]
 Outputs = Annotated[
     str | None,
     typer.Option("--outputs", metavar="FILE", help="Output of `terraform output -json`; else ROOMCAST_OUTPUTS."),

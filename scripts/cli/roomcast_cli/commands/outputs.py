@@ -20,7 +20,9 @@ def outputs(  # noqa: PLR0913 - of the command line
     no_color: options.NoColor = False,
     _debug: options.Debug = False,
 ) -> int:
-    """Print what a stage consists of, by the names of Terraform's outputs.
+    """Print what a stage consists of: names and ARNs of its parts.
+
+    They are called as Terraform's outputs are.
 
     Exit status: 0 done, 3 no such stage.
     """

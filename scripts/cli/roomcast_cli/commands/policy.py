@@ -23,7 +23,7 @@ def policy(  # noqa: PLR0913 - of the command line
     _no_color: options.NoColor = False,
     _debug: options.Debug = False,
 ) -> int:
-    """Print the IAM policy that these commands need, for one stage.
+    """Print the IAM policy for these commands, of one stage.
 
     Exit status: 0 done, 3 no such stage.
     """

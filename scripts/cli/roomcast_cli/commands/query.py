@@ -17,12 +17,12 @@ Since = Annotated[int, typer.Option(parser=moments.duration, metavar="TIME", hel
 
 
 def query(  # noqa: PLR0913 - of the command line
-    name: Annotated[str | None, typer.Argument(help="Its name; none lists all.")] = None,
+    name: Annotated[str | None, typer.Argument(metavar="[NAME]", help="The query; without it, all are listed.")] = None,
     *,
     since: Since = "1h",  # type: ignore[assignment] # typer parses it
-    id_: Annotated[str | None, typer.Option("--id", metavar="ID", help="Of follow and connection.")] = None,
-    room: Annotated[str | None, typer.Option("--room", metavar="ROOM", help="Of room.")] = None,
-    only_print: Annotated[bool, typer.Option("--print", help="Print the text for the console.")] = False,
+    id_: Annotated[str | None, typer.Option("--id", metavar="ID", help="For follow and connection.")] = None,
+    room: Annotated[str | None, typer.Option("--room", metavar="ROOM", help="For room.")] = None,
+    only_print: Annotated[bool, typer.Option("--print", help="Print its text, for the console.")] = False,
     stage: options.Stage = None,
     outputs_file: options.Outputs = None,
     region: options.Region = None,
@@ -33,7 +33,7 @@ def query(  # noqa: PLR0913 - of the command line
 ) -> int:
     """Run a saved query of the logs, or list them.
 
-    Exit status: 0 done, 1 there are errors, of the query errors, 3 no such stage.
+    Exit status: 0 done, 1 the query errors has found some, 3 no such stage.
     """
     if name is None:
         if as_json:

@@ -1,4 +1,4 @@
-"""``roomcast rooms``: the rooms of a stage by their members."""
+"""``roomcast rooms``: the rooms of a stage by their members, and the members of one room."""
 
 from __future__ import annotations
 
@@ -8,9 +8,11 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from roomcast.protocol import TEXT
 
 from roomcast_cli import dated, moments, stages
 from roomcast_cli.commands import options  # noqa: TC001 - typer reads the annotations
+from roomcast_cli.commands.hash_ import checked
 from roomcast_cli.output import DONE, document, note, table
 from roomcast_cli.rows import ROOM, Scan, place_of
 
@@ -40,8 +42,9 @@ class Room:
 
 
 def rooms(  # noqa: PLR0913 - of the command line
+    room: Annotated[str | None, typer.Argument(metavar="[ROOM]", help="A room, whose members are printed.")] = None,
     *,
-    limit: Annotated[int, typer.Option(min=1, metavar="N", help="Rooms to print at most.")] = 20,
+    limit: Annotated[int, typer.Option(min=1, metavar="N", help="Rooms, or members, to print at most.")] = 20,
     stage: options.Stage = None,
     outputs_file: options.Outputs = None,
     region: options.Region = None,
@@ -50,7 +53,10 @@ def rooms(  # noqa: PLR0913 - of the command line
     no_color: options.NoColor = False,
     _debug: options.Debug = False,
 ) -> int:
-    """Print the rooms with the most members, from a scan of the table.
+    """Print the rooms with the most members, or who is in one.
+
+    It scans the connections table, and says what that costs. Of a member it prints the id of the connection, which
+    roomcast kick takes; the client's name, if the stage has names; and since when it is connected.
 
     Exit status: 0 done, 3 no such stage.
     """
@@ -58,27 +64,56 @@ def rooms(  # noqa: PLR0913 - of the command line
     client, price = account.client("dynamodb"), dated.values(dated.entries("prices"))["dynamodb_reads"]
     _warn(client, found.table, price)
     scan = Scan(client, found.table)
+    if room is not None:
+        memberships = _members(scan.rows(), checked(room))
+        members = [_member(row) for row in memberships[:limit]]
+        if as_json:
+            document({**found.document(), "room": room, "count": len(memberships), "members": members})
+            return DONE
+        cells = [[each or "-" for each in member.values()] for member in members]
+        table(["connection", "user", "protocol", "connected at"], cells, colour=not no_color)
+        note(f"{len(memberships):,} members of {room}; {_cost(scan, price)}")
+        return DONE
     seen, connections = _count(scan.rows())
     first = sorted(seen.items(), key=lambda each: (-each[1].members, each[0]))[:limit]
     if as_json:
         listed = [
-            {"room": name, "members": room.members, "shards": len(room.shards), "oldest_connected_at": _at(room)}
-            for name, room in first
+            {
+                "room": name,
+                "members": each.members,
+                "shards": len(each.shards),
+                "oldest_connected_at": moments.rfc3339(each.oldest),
+            }
+            for name, each in first
         ]
         document({**found.document(), "rooms": listed, "connections": connections, "read_units": scan.units})
         return DONE
     rows = [
-        [name, str(room.members), str(len(room.shards)), moments.shown(time.time() - room.oldest / 1000)]
-        for name, room in first
+        [name, str(each.members), str(len(each.shards)), moments.shown(time.time() - each.oldest / 1000)]
+        for name, each in first
     ]
     table(["room", "members", "shards", "oldest"], rows, right=(1, 2), colour=not no_color)
-    usd = scan.units * price / 1e6
-    note(f"{len(seen):,} rooms, {connections:,} connections; the scan read {scan.units:,g} units ({usd:.7f} USD)")
+    note(f"{len(seen):,} rooms, {connections:,} connections; {_cost(scan, price)}")
     return DONE
 
 
-def _at(room: Room) -> str:
-    return moments.rfc3339(room.oldest)
+def _members(rows: Iterable[Mapping[str, Any]], room: str) -> list[Mapping[str, Any]]:
+    """Return the memberships of a room, the oldest first."""
+    found = [row for row in rows if row["partition_key"]["S"].startswith(ROOM) and place_of(row).room == room]
+    return sorted(found, key=lambda row: int(row["connected_at"]["N"]))
+
+
+def _member(row: Mapping[str, Any]) -> dict[str, str | None]:
+    return {
+        "connection_id": row["sort_key"]["S"],
+        "user": row.get("subject", {}).get("S"),
+        "protocol": row.get("protocol", {}).get("S", TEXT),
+        "connected_at": moments.rfc3339(int(row["connected_at"]["N"])),
+    }
+
+
+def _cost(scan: Scan, price: float) -> str:
+    return f"the scan read {scan.units:,g} units ({scan.units * price / 1e6:.7f} USD)"
 
 
 def _count(rows: Iterable[Mapping[str, Any]]) -> tuple[dict[str, Room], int]:

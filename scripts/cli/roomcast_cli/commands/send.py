@@ -30,10 +30,11 @@ def send(  # noqa: PLR0913 - of the command line
     no_color: options.NoColor = False,
     _debug: options.Debug = False,
 ) -> int:
-    """Send a message to a room, or to a client: roomcast send ROOM TEXT, roomcast send --user ID TEXT.
+    """Send a message to a room, or to a client.
 
-    With the text - each line of the input is a message. Exit status: 0 done, 1 not delivered to some, or there was
-    no recipient, 3 the stage has no function for it.
+    To a client: roomcast send --user ID TEXT. With the text - each line of the input is a message.
+
+    Exit status: 0 done, 1 not delivered to some, or there was no recipient, 3 the stage has no function for it.
     """
     if len(words) != (1 if user else 2):
         raise CommandError("send takes ROOM and TEXT, or --user ID and TEXT", WRONG_USAGE)

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from roomcast_cli.stages import Stage
 
 MINUTE = 60
-Since = Annotated[int, typer.Option(parser=moments.duration, metavar="TIME", help="As much time as this: 1h.")]
+Since = Annotated[int, typer.Option(parser=moments.duration, metavar="TIME", help="Time that is summed up: 10m, 1h, 2d.")]
 
 
 class Number(NamedTuple):
@@ -81,7 +81,9 @@ def stats(  # noqa: PLR0913 - of the command line
     no_color: options.NoColor = False,
     _debug: options.Debug = False,
 ) -> int:
-    """Print how a stage is doing, and how it did in the time before. What CloudWatch does not have is `-`, never 0.
+    """Print how a stage is doing, now and in the time before.
+
+    What CloudWatch does not have is `-`, never 0.
 
     Exit status: 0 done, 3 no such stage.
     """

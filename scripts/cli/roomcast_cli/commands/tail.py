@@ -88,9 +88,9 @@ def _key(log: str, event: Mapping[str, Any]) -> str:
 
 def tail(  # noqa: PLR0913 - of the command line
     *,
-    errors: Annotated[bool, typer.Option("--errors", help="Lines that tell of an error alone.")] = False,
-    room: Annotated[str | None, typer.Option("--room", metavar="ROOM", help="Lines about a room alone.")] = None,
-    function: Annotated[str | None, typer.Option(metavar="NAME", help="Of one function, or of the access log.")] = None,
+    errors: Annotated[bool, typer.Option("--errors", help="Only lines that tell of an error.")] = False,
+    room: Annotated[str | None, typer.Option("--room", metavar="ROOM", help="Only lines about this room.")] = None,
+    function: Annotated[str | None, typer.Option(metavar="NAME", help="Only this function's, or `access`.")] = None,
     since: Annotated[
         int | None,
         typer.Option(parser=moments.duration, metavar="TIME", help="Begin so long ago: 10m; now unless given."),
@@ -104,7 +104,7 @@ def tail(  # noqa: PLR0913 - of the command line
     _no_color: options.NoColor = False,
     _debug: options.Debug = False,
 ) -> int:
-    """Print the lines of all logs of a stage, merged by time, until Ctrl-C.
+    """Print the lines of all logs, merged by time, until Ctrl-C.
 
     Exit status: 0 with --no-follow, 3 no such stage or function, 4 no log may be read, 130 Ctrl-C.
     """

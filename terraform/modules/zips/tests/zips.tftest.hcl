@@ -116,6 +116,16 @@ run "zip_other_than_the_releases_is_refused" {
   expect_failures = [terraform_data.build]
 }
 
+run "manifest_of_a_release_alone_is_refused_without_a_bucket" {
+  command = plan
+
+  variables {
+    directory = "tests/fixtures/manifest_alone"
+  }
+
+  expect_failures = [terraform_data.build]
+}
+
 run "missing_zip_is_refused" {
   command = plan
 
