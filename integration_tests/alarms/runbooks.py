@@ -27,7 +27,7 @@ DONE, NO, AGAIN = 0, 1, 5
 
 SHOWS: Mapping[str, str] = {
     "authorizer-unavailable": r"authorizer\s+auth_unavailable",
-    "census-missing": r"sweeper\s.*the last census",
+    "census-missing": r"sweeper\s.*no census",
     "dead-letters": r"publish\s",
     "delivery-late": r"\s[1-9]\d{3}(?:\.\d+)?\s",
     "execution-errors": r"error\s+concurrency\s.*whoami",

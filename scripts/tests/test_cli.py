@@ -186,7 +186,9 @@ def test_numbers_that_are_missing_are_asked_of_a_stage(command: str) -> None:
 
     assert (status, output) == (2, "")
     first, second = errors.splitlines()
-    assert first == "roomcast: the stage's last 24 hours in place of --connections, --messages-per-second"
+    assert first == (
+        "roomcast: not given, so taken from the stage's last 24 hours: --connections, --messages-per-second"
+    )
     assert second == "roomcast: no Region is chosen; name one by --region or AWS_REGION"
 
 

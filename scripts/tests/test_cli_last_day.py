@@ -158,7 +158,7 @@ def test_aws_is_not_asked_about_numbers_that_are_given(aws: FakeAws, command: st
 def test_what_the_metrics_say_in_place_of_is_told(aws: FakeAws) -> None:
     _, _, notes = run("cost", "--room-size", "10", **aws.variables)
 
-    assert "the stage's last 24 hours in place of --connections, --messages-per-second\n" in notes
+    assert "taken from the stage's last 24 hours: --connections, --messages-per-second\n" in notes
 
 
 def test_stage_without_a_census_names_the_variable(aws: FakeAws) -> None:

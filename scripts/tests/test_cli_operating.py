@@ -181,6 +181,13 @@ def test_tail_as_json_and_on_a_terminal(account: Account) -> None:
     assert (status, "sendmessage     INFO     fan-out  served  posts 40" in shown) == (0, True)
 
 
+def test_lines_of_one_millisecond_stand_as_lambda_writes_them() -> None:
+    texts = ["INIT_START Runtime Version: 3.13", "START RequestId: r", '{"message": "queued"}', "END RequestId: r"]
+    lines = [log_groups.Line(AT, "sendmessage", text) for text in [*texts, "REPORT RequestId: r\tDuration: 3 ms"]]
+
+    assert log_groups.by_time(reversed([*lines, log_groups.Line(AT + 1, "access", "later")]))[:5] == lines
+
+
 def test_tail_of_errors_rooms_and_functions(account: Account) -> None:
     now = ago(60)
     account.write("sendmessage", now, fan_out(now))

@@ -71,7 +71,7 @@ def usage(given: Mapping[str, Any], choice: Choice, *, is_peak: bool) -> tuple[m
         return model.Usage(**told), None, choice.account
     if missing:
         options = ", ".join(f"--{name.replace('_', '-')}" for name in missing)
-        note(f"roomcast: the stage's last 24 hours in place of {options}")
+        note(f"roomcast: not given, so taken from the stage's last 24 hours: {options}")
     stage, account = stages.find(choice)
     found = {**_settings(stage, account), **_measured(stage, account, missing, is_peak=is_peak), **told}
     if found["room_size"] > found["connections"] and "room_size" not in told:

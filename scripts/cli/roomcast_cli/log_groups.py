@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from roomcast_cli import moments
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     from roomcast_cli.stages import Stage
 
@@ -18,6 +18,9 @@ ACCESS = "access"
 
 LAMBDA = re.compile(r"Task timed out|Runtime exited|\[ERROR\]")
 """Lines of Lambda's own that tell of an error."""
+
+PLACES = {"INIT_START": -2, "START": -1, "END": 1, "REPORT": 2}
+"""Lambda's own lines by their first word: before or after those of the function."""
 
 SHOWN = {
     "posts": "posts {}",
@@ -84,6 +87,11 @@ class Line(NamedTuple):
         fields = self.fields or {"text": self.text}
         times = {"at": moments.rfc3339(self.at), "ingested_at": moments.rfc3339(self.ingested_at)}
         return {"v": 1, "log": self.log, **times, **fields}
+
+
+def by_time(lines: Iterable[Line]) -> list[Line]:
+    """Return lines by time and, of one log and millisecond, in the order in which Lambda writes them."""
+    return sorted(lines, key=lambda line: (line.at, line.log, PLACES.get(line.text.partition(" ")[0], 0), line.text))
 
 
 def _number(value: Any) -> str:  # noqa: ANN401 - any JSON

@@ -47,6 +47,11 @@ def record(header: Sequence[str], cells: Sequence[str], sentence: str) -> None:
         table(header, [cells], colour=False)
 
 
+def counted(number: int, noun: str) -> str:
+    """Return a number of things, such as ``1 task`` and ``2,000 tasks``."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
 def amount(number: float, unit: str = "") -> str:
     """Return a quantity for people, with M for millions; of units only GB is named."""
     end = " GB" if unit == "GB" else ""

@@ -11,7 +11,7 @@ from roomcast import logs, tasks
 from roomcast_cli import moments, stages
 from roomcast_cli.asking import confirm
 from roomcast_cli.commands import options  # noqa: TC001 - typer reads the annotations
-from roomcast_cli.output import DONE, NO, NOT_FOUND, CommandError, document, note, table
+from roomcast_cli.output import DONE, NO, NOT_FOUND, CommandError, counted, document, note, table
 
 LOOKS = 10
 """Requests for messages, each of which gives up to ten: some of many."""
@@ -97,7 +97,7 @@ def dead_letters(  # noqa: PLR0913 - of the command line
         ]
         if oldest:
             age = moments.shown(time.time() - oldest / 1000)
-            note(f"{number} tasks given up, oldest {age}; kept until {moments.rfc3339(kept_until)[:10]}")
+            note(f"{counted(number, 'task')} given up, oldest {age}; kept until {moments.rfc3339(kept_until)[:10]}")
         table(["queue", "room hash", "request", "attempts", "size"], rows, right=(3, 4), colour=not no_color)
         note(
             f"-> `roomcast follow {next((each.request_id for each in letters if each.request_id), 'ID')}` says why; "

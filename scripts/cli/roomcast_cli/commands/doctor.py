@@ -14,7 +14,7 @@ from roomcast_cli.doctor import examination, you
 from roomcast_cli.doctor.answers import Answers
 from roomcast_cli.doctor.checks import ERROR, PASSED, SKIPPED, WARNING
 from roomcast_cli.doctor.unmade import NotMade
-from roomcast_cli.output import DONE, NO, NOT_ALLOWED, CommandError, document, note, table
+from roomcast_cli.output import DONE, NO, NOT_ALLOWED, CommandError, counted, document, note, table
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -58,7 +58,7 @@ def doctor(  # noqa: PLR0913 - of the command line
         document(fields)
     else:
         head = f"{found.label}  {found.region}  {found.account}"
-        note(f"{head}  {len(checks)} checks in {time.monotonic() - begun:.0f} s")
+        note(f"{head}  {counted(len(checks), 'check')} in {time.monotonic() - begun:.0f} s")
         _print(results, colour=not no_color)
         note(_sentence(counts))
     if counts[ERROR] or (strict and counts[WARNING]):

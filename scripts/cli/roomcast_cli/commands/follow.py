@@ -9,7 +9,7 @@ import typer
 
 from roomcast_cli import moments, queries, stages
 from roomcast_cli.commands import options  # noqa: TC001 - typer reads the annotations
-from roomcast_cli.log_groups import Line
+from roomcast_cli.log_groups import Line, by_time
 from roomcast_cli.output import DONE, NO, document, note, table
 
 if TYPE_CHECKING:
@@ -53,12 +53,12 @@ def follow(  # noqa: PLR0913 - of the command line
         lines |= {_line(found, row) for row in answer.rows}
         gb_read += answer.gb_read
     if as_json:
-        events = [line.document() for line in sorted(lines)]
+        events = [line.document() for line in by_time(lines)]
         for event in events:
             del event["v"], event["ingested_at"]
         document({**found.document(), "request_id": id_, "events": events, "gb_read": gb_read})
     else:
-        rows = [line.cells(exact=True) for line in sorted(lines)]
+        rows = [line.cells(exact=True) for line in by_time(lines)]
         table(["time", "log", "level", "message", "details", "request"], rows, colour=not no_color)
         note(queries.cost(gb_read) if rows else f"nothing about {id_}; {queries.cost(gb_read)}")
     return DONE if lines else NO

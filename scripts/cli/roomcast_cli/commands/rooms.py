@@ -13,7 +13,7 @@ from roomcast.protocol import TEXT
 from roomcast_cli import dated, moments, stages
 from roomcast_cli.commands import options  # noqa: TC001 - typer reads the annotations
 from roomcast_cli.commands.hash_ import checked
-from roomcast_cli.output import DONE, document, note, table
+from roomcast_cli.output import DONE, counted, document, note, table
 from roomcast_cli.rows import ROOM, Scan, place_of
 
 if TYPE_CHECKING:
@@ -72,7 +72,7 @@ def rooms(  # noqa: PLR0913 - of the command line
             return DONE
         cells = [[each or "-" for each in member.values()] for member in members]
         table(["connection", "user", "protocol", "connected at"], cells, colour=not no_color)
-        note(f"{len(memberships):,} members of {room}; {_cost(scan, price)}")
+        note(f"{counted(len(memberships), 'member')} of {room}; {_cost(scan, price)}")
         return DONE
     seen, connections = _count(scan.rows())
     first = sorted(seen.items(), key=lambda each: (-each[1].members, each[0]))[:limit]
@@ -93,7 +93,7 @@ def rooms(  # noqa: PLR0913 - of the command line
         for name, each in first
     ]
     table(["room", "members", "shards", "oldest"], rows, right=(1, 2), colour=not no_color)
-    note(f"{len(seen):,} rooms, {connections:,} connections; {_cost(scan, price)}")
+    note(f"{counted(len(seen), 'room')}, {counted(connections, 'connection')}; {_cost(scan, price)}")
     return DONE
 
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from roomcast_cli.stages import Stage
 
 MINUTE = 60
-Since = Annotated[int, typer.Option(parser=moments.duration, metavar="TIME", help="Time that is summed up: 10m, 1h, 2d.")]
+Since = Annotated[int, typer.Option(parser=moments.duration, metavar="TIME", help="Time that is summed up: 10m, 1h.")]
 
 
 class Number(NamedTuple):

@@ -14,7 +14,7 @@ from roomcast import logs
 from roomcast_cli import aws, log_groups, moments, stages
 from roomcast_cli.commands import options  # noqa: TC001 - typer reads the annotations
 from roomcast_cli.commands.hash_ import checked
-from roomcast_cli.log_groups import Line
+from roomcast_cli.log_groups import Line, by_time
 from roomcast_cli.output import DONE, NOT_ALLOWED, NOT_FOUND, WRONG_USAGE, CommandError, note
 
 if TYPE_CHECKING:
@@ -54,7 +54,7 @@ class Reader:
         lines = [line for log in [*self.groups] for line in self._of(log)]
         self.since = max(self.since, begun - LATE_MILLISECONDS)
         self._seen = {key: at for key, at in self._seen.items() if at >= self.since}
-        return sorted(lines)
+        return by_time(lines)
 
     def _of(self, log: str) -> Iterable[Line]:
         from botocore.exceptions import ClientError  # noqa: PLC0415 - the client has loaded it

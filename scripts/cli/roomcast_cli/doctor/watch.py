@@ -133,8 +133,8 @@ def sweeper(answers: Answers) -> Iterator[Finding]:
     if latest(answers, "connections", CENSUS_SECONDS) is None:
         yield Finding(
             name,
-            f"the last census of {answers.stage.label} is older than {CENSUS_SECONDS // 60} min: the sweeper fails, or "
-            "metrics do not arrive, and then no alarm works",
+            f"no census of {answers.stage.label} for {CENSUS_SECONDS // 60} min: the sweeper is new and has not run "
+            "yet, or it fails, or metrics do not arrive, and then no alarm works",
             "`roomcast query errors`",
             WARNING,
         )
