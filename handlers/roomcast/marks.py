@@ -113,18 +113,19 @@ class Marks:
     Args:
         settings: Table, queue, Region, the rooms with presence, and the window.
         database: DynamoDB.
+        queue: SQS; ``None`` for the function's own.
 
     Attributes:
         versions: The version of each room that this function has marked.
     """
 
-    def __init__(self, settings: Settings, database: aws_json.Service) -> None:
+    def __init__(self, settings: Settings, database: aws_json.Service, queue: aws_json.Service | None = None) -> None:
         self._database = database
         self._table_name = settings.table_name
         self._patterns = settings.presence_rooms
         self._window = settings.presence_window_seconds
         self._url = settings.presence_queue_url
-        self._queue = aws_json.Service(settings.sqs_endpoint, "sqs", "AmazonSQS", settings.region)
+        self._queue = queue or aws_json.Service(settings.sqs_endpoint, "sqs", "AmazonSQS", settings.region)
         self.versions: dict[str, int] = {}
 
     def watches(self, room: str) -> bool:

@@ -245,21 +245,29 @@ def endpoint(service: str, region: str, dns_suffix: str, name: str = "") -> str:
 
 
 def from_environment() -> Settings:
-    """Read the settings.
+    """Read the settings of this function; raises as ``of``."""
+    return of(os.environ)
+
+
+def of(variables: Mapping[str, str]) -> Settings:
+    """Read the settings of a function.
+
+    Args:
+        variables: Its environment.
 
     Raises:
         KeyError: A variable that has no default is missing; it names the variable.
         ValueError: A number is not a number, or too small; it names the variable.
     """
-    settings = Settings(**{attribute: _value(variable) for attribute, variable in VARIABLES.items()})
+    settings = Settings(**{attribute: _value(variable, variables) for attribute, variable in VARIABLES.items()})
     if settings.shards_per_room < 1:
         raise ValueError(f"ROOMCAST_SHARDS_PER_ROOM must be at least 1: {settings.shards_per_room}")
     # Never fewer than are written to: a member in a partition that is not read misses every message.
     return settings._replace(shards_read=max(settings.shards_read, settings.shards_per_room))
 
 
-def _value(variable: Variable) -> Any:  # noqa: ANN401 - each variable has its own type
-    text = os.environ.get(variable.name, "")
+def _value(variable: Variable, variables: Mapping[str, str]) -> Any:  # noqa: ANN401 - each variable has its own type
+    text = variables.get(variable.name, "")
     if not text:
         if variable.default is REQUIRED:
             raise KeyError(variable.name)

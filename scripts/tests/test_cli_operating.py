@@ -31,6 +31,7 @@ AT = 1_764_387_200_012
 """2025-11-29T03:33:20.012Z."""
 GROUP = "/aws/lambda/roomcast-sendmessage"
 DEAD = "roomcast-fanout-dead-letters"
+WRITES = ("dynamodb:TransactWriteItems", "dynamodb:UpdateItem", "sqs:SendMessage")
 
 
 def ago(seconds: float) -> int:
@@ -48,6 +49,8 @@ class Account:
         lines: Lines of each log group.
         letters: Bodies of the messages in the dead-letter queue.
         results: Rows of the next queries.
+        alarms: As CloudWatch describes them.
+        variables: Environment of the function ``disconnect``.
     """
 
     def __init__(self, aws: FakeAws) -> None:
@@ -57,6 +60,8 @@ class Account:
         self.lines: dict[str, list[Any]] = {}
         self.letters: list[str] = []
         self.results: list[list[dict[str, str]]] = []
+        self.alarms = [{"AlarmName": "roomcast-posts-failed", "StateValue": "OK"}]
+        self.variables: dict[str, str] = {}
         stages.serve(
             aws,
             fanout_queue_url=f"{stages.QUEUES}-fanout",
@@ -74,6 +79,12 @@ class Account:
             "sqs:ReceiveMessage": self._letters,
             "sqs:StartMessageMoveTask": lambda _: {"TaskHandle": "t"},
             "cloudwatch:GetMetricData": self._numbers,
+            "cloudwatch:DescribeAlarms": lambda _: {"MetricAlarms": self.alarms},
+            "dynamodb:UpdateItem": lambda _: {"Attributes": {}},
+            "sqs:SendMessage": lambda _: {},
+            "lambda:GET /2015-03-31/functions/roomcast-disconnect/configuration?Qualifier=live": lambda _: {
+                "Environment": {"Variables": self.variables}
+            },
         }
 
     def add(
@@ -203,7 +214,20 @@ def test_tail_of_errors_rooms_and_functions(account: Account) -> None:
     assert found("--errors") == ["sendmessage", "connect"]
     assert found("--room", "lobby") == ["sendmessage"]
     assert found("--function", "connect") == ["connect"]
-    assert run(*tail, "--function", "other", **account.aws.variables)[0] == 2
+    assert run(*tail, "--function", "other", **account.aws.variables)[0] == 3
+
+
+def test_what_a_client_wrote_does_not_reach_the_terminal_as_it_is(account: Account) -> None:
+    account.write("sendmessage", ago(60), fan_out(ago(60), error="\x1b[2Jgone\u202e"))
+    report = {"@message": f"REPORT RequestId: {INVOCATION}\tDuration: 9 ms\n\x1b[2J"}
+    account.results = [[row("2025-11-29 03:33:20.012", GROUP, "") | report]]
+
+    for shown in (run, on_terminal):
+        lines = shown("tail", "--since", "10m", "--no-follow", **account.aws.variables)[1]
+        assert (r"\x1b[2Jgone\u202e" in lines, "\x1b[2J" in lines) == (True, False)
+    _, output, _ = run("query", "connection", "--id", REQUEST, **account.aws.variables)
+    assert [len(line.split("\t")) for line in output.splitlines()] == [3, 3]
+    assert r"Duration: 9 ms \x1b[2J" in output
 
 
 def test_tail_goes_on_until_ctrl_c(account: Account, tmp_path: Path) -> None:
@@ -305,6 +329,51 @@ def test_leftovers_are_deleted_by_the_handlers_rules(account: Account, monkeypat
     ]
     [first, *_] = [fields for action, fields in account.aws.asked if action == "dynamodb:TransactWriteItems"]
     assert "connected_at = :connected_at" in first["TransactItems"][0]["Delete"]["ConditionExpression"]
+
+
+def test_members_are_told_of_those_whose_rows_were_deleted(account: Account, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As after a sweep: rooms with presence are noted before, and marked after."""
+    queue = f"{stages.QUEUES}-presence"
+    stages.serve(
+        account.aws, presence_queue_url=queue, presence_dead_letter_queue_url=f"{queue}-dead-letters",
+        management_endpoint=f"{account.aws.url}/live",
+    )  # fmt: skip
+    account.variables = {
+        "ROOMCAST_MANAGEMENT_ENDPOINT": "https://x", "ROOMCAST_TABLE_NAME": stages.TABLE,
+        "ROOMCAST_PRESENCE_ROOMS": '["lob*"]', "ROOMCAST_PRESENCE_QUEUE_URL": queue,
+        "ROOMCAST_PRESENCE_WINDOW_SECONDS": "7",
+    }  # fmt: skip
+    account.add("alive=", ["lobby"], alive=True)
+    account.add("gone=", ["lobby", "kitchen"], 4_200)
+
+    assert fix(account, monkeypatch, "--yes") == 0
+    written = [(action, fields) for action, fields in account.aws.asked if action in WRITES]
+    assert [action.partition(":")[2] for action, _ in written] == [
+        "UpdateItem", "TransactWriteItems", "UpdateItem", "SendMessage",
+    ]  # fmt: skip
+    assert {fields["Key"]["partition_key"]["S"] for _, fields in written if "Key" in fields} == {"presence#lobby"}
+    _, message = written[-1]
+    assert (message["QueueUrl"], message["DelaySeconds"], json.loads(message["MessageBody"])["room"]) == (
+        queue, 7, "lobby",
+    )  # fmt: skip
+    operate = json.loads(run("policy", "operate", **account.aws.variables)[1])
+    assert actions(operate) >= {*WRITES} - {"dynamodb:TransactWriteItems"}
+
+
+def test_nothing_is_deleted_where_presence_cannot_be_marked(account: Account, monkeypatch: pytest.MonkeyPatch) -> None:
+    queue = f"{stages.QUEUES}-presence"
+    stages.serve(account.aws, presence_queue_url=queue, management_endpoint=f"{account.aws.url}/live")
+    account.add("alive=", ["lobby"], alive=True)
+    account.add("gone=", ["lobby"])
+
+    assert fix(account, monkeypatch, "--yes") == 4
+    account.variables = {
+        "ROOMCAST_MANAGEMENT_ENDPOINT": "https://x", "ROOMCAST_TABLE_NAME": stages.TABLE,
+        "ROOMCAST_PRESENCE_ROOMS": '["*"]',
+    }  # fmt: skip
+    account.aws.withheld = {"dynamodb:UpdateItem"}
+    assert fix(account, monkeypatch, "--yes") == 4
+    assert account.deleted() == []
 
 
 def test_membership_of_a_newer_connection_stays(account: Account, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -464,7 +533,8 @@ def test_query_errors(account: Account) -> None:
 
     status, output, _ = run("query", "errors", **account.aws.variables)
     assert (status, output) == (1, "log\tmessage\terror\tn\nsendmessage\tthe table failed\tdown\t12\n")
-    assert run("query", "errors", **account.aws.variables)[0] == 0
+    status, output, told = run("query", "errors", **account.aws.variables)
+    assert (status, output, told) == (0, "", "read 0.01 GB of logs (0.0001 USD)\n")
     account.results = [[found]]
     status, document = of_json("query", "slowest", **account.aws.variables)
     assert (status, document["rows"][0]["log"], document["gb_read"]) == (0, "sendmessage", 0.01)
@@ -518,8 +588,24 @@ def test_stats(account: Account) -> None:
         "Namespace": "Roomcast", "MetricName": "lag_ms", "Dimensions": [{"Name": "Backend", "Value": "roomcast"}],
     }  # fmt: skip
     assert queried["dead_letters_fanout"]["Metric"]["Dimensions"] == [{"Name": "QueueName", "Value": DEAD}]
+    assert queried["connections"]["Period"] == 300  # of the youngest census, and not of all the time
+    assert queried["delivered"]["Period"] == 600
+    assert (lines["alarms"], found["alarms"]) == ("all OK (1)\t", [{"name": "posts-failed", "state": "OK"}])
     status, shown = on_terminal("stats", **account.aws.variables, NO_COLOR="1")
     assert (status, "18,219" in shown) == (0, True)
+
+
+def test_stats_tell_the_alarms_that_ring(account: Account) -> None:
+    states = {"posts-failed": "ALARM", "unavailable": "ALARM", "dead-letters-fanout": "INSUFFICIENT_DATA", "x": "OK"}
+    stages.serve(account.aws, alarms=dict.fromkeys([*states, "queue-age"], ""))
+    account.alarms = [{"AlarmName": f"roomcast-{name}", "StateValue": state} for name, state in states.items()]
+    account.alarms.append({"AlarmName": "roomcast-test-posts-failed", "StateValue": "ALARM"})  # another stage's
+
+    _, output, _ = run("stats", **account.aws.variables)
+    told = "ALARM: posts-failed, unavailable; 1 without data, 1 OK, 1 missing"
+    assert output.splitlines()[-1] == f"alarms\t{told}\t"
+    stages.serve(account.aws, alarms={})
+    assert run("stats", **account.aws.variables)[1].splitlines()[-1] == "alarms\t-\t"
 
 
 def test_stats_of_all_queues(account: Account) -> None:
@@ -553,12 +639,13 @@ def test_policies(account: Account) -> None:
     assert read["Version"] == "2012-10-17"
     assert operate["Statement"][: len(read["Statement"])] == read["Statement"]
     assert actions(read) - OF_DOCTOR_ALONE == {
-        "cloudwatch:GetMetricData", "dynamodb:DescribeTable", "dynamodb:Scan", "execute-api:ManageConnections",
+        "cloudwatch:DescribeAlarms", "cloudwatch:GetMetricData", "dynamodb:DescribeTable", "dynamodb:Scan",
+        "execute-api:ManageConnections",
         "kms:Decrypt", "logs:FilterLogEvents", "logs:GetQueryResults", "logs:StartQuery", "sqs:GetQueueAttributes",
         "sqs:ReceiveMessage", "ssm:GetParametersByPath",
     }  # fmt: skip
     assert actions(operate) - actions(read) == {
-        "dynamodb:DeleteItem", "lambda:InvokeFunction", "sqs:DeleteMessage", "sqs:SendMessage",
+        "dynamodb:DeleteItem", "kms:GenerateDataKey", "lambda:InvokeFunction", "sqs:DeleteMessage", "sqs:SendMessage",
         "sqs:StartMessageMoveTask",
     }  # fmt: skip
     status, shown = on_terminal("policy", "read", COLUMNS="200", **account.aws.variables)
@@ -567,7 +654,7 @@ def test_policies(account: Account) -> None:
 
 
 OF_DOCTOR_ALONE = {
-    "acm:DescribeCertificate", "apigateway:GET", "cloudwatch:DescribeAlarms", "dynamodb:DescribeTimeToLive",
+    "acm:DescribeCertificate", "apigateway:GET", "dynamodb:DescribeTimeToLive",
     "dynamodb:GetItem", "ec2:DescribeRouteTables", "ec2:DescribeVpcEndpoints", "iam:GetRole",
     "iam:ListAttachedRolePolicies", "iam:ListRolePolicies", "iam:SimulatePrincipalPolicy", "kms:DescribeKey",
     "lambda:GetAccountSettings", "lambda:GetFunctionConcurrency", "lambda:GetFunctionConfiguration",
@@ -588,7 +675,7 @@ COMMANDS = {
     "leftovers": (["leftovers"], {"dynamodb:Scan", "execute-api:ManageConnections"}),
     "dead-letters": (["dead-letters"], {"sqs:GetQueueAttributes", "sqs:ReceiveMessage"}),
     "redrive": (["dead-letters", "--redrive", "--yes"], {"sqs:GetQueueAttributes", "sqs:StartMessageMoveTask"}),
-    "stats": (["stats"], {"cloudwatch:GetMetricData"}),
+    "stats": (["stats"], {"cloudwatch:DescribeAlarms", "cloudwatch:GetMetricData"}),
     "follow": (["follow", REQUEST], {"logs:StartQuery", "logs:GetQueryResults"}),
     "query": (["query", "errors"], {"logs:StartQuery", "logs:GetQueryResults"}),
     "policy": (["policy", "read"], set()),

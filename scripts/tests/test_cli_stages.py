@@ -77,21 +77,45 @@ def test_stages_in_a_pipe_and_as_json(aws: FakeAws) -> None:
 
     assert run("stages", **aws.variables) == (
         0,
-        f"stage\tregion\tapi\trelease\nchat/test\t{REGION}\t768b2390\t0.2.0\nroomcast/live\t{REGION}\t768b2390\t0.2.0\n",
+        (
+            f"stage\tregion\tapi\tconnections\trelease\nchat/test\t{REGION}\t768b2390\t-\t0.2.0\n"
+            f"roomcast/live\t{REGION}\t768b2390\t-\t0.2.0\n"
+        ),
         "",
     )
     status, found = of_json("stages", **aws.variables)
     assert (status, found["v"]) == (0, 1)
     assert found["stages"][1] == {
-        "stage": "roomcast/live", "region": REGION, "account": ACCOUNT, "api_id": "768b2390", "release": "0.2.0",
+        "stage": "roomcast/live", "region": REGION, "account": ACCOUNT, "api_id": "768b2390", "connections": None,
+        "release": "0.2.0",
     }  # fmt: skip
+    assert aws.actions == {"ssm:GetParametersByPath"}
+
+
+def test_stages_have_the_connections_of_their_youngest_census(aws: FakeAws) -> None:
+    counting = dict.fromkeys([*stages.HANDLERS, "sweeper"], "")
+    stages.serve(aws, "roomcast/live", "chat/test", functions=counting)
+    asked: list[dict[str, Any]] = []
+
+    def numbers(fields: dict[str, Any]) -> Any:
+        asked.append(fields)
+        return {"MetricDataResults": [{"Id": "m0", "Values": []}, {"Id": "m1", "Values": [1_412.0, 398.0]}]}
+
+    aws.answers["cloudwatch:GetMetricData"] = numbers
+    _, output, _ = run("stages", **aws.variables)
+    assert [line.split("\t")[3] for line in output.splitlines()] == ["connections", "-", "1,412"]
+    assert [each["connections"] for each in of_json("stages", **aws.variables)[1]["stages"]] == [None, 1_412]
+    of = [each["MetricStat"]["Metric"]["Dimensions"][0]["Value"] for each in asked[0]["MetricDataQueries"]]
+    assert of == ["chat", "roomcast"]
+    aws.withheld = {"cloudwatch:GetMetricData"}
+    assert [line.split("\t")[3] for line in run("stages", **aws.variables)[1].splitlines()] == ["connections", "-", "-"]
 
 
 def test_stages_on_a_terminal(aws: FakeAws) -> None:
     status, shown = on_terminal("stages", **aws.variables, NO_COLOR="1")
 
     assert status == 0
-    assert shown.splitlines()[1].split() == ["roomcast/live", REGION, "768b2390", "0.2.0"]
+    assert shown.splitlines()[1].split() == ["roomcast/live", REGION, "768b2390", "-", "0.2.0"]
 
 
 @pytest.mark.parametrize("arguments", [["stages"], ["outputs"], ["rooms", "--stage", "chat"]])
@@ -124,6 +148,16 @@ def test_parameter_that_describes_no_stage(aws: FakeAws) -> None:
 
     status, _, told = run("stages", **aws.variables)
     assert (status, told.startswith("roomcast: the parameter /roomcast/a/b describes no stage")) == (3, True)
+    own = json.dumps(stages.parameter())
+    aws.answers["ssm:GetParametersByPath"] = lambda _: {
+        "Parameters": [
+            {"Name": "/roomcast/a/b", "Value": "{}"},
+            {"Name": "/roomcast/a/b/c", "Value": "x"},
+            {"Name": "/roomcast/roomcast/live", "Value": own},
+        ]
+    }
+    status, output, told = run("stages", **aws.variables)
+    assert (status, output.splitlines()[1].split("\t")[0], told.count("describes no stage")) == (0, "roomcast/live", 2)
 
 
 def test_outputs_have_the_names_of_terraforms(aws: FakeAws) -> None:

@@ -18,6 +18,7 @@ import pexpect
 import pytest
 from roomcast_cli import lines, sources
 from roomcast_cli.chat import Chat, Options
+from roomcast_cli.output import visible
 from roomcast_client import Event, Message, Open, Presence, Waiting
 
 from integration_tests.client_kit import virtual
@@ -505,9 +506,9 @@ async def test_terminal_without_line_editing(shell: Shell) -> None:
 
 
 def test_control_characters_are_shown() -> None:
-    assert lines.visible(ESCAPES) == SHOWN
-    assert lines.visible("a\nb\tc\x9b\ud800") == r"a\nb\tc\x9b\ud800"
-    assert lines.visible("ä 漢 👩‍👩‍👧 \\n") == "ä 漢 👩‍👩‍👧 \\n"
+    assert visible(ESCAPES) == SHOWN
+    assert visible("a\nb\tc\x9b\ud800") == r"a\nb\tc\x9b\ud800"
+    assert visible("ä 漢 👩‍👩‍👧 \\n") == "ä 漢 👩‍👩‍👧 \\n"
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ import roomcast_client
 from roomcast_client import Closed, Kicked, Left, NotAllowed, Open, Presence, Refused, RoomcastError, Waiting
 
 from roomcast_cli import lines, sources, tokens
-from roomcast_cli.output import DONE, NOT_ALLOWED, NOT_REACHABLE
+from roomcast_cli.output import DONE, NOT_ALLOWED, NOT_REACHABLE, visible
 from roomcast_cli.output import NO as FAILED
 
 if TYPE_CHECKING:
@@ -51,14 +51,14 @@ async def run(options: Options) -> int:
         chat.tell("not reachable", error="not_reachable")
         return NOT_REACHABLE
     except NotAllowed as error:
-        chat.tell(lines.visible(str(error)), error=error.code)
+        chat.tell(visible(str(error)), error=error.code)
         return NOT_ALLOWED
     except Refused:
         return NOT_ALLOWED  # told as an event, as the next one
     except (Kicked, RemovedError):
         return FAILED
     except RoomcastError as error:
-        chat.tell(lines.visible(str(error)), error=error.code)
+        chat.tell(visible(str(error)), error=error.code)
         return FAILED
 
 
@@ -191,7 +191,7 @@ class Chat:
 
     def _fail(self, line: str, reason: str, code: str) -> None:
         self._failed = True
-        self.tell(f"not sent: {lines.visible(reason)}: {lines.visible(line[:80])}", error=code, message=reason)
+        self.tell(f"not sent: {visible(reason)}: {visible(line[:80])}", error=code, message=reason)
 
 
 async def _ended(task: asyncio.Task[None]) -> None:

@@ -8,19 +8,28 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
-from roomcast import aws_json, changes, headcount, removal, sweep_table, sweeping
+from roomcast import aws_json, changes, headcount, marks, removal, settings, sweep_table, sweeping
 
-from roomcast_cli.output import NOT_REACHABLE, CommandError
+from roomcast_cli.output import NOT_ALLOWED, NOT_REACHABLE, CommandError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from roomcast.members import Connection
 
+    from roomcast_cli.aws import Account
+    from roomcast_cli.stages import Stage
+
 A_SECOND = 100
 """Questions to API Gateway: 1 % of an account's requests."""
+
+REFUSED = {"ConditionalCheckFailedException", "TransactionCanceledException"}
+"""Codes of errors that the handlers' own code expects."""
+
+TELLS = "disconnect"
+"""A function that deletes members, and so knows which rooms have presence."""
 
 
 class Table(NamedTuple):
@@ -87,17 +96,50 @@ class Questions:
         return False
 
 
-class Deletion:
-    """Deletes the rows of connections that are gone, one connection after the other.
+class Called:
+    """A client of botocore, as the handlers' own code calls AWS. Errors that it does not expect stay botocore's.
 
     Args:
-        client: Of DynamoDB.
-        table: Name of the connections table.
+        client: Of DynamoDB or SQS.
     """
 
-    def __init__(self, client: Any, table: str) -> None:  # noqa: ANN401 - a client of botocore
+    def __init__(self, client: Any) -> None:  # noqa: ANN401 - botocore makes its clients at run time
         self._client = client
-        self._table = table
+
+    def call(self, operation: str, parameters: Mapping[str, Any], _deadline: float) -> Any:  # noqa: ANN401 - JSON
+        """Carry out an operation; the deadline is that of the client.
+
+        Raises:
+            aws_json.ServiceError: A condition does not hold.
+        """
+        from botocore import exceptions, xform_name  # noqa: PLC0415 - the client has loaded it
+
+        try:
+            return getattr(self._client, xform_name(operation))(**parameters)
+        except exceptions.ClientError as error:
+            code = error.response["Error"]["Code"]
+            if code not in REFUSED:
+                raise
+            raise aws_json.ServiceError(operation, code, error.response, transient=False) from error
+
+
+class Deletion:
+    """Deletes the rows of connections that are gone, one connection after the other, as functions do.
+
+    Rooms with presence are marked, so that their members are told.
+
+    Args:
+        stage: The stage.
+        account: Access to AWS.
+
+    Raises:
+        CommandError: Which rooms have presence cannot be seen.
+    """
+
+    def __init__(self, stage: Stage, account: Account) -> None:
+        self._table = stage.table
+        self._database = Called(account.client("dynamodb"))
+        self._marks = _marks(stage, account, self._database) if stage.outputs.get("presence_queue_url") else None
 
     def connection(self, known: Connection) -> None:
         """Delete all rows of a connection, but not those that a newer one of the same id has written.
@@ -107,16 +149,28 @@ class Deletion:
         """
         numbers = headcount.Headcount(self._table, maximum=0, shards=1)
         try:
-            # The deadline is that of the client.
             removal.Removal(changes.Changes(self._table, numbers, self._write, float("inf"))).remove([known])
         except aws_json.ServiceError as error:
             raise CommandError(f"the rows of {known.connection_id} stay: {error}; try again", NOT_REACHABLE) from error
 
-    def _write(self, actions: Sequence[Mapping[str, Any]], _deadline: float) -> None:
-        try:
-            self._client.transact_write_items(TransactItems=actions)
-        except self._client.exceptions.TransactionCanceledException as error:
-            # As the handlers' own client tells it.
-            raise aws_json.ServiceError(
-                "TransactWriteItems", "TransactionCanceledException", error.response, transient=False
-            ) from error
+    def _write(self, actions: Sequence[Mapping[str, Any]], deadline: float) -> None:
+        def write() -> None:
+            self._database.call("TransactWriteItems", {"TransactItems": actions}, deadline)
+
+        if self._marks is None:
+            write()
+        else:
+            self._marks.around(write, actions, deadline)
+
+
+def _marks(stage: Stage, account: Account, database: Called) -> marks.Marks:
+    found = account.client("lambda").get_function_configuration(
+        FunctionName=str(stage.outputs["function_arns"][TELLS]).split(":")[6], Qualifier="live"
+    )
+    variables = {"AWS_REGION": stage.region, **found.get("Environment", {}).get("Variables", {})}
+    try:
+        told = settings.of(variables)
+    except (KeyError, ValueError) as error:
+        raise CommandError(f"the environment of the function {TELLS} cannot be read: {error}", NOT_ALLOWED) from error
+    queue = Called(account.client("sqs"))
+    return marks.Marks(told, cast("aws_json.Service", database), cast("aws_json.Service", queue))

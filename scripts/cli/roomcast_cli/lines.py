@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import re
 import zlib
 from dataclasses import fields as dataclass_fields
 from datetime import UTC, datetime
@@ -12,26 +11,16 @@ from typing import TYPE_CHECKING, Any
 
 from roomcast_client import Connecting, Kicked, Left, Open, Presence, Recovered, Refused, RoomcastError, Waiting
 
+from roomcast_cli.output import visible
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from roomcast_client import Event, Json, Message
 
-UNSAFE = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff\ud800-\udfff]")
-"""Characters that move the cursor, or turn the direction of text: a member must not repaint another's terminal."""
 COLOURS = ("31", "32", "33", "34", "35", "36")
 MOST_NAMES = 10
 """Of those who came or went, in one line."""
-NAMED = {"\n": r"\n", "\t": r"\t"}
-
-
-def visible(text: str) -> str:
-    r"""Return a text with its control characters shown as escapes, such as ``\x1b``."""
-    return UNSAFE.sub(lambda match: NAMED.get(match[0]) or _escape(ord(match[0])), text)
-
-
-def _escape(number: int) -> str:
-    return f"\\x{number:02x}" if number < 0x100 else f"\\u{number:04x}"
 
 
 def text_of(data: Json) -> str:

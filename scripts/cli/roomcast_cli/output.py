@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import sys
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +16,11 @@ DONE, NO, WRONG_USAGE, NOT_FOUND, NOT_ALLOWED, NOT_REACHABLE = 0, 1, 2, 3, 4, 5
 right is missing; not reachable."""
 INTERRUPTED, READER_GONE = 130, 141
 """Exit statuses, as a shell has them for SIGINT and SIGPIPE."""
+
+
+UNSAFE = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff\ud800-\udfff]")
+"""Characters that move the cursor, or turn the direction of text: a client must not repaint an operator's terminal."""
+NAMED = {"\n": r"\n", "\t": r"\t"}
 
 
 class CommandError(Exception):
@@ -52,6 +58,20 @@ def counted(number: int, noun: str) -> str:
     return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
+def visible(text: str) -> str:
+    r"""Return a text with its control characters shown as escapes, such as ``\x1b``."""
+    return UNSAFE.sub(lambda match: NAMED.get(match[0]) or _escape(ord(match[0])), text)
+
+
+def _escape(number: int) -> str:
+    return f"\\x{number:02x}" if number < 0x100 else f"\\u{number:04x}"
+
+
+def cell(text: str) -> str:
+    """Return a text that stays in its cell: lines of Lambda's own have tabs and line ends."""
+    return visible(re.sub(r"[\t\r\n]+", " ", text.rstrip()))
+
+
 def amount(number: float, unit: str = "") -> str:
     """Return a quantity for people, with M for millions; of units only GB is named."""
     end = " GB" if unit == "GB" else ""
@@ -69,6 +89,9 @@ def table(header: Sequence[str], rows: Sequence[Sequence[str]], right: Sequence[
         right: Columns of numbers, aligned to the right.
         colour: Whether a terminal may show the header in bold.
     """
+    if not header:
+        return
+    rows = [[*map(cell, row)] for row in rows]
     if not sys.stdout.isatty():
         for row in (header, *rows):
             print("\t".join(row))

@@ -41,14 +41,18 @@ def _queues(stage: Stage, name: str) -> list[str]:
     return [_arn(stage, "sqs", url.rpartition("/")[2]) for url in urls if url]
 
 
+def _suffix(stage: Stage) -> str:
+    """Return the end of the host names of the partition's services."""
+    return str(stage.outputs["websocket_url"]).split("/")[2].partition(f".{stage.region}.")[2] or "amazonaws.com"
+
+
 def _reading(stage: Stage) -> list[Statement]:
     parameters = [_arn(stage, "ssm", f"parameter/roomcast{end}") for end in ("", "/*")]
     # A group itself, and with its streams: actions differ in which of the two they ask for.
     arns = [_arn(stage, "logs", f"log-group:{name}") for name in log_groups.of(stage).values()]
     groups = [f"{arn}{end}" for arn in arns for end in ("", ":*")]
     queues = [*_queues(stage, "queue"), *_queues(stage, "dead_letter_queue")]
-    suffix = str(stage.outputs["websocket_url"]).split("/")[2].partition(f".{stage.region}.")[2] or "amazonaws.com"
-    hosts = [f"{service}.{stage.region}.{suffix}" for service in ("dynamodb", "sqs")]
+    hosts = [f"{service}.{stage.region}.{_suffix(stage)}" for service in ("dynamodb", "sqs")]
     return [
         _allow("FindStages", ["ssm:GetParametersByPath"], parameters),
         _allow("ReadTable", ["dynamodb:DescribeTable", "dynamodb:Scan"], stage.outputs["connections_table_arn"]),
@@ -113,9 +117,14 @@ def _operating(stage: Stage) -> list[Statement]:
     names = [name for name in ("publish", "kick") if stage.outputs.get(f"{name}_function_arn")]
     functions = [stage.outputs["alias_arns"][name] for name in names]
     dead, queues = _queues(stage, "dead_letter_queue"), _queues(stage, "queue")
+    # Rooms with presence are marked: members are told of those whose rows were deleted.
+    deleting = ["dynamodb:DeleteItem", *(["dynamodb:UpdateItem"] if stage.outputs.get("presence_queue_url") else [])]
+    through_sqs = {"StringEquals": {"kms:ViaService": f"sqs.{stage.region}.{_suffix(stage)}"}}
     return [
-        _allow("DeleteLeftovers", ["dynamodb:DeleteItem"], stage.outputs["connections_table_arn"]),
+        _allow("DeleteLeftovers", deleting, stage.outputs["connections_table_arn"]),
         *([_allow("InvokeFunctions", ["lambda:InvokeFunction"], functions)] if functions else []),
         *([_allow("MoveDeadLetters", ["sqs:StartMessageMoveTask", "sqs:DeleteMessage"], dead)] if dead else []),
         *([_allow("TakeDeadLetters", ["sqs:SendMessage"], queues)] if dead else []),
+        # Whoever sends to a queue with a key encrypts for it.
+        *([_allow("UseKeysOfQueues", ["kms:GenerateDataKey"], "*", Condition=through_sqs)] if dead else []),
     ]

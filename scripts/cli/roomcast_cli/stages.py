@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from roomcast_cli.aws import Account
-from roomcast_cli.output import NOT_FOUND, WRONG_USAGE, CommandError
+from roomcast_cli.output import NOT_FOUND, WRONG_USAGE, CommandError, note
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -24,6 +24,9 @@ FOLDER = "/roomcast"
 
 QUEUES = ("fanout", "presence", "publish")
 """Queues that a stage may have: of messages to deliver, of news of rooms, and of messages of backends."""
+
+TOLD_SINCE = ("account_concurrency", "account_requests_per_second", "additional_routes", "alarms")
+"""What parameters of older releases do not tell."""
 
 OF_MAKE_UP = Path("build/stack")
 """Where ``make up`` writes the outputs of its stack, and the variables that lead to its emulator."""
@@ -149,8 +152,18 @@ def known(account: Account) -> list[Stage]:
         try:
             found.append(of_parameter(parameter["Name"], parameter["Value"]))
         except (KeyError, TypeError, ValueError) as error:
-            raise CommandError(f"the parameter {parameter['Name']} describes no stage: {error!r}", NOT_FOUND) from error
+            # Of another program, or of a later release: the others can be used.
+            note(f"roomcast: the parameter {parameter['Name']} describes no stage: {error!r}")
     return sorted(found, key=lambda each: each.label)
+
+
+def settings_of(stage: Stage, account: Account) -> Mapping[str, Any]:
+    """Return what only the parameter of a stage says, also of one that a file of outputs describes; else nothing."""
+    if stage.settings:
+        return stage.settings
+    path = stage.outputs.get("stage_parameter_name")
+    found = known(account) if path else []
+    return next((each.settings for each in found if each.outputs["stage_parameter_name"] == path), {})
 
 
 def of_parameter(path: str, value: str) -> Stage:
@@ -182,7 +195,7 @@ def of_parameter(path: str, value: str) -> Stage:
         "stage_parameter_name": path,
     }
     settings = {key: found[key] for key in ("authorization_type", "release", "shards_read")}
-    settings |= {key: found[key] for key in ("additional_routes", "alarms") if key in found}
+    settings |= {key: found[key] for key in TOLD_SINCE if key in found}
     return Stage(name, stage, dict(sorted(outputs.items())), {**settings, "digests": found["functions"]})
 
 

@@ -64,7 +64,7 @@ def leftovers(  # noqa: PLR0913 - of the command line
     if fix and gone and not questions.alive:
         note("roomcast: no connection is alive: nothing is deleted, because the stage may be another one")
     elif fix and gone:
-        deleted, status = _delete(rules.Deletion(client, found.table), [*connections, *halves])
+        deleted, status = _delete(rules.Deletion(found, account), [*connections, *halves])
     if as_json:
         kinds = dict(zip(("gone", "alone", "expired"), counts.values(), strict=True))
         document({**found.document(), **kinds, "checked": len(asked), "alive": questions.alive, "deleted": deleted})

@@ -3,21 +3,26 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import typer
 from roomcast import logs
 
-from roomcast_cli import moments, stages
+from roomcast_cli import alarms, moments, stages
 from roomcast_cli.commands import options  # noqa: TC001 - typer reads the annotations
 from roomcast_cli.output import DONE, document, table
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Collection, Mapping, Sequence
 
     from roomcast_cli.stages import Stage
 
 MINUTE = 60
+CENSUS = 300
+"""Seconds between two counts of the connections."""
+MOST_QUERIES = 500
+"""Of one request for metrics."""
 Since = Annotated[int, typer.Option(parser=moments.duration, metavar="TIME", help="Time that is summed up: 10m, 1h.")]
 
 
@@ -29,8 +34,9 @@ class Number(NamedTuple):
         metric: The metric.
         statistic: Of the metric.
         of: Which stage's: names of dimensions, and the values' names in :func:`dimensions`.
-        merge: Makes one number of several points, for a time may be cut into two.
+        merge: Makes one number of several points, for a time may be cut into two; the youngest is the first.
         join: Makes one number of those of several queues.
+        period: Seconds that each point stands for; 0 for all the time that is asked about.
     """
 
     namespace: str
@@ -39,11 +45,12 @@ class Number(NamedTuple):
     of: Sequence[str] = ("Backend",)
     merge: Callable[[Sequence[float]], float] = sum
     join: Callable[[Sequence[float]], float] = sum
+    period: int = 0
 
 
 OWN, GATEWAY, QUEUE = logs.NAMESPACE, "AWS/ApiGateway", "AWS/SQS"
 NUMBERS: Mapping[str, Number] = {
-    "connections": Number(OWN, "connections", "Average", merge=lambda points: points[0]),
+    "connections": Number(OWN, "connections", "Average", merge=lambda points: points[0], period=CENSUS),
     "messages": Number(OWN, "posts", "SampleCount"),
     "delivered": Number(OWN, "delivered", "Sum"),
     "failed": Number(OWN, "failed", "Sum"),
@@ -66,6 +73,9 @@ LINES: Mapping[str, Sequence[str]] = {
     "handshakes refused": ["handshakes_refused"],
     "queue age (s) / dead letters": ["queue_age", "dead_letters"],
 }
+
+WORDS = {"INSUFFICIENT_DATA": "without data"}
+"""States of alarms, for people."""
 
 Found = dict[str, float | None]
 
@@ -92,13 +102,68 @@ def stats(  # noqa: PLR0913 - of the command line
     span = max(MINUTE, since // MINUTE * MINUTE)
     now = int(time.time()) // MINUTE * MINUTE
     last, before = (_read(client, found, now - ago, span) for ago in (0, span))
+    states = _states(client, found, stages.settings_of(found, account).get("alarms"))
     if as_json:
-        document({**found.document(), "seconds": span, "last": last, "before": before})
+        told = None if states is None else [{"name": name, "state": state} for name, state in states.items()]
+        document({**found.document(), "seconds": span, "last": last, "before": before, "alarms": told})
     else:
         label = moments.shown(span)
         rows = [[name, _cell(last, parts), _cell(before, parts)] for name, parts in LINES.items()]
+        rows.append(["alarms", _alarms(states), ""])
         table([found.label, f"last {label}", f"the {label} before"], rows, right=(1, 2), colour=not no_color)
     return DONE
+
+
+def _states(client: Any, stage: Stage, applied: Collection[str] | None) -> Mapping[str, str] | None:  # noqa: ANN401 - a client of botocore
+    """Return the states of the alarms by name; None where the stage has none, or does not tell which it has."""
+    if not applied:
+        return None
+    pages = client.get_paginator("describe_alarms").paginate(
+        AlarmNamePrefix=alarms.full_name(stage, ""), AlarmTypes=["MetricAlarm"]
+    )
+    found = alarms.of(stage, applied, (each for page in pages for each in page["MetricAlarms"]))
+    states = {each["AlarmName"]: str(each["StateValue"]) for each in found}
+    return {each: states.get(alarms.full_name(stage, each), "missing") for each in sorted(applied)}
+
+
+def _alarms(states: Mapping[str, str] | None) -> str:
+    """Return the line about alarms: those that ring first."""
+    if states is None:
+        return "-"
+    rings = [name for name, state in states.items() if state == "ALARM"]
+    others = Counter(state for state in states.values() if state != "ALARM")
+    if others[alarms.OK] == len(states):
+        return f"all OK ({len(states)})"
+    counts = ", ".join(f"{number} {WORDS.get(state, state)}" for state, number in sorted(others.items()))
+    return "; ".join(filter(None, [f"ALARM: {', '.join(rings)}" if rings else "", counts]))
+
+
+def connections_of(client: Any, names: Sequence[str]) -> Mapping[str, float]:  # noqa: ANN401 - a client of botocore
+    """Return the connections of backends, as their youngest census counted them.
+
+    Args:
+        client: Of CloudWatch.
+        names: Names of the backends. Those without a census in the last quarter of an hour are left out.
+    """
+    number, now = NUMBERS["connections"], int(time.time()) // MINUTE * MINUTE + MINUTE
+    queries = [
+        {
+            "Id": f"m{index}",
+            "MetricStat": {
+                "Metric": {
+                    "Namespace": number.namespace,
+                    "MetricName": number.metric,
+                    "Dimensions": [{"Name": logs.DIMENSION, "Value": name}],
+                },
+                "Period": number.period,
+                "Stat": number.statistic,
+            },
+        }
+        for index, name in enumerate(names[:MOST_QUERIES])
+    ]
+    answer = client.get_metric_data(MetricDataQueries=queries, StartTime=now - 3 * CENSUS, EndTime=now)
+    points = {each["Id"]: each["Values"] for each in answer["MetricDataResults"]}
+    return {name: found[0] for index, name in enumerate(names) if (found := points.get(f"m{index}"))}
 
 
 def dimensions(stage: Stage) -> dict[str, dict[str, str]]:
@@ -131,7 +196,7 @@ def _read(client: Any, stage: Stage, end: int, span: int) -> Found:  # noqa: ANN
                         {"Name": _dimension(each), "Value": known[each][queue]} for each in NUMBERS[name].of
                     ],
                 },
-                "Period": span,
+                "Period": NUMBERS[name].period or span,
                 "Stat": NUMBERS[name].statistic,
             },
         }

@@ -15,7 +15,7 @@ from roomcast_cli import aws, log_groups, moments, stages
 from roomcast_cli.commands import options  # noqa: TC001 - typer reads the annotations
 from roomcast_cli.commands.hash_ import checked
 from roomcast_cli.log_groups import Line, by_time
-from roomcast_cli.output import DONE, NOT_ALLOWED, NOT_FOUND, WRONG_USAGE, CommandError, note
+from roomcast_cli.output import DONE, NOT_ALLOWED, NOT_FOUND, CommandError, cell, note
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -112,7 +112,7 @@ def tail(  # noqa: PLR0913 - of the command line
     groups = log_groups.of(found)
     if function:
         if function not in groups:
-            raise CommandError(f"{found.label} has no log of {function}; it has {', '.join(groups)}", WRONG_USAGE)
+            raise CommandError(f"{found.label} has no log of {function}; it has {', '.join(groups)}", NOT_FOUND)
         groups = {function: groups[function]}
     digest = logs.room_hash(found.table, checked(room)) if room else None
     reader = Reader(account.client("logs"), groups, round((time.time() - (since or 0)) * 1000))
@@ -127,8 +127,8 @@ def tail(  # noqa: PLR0913 - of the command line
 
 
 def _text(line: Line) -> str:
-    cells = line.cells()
+    cells = [*map(cell, line.cells())]
     if not sys.stdout.isatty():
         return "\t".join(cells)
-    padded = [cell.ljust(width) for cell, width in zip(cells, WIDTHS, strict=False)]
+    padded = [each.ljust(width) for each, width in zip(cells, WIDTHS, strict=False)]
     return "  ".join([*padded, *filter(None, cells[len(WIDTHS) :])])
