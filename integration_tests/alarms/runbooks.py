@@ -26,7 +26,7 @@ DONE, NO, AGAIN = 0, 1, 5
 """Statuses of commands that were run: 1 says that something is wrong, and 5 that the same again may work."""
 
 SHOWS: Mapping[str, str] = {
-    "authorizer-unavailable": r"authorizer\s+auth_unavailable",
+    "authorizer-unavailable": r"authorizer\s+auth_unavailable\s+no answer",
     "census-missing": r"sweeper\s.*no census",
     "dead-letters": r"publish\s",
     "delivery-late": r"\s[1-9]\d{3}(?:\.\d+)?\s",
@@ -35,15 +35,15 @@ SHOWS: Mapping[str, str] = {
     "function-throttles": r"error\s+concurrency\s.*whoami",
     "handshakes-refused": r"429\s+THROTTLED",
     "joins-failing": r"connect\s.*table",
-    "posts-failed": r"(?m)\sfailed\n(?:.*\n)*?.*\d[\t ]+[1-9]\d*$",
+    "posts-failed": r"(?m)\sfan-out\s.*[\t ][1-9]\d*[\t ]+\S+$",
     "posts-refused": r"error\s+delivery\s",
     "posts-throttled": r"failed / slow / throttled\s+\S+ / \S+ / [1-9]",
     "queue-age": r"queue age \(s\) / dead letters\s+[1-9]",
+    "unavailable": r"connect\s.*table",
 }
 """What the output of an alarm's first command has while the alarm's fault is there."""
 SHOWS_NOTHING: Mapping[str, str] = {
     "stale-share": "its fault is planted in the table, and no function fails",
-    "unavailable": "its fault is one function's right, and the table is well",
 }
 """Alarms whose fault the first command does not show here, and why."""
 

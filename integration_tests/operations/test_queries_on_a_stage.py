@@ -85,6 +85,9 @@ async def test_each_query_finds_lines_of_the_run(
     lags = [float(row["lag_ms"]) for row in slowest["rows"]]
     assert lags == sorted(lags, reverse=True)
 
+    _, failed = await asked(operator, "query", "failed")
+    assert (str(MEMBERS), str(MEMBERS)) in [(row["failed"], row["refused"]) for row in failed["rows"]]
+
     status, errors = await asked(operator, "query", "errors")
     assert status == 1
     assert "sendmessage" in {row["log"] for row in errors["rows"] if int(row["n"]) >= 1 and row["last"]}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from typing import TYPE_CHECKING, NamedTuple
 
 from scripts.asked_of_aws.queue_objects import queues_of
@@ -82,6 +83,26 @@ PARTED = ("dead-letters", "function-errors", "function-throttles", "queue-age")
 """Alarms of which there are several, with one threshold and one runbook."""
 
 
+def digest_of(alarm: Settings) -> str:
+    """Return the digest by which the stage's parameter tells an alarm of a table."""
+    queries = {each["id"]: each for each in alarm["metric_query"]}
+    text = "|".join(
+        [
+            alarm["comparison_operator"],
+            f"{alarm['threshold']:.3f}",
+            f"{alarm['datapoints_to_alarm']}/{alarm['evaluation_periods']}",
+            alarm["treat_missing_data"],
+            queries.get("result", {}).get("expression", ""),
+            *(
+                " ".join([name, *(str(metric[key]) for key in ("namespace", "metric_name", "stat", "period"))])
+                for name, each in sorted(queries.items())
+                for metric in each.get("metric", ())
+            ),
+        ]
+    )
+    return hashlib.sha256(text.encode()).hexdigest()[:6]
+
+
 def _queries(name: str, alarm: Alarm) -> Iterator[Settings]:
     for metric_id, metric in alarm.metrics.items():
         yield {"id": metric_id, "return_data": not alarm.expression, "metric": [{"period": alarm.period, **metric}]}
@@ -142,7 +163,7 @@ def _of_stage(run: Run) -> Iterator[tuple[str, Alarm]]:
             "100 * failed / IF(all < 50, 50, all)",
             (3, 5),
             "Members have missed messages.",
-            "roomcast query slowest",
+            "roomcast query failed",
         ),
     )
     yield (
@@ -187,7 +208,7 @@ def _of_stage(run: Run) -> Iterator[tuple[str, Alarm]]:
             "",
             (3, 5),
             "The table or a queue is throttled, refuses requests, or is down.",
-            "roomcast doctor --only data",
+            "roomcast query errors",
         ),
     )
     if run.tokens:

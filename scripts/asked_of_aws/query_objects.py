@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from scripts.asked_of_aws.settings import Run, Table
 
 TEXTS = REPOSITORY / "terraform" / "modules" / "backend" / "queries"
-NAMES = ("bytes", "connection", "errors", "follow", "handshakes", "memory", "room", "slowest")
+NAMES = ("bytes", "connection", "errors", "failed", "follow", "handshakes", "memory", "room", "slowest")
 
 
 def of_queries(run: Run, functions: Iterable[str]) -> Table:

@@ -21,6 +21,7 @@ ABOUT = {
     "bytes": "megabytes and lines of each log",
     "connection": "all lines about a connection: --id",
     "errors": "errors by log and cause",
+    "failed": "the twenty latest messages that members missed",
     "follow": "all lines about a request: --id",
     "handshakes": "handshakes by status",
     "memory": "most memory, time and cold starts of each function",

@@ -52,7 +52,7 @@ locals {
         metrics    = { failed = merge(local.of_backend, { name = "failed", stat = "Sum" }), all = merge(local.of_backend, { name = "posts", stat = "Sum" }) }
         expression = "100 * failed / IF(all < 50, 50, all)"
         meaning    = "Members have missed messages."
-        command    = "roomcast query slowest"
+        command    = "roomcast query failed"
       }
       posts-refused = {
         threshold = 0
@@ -82,7 +82,7 @@ locals {
         threshold = 0
         metrics   = { unavailable = merge(local.of_backend, { name = "unavailable", stat = "Sum" }) }
         meaning   = "The table or a queue is throttled, refuses requests, or is down."
-        command   = "roomcast doctor --only data"
+        command   = "roomcast query errors"
       }
     },
     local.checks_tokens ? {

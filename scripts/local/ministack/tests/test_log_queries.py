@@ -145,6 +145,17 @@ def test_the_largest_come_first_and_no_more_than_wanted() -> None:
     assert [int(row["lag_ms"]) for row in rows] == [*range(29, 9, -1)]
 
 
+def test_messages_that_members_missed_are_found_however_fast_they_were() -> None:
+    slow = [line({"message": "fan-out", "lag_ms": 9_000 + index, "posts": 3}, index) for index in range(30)]
+    missed = line({"message": "fan-out", "lag_ms": 8, "posts": 3, "failed": 2}, 40)
+    given_up = line({"message": "a task is given up", "failed": 7}, 50)
+
+    rows = found(QUERIES["failed"], *slow, missed, given_up)
+
+    assert [(row["message"], row["failed"]) for row in rows] == [("a task is given up", "7"), ("fan-out", "2")]
+    assert all("failed" not in row for row in found(QUERIES["slowest"], *slow, missed))
+
+
 @pytest.mark.parametrize(
     "query",
     [

@@ -97,7 +97,7 @@ run "every_switch_may_be_sensitive" {
   }
 
   assert {
-    condition     = length(module.fanout_queue) == 1 && length(module.authorizer) == 1 && length(module.history_table) == 1 && length(module.presence_queue) == 1 && length(aws_scheduler_schedule.sweeper) == 1 && length(aws_cloudwatch_query_definition.this) == 8 && length(aws_cloudwatch_dashboard.this) == 1 && keys(aws_lambda_permission.additional_route) == ["search"]
+    condition     = length(module.fanout_queue) == 1 && length(module.authorizer) == 1 && length(module.history_table) == 1 && length(module.presence_queue) == 1 && length(aws_scheduler_schedule.sweeper) == 1 && length(aws_cloudwatch_query_definition.this) == 9 && length(aws_cloudwatch_dashboard.this) == 1 && keys(aws_lambda_permission.additional_route) == ["search"]
     error_message = "each has its effect"
   }
 
