@@ -18,6 +18,11 @@ if TYPE_CHECKING:
     Fault = Callable[["Stage"], AbstractContextManager[None]]
 
 SOON = {"Delay": 1, "MaxAttempts": 60}
+OF_AN_ALARM = (
+    "ActionsEnabled", "AlarmActions", "AlarmDescription", "AlarmName", "ComparisonOperator", "DatapointsToAlarm",
+    "EvaluationPeriods", "Metrics", "OKActions", "Threshold", "TreatMissingData",
+)  # fmt: skip
+"""What puts an alarm as it is."""
 QUOTA_ROLE = "/cloudwatchRoleArn"
 
 
@@ -392,6 +397,17 @@ def silent_alarm(stage: Stage) -> Iterator[None]:
 
 
 @contextmanager
+def deaf_alarm(stage: Stage) -> Iterator[None]:
+    """An alarm rings once all is lost."""
+    client = stage.client("cloudwatch")
+    [found] = client.describe_alarms(AlarmNames=[f"{stage.name}-posts-failed"])["MetricAlarms"]
+    alarm = {name: found[name] for name in OF_AN_ALARM}
+    client.put_metric_alarm(**{**alarm, "Threshold": 99.0})
+    yield
+    client.put_metric_alarm(**alarm)
+
+
+@contextmanager
 def unsuitable_key(stage: Stage) -> Iterator[None]:
     """CloudWatch cannot write to the topic."""
     client, at = stage.client("sns"), {"TopicArn": stage.topic, "AttributeName": "KmsMasterKeyId"}
@@ -433,6 +449,7 @@ FAULTS: list[tuple[str, str, Fault]] = [
     ("queues", "given up 1 task:", dead_letter),
     ("log-groups", "for ever", log_without_retention),
     ("alarms", "are off", silent_alarm),
+    ("alarms", "not as it was applied", deaf_alarm),
     ("topic", "alias/aws/sns", unsuitable_key),
 ]
 """Checks, what each says of its fault, and the fault."""

@@ -6,7 +6,7 @@ import base64
 import hashlib
 from typing import TYPE_CHECKING
 
-from scripts.asked_of_aws.alarm_objects import of_alarms
+from scripts.asked_of_aws.alarm_objects import digest_of, of_alarms
 from scripts.asked_of_aws.comparison import OUTPUTS
 from scripts.asked_of_aws.function_objects import zip_of
 from scripts.asked_of_aws.functions import OWN
@@ -70,6 +70,7 @@ def of_stage(run: Run, functions: Functions) -> Table:
     """Return the parameter by which the command ``roomcast`` finds the stage."""
     queues = outputs(run, functions)[OUTPUTS]
     alarms = of_alarms(run, run.alarms, functions) if run.alarms else {}
+    using = run.dashboard or run.sweeper
     zips = {handler: zip_of(handler, run.architecture).read_bytes() for handler in functions}
     return {
         "module.backend.aws_ssm_parameter.stage": {
@@ -81,7 +82,11 @@ def of_stage(run: Run, functions: Functions) -> Table:
                 "name": run.name,
                 "release": "",
                 "additional_routes": sorted(run.routes),
-                "alarms": sorted(each["alarm_name"].removeprefix(f"{run.name}-") for each in alarms.values()),
+                "account_concurrency": run.dashboard.concurrency if run.dashboard else None,
+                "account_requests_per_second": using.requests if using else None,
+                "alarms": {
+                    each["alarm_name"].removeprefix(f"{run.name}-"): digest_of(each) for each in alarms.values()
+                },
                 "access_log_group_name": run.access_log_name,
                 "authorization_type": "JWT" if run.tokens else run.authorization,
                 "connections_table_arn": TABLE_ARN,

@@ -111,9 +111,11 @@ class Sweeper(NamedTuple):
 
     Attributes:
         pace: Connections per second that it asks for, as it reads it; "0" if it counts alone.
+        requests: The account's requests a second, of which that is a share.
     """
 
     pace: str = "125"
+    requests: int = 2500
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,7 @@ from roomcast_cli.doctor.answers import Answers, action_of
 from roomcast_cli.doctor.api import OF_HANDSHAKES, WORKERS
 
 from scripts.tests.fake_aws import ACCOUNT, REGION, WHO
-from scripts.tests.stages import QUEUES, TABLE, parameter
+from scripts.tests.stages import ALARM, QUEUES, TABLE, parameter
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -170,8 +170,9 @@ class World(Answers):
     def _describe_time_to_live(self, TableName: str) -> Any:
         return {"TimeToLiveDescription": self.found["ttl"]}
 
-    def _scan(self, **_: Any) -> Any:
-        keys = [{"partition_key": {"S": key}, "sort_key": {"S": "x"}} for key in self.found["rows"]]
+    def _scan(self, FilterExpression: str, **_: Any) -> Any:
+        found = [*self.found["rows"], *([] if "expires_at > :now" in FilterExpression else self.found["expired"])]
+        keys = [{"partition_key": {"S": key}, "sort_key": {"S": "x"}} for key in found]
         return {"Items": keys, "Count": len(keys)}
 
     def _get_item(self, TableName: str, Key: Any) -> Any:
@@ -217,7 +218,7 @@ class World(Answers):
         return {"logGroups": [{"logGroupName": name, **self.found["groups"][name]} for name in names]}
 
     def _describe_alarms(self, AlarmNamePrefix: str, AlarmTypes: Any) -> Any:
-        return {"MetricAlarms": self.found["alarms"]}
+        return {"MetricAlarms": [*self.found["alarms"], *OF_ANOTHER_STAGE]}
 
     def _get_topic_attributes(self, TopicArn: str) -> Any:
         found = self.found["topics"].get(TopicArn)
@@ -228,6 +229,10 @@ class World(Answers):
 
     def _get_metric_data(self, **_: Any) -> Any:
         return {"MetricDataResults": [{"Id": "value", "Values": self.found["census"]}]}
+
+
+OF_ANOTHER_STAGE = [{"AlarmName": "roomcast-test-posts-failed", "ActionsEnabled": False, "AlarmActions": []}]
+"""Alarms of a backend whose name begins with the stage's."""
 
 
 def _function(name: str) -> dict[str, Any]:
@@ -351,6 +356,7 @@ HEALTHY: Mapping[str, Any] = {
     },
     "ttl": {"TimeToLiveStatus": "ENABLED", "AttributeName": "expires_at"},
     "rows": ["room#lobby#0", "room#lobby#1"],
+    "expired": ["room#lobby#2"],
     "sweep": None,
     "queues": {
         "roomcast-fanout": {
@@ -370,6 +376,7 @@ HEALTHY: Mapping[str, Any] = {
     },
     "alarms": [
         {
+            **ALARM,
             "AlarmName": "roomcast-posts-failed",
             "ActionsEnabled": True,
             "AlarmActions": [TOPIC],

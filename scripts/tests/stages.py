@@ -12,6 +12,24 @@ if TYPE_CHECKING:
 
 HANDLERS = ("connect", "default", "disconnect", "kick", "publish", "sendmessage", "whoami")
 TABLE = "roomcast-connections"
+ALARM = {
+    "ComparisonOperator": "GreaterThanThreshold",
+    "DatapointsToAlarm": 3,
+    "EvaluationPeriods": 5,
+    "Threshold": 1.0,
+    "TreatMissingData": "notBreaching",
+    "Metrics": [
+        *(
+            {
+                "Id": name,
+                "MetricStat": {"Metric": {"Namespace": "Roomcast", "MetricName": metric}, "Period": 60, "Stat": "Sum"},
+            }
+            for name, metric in (("failed", "failed"), ("all", "posts"))
+        ),
+        {"Id": "result", "Expression": "100 * failed / IF(all < 50, 50, all)"},
+    ],
+}
+"""The alarm of failed posts, as CloudWatch describes it."""
 QUEUES = f"https://sqs.{REGION}.amazonaws.com/{ACCOUNT}/roomcast"
 
 
@@ -22,7 +40,9 @@ def parameter(**values: Any) -> dict[str, Any]:
     return {
         "v": 1,
         "additional_routes": [],
-        "alarms": ["posts-failed"],
+        "account_concurrency": 1_000,
+        "account_requests_per_second": 2_500,
+        "alarms": {"posts-failed": "d6ab87"},
         "name": "roomcast",
         "release": "0.2.0",
         "access_log_group_name": "/aws/apigateway/roomcast/live",

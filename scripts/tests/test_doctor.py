@@ -72,11 +72,17 @@ FAULTS: list[tuple[str, str, Plant]] = [
     ("requests-quota", "the stage", lambda w: w["account"]["throttleSettings"].update(rateLimit=1_500.0)),
     ("requests-quota", "route whoami", lambda w: settings(w, "whoami", ThrottlingRateLimit=12_000.0)),
     ("requests-quota", "function sendmessage", lambda w: variables(w, SEND).update(ROOMCAST_PACE="20000")),
+    ("requests-quota", "account_requests_per_second is 2,500", lambda w: (
+        w["account"]["throttleSettings"].update(rateLimit=2_000.0),
+    )),
     ("requests-quota", "sweeper", lambda w: variables(w, "roomcast-sweeper").update(ROOMCAST_SWEEP_PACE="20000")),
     ("handshake-quota", "10,000 handshakes", lambda w: w.update(census=[600_000.0])),
     ("handshake-quota", "500", lambda w: w.update(census=[30_000.0], quota=None)),
     ("concurrency", "10 concurrent", lambda w: w["limits"].update(
         ConcurrentExecutions=10, UnreservedConcurrentExecutions=10
+    )),
+    ("concurrency", "account_concurrency is 1,000", lambda w: w["limits"].update(
+        ConcurrentExecutions=500, UnreservedConcurrentExecutions=500
     )),
     ("concurrency", "25 of them", lambda w: w["limits"].update(UnreservedConcurrentExecutions=25)),
     ("concurrency", "concurrency 0", lambda w: w["reserved"].update({CONNECT: 0})),
@@ -149,6 +155,7 @@ FAULTS: list[tuple[str, str, Plant]] = [
     )),
     ("queues", "no dead letters", lambda w: w["queues"]["roomcast-fanout"].pop("RedrivePolicy")),
     ("queues", "no longer", lambda w: w["queues"][DEAD].update(MessageRetentionPeriod="86400")),
+    ("queues", "dead-letters does not exist", lambda w: w["queues"].pop(DEAD)),
     ("queues", "any principal", lambda w: w["queues"]["roomcast-fanout"].update(
         Policy=json.dumps({"Statement": [{"Effect": "Allow", "Principal": "*", "Action": "sqs:SendMessage"}]})
     )),
@@ -164,6 +171,9 @@ FAULTS: list[tuple[str, str, Plant]] = [
     ("alarms", "are off", lambda w: w["alarms"][0].update(ActionsEnabled=False)),
     ("alarms", "is missing", lambda w: w["alarms"].clear()),
     ("alarms", "no action", lambda w: w["alarms"][0].update(AlarmActions=[])),
+    ("alarms", "not as it was applied", lambda w: w["alarms"][0].update(Threshold=90.0)),
+    ("alarms", "not as it was applied", lambda w: w["alarms"][0].update(DatapointsToAlarm=5)),
+    ("alarms", "not as it was applied", lambda w: w["alarms"][0].update(TreatMissingData="ignore")),
     ("alarms", "no data", lambda w: w["alarms"][0].update(StateValue="INSUFFICIENT_DATA")),
     ("topic", "alias/aws/sns", lambda w: w["topics"][TOPIC].update(KmsMasterKeyId="alias/aws/sns")),
     ("topic", "no confirmed", lambda w: w["topics"][TOPIC].update(SubscriptionsConfirmed="0")),
@@ -255,7 +265,28 @@ def test_sources_that_are_younger_than_their_zip_are_told(world: World) -> None:
     (functions.SOURCES / "connect.py").write_text("new", encoding="utf-8")
     manifest = {"handlers": {"connect": {"sources": {"connect.py": "0" * 64}}}}
     functions.MANIFEST.write_text(json.dumps(manifest), encoding="utf-8")
-    assert [(name, "connect.py" in told) for name, _, told in examined(world)] == [("sources", True)]
+    assert [(name, "connect.py changed" in told) for name, _, told in examined(world)] == [("sources", True)]
+
+
+def test_zips_that_are_older_than_their_sources_are_told_once(world: World) -> None:
+    functions.MANIFEST.parent.mkdir(parents=True)
+    functions.SOURCES.mkdir()
+    stale = {"sources": {"shared.py": "0" * 64}}
+    functions.MANIFEST.write_text(json.dumps({"handlers": {"connect": stale, "default": stale}}), encoding="utf-8")
+    [(name, _, told)] = examined(world)
+    assert (name, "those of connect, default: shared.py changed since" in told) == ("sources", True)
+
+
+def test_alarm_that_waits_for_its_first_dead_letter_is_no_finding() -> None:
+    world = World(alarms=["posts-failed"])
+    world.found["alarms"][0].update(StateValue="INSUFFICIENT_DATA", TreatMissingData="ignore")
+    assert examined(world, "alarms") == []
+
+
+def test_cycle_of_a_sweeper_that_counts_alone_is_no_finding(world: World) -> None:
+    variables(world.found, "roomcast-sweeper")["ROOMCAST_SWEEP_PACE"] = "0"
+    world.found["sweep"] = {"begun": {"N": str(int(time.time()) - 7_200)}}
+    assert examined(world, "sweeper") == []
 
 
 def test_connect_without_tokens_is_told_where_tokens_are_wanted() -> None:

@@ -6,12 +6,22 @@ locals {
   # `roomcast doctor` compares them with the routes that there are. As many as the parameter holds beside all else.
   told_routes = length(jsonencode(keys(local.additional_routes))) <= 300 ? sort(keys(local.additional_routes)) : null
 
+  # What an alarm looks at and when it rings, in a few digits, so that a change by hand is told.
+  alarm_digests = {
+    for name, alarm in local.alarms : name => substr(sha256(join("|", concat(
+      [alarm.comparison, format("%.3f", alarm.threshold), join("/", alarm.points), alarm.missing, alarm.expression == null ? "" : alarm.expression],
+      [for id, metric in alarm.metrics : "${id} ${metric.namespace} ${metric.name} ${metric.stat} ${alarm.period}"],
+    ))), 0, 6)
+  }
+
   stage_parameter = {
     v                              = 1
     name                           = var.name
     release                        = module.zips.version
     additional_routes              = local.told_routes
-    alarms                         = sort(keys(local.alarms))
+    alarms                         = local.alarm_digests
+    account_concurrency            = var.dashboard_enabled ? var.account_concurrency : null # where nothing uses it, it cannot be wrong
+    account_requests_per_second    = var.dashboard_enabled || local.sweeper_exists ? var.account_requests_per_second : null
     access_log_group_name          = module.websocket_api.access_log_group_name
     authorization_type             = var.authorization_type
     connections_table_arn          = module.connections_table.table_arn

@@ -87,6 +87,19 @@ def requests_quota(answers: Answers) -> Iterator[Finding]:
             pace = float(answers.environment(function).get(variable) or 0)
             if pace > rate:
                 yield _above_rate(f"the function {function}", name, pace, rate)
+    told = answers.settings.get("account_requests_per_second")
+    if told is not None and told > rate:
+        used = "the sweeper's share of it, and the limit on the dashboard, are too high"
+        yield _too_large("account_requests_per_second", told, f"{rate:,g} requests a second", used)
+
+
+def _too_large(variable: str, told: float, real: str, used: str) -> Finding:
+    return Finding(
+        variable,
+        f"{variable} is {told:,g}, and the account has {real} in the Region: {used}",
+        f"set {variable} to what the account has, or ask AWS for more",
+        WARNING,
+    )
 
 
 def _above_rate(who: str, variable: str, limit: float, rate: float) -> Finding:
@@ -179,6 +192,10 @@ def concurrency(answers: Answers) -> Iterator[Finding]:
             "ask AWS for more concurrent executions (1,000 are usual), or lower maximum_concurrency",
             WARNING,
         )
+    told = answers.settings.get("account_concurrency")
+    if told is not None and told > total:
+        used = "the limit on the dashboard is too high"
+        yield _too_large("account_concurrency", told, f"{total:,} concurrent executions", used)
 
 
 def _maxima(answers: Answers) -> Mapping[str, int]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING, Any
 
 from roomcast_cli.doctor.checks import WARNING, Finding, group_of
@@ -73,15 +74,15 @@ def ttl(answers: Answers) -> Iterator[Finding]:
 
 
 def shards(answers: Answers) -> Iterator[Finding]:
-    """No row is in a partition that functions do not read."""
+    """No row is in a partition that functions do not read. Rows that have expired need not be read."""
     read = int(answers.environment("sendmessage").get("ROOMCAST_SHARDS_READ") or 1)
     found = answers.ask(
         "dynamodb",
         "scan",
         TableName=answers.stage.table,
         Limit=SAMPLE,
-        FilterExpression="begins_with(partition_key, :room)",
-        ExpressionAttributeValues={":room": {"S": ROOM}},
+        FilterExpression="begins_with(partition_key, :room) AND expires_at > :now",
+        ExpressionAttributeValues={":room": {"S": ROOM}, ":now": {"N": str(int(time.time()))}},
         ProjectionExpression="partition_key, sort_key",
     )
     high = [place for place in map(place_of, found.get("Items", [])) if place.shard >= read]

@@ -87,17 +87,20 @@ def sources(answers: Answers) -> Iterator[Finding]:
     if not MANIFEST.exists() or not SOURCES.is_dir():
         return
     handlers = json.loads(MANIFEST.read_text("utf-8"))["handlers"]
-    for name in sorted(handlers.keys() & answers.functions.keys()):
-        files = handlers[name].get("sources", {})
-        changed = [path for path, digest in files.items() if _digest(SOURCES / path) != digest]
-        if changed:
-            yield Finding(
-                name,
-                f"the zip of {name} is older than its sources: {changed[0]}{' and others' * (len(changed) > 1)} "
-                "changed since",
-                "make build",
-                WARNING,
-            )
+    changed = {
+        name: [path for path, digest in handlers[name].get("sources", {}).items() if _digest(SOURCES / path) != digest]
+        for name in sorted(handlers.keys() & answers.functions.keys())
+    }
+    old = [name for name, paths in changed.items() if paths]
+    if old:  # one sentence, because most sources are of all functions
+        paths = sorted({path for name in old for path in changed[name]})
+        others = f" and {len(paths) - 1} others" if len(paths) > 1 else ""
+        yield Finding(
+            ", ".join(old),
+            f"zips are older than their sources, those of {', '.join(old)}: {paths[0]}{others} changed since",
+            "make build",
+            WARNING,
+        )
 
 
 def _digest(file: Path) -> str:

@@ -133,7 +133,14 @@ def _waiting(found: Mapping[str, str]) -> int:
 def queues(answers: Answers) -> Iterator[Finding]:
     """Messages are tried often enough, and what is given up is kept, and looked at."""
     for queue in queues_of(answers):
-        found, dead = attributes(answers, queue.url), attributes(answers, queue.dead)
+        found = attributes(answers, queue.url)
+        try:
+            dead = attributes(answers, queue.dead)
+        except NotThere:
+            name = queue.dead.rpartition("/")[2]
+            lost = f"what fails in {queue.name} is tried until it expires, and is lost"
+            yield Finding(name, f"the queue {name} does not exist: {lost}", APPLY)
+            continue
         redrive = json.loads(found.get("RedrivePolicy") or "{}")
         if redrive.get("deadLetterTargetArn") != dead["QueueArn"]:
             yield Finding(

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from roomcast import items
 
+from roomcast_cli import alarms as known
 from roomcast_cli import log_groups, moments
 from roomcast_cli.doctor.account import CENSUS_SECONDS, latest
 from roomcast_cli.doctor.checks import WARNING, Finding, group_of
@@ -15,7 +16,7 @@ from roomcast_cli.doctor.functions import config_of
 from roomcast_cli.doctor.unmade import NotMade, NotThere
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Collection, Iterator, Mapping, Sequence
 
     from roomcast_cli.doctor.answers import Answers
 
@@ -57,12 +58,24 @@ def log_groups_(answers: Answers) -> Iterator[Finding]:
             yield Finding(function, sentence, APPLY)
 
 
+def _applied(answers: Answers) -> Collection[str]:
+    """Return the names of the stage's alarms; of a parameter that tells them, with a digest of each."""
+    applied: Collection[str] | None = answers.settings.get("alarms")
+    if applied is None:
+        raise NotMade("the stage's parameter, which is older, does not tell the alarms")
+    return applied
+
+
 def _alarms(answers: Answers) -> Sequence[Mapping[str, Any]]:
-    found = answers.ask(
-        "cloudwatch", "describe_alarms", AlarmNamePrefix=f"{answers.stage.name}-", AlarmTypes=["MetricAlarm"]
+    applied = _applied(answers)
+    found = answers.pages(
+        "cloudwatch",
+        "describe_alarms",
+        "MetricAlarms",
+        AlarmNamePrefix=f"{answers.stage.name}-",
+        AlarmTypes=["MetricAlarm"],
     )
-    alarms: Sequence[Mapping[str, Any]] = found["MetricAlarms"]
-    return alarms
+    return known.of(answers.stage, applied, found)
 
 
 def alarms(answers: Answers) -> Iterator[Finding]:
@@ -76,18 +89,24 @@ def alarms(answers: Answers) -> Iterator[Finding]:
         elif not alarm.get("AlarmActions"):
             yield Finding(name, f"the alarm {name} has no action: it rings, and no operator is told", APPLY)
         since = alarm.get("StateUpdatedTimestamp")
-        if alarm.get("StateValue") == "INSUFFICIENT_DATA" and since and now - since > SILENT:
+        # What is ignored may be missing for long: a queue of dead letters has no data as long as nothing touches it.
+        is_silent = alarm.get("StateValue") == "INSUFFICIENT_DATA" and alarm.get("TreatMissingData") != "ignore"
+        if is_silent and since and now - since > SILENT:
             yield Finding(
                 name,
                 f"the alarm {name} has had no data since {since:%Y-%m-%d %H:%M}: what it watches may be gone",
-                "look at its metrics; missing ones count as good in all alarms of Roomcast's",
+                "look at its metrics; as they are applied, alarms take a missing one for good or for bad",
                 WARNING,
             )
-    applied = answers.settings.get("alarms")
-    if applied is None:
-        raise NotMade("the stage's parameter, which is older, does not tell the alarms")
-    for name in sorted({f"{answers.stage.name}-{each}" for each in applied} - found.keys()):
-        yield Finding(name, f"the alarm {name} is missing: no operator is told", APPLY)
+    applied = _applied(answers)
+    for each in sorted(applied):
+        name = known.full_name(answers.stage, each)
+        if name not in found:
+            yield Finding(name, f"the alarm {name} is missing: no operator is told", APPLY)
+        # An older parameter tells the names alone.
+        elif isinstance(applied, dict) and known.digest(found[name]) != applied[each]:
+            sentence = f"the alarm {name} is not as it was applied: it rings for something else, or not at all"
+            yield Finding(name, sentence, f"{APPLY}; a threshold of your own is set by alarms.thresholds", WARNING)
 
 
 def topic(answers: Answers) -> Iterator[Finding]:
@@ -138,6 +157,8 @@ def sweeper(answers: Answers) -> Iterator[Finding]:
             "`roomcast query errors`",
             WARNING,
         )
+    if not float(answers.environment("sweeper").get("ROOMCAST_SWEEP_PACE") or 0):
+        return  # it counts alone, and what a sweep left does not change any more
     key = items.sweeper_key("state")
     state = answers.ask("dynamodb", "get_item", TableName=answers.stage.table, Key=key).get("Item", {})
     begun = int(state.get("begun", {}).get("N", 0))

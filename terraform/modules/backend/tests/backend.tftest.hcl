@@ -181,7 +181,7 @@ run "parameter_says_what_the_stage_consists_of" {
   }
 
   assert {
-    condition     = jsondecode(aws_ssm_parameter.stage.insecure_value).additional_routes == [] && jsondecode(aws_ssm_parameter.stage.insecure_value).alarms == []
+    condition     = jsondecode(aws_ssm_parameter.stage.insecure_value).additional_routes == [] && jsondecode(aws_ssm_parameter.stage.insecure_value).alarms == {}
     error_message = "routes of the team's and alarms, of which there are none"
   }
 }
