@@ -22,15 +22,15 @@ module "alerts" {
 }
 
 # Another team's route, with a function and a policy under that team's control. Its code is whoami's, so that the example
-# needs only the zips of `make build`.
+# needs no zips but Roomcast's own.
 module "me" {
   source = "../../modules/handler"
 
   name             = "${var.name}-me"
   description      = "Tells a client who it is."
-  filename         = local.zip
+  filename         = module.zips.paths["whoami"]
   handler          = "whoami.handler"
-  source_code_hash = filebase64sha256(local.zip)
+  source_code_hash = module.zips.hashes["whoami"]
 
   environment = {
     ROOMCAST_MANAGEMENT_ENDPOINT = module.alerts.management_endpoint
@@ -54,6 +54,9 @@ module "me" {
   })
 }
 
-locals {
-  zip = "${path.module}/../../../build/handlers/whoami.zip"
+module "zips" {
+  source = "../../modules/zips"
+
+  handlers = ["whoami"]
+  prefix   = var.name
 }
