@@ -144,10 +144,11 @@ require-stage:
 	@test -n '$(URL)$(OUTPUTS)' || { echo 'make: name the stage: URL=wss://..., or OUTPUTS=outputs.json, which `make outputs` writes' >&2; exit 2; }
 
 
-# Nothing is pushed. CHECKS='...' runs other checks than `make test` before the tag.
+# Nothing is pushed. CHECKS='...' runs other checks than `make test` before the tag. REGISTRY=<path> commits the release to
+# a bare clone of the repository that a Terraform registry reads, too.
 .PHONY: release verify-release publish
 release: require-python ## tag the commit with its zips: VERSION=X.Y.Z
-	@$(PYTHON) -m scripts.release make '$(VERSION)' $(if $(CHECKS),--checks '$(CHECKS)') $(ARGS)
+	@$(PYTHON) -m scripts.release make '$(VERSION)' $(if $(CHECKS),--checks '$(CHECKS)') $(if $(REGISTRY),--registry '$(REGISTRY)') $(ARGS)
 
 verify-release: require-python ## build a release again, compare: VERSION=X.Y.Z
 	@$(PYTHON) -m scripts.release verify '$(VERSION)' $(ARGS)

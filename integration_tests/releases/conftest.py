@@ -34,11 +34,13 @@ class Released:
 
     Attributes:
         git: The git of its bare repository.
+        registry: The git of the bare repository that a Terraform registry reads.
         archives: Folder of its archive.
         checksum: SHA-256 (hex) of the archive.
     """
 
     git: Git
+    registry: Git
     archives: Path
     checksum: str
 
@@ -51,7 +53,7 @@ class Released:
 def released(tmp_path_factory: pytest.TempPathFactory) -> Released:
     """A release of this tree, without the authorizer, whose zips take 30 MB each time that they are fetched."""
     root = tmp_path_factory.mktemp("released")
-    clone, origin, archives = root / "clone", root / "origin.git", root / "archives"
+    clone, origin, registry, archives = (root / name for name in ("clone", "origin.git", "registry.git", "archives"))
     ignored = shutil.ignore_patterns(*PERSONAL_FILES, "__pycache__", "tests")
     for folder in ("handlers", "scripts", "terraform"):
         shutil.copytree(REPOSITORY / folder, clone / folder, ignore=ignored)
@@ -61,23 +63,25 @@ def released(tmp_path_factory: pytest.TempPathFactory) -> Released:
         shutil.copy(REPOSITORY / name, clone / name)
     (clone / "CHANGELOG.md").write_text(CHANGELOG, encoding="utf-8")
     (clone / "pyproject.toml").write_text(f'[project]\nversion = "{VERSION}"\n', encoding="utf-8")
-    origin.mkdir()
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("GIT_CONFIG_GLOBAL", os.devnull)
         for role in ("AUTHOR", "COMMITTER"):
             patch.setenv(f"GIT_{role}_NAME", "A")
             patch.setenv(f"GIT_{role}_EMAIL", "a@example.com")
-        Git(origin).read("init", "--quiet", "--bare", "--initial-branch=main")
+        for bare in (origin, registry):
+            bare.mkdir()
+            Git(bare).read("init", "--quiet", "--bare", "--initial-branch=main")
         git = Git(clone)
         git.read("init", "--quiet", "--initial-branch=main")
         git.read("remote", "add", "origin", str(origin))
         git.read("add", ".")
         git.read("commit", "--quiet", "-m", "Everything")
         git.read("push", "--quiet", "origin", "main")
-        assert main(["make", VERSION, "--repository", str(clone), "--output", str(archives), "--checks", "true"]) == 0
+        places = ["--repository", str(clone), "--registry", str(registry), "--output", str(archives)]
+        assert main(["make", VERSION, *places, "--checks", "true"]) == 0
         git.read("push", "--quiet", "origin", "--tags")
     checksum = (archives / f"roomcast-{VERSION}.zip.sha256").read_text().split()[0]
-    return Released(Git(origin), archives, checksum)
+    return Released(Git(origin), Git(registry), archives, checksum)
 
 
 @pytest.fixture(scope="session")

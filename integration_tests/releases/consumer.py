@@ -67,7 +67,13 @@ class Consumer(Workspace):
 
 
 def consumer(
-    scratch: Path, source: str, access: EmulatorAccess, *, state: Path | None = None, **arguments: object
+    scratch: Path,
+    source: str,
+    access: EmulatorAccess,
+    *,
+    state: Path | None = None,
+    settings: Mapping[str, str] | None = None,
+    **arguments: object,
 ) -> Consumer:
     """Return a consumer, not initialised yet.
 
@@ -76,10 +82,11 @@ def consumer(
         source: Source of the module.
         access: The emulator.
         state: File of the state, if others share it.
+        settings: Environment variables of Terraform.
         **arguments: Further arguments of the module call.
     """
     variables: Mapping[str, str] = {"name": "consumer"}
-    environment = terraform_environment(access.endpoint_url)
+    environment = {**terraform_environment(access.endpoint_url), **(settings or {})}
     made = Consumer(EXAMPLE, scratch, variables=variables, environment=environment, state=state)
     scratch.mkdir(parents=True, exist_ok=True)
     made.override(source, access, **arguments)

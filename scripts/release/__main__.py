@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING
 
 from scripts import wheels
 from scripts.build_output import write_atomically
+from scripts.release import registry
 from scripts.release.consumers import sources
 from scripts.release.contents import archive, built, only_manifest
 from scripts.release.git import Git, ReleaseError
-from scripts.release.refusals import refusals
-from scripts.release.tagging import is_signing, sizes, tag
+from scripts.release.refusals import BRANCH, refusals
+from scripts.release.tagging import commit, is_signing, sizes, tag
 from scripts.release.verifying import faults
 from scripts.release.versions import VERSION, manifest_tag_of, tag_of
 from scripts.repository import REPOSITORY, shown
@@ -33,14 +34,23 @@ def make(git: Git, options: argparse.Namespace) -> None:
         ReleaseError: Something speaks against it, the checks fail, or git refuses.
     """
     version: str = options.version
-    if reasons := list(refusals(git, version, options.remote)):
+    in_registry = options.registry and Git(options.registry)
+    reasons = list(refusals(git, version, options.remote))
+    if in_registry:
+        reasons += registry.refusals(in_registry, version)
+    if reasons:
         raise ReleaseError("; ".join(reasons))
     print(f"checking: {options.checks}", flush=True)
     if subprocess.run(options.checks, shell=True, cwd=git.folder, check=False).returncode != 0:  # noqa: S602 - as given
         raise ReleaseError(f"the checks have failed: {options.checks}")
     files = built(git, "HEAD", version, options.wheels)
-    tag(git, tag_of(version), version, files)
-    tag(git, manifest_tag_of(version), version, only_manifest(files))
+    whole, bare = (commit(git, each, version, parent="HEAD", base="HEAD") for each in (files, only_manifest(files)))
+    remote = git.text("remote", "get-url", options.remote)
+    for_registry = in_registry and registry.files(git, whole, version, remote)
+    tag(git, tag_of(version), version, whole)
+    tag(git, manifest_tag_of(version), version, bare)
+    if in_registry and for_registry:
+        registry.release(in_registry, for_registry, version)
     tell(git, version, options)
 
 
@@ -52,6 +62,8 @@ def tell(git: Git, version: str, options: argparse.Namespace) -> None:
     print(f"{shown(file)}: SHA-256 {checksum}")
     print(f"the repository takes {whole / MEGABYTE:.1f} MB, a clone of depth 1 {shallow / MEGABYTE:.1f} MB")
     print(f"\nNothing is pushed yet:\n  git push {options.remote} {tag_of(version)} {manifest_tag_of(version)}")
+    if options.registry is not None:
+        print(f"  git -C {options.registry} push origin {BRANCH} {tag_of(version)}")
     print("\nOther configurations then use it by its tag, or by the archive once it is attached to the release:")
     for source in sources(git.text("remote", "get-url", options.remote), version, checksum):
         print(f'  source = "{source}"')
@@ -91,6 +103,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("version", metavar="X.Y.Z")
     parser.add_argument("--checks", default="make test", help="command that must pass before (default: make test)")
     parser.add_argument("--remote", default="origin", help="repository that the release is pushed to (default: origin)")
+    parser.add_argument("--registry", type=Path, help="bare clone of the repository that a Terraform registry reads")
     parser.add_argument("--repository", type=Path, default=REPOSITORY, help="repository (default: this one)")
     parser.add_argument("--output", type=Path, default=REPOSITORY / "build" / "release", help="folder of the archive")
     parser.add_argument("--wheels", type=Path, default=wheels.CACHE, help="folder of wheels (default: build/wheels/)")

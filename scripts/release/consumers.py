@@ -7,6 +7,7 @@ import re
 from scripts.release.versions import tag_of
 
 MODULE = "terraform/modules/backend"
+EXAMPLE = "terraform/examples/release-consumer"
 _SCP_LIKE = re.compile(r"(?:[^/@]+@)?([^/:]+):(?!//)(.+)")
 _WITH_USER = re.compile(r"(?:https?|ssh|git)://(?:[^/@]*@)?([^/:]+)(?::[0-9]+)?/(.+)")
 

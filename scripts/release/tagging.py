@@ -12,27 +12,42 @@ if TYPE_CHECKING:
     from scripts.release.git import Git
 
 
-def tag(git: Git, name: str, version: str, files: Mapping[str, bytes]) -> None:
-    """Tag a commit whose parent is the present one, and whose tree has further files.
+def commit(git: Git, files: Mapping[str, bytes], version: str, *, parent: str | None, base: str | None = None) -> str:
+    """Make a commit of a release, which no branch has; return its id.
+
+    Args:
+        git: The repository.
+        files: Files by path.
+        version: Version of the release.
+        parent: The commit's parent, if there is one.
+        base: A commit whose files the new one has, too.
+
+    Raises:
+        ReleaseError: Git refuses.
+    """
+    with tempfile.TemporaryDirectory(prefix="roomcast-index-") as scratch:
+        index = Path(scratch, "index")
+        git.read("read-tree", base or "--empty", index=index)
+        for path, content in files.items():
+            blob = git.text("hash-object", "-w", "--stdin", given=content)
+            git.read("update-index", "--add", "--cacheinfo", f"100644,{blob},{path}", index=index)
+        tree = git.text("write-tree", index=index)
+    return git.text("commit-tree", tree, *(["-p", parent] if parent else []), "-m", f"Release {version}")
+
+
+def tag(git: Git, name: str, version: str, commit_id: str) -> None:
+    """Tag a commit of a release, with a signature if git knows a key.
 
     Args:
         git: The repository.
         name: Name of the tag.
         version: Version of the release.
-        files: Further files by path.
+        commit_id: The commit.
 
     Raises:
         ReleaseError: Git refuses, for instance because the tag exists.
     """
-    with tempfile.TemporaryDirectory(prefix="roomcast-index-") as scratch:
-        index = Path(scratch, "index")
-        git.read("read-tree", "HEAD", index=index)
-        for path, content in files.items():
-            blob = git.text("hash-object", "-w", "--stdin", given=content)
-            git.read("update-index", "--add", "--cacheinfo", f"100644,{blob},{path}", index=index)
-        tree = git.text("write-tree", index=index)
-    commit = git.text("commit-tree", tree, "-p", "HEAD", "-m", f"Release {version}")
-    git.read("tag", "--sign" if is_signing(git) else "--annotate", "-m", f"Roomcast {version}", name, commit)
+    git.read("tag", "--sign" if is_signing(git) else "--annotate", "-m", f"Roomcast {version}", name, commit_id)
 
 
 def is_signing(git: Git) -> bool:

@@ -46,6 +46,15 @@ def origin_and_clone(tmp_path_factory: pytest.TempPathFactory) -> Path:
             "handlers/connect.py": "def handler(event, context): ...\n",
             "handlers/default.py": "def handler(event, context): ...\n",
             "terraform/main.tf": "# The root.\n",
+            "terraform/examples/minimal/main.tf": 'module "chat" {\n  source = "../../modules/backend"\n}\n',
+            "terraform/examples/release-consumer/main.tf": "# Fetches its modules.\n",
+            "terraform/modules/backend/README.md": (
+                "[zips](../zips), [example](../../examples/minimal/main.tf#a), [root](../../main.tf), [here](#b), "
+                "[code](../../../handlers), [site](https://example.com/a)\n"
+            ),
+            "terraform/modules/backend/main.tf": 'module "zips" {\n  source = "../zips"\n}\n',
+            "terraform/modules/zips/README.md": "[backend](../backend/main.tf), [backend](../backend)\n",
+            "terraform/modules/zips/main.tf": 'locals {\n  folder = "${path.module}/release"\n}\n',
             "terraform/modules/zips/tests/built.zip": "not a zip\n",
         },
     )
@@ -93,9 +102,9 @@ def git(origin_and_clone: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
 def release(git: Git, capsys: pytest.CaptureFixture[str]) -> Callable[..., tuple[int, str, str]]:
     """Makes or verifies a release; returns exit status and output."""
 
-    def run(task: str = "make", version: str = "1.2.3", checks: str = "true") -> tuple[int, str, str]:
+    def run(task: str = "make", version: str = "1.2.3", checks: str = "true", *more: str) -> tuple[int, str, str]:
         options = ["--repository", str(git.folder), "--output", str(git.folder / "build"), "--checks", checks]
-        status = main([task, version, *options])
+        status = main([task, version, *options, *more])
         return (status, *capsys.readouterr())
 
     return run
@@ -145,8 +154,92 @@ def test_what_a_consumer_pastes_is_printed_with_the_archives_checksum(
     ]
     assert archive.with_name("roomcast-1.2.3.zip.sha256").read_text() == f"{checksum}  roomcast-1.2.3.zip\n"
     with zipfile.ZipFile(io.BytesIO(archive.read_bytes())) as files:
-        names = [f"{ZIPS}/{name}" for name in RELEASED]
-        assert files.namelist() == ["CHANGELOG.md", "LICENSE", "terraform/main.tf", *names]
+        released = [name for name in files.namelist() if name.startswith(f"{ZIPS}/")]
+        assert released == [f"{ZIPS}/{name}" for name in RELEASED]
+        assert {name.partition("/")[0] for name in files.namelist()} == {"CHANGELOG.md", "LICENSE", "terraform"}
+        assert not [name for name in files.namelist() if "/tests/" in name]
+
+
+@pytest.fixture
+def registry(tmp_path: Path) -> Git:
+    """The git of an empty repository for a Terraform registry."""
+    (tmp_path / "terraform-aws-roomcast.git").mkdir()
+    registry = Git(tmp_path / "terraform-aws-roomcast.git")
+    registry.read("init", "--quiet", "--bare", "--initial-branch=main")
+    return registry
+
+
+def test_a_registrys_repository_has_the_backend_as_its_root(
+    git: Git, registry: Git, release: Callable[..., tuple[int, str, str]]
+) -> None:
+    git.read("remote", "set-url", "origin", f"file://{git.folder.parent / 'origin.git'}")
+    status, output, errors = release("make", "1.2.3", "true", "--registry", str(registry.folder))
+
+    assert status == 0, errors
+    assert f"git -C {registry.folder} push origin main v1.2.3" in output
+    assert registry.text("rev-parse", "v1.2.3^{}") == registry.text("rev-parse", "main")
+    assert registry.lines("ls-tree", "-r", "--name-only", "v1.2.3") == [
+        "CHANGELOG.md",
+        "LICENSE",
+        "README.md",
+        "examples/minimal/main.tf",
+        "main.tf",
+        "modules/zips/README.md",
+        "modules/zips/main.tf",
+        *(f"modules/zips/release/{name}" for name in RELEASED),
+    ]
+    shown = {path: registry.text("show", f"v1.2.3:{path}") for path in ("main.tf", "examples/minimal/main.tf")}
+    assert shown["main.tf"] == 'module "zips" {\n  source = "./modules/zips"\n}'
+    assert shown["examples/minimal/main.tf"] == 'module "chat" {\n  source = "../.."\n}'
+    assert registry.text("show", "v1.2.3:modules/zips/main.tf") == 'locals {\n  folder = "${path.module}/release"\n}'
+    elsewhere = f"file://{git.folder.parent}/origin/blob/v1.2.3"
+    assert registry.text("show", "v1.2.3:README.md") == (
+        f"[zips](modules/zips), [example](examples/minimal/main.tf#a), [root]({elsewhere}/terraform/main.tf), "
+        f"[here](#b), [code]({elsewhere}/handlers), [site](https://example.com/a)"
+    )
+    assert registry.text("show", "v1.2.3:modules/zips/README.md") == "[backend](../../main.tf), [backend](../..)"
+    for name in RELEASED:
+        assert registry.read("show", f"v1.2.3:modules/zips/release/{name}") == git.read("show", f"v1.2.3:{ZIPS}/{name}")
+
+
+def test_a_registrys_next_release_follows_the_one_before(
+    git: Git, registry: Git, release: Callable[..., tuple[int, str, str]]
+) -> None:
+    release("make", "1.2.3", "true", "--registry", str(registry.folder))
+    commit(git, {"CHANGELOG.md": CHANGELOG.replace("1.2.3", "1.2.4"), "terraform/modules/zips/main.tf": "# New.\n"})
+
+    status, _, errors = release("make", "1.2.4", "true", "--registry", str(registry.folder))
+
+    assert status == 0, errors
+    assert registry.text("rev-parse", "v1.2.4^") == registry.text("rev-parse", "v1.2.3^{}")
+
+
+def test_a_registry_without_a_module_that_is_needed_is_refused_before_anything_is_made(
+    git: Git, registry: Git, release: Callable[..., tuple[int, str, str]]
+) -> None:
+    commit(git, {"terraform/modules/backend/main.tf": 'module "root" {\n  source = "../../"\n}\n'})
+
+    status, _, errors = release("make", "1.2.3", "true", "--registry", str(registry.folder))
+
+    assert status == 1
+    assert errors == (
+        "release: terraform/modules/backend/main.tf needs ../../, which a registry's repository would not have\n"
+    )
+    assert git.lines("tag", "--list") == registry.lines("tag", "--list") == []
+
+
+def test_a_registrys_repository_that_is_none_is_refused(
+    git: Git, registry: Git, release: Callable[..., tuple[int, str, str]], tmp_path: Path
+) -> None:
+    refused = [release("make", "1.2.3", "true", "--registry", str(git.folder))[2]]
+    refused.append(release("make", "1.2.3", "true", "--registry", str(tmp_path / "nowhere"))[2])
+    release("make", "1.2.3", "true", "--registry", str(registry.folder))
+    git.read("tag", "--delete", "v1.2.3", "manifest/1.2.3")
+    refused.append(release("make", "1.2.3", "true", "--registry", str(registry.folder))[2])
+
+    assert refused[0].startswith(f"release: {git.folder} is no bare repository: give REGISTRY=<path>, made by")
+    assert refused[1].startswith("release: `git rev-parse --is-bare-repository` failed: ")
+    assert refused[2] == f"release: the tag v1.2.3 exists in {registry.folder}\n"
 
 
 @pytest.mark.parametrize(
