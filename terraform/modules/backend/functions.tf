@@ -72,6 +72,11 @@ locals {
   ]
 
   # Names alone, which are shown even if the caller marks the variables as sensitive.
+  deprecated = nonsensitive([
+    for each in local.superseded : "${each.variable} by functions.${each.function}.${each.setting}"
+    if each.value != each.default
+  ])
+
   contradictions = nonsensitive([
     for each in local.superseded : "functions.${each.function}.${each.setting} and ${each.variable}"
     if each.value != each.default && try(var.functions[each.function][each.setting] != null && var.functions[each.function][each.setting] != each.value, false)
@@ -175,6 +180,13 @@ locals {
   policies = {
     for name in keys(local.functions) :
     name => templatefile("${path.module}/policies/${name}.json.tftpl", local.policy_values)
+  }
+}
+
+check "no_deprecated_variable_is_set" {
+  assert {
+    condition     = length(local.deprecated) == 0
+    error_message = "Deprecated variables are set, which a later major version removes. Replace ${join(", ", local.deprecated)}. sendmessage_memory_size is the memory of publish, too."
   }
 }
 

@@ -5,7 +5,7 @@ mock_provider "aws" {
   source = "./tests/whole/mocks"
 }
 
-# Every variable differs from its default and from all other variables.
+# Every variable that is not deprecated differs from its default and from all other variables.
 run "everything_on" {
   state_key = "everything_on"
 
@@ -45,7 +45,6 @@ run "everything_on" {
     name                        = "chat"
     pace                        = 2500.5
     saved_queries_enabled       = false
-    sendmessage_memory_size     = 1536
     permissions_boundary_arn    = "arn:aws-cn:iam::111122223333:policy/boundary"
     point_in_time_recovery      = false
     presence_max_members        = 60
@@ -103,10 +102,10 @@ run "everything_on" {
       connect       = { memory_size = 384 }
       default       = { timeout = 11 }
       disconnect    = { reserved_concurrency = 8 }
-      fanout_worker = { reserved_concurrency = 9, timeout = 41 }
+      fanout_worker = { memory_size = 512, reserved_concurrency = 9, timeout = 41 }
       presence      = { memory_size = 640, timeout = 21 }
       publish       = { memory_size = 1664, timeout = 29 }
-      sendmessage   = { provisioned_concurrency = 3 }
+      sendmessage   = { memory_size = 1536, provisioned_concurrency = 3 }
       sweeper       = { timeout = 100 }
       whoami        = { snap_start = true, ephemeral_storage_size = 512 }
       who           = { ephemeral_storage_size = 700, layers = ["arn:aws-cn:lambda:cn-north-1:444455556666:layer:other:8"] }
@@ -117,7 +116,6 @@ run "everything_on" {
       batch_size          = 3
       fifo                = true
       maximum_concurrency = 5
-      worker_memory_size  = 512
     }
   }
 }
@@ -144,20 +142,19 @@ run "tokens_with_public_keys" {
   state_key = "tokens_with_public_keys"
 
   variables {
-    authorization_type              = "JWT"
-    authorizer_memory_size          = 768
-    authorizer_permission           = false # of a team's own authorizer alone
-    authorizer_reserved_concurrency = 20
-    jwt_audience                    = ["chat", "talk"]
-    jwt_audience_claim              = "client_id"
-    jwt_default_rooms               = ["lobby", "team-*"]
-    jwt_issuer                      = ["https://id.example.com/"]
-    jwt_jwks_url                    = "https://id.example.com/keys"
-    jwt_max_lifetime_seconds        = 900
-    jwt_rooms_claim                 = "groups"
-    jwt_stale_keys_minutes          = 30
-    jwt_subject_claim               = "username"
-    jwt_token_from                  = ["header"]
+    authorization_type       = "JWT"
+    authorizer_permission    = false # of a team's own authorizer alone
+    functions                = { authorizer = { memory_size = 768, reserved_concurrency = 20 } }
+    jwt_audience             = ["chat", "talk"]
+    jwt_audience_claim       = "client_id"
+    jwt_default_rooms        = ["lobby", "team-*"]
+    jwt_issuer               = ["https://id.example.com/"]
+    jwt_jwks_url             = "https://id.example.com/keys"
+    jwt_max_lifetime_seconds = 900
+    jwt_rooms_claim          = "groups"
+    jwt_stale_keys_minutes   = 30
+    jwt_subject_claim        = "username"
+    jwt_token_from           = ["header"]
   }
 }
 
@@ -224,8 +221,10 @@ run "standard_queue_of_choice" {
       enabled             = true
       batch_size          = 7
       maximum_concurrency = 6
-      worker_memory_size  = 1024
-      worker_timeout      = 45
+    }
+
+    functions = {
+      fanout_worker = { memory_size = 1024, timeout = 45 }
     }
   }
 }
@@ -246,7 +245,6 @@ run "largest_numbers" {
     presence_window_seconds     = 900
     sweeper                     = { enabled = true, share = 0.5 }
     account_requests_per_second = 1000000
-    sendmessage_memory_size     = 10240
     shards_per_room             = 100
     shards_read                 = 100
     throttling_burst_limit      = 1000000
@@ -266,8 +264,11 @@ run "largest_numbers" {
       enabled             = true
       batch_size          = 10
       maximum_concurrency = 1000
-      worker_memory_size  = 10240
-      worker_timeout      = 900
+    }
+
+    functions = {
+      fanout_worker = { memory_size = 10240, timeout = 900 }
+      sendmessage   = { memory_size = 10240 }
     }
   }
 }
@@ -286,7 +287,6 @@ run "smallest_numbers" {
     sweeper                     = { enabled = true, share = 0.001 }
     account_requests_per_second = 1
     presence_window_seconds     = 1
-    sendmessage_memory_size     = 128
     shards_per_room             = 1
     shards_read                 = 1
     throttling_burst_limit      = 1
@@ -306,8 +306,11 @@ run "smallest_numbers" {
       enabled             = true
       batch_size          = 1
       maximum_concurrency = 2
-      worker_memory_size  = 128
-      worker_timeout      = 10
+    }
+
+    functions = {
+      fanout_worker = { memory_size = 128, timeout = 10 }
+      sendmessage   = { memory_size = 128 }
     }
   }
 }

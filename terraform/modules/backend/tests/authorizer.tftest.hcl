@@ -103,20 +103,19 @@ run "function_of_another_account_has_its_permission_from_there" {
 
 run "tokens_are_checked_by_a_function_of_roomcasts_own" {
   variables {
-    authorization_type              = "JWT"
-    authorizer_memory_size          = 768
-    authorizer_reserved_concurrency = 20
-    jwt_audience                    = ["chat", "talk"]
-    jwt_audience_claim              = "client_id"
-    jwt_default_rooms               = ["lobby", "team-*", "*"]
-    jwt_issuer                      = ["https://id.example.com/"]
-    jwt_jwks_url                    = "https://id.example.com/keys?app=chat"
-    jwt_max_lifetime_seconds        = 900
-    jwt_rooms_claim                 = "https://example.com/rooms"
-    jwt_stale_keys_minutes          = 0
-    jwt_subject_claim               = "username"
-    jwt_token_from                  = ["subprotocol"]
-    log_level                       = "DEBUG"
+    authorization_type       = "JWT"
+    functions                = { authorizer = { memory_size = 768, reserved_concurrency = 20 } }
+    jwt_audience             = ["chat", "talk"]
+    jwt_audience_claim       = "client_id"
+    jwt_default_rooms        = ["lobby", "team-*", "*"]
+    jwt_issuer               = ["https://id.example.com/"]
+    jwt_jwks_url             = "https://id.example.com/keys?app=chat"
+    jwt_max_lifetime_seconds = 900
+    jwt_rooms_claim          = "https://example.com/rooms"
+    jwt_stale_keys_minutes   = 0
+    jwt_subject_claim        = "username"
+    jwt_token_from           = ["subprotocol"]
+    log_level                = "DEBUG"
   }
 
   assert {

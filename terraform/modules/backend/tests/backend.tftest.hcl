@@ -901,6 +901,31 @@ run "a_deprecated_variable_may_say_the_same_as_functions" {
     condition     = local.functions["sendmessage"].memory_size == 1536 && local.functions["fanout_worker"].memory_size == 512 && local.functions["fanout_worker"].timeout == 50
     error_message = "each setting has the value that was given for it"
   }
+
+  assert {
+    condition = local.deprecated == [
+      "queued_delivery.worker_memory_size by functions.fanout_worker.memory_size",
+      "sendmessage_memory_size by functions.sendmessage.memory_size",
+    ]
+    error_message = "a warning names each deprecated variable that is set, and what takes its place"
+  }
+
+  expect_failures = [check.no_deprecated_variable_is_set]
+}
+
+run "a_plan_warns_of_no_deprecated_variable_that_is_not_set" {
+  command   = plan
+  state_key = "functions"
+
+  variables {
+    functions       = { sendmessage = { memory_size = 1536 }, fanout_worker = { memory_size = 512, timeout = 50 } }
+    queued_delivery = { enabled = true }
+  }
+
+  assert {
+    condition     = length(local.deprecated) == 0
+    error_message = "settings in functions are no deprecated ones"
+  }
 }
 
 run "two_memories_of_sendmessage_are_refused" {
@@ -912,7 +937,7 @@ run "two_memories_of_sendmessage_are_refused" {
     sendmessage_memory_size = 1536
   }
 
-  expect_failures = [terraform_data.refusals]
+  expect_failures = [check.no_deprecated_variable_is_set, terraform_data.refusals]
 }
 
 run "two_sets_of_values_for_worker_and_authorizer_are_refused" {
@@ -939,7 +964,7 @@ run "two_sets_of_values_for_worker_and_authorizer_are_refused" {
     error_message = "the refusal names each pair"
   }
 
-  expect_failures = [terraform_data.refusals]
+  expect_failures = [check.no_deprecated_variable_is_set, terraform_data.refusals]
 }
 
 run "settings_of_no_handler_are_refused" {

@@ -121,5 +121,5 @@ run "a_refusal_names_sensitive_settings" {
     error_message = "names are no secrets"
   }
 
-  expect_failures = [terraform_data.refusals]
+  expect_failures = [check.no_deprecated_variable_is_set, terraform_data.refusals]
 }
