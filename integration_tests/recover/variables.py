@@ -102,7 +102,7 @@ def move_off_its_key(instance: AppliedRoot) -> None:
 
 OF_TOKENS: Mapping[str, tuple[Any, set[str]]] = {
     "authorizer_memory_size": (1024, VERSION),
-    "authorizer_reserved_concurrency": (5, {FUNCTION}),
+    "authorizer_reserved_concurrency": (5, VERSION),  # the plan cannot know that there will be no new version
     "jwt_audience": (["other", "chat"], VERSION),
     "jwt_audience_claim": ("client_id", VERSION),
     "jwt_default_rooms": (["lobby"], VERSION),
