@@ -68,6 +68,12 @@ async def test_stack_stays_between_commands_and_leaves_nothing(tmp_path: Path) -
         environment = exports(folder / "env")
         url = environment["ROOMCAST_WEBSOCKET_URL"]
         assert console(f"{url}?room=lobby") in printed
+        # Each step is told before it begins, because all of them together take minutes on a slow machine.
+        assert [line.split()[0] for line in printed.splitlines() if line.endswith("...")] == [
+            "building",
+            "starting",
+            "applying",
+        ]
         assert "No changes" in command(folder, "plan", expected=0).stdout
         client = await Client.connect(url, "lobby")
         await client.say("hello world")

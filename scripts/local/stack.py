@@ -70,13 +70,14 @@ class Stack:
         Args:
             *options: Options ``-var`` and ``-var-file`` of ``terraform apply``; none keeps those of the running stack.
         """
-        print("building the zips, starting the emulator if it does not run, applying terraform/ ...", flush=True)
+        print("building the zips ...", flush=True)
         build_handlers.build()
         given, _ = chosen.read(options)
         if background := self.emulator.running():
             self._apply(background, given if options else self._chosen)
         else:
             self._remove()
+            print("starting the emulator; the first time it is installed ...", flush=True)
             try:
                 background = self.emulator.start()
                 self._instance(background, given).access.create_bucket()
@@ -157,6 +158,7 @@ class Stack:
 
     def _apply(self, background: Background, given: chosen.Chosen) -> None:
         """Apply the root and write the files that other programs read."""
+        print("applying terraform/ to it; on a new emulator this takes a minute or so ...", flush=True)
         instance = self._instance(background, given)
         deployment = instance.apply()
         replace_file(self._options_file, json.dumps(given.options))
