@@ -323,7 +323,7 @@ class TestSweep:
         world.api.statuses["back="] = [first, second]
         line = world.run()
         assert world.names() == {"alive=", "back="}
-        assert (line["found"], "swept" in line) == (0, False)
+        assert (line["found"], "swept" in line, metrics(line)["stale_share"]) == (0, False, 0)
 
     @pytest.mark.parametrize("status", [500, 503, 408])
     def test_one_without_a_proper_answer_is_passed_over(self, world: World, status: int) -> None:
@@ -528,6 +528,24 @@ class TestCycles:
         assert int(world.table.items[STATE]["begun"]["N"]) == 0
         world.api.seconds = 0.0
         assert metrics(world.run())["stale_share"] == 0
+
+    def test_there_is_time_to_keep_how_far_it_came(self, world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+        """However slow the second answers are. Else the next run would begin where this one did."""
+        world.live("alive=", "lobby")
+        for number in range(400):
+            world.put(items.rows(world.row(f"c{number:03}="))[0])
+        monkeypatch.setattr(questions, "AT_ONCE", 1)
+        world.clock.on_wait = lambda: setattr(world.api, "seconds", 0.3)
+        assert world.run()["outcome"] == "out of time"
+        assert 100 < world.clock.passed < 105.5
+        assert STATE in world.table.items
+
+    def test_memberships_without_a_connection_are_looked_up_a_hundred_at_a_time(self, world: World) -> None:
+        for number in range(150):
+            world.put(items.membership(world.row(f"half-{number:03}="), "lobby", 0))
+        world.live("alive=", "lobby")
+        assert metrics(world.run())["swept"] == 150
+        assert world.names() == {"alive="}
 
     def test_a_slow_pace_reads_small_pages_and_gets_on(self, world: World, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(world.module, "SETTINGS", world.module.SETTINGS._replace(sweep_pace=0.5))

@@ -126,6 +126,17 @@ def test_other_services_cost_as_made_by_hand(usage: Usage, usd: list[float | Non
             },
         ),
         ({"queued": True, "fifo": True}, {"sqs": (3 * 25.92 + 0.65) * 0.50}),
+        # Each shard has a task of its own.
+        ({"queued": True, "shards": 4}, {"Lambda requests": 4 * 25.92 * 0.20, "sqs": (4 * 3 * 25.92 + 0.65) * 0.40}),
+        # A task has some bytes beside the message, and then counts twice.
+        ({"queued": True, "bytes": 65_500}, {"sqs": (2 * 3 * 25.92 + 0.65) * 0.40}),
+        # Of 32 KB, what clients send counts once, and what they receive, with its envelope, twice.
+        ({"bytes": 32_768}, {"API Gateway messages": 2_592 * 0.80}),
+        (
+            # Items with a token are more than twice as large: 531 and 399 units.
+            {"authorizer": True, "sweeper": True},
+            {"dynamodb": 0.00864 * ((1 + 531 + 399) * 0.125 + 2 * 0.625), "cloudwatch": 2 * 0.30 + 6 * 0.10},
+        ),
         ({"nat_zones": 2}, {"nat": 2 * 32.85 + (2_592 * 1_650 + 96 * 1_100) / 1e3 * 0.045}),
         ({"shards": 4}, {"dynamodb": 25.92 * (4 - 3) * 0.125}),
         ({"hours_a_day": 12}, {"connection minutes": -54.00}),
@@ -167,6 +178,22 @@ def test_free_tiers_are_taken_off_once_each() -> None:
         },
         abs=0.011,
     )
+
+
+@pytest.mark.parametrize(("fifo", "usd"), [(False, 0.40), (True, 0.50)])
+def test_queues_of_either_kind_have_the_free_tier(fifo: bool, usd: float) -> None:
+    queued = replace(BUSY, queued=True, fifo=fifo)
+
+    assert of_services(queued)["sqs"] - of_services(queued, free_tier=True)["sqs"] == pytest.approx(usd, abs=0.011)
+
+
+def test_other_services_are_used_in_the_same_hours() -> None:
+    def appsync(hours: float) -> float:
+        usage = replace(BUSY, hours_a_day=hours)
+        found = model.alternatives(usage, dated.values(PRICES), PRICES["pusher_plans"].value)
+        return next(other.usd or 0.0 for other in found if other.service == "AppSync Events")
+
+    assert appsync(12) == pytest.approx(appsync(24) / 2)
 
 
 # Capacity
@@ -217,6 +244,38 @@ def test_a_sweeper_asks_with_a_share_of_the_requests() -> None:
     assert found.parts["sweeper"] == model.SWEEP_PACE == 0.05 * 2_500
     assert round(found.used) == 1_087 + 125
     assert shares(replace(SMALL, sweeper=True))["requests_per_second"] == pytest.approx((11.8 + 100) / 10_000, abs=1e-4)
+
+
+def used(usage: Usage, name: str, **own: float) -> float:
+    """What is used of one quota."""
+    return next(quota.used for quota in model.capacity(usage, {**dated.values(QUOTAS), **own}) if quota.quota == name)
+
+
+def test_receipts_and_a_sweeper_use_quotas() -> None:
+    receipts = used(replace(BUSY, ids=True), "requests_per_second") - used(BUSY, "requests_per_second")
+    assert receipts == pytest.approx(10)
+    runs = used(replace(BUSY, sweeper=True), "concurrent_executions") - used(BUSY, "concurrent_executions")
+    assert runs == pytest.approx(1)
+
+
+def test_shards_share_the_reads_of_a_room() -> None:
+    crowd = Usage(connections=1_000, room_size=1_000, messages_per_second=10)
+    assert used(crowd, "shard_read_units") == pytest.approx(10 * 25)  # 100 KB, of 4 KB a unit
+    assert used(replace(crowd, shards=5), "shard_read_units") == pytest.approx(10 * 5)
+
+
+def test_a_fan_out_is_as_fast_as_its_engine_its_pace_and_the_account_let_it() -> None:
+    crowd = Usage(connections=12_000, room_size=12_000, messages_per_second=0, heartbeat=0)
+
+    def seconds(usage: Usage, requests: float) -> float:
+        return used(usage, "fanout_seconds", requests_per_second=requests)
+
+    assert seconds(crowd, 100_000) == pytest.approx(12_000 / model.ENGINE_POSTS)
+    assert seconds(replace(crowd, pace=50_000), 100_000) == pytest.approx(12_000 / model.ENGINE_POSTS)
+    assert seconds(replace(crowd, pace=500), 100_000) == pytest.approx(24)
+    # Handshakes take 4 of 2,504 requests a second; and where others take all, a tenth is left.
+    assert seconds(crowd, 2_504) == pytest.approx(12_000 / 2_500)
+    assert seconds(replace(crowd, heartbeat=30), 800) == pytest.approx(12_000 / 80)
 
 
 def remedied(usage: Usage, remedy: str, **own: float) -> float:
