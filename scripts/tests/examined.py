@@ -227,8 +227,13 @@ class World(Answers):
     def _get_schedule(self, Name: str) -> Any:
         return self.found["schedule"] and {"State": self.found["schedule"]}
 
-    def _get_metric_data(self, **_: Any) -> Any:
-        return {"MetricDataResults": [{"Id": "value", "Values": self.found["census"]}]}
+    def _get_metric_data(self, MetricDataQueries: Any, ScanBy: str, **_: Any) -> Any:
+        [query] = MetricDataQueries
+        of_stage = {"Namespace": "Roomcast", "Dimensions": [{"Name": "Backend", "Value": "roomcast"}]}
+        assert query["MetricStat"]["Metric"] == {**of_stage, "MetricName": "connections"}
+        youngest_first = self.found["census"]
+        values = youngest_first if ScanBy == "TimestampDescending" else youngest_first[::-1]
+        return {"MetricDataResults": [{"Id": query["Id"], "Values": values}]}
 
 
 OF_ANOTHER_STAGE = [{"AlarmName": "roomcast-test-posts-failed", "ActionsEnabled": False, "AlarmActions": []}]

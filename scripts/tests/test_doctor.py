@@ -8,19 +8,38 @@ import json
 import re
 import threading
 import time
+from collections import Counter
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from roomcast_cli import policies
+from botocore.exceptions import EndpointConnectionError
+from roomcast_cli import dated, policies
+from roomcast_cli.aws import Account, session_of
 from roomcast_cli.doctor import examination, functions, rights
-from roomcast_cli.doctor.answers import Pace
+from roomcast_cli.doctor.answers import PACED, Answers, Pace
 from roomcast_cli.doctor.checks import PASSED, SKIPPED, WARNING, Check
 from roomcast_cli.doctor.unmade import NotMade
 
+from scripts.asked_of_aws.functions import functions as asked_of_aws
+from scripts.asked_of_aws.runs import RUNS
 from scripts.repository import REPOSITORY as ROOT
 from scripts.tests import stages
 from scripts.tests.command_line import of_json, on_terminal, run
-from scripts.tests.examined import FUNCTION, HEALTHY, KEY, LIMITS, NEW, QUEUE, TOPIC, World, refusal
+from scripts.tests.examined import (
+    DIGEST,
+    FUNCTION,
+    HEALTHY,
+    KEY,
+    LIMITS,
+    NAMES,
+    NEW,
+    QUEUE,
+    TOPIC,
+    World,
+    refusal,
+    statement,
+)
 from scripts.tests.fake_aws import ACCOUNT, REGION, FakeAws, Refusal, fake_aws
 
 if TYPE_CHECKING:
@@ -31,10 +50,14 @@ if TYPE_CHECKING:
 
 CONNECT, WORKER, SEND = "roomcast-connect", "roomcast-fanout_worker", "roomcast-sendmessage"
 ROLE = f"roomcast-connect-{REGION}"
-ELSEWHERE = f"arn:aws:kms:us-east-1:{ACCOUNT}:key/x"
+ELSEWHERE = {
+    "us-east-1": f"arn:aws:kms:us-east-1:{ACCOUNT}:key/x",
+    "444455556666": f"arn:aws:kms:{REGION}:444455556666:key/x",
+}
 VPC = {"VpcId": "vpc-1", "SubnetIds": ["subnet-1"]}
 ENDPOINT = {"VpcEndpointId": "vpce-1", "VpcId": "vpc-1", "ServiceName": f"com.amazonaws.{REGION}.execute-api"}
 OUT = {"DestinationCidrBlock": "0.0.0.0/0", "NatGatewayId": "nat-1", "State": "active"}
+OUT_BY_IPV6 = {"DestinationIpv6CidrBlock": "::/0", "EgressOnlyInternetGatewayId": "eigw-1", "State": "active"}
 PUBLIC = {"DestinationCidrBlock": "0.0.0.0/0", "GatewayId": "igw-1", "State": "active"}
 DEAD = "roomcast-fanout-dead-letters"
 ANY_PRINCIPAL = {"Sid": "all", "Effect": "Allow", "Principal": "*", "Action": "lambda:InvokeFunction"}
@@ -51,6 +74,16 @@ def variables(found: dict[str, Any], name: str) -> dict[str, str]:
     return answer
 
 
+def hours_ago(hours: float) -> dt.datetime:
+    """Return a time before now."""
+    return dt.datetime.now(dt.UTC) - dt.timedelta(hours=hours)
+
+
+def policy_for(principal: Any, **more: Any) -> str:
+    """Return the policy of a queue into which a principal may put messages."""
+    return json.dumps({"Statement": [{"Effect": "Allow", "Principal": principal, "Action": "sqs:SendMessage", **more}]})
+
+
 def settings(found: dict[str, Any], key: str, **values: Any) -> None:
     """Change the settings of a route."""
     found["stage"]["RouteSettings"][key] = {**LIMITS, **values}
@@ -65,9 +98,9 @@ def in_vpc(found: dict[str, Any], **values: Any) -> None:
 
 FAULTS: list[tuple[str, str, Plant]] = [
     ("credentials", "444455556666", lambda w: w["identity"].update(Account="444455556666")),
-    ("region", "us-east-1", lambda w: (
-        w["functions"][CONNECT].update(KMSKeyArn=ELSEWHERE), w["keys"].update({ELSEWHERE: "Enabled"}),
-    )),
+    *(("region", place, lambda w, arn=arn: (
+        w["functions"][CONNECT].update(KMSKeyArn=arn), w["keys"].update({arn: "Enabled"}),
+    )) for place, arn in ELSEWHERE.items()),
     ("logging-role", "cloudwatchRoleArn", lambda w: w["account"].pop("cloudwatchRoleArn")),
     ("requests-quota", "the stage", lambda w: w["account"]["throttleSettings"].update(rateLimit=1_500.0)),
     ("requests-quota", "route whoami", lambda w: settings(w, "whoami", ThrottlingRateLimit=12_000.0)),
@@ -78,6 +111,7 @@ FAULTS: list[tuple[str, str, Plant]] = [
     ("requests-quota", "sweeper", lambda w: variables(w, "roomcast-sweeper").update(ROOMCAST_SWEEP_PACE="20000")),
     ("handshake-quota", "10,000 handshakes", lambda w: w.update(census=[600_000.0])),
     ("handshake-quota", "500", lambda w: w.update(census=[30_000.0], quota=None)),
+    ("handshake-quota", "410 handshakes", lambda w: w.update(census=[24_600.0])),
     ("concurrency", "10 concurrent", lambda w: w["limits"].update(
         ConcurrentExecutions=10, UnreservedConcurrentExecutions=10
     )),
@@ -98,6 +132,16 @@ FAULTS: list[tuple[str, str, Plant]] = [
     ("permission", "may not invoke", lambda w: w["policies"].pop(f"{FUNCTION}whoami:live")),
     ("permission", "any principal", lambda w: w["policies"][f"{FUNCTION}whoami:live"].append(ANY_PRINCIPAL)),
     ("permission", "any principal", lambda w: w["policies"].update({f"{FUNCTION}kick": [ANY_PRINCIPAL]})),
+    ("permission", "any principal", lambda w: w["policies"].update(
+        {f"{FUNCTION}kick": [{**ANY_PRINCIPAL, "Principal": {"Service": "apigateway.amazonaws.com"}}]}
+    )),
+    ("permission", "may not invoke", lambda w: w["policies"][f"{FUNCTION}whoami:live"][0].update(Effect="Deny")),
+    ("permission", "may not invoke", lambda w: w["policies"].update(
+        {f"{FUNCTION}whoami:live": [statement("default", "whoami")]}
+    )),
+    ("permission", "may not invoke", lambda w: w["policies"].update(
+        {f"{FUNCTION}whoami:live": [statement("whoami", "default")]}
+    )),
     ("throttle-zero", "route whoami has rate limit 0", lambda w: settings(w, "whoami", ThrottlingRateLimit=0.0)),
     ("throttle-zero", "burst limit 0", lambda w: settings(w, "whoami", ThrottlingBurstLimit=0)),
     ("throttle-zero", "burst limit -1", lambda w: w["stage"].update(
@@ -106,16 +150,27 @@ FAULTS: list[tuple[str, str, Plant]] = [
     ("throttle-zero", "rate limit 0", lambda w: w["stage"]["RouteSettings"].update(whoami={"ThrottlingBurstLimit": 5})),
     ("stage-logs", "traces data", lambda w: settings(w, "whoami", DataTraceEnabled=True)),
     ("stage-logs", "ERROR", lambda w: settings(w, "whoami", LoggingLevel="ERROR")),
+    ("stage-logs", "route whoami has the logging level OFF", lambda w: w["stage"].update(
+        DefaultRouteSettings={**LIMITS, "LoggingLevel": "ERROR"},
+        RouteSettings={"whoami": {"ThrottlingBurstLimit": 5, "ThrottlingRateLimit": 5.0}},
+    )),
+    ("stage-logs", "header", lambda w: w["stage"]["AccessLogSettings"].update(Format="$context.header.x")),
+    ("stage-logs", "userAgent", lambda w: w["stage"]["AccessLogSettings"].update(Format="$context.identity.userAgent")),
     ("stage-logs", "access log", lambda w: w["stage"].pop("AccessLogSettings")),
     ("stage-logs", "querystring", lambda w: w["stage"]["AccessLogSettings"].update(Format="$context.querystring.t")),
     ("stage-logs", "authorizer", lambda w: w["stage"]["AccessLogSettings"].update(Format="$context.authorizer.rooms")),
     ("delivery", "403", lambda w: w.update(connection=refusal("GetConnection", "Forbidden", "Forbidden", 403))),
     ("delivery", "404", lambda w: w.update(connection=refusal("GetConnection", "NotFoundException", "Not Found", 404))),
+    ("delivery", "cannot be reached", lambda w: w.update(
+        connection=EndpointConnectionError(endpoint_url="https://768b2390.execute-api.eu-central-1.amazonaws.com")
+    )),
     ("endpoint", "is off", lambda w: w["api"].update(DisableExecuteApiEndpoint=True)),
     ("private-dns", "vpce-1", lambda w: in_vpc(
         w, endpoints=[{**ENDPOINT, "PrivateDnsEnabled": True}], route_tables=[table_of(OUT)]
     )),
     ("vpc-route", "subnet-1", lambda w: in_vpc(w, route_tables=[table_of(PUBLIC)])),
+    ("vpc-route", "subnet-1", lambda w: in_vpc(w, route_tables=[table_of({**OUT, "State": "blackhole"})])),
+    ("vpc-route", "subnet-1", lambda w: in_vpc(w, route_tables=[table_of(OUT_BY_IPV6)])),
     ("state", "Failed", lambda w: w["functions"][CONNECT].update(State="Failed", StateReason="no code")),
     ("state", "Pending", lambda w: w["functions"][CONNECT].update(State="Pending")),
     ("state", "Inactive", lambda w: w["functions"][CONNECT].update(State="Inactive")),
@@ -124,8 +179,8 @@ FAULTS: list[tuple[str, str, Plant]] = [
     ("environment", "ROOMCAST_TABLE_NAME", lambda w: variables(w, CONNECT).pop("ROOMCAST_TABLE_NAME")),
     ("environment", "ROOMCAST_SHARDS_READ", lambda w: variables(w, CONNECT).update(ROOMCAST_SHARDS_READ="4")),
     ("runtime", "python3.9", lambda w: w["functions"][CONNECT].update(Runtime="python3.9")),
-    ("time-outs", "29 s", lambda w: w["functions"][SEND].update(Timeout=29)),
-    ("time-outs", "90 s", lambda w: w["queues"]["roomcast-fanout"].update(VisibilityTimeout="90")),
+    ("time-outs", "may run 28 s", lambda w: w["functions"][SEND].update(Timeout=28)),
+    ("time-outs", "161 s", lambda w: w["queues"]["roomcast-fanout"].update(VisibilityTimeout="161")),
     ("recursion", "16 hand-overs", lambda w: w["functions"][WORKER].update(TracingConfig={"Mode": "Active"})),
     ("roles", "dynamodb:PutItem", lambda w: w["denied"].append((ROLE, "dynamodb:PutItem"))),
     ("role-drift", "by-hand", lambda w: w["roles"][ROLE]["inline"].append("by-hand")),
@@ -135,14 +190,18 @@ FAULTS: list[tuple[str, str, Plant]] = [
     )),
     ("role-drift", "younger", lambda w: w["roles"][ROLE]["role"].update(CreateDate=NEW.replace(day=28))),
     ("keys", "PendingDeletion", lambda w: w["keys"].update({KEY: "PendingDeletion"})),
+    ("keys", "Disabled", lambda w: w["keys"].update({KEY: "Disabled"})),
     ("keys", "gone", lambda w: w["queues"]["roomcast-fanout"].update(KmsMasterKeyId="0f3c")),
     ("table", "CREATING", lambda w: w["table"].update(TableStatus="CREATING")),
     ("table", "keys", lambda w: w["table"].update(KeySchema=[{"AttributeName": "id", "KeyType": "HASH"}])),
     ("table", "provisioned", lambda w: w["table"].update(BillingModeSummary={"BillingMode": "PROVISIONED"})),
+    ("table", "at most 100 read", lambda w: w["table"].update(OnDemandThroughput={"MaxReadRequestUnits": 100})),
     ("table", "at most 100 write", lambda w: w["table"].update(OnDemandThroughput={"MaxWriteRequestUnits": 100})),
     ("ttl", "no time to live", lambda w: w.update(ttl={"TimeToLiveStatus": "DISABLED"})),
+    ("ttl", "no time to live", lambda w: w["ttl"].update(TimeToLiveStatus="DISABLING")),
     ("ttl", "by expiry", lambda w: w["ttl"].update(AttributeName="expiry")),
-    ("shards", "4 partitions", lambda w: w["rows"].append("room#lobby#3")),
+    ("shards", "3 partitions", lambda w: w["rows"].append("room#lobby#2")),
+    ("mapping", "Disabling", lambda w: w["mappings"][0].update(State="Disabling")),
     ("mapping", "Disabled", lambda w: w["mappings"][0].update(State="Disabled")),
     ("mapping", "ReportBatchItemFailures", lambda w: w["mappings"][0].update(FunctionResponseTypes=[])),
     ("mapping", "no function reads", lambda w: w["mappings"].clear()),
@@ -150,16 +209,18 @@ FAULTS: list[tuple[str, str, Plant]] = [
     ("mapping", "5 messages wait", lambda w: w["queues"].update(
         {"roomcast-fanout.fifo": {"QueueArn": f"{QUEUE}.fifo", "ApproximateNumberOfMessages": "5"}}
     )),
-    ("queues", "3 tries", lambda w: w["queues"]["roomcast-fanout"].update(
-        RedrivePolicy=json.dumps({"deadLetterTargetArn": f"{QUEUE}-dead-letters", "maxReceiveCount": 3})
+    ("queues", "4 tries", lambda w: w["queues"]["roomcast-fanout"].update(
+        RedrivePolicy=json.dumps({"deadLetterTargetArn": f"{QUEUE}-dead-letters", "maxReceiveCount": 4})
     )),
     ("queues", "no dead letters", lambda w: w["queues"]["roomcast-fanout"].pop("RedrivePolicy")),
     ("queues", "no longer", lambda w: w["queues"][DEAD].update(MessageRetentionPeriod="86400")),
     ("queues", "dead-letters does not exist", lambda w: w["queues"].pop(DEAD)),
-    ("queues", "any principal", lambda w: w["queues"]["roomcast-fanout"].update(
-        Policy=json.dumps({"Statement": [{"Effect": "Allow", "Principal": "*", "Action": "sqs:SendMessage"}]})
-    )),
-    ("queues", "3 tasks", lambda w: w["queues"][DEAD].update(ApproximateNumberOfMessages="3")),
+    *(("queues", "any principal", lambda w, name=name, principal=principal: w["queues"][name].update(
+        Policy=policy_for(principal)
+    )) for name in ("roomcast-fanout", DEAD) for principal in ("*", {"AWS": "*"}, {"AWS": ["*"]})),
+    *(("queues", "3 tasks", lambda w, kind=kind: w["queues"][DEAD].update(
+        {f"ApproximateNumberOfMessages{kind}": "3"}
+    )) for kind in ("", "NotVisible", "Delayed")),
     ("log-groups", "is missing", lambda w: w["groups"].pop("/aws/lambda/roomcast-connect")),
     ("log-groups", "for ever", lambda w: w["groups"]["/aws/lambda/roomcast-connect"].pop("retentionInDays")),
     ("log-groups", "INFREQUENT_ACCESS", lambda w: w["groups"]["/aws/lambda/roomcast-connect"].update(
@@ -174,17 +235,72 @@ FAULTS: list[tuple[str, str, Plant]] = [
     ("alarms", "not as it was applied", lambda w: w["alarms"][0].update(Threshold=90.0)),
     ("alarms", "not as it was applied", lambda w: w["alarms"][0].update(DatapointsToAlarm=5)),
     ("alarms", "not as it was applied", lambda w: w["alarms"][0].update(TreatMissingData="ignore")),
-    ("alarms", "no data", lambda w: w["alarms"][0].update(StateValue="INSUFFICIENT_DATA")),
+    ("alarms", "no data", lambda w: w["alarms"][0].update(
+        StateValue="INSUFFICIENT_DATA", StateUpdatedTimestamp=hours_ago(25)
+    )),
     ("topic", "alias/aws/sns", lambda w: w["topics"][TOPIC].update(KmsMasterKeyId="alias/aws/sns")),
+    ("topic", "alias/aws/sns", lambda w: w["topics"][TOPIC].update(
+        KmsMasterKeyId=f"arn:aws:kms:{REGION}:{ACCOUNT}:alias/aws/sns"
+    )),
+    ("topic", "another Region", lambda w: w["alarms"][0].update(OKActions=[TOPIC.replace(REGION, "us-east-1")])),
     ("topic", "no confirmed", lambda w: w["topics"][TOPIC].update(SubscriptionsConfirmed="0")),
     ("topic", "does not exist", lambda w: w["topics"].clear()),
     ("topic", "another Region", lambda w: w["alarms"][0].update(AlarmActions=[TOPIC.replace(REGION, "us-east-1")])),
     ("sweeper", "is off", lambda w: w.update(schedule="DISABLED")),
     ("sweeper", "does not exist", lambda w: w.update(schedule=None)),
     ("sweeper", "30 min", lambda w: w.update(census=[])),
-    ("sweeper", "runs for 2 h", lambda w: w.update(sweep={"begun": {"N": str(int(time.time()) - 7_200)}})),
+    ("sweeper", "runs for 1 h 1 min", lambda w: w.update(sweep={"begun": {"N": str(int(time.time()) - 3_690)}})),
 ]  # fmt: skip
 """Checks, what each says, and what plants its fault."""
+
+HARMLESS: dict[str, Plant] = {
+    "clients return in time": lambda w: w.update(census=[24_000.0]),
+    "fewer clients than before": lambda w: w.update(census=[400.0, 600_000.0]),
+    "as many executions as are wanted": lambda w: w["limits"].update(UnreservedConcurrentExecutions=30),
+    "reserved by the worker": lambda w: (
+        w["reserved"].update({WORKER: 10}), w["limits"].update(UnreservedConcurrentExecutions=20),
+    ),
+    "a principal of the organisation": lambda w: w["policies"].update(
+        {f"{FUNCTION}kick": [{**ANY_PRINCIPAL, "Condition": {"StringEquals": {"aws:PrincipalOrgID": "o-1"}}}]}
+    ),
+    "an endpoint without private DNS": lambda w: in_vpc(
+        w, endpoints=[{**ENDPOINT, "PrivateDnsEnabled": False}], route_tables=[table_of(OUT)]
+    ),
+    "an endpoint of another service": lambda w: in_vpc(
+        w,
+        endpoints=[{**ENDPOINT, "ServiceName": f"com.amazonaws.{REGION}.sqs", "PrivateDnsEnabled": True}],
+        route_tables=[table_of(OUT)],
+    ),
+    "the VPC's main route table": lambda w: in_vpc(
+        w, route_tables=[{**table_of(OUT), "Associations": [{"Main": True}]}]
+    ),
+    "out by IPv6": lambda w: (
+        in_vpc(w, route_tables=[table_of(OUT_BY_IPV6)]),
+        [each.update(VpcConfig={**VPC, "Ipv6AllowedForDualStack": True}) for each in w["functions"].values()],
+    ),
+    "a message hidden for six times the time-out": lambda w: w["queues"]["roomcast-fanout"].update(
+        VisibilityTimeout="162"
+    ),
+    "a worker that is not traced": lambda w: w["functions"][WORKER].pop("TracingConfig"),
+    "another queue of the account": lambda w: w["mappings"].append(
+        {"EventSourceArn": f"{QUEUE}-other", "FunctionArn": f"{FUNCTION}other:live", "State": "Disabled"}
+    ),
+    "a queue for the organisation": lambda w: w["queues"]["roomcast-fanout"].update(
+        Policy=policy_for("*", Condition={"StringEquals": {"aws:PrincipalOrgID": "o-1"}})
+    ),
+    "a cheap access log": lambda w: w["groups"]["/aws/apigateway/roomcast/live"].update(
+        logGroupClass="INFREQUENT_ACCESS"
+    ),
+    "a level that text logs do not have": lambda w: w["functions"][CONNECT].update(
+        LoggingConfig={"LogFormat": "Text", "ApplicationLogLevel": "WARN"}
+    ),
+    "an alarm that is new": lambda w: w["alarms"][0].update(
+        StateValue="INSUFFICIENT_DATA", StateUpdatedTimestamp=hours_ago(23)
+    ),
+    "actions that are on by default": lambda w: w["alarms"][0].pop("ActionsEnabled"),
+    "a sweep of an hour": lambda w: w.update(sweep={"begun": {"N": str(int(time.time()) - 3_500)}}),
+}  # fmt: skip
+"""What is close to a fault, and is none."""
 
 
 def examined(world: World, *only: str) -> list[tuple[str, str, str]]:
@@ -222,6 +338,12 @@ def test_fault_is_named_by_its_check_alone(world: World, check: str, says: str, 
     assert any(says in sentence for _, _, sentence in found)
 
 
+@pytest.mark.parametrize("name", HARMLESS)
+def test_what_is_no_fault_is_not_named(world: World, name: str) -> None:
+    HARMLESS[name](world.found)
+    assert examined(world) == []
+
+
 def test_every_check_has_a_fault() -> None:
     elsewhere = {"clock", "domain", "sources"}
     assert {check.id for check in examination.CHECKS} == {name for name, _, _ in FAULTS} | elsewhere
@@ -232,9 +354,13 @@ def test_checks_have_different_names() -> None:
     assert len(names) == len({*names})
 
 
-def test_clock_that_is_wrong_is_told(world: World) -> None:
-    world.found["identity"]["ResponseMetadata"]["HTTPHeaders"]["date"] = email.utils.formatdate(time.time() - 90)
-    assert [(name, "fast" in told) for name, _, told in examined(world)] == [("clock", True)]
+def test_clock_that_is_wrong_is_told() -> None:
+    for seconds, way in ((-70, "fast"), (80, "slow")):
+        world = World()
+        world.found["identity"]["ResponseMetadata"]["HTTPHeaders"]["date"] = email.utils.formatdate(
+            time.time() + seconds
+        )
+        assert [(name, way in told) for name, _, told in examined(world, "clock")] == [("clock", True)]
 
 
 @pytest.mark.parametrize(
@@ -243,7 +369,19 @@ def test_clock_that_is_wrong_is_told(world: World) -> None:
         ({}, ""),
         ({"domains": {}}, "no custom domain"),
         ({"api_mappings": [{"ApiId": "other", "Stage": "live"}]}, "leads to other/live"),
+        ({"api_mappings": [{"ApiId": "768b2390", "Stage": "other"}]}, "leads to 768b2390/other"),
         ({"api_mappings": []}, "leads nowhere"),
+        (
+            {
+                "domains": {
+                    "chat.example.com": {
+                        "DomainNameConfigurations": [{"DomainNameStatus": "PENDING_CERTIFICATE_REIMPORT"}]
+                    }
+                }
+            },
+            "PENDING_CERTIFICATE_REIMPORT",
+        ),
+        ({"api": {**HEALTHY["api"], "DisableExecuteApiEndpoint": True}}, ""),
         ({"certificate": {"Status": "EXPIRED"}}, "not valid"),
         ({"certificate": {"Status": "ISSUED", "NotAfter": dt.datetime(2020, 1, 1, tzinfo=dt.UTC)}}, "not valid"),
     ],
@@ -289,10 +427,73 @@ def test_cycle_of_a_sweeper_that_counts_alone_is_no_finding(world: World) -> Non
     assert examined(world, "sweeper") == []
 
 
-def test_connect_without_tokens_is_told_where_tokens_are_wanted() -> None:
-    assert examined(World(authorization_type="JWT"), "routes") == [
-        ("routes", "error", examined(World(authorization_type="JWT"), "routes")[0][2])
-    ]
+@pytest.mark.parametrize("kind", ["AWS_IAM", "CUSTOM", "JWT"])
+def test_connect_without_tokens_is_told_where_tokens_are_wanted(kind: str) -> None:
+    [(check, status, told)] = examined(World(authorization_type=kind), "routes")
+    assert (check, status) == ("routes", "error")
+    assert f"applied with {kind}" in told
+
+
+def test_role_for_logs_is_missed_where_there_are_logs_alone(world: World) -> None:
+    world.found["account"].pop("cloudwatchRoleArn")
+    world.found["stage"].pop("AccessLogSettings")
+    assert examined(world, "logging-role") == []
+    settings(world.found, "whoami", LoggingLevel="ERROR")
+    assert [name for name, _, _ in examined(world, "logging-role")] == ["logging-role"]
+
+
+@pytest.mark.parametrize("name", ["fanout_worker", "presence"])
+def test_each_worker_that_hands_over_to_itself_may_do_so(name: str) -> None:
+    world = World(functions=dict.fromkeys([*NAMES, "presence"], DIGEST))
+    world.found["functions"]["roomcast-presence"] = {**world.found["functions"][WORKER]}
+    world.found["functions"][f"roomcast-{name}"].update(TracingConfig={"Mode": "Active"})
+    assert [f"roomcast-{name}" in told for _, _, told in examined(world, "recursion")] == [True]
+
+
+def test_digest_that_is_not_known_is_not_compared() -> None:
+    assert examined(World(functions={**dict.fromkeys(NAMES, DIGEST), "connect": None}), "code") == []
+
+
+@pytest.mark.parametrize(("days", "is_told"), [(181, False), (179, True), (-1, True)])
+def test_end_of_a_runtime_is_told_half_a_year_before(
+    world: World, monkeypatch: pytest.MonkeyPatch, days: int, *, is_told: bool
+) -> None:
+    end = dt.datetime.now(dt.UTC).date() + dt.timedelta(days=days)
+    entry = dated.Entry(end.isoformat(), "day", "all", "https://example.com", "2026-11")
+    monkeypatch.setattr(dated, "entries", lambda _: {"python3.13": entry})
+    assert bool(examined(world, "runtime")) is is_told
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["ROOMCAST_MANAGEMENT_ENDPOINT", "ROOMCAST_SHARDS_PER_ROOM", "ROOMCAST_SHARDS_READ", "ROOMCAST_TABLE_NAME"],
+)
+def test_variable_without_which_no_function_works(world: World, name: str) -> None:
+    variables(world.found, CONNECT).pop(name)
+    assert [(check, name in told) for check, _, told in examined(world, "environment")] == [("environment", True)]
+
+
+WITH_OWN_VALUES = {"ROOMCAST_LOG_LEVEL", "ROOMCAST_DNS_SUFFIX", "ROOMCAST_HTTP2", "ROOMCAST_PACE"} | {
+    f"ROOMCAST_{name}"
+    for name in (
+        "HISTORY_RETENTION_MINUTES",
+        "MAXIMUM_MESSAGE_BYTES",
+        "MAXIMUM_ROOM_MEMBERS",
+        "MAXIMUM_ROOMS",
+        "MESSAGES_PER_SECOND",
+        "PRESENCE_MAX_MEMBERS",
+        "PRESENCE_WINDOW_SECONDS",
+    )
+}
+"""Variables by which functions work together although their values differ."""
+
+
+def test_variables_that_functions_share_are_compared() -> None:
+    shared: Counter[str] = Counter()
+    for of_run in RUNS.values():
+        environments = [each.environment for name, each in asked_of_aws(of_run).items() if name != "authorizer"]
+        shared.update({name for name, count in Counter(chain(*environments)).items() if count > 1})
+    assert {*shared} - WITH_OWN_VALUES == {*functions.SHARED}
 
 
 def test_route_that_nobody_declared_is_told() -> None:
@@ -309,6 +510,9 @@ def test_what_an_older_parameter_does_not_tell_is_skipped() -> None:
 
 def test_route_to_another_function_is_told(world: World) -> None:
     uri = world.found["integrations"]["whoami"]["IntegrationUri"]
+    world.found["integrations"]["whoami"]["IntegrationUri"] = uri.replace(":live", "")
+    assert "and not" in examined(world, "integrations")[0][2]
+    world = World()
     world.found["integrations"]["whoami"]["IntegrationUri"] = uri.replace("whoami", "default")
     assert "and not" in examined(world, "integrations")[0][2]
     world.found["integrations"]["whoami"]["IntegrationUri"] = uri.replace(f"function:{'roomcast'}", "function:other")
@@ -357,6 +561,9 @@ def test_check_that_does_not_end_is_skipped() -> None:
 
 
 def test_calls_to_the_control_plane_are_paced() -> None:
+    session = session_of(None)
+    services = [session.get_service_model(name) for name in ("apigateway", "apigatewayv2")]
+    assert [each.service_id.hyphenize() for each in services] == [*PACED]
     pace, begun = Pace(100), time.monotonic()
     threads = [threading.Thread(target=pace.wait) for _ in range(20)]
     for thread in threads:
@@ -380,6 +587,22 @@ def test_rights_agree_with_the_policies_of_the_backend() -> None:
             for action in ([each["Action"]] if isinstance(each["Action"], str) else each["Action"])
         }
         assert granted == {*needs.table}, name
+        # What depends on a feature is the same where the feature is on.
+        on = {
+            resource: set(re.findall(r'"\w+:(\w+)"', actions))
+            for actions, resource in re.findall(r'"Action": (\[[^]]*\]|"[^"]*"),\s*"Resource": "\$\{(\w+)\}"', text)
+        }
+        sweeping = rights.SWEEPING if name == "sweeper" else rights.Needs("")._replace(connections=())
+        assert on.get("history_table_arn", set()) == {*needs.history}, name
+        methods = re.findall(r"stage_execution_arn\}/([A-Z]+)/", text)
+        assert methods == [*needs.connections, *sweeping.connections], name
+        queues = {kind: on.get(f"{kind}_arn", set()) for kind in ("queue", "presence_queue", "publish_queue")}
+        names = {"queue": "fanout", "presence_queue": "presence", "publish_queue": "publish"}
+        reads = [names[kind] for kind, actions in queues.items() if "ReceiveMessage" in actions]
+        assert reads == ([needs.reads] if needs.reads else []), name
+        writes = {names[kind] for kind, actions in queues.items() if "SendMessage" in actions}
+        writes |= {"presence"} if "${mark_presence}" in text else set()
+        assert writes == {*needs.writes, *sweeping.writes}, name
 
 
 def test_policy_has_the_rights_of_all_checks() -> None:
@@ -388,6 +611,45 @@ def test_policy_has_the_rights_of_all_checks() -> None:
     assert allowed >= {*rights_of_all_checks()}
     # What only stages with a custom domain or in a VPC need.
     assert allowed >= {"acm:DescribeCertificate", "ec2:DescribeVpcEndpoints", "ec2:DescribeRouteTables"}
+
+
+def test_answer_that_no_check_expects_is_no_pass(world: World) -> None:
+    def breaks(_: Any) -> Iterator[Any]:
+        yield from ()
+        raise KeyError("Table")
+
+    result = examination.made(Check("x", "you", breaks), world)[0]
+    assert (result.status, result.finding) == (SKIPPED, "unexpected: KeyError: 'Table'")
+
+
+def test_all_pages_of_a_list_are_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Client:
+        def can_paginate(self, _operation: str) -> bool:
+            return True
+
+        def get_paginator(self, _operation: str) -> Any:
+            return self
+
+        def paginate(self, **_params: Any) -> Any:
+            return [{"Items": [1, 2]}, {}, {"Items": [3]}]
+
+    answers = Answers(World().stage, Account(REGION))
+    monkeypatch.setattr(answers, "_client", lambda _: Client())
+    assert answers.pages("apigatewayv2", "get_routes", "Items", ApiId="x") == [1, 2, 3]
+
+
+def test_simulation_that_tells_each_resource_apart(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    def simulates(PolicySourceArn: str, ActionNames: Any, ResourceArns: Any) -> Any:  # noqa: ARG001, N803 - AWS's names
+        each = [{"EvalResourceName": arn, "EvalResourceDecision": "implicitDeny"} for arn in ResourceArns]
+        return {
+            "EvaluationResults": [
+                {"EvalActionName": name, "EvalDecision": "allowed", "ResourceSpecificResults": each}
+                for name in ActionNames
+            ]
+        }
+
+    monkeypatch.setattr(world, "_simulate_principal_policy", simulates)
+    assert {name for name, _, _ in examined(world, "roles")} == {"roles"}
 
 
 def test_reason_is_told_where_no_right_is_missing(world: World) -> None:

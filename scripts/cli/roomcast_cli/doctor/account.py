@@ -20,12 +20,9 @@ if TYPE_CHECKING:
 FULL = 0.8
 """Share of a quota above which little is left for anything else."""
 
-NEW_ACCOUNT = 10
-"""Concurrent executions that a new account has
-(https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html)."""
-
 BESIDE_WORKERS = 20
-"""Executions that the functions of the routes have beside the workers at the least."""
+"""Executions that the functions of the routes have beside the workers at the least: more than new accounts have, 10
+(https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html)."""
 
 CENSUS_SECONDS = 1_800
 
@@ -184,7 +181,7 @@ def concurrency(answers: Answers) -> Iterator[Finding]:
             )
     total, free = limits["ConcurrentExecutions"], limits["UnreservedConcurrentExecutions"]
     wanted = sum(most for name, most in workers.items() if reserved[name] is None) + BESIDE_WORKERS
-    if total <= NEW_ACCOUNT or free < wanted:
+    if free < wanted:
         yield Finding(
             f"concurrent executions of account {answers.stage.account}",
             f"the account has {total:,} concurrent executions, {free:,} of them not reserved, and workers and routes "
