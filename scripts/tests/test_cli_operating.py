@@ -10,10 +10,11 @@ import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from botocore.exceptions import ClientError
 from roomcast import logs, sweeping, tasks
 from roomcast.delivery import RoomMessage
-from roomcast_cli import application, log_groups, queries
-from roomcast_cli.commands import stats
+from roomcast_cli import application, leftovers, log_groups, queries
+from roomcast_cli.commands import stats, tail
 
 from scripts.tests import stages
 from scripts.tests.command_line import ended, of_json, on_terminal, run, start, terminal_of
@@ -204,17 +205,17 @@ def test_tail_of_errors_rooms_and_functions(account: Account) -> None:
     account.write("sendmessage", now, fan_out(now))
     account.write("sendmessage", now + 1, fan_out(now, room="0" * 12, level="ERROR", error="DynamoDB: down"))
     account.write("connect", now + 2, "2026-11-28T03:33:20Z Task timed out after 29.00 seconds")
-    tail = ["tail", "--since", "10m", "--no-follow"]
+    command = ["tail", "--since", "10m", "--no-follow"]
 
     def found(*options: str) -> list[str]:
-        status, output, told = run(*tail, *options, **account.aws.variables)
+        status, output, told = run(*command, *options, **account.aws.variables)
         assert (status, told) == (0, "")
         return [line.split("\t")[1] for line in output.splitlines()]
 
     assert found("--errors") == ["sendmessage", "connect"]
     assert found("--room", "lobby") == ["sendmessage"]
     assert found("--function", "connect") == ["connect"]
-    assert run(*tail, "--function", "other", **account.aws.variables)[0] == 3
+    assert run(*command, "--function", "other", **account.aws.variables)[0] == 3
 
 
 def test_what_a_client_wrote_does_not_reach_the_terminal_as_it_is(account: Account) -> None:
@@ -251,6 +252,33 @@ def test_tail_goes_on_until_ctrl_c(account: Account, tmp_path: Path) -> None:
     assert ended(process) == 130
     assert [line.split("\t")[3] for line in output.read_text().splitlines() if line] == ["fan-out", "later"]
     assert errors.read_text().strip() == ""
+
+
+def test_tail_reads_all_pages_and_asks_again_for_lines_that_come_late() -> None:
+    first, second, late = (
+        [{"eventId": name, "timestamp": ago(seconds), "message": name, "ingestionTime": ago(1)}]
+        for name, seconds in (("one", 9), ("two", 8), ("late", 7))
+    )
+    pages = [{"events": first, "nextToken": "t"}, {"events": second}]
+    reader = tail.Reader(_Pages(pages), {"connect": "g"}, ago(60))
+    assert [line.text for line in reader.new()] == ["one", "two"]
+    pages.append({"events": late})
+    assert [line.text for line in reader.new()] == ["late"]
+    assert reader.new() == []
+
+
+class _Pages:
+    """A client of CloudWatch Logs that has these pages."""
+
+    def __init__(self, pages: list[Any]) -> None:
+        self._pages = pages
+
+    def get_paginator(self, _operation: str) -> Any:
+        return self
+
+    def paginate(self, startTime: int, **_: Any) -> Any:  # noqa: N803 - AWS's name
+        for page in self._pages:
+            yield {**page, "events": [each for each in page["events"] if each["timestamp"] >= startTime]}
 
 
 def test_tail_begins_now_unless_told(account: Account) -> None:
@@ -417,6 +445,42 @@ def test_nothing_is_deleted_where_no_connection_is_alive(account: Account, monke
     assert account.deleted() == []
 
 
+def test_young_connection_proves_that_it_is_the_right_stage(account: Account, monkeypatch: pytest.MonkeyPatch) -> None:
+    account.add("gone=", ["lobby"])
+    account.add("young=", ["lobby"], 5, alive=True)
+    account.add("younger=", ["lobby"], 110)
+
+    assert fix(account, monkeypatch, "--yes") == 0
+    assert account.deleted() == ["connection#gone=", "room#lobby#0"]
+
+
+@pytest.mark.parametrize("status", [404, 429, 500, 503])
+def test_connection_about_which_there_is_no_answer_stays(status: int) -> None:
+    questions = leftovers.Questions(_Connections({"a=": 200, "b=": status, "c=": 400, "d=": 410}))
+
+    assert questions.gone(["a=", "b=", "c=", "d="]) == {"c=", "d="}
+    assert questions.alive == 1
+
+
+def test_questions_are_paced(monkeypatch: pytest.MonkeyPatch) -> None:
+    waits: list[float] = []
+    monkeypatch.setattr(time, "sleep", waits.append)
+    leftovers.Questions(_Connections({}), a_second=0.01).gone(["a=", "b=", "c="])
+    assert waits[0] == 0
+    assert [round(wait, -1) for wait in waits[1:]] == [100, 200]
+
+
+class _Connections:
+    """A client of the management API that answers with statuses by connection."""
+
+    def __init__(self, statuses: dict[str, int]) -> None:
+        self._statuses = statuses
+
+    def get_connection(self, ConnectionId: str) -> None:  # noqa: N803 - AWS's name
+        if (status := self._statuses.get(ConnectionId, 410)) != 200:
+            raise ClientError({"Error": {}, "ResponseMetadata": {"HTTPStatusCode": status}}, "GetConnection")  # type: ignore[typeddict-item]
+
+
 def test_wrong_stage_ends_the_command(account: Account) -> None:
     account.add("a=", ["lobby"])
     account.aws.withheld = {"execute-api:ManageConnections"}
@@ -482,6 +546,49 @@ def test_dead_letters_of_every_queue(account: Account) -> None:
     assert [action for action, _ in account.aws.asked].count("sqs:StartMessageMoveTask") == 2
 
 
+def test_dead_letters_stay_visible_and_are_counted_while_they_are_read(account: Account) -> None:
+    account.aws.answers["sqs:GetQueueAttributes"] = lambda _: {
+        "Attributes": {
+            "ApproximateNumberOfMessages": "11",
+            "ApproximateNumberOfMessagesNotVisible": "2",
+            "QueueArn": f"arn:aws:sqs:{REGION}:{ACCOUNT}:{DEAD}",
+            "MessageRetentionPeriod": "864000",
+        }
+    }
+    looks = iter([range(10), range(10, 11), range(0)])
+
+    def letters(fields: dict[str, Any]) -> Any:
+        assert fields["VisibilityTimeout"] == 0
+        sent = {"ApproximateReceiveCount": "5"}
+        return {
+            "Messages": [
+                {"MessageId": f"m{number}", "ReceiptHandle": "r", "Body": letter(),
+                 "Attributes": {**sent, "SentTimestamp": f"{AT + number * 86_400_000}"}}
+                for number in next(looks)
+            ]
+        }  # fmt: skip
+
+    account.aws.answers["sqs:ReceiveMessage"] = letters
+    status, found = of_json("dead-letters", **account.aws.variables)
+    assert (status, found["number"], len(found["letters"])) == (1, 13, 11)
+    assert (found["oldest"], found["kept_until"]) == ("2025-11-29T03:33:20Z", "2025-12-09T03:33:20Z")
+
+
+def test_queue_without_dead_letters_is_not_redriven(account: Account) -> None:
+    urls = {f"{name}_dead_letter_queue_url": f"{stages.QUEUES}-{name}-dead" for name in ("presence", "publish")}
+    stages.serve(account.aws, **urls)
+    account.aws.answers["sqs:GetQueueAttributes"] = lambda fields: {
+        "Attributes": {
+            "ApproximateNumberOfMessages": str(fields["QueueUrl"].count("publish")),
+            "QueueArn": f"arn:aws:sqs:{REGION}:{ACCOUNT}:{fields['QueueUrl'].rpartition('/')[2]}",
+            "MessageRetentionPeriod": "864000",
+        }
+    }
+    assert run("dead-letters", "--redrive", "--yes", **account.aws.variables)[0] == 0
+    moved = [fields for action, fields in account.aws.asked if action == "sqs:StartMessageMoveTask"]
+    assert moved == [{"SourceArn": f"arn:aws:sqs:{REGION}:{ACCOUNT}:roomcast-publish-dead"}]
+
+
 def test_redrive(account: Account) -> None:
     account.letters = [letter()]
 
@@ -519,6 +626,20 @@ def test_follow_finds_lambdas_own_lines_by_a_second_query(account: Account) -> N
     account.results = [[sent], []]
     status, shown = on_terminal("follow", REQUEST, COLUMNS="200", **account.aws.variables)
     assert (status, "03:33:20.012Z" in shown) == (0, True)
+
+
+def test_follow_asks_about_each_invocation(account: Account) -> None:
+    """And not about what the access log writes where no function was invoked."""
+    sent = [
+        row(f"2025-11-29 03:33:2{number}.012", GROUP, fan_out(AT), lambda_request_id=name)
+        for number, name in enumerate((INVOCATION, "b-2", "-"))
+    ]
+    account.results = [sent]
+    assert run("follow", REQUEST, "--since", "2d", **account.aws.variables)[0] == 0
+    asked = [fields for action, fields in account.aws.asked if action == "logs:StartQuery"]
+    assert [INVOCATION in asked[1]["queryString"], "b-2" in asked[2]["queryString"], len(asked)] == [True, True, 3]
+    assert asked[0]["startTime"] == pytest.approx(time.time() - 2 * 86_400, abs=scaled(60))
+    assert [name in asked[0]["logGroupNames"] for name in (GROUP, "/aws/apigateway/roomcast/live")] == [True, True]
 
 
 def test_follow_that_finds_nothing(account: Account) -> None:
@@ -624,6 +745,26 @@ def test_stats_of_all_queues(account: Account) -> None:
     assert (found["last"]["queue_age"], found["last"]["dead_letters"]) == (7, 5)
 
 
+def test_stats_ask_for_two_times_one_after_the_other(account: Account) -> None:
+    of_json("stats", "--since", "10m", **account.aws.variables)
+    last, before = [fields for action, fields in account.aws.asked if action == "cloudwatch:GetMetricData"]
+    assert last["EndTime"] - last["StartTime"] == before["EndTime"] - before["StartTime"] == 600
+    assert before["EndTime"] == last["StartTime"]
+    assert last["EndTime"] > time.time() - scaled(60) - 60
+
+
+def test_statistics_are_those_of_their_names() -> None:
+    """Counts are summed, percentiles are what they are called, and a fan-out is one sample."""
+    for name, number in stats.NUMBERS.items():
+        if name.startswith("lag_"):
+            assert number.statistic == name.removeprefix("lag_")
+        elif number.namespace == logs.NAMESPACE and name not in {"connections", "messages"}:
+            assert (number.metric, number.statistic) == (name, "Sum")
+    assert stats.NUMBERS["messages"][1:3] == ("posts", "SampleCount")
+    assert stats.NUMBERS["handshakes_refused"].of == ("ApiId", "Stage")
+    assert {number.statistic for number in stats.NUMBERS.values() if number.namespace == "AWS/SQS"} == {"Maximum"}
+
+
 def test_own_metrics_of_stats_exist() -> None:
     own = {number.metric for number in stats.NUMBERS.values() if number.namespace == logs.NAMESPACE}
     assert own - logs.METRICS.keys() <= {"connections"}  # that of the census
@@ -651,6 +792,43 @@ def test_policies(account: Account) -> None:
     status, shown = on_terminal("policy", "read", COLUMNS="200", **account.aws.variables)
     assert (status, json.loads(shown)) == (0, read)
     assert run("policy", "write", **account.aws.variables)[0] == 2
+
+
+def test_policies_are_for_one_stage_alone(account: Account) -> None:
+    """What can be limited is: a resource, or a service that asks for a key."""
+    policy = json.loads(run("policy", "operate", **account.aws.variables)[1])
+    of = {each["Sid"]: each for each in policy["Statement"]}
+    everywhere = {sid for sid, each in of.items() if each["Resource"] == "*"}
+    assert everywhere == {"ReadQueries", "ReadMetrics", "UseKeys", "SeeAccount"}
+    at = f"{REGION}:{ACCOUNT}"
+    hosts = [f"{service}.{REGION}.amazonaws.com" for service in ("dynamodb", "sqs")]
+    assert of["UseKeys"]["Condition"] == {"StringEquals": {"kms:ViaService": hosts}}
+    table = f"arn:aws:dynamodb:{at}:table/{stages.TABLE}"
+    queue = f"arn:aws:sqs:{at}:roomcast-fanout"
+    assert {sid: each["Resource"] for sid, each in of.items() if sid not in everywhere} == {
+        "FindStages": [f"arn:aws:ssm:{at}:parameter/roomcast", f"arn:aws:ssm:{at}:parameter/roomcast/*"],
+        "ReadTable": table,
+        "ReadLogs": sorted(
+            f"arn:aws:logs:{at}:log-group:{name}{end}"
+            for name in ("/aws/apigateway/roomcast/live", *(f"/aws/lambda/roomcast-{each}" for each in stages.HANDLERS))
+            for end in ("", ":*")
+        ),
+        "SeeConnections": f"arn:aws:execute-api:{at}:768b2390/live/GET/@connections/*",
+        "ReadQueues": [queue, f"{queue}-dead-letters"],
+        "SeeApi": [
+            f"arn:aws:apigateway:{REGION}::{path}"
+            for path in ("/account", "/apis/768b2390", "/apis/768b2390/*", "/domainnames/*")
+        ],
+        "SeeFunctions": f"arn:aws:lambda:{at}:function:roomcast-*",
+        "SeeInvokers": f"arn:aws:lambda:{at}:function:*",
+        "SeeRoles": f"arn:aws:iam::{ACCOUNT}:role/*roomcast-*",
+        "SeeTable": table,
+        "SeeSchedule": f"arn:aws:scheduler:{at}:schedule/default/roomcast-*",
+        "DeleteLeftovers": table,
+        "InvokeFunctions": [f"arn:aws:lambda:{at}:function:roomcast-{name}:live" for name in ("publish", "kick")],
+        "MoveDeadLetters": [f"{queue}-dead-letters"],
+        "TakeDeadLetters": [queue],
+    }
 
 
 OF_DOCTOR_ALONE = {

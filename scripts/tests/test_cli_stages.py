@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from roomcast import logs
+from roomcast_cli import stages as finding
+from roomcast_cli.aws import Account
 
 from scripts.repository import REPOSITORY
 from scripts.tests import stages
@@ -128,6 +130,30 @@ def test_no_such_stage(aws: FakeAws, arguments: list[str]) -> None:
     assert (status, output) == (3, "")
     what = "no stage chat" if "chat" in arguments else "no stage under /roomcast/"
     assert told == f"roomcast: {what} in {REGION} of account {ACCOUNT}; apply one, or name another --region\n"
+
+
+def test_parameters_of_all_pages_are_read(aws: FakeAws) -> None:
+    stages.serve(aws, "roomcast/live", "chat/test")
+    [first, second] = aws.answers["ssm:GetParametersByPath"]({})["Parameters"]
+    aws.answers["ssm:GetParametersByPath"] = lambda fields: (
+        {"Parameters": [second]} if "NextToken" in fields else {"Parameters": [first], "NextToken": "t"}
+    )
+    assert len(of_json("stages", **aws.variables)[1]["stages"]) == 2
+
+
+def test_region_is_the_stages_unless_another_is_named(
+    aws: FakeAws, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in {**aws.variables, "AWS_REGION": "us-east-1"}.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr(signal, "signal", lambda *_: None)
+    config = tmp_path / "config"
+    config.write_text("[profile oncall]\naws_access_key_id = AKIA\naws_secret_access_key = s\n")
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(config))
+    for region, expected in ((None, REGION), ("eu-west-1", "eu-west-1")):
+        for profile in (None, "oncall"):
+            _, account = finding.find(finding.Choice(stage="roomcast", region=region, profile=profile))
+            assert account == Account(expected, profile)
 
 
 def test_several_stages_are_listed(aws: FakeAws) -> None:
@@ -468,6 +494,9 @@ def test_what_an_alarm_says_to_run_first_can_be_run(aws: FakeAws) -> None:
         (Refusal("AccessDeniedException", "in other words"), 4, "AWS refuses GetParametersByPath: in other words"),
         (Refusal("ThrottlingException"), 5, "AWS throttles or fails (GetParametersByPath: ThrottlingException)"),
         (Refusal("InternalServerError", status=500), 5, "AWS throttles or fails"),
+        (Refusal("OutOfService", status=502), 5, "AWS throttles or fails"),
+        (Refusal("ParameterNotFoundException", "none", status=404), 3, "GetParametersByPath: none"),
+        (Refusal("ResourceNotFoundException", "no table"), 3, "GetParametersByPath: no table"),
     ],
     ids=lambda value: value.code if isinstance(value, Refusal) else "",
 )

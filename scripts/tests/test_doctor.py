@@ -89,10 +89,10 @@ def settings(found: dict[str, Any], key: str, **values: Any) -> None:
     found["stage"]["RouteSettings"][key] = {**LIMITS, **values}
 
 
-def in_vpc(found: dict[str, Any], **values: Any) -> None:
+def in_vpc(found: dict[str, Any], *, dual: bool = False, **values: Any) -> None:
     """Put all functions into a VPC, which has these values."""
     for function in found["functions"].values():
-        function.update(VpcConfig=VPC)
+        function.update(VpcConfig={**VPC, "Ipv6AllowedForDualStack": dual})
     found.update(values)
 
 
@@ -274,10 +274,7 @@ HARMLESS: dict[str, Plant] = {
     "the VPC's main route table": lambda w: in_vpc(
         w, route_tables=[{**table_of(OUT), "Associations": [{"Main": True}]}]
     ),
-    "out by IPv6": lambda w: (
-        in_vpc(w, route_tables=[table_of(OUT_BY_IPV6)]),
-        [each.update(VpcConfig={**VPC, "Ipv6AllowedForDualStack": True}) for each in w["functions"].values()],
-    ),
+    "out by IPv6": lambda w: in_vpc(w, dual=True, route_tables=[table_of(OUT_BY_IPV6)]),
     "a message hidden for six times the time-out": lambda w: w["queues"]["roomcast-fanout"].update(
         VisibilityTimeout="162"
     ),
