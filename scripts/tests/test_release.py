@@ -392,7 +392,7 @@ def test_a_release_is_verified_by_a_second_build_of_its_commit(
 def forge(git: Git, files: dict[str, str]) -> None:
     """Move the release's tag to a commit with other files."""
     parent = git.text("rev-parse", "v1.2.3^")
-    git.read("checkout", "--quiet", "v1.2.3^{}")
+    git.read("checkout", "--quiet", "--merge", "v1.2.3^{}")
     write_tree(git.folder, files)
     git.read("add", "--force", *files)
     tree = git.text("write-tree")
@@ -418,6 +418,16 @@ def test_a_release_that_its_commit_does_not_build_is_a_fault(
 
     assert status == 1
     assert errors.startswith(f"release: {sentence}")
+
+
+def test_a_release_that_takes_a_file_away_is_a_fault(git: Git, release: Callable[..., tuple[int, str, str]]) -> None:
+    commit(git, {f"{ZIPS}/kept.txt": "It was there.\n"})
+    release()
+    git.read("checkout", "--quiet", "v1.2.3^{}")
+    git.read("rm", "--quiet", f"{ZIPS}/kept.txt")
+    forge(git, {"terraform/modules/zips/release/connect.zip": "evil\n"})
+
+    assert f"{ZIPS}/kept.txt differs from the commit that was tested" in release("verify")[2]
 
 
 def test_a_release_that_lacks_a_zip_is_a_fault(git: Git, release: Callable[..., tuple[int, str, str]]) -> None:
