@@ -78,6 +78,8 @@ ORDER = {
     "modules/zips output.hashes depends_on = [terraform_data.build]",
 }
 REFERENCES = {
+    "modules/account-logging aws_iam_role_policy_attachment.this": {"aws_iam_role.this"},
+    "modules/account-logging output.role_arn": {"aws_api_gateway_account.this"},
     "modules/authorizer aws_lambda_permission.this": {"aws_apigatewayv2_authorizer.this"},
     "modules/authorizer aws_apigatewayv2_authorizer.this": {"aws_lambda_permission.alias"},
     "modules/authorizer output.authorizer_id": {"aws_apigatewayv2_authorizer.this"},
@@ -119,6 +121,8 @@ REFERENCES = {
         "module.authorizer",
     },
     "modules/connections-table output.table_name": {"aws_dynamodb_table.this"},
+    "modules/custom-domain aws_apigatewayv2_api_mapping.this": {"aws_apigatewayv2_domain_name.this"},
+    "modules/custom-domain output.domain_name": {"aws_apigatewayv2_domain_name.this"},
     "modules/fanout-queue aws_lambda_event_source_mapping.this": {"aws_sqs_queue.messages"},
     "modules/fanout-queue aws_sqs_queue.messages": {"aws_sqs_queue.dead_letters"},
     "modules/handler aws_iam_role_policies_exclusive.this": {

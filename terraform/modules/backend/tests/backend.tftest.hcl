@@ -73,6 +73,32 @@ override_module {
   }
 }
 
+run "published_zips_are_taken_from_their_bucket" {
+  command = plan
+
+  variables {
+    published_handlers = { bucket = "zips", region = "cn-north-1" }
+  }
+
+  # A function takes either a file or an object, both parts of it.
+  override_module {
+    target = module.zips
+
+    outputs = {
+      directory = "zips"
+      hashes    = {}
+      paths     = { connect = "zips/connect.zip", default = "zips/default.zip", disconnect = "zips/disconnect.zip", join = "zips/join.zip", leave = "zips/leave.zip", ping = "zips/ping.zip", sendmessage = "zips/sendmessage.zip", who = "zips/who.zip", whoami = "zips/whoami.zip" }
+      s3_keys   = { connect = "roomcast/connect/0123.zip", default = "roomcast/default/0123.zip", disconnect = "roomcast/disconnect/0123.zip", join = "roomcast/join/0123.zip", leave = "roomcast/leave/0123.zip", ping = "roomcast/ping/0123.zip", sendmessage = "roomcast/sendmessage/0123.zip", who = "roomcast/who/0123.zip", whoami = "roomcast/whoami/0123.zip" }
+      version   = "1.2.3"
+    }
+  }
+
+  assert {
+    condition     = keys(module.handler) == keys(local.functions)
+    error_message = "each function takes its object"
+  }
+}
+
 run "every_route_is_served_by_the_function_of_its_name" {
   assert {
     condition     = toset(keys(local.functions)) == toset([for route_key in keys(local.routes) : trimprefix(route_key, "$")])
