@@ -799,10 +799,11 @@ def test_policies_are_for_one_stage_alone(account: Account) -> None:
     policy = json.loads(run("policy", "operate", **account.aws.variables)[1])
     of = {each["Sid"]: each for each in policy["Statement"]}
     everywhere = {sid for sid, each in of.items() if each["Resource"] == "*"}
-    assert everywhere == {"ReadQueries", "ReadMetrics", "UseKeys", "SeeAccount"}
+    assert everywhere == {"ReadQueries", "ReadMetrics", "UseKeys", "UseKeysOfQueues", "SeeAccount"}
     at = f"{REGION}:{ACCOUNT}"
     hosts = [f"{service}.{REGION}.amazonaws.com" for service in ("dynamodb", "sqs")]
     assert of["UseKeys"]["Condition"] == {"StringEquals": {"kms:ViaService": hosts}}
+    assert of["UseKeysOfQueues"]["Condition"] == {"StringEquals": {"kms:ViaService": hosts[1]}}
     table = f"arn:aws:dynamodb:{at}:table/{stages.TABLE}"
     queue = f"arn:aws:sqs:{at}:roomcast-fanout"
     assert {sid: each["Resource"] for sid, each in of.items() if sid not in everywhere} == {
