@@ -539,6 +539,7 @@ def test_no_region(aws: FakeAws) -> None:
     variables = {name: value for name, value in aws.variables.items() if name != "AWS_REGION"}
 
     assert run("stages", **variables) == (2, "", "roomcast: no Region is chosen; name one by --region or AWS_REGION\n")
+    assert run("stages", "--region", "eu_1", **variables)[0] == 2
     assert run("stages", "--region", REGION, **variables)[0] == 0
 
 

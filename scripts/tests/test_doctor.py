@@ -142,6 +142,14 @@ FAULTS: list[tuple[str, str, Plant]] = [
     ("permission", "may not invoke", lambda w: w["policies"].update(
         {f"{FUNCTION}whoami:live": [statement("whoami", "default")]}
     )),
+    ("permission", "any principal", lambda w: w["policies"][f"{FUNCTION}whoami:live"].append(
+        {**ANY_PRINCIPAL, "Condition": {"StringLike": {"AWS:SourceArn": "*"}}}
+    )),
+    ("permission", "any principal", lambda w: w["policies"][f"{FUNCTION}whoami:live"].append({
+        **ANY_PRINCIPAL,
+        "Principal": {"Service": "apigateway.amazonaws.com"},
+        "Condition": {"ArnLike": {"AWS:SourceArn": f"arn:aws:execute-api:{REGION}:*:*/*"}},
+    })),
     ("throttle-zero", "route whoami has rate limit 0", lambda w: settings(w, "whoami", ThrottlingRateLimit=0.0)),
     ("throttle-zero", "burst limit 0", lambda w: settings(w, "whoami", ThrottlingBurstLimit=0)),
     ("throttle-zero", "burst limit -1", lambda w: w["stage"].update(
@@ -401,6 +409,21 @@ def test_sources_that_are_younger_than_their_zip_are_told(world: World) -> None:
     manifest = {"handlers": {"connect": {"sources": {"connect.py": "0" * 64}}}}
     functions.MANIFEST.write_text(json.dumps(manifest), encoding="utf-8")
     assert [(name, "connect.py changed" in told) for name, _, told in examined(world)] == [("sources", True)]
+
+
+def test_route_without_limits_of_its_own_has_the_stages(world: World) -> None:
+    world.found["stage"]["RouteSettings"]["whoami"] = {"DetailedMetricsEnabled": True}
+    assert examined(world, "throttle-zero") == []
+
+
+def test_function_that_only_one_account_may_invoke_is_no_finding(world: World) -> None:
+    for condition in (
+        {"AWS:SourceAccount": ACCOUNT},
+        {"AWS:SourceArn": "arn:aws:s3:::*", "aws:SourceAccount": ACCOUNT},
+    ):
+        statement = {**ANY_PRINCIPAL, "Condition": {"StringLike": condition}}
+        world.found["policies"][f"{FUNCTION}whoami:live"].append(statement)
+    assert examined(world, "permission") == []
 
 
 def test_zips_that_are_older_than_their_sources_are_told_once(world: World) -> None:

@@ -121,6 +121,8 @@ def explained(error: Exception, profile: str | None = None) -> CommandError | No
     if isinstance(error, exceptions.ConnectionError | exceptions.HTTPClientError):
         host = urlsplit(str(error.kwargs.get("endpoint_url", ""))).netloc or "AWS"
         return CommandError(f"{host} does not answer ({TRIES} tries)", NOT_REACHABLE)
+    if isinstance(error, exceptions.InvalidRegionError | exceptions.ParamValidationError):
+        return CommandError(str(error).strip().rstrip("."), WRONG_USAGE)
     if isinstance(error, exceptions.BotoCoreError):
         return CommandError(str(error), NOT_REACHABLE)
     return None

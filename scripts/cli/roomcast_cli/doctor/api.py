@@ -31,6 +31,12 @@ PRIVATE = re.compile(
 )
 """What no access log should have: tokens, and what an authorizer knows about a client."""
 
+SOURCES = {"aws:sourcearn", "aws:sourceaccount"}
+"""Conditions on what a service invokes a function for."""
+
+LIMITS = {"ThrottlingRateLimit": "rate", "ThrottlingBurstLimit": "burst"}
+"""Limits of a route by their names."""
+
 APPLY = "apply Terraform"
 
 
@@ -193,14 +199,19 @@ def _statements(answers: Answers, arn: str) -> Sequence[Mapping[str, Any]]:
     return found
 
 
-def _permits(statement: Mapping[str, Any], arn: str, source: str) -> bool:
-    """Whether a statement lets API Gateway invoke a function for a route."""
-    conditions = [
+def _conditions(statement: Mapping[str, Any]) -> Sequence[tuple[str, str]]:
+    """Return the keys of a statement's conditions with their patterns."""
+    return [
         (name.lower(), pattern)
         for operator in statement.get("Condition", {}).values()
         for name, patterns in operator.items()
         for pattern in ([patterns] if isinstance(patterns, str) else patterns)
     ]
+
+
+def _permits(statement: Mapping[str, Any], arn: str, source: str) -> bool:
+    """Whether a statement lets API Gateway invoke a function for a route."""
+    conditions = _conditions(statement)
     values = {"aws:sourcearn": source, "aws:sourceaccount": source.split(":")[4]}
     return (
         statement.get("Effect") == "Allow"
@@ -220,16 +231,24 @@ def _service(statement: Mapping[str, Any]) -> str:
 def _is_for_everybody(statement: Mapping[str, Any]) -> bool:
     """Whether any principal may invoke, or any API of any account."""
     is_open = _service(statement) in {"*", "apigateway.amazonaws.com"}
-    return statement.get("Effect") == "Allow" and is_open and not statement.get("Condition")
+    # A source of any account is no condition.
+    limits = [pattern for name, pattern in _conditions(statement) if not (name in SOURCES and _is_of_any(pattern))]
+    return statement.get("Effect") == "Allow" and is_open and not limits
+
+
+def _is_of_any(pattern: str) -> bool:
+    """Whether a pattern of an ARN, or of an account's id, holds for any account."""
+    parts = pattern.split(":", 5)
+    return (parts[4] if len(parts) > 4 else parts[-1]) == "*"
 
 
 def throttle_zero(answers: Answers) -> Iterator[Finding]:
     """No route is throttled to nothing."""
     for key, settings in settings_of(stage_of(answers)):
         who = f"route {key}" if key else "the stage"
-        for name, label in (("ThrottlingRateLimit", "rate"), ("ThrottlingBurstLimit", "burst")):
-            # What is missing beside the other one counts as 0.
-            limit = settings.get(name, 0 if key else 1)
+        for name, label in LIMITS.items():
+            # What is missing beside the other one counts as 0. A route without either has the stage's.
+            limit = settings.get(name, 0 if key and LIMITS.keys() & settings.keys() else 1)
             if limit <= 0:
                 yield Finding(
                     who,
