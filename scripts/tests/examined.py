@@ -185,7 +185,9 @@ class World(Answers):
     def _list_queues(self, QueueNamePrefix: str) -> Any:
         return {"QueueUrls": [f"{QUEUES.rpartition('/')[0]}/{name}" for name in self.found["queues"]]}
 
-    def _simulate_principal_policy(self, PolicySourceArn: str, ActionNames: Any, ResourceArns: Any) -> Any:
+    def _simulate_principal_policy(
+        self, PolicySourceArn: str, ActionNames: Any, ResourceArns: Any, ContextEntries: Any = ()
+    ) -> Any:
         name = PolicySourceArn.rpartition("/")[2]
         denied = {action for role, action in self.found["denied"] if role == name}
         return {

@@ -199,6 +199,7 @@ FAULTS: list[tuple[str, str, Plant]] = [
     ("role-drift", "younger", lambda w: w["roles"][ROLE]["role"].update(CreateDate=NEW.replace(day=28))),
     ("keys", "PendingDeletion", lambda w: w["keys"].update({KEY: "PendingDeletion"})),
     ("keys", "Disabled", lambda w: w["keys"].update({KEY: "Disabled"})),
+    ("keys", "connect may not use the key", lambda w: w["denied"].append((ROLE, "kms:Decrypt"))),
     ("keys", "gone", lambda w: w["queues"]["roomcast-fanout"].update(KmsMasterKeyId="0f3c")),
     ("table", "CREATING", lambda w: w["table"].update(TableStatus="CREATING")),
     ("table", "keys", lambda w: w["table"].update(KeySchema=[{"AttributeName": "id", "KeyType": "HASH"}])),

@@ -41,7 +41,7 @@ def _queues(stage: Stage, name: str) -> list[str]:
     return [_arn(stage, "sqs", url.rpartition("/")[2]) for url in urls if url]
 
 
-def _suffix(stage: Stage) -> str:
+def suffix_of(stage: Stage) -> str:
     """Return the end of the host names of the partition's services."""
     return str(stage.outputs["websocket_url"]).split("/")[2].partition(f".{stage.region}.")[2] or "amazonaws.com"
 
@@ -52,7 +52,7 @@ def _reading(stage: Stage) -> list[Statement]:
     arns = [_arn(stage, "logs", f"log-group:{name}") for name in log_groups.of(stage).values()]
     groups = [f"{arn}{end}" for arn in arns for end in ("", ":*")]
     queues = [*_queues(stage, "queue"), *_queues(stage, "dead_letter_queue")]
-    hosts = [f"{service}.{stage.region}.{_suffix(stage)}" for service in ("dynamodb", "sqs")]
+    hosts = [f"{service}.{stage.region}.{suffix_of(stage)}" for service in ("dynamodb", "sqs")]
     return [
         _allow("FindStages", ["ssm:GetParametersByPath"], parameters),
         _allow("ReadTable", ["dynamodb:DescribeTable", "dynamodb:Scan"], stage.outputs["connections_table_arn"]),
@@ -119,7 +119,7 @@ def _operating(stage: Stage) -> list[Statement]:
     dead, queues = _queues(stage, "dead_letter_queue"), _queues(stage, "queue")
     # Rooms with presence are marked: members are told of those whose rows were deleted.
     deleting = ["dynamodb:DeleteItem", *(["dynamodb:UpdateItem"] if stage.outputs.get("presence_queue_url") else [])]
-    through_sqs = {"StringEquals": {"kms:ViaService": f"sqs.{stage.region}.{_suffix(stage)}"}}
+    through_sqs = {"StringEquals": {"kms:ViaService": f"sqs.{stage.region}.{suffix_of(stage)}"}}
     return [
         _allow("DeleteLeftovers", deleting, stage.outputs["connections_table_arn"]),
         *([_allow("InvokeFunctions", ["lambda:InvokeFunction"], functions)] if functions else []),

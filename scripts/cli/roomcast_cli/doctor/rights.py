@@ -12,6 +12,7 @@ from roomcast_cli.doctor.functions import roles_of
 from roomcast_cli.doctor.queues import attributes, queues_of
 from roomcast_cli.doctor.unmade import NotThere
 from roomcast_cli.doctor.you import keys as keys_of
+from roomcast_cli.policies import suffix_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -195,7 +196,7 @@ def role_drift(answers: Answers) -> Iterator[Finding]:
 
 
 def keys(answers: Answers) -> Iterator[Finding]:
-    """Keys that encrypt parts of the stage can be used."""
+    """Keys that encrypt parts of the stage can be used, and functions may use that of the table."""
     found = {arn: what for what, arn in keys_of(answers).items()}
     for queue in queues_of(answers):
         key = attributes(answers, queue.url).get("KmsMasterKeyId", "")
@@ -211,6 +212,40 @@ def keys(answers: Answers) -> Iterator[Finding]:
                 key,
                 f"the key {key} of {what} is {state}: functions cannot read what it encrypts",
                 "enable it, or cancel its deletion",
+            )
+    described = answers.ask("dynamodb", "describe_table", TableName=answers.stage.table)["Table"]
+    key = described.get("SSEDescription", {}).get("KMSMasterKeyArn", "")
+    if key in found:
+        yield from _without_key(answers, key)
+
+
+def _without_key(answers: Answers, key: str) -> Iterator[Finding]:
+    """Look for functions whose role may not use the table's key. What the key's own policy says is not seen."""
+    values = {
+        "kms:ViaService": f"dynamodb.{answers.stage.region}.{suffix_of(answers.stage)}",
+        "kms:EncryptionContext:aws:dynamodb:tableName": answers.stage.table,
+    }
+    context = [
+        {"ContextKeyName": name, "ContextKeyType": "string", "ContextKeyValues": [value]}
+        for name, value in values.items()
+    ]
+    for name, role in roles_of(answers).items():
+        if not NEEDS.get(name, Needs("")).table:
+            continue
+        results = answers.pages(
+            "iam",
+            "simulate_principal_policy",
+            "EvaluationResults",
+            PolicySourceArn=role,
+            ActionNames=["kms:Decrypt"],
+            ResourceArns=[key],
+            ContextEntries=context,
+        )
+        if not [pair for each in results for pair in _decisions(each)]:
+            yield Finding(
+                role,
+                f"the role of {name} may not use the key {key} of the table: {NEEDS[name].fails}",
+                f"{APPLY}; look at permissions_boundary_arn, too",
             )
 
 
