@@ -140,7 +140,7 @@ def _of_stage(run: Run) -> Iterator[tuple[str, Alarm]]:
             "100 * refused / IF(refused + FILL(accepted, 0) < 100, 100, refused + FILL(accepted, 0))",
             (4, 6),
             "API Gateway refuses most handshakes: the tokens' keys are new, a limit is too low, or it is an attack.",
-            "roomcast query handshakes",
+            "roomcast query handshakes" if run.access_log else "roomcast stats",
             is_ticket=True,
         ),
     )
