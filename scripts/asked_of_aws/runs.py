@@ -119,6 +119,7 @@ RUNS: Mapping[str, Run] = {
         history=History('["*"]'),
         presence=Presence('["*"]'),
         sweeper=Sweeper("0"),
+        alarms=Alarms(PAGES, PAGES),
         queue_key=QUEUE_KEY,
         table_key=TABLE_KEY,
         log_key=LOG_KEY,
@@ -154,6 +155,7 @@ RUNS: Mapping[str, Run] = {
     ),
     "tokens_with_a_secret": Run(
         alarms=Alarms(PAGES, PAGES),
+        dashboard=Dashboard(),
         environment_key=ENVIRONMENT_KEY,
         log_key=LOG_KEY,
         boundary=BOUNDARY,

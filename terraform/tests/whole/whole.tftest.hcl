@@ -128,6 +128,7 @@ run "keys_without_queue" {
   state_key = "keys_without_queue"
 
   variables {
+    alarms                   = { page_topic_arn = "arn:aws-cn:sns:cn-north-1:111122223333:pages" }
     history_rooms            = ["*"]
     log_kms_key_arn          = "arn:aws-cn:kms:cn-north-1:111122223333:key/logs"
     permissions_boundary_arn = "arn:aws-cn:iam::111122223333:policy/boundary"
@@ -164,6 +165,7 @@ run "tokens_with_a_secret" {
   variables {
     alarms                   = { page_topic_arn = "arn:aws-cn:sns:cn-north-1:111122223333:pages" }
     authorization_type       = "JWT"
+    dashboard_enabled        = true
     environment_kms_key_arn  = "arn:aws-cn:kms:cn-north-1:111122223333:key/environment"
     jwt_audience             = ["chat"]
     jwt_issuer               = ["https://id.example.com/"]
