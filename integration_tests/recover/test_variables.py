@@ -46,6 +46,17 @@ def found(given: Given, target: Target, tmp_path: Path) -> Iterator[Given]:
     assert target.aws.endpoint_url is not None
     bucket = f"other-{secrets.token_hex(4)}"
     target.aws.s3.create_bucket(Bucket=bucket)
+    table = target.aws.dynamodb.create_table(
+        TableName=f"other-{secrets.token_hex(4)}",
+        BillingMode="PAY_PER_REQUEST",
+        AttributeDefinitions=[{"AttributeName": name, "AttributeType": "S"} for name in ("partition_key", "sort_key")],
+        KeySchema=[
+            {"AttributeName": "partition_key", "KeyType": "HASH"},
+            {"AttributeName": "sort_key", "KeyType": "RANGE"},
+        ],
+    )["TableDescription"]
+    ttl = {"Enabled": True, "AttributeName": "expires_at"}
+    target.aws.dynamodb.update_time_to_live(TableName=table["TableName"], TimeToLiveSpecification=ttl)
     directory = tmp_path / "zips"
     shutil.copytree(OUTPUT, directory)
     endpoint = target.aws.endpoint_url.replace("127.0.0.1", "localhost")
@@ -55,8 +66,10 @@ def found(given: Given, target: Target, tmp_path: Path) -> Iterator[Given]:
         "other_directory": str(directory),
         "other_endpoint": f"{endpoint}/_aws/execute-api/{{api_id}}/{{stage_name}}",
         "other_name": f"other-{secrets.token_hex(4)}",
+        "other_table": table["TableArn"],
     }
     target.aws.s3.delete_bucket(Bucket=bucket)
+    target.aws.dynamodb.delete_table(TableName=table["TableName"])
 
 
 @pytest.mark.timeout(1800)

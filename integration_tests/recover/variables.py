@@ -130,7 +130,7 @@ ROWS: Mapping[str, Row] = {
     "account_concurrency": in_place((), {"account_concurrency": 500}, long="of the dashboard alone"),
     "account_requests_per_second": in_place((), {"account_requests_per_second": 10_000}, long="of the sweeper alone"),
     "additional_routes": Row(
-        frozenset({INTEGRATION, PERMISSION, ROUTE, STAGE}),
+        frozenset({INTEGRATION, PARAMETER, PERMISSION, ROUTE, STAGE}),
         [
             Step({"additional_routes": {"theirs": ROUTE_OF_A_TEAM}}),
             Step({"additional_routes": {"theirs": {**ROUTE_OF_A_TEAM, "timeout_milliseconds": 5000}}}, long=True),
@@ -139,7 +139,7 @@ ROWS: Mapping[str, Row] = {
         ],
     ),
     "alarms": Row(
-        frozenset({ALARM}),
+        frozenset({ALARM, PARAMETER}),
         [
             Step({"alarms": {"page_topic_arn": "<topic>"}}),
             Step(
@@ -173,7 +173,7 @@ ROWS: Mapping[str, Row] = {
     ),
     "code_revision": in_place(VERSION, {"code_revision": "1"}, {"code_revision": "2"}),
     "dashboard_enabled": Row(
-        frozenset({DASHBOARD}),
+        frozenset({DASHBOARD, PARAMETER}),
         [
             Step({"dashboard_enabled": True}),
             Step({"dashboard_enabled": True, "account_concurrency": 500}, long=True),
@@ -191,10 +191,7 @@ ROWS: Mapping[str, Row] = {
     "existing_table": Row(
         frozenset(),
         [
-            Step(
-                {"existing_table": {"arn": "arn:aws:dynamodb:us-east-1:000000000000:table/other"}},
-                refused="table_name cannot change",
-            )
+            Step({"existing_table": {"arn": "<other_table>"}}, refused="table_name cannot change"),
         ],
         long="its refusal is that of table_name",
     ),
