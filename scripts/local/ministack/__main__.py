@@ -38,6 +38,7 @@ MODULES = (
     "tags",
     "deployments",
     "actions",
+    "message_moves",
     "conditions",
     "table_keys",
     "removals",

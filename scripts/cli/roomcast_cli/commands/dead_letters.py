@@ -72,13 +72,15 @@ def dead_letters(  # noqa: PLR0913 - of the command line
     }
     number = sum(numbers.values())
     if redrive and number:
-        confirm(f"Hand {number} messages of {found.label} to the workers again? {ADVICE}", "--redrive", yes=yes)
+        confirm(
+            f"Hand {counted(number, 'message')} of {found.label} to the workers again? {ADVICE}", "--redrive", yes=yes
+        )
         for name in (name for name, each in numbers.items() if each):
             client.start_message_move_task(SourceArn=queues[name]["QueueArn"])
         if as_json:
             document({**found.document(), "redriven": number})
         else:
-            note(f"{number} messages are handed to the workers again")
+            note(f"{counted(number, 'message')} {'is' if number == 1 else 'are'} handed to the workers again")
         return DONE
     letters = [each for name, url in urls.items() if numbers[name] for each in _read(client, name, url, found.table)]
     letters.sort(key=lambda each: each.sent_at)
