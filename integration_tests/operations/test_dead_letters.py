@@ -45,6 +45,7 @@ async def test_a_message_that_was_given_up_reaches_its_room_after_all(
     assert target.aws is not None
     queue = FanoutQueue(target.aws.sqs, target.aws.functions, with_queue.outputs)
     operator = variables(target.aws, with_queue.outputs)
+    queue.sqs.purge_queue(QueueUrl=with_queue.outputs["fanout_dead_letter_queue_url"])  # of other tests' letters
     client = await Client.connect(with_queue.websocket_url, room)
     try:
         with idle(queue):
