@@ -24,8 +24,11 @@ POINTS: Mapping[str, list[float]] = {
     "most_connections": [1_100.0, 9_000.0],
     "fanouts": [400_000.0, 464_000.0],
     "most_fanouts": [60.0, 1_200.0],
-    "posts": [40_000_000.0, 46_400_000.0],
-    "most_posts": [90.0, 400.0],
+    "delivered": [39_000_000.0, 46_400_000.0],
+    "failed": [500_000.0],
+    "slow": [300_000.0],
+    "gone": [150_000.0, 50_000.0],
+    "most_delivered": [90.0, 400.0],
 }
 QUEUE = f"{stages.QUEUES}-fanout"
 LIMITS = {"ROOMCAST_CLIENT_LIMITS": json.dumps({"heartbeat": 480, "spread": 120, "heal": 2})}
@@ -102,6 +105,8 @@ def test_metrics_are_the_stages_of_the_last_day(aws: FakeAws) -> None:
     assert asked["EndTime"] - asked["StartTime"] == 86_400
     queries = {each["Id"]: each["MetricStat"] for each in asked["MetricDataQueries"]}
     assert {stat["Metric"]["MetricName"] for stat in queries.values()} <= logs.METRICS.keys() | {"connections"}
+    # A post that is repeated counts in `posts` and makes no room larger.
+    assert {stat["Stat"] for stat in queries.values() if stat["Metric"]["MetricName"] == "posts"} == {"SampleCount"}
     dimensions = [{"Name": "Backend", "Value": "roomcast"}]
     assert all(stat["Metric"]["Dimensions"] == dimensions for stat in queries.values())
     assert (queries["most_fanouts"]["Period"], queries["most_fanouts"]["Stat"]) == (60, "SampleCount")

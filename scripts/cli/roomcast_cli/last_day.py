@@ -45,8 +45,9 @@ NUMBERS: Mapping[str, Number] = {
     "most_connections": Number("connections", "Maximum"),
     "fanouts": Number("posts", "SampleCount"),
     "most_fanouts": Number("posts", "SampleCount", MINUTE),
-    "posts": Number("posts", "Sum"),
-    "most_posts": Number("posts", "Maximum"),
+    # Not `posts`, which counts those that were repeated.
+    **{name: Number(name, "Sum") for name in ("delivered", "failed", "slow", "gone")},
+    "most_delivered": Number("delivered", "Maximum"),
 }
 
 
@@ -124,7 +125,8 @@ def _measured(stage: Stage, account: Account, missing: Sequence[str], *, is_peak
             NOT_FOUND,
         )
     fanouts, most = sum(points["fanouts"]), max(points["most_fanouts"], default=0.0)
-    room = max(points["most_posts"], default=0.0) if is_peak else sum(points["posts"]) / max(fanouts, 1.0)
+    members = sum(sum(points[name]) for name in ("delivered", "failed", "slow", "gone"))
+    room = max(points["most_delivered"], default=0.0) if is_peak else members / max(fanouts, 1.0)
     measured = {
         "connections": max(connections) if is_peak and connections else sum(connections) / max(len(connections), 1),
         "room_size": room * shards,
