@@ -55,8 +55,9 @@ def found(given: Given, target: Target, tmp_path: Path) -> Iterator[Given]:
             {"AttributeName": "sort_key", "KeyType": "RANGE"},
         ],
     )["TableDescription"]
-    ttl = {"Enabled": True, "AttributeName": "expires_at"}
-    target.aws.dynamodb.update_time_to_live(TableName=table["TableName"], TimeToLiveSpecification=ttl)
+    target.aws.dynamodb.update_time_to_live(
+        TableName=table["TableName"], TimeToLiveSpecification={"Enabled": True, "AttributeName": "expires_at"}
+    )
     directory = tmp_path / "zips"
     shutil.copytree(OUTPUT, directory)
     endpoint = target.aws.endpoint_url.replace("127.0.0.1", "localhost")

@@ -206,7 +206,8 @@ def test_a_registrys_next_release_follows_the_one_before(
     git: Git, registry: Git, release: Callable[..., tuple[int, str, str]]
 ) -> None:
     release("make", "1.2.3", "true", "--registry", str(registry.folder))
-    commit(git, {"CHANGELOG.md": CHANGELOG.replace("1.2.3", "1.2.4"), "terraform/modules/zips/main.tf": "# New.\n"})
+    new = {"CHANGELOG.md": CHANGELOG.replace("1.2.3", "1.2.4"), "terraform/modules/zips/main.tf": "# New.\n"}
+    commit(git, {**new, "pyproject.toml": PYPROJECT.replace("1.2.3", "1.2.4")})
 
     status, _, errors = release("make", "1.2.4", "true", "--registry", str(registry.folder))
 

@@ -92,6 +92,9 @@ def run(arguments: Sequence[str]) -> int:
             stream.reconfigure(errors="backslashreplace")
     # A closed pipe ends commands as it ends cat: typer would exit with 1.
     signal.signal(signal.SIGPIPE, signal.SIG_DFL)
+    if "--debug" not in arguments:
+        # Ctrl-C may leave an object half made, of which Python would print a traceback when it deletes it.
+        sys.unraisablehook = lambda _: None
     try:
         status = APP(list(arguments), prog_name="roomcast", standalone_mode=False)
         sys.stdout.flush()

@@ -26,7 +26,9 @@ def stages(
     no_color: options.NoColor = False,
     _debug: options.Debug = False,
 ) -> int:
-    """Print the stages of the account and Region, with their connections where a census counts them.
+    """Print the stages of the account and Region.
+
+    With their connections, where a census counts them.
 
     Exit status: 0 done, 3 there is none.
     """
