@@ -14,6 +14,9 @@ import tomllib
 from typing import TYPE_CHECKING
 
 import pytest
+import typer
+from roomcast_cli import application
+from roomcast_cli.output import INTERRUPTED
 
 from scripts.repository import REPOSITORY
 from scripts.tests.command_line import COMMAND, WITHIN, environment, of_json, on_terminal, run
@@ -313,3 +316,28 @@ def test_each_part_is_installed() -> None:
     assert {file.suffix for file in queries.iterdir()} == {".txt"}
     assert tool["package-data"]["roomcast_cli"] == ["*.json"]
     assert {file.parent.name for file in folder.rglob("*.json")} == {"roomcast_cli"}
+
+
+@pytest.mark.parametrize("is_interrupted", [False, True])
+def test_an_object_that_ctrl_c_left_half_made_prints_nothing(
+    monkeypatch: pytest.MonkeyPatch, *, is_interrupted: bool
+) -> None:
+    """Whatever else Python cannot raise is told."""
+    told: list[object] = []
+
+    class HalfMade:
+        def __del__(self) -> None:
+            raise AttributeError
+
+    def command(*_: object, **__: object) -> None:
+        half_made = HalfMade()
+        if is_interrupted:
+            raise typer.Abort
+        del half_made
+
+    monkeypatch.setattr(sys, "unraisablehook", told.append)
+    monkeypatch.setattr(signal, "signal", lambda *_: None)
+    monkeypatch.setattr(application, "APP", command)
+
+    assert application.run([]) == (INTERRUPTED if is_interrupted else 0)
+    assert len(told) == (0 if is_interrupted else 1)

@@ -92,13 +92,12 @@ def run(arguments: Sequence[str]) -> int:
             stream.reconfigure(errors="backslashreplace")
     # A closed pipe ends commands as it ends cat: typer would exit with 1.
     signal.signal(signal.SIGPIPE, signal.SIG_DFL)
-    if "--debug" not in arguments:
-        # Ctrl-C may leave an object half made, of which Python would print a traceback when it deletes it.
-        sys.unraisablehook = lambda _: None
     try:
         status = APP(list(arguments), prog_name="roomcast", standalone_mode=False)
         sys.stdout.flush()
     except typer.Abort:  # of Ctrl-C, after a line end
+        # It may have left an object half made. Python deletes it after this, and would print a traceback.
+        sys.unraisablehook = lambda _: None
         return INTERRUPTED
     except (BrokenPipeError, SystemExit):  # where the signal is ignored; typer makes the second of the first
         # The interpreter flushes at its end, and would fail once more.

@@ -6,10 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from roomcast_cli import aws
 from roomcast_cli import stages as finding
-from roomcast_cli.commands import (
-    options,
-    stats,
-)
+from roomcast_cli.commands import options, stats
 from roomcast_cli.output import DONE, NOT_ALLOWED, document, table
 
 if TYPE_CHECKING:

@@ -12,6 +12,7 @@ from roomcast_cli import dated
 from roomcast_cli.doctor.checks import WARNING, Finding, group_of
 from roomcast_cli.doctor.queues import attributes, queues_of
 from roomcast_cli.doctor.unmade import NotThere
+from roomcast_cli.output import counted
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -94,7 +95,7 @@ def sources(answers: Answers) -> Iterator[Finding]:
     old = [name for name, paths in changed.items() if paths]
     if old:  # one sentence, because most sources are of all functions
         paths = sorted({path for name in old for path in changed[name]})
-        others = f" and {len(paths) - 1} others" if len(paths) > 1 else ""
+        others = f" and {counted(len(paths) - 1, 'other')}" if len(paths) > 1 else ""
         yield Finding(
             ", ".join(old),
             f"zips are older than their sources, those of {', '.join(old)}: {paths[0]}{others} changed since",

@@ -95,7 +95,7 @@ def alarms(answers: Answers) -> Iterator[Finding]:
             yield Finding(
                 name,
                 f"the alarm {name} has had no data since {since:%Y-%m-%d %H:%M}: what it watches may be gone",
-                "look at its metrics; as they are applied, alarms take a missing one for good or for bad",
+                f"look at its metrics, and {APPLY}: as applied, an alarm takes missing data for OK or for ALARM",
                 WARNING,
             )
     applied = _applied(answers)
@@ -158,7 +158,7 @@ def sweeper(answers: Answers) -> Iterator[Finding]:
             WARNING,
         )
     if not float(answers.environment("sweeper").get("ROOMCAST_SWEEP_PACE") or 0):
-        return  # it counts alone, and what a sweep left does not change any more
+        return  # it only counts: the state is that of a sweep before, and stays
     key = items.sweeper_key("state")
     state = answers.ask("dynamodb", "get_item", TableName=answers.stage.table, Key=key).get("Item", {})
     begun = int(state.get("begun", {}).get("N", 0))
