@@ -74,6 +74,8 @@ outputs: require-terraform ## write the outputs of `make apply` to outputs.json
 # Handlers are tested on each Python, scripts on the newest and on the one of make.
 TEST_PARTS := integration-recovery,integration-own,integration-identity,integration-stage
 TEST_PARTS := $(TEST_PARTS),py313-handlers-scripts,py312-handlers,py311-handlers,once,terraform,checkov,types,lint,sbom
+# Beside each other, and on noisy processors, the parts wait longer than each would alone.
+test: export TIMEOUT_FACTOR ?= 3
 test: require-terraform $(HARNESS) ## run every test that needs no AWS, lint and sbom included
 	@$(RUN_TOX) run-parallel -q -p 4 -e $(TEST_PARTS)
 

@@ -724,7 +724,9 @@ class TestConnections:
         assert counts(report) == (0, 0, 3)
 
     @pytest.mark.parametrize(
-        ("request_seconds", "stuck_seconds"), [(0.1, 1000.0), (1000.0, 0.05)], ids=["given up", "waited for"]
+        ("request_seconds", "stuck_seconds"),
+        [(0.1 * TIMEOUT_FACTOR, 1000.0), (1000.0, 0.05 * TIMEOUT_FACTOR)],
+        ids=["given up", "waited for"],
     )
     def test_those_that_do_not_answer_keep_nobody_from_the_message(
         self,

@@ -121,8 +121,10 @@ class Local(Emulated):
         return (self.log,)
 
     def failure_report(self) -> str:
-        """Return the end of MiniStack's log."""
-        return f"{self.log} ends with:\n{emulator.tail(self.log)}" if self.failed else ""
+        """Return the warnings and the end of MiniStack's log."""
+        if not self.failed:
+            return ""
+        return f"{self.log} warns of:\n{emulator.troubles(self.log)}\nand ends with:\n{emulator.tail(self.log)}"
 
 
 LACKS: Mapping[Capability | Caveat, str] = {

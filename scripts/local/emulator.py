@@ -6,6 +6,7 @@ import functools
 import hashlib
 import http.client
 import os
+import re
 import secrets
 import shutil
 import socket
@@ -38,6 +39,9 @@ ENVIRONMENT_MEGABYTES = 100
 """MiniStack's environment takes 75 MB; the rest is reserve."""
 SOCKETS = 900
 """The tests open 200 at a time; MiniStack holds the other ends, and three pipes for each process of a function."""
+
+TROUBLE = re.compile(r' (?:WARNING|ERROR) \[|"level":"(?:WARNING|ERROR|CRITICAL)"|^\[ERROR\] ')
+"""In a line of the log: MiniStack's own, the functions', and Lambda's about code that failed."""
 
 
 class EmulatorError(Exception):
@@ -156,9 +160,16 @@ def free_port() -> int:
 
 def tail(log: Path, lines: int = 30) -> str:
     """Return the last lines of a log file, or nothing if there is none."""
-    if not log.exists():
-        return ""
-    return "\n".join(log.read_text(encoding="utf-8", errors="replace").splitlines()[-lines:])
+    return "\n".join(_lines(log)[-lines:])
+
+
+def troubles(log: Path, lines: int = 30) -> str:
+    """Return the last warnings and errors of a log file: those of MiniStack and those that the functions wrote."""
+    return "\n".join([line for line in _lines(log) if TROUBLE.search(line)][-lines:])
+
+
+def _lines(log: Path) -> list[str]:
+    return log.read_text(encoding="utf-8", errors="replace").splitlines() if log.exists() else []
 
 
 def ministack_python() -> Path:

@@ -122,3 +122,20 @@ def test_python_without_ensurepip_is_passed_over(tmp_path: Path, monkeypatch: py
 
     assert interpreters.version_of(debian) == (3, 13)
     assert interpreters.lambda_python.__wrapped__() == Path(sys.executable)
+
+
+def test_troubles_are_found_among_all_other_lines(tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    assert not emulator.troubles(log)
+    bad = [
+        "2026-11-30 03:22:44 WARNING [integrations] x-who failed on route who: Task timed out after 8.00 seconds",
+        "2026-11-30 03:22:44 ERROR [ministack] no",
+        '{"level":"WARNING","message":"a departure is not noted"}',
+        '{"Backend":"x","level":"ERROR","message":"the table failed"}',
+        "[ERROR] KeyError: 'Attributes'",
+    ]
+    good = ["2026-11-30 03:22:44 INFO [lambda] an ERROR is told", '{"level":"INFO","message":"WARNING"}']
+    log.write_text("\n".join([*bad, *good * 40]), encoding="utf-8")
+
+    assert emulator.troubles(log).splitlines() == bad
+    assert emulator.troubles(log, 2).splitlines() == bad[-2:]
