@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import threading
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs, unquote
@@ -131,8 +131,10 @@ class _Handler(BaseHTTPRequestHandler):
         self.send_header("Content-Length", str(len(body)))
         for name, value in headers.items():
             self.send_header("X-Amzn-ErrorType" if name == "errortype" else f"x-amz-{name}", value)
-        self.end_headers()
-        self.wfile.write(body)
+        # A client that was stopped hears no answer.
+        with suppress(BrokenPipeError, ConnectionResetError):
+            self.end_headers()
+            self.wfile.write(body)
 
     def date_time_string(self, timestamp: float | None = None) -> str:
         """Return the time of an answer."""

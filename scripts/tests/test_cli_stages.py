@@ -9,6 +9,7 @@ import signal
 import subprocess
 import threading
 import time
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -331,6 +332,60 @@ def test_send_of_lines(aws: FakeAws) -> None:
     assert (status, len(output.splitlines())) == (0, 3)
     sent = [fields["request"]["messages"][0] for action, fields in aws.asked if action == "lambda:InvokeFunction"]
     assert [(each["data"], each["id"]) for each in sent] == [("one", "m.0"), ("two", "m.1")]
+
+
+def test_send_of_bytes_that_are_no_text(aws: FakeAws) -> None:
+    given, variables = b"one\r\n\xff\nthree", environment(**aws.variables)
+    ended_one = subprocess.run(
+        [*COMMAND, "send", "lobby", "-"], input=given, env=variables, capture_output=True, check=False
+    )
+    assert (ended_one.returncode, ended_one.stderr) == (2, b"roomcast: line 2: the input is not UTF-8\n")
+    sent = [
+        fields["request"]["messages"][0]["data"] for action, fields in aws.asked if action == "lambda:InvokeFunction"
+    ]
+    assert sent == ["one"]
+
+
+def next_of(answers: Iterator[dict[str, Any]], _invocation: object) -> dict[str, Any]:
+    """Return the next answer, whatever the invocation."""
+    return next(answers)
+
+
+def test_send_of_lines_that_is_refused_tells_what_was_sent(aws: FakeAws) -> None:
+    answers: list[dict[str, Any]] = [{"results": [{"room": "lobby", **RECEIPT}]}] * 2
+    answers.append({"results": [{"error": {"code": "rate_limited", "message": "wait"}}]})
+    for as_json in (False, True):
+        left = map(dict, answers)
+        aws.answers["lambda:InvokeFunction"] = partial(next_of, left)
+        options = ["--json"] if as_json else []
+        status, output, told = run("send", "lobby", "-", *options, given="1\n2\n3\n4\n", **aws.variables)
+        assert (status, told) == (2, "roomcast: line 3: rate_limited: wait\n")
+        assert (len(json.loads(output)["receipts"]) if as_json else output.count("lobby\t\t40")) == 2
+
+
+def test_receipt_of_a_line_is_shown_before_the_next_line_comes(aws: FakeAws) -> None:
+    arguments = ["send", "lobby", "-"]
+    with terminal_of(*arguments, **aws.variables) as (terminal, process):
+        for text in ("one", "two"):
+            terminal.send(f"{text}\n")
+            terminal.expect_exact("lobby  seq 42  delivered 40, gone 0, failed 0\r\n")
+        terminal.send("\x04")
+        assert ended(process) == 0
+
+    with subprocess.Popen(
+        [*COMMAND, *arguments],
+        bufsize=0,
+        env=environment(**aws.variables),
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+    ) as piped:
+        assert piped.stdin
+        assert piped.stdout
+        for line in (b"to\tseq", b"lobby\t42"):
+            piped.stdin.write(b"hello\n")
+            assert piped.stdout.readline().startswith(line)
+        piped.stdin.close()
+        assert piped.wait(scaled(WITHIN)) == 0
 
 
 @pytest.mark.parametrize(

@@ -80,6 +80,11 @@ def amount(number: float, unit: str = "") -> str:
     return f"{number:,.0f}{end}" if number >= 10 else f"{number:.2g}{end}"
 
 
+def line(cells: Sequence[str]) -> None:
+    """Print a line of a table, as a pipe gets it."""
+    print("\t".join(map(cell, cells)))
+
+
 def table(header: Sequence[str], rows: Sequence[Sequence[str]], right: Sequence[int] = (), *, colour: bool) -> None:
     """Print a table: aligned on a terminal, otherwise tab-separated with the header first and every cell whole.
 
@@ -91,10 +96,9 @@ def table(header: Sequence[str], rows: Sequence[Sequence[str]], right: Sequence[
     """
     if not header:
         return
-    rows = [[*map(cell, row)] for row in rows]
     if not sys.stdout.isatty():
         for row in (header, *rows):
-            print("\t".join(row))
+            line(row)
         return
     # Only here, because it takes longer than all the rest.
     from rich.console import Console  # noqa: PLC0415
@@ -106,6 +110,6 @@ def table(header: Sequence[str], rows: Sequence[Sequence[str]], right: Sequence[
         is_number = number in right
         shown.add_column(name, justify="right" if is_number else "left", no_wrap=is_number, overflow="fold")
     for row in rows:
-        shown.add_row(*map(Text, row))
+        shown.add_row(*map(Text, map(cell, row)))
     plain = not colour or bool(os.environ.get("NO_COLOR"))
     Console(no_color=plain, color_system=None if plain else "auto", highlight=False).print(shown)

@@ -9,10 +9,12 @@ import typer
 
 from roomcast_cli import functions, stages
 from roomcast_cli.commands import options  # noqa: TC001 - typer reads the annotations
-from roomcast_cli.output import DONE, NO, WRONG_USAGE, CommandError, document, record, table
+from roomcast_cli.output import DONE, NO, WRONG_USAGE, CommandError, document, line, record
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
+
+    from roomcast_cli.aws import Account
 
 HEADER = ("to", "seq", "delivered", "gone", "failed", "state")
 
@@ -27,12 +29,13 @@ def send(  # noqa: PLR0913 - of the command line
     region: options.Region = None,
     profile: options.Profile = None,
     as_json: options.Json = False,
-    no_color: options.NoColor = False,
+    _no_color: options.NoColor = False,
     _debug: options.Debug = False,
 ) -> int:
     """Send a message to a room, or to a client.
 
-    To a client: roomcast send --user ID TEXT. With the text - each line of the input is a message.
+    To a client: roomcast send --user ID TEXT. With the text - each line of the input is a message, and its
+    receipt is shown at once.
 
     Exit status: 0 done, 1 not delivered to some, or there was no recipient, 3 the stage has no function for it.
     """
@@ -40,30 +43,55 @@ def send(  # noqa: PLR0913 - of the command line
         raise CommandError("send takes ROOM and TEXT, or --user ID and TEXT", WRONG_USAGE)
     recipient = {"user": user} if user else {"room": words[0]}
     found, account = stages.find(stages.Choice(stage, outputs_file, region, profile))
-    receipts = []
-    for number, text in enumerate(_texts(words[-1])):
-        tie = {"id": f"{id_}.{number}" if words[-1] == "-" else id_} if id_ else {}
-        request = {"messages": [{**recipient, "data": text, **tie}]}
-        answer = functions.invoke(found, account, "publish", "send", "publish_enabled", request)
+    are_lines = words[-1] == "-"
+    receipts: list[Mapping[str, Any]] = []
+    if are_lines and not (as_json or sys.stdout.isatty()):
+        line(HEADER)
+    try:
+        for number, text in enumerate(_texts(words[-1])):
+            tie = {"id": f"{id_}.{number}" if are_lines else id_} if id_ else {}
+            place = f"line {number + 1}: " if are_lines else ""
+            receipts.append(receipt := _sent(found, account, {**recipient, "data": text, **tie}, place))
+            if not as_json:
+                _show(receipt, is_one_of_many=are_lines)
+    finally:
+        # Whatever ends the command: what was sent before is told.
+        if as_json and (receipts or sys.exception() is None):
+            document({**found.document(), "receipts": receipts})
+    return DONE if all(map(_is_delivered, receipts)) else NO
+
+
+def _sent(stage: stages.Stage, account: Account, message: Mapping[str, Any], place: str) -> Mapping[str, Any]:
+    """Send a message; gives its receipt. A refusal names the message's place in the input."""
+    try:
+        answer = functions.invoke(stage, account, "publish", "send", "publish_enabled", {"messages": [message]})
         [receipt] = answer["results"]
         if "error" in receipt:
             raise functions.refused(receipt["error"])
-        receipts.append(receipt)
-    if as_json:
-        document({**found.document(), "receipts": receipts})
-    elif len(receipts) == 1:
-        record(HEADER, _cells(receipts[0]), _sentence(receipts[0]))
+    except CommandError as error:
+        raise CommandError(f"{place}{error}", error.status) from None
+    found: Mapping[str, Any] = receipt
+    return found
+
+
+def _show(receipt: Mapping[str, Any], *, is_one_of_many: bool) -> None:
+    """Print a receipt at once, because the next line of the input may be long in coming."""
+    if is_one_of_many and not sys.stdout.isatty():
+        line(_cells(receipt))
     else:
-        table(HEADER, [_cells(each) for each in receipts], right=(1, 2, 3, 4), colour=not no_color)
-    return DONE if all(map(_is_delivered, receipts)) else NO
+        record(HEADER, _cells(receipt), _sentence(receipt))
+    sys.stdout.flush()
 
 
 def _texts(text: str) -> Iterator[str]:
     if text != "-":
         yield text
         return
-    for line in sys.stdin:
-        yield line.removesuffix("\n")
+    for number, line_of_input in enumerate(sys.stdin.buffer, start=1):
+        try:
+            yield line_of_input.decode().removesuffix("\n").removesuffix("\r")
+        except UnicodeDecodeError:
+            raise CommandError(f"line {number}: the input is not UTF-8", WRONG_USAGE) from None
 
 
 def _state(receipt: Mapping[str, Any]) -> str:
