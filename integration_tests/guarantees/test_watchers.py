@@ -77,11 +77,14 @@ class Watcher:
                 self.client.unread.remove(message)
 
     async def ask(self) -> None:
-        """Ask who is there; frames that come meanwhile are taken."""
+        """Ask who is there, again where API Gateway answers with an error; frames that come meanwhile are taken."""
         await self.client.send("who", room=self.room)
         while (frame := await self.client.receive_json()).get("type") != "members":
-            assert "type" in frame, f"API Gateway answered {frame}"
-            self.take(frame)
+            if "type" in frame:
+                self.take(frame)
+            else:
+                print(f"\n{self.name} was answered {frame} and asks again")
+                await self.client.send("who", room=self.room)
         if "version" in frame and frame["version"] >= self.version:
             self.take(frame)
 
