@@ -676,12 +676,12 @@ class TestConnections:
 
     def test_a_service_that_pauses_gets_no_copies(self, connect: Connect, monkeypatch: pytest.MonkeyPatch) -> None:
         """All posts that are under way wait for the same thing, and when answers come again, so will theirs."""
-        monkeypatch.setattr(pool, "REQUEST_SECONDS", 0.8)
+        monkeypatch.setattr(pool, "REQUEST_SECONDS", 0.8 * TIMEOUT_FACTOR)
         ends: list[float] = []
 
         def pause(_: Request) -> Reply:
             if not ends and len(server.requests) == 400:
-                ends.append(time.monotonic() + 1.2)
+                ends.append(time.monotonic() + 1.2 * TIMEOUT_FACTOR)
             wait = ends[0] - time.monotonic() if ends else 0.0
             # Those that it took first are answered later than those it took last.
             return say()._replace(delay=max(0.02, wait + 0.2 * (len(server.requests) % 2)))
