@@ -221,7 +221,7 @@ def get_all(
     Args:
         database: DynamoDB.
         table_name: Name of the table.
-        keys: Their keys.
+        keys: Their keys; without any, DynamoDB, which refuses such a question, is not asked.
         deadline: Latest end, in seconds of ``time.monotonic``.
         strongly: Whether each write that has ended is seen; else the read costs half.
 
@@ -229,7 +229,7 @@ def get_all(
         ServiceError: The table did not answer in time.
     """
     found: list[Mapping[str, Any]] = []
-    asked: Mapping[str, Any] = {table_name: {"Keys": keys, "ConsistentRead": strongly}}
+    asked: Mapping[str, Any] = {table_name: {"Keys": keys, "ConsistentRead": strongly}} if keys else {}
     attempt = 0
     while asked:
         answer = yield from database.steps("BatchGetItem", {"RequestItems": asked}, deadline)

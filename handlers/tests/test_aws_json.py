@@ -14,6 +14,7 @@ import botocore.session
 import pytest
 from botocore.retries import standard
 from roomcast import addresses, aws_json, http_parser
+from roomcast.steps import drive
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -306,6 +307,36 @@ def test_a_silent_service_is_waited_for_neither_beyond_an_attempts_time_nor_the_
     _, client = call(OK, seconds=seconds)
 
     assert longest - 1 < client.waits[0] <= longest
+
+
+def get_all(*answers: dict[str, Any], seconds: float = 60) -> tuple[list[Mapping[str, Any]], list[Any]]:
+    """Read two items; gives what was found, and the keys that each request asked for."""
+    service = aws_json.Service("https://dynamodb.eu-west-1.amazonaws.com", "dynamodb", "DynamoDB_20120810", "eu-west-1")
+    client = ScriptedClient(*(answer(200, each) for each in answers))
+    service._client = client  # type: ignore[assignment]
+    keys = [{"id": {"S": name}} for name in "ab"]
+    found = drive(aws_json.get_all(service, "t", keys, time.monotonic() + seconds, strongly=True))
+    return found, [json.loads(body)["RequestItems"]["t"]["Keys"] for *_, body in client.requests]
+
+
+ITEMS = [{"id": {"S": name}, "n": {"N": "1"}} for name in "ab"]
+REST = {"t": {"Keys": [{"id": {"S": "b"}}], "ConsistentRead": True}}
+
+
+def test_keys_that_were_not_processed_are_asked_for_again() -> None:
+    found, asked = get_all(
+        {"Responses": {"t": ITEMS[:1]}, "UnprocessedKeys": REST}, {"Responses": {"t": ITEMS[1:]}, "UnprocessedKeys": {}}
+    )
+
+    assert found == ITEMS
+    assert asked == [[{"id": {"S": "a"}}, {"id": {"S": "b"}}], [{"id": {"S": "b"}}]]
+
+
+def test_items_that_could_not_be_read_in_time_are_not_missing() -> None:
+    with pytest.raises(aws_json.ServiceError) as raised:
+        get_all({"Responses": {"t": ITEMS[:1]}, "UnprocessedKeys": REST}, seconds=0.01)
+
+    assert (raised.value.code, raised.value.transient) == ("UnprocessedKeys", True)
 
 
 def test_a_checksum_that_matches_is_accepted() -> None:

@@ -271,6 +271,27 @@ class TestMembers:
         assert len(self.members(table)) == sum(self.numbers(table).values()) == 3
         assert table.halves() == set()
 
+    def test_who_is_pruned_goes_also_when_the_number_cannot_be_changed_in_time(
+        self, limit: Callable[..., Any], load: Callable[[str], Any], table: FakeTable, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        connect = limit(10)
+        assert {connect(name) for name in "abc"} == {200}
+        call, waited_until = table.call, [0.0]
+
+        def slow(operation: str, parameters: Any, deadline: float) -> Any:
+            is_counted = any("Update" in action for action in parameters.get("TransactItems", []))
+            if is_counted or deadline <= waited_until[0]:
+                waited_until[0] = max(deadline, waited_until[0])
+                raise aws_json.ServiceError(operation, "timed out", {}, transient=True)
+            return call(operation, parameters, deadline)
+
+        members, soon = load("sendmessage").ROOMS, time.monotonic() + 60
+        found = list(members.members("lobby", soon))
+        monkeypatch.setattr(table, "call", slow)
+        members.prune("lobby", found[:2], soon)
+
+        assert len(self.members(table)) == 1
+
     @pytest.mark.parametrize("gone", ["expired", "deleted"])
     def test_members_that_expired_are_not_counted(self, limit: Callable[..., Any], table: FakeTable, gone: str) -> None:
         connect = limit(2)

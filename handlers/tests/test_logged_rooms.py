@@ -159,6 +159,22 @@ class TestSending:
         [sent] = [item for key, item in history_table.items.items() if key[0].startswith("sent#")]
         assert sent["state"] == {"S": "sending"}
 
+    def test_the_receipt_does_not_wait_for_that_record_for_long(
+        self, remembering: Clients, history_table: HistoryTable, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        remembering.join("alice", "lobby")
+        steps, waits = history_table.steps, list[float]()
+
+        def note(operation: str, parameters: Any, deadline: float) -> Any:
+            if operation == "UpdateItem" and ":delivered" in parameters["ExpressionAttributeValues"]:
+                waits.append(deadline - time.monotonic())
+            return steps(operation, parameters, deadline)
+
+        monkeypatch.setattr(history_table, "steps", note)
+        assert remembering.ask("alice", "sendmessage", room="lobby", data="hello", id=ID)[-1]["delivered"] == 1
+        [wait] = waits
+        assert 0 < wait <= 2.0
+
     def test_a_message_that_cannot_be_replayed_is_too_large(self, remembering: Clients) -> None:
         position(remembering)
         remembering.connect("tom", "lobby", offers="")
@@ -224,6 +240,14 @@ class TestSentAgain:
     def test_the_id_has_sixteen_characters(self, remembering: Clients) -> None:
         remembering.join("alice", "lobby")
         assert code(remembering.ask("alice", "sendmessage", room="lobby", data="1", id="short")) == "invalid_id"
+
+
+def let_one_in(clients: Clients, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Give each room a single place."""
+    for name in ("connect", "join", "leave"):
+        module = clients.load(name)
+        monkeypatch.setattr(module, "SETTINGS", module.SETTINGS._replace(maximum_room_members=1))
+        monkeypatch.setattr(module.ROOMS, "headcount", module.ROOMS.headcount._replace(maximum=1, shards=1))
 
 
 class TestJoining:
@@ -310,6 +334,42 @@ class TestJoining:
         answers = remembering.ask("alice", "join", room="lobby", since=at)
         assert [each["type"] for each in answers] == ["left", "messages", "messages", "joined"]
         assert "lobby" in table.items["connection#alice", "connection"]["rooms"]["M"]
+
+    def test_a_room_that_is_full(self, remembering: Clients, monkeypatch: pytest.MonkeyPatch) -> None:
+        let_one_in(remembering, monkeypatch)
+        remembering.join("vera", "lobby")
+        remembering.connect("alice")
+        assert code(remembering.ask("alice", "join", room="lobby", last=10)) == "room_full"
+
+    def test_one_room_too_many(self, remembering: Clients, monkeypatch: pytest.MonkeyPatch) -> None:
+        module = remembering.load("join")
+        monkeypatch.setattr(module, "SETTINGS", module.SETTINGS._replace(max_rooms_per_connection=1))
+        remembering.join("alice", "attic")
+        assert code(remembering.ask("alice", "join", room="lobby")) == "too_many_rooms"
+
+    def test_a_room_that_was_full_at_first_has_no_error_once_it_is_joined(
+        self, remembering: Clients, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        let_one_in(remembering, monkeypatch)
+        remembering.join("vera", "lobby")
+        remembering.connect("alice")
+        leave, join = remembering.load("leave"), remembering.load("join")
+        rooms = join.ROOMS
+        find, reads = rooms.find, list[str]()
+
+        def changes(*arguments: Any) -> Any:
+            reads.append("find")
+            if len(reads) == 2:
+                for who, room in (("vera", "lobby"), ("alice", "news")):
+                    raw = message(who, {"action": "leave", "room": room}, "leave")
+                    leave.handler(raw, FakeContext())
+            return find(*arguments)
+
+        monkeypatch.setattr(rooms, "find", changes)
+        monkeypatch.setattr(remembering, "load", lambda _: join)
+        monkeypatch.setattr(join.HISTORY, "_patterns", ("lobby", "news"))
+        answers = remembering.ask("alice", "join", rooms={"lobby": {}, "news": {}})
+        assert [(each["type"], each["room"]) for each in answers[-2:]] == [("joined", "lobby"), ("joined", "news")]
 
     def test_a_join_of_a_client_that_goes_meanwhile(
         self, remembering: Clients, history_table: HistoryTable, table: FakeTable, monkeypatch: pytest.MonkeyPatch

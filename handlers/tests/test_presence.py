@@ -457,6 +457,23 @@ class TestFaults:
         watching.ask("alice=", "ping", rooms={"lobby": {}})
         assert len(looks.waiting) == 1
 
+    def test_the_first_of_several_that_expires_is_noticed(  # noqa: PLR0917 - fixtures
+        self,
+        watching: Clients,
+        worker: Any,
+        looks: FakeQueue,
+        connections: FakeConnections,
+        clock: list[float],
+        table: FakeTable,
+    ) -> None:
+        for name in ("alice=", "bob="):
+            watching.join(name, "lobby")
+        table.items["room#lobby#0", "alice="]["expires_at"] = {"N": str(int(time.time()) + 600)}
+        look(worker, looks, connections)
+        clock[0] = 700
+        watching.ask("bob=", "ping", rooms={"lobby": {}})
+        assert len(looks.waiting) == 1
+
     @pytest.mark.parametrize("lost", [MARK, NAMES], ids=["state", "names"])
     def test_an_item_that_has_expired_makes_clients_ask(  # noqa: PLR0917 - fixtures and parameter
         self,

@@ -101,6 +101,12 @@ class TestRooms:
         publish(people, *({"room": "lobby", "data": str(number)} for number in range(20)))
         assert people.connections.received("alice-2=") == [str(number) for number in range(20)]
 
+    def test_a_member_that_does_not_read_holds_up_no_later_message(self, people: Clients) -> None:
+        people.connections.failing = {"bob="}
+        results = publish(people, *({"room": "lobby", "data": str(number)} for number in range(3)))
+        assert results == [{"room": "lobby", "delivered": 2, "gone": 0, "failed": 1}] * 3
+        assert people.connections.received("alice-2=") == ["0", "1", "2"]
+
     def test_dead_members_are_pruned(self, people: Clients, table: FakeTable) -> None:
         people.connections.gone = {"alice-1="}
         [receipt] = publish(people, {"room": "lobby", "data": "x"})
@@ -370,6 +376,15 @@ class TestQueuedDelivery:
         assert read.message.envelope == task.message.envelope
         assert read.message.envelope is not None
         assert read.message.envelope.is_backend
+
+    def test_each_partition_that_is_read_has_a_task(
+        self, people: Clients, queued: list[tasks.Task], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """While their number changes, that is more than new members are spread over."""
+        module = people.load("publish")
+        monkeypatch.setattr(module, "SETTINGS", module.SETTINGS._replace(shards_read=3))
+        publish(people, {"room": "lobby", "data": "x"})
+        assert [task.shard for task in queued] == [0, 1, 2]
 
     def test_a_kept_message_is_done_once_the_queue_has_it(self, people: Clients, queued: list[tasks.Task]) -> None:
         one = {"room": "logged", "data": "x", "id": "1"}

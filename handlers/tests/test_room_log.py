@@ -328,6 +328,19 @@ class TestRecovery:
         ]
         assert all(answer.is_recovered for answer in answers)
 
+    def test_pages_for_which_time_is_over_come_with_the_next_replay(
+        self, book: Logbook, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        for _ in range(5):
+            book.append()
+        query = book.table._operations["Query"]
+        short = {"Query": lambda parameters: query({**parameters, "Limit": 2})}
+        monkeypatch.setattr(book.table, "_operations", {**book.table._operations, **short})
+        answer = finish(book.history.since("lobby", Ask(Position(epoch_of(book), 0)), 0.0, FAR))
+        assert ([each.seq for each in answer.slots], answer.seq, answer.has_more) == ([1, 2], 2, True)
+        rest = book.since(epoch_of(book), answer.seq)
+        assert ([each.seq for each in rest.slots], rest.seq, rest.has_more) == ([3, 4, 5], 5, False)
+
     def test_a_hole_at_the_end_of_a_replay_is_proved_by_the_next_one(
         self, book: Logbook, monkeypatch: pytest.MonkeyPatch
     ) -> None:
@@ -601,6 +614,22 @@ class TestSentAgain:
         for each in (*tries, *tries, *tries):
             next(each)  # both have read that nothing is under way
         assert [finish(each).is_sending for each in tries] == [False, True]
+
+    def test_a_message_that_was_withdrawn_after_its_delivery_is_not_sent_again(self, book: Logbook) -> None:
+        kept = book.append(message_id=ID)
+        finish(book.history.settle(kept, START))
+        book.expire(1)
+        again = book.append(message_id=ID)
+        assert (again.seq, again.is_duplicate) == (1, True)
+        assert [item for item in book.table.slots().values() if "data" in item] == []
+
+    def test_the_delivery_of_a_number_that_was_replaced_is_none_of_the_next_one(self, book: Logbook) -> None:
+        kept = book.append(message_id=ID)
+        book.expire(1)
+        assert book.append(message_id=ID).seq == 2
+        finish(book.history.settle(kept, START))
+        again = book.append(message_id=ID)
+        assert (again.seq, again.is_duplicate, again.is_sending) == (2, False, True)
 
     def test_an_expired_id_counts_as_absent(self, book: Logbook) -> None:
         kept = book.append(message_id=ID)

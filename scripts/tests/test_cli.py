@@ -81,6 +81,14 @@ def test_cost_as_json() -> None:
     assert [other["usd"] for other in found["alternatives"]] == [2652, 2782, 1199, 7010]
 
 
+@pytest.mark.parametrize("command", ["cost", "capacity"])
+def test_order_needs_a_queue(command: str) -> None:
+    [of_fifo, of_both] = [of_json(command, *CALM, "--fifo", *more)[1] for more in ([], ["--queued"])]
+
+    assert of_fifo == of_both
+    assert (of_fifo["inputs"]["queued"], of_fifo["inputs"]["fifo"]) == (True, True)
+
+
 @pytest.mark.parametrize(("most", "status"), [("2878", 1), ("2879", 0)])
 def test_cost_above_a_maximum(most: str, status: int) -> None:
     assert run("cost", *BUSY, "--max", most)[0] == status

@@ -668,6 +668,10 @@ def test_query_errors_finds_the_lines_that_tail_does() -> None:
     assert f"/{log_groups.LAMBDA.pattern}/" in queries.text("errors")
 
 
+def test_id_with_a_slash_stays_within_its_pattern() -> None:
+    assert queries.about('like /ID/ or id = "ID"', "a/b=") == 'like /a\\/b=/ or id = "a/b="'
+
+
 def test_queries_are_listed_and_printed_without_a_stage(account: Account) -> None:
     status, output, _ = run("query")
     assert (status, [line.split("\t")[0] for line in output.splitlines()[1:]]) == (0, [*queries.ABOUT])
@@ -743,6 +747,16 @@ def test_stats_of_all_queues(account: Account) -> None:
 
     _, found = of_json("stats", **account.aws.variables)
     assert (found["last"]["queue_age"], found["last"]["dead_letters"]) == (7, 5)
+
+
+def test_stats_of_a_time_that_is_cut_into_two_tell_the_worse_lag(account: Account) -> None:
+    names = ("lag_p50", "lag_p95", "lag_p99")
+    account.aws.answers["cloudwatch:GetMetricData"] = lambda _: {
+        "MetricDataResults": [{"Id": name, "Values": [40.0, 70.0, 60.0]} for name in names]
+    }
+
+    _, found = of_json("stats", **account.aws.variables)
+    assert [found["last"][name] for name in names] == [70, 70, 70]
 
 
 def test_stats_ask_for_two_times_one_after_the_other(account: Account) -> None:

@@ -231,6 +231,9 @@ FAULTS: list[tuple[str, str, Plant]] = [
         {f"ApproximateNumberOfMessages{kind}": "3"}
     )) for kind in ("", "NotVisible", "Delayed")),
     ("log-groups", "is missing", lambda w: w["groups"].pop("/aws/lambda/roomcast-connect")),
+    ("log-groups", "roomcast-connect is missing", lambda w: w["groups"].update(
+        {"/aws/lambda/roomcast-connect-old": w["groups"].pop("/aws/lambda/roomcast-connect")}
+    )),
     ("log-groups", "for ever", lambda w: w["groups"]["/aws/lambda/roomcast-connect"].pop("retentionInDays")),
     ("log-groups", "INFREQUENT_ACCESS", lambda w: w["groups"]["/aws/lambda/roomcast-connect"].update(
         logGroupClass="INFREQUENT_ACCESS"
