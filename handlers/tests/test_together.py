@@ -10,7 +10,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from roomcast import aws_json, fanout, one_read, rooms, run, serving, tasks
+from roomcast import aws_json, fanout, one_read, rooms, run, serving, tasks, verdicts
 from roomcast.delivery import Delivery, RoomMessage
 from roomcast.fanout import Engine, Message, Recipient, Stragglers
 from roomcast.pacing import STRAGGLERS_PACE
@@ -366,6 +366,7 @@ def test_a_batch_of_ten_waits_for_no_member_however_many_do_not_read(  # noqa: P
     # A busy machine answers late in general.
     monkeypatch.setattr(worker, "STRAGGLER_SECONDS", worker.STRAGGLER_SECONDS * TIMEOUT_FACTOR)
     monkeypatch.setattr(run, "LAST_ANSWER_SECONDS", run.LAST_ANSWER_SECONDS * TIMEOUT_FACTOR)
+    monkeypatch.setattr(verdicts, "TRIES_ALONE", round(verdicts.TRIES_ALONE * TIMEOUT_FACTOR))
     for text in TEXTS:
         sqs.put(tasks.Task(RoomMessage("lobby", MEMBERS[0], text, "r"), 0).to_json(), "lobby.0" if fifo else "")
     began = time.monotonic()

@@ -33,6 +33,8 @@ from websockets.asyncio.server import ServerConnection, serve
 from websockets.exceptions import ConnectionClosed
 from websockets.typing import Subprotocol  # noqa: TC002 - the dataclass looks it up
 
+from scripts.waiting import scaled
+
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator, Sequence
     from contextlib import AbstractAsyncContextManager
@@ -802,7 +804,7 @@ class OldOnJoin(Healthy):
     """Delivers the first message of a room to clients that join it more than a second later."""
 
     name = "old-on-join"
-    old = 1.0
+    old = scaled(1.0)
 
     def __post_init__(self) -> None:
         """Prepare the memory."""

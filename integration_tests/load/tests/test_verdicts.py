@@ -11,6 +11,7 @@ import pytest
 
 from integration_tests.load.__main__ import main
 from integration_tests.load.tests.miniatures import MINIATURES, miniature
+from scripts.waiting import TIMEOUT_FACTOR, scaled
 
 if TYPE_CHECKING:
     from concurrent.futures import Future
@@ -24,7 +25,8 @@ PATIENT = ["--patience", "60", "--late-after", "60"]
 IMPATIENT = ["--patience", "5", "--late-after", "5"]
 """For stages that leave something out: their runs wait for so long."""
 WATCHFUL = ["--patience", "60", "--late-after", "1"]
-JOINING = [*PATIENT, "--scenario", "join-storm", "--connect-rate", "5", "--rate", "10"]
+RATES = ["--connect-rate", f"{5 / TIMEOUT_FACTOR:g}", "--rate", f"{10 / TIMEOUT_FACTOR:g}"]
+JOINING = [*PATIENT, "--scenario", "join-storm", *RATES]
 """Clients come in for two seconds, while messages are sent."""
 DELAY = 2.0
 
@@ -119,7 +121,7 @@ class Outcome(NamedTuple):
 
 
 def run(stage: str, options: list[str], directory: Path) -> Outcome:
-    with miniature(stage, delay=DELAY) as url:
+    with miniature(stage, delay=scaled(DELAY)) as url:
         status = main(
             ["run", "--target", "live", "--websocket-url", url, "--report-dir", str(directory), *SIZE, *options]
         )
