@@ -309,13 +309,13 @@ def test_a_silent_service_is_waited_for_neither_beyond_an_attempts_time_nor_the_
     assert longest - 1 < client.waits[0] <= longest
 
 
-def get_all(*answers: dict[str, Any], seconds: float = 60) -> tuple[list[Mapping[str, Any]], list[Any]]:
+def get_all(*answers: dict[str, Any]) -> tuple[list[Mapping[str, Any]], list[Any]]:
     """Read two items; gives what was found, and the keys that each request asked for."""
     service = aws_json.Service("https://dynamodb.eu-west-1.amazonaws.com", "dynamodb", "DynamoDB_20120810", "eu-west-1")
     client = ScriptedClient(*(answer(200, each) for each in answers))
     service._client = client  # type: ignore[assignment]
     keys = [{"id": {"S": name}} for name in "ab"]
-    found = drive(aws_json.get_all(service, "t", keys, time.monotonic() + seconds, strongly=True))
+    found = drive(aws_json.get_all(service, "t", keys, time.monotonic() + 60, strongly=True))
     return found, [json.loads(body)["RequestItems"]["t"]["Keys"] for *_, body in client.requests]
 
 
@@ -332,9 +332,10 @@ def test_keys_that_were_not_processed_are_asked_for_again() -> None:
     assert asked == [[{"id": {"S": "a"}}, {"id": {"S": "b"}}], [{"id": {"S": "b"}}]]
 
 
-def test_items_that_could_not_be_read_in_time_are_not_missing() -> None:
+def test_items_that_could_not_be_read_in_time_are_not_missing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(aws_json, "pause_seconds", lambda _: 120.0)
     with pytest.raises(aws_json.ServiceError) as raised:
-        get_all({"Responses": {"t": ITEMS[:1]}, "UnprocessedKeys": REST}, seconds=0.01)
+        get_all({"Responses": {"t": ITEMS[:1]}, "UnprocessedKeys": REST})
 
     assert (raised.value.code, raised.value.transient) == ("UnprocessedKeys", True)
 

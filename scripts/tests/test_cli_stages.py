@@ -336,10 +336,10 @@ def test_send_of_lines(aws: FakeAws) -> None:
 
 def test_send_of_bytes_that_are_no_text(aws: FakeAws) -> None:
     given, variables = b"one\r\n\xff\nthree", environment(**aws.variables)
-    ended_one = subprocess.run(
+    result = subprocess.run(
         [*COMMAND, "send", "lobby", "-"], input=given, env=variables, capture_output=True, check=False
     )
-    assert (ended_one.returncode, ended_one.stderr) == (2, b"roomcast: line 2: the input is not UTF-8\n")
+    assert (result.returncode, result.stderr) == (2, b"roomcast: line 2: the input is not UTF-8\n")
     sent = [
         fields["request"]["messages"][0]["data"] for action, fields in aws.asked if action == "lambda:InvokeFunction"
     ]

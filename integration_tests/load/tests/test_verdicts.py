@@ -27,7 +27,7 @@ IMPATIENT = ["--patience", "5", "--late-after", "5"]
 WATCHFUL = ["--patience", "60", "--late-after", "1"]
 RATES = ["--connect-rate", f"{5 / TIMEOUT_FACTOR:g}", "--rate", f"{10 / TIMEOUT_FACTOR:g}"]
 JOINING = [*PATIENT, "--scenario", "join-storm", *RATES]
-"""Clients come in for two seconds, while messages are sent."""
+"""Clients come in for two seconds, as ``TIMEOUT_FACTOR`` scales them, while messages are sent."""
 DELAY = 2.0
 
 NOTHING = {"invariants.acknowledged", "invariants.delivered"}

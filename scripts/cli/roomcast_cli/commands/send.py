@@ -63,6 +63,7 @@ def send(  # noqa: PLR0913 - of the command line
 
 def _sent(stage: stages.Stage, account: Account, message: Mapping[str, Any], place: str) -> Mapping[str, Any]:
     """Send a message; gives its receipt. A refusal names the message's place in the input."""
+    receipt: Mapping[str, Any]
     try:
         answer = functions.invoke(stage, account, "publish", "send", "publish_enabled", {"messages": [message]})
         [receipt] = answer["results"]
@@ -70,8 +71,7 @@ def _sent(stage: stages.Stage, account: Account, message: Mapping[str, Any], pla
             raise functions.refused(receipt["error"])
     except CommandError as error:
         raise CommandError(f"{place}{error}", error.status) from None
-    found: Mapping[str, Any] = receipt
-    return found
+    return receipt
 
 
 def _show(receipt: Mapping[str, Any], *, is_one_of_many: bool) -> None:
