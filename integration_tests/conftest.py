@@ -25,7 +25,7 @@ from integration_tests.targets.catalogue import TARGETS, create_target
 from integration_tests.targets.interface import Capability, Target, TargetError
 from scripts import command, event_loops, loopback
 from scripts.descriptors import allow_sockets
-from scripts.local.emulator import BUILD
+from scripts.local.emulator import BUILD, troubles
 from scripts.terraform import TerraformError
 from scripts.waiting import eventually, long_waits
 
@@ -50,6 +50,8 @@ MEASURED = pytest.StashKey[int]()
 FAILED_IN_A_ROW = pytest.StashKey[int]()
 FAILURES_BEFORE_A_LOOK = 3
 """Failures in a row after which the stage is checked again, because it may have gone away."""
+LOGS_BEFORE = pytest.StashKey[dict[Path, int]]()
+"""Sizes of the target's logs before a test, in bytes."""
 LEAKS = pytest.StashKey[list[str]]()
 """Places where clients' data was written down."""
 BEGAN_AT = pytest.StashKey[float]()
@@ -167,11 +169,21 @@ def pytest_collection_finish(session: pytest.Session) -> None:
             item.add_marker(pytest.mark.skip(reason=reason))
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Note where the target's log ends before a test."""
+    files = item.config.stash[TARGET].files()
+    item.stash[LOGS_BEFORE] = {file: file.stat().st_size if file.exists() else 0 for file in files}
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     """Count the tests that ran; after some failures in a row, check that the stage still answers."""
     report = yield
     stash = item.config.stash
+    if report.failed:
+        for file, size in item.stash.get(LOGS_BEFORE, {}).items():
+            report.sections.append(("the target's warnings since the test began", troubles(file, since=size)))
     if report.when == "call" and not report.skipped:
         stash[MEASURED] += 1
     if report.failed:

@@ -7,11 +7,18 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from integration_tests.harness.reconfigured import ALIAS
+from scripts.waiting import eventually
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Awaitable, Callable, Iterator, Mapping
+    from contextlib import AbstractContextManager
 
     from scripts.local.aws import Aws
+
+
+WORKS_WITHIN = 10.0
+"""Seconds. Functions give up on a call of AWS that takes too long, as one may on a busy machine: a feature that has all
+its rights may need several tries."""
 
 
 class Roles:
@@ -93,6 +100,23 @@ class Roles:
             return
         document = json.dumps({"Version": "2012-10-17", "Statement": statements})
         self._iam.put_role_policy(RoleName=role, PolicyName=policy, PolicyDocument=document)
+
+
+async def needs(feature: Callable[[], Awaitable[bool]], withheld: AbstractContextManager[None], what: str) -> None:
+    """Check that a feature works, fails while a right is withheld, and works again with it.
+
+    Args:
+        feature: Tells whether the feature works at this moment.
+        withheld: Takes the right away for a while.
+        what: Names the right.
+
+    Raises:
+        AssertionError: The feature does not work with all rights, or works without this one.
+    """
+    await eventually(feature, expected=True, within=WORKS_WITHIN, what=f"a feature that may need {what}")
+    with withheld:
+        assert not await feature(), f"{what} is not needed"
+    await eventually(feature, expected=True, within=WORKS_WITHIN, what=f"a feature that has {what} again")
 
 
 def actions_of(statement: Mapping[str, Any]) -> list[str]:

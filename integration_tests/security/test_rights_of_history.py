@@ -10,7 +10,7 @@ from integration_tests.conftest import table_of
 from integration_tests.harness import v1
 from integration_tests.harness.crowd import Crowd
 from integration_tests.security.lab import Lab
-from integration_tests.security.roles import Roles
+from integration_tests.security.roles import Roles, needs
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
@@ -96,11 +96,8 @@ async def lab(target: Target, with_history: Deployment) -> AsyncIterator[Lab]:
 
 @pytest.mark.parametrize(("function", "sid", "action"), NEEDED)
 async def test_each_right_is_needed(lab: Lab, function: str, sid: str, action: str) -> None:
-    feature = NEEDED[function, sid, action]
-    assert await feature(lab), "fails with all rights"
-    with Roles(lab.aws, lab.deployment.outputs["function_arns"]).without(function, action, sid):
-        assert not await feature(lab), f"{function} does not need {action}"
-    assert await feature(lab), "fails when the right is given back"
+    feature, roles = NEEDED[function, sid, action], Roles(lab.aws, lab.deployment.outputs["function_arns"])
+    await needs(lambda: feature(lab), roles.without(function, action, sid), f"{function}'s {action}")
 
 
 async def test_each_right_is_in_the_table(lab: Lab) -> None:

@@ -163,13 +163,19 @@ def tail(log: Path, lines: int = 30) -> str:
     return "\n".join(_lines(log)[-lines:])
 
 
-def troubles(log: Path, lines: int = 30) -> str:
-    """Return the last warnings and errors of a log file: those of MiniStack and those that the functions wrote."""
-    return "\n".join([line for line in _lines(log) if TROUBLE.search(line)][-lines:])
+def troubles(log: Path, lines: int = 30, since: int = 0) -> str:
+    """Return the last warnings and errors of a log file: those of MiniStack and those that the functions wrote.
+
+    Args:
+        log: The file.
+        lines: As many at most.
+        since: Bytes of the file that are not looked at.
+    """
+    return "\n".join([line for line in _lines(log, since) if TROUBLE.search(line)][-lines:])
 
 
-def _lines(log: Path) -> list[str]:
-    return log.read_text(encoding="utf-8", errors="replace").splitlines() if log.exists() else []
+def _lines(log: Path, since: int = 0) -> list[str]:
+    return log.read_bytes()[since:].decode(errors="replace").splitlines() if log.exists() else []
 
 
 def ministack_python() -> Path:

@@ -31,6 +31,7 @@ from urllib.parse import parse_qs, urlsplit
 
 from websockets.asyncio.server import ServerConnection, serve
 from websockets.exceptions import ConnectionClosed
+from websockets.protocol import State
 from websockets.typing import Subprotocol  # noqa: TC002 - the dataclass looks it up
 
 from scripts.waiting import scaled
@@ -125,7 +126,6 @@ class Healthy:
             pass
         finally:
             self.rooms[session.room].pop(session, None)
-            await self.bid_farewell(session)
 
     def room_of(self, asked: str) -> str:
         """Return the room of a client that asked for one."""
@@ -134,8 +134,8 @@ class Healthy:
     async def welcome(self, session: Session) -> None:
         """Serve a member right after its handshake."""
 
-    async def bid_farewell(self, session: Session) -> None:
-        """Clean up after a client has gone."""
+    def answer_close(self, connection: ServerConnection) -> None:
+        """Do something before a client's closing handshake is answered."""
 
     async def take(self, session: Session, message: dict[str, Any]) -> None:
         """Route one message by its action."""
@@ -175,7 +175,7 @@ class Healthy:
     async def post(self, member: Session, data: Any) -> None:
         """Send a payload to one member; a text travels as it is, everything else as JSON."""
         member.received += 1
-        await self.write(member, data if isinstance(data, str) else json.dumps(data, separators=(",", ":")))
+        await self.write(member, text_of(data))
 
     async def tell(self, session: Session, answer: dict[str, Any]) -> None:
         """Send an answer."""
@@ -201,8 +201,14 @@ class Healthy:
     async def listening(self) -> AsyncIterator[int]:
         """Listen on a free port of 127.0.0.1, which is given."""
         transports: set[asyncio.Transport] = set()
+        answer_close = self.answer_close
 
         class Connection(ServerConnection):
+            def send_data(self) -> None:
+                if self.protocol.close_rcvd is not None:
+                    answer_close(self)
+                super().send_data()
+
             def connection_made(self, transport: asyncio.BaseTransport) -> None:
                 super().connection_made(transport)
                 transports.add(self.transport)
@@ -235,6 +241,11 @@ class Healthy:
             for transport in [*transports]:
                 transport.abort()
             await asyncio.sleep(0)  # lets the transports close their sockets before the event loop ends
+
+
+def text_of(data: Any) -> str:
+    """Return the text of a frame with a payload."""
+    return data if isinstance(data, str) else json.dumps(data, separators=(",", ":"))
 
 
 def error_of(code: str, message: str) -> dict[str, Any]:
@@ -431,7 +442,7 @@ class Duplicate(Healthy):
 
 
 class LateDuplicate(Healthy):
-    """Delivers the last message of a room again, once, when its first member has gone."""
+    """Delivers the last message of a room again, once, when its first member begins to close."""
 
     name = "late-duplicate"
 
@@ -444,11 +455,16 @@ class LateDuplicate(Healthy):
         self._last[send.sender.room] = send.data
         await super().deliver(send)
 
-    async def bid_farewell(self, session: Session) -> None:
-        """Deliver the remembered message to those who are left."""
-        if data := self._last.pop(session.room, None):
-            for member in [*self.rooms[session.room]]:
-                await self.post(member, data)
+    def answer_close(self, connection: ServerConnection) -> None:
+        """Deliver the remembered message to the others, who may leave as soon as this member is gone."""
+        for room, members in self.rooms.items():
+            if connection not in [member.connection for member in members]:
+                continue
+            data = self._last.pop(room, None)
+            for member in [*members] if data else []:
+                if member.connection.protocol.state is State.OPEN:
+                    member.connection.protocol.send_text(text_of(data).encode())
+                    member.connection.send_data()
 
 
 class Leak(Healthy):

@@ -139,3 +139,5 @@ def test_troubles_are_found_among_all_other_lines(tmp_path: Path) -> None:
 
     assert emulator.troubles(log).splitlines() == bad
     assert emulator.troubles(log, 2).splitlines() == bad[-2:]
+    assert emulator.troubles(log, since=len(bad[0])).splitlines() == bad[1:]
+    assert not emulator.troubles(log, since=log.stat().st_size)
