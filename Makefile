@@ -69,7 +69,7 @@ outputs: require-terraform ## write the outputs of `make apply` to outputs.json
 
 # Tests and checks: tox runs each in its own environment.
 .PHONY: test lint sbom audit types unit fuzz terraform integration test-faults test-mutants test-long format
-# The longest come first. Most of them wait more than they compute, so that four run side by side on two cores.
+# The longest come first. Most of them wait more than they compute, so that three run side by side on two cores.
 # The harness is installed before: as one of the parts, tox would take those that need it last.
 # Handlers are tested on each Python, scripts on the newest and on the one of make.
 TEST_PARTS := integration-recovery,integration-own,integration-identity,integration-stage
@@ -77,7 +77,7 @@ TEST_PARTS := $(TEST_PARTS),py313-handlers-scripts,py312-handlers,py311-handlers
 # Beside each other, and on noisy processors, the parts wait longer than each would alone.
 test: export TIMEOUT_FACTOR ?= 3
 test: require-terraform $(HARNESS) ## run every test that needs no AWS, lint and sbom included
-	@$(RUN_TOX) run-parallel -q -p 4 -e $(TEST_PARTS)
+	@$(RUN_TOX) run-parallel -q -p 3 -e $(TEST_PARTS)
 
 lint: require-terraform $(TOX) ## ruff, route table, docs, terraform fmt, zizmor, checkov
 	@$(RUN_TOX) run -q -e lint,checkov
