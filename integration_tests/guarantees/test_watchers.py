@@ -36,13 +36,13 @@ class Watcher:
     Attributes:
         client: Its connection.
         name: Its own name.
-        told_at: When it was told of changes.
+        told: How often it was told of changes.
     """
 
     def __init__(self, client: Client, name: str, room: str, version: int) -> None:
         self.client, self.name, self.room, self.heard = client, name, room, version
         self.version, self.names = -1, set[str]()
-        self.told_at: list[float] = []
+        self.told = 0
 
     async def learn(self, names: set[str], until: float) -> None:
         """Take frames until these are present.
@@ -62,7 +62,7 @@ class Watcher:
         if frame["type"] == "members":
             self.version, self.names = frame["version"], {*frame["members"]}
         elif frame["type"] == "presence":
-            self.told_at.append(time.monotonic())
+            self.told += 1
             self.heard = max(self.heard, frame["version"])
             if frame["version"] == self.version + 1:
                 self.version, self.names = frame["version"], self.names - {*frame["left"]} | {*frame["joined"]}
@@ -141,6 +141,7 @@ async def learn(watchers: Iterable[Watcher], names: set[str]) -> None:
 
 
 async def test_each_client_knows_who_is_there_after_the_changes(crowd: Audience, room: str) -> None:
+    began_at = time.monotonic()
     watchers = await asyncio.gather(*(watcher(crowd, room) for _ in range(MEMBERS)))
     await learn(watchers, {each.name for each in watchers})
 
@@ -150,9 +151,9 @@ async def test_each_client_knows_who_is_there_after_the_changes(crowd: Audience,
     staying.append(await watcher(crowd, room))
 
     await learn(staying, {each.name for each in staying})
-    for each in staying:
-        gaps = [after - before for before, after in zip(each.told_at, each.told_at[1:], strict=False)]
-        assert all(gap > WINDOW / 2 for gap in gaps), "one frame in a window"
+    # One that is late may come right before the next.
+    windows = (time.monotonic() - began_at) / WINDOW
+    assert max(each.told for each in staying) <= windows + 1, "one frame in a window"
 
 
 async def test_coming_and_going_within_a_window_is_not_told(crowd: Audience, room: str) -> None:
