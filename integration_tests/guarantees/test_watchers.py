@@ -142,7 +142,7 @@ async def learn(watchers: Iterable[Watcher], names: set[str]) -> None:
 
 async def test_each_client_knows_who_is_there_after_the_changes(crowd: Audience, room: str) -> None:
     began_at = time.monotonic()
-    watchers = await asyncio.gather(*(watcher(crowd, room) for _ in range(MEMBERS)))
+    watchers = [await watcher(crowd, room) for _ in range(MEMBERS)]
     await learn(watchers, {each.name for each in watchers})
 
     leaving, gone, *staying = watchers
