@@ -206,6 +206,25 @@ def test_what_an_invocation_leaves_of_a_whole_page_fits_into_a_transaction(
     assert len(backlog_of(table)) == 100 - waiting_items.PAGE_ITEMS + 3 + len(jobs)
 
 
+def test_a_task_that_a_worker_may_have_died_of_is_served_alone(load: Callable[[str], Any]) -> None:
+    """Another worker that dies would be the fault of the first task else."""
+    kept = load("fanout_worker").ROOMS
+    task = tasks.Task(RoomMessage("lobby", MEMBERS[0], "hello", "request-1"), 0)
+    retries = [0, 0, 1, 0, 0]
+    waiting = [task._replace(retries=each) for each in retries]
+    later = time.monotonic() + 60
+    stored = [Waiting(backlog.key_of(str(number), 0), each.to_json(), number) for number, each in enumerate(waiting, 1)]
+    WaitingItems(kept).change("lobby", 0, stored, [], later)
+    lobby = backlog.Backlog(kept, "lobby", 0)
+    lobby.read([], later)
+
+    served = []
+    while due := lobby.due():
+        served.append([each.retries for each in due])
+        lobby.settle([Left([])] * len(due))
+    assert served == [[0, 0], [1], [0, 0]]
+
+
 class Left(NamedTuple):
     """The rest of a task: for three reasons, a task each."""
 
@@ -350,6 +369,29 @@ class TestStragglers:
         stage.sqs.drain(stage.handler)
 
         assert [each.copies for each in stage.connections.stragglers] == [0, 1]
+
+    def test_each_try_that_was_not_answered_may_have_left_a_copy(self, stage: Stage) -> None:
+        stage.connections.silent.add(MEMBERS[3])
+        stage.say("one")
+        stage.sqs.invoke(stage.handler)  # the room
+        stage.sqs.invoke(stage.handler)  # the lane
+        stage.connections.silent.clear()
+        stage.sqs.drain(stage.handler)
+
+        assert [each.copies for each in stage.connections.stragglers] == [0, 1, 2]
+
+    def test_one_that_has_all_is_served_by_the_room_although_another_one_waits(self, stage: Stage) -> None:
+        stage.connections.failing.update(MEMBERS[3:5])
+        stage.say("one")
+        stage.sqs.invoke(stage.handler)
+        stage.connections.failing.remove(MEMBERS[3])
+        stage.sqs.invoke(stage.handler)
+        stage.say("two")
+        while "two" not in stage.received()[MEMBERS[5]]:
+            assert stage.sqs.invoke(stage.handler, 1)
+
+        assert stage.received()[MEMBERS[3]] == ["one", "two"]
+        assert stage.received()[MEMBERS[4]] == []
 
     def test_a_worker_that_died_may_have_sent_a_copy(self, stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
         stage.connections.failing.add(MEMBERS[3])
@@ -915,6 +957,20 @@ class TestOrderOfWhatAWorkerDoes:
 
         assert stage.connections.received("elsewhere=") == ["two"]
         assert stage.sqs.now < 60
+
+    def test_the_last_try_is_followed_by_no_pause(self, stage: Stage) -> None:
+        """SQS makes a dead letter of the message with its next receive, and those behind it wait for that."""
+        stage.connections.failing.add(MEMBERS[3])
+        stage.say("one")
+        tried_at = -1.0
+        while not stage.sqs.dead_letters:
+            if stage.sqs.invoke(stage.handler):
+                tried_at = stage.sqs.now
+            elif not stage.sqs.dead_letters:
+                assert stage.sqs._skip()
+
+        assert stage.sqs.receives == tasks.MAXIMUM_RECEIVES
+        assert stage.sqs.now == tried_at
 
     @pytest.mark.parametrize("refused", ["whole", "entry"])
     def test_a_queue_that_sets_no_delay_is_told_and_loses_nothing(

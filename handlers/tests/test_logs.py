@@ -214,6 +214,20 @@ def test_lines_of_an_invocation_name_it(capsys: pytest.CaptureFixture[str]) -> N
     assert other.keys() == {"level", "message", "timestamp", "lambda_request_id"}
 
 
+def test_what_was_noted_for_an_invocation_that_did_not_end_is_not_told_of_the_next(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """As when its time-out ends it before its line."""
+    logs.begin("i-1")
+    logs.note("fan-out", {"posts": 2}, outcome="served")
+    logs.begin("i-2")
+    logs.end("INFO", "message")
+
+    [line] = printed(capsys)
+    assert line.keys() == {"level", "message", "timestamp", "lambda_request_id"}
+    assert line["message"] == "message"
+
+
 LOBBY = logs.room_hash("connections", "lobby")
 
 

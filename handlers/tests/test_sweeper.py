@@ -496,15 +496,17 @@ class TestCycles:
         assert metrics(line) == {"connections": 40, "swept": 10, "stale_share": 25}
         assert len(world.names()) == 30
 
-    def test_memberships_without_a_connection_that_lie_on_several_pages(self, world: World) -> None:
+    @pytest.mark.parametrize("page_items", [1, 2, 3, 7])
+    def test_memberships_without_a_connection_that_lie_on_several_pages(self, world: World, page_items: int) -> None:
         world.live("alive=", "lobby")
         for place in "abcdef":
             world.put(items.membership(world.row("half="), place, 0))
         world.put(items.membership(world.row("half=", at=HOUR_AGO - 60_000), "g", 0))
-        world.table.page_items = 2
+        world.table.page_items = page_items
         assert metrics(world.run())["swept"] == 1
         assert Counter(world.api.asked) == {"alive=": 1, "half=": 2}
-        # Those of two connections with one id are two cycles' work.
+        # Those of two connections with one id are two cycles' work: no deletion of one has the time of the other.
+        assert len(world.calls_of("TransactWriteItems")) == 1
         assert [key for key in world.table.items if key[1] == "half="] == [("room#g#0", "half=")]
         world.run()
         assert world.names() == {"alive="}
