@@ -452,6 +452,22 @@ class TestReceives:
         assert sorted(tasks.parse(body).message.data for body in sqs.dead_letters) == texts  # type: ignore[union-attr]
         assert sqs.died <= tasks.MAXIMUM_RECEIVES
 
+    def test_new_tasks_come_before_those_that_a_worker_may_have_died_of(
+        self, worker: Any, connections: FakeConnections
+    ) -> None:
+        records = [
+            {
+                "messageId": text,
+                "body": tasks.Task(ROOM_MESSAGE._replace(data=text), 0).to_json(),
+                "attributes": {"ApproximateReceiveCount": receives},
+            }
+            for text, receives in (("once more", "2"), ("new", "1"))
+        ]
+        assert worker.handler({"Records": records}, FakeContext()) == {"batchItemFailures": []}
+
+        texts = [text for _, text in connections.posts]
+        assert texts == ["new"] * len(LOBBY) + ["once more"] * len(LOBBY)
+
     @pytest.mark.parametrize("body", ["not a task", '{"v":2,"kind":"task"}'])
     def test_of_what_nobody_can_read_as_well(self, worker: Any, body: str, capsys: pytest.CaptureFixture[str]) -> None:
         attributes = {"ApproximateReceiveCount": str(tasks.MAXIMUM_RECEIVES)}
