@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 
 TIMEOUT_FACTOR = float(os.environ.get("TIMEOUT_FACTOR", "1"))
 PATIENCE_SECONDS = 10.0 * TIMEOUT_FACTOR
+SCALE = min(TIMEOUT_FACTOR, 3.0)
+"""For times that must stay below ``verdicts.SILENCE_SECONDS``, which no factor scales."""
 
 
 class Request(NamedTuple):

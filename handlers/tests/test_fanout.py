@@ -29,6 +29,7 @@ from tests.hostile_server import (
     CLOSE,
     HANG_UP,
     PATIENCE_SECONDS,
+    SCALE,
     TIMEOUT_FACTOR,
     HostileServer,
     Reply,
@@ -676,12 +677,12 @@ class TestConnections:
 
     def test_a_service_that_pauses_gets_no_copies(self, connect: Connect, monkeypatch: pytest.MonkeyPatch) -> None:
         """All posts that are under way wait for the same thing, and when answers come again, so will theirs."""
-        monkeypatch.setattr(pool, "REQUEST_SECONDS", 0.8 * TIMEOUT_FACTOR)
+        monkeypatch.setattr(pool, "REQUEST_SECONDS", 0.8 * SCALE)
         ends: list[float] = []
 
         def pause(_: Request) -> Reply:
             if not ends and len(server.requests) == 400:
-                ends.append(time.monotonic() + 1.2 * TIMEOUT_FACTOR)
+                ends.append(time.monotonic() + 1.2 * SCALE)
             wait = ends[0] - time.monotonic() if ends else 0.0
             # Those that it took first are answered later than those it took last.
             return say()._replace(delay=max(0.02, wait + 0.2 * (len(server.requests) % 2)))

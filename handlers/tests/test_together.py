@@ -10,12 +10,12 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from roomcast import aws_json, fanout, one_read, rooms, run, serving, tasks, verdicts
+from roomcast import aws_json, fanout, one_read, pool, rooms, run, serving, tasks, verdicts
 from roomcast.delivery import Delivery, RoomMessage
 from roomcast.fanout import Engine, Message, Recipient, Stragglers
 from roomcast.pacing import STRAGGLERS_PACE
 from tests.fakes import FakeContext, FakeTable, handshake, message
-from tests.hostile_server import PATIENCE_SECONDS, TIMEOUT_FACTOR, HostileServer, Reply, Request, say
+from tests.hostile_server import PATIENCE_SECONDS, SCALE, TIMEOUT_FACTOR, HostileServer, Reply, Request, say
 from tests.sqs_model import SqsModel
 
 if TYPE_CHECKING:
@@ -364,9 +364,12 @@ def test_a_batch_of_ten_waits_for_no_member_however_many_do_not_read(  # noqa: P
     monkeypatch.setattr(worker, "QUEUE", queue)
     monkeypatch.setattr(worker, "SETTINGS", settings)
     # A busy machine answers late in general.
-    monkeypatch.setattr(worker, "STRAGGLER_SECONDS", worker.STRAGGLER_SECONDS * TIMEOUT_FACTOR)
-    monkeypatch.setattr(run, "LAST_ANSWER_SECONDS", run.LAST_ANSWER_SECONDS * TIMEOUT_FACTOR)
-    monkeypatch.setattr(verdicts, "TRIES_ALONE", round(verdicts.TRIES_ALONE * TIMEOUT_FACTOR))
+    monkeypatch.setattr(worker, "STRAGGLER_SECONDS", worker.STRAGGLER_SECONDS * SCALE)
+    monkeypatch.setattr(run, "LAST_ANSWER_SECONDS", run.LAST_ANSWER_SECONDS * SCALE)
+    # A silent post that is sent again would be waited for, too.
+    monkeypatch.setattr(pool, "REQUEST_SECONDS", pool.REQUEST_SECONDS * SCALE)
+    monkeypatch.setattr(pool, "FIRST_REQUEST_SECONDS", pool.FIRST_REQUEST_SECONDS * SCALE)
+    monkeypatch.setattr(verdicts, "TRIES_ALONE", round(verdicts.TRIES_ALONE * SCALE))
     for text in TEXTS:
         sqs.put(tasks.Task(RoomMessage("lobby", MEMBERS[0], text, "r"), 0).to_json(), "lobby.0" if fifo else "")
     began = time.monotonic()
