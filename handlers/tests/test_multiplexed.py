@@ -18,13 +18,12 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from roomcast import http2_frames as frames
-from roomcast import http2_sender, pacing, pool, posts
+from roomcast import http2_sender, pacing, pool, posts, verdicts
 from roomcast.addresses import HTTP1, HTTP2
 from roomcast.aws_http import Client
 from roomcast.fanout import Engine, Recipient, Report
 from roomcast.http2 import MAXIMUM_STREAMS
 from roomcast.http2_frames import frame
-from roomcast.verdicts import SILENCE_SECONDS
 from tests.hostile_server import (
     CLOSE,
     PATIENCE_SECONDS,
@@ -356,6 +355,15 @@ class TestFaults:
             report = deliver(connect(server), members(20), seconds=3)
         assert counts(report) == (19, 0, 1)
 
+    def test_a_server_that_closes_each_new_connection_is_not_asked_again_at_once(
+        self, tls: ssl.SSLContext, connect: Connect, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """One that closes a connection in use may do so at any moment; this one is in trouble."""
+        monkeypatch.setattr(verdicts, "pause", lambda _: PATIENCE_SECONDS)
+        with HostileServer(lambda _: CLOSE, tls) as server:
+            report = deliver(connect(server), members(1), seconds=PATIENCE_SECONDS / 2)
+        assert (counts(report), report.retried) == ((0, 0, 1), 0)
+
     @pytest.mark.parametrize("is_kept", [False, True])
     def test_what_a_server_that_goes_away_has_not_processed_is_sent_again_and_nothing_else(
         self, tls: ssl.SSLContext, connect: Connect, *, is_kept: bool
@@ -410,7 +418,7 @@ class TestFaults:
         self, tls: ssl.SSLContext, connect: Connect, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         # A post is sent again in this time only.
-        monkeypatch.setattr(pool, "REQUEST_SECONDS", min(PATIENCE_SECONDS / 10, SILENCE_SECONDS / 2))
+        monkeypatch.setattr(pool, "REQUEST_SECONDS", min(PATIENCE_SECONDS / 10, verdicts.SILENCE_SECONDS / 2))
         silent = members(60)[5]
 
         def script(request: Request) -> Reply:
