@@ -6,6 +6,7 @@ import contextlib
 import errno
 import gc
 import os
+import select
 import socket
 import threading
 import time
@@ -417,3 +418,22 @@ def call_and_close(server: HostileServer) -> None:
         for _ in range(2):
             with contextlib.suppress(TransportError):
                 call(client)
+
+
+@pytest.mark.parametrize(("size", "is_kept"), [(100, True), (50_000_000, False)])
+def test_one_that_answers_before_the_end_of_a_request_serves_no_other(size: int, *, is_kept: bool) -> None:
+    """The server would take the rest of the request for the next one."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        endpoint = addresses.Endpoint(f"http://127.0.0.1:{listener.getsockname()[1]}")
+        made = connection.Connection(endpoint)
+        with contextlib.closing(made):
+            server, _ = listener.accept()
+            with server:
+                made.establish()
+                made.send(bytes(size))
+                server.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+                assert select.select([made], [], [], PATIENCE_SECONDS)[0]
+                answered = made.receive()
+
+    assert answered is not None
+    assert (answered.status, answered.keep_alive) == (200, is_kept)
