@@ -178,15 +178,18 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """Count the tests that ran; after some failures in a row, check that the stage still answers."""
+    """Count the tests that ran, and show what the target warned of during one that failed.
+
+    After some failures in a row, check that the stage still answers.
+    """
     report = yield
     stash = item.config.stash
-    if report.failed:
-        for file, size in item.stash.get(LOGS_BEFORE, {}).items():
-            report.sections.append(("the target's warnings since the test began", troubles(file, since=size)))
     if report.when == "call" and not report.skipped:
         stash[MEASURED] += 1
     if report.failed:
+        for file, size in item.stash.get(LOGS_BEFORE, {}).items():
+            if text := troubles(file, since=size):
+                report.sections.append(("the target's warnings since the test began", text))
         stash[FAILED_IN_A_ROW] += 1
         if stash[FAILED_IN_A_ROW] >= FAILURES_BEFORE_A_LOOK and (sentence := why_unusable(stash[TARGET])):
             item.session.shouldfail = sentence

@@ -358,7 +358,7 @@ class TestFaults:
     def test_a_server_that_closes_each_new_connection_is_not_asked_again_at_once(
         self, tls: ssl.SSLContext, connect: Connect, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        """One that closes a connection in use may do so at any moment; this one is in trouble."""
+        """Only a connection that has answered before may be closed without trouble."""
         monkeypatch.setattr(verdicts, "pause", lambda _: PATIENCE_SECONDS)
         with HostileServer(lambda _: CLOSE, tls) as server:
             report = deliver(connect(server), members(1), seconds=PATIENCE_SECONDS / 2)
@@ -417,7 +417,7 @@ class TestFaults:
     def test_one_silent_post_costs_the_others_neither_time_nor_their_connection(
         self, tls: ssl.SSLContext, connect: Connect, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        # A post is sent again in this time only.
+        # After SILENCE_SECONDS no post is sent again.
         monkeypatch.setattr(pool, "REQUEST_SECONDS", min(PATIENCE_SECONDS / 10, verdicts.SILENCE_SECONDS / 2))
         silent = members(60)[5]
 
