@@ -711,6 +711,19 @@ class TestConnections:
         assert counts(report) == (0, 0, 1)
         assert len(server.requests) == (1 if late is None else 3)
 
+    def test_the_five_seconds_are_over_all_copies(self, connect: Connect, monkeypatch: pytest.MonkeyPatch) -> None:
+        scale = TIMEOUT_FACTOR / 5
+        monkeypatch.setattr(pool, "REQUEST_SECONDS", 3.0 * scale / pool.SLOW_FACTOR)
+        monkeypatch.setattr(pool, "SILENCE_SECONDS", 5.0 * scale)
+        monkeypatch.setattr(verdicts, "SILENCE_SECONDS", 5.0 * scale)
+        never = threading.Event()
+        with HostileServer(lambda _: say()._replace(after=never)) as server:
+            report = deliver(connect(server), members(1))
+            never.set()
+        assert counts(report) == (0, 0, 1)
+        # The first copy is waited for three of them. A third copy would be sent after six.
+        assert 1 <= len(server.requests) <= 2
+
     def test_copies_sent_before_count(self, connect: Connect, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(pool, "REQUEST_SECONDS", 0.05)
         never = threading.Event()

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from integration_tests.harness.ledger import Tally, Verdict
 from integration_tests.load import bench_results
 from integration_tests.load.__main__ import main
 from integration_tests.load.tests.miniatures import miniature
@@ -117,6 +118,19 @@ def test_benchmark_of_a_stage_that_lets_nobody_in_ends_in_a_sentence(
     error = capsys.readouterr().err
     assert status == 2
     assert error == f"no client could connect: 4 {reason}\n"
+
+
+def test_the_first_message_counts_as_cold_and_in_no_other_time() -> None:
+    cold = bench_results.Flight([5.0, 6.0], receipt=7.0, cpu=1.0)
+    warm = bench_results.Flight([0.1, 0.2], receipt=0.3, cpu=0.0)
+    verdict = Verdict(Tally(attempted=2, acknowledged=2), {}, {}, members=2, broken=0, examples=[])
+
+    room = bench_results.result_of(2, [cold, warm], verdict)
+
+    assert (room["messages"], room["cold_ms"], room["client_saturated"]) == (1, 6_000.0, False)
+    for name, milliseconds in {"first_ms": 100.0, "median_ms": 100.0, "last_ms": 200.0, "receipt_ms": 300.0}.items():
+        assert room[name] == {"median": milliseconds, "worst": milliseconds}
+    assert room["deliveries_per_second"] == 10.0
 
 
 def test_a_room_in_which_nothing_was_measured_is_not_clean() -> None:

@@ -48,3 +48,7 @@ def source(pattern: str) -> dict[str, Any]:
 )
 def test_statement(change: dict[str, Any], *, permitted: bool) -> None:
     assert permits({"Statement": [{**STATEMENT, **change}]}, FUNCTION, ROUTE) is permitted
+
+
+def test_a_statement_about_the_function_permits_none_of_its_aliases() -> None:
+    assert not permits({"Statement": [STATEMENT]}, f"{FUNCTION}:live", ROUTE)
