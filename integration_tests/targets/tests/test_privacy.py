@@ -20,6 +20,16 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
+HEADER, CLAIMS, SIGNATURE = "head-of-a-token", "claims-of-a-token", "signature-of-a-token"
+
+
+@pytest.fixture
+def lent_token(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let clients into the stage under test with a token."""
+    monkeypatch.setenv(credentials.TOKEN, f"{HEADER}.{CLAIMS}.{SIGNATURE}")
+    monkeypatch.setenv(credentials.STAGE, "wss://example.com/live")
+
+
 @pytest.mark.parametrize(("place", "status"), [("", 0), ("log", 1), ("reports/run.html", 1)])
 def test_run_that_writes_down_clients_data_is_red(tmp_path: Path, place: str, status: int) -> None:
     (tmp_path / "reports").mkdir()
@@ -50,19 +60,14 @@ def test_files_of_any_content_are_searched(tmp_path: Path) -> None:
     assert len(found) < 300
 
 
-def test_the_token_of_the_clients_is_searched_for_and_not_shown(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    header, claims, signature = "head-of-a-token", "claims-of-a-token", "signature-of-a-token"
-    token = f"{header}.{claims}.{signature}"
-    monkeypatch.setenv(credentials.TOKEN, token)
-    monkeypatch.setenv(credentials.STAGE, "wss://example.com/live")
+@pytest.mark.usefixtures("lent_token")
+def test_the_token_of_the_clients_is_searched_for_and_not_shown(tmp_path: Path) -> None:
     file = tmp_path / "log"
-    for text in (token, f"signed {claims}", f"by {signature}!"):
+    for text in (f"{HEADER}.{CLAIMS}.{SIGNATURE}", f"signed {CLAIMS}", f"by {SIGNATURE}!"):
         file.write_text(f"{text}\n")
         assert (found := leaks_in_files([file]))
-        assert [line for line in found if claims in line or signature in line] == []
-    file.write_text(f"{header}.other.parts\n")
+        assert [line for line in found if CLAIMS in line or SIGNATURE in line] == []
+    file.write_text(f"{HEADER}.other.parts\n")
     assert leaks_in_files([file]) == []
 
 
@@ -88,12 +93,13 @@ class LogClient:
 
 WRITTEN = pytest.mark.parametrize(
     ("line", "number"),
-    [("fan-out", 0), (f'{{"body":"{SECRET}"}}', 2), ("in roomcast-test-x", 2), (FAMILIAR_TEXT, 2)],
-    ids=["a line", "a body", "a room", "a text"],  # the reports name tests by these, and are searched, too
+    [("fan-out", 0), (f'{{"body":"{SECRET}"}}', 2), ("in roomcast-test-x", 2), (FAMILIAR_TEXT, 2), (CLAIMS, 2)],
+    ids=["a line", "a body", "a room", "a text", "a token"],  # the reports name tests by these, and are searched, too
 )
 
 
 @WRITTEN
+@pytest.mark.usefixtures("lent_token")
 def test_files_of_a_targets_processes_are_searched_for_the_same(tmp_path: Path, line: str, number: int) -> None:
     files = [tmp_path / name for name in ("one", "two", "missing")]
     for file in files[:2]:
@@ -112,6 +118,7 @@ def test_files_of_a_targets_processes_are_searched_for_the_same(tmp_path: Path, 
 
 
 @WRITTEN
+@pytest.mark.usefixtures("lent_token")
 def test_log_groups_of_functions_and_the_access_log_are_searched(line: str, number: int) -> None:
     class Stage(Live):
         deployment = Deployment("wss://x", None, {"log_group_names": {"connect": "a"}, "access_log_group_name": "b"})
