@@ -280,8 +280,9 @@ def not_pushed(git: Git) -> None:
 
 
 def above(git: Git) -> None:
-    """Have a later release."""
-    git.read("tag", "v1.10.0")
+    """Have later releases; the last one is not the last of their names in alphabetical order."""
+    for version in ("1.9.0", "1.10.0"):
+        git.read("tag", f"v{version}")
 
 
 def above_elsewhere(git: Git) -> None:
@@ -407,6 +408,7 @@ def forge(git: Git, files: dict[str, str]) -> None:
         (f"{ZIPS}/connect.zip", f"{ZIPS}/connect.zip is another one than "),
         (f"{ZIPS}/evil.zip", f"{ZIPS}/evil.zip is not built from "),
         ("terraform/main.tf", "terraform/main.tf differs from the commit that was tested"),
+        ("terraform/added.tf", "terraform/added.tf differs from the commit that was tested"),
     ],
 )
 def test_a_release_that_its_commit_does_not_build_is_a_fault(
