@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import math
 import secrets
 import zipfile
 from dataclasses import dataclass, field
@@ -103,7 +104,7 @@ def deploy(
     *,
     routes: Iterable[str] = ALL_ROUTES,
     two_way: bool = False,
-    timeout: int = 10,
+    timeout: float = 15,
     permission: str | None = "{api}/*",
     integration: Mapping[str, Any] | None = None,
     stage: Mapping[str, Any] | None = None,
@@ -117,7 +118,7 @@ def deploy(
         handler: Source text that defines ``handler(event, context)``.
         routes: Route keys.
         two_way: Whether routes other than ``$connect`` and ``$disconnect`` have a route response.
-        timeout: The function's, in seconds.
+        timeout: The function's, in seconds; scaled by ``TIMEOUT_FACTOR``.
         permission: Source ARN of the invoke permission, in which ``{api}`` is replaced; None for no permission.
         integration: Further parameters of CreateIntegration.
         stage: Further parameters of CreateStage.
@@ -132,7 +133,7 @@ def deploy(
         Runtime="python3.13",
         Role=create_role(endpoint, name, allowed),
         Handler="probe.handler",
-        Timeout=timeout,
+        Timeout=math.ceil(scaled(timeout)),
         Code={"ZipFile": zipped(handler)},
         Environment={"Variables": {"RECORDS": str(records)}},
     )["FunctionArn"]

@@ -49,6 +49,8 @@ WAIT_FOR_A_FILE = f"""{RECORD}
 import time
 
 def handler(event, context):
+    if event["requestContext"]["eventType"] != "MESSAGE":  # plain MiniStack's fallback to $default
+        return {{"statusCode": 200}}
     record(os.getpid())
     while not pathlib.Path(os.environ["RECORDS"], event["body"]).exists():
         time.sleep(0.01)
