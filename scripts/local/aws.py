@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import boto3
 import botocore.session
+from botocore.config import Config
 
 if TYPE_CHECKING:
     from types_boto3_apigatewaymanagementapi.client import ApiGatewayManagementApiClient
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
 REGION = "us-east-1"
 ACCESS_KEY = "test"
 """Emulators take any key; this one is never a person's."""
+LONGEST_INVOCATION = 900
+"""Seconds that Lambda lets a function run at most. By default an SDK invokes it a second time after 60."""
 
 
 @dataclass(frozen=True)
@@ -49,7 +52,8 @@ class Aws:
     @cached_property
     def functions(self) -> LambdaClient:
         """A client of Lambda."""
-        return self.session.client("lambda", endpoint_url=self.endpoint_url)
+        waits = Config(read_timeout=LONGEST_INVOCATION)
+        return self.session.client("lambda", endpoint_url=self.endpoint_url, config=waits)
 
     @cached_property
     def s3(self) -> S3Client:
