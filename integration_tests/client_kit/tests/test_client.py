@@ -546,6 +546,8 @@ async def test_present_has_the_names_where_all_are_known() -> None:
         await server.tell("lobby", server.attendance("lobby").crowd(600))
         await asyncio.sleep(1)
         assert client.present == {"lobby": None}
+        assert (await client.who("lobby")).count == 600
+        assert client.present == {"lobby": None}
         await client.leave("lobby")
         assert client.present == {}
 
