@@ -37,7 +37,9 @@ PERSONAL_FILES = (
     "*.auto.tfvars",
     "*.auto.tfvars.json",
     "override.tf",
+    "override.tf.json",
     "*_override.tf",
+    "*_override.tf.json",
     "crash.log",
 )
 """Files of a user's own ``terraform apply`` beside the configuration; no workspace sees them."""

@@ -346,6 +346,33 @@ class TestWorkspace:
         assert {file: file.read_bytes() for file in repository.rglob("*") if file.is_file()} == before
 
     @pytest.mark.parametrize(
+        "name",
+        [
+            ".terraform/mine",
+            "mine.tfstate",
+            "mine.tfstate.backup",
+            "mine.tfplan",
+            "terraform.tfvars.json",
+            "mine.auto.tfvars",
+            "mine.auto.tfvars.json",
+            "override.tf",
+            "override.tf.json",
+            "mine_override.tf",
+            "mine_override.tf.json",
+            "crash.log",
+        ],
+    )
+    def test_no_file_of_the_users_own_apply_comes_along(
+        self, workspace: Workspace, repository: Path, name: str
+    ) -> None:
+        """See https://developer.hashicorp.com/terraform/language/files/override and .../values/variables."""
+        write_tree(repository, {f"terraform/{name}": "mine"})
+
+        workspace.init()
+
+        assert [file for file in workspace.scratch.rglob(Path(name).name) if file.is_file()] == []
+
+    @pytest.mark.parametrize(
         ("name", "value"),
         [("TF_VAR_mark", "!"), ("TF_CLI_ARGS_apply", "-var=mark=!"), ("TF_WORKSPACE", "not valid: a space")],
     )
