@@ -1,6 +1,16 @@
 # Changes of values in use: a plan refuses them, or makes only the first of two steps.
 
 mock_provider "aws" {
+  mock_data "aws_dynamodb_table" {
+    defaults = {
+      arn       = "arn:aws-cn:dynamodb:cn-north-1:111122223333:table/other"
+      attribute = [{ name = "partition_key", type = "S" }, { name = "sort_key", type = "S" }]
+      hash_key  = "partition_key"
+      range_key = "sort_key"
+      ttl       = [{ attribute_name = "expires_at", enabled = true }]
+    }
+  }
+
   mock_data "aws_partition" {
     defaults = {
       dns_suffix = "amazonaws.com.cn"
@@ -316,6 +326,18 @@ run "another_table_is_refused" {
 
   variables {
     table_name        = "other"
+    table_kms_key_arn = "arn:aws-cn:kms:cn-north-1:111122223333:key/1234abcd-12ab-34cd-56ef-1234567890ab"
+  }
+
+  expect_failures = [terraform_data.refusals]
+}
+
+run "a_table_of_your_own_is_refused" {
+  state_key = "in_use"
+  command   = plan
+
+  variables {
+    existing_table    = { arn = "arn:aws-cn:dynamodb:cn-north-1:111122223333:table/other" }
     table_kms_key_arn = "arn:aws-cn:kms:cn-north-1:111122223333:key/1234abcd-12ab-34cd-56ef-1234567890ab"
   }
 

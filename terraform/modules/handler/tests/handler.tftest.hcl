@@ -380,7 +380,7 @@ run "the_map_of_permissions_may_be_sensitive" {
 
 run "named_principals_may_invoke_it" {
   variables {
-    invoker_principals = ["444455556666", "arn:aws:iam::444455556666:role/shop", "events.amazonaws.com"]
+    invoker_principals = ["444455556666", "arn:aws:iam::444455556666:role/shop", "events.amazonaws.com", "states.amazonaws.com.cn"]
   }
 
   assert {
@@ -388,6 +388,7 @@ run "named_principals_may_invoke_it" {
       "444455556666"                        = "arn:aws-cn:iam::444455556666:root -"
       "arn:aws:iam::444455556666:role/shop" = "arn:aws:iam::444455556666:role/shop -"
       "events.amazonaws.com"                = "events.amazonaws.com 111122223333"
+      "states.amazonaws.com.cn"             = "states.amazonaws.com.cn 111122223333"
     }
     error_message = "an account is the ARN of its root, and a service acts for this account alone"
   }
