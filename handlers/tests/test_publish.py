@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from roomcast import aws_json, backends, frames, tasks
 from tests.fakes import CONNECTED_AT, PLANTED, FakeContext, event, handshake, message
+from tests.hostile_server import SCALE
 from tests.v1 import Clients, context
 
 if TYPE_CHECKING:
@@ -218,6 +219,25 @@ class TestLoggedRooms:
         table.call = watched  # type: ignore[method-assign, assignment]
         publish(people, {"room": "logged", "data": "x"}, {"room": "logged", "data": "y"})
         assert slots == [2, 2]
+
+    def test_half_of_the_time_is_left_to_post_what_was_stored(
+        self, people: Clients, history_table: HistoryTable
+    ) -> None:
+        people.authorizer = context("bob")
+        people.ask("bob=", "join", room="logged")
+        half_is_over = time.monotonic() + 1.6 * SCALE
+
+        def be_slow(_: str) -> bool:
+            time.sleep(max(0.0, half_is_over - time.monotonic()))
+            return False
+
+        history_table.fate = be_slow
+        messages = [{"room": "logged", "data": data} for data in "xy"]
+        answer = people.load("publish").handler({"messages": messages}, FakeContext(round(4_000 * SCALE)))
+        stored, refused = answer["results"]
+        assert (stored["seq"], stored["delivered"]) == (1, 1)
+        assert code(refused) == "unavailable"
+        assert len(history_table.slots()) == 1
 
     def test_what_was_not_delivered_is_delivered_with_the_next_try(self, people: Clients, table: FakeTable) -> None:
         people.authorizer = context("bob")
