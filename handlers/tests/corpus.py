@@ -148,6 +148,7 @@ EVENTS = [
     ("connect", PLAIN, [{**handshake("dave=", "lobby"), "multiValueHeaders": {"sec-websocket-protocol": [None, 5]}}]),
     ("connect", PLAIN, [{**handshake("dave=", "lobby"), "multiValueQueryStringParameters": {"room": None}}]),
     ("disconnect", PLAIN, [event_of("DISCONNECT", "alice="), event_of("DISCONNECT", "alice=")]),
+    ("disconnect", PLAIN, [event_of("DISCONNECT", "vera="), handshake("vera=", "lobby")]),
 ]
 
 
