@@ -52,8 +52,8 @@ class Aws:
     @cached_property
     def functions(self) -> LambdaClient:
         """A client of Lambda."""
-        waits = Config(read_timeout=LONGEST_INVOCATION)
-        return self.session.client("lambda", endpoint_url=self.endpoint_url, config=waits)
+        config = Config(read_timeout=LONGEST_INVOCATION)
+        return self.session.client("lambda", endpoint_url=self.endpoint_url, config=config)
 
     @cached_property
     def s3(self) -> S3Client:
