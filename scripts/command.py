@@ -2,7 +2,8 @@
 
 ``python -m scripts.command MODULE [ARGUMENT ...]`` runs a module as ``python -m MODULE`` does, with these additions:
 
-- SIGINT, SIGTERM and SIGHUP end it at any moment with one sentence and status 130;
+- SIGINT, SIGTERM and SIGHUP end it at any moment with one sentence and status 130, without tracebacks of objects that
+  they left half made;
 - a lack of disk space, memory or file descriptors ends it with a sentence and status 1;
 - characters that the terminal's encoding lacks are replaced, and a closed pipe ends it quietly;
 - it reaches programs on this machine without a proxy.
@@ -90,6 +91,20 @@ def interrupted(name: str) -> int:
 
 def main(arguments: Sequence[str]) -> int:
     """Run a module with its arguments; return its exit status."""
+    held: list[sys.UnraisableHookArgs] = []
+    hook, sys.unraisablehook = sys.unraisablehook, held.append
+    status = None
+    try:
+        status = _main(arguments)
+    finally:
+        if status != INTERRUPTED:  # the interpreter's end deletes objects, too
+            sys.unraisablehook = hook
+            for unraisable in held:
+                hook(unraisable)
+    return status
+
+
+def _main(arguments: Sequence[str]) -> int:
     module = arguments[0]
     name = module.rpartition(".")[2]
     sys.argv = [*arguments]

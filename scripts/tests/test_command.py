@@ -73,6 +73,27 @@ def test_signal_ends_a_program_with_a_sentence_even_while_it_imports(
     assert (process.returncode, error) == (command.INTERRUPTED, "program: interrupted\n")
 
 
+@pytest.mark.parametrize("is_interrupted", [True, False])
+def test_object_that_a_signal_left_half_made_prints_nothing(
+    program: Callable[[str], list[str]], *, is_interrupted: bool
+) -> None:
+    text = f"""
+class HalfMade:
+    def __init__(self): self.socket = None
+    def __del__(self): self.socket.close()
+def end():
+    half_made = object.__new__(HalfMade)
+    if {is_interrupted}: raise KeyboardInterrupt
+object.__new__(HalfMade)
+end()
+"""
+    status, _, error = ended(program(text))
+
+    assert status == (command.INTERRUPTED if is_interrupted else 0)
+    assert error.count("Exception ignored") == (0 if is_interrupted else 2)
+    assert (error == "program: interrupted\n") == is_interrupted
+
+
 def test_signal_that_was_ignored_from_the_beginning_stays_ignored(program: Callable[[str], list[str]]) -> None:
     line = program("import os, signal; os.kill(os.getpid(), signal.SIGHUP); print('still here')")
 

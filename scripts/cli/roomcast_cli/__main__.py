@@ -13,7 +13,25 @@ if TYPE_CHECKING:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command; returns its exit status."""
+    """Run the command; returns its exit status.
+
+    What Python cannot raise is told at the end, unless Ctrl-C has ended the command: a signal can come between the
+    making of an object and its ``__init__``, and Python would print the traceback of its ``__del__``.
+    """
+    held: list[sys.UnraisableHookArgs] = []
+    hook, sys.unraisablehook = sys.unraisablehook, held.append
+    status = None
+    try:
+        status = _main(arguments)
+    finally:
+        if status != INTERRUPTED:  # the interpreter's end deletes objects, too
+            sys.unraisablehook = hook
+            for unraisable in held:
+                hook(unraisable)
+    return status
+
+
+def _main(arguments: Sequence[str] | None) -> int:
     try:
         if util.find_spec("typer") is None:
             note("roomcast: the package typer is missing; install roomcast[cli]")

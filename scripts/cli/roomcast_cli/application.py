@@ -96,8 +96,6 @@ def run(arguments: Sequence[str]) -> int:
         status = APP(list(arguments), prog_name="roomcast", standalone_mode=False)
         sys.stdout.flush()
     except typer.Abort:  # of Ctrl-C, after a line end
-        # It may have left an object half made. Python deletes it after this, and would print a traceback.
-        sys.unraisablehook = lambda _: None
         return INTERRUPTED
     except (BrokenPipeError, SystemExit):  # where the signal is ignored; typer makes the second of the first
         # The interpreter flushes at its end, and would fail once more.
