@@ -5,6 +5,7 @@ from __future__ import annotations
 import http.server
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -403,6 +404,26 @@ class TestWorkspace:
         workspace.init()
 
         assert workspace.plan().changes
+
+    def test_a_provider_is_compared_with_its_checksums_once(self, workspace: Workspace, repository: Path) -> None:
+        """Terraform does it for each command that finds some in the lock file."""
+        platform = json.loads(subprocess.check_output([executable.executable(), "version", "-json"]))["platform"]
+        file = f"mirror/registry.terraform.io/example/%s/1.2.3/{platform}/terraform-provider-%s_v1.2.3"
+        required = "".join(f'    {name} = {{ source = "example/{name}" }}\n' for name in ("one", "two"))
+        installation = f'filesystem_mirror {{\n    path = "{repository}/mirror"\n  }}'
+        write_tree(
+            repository,
+            {
+                **{file % (name, name): f"program {name}" for name in ("one", "two")},
+                "terraform/required.tf": f"terraform {{\n  required_providers {{\n{required}  }}\n}}\n",
+                "no-providers.tfrc": f"provider_installation {{\n  {installation}\n}}\n",
+            },
+        )
+
+        workspace.init()
+
+        [lock] = workspace.tree.rglob(".terraform.lock.hcl")
+        assert re.findall(r"^ *(\w+) += (.*)", lock.read_text(), re.MULTILINE) == [("version", '"1.2.3"')] * 2
 
     def test_workspaces_at_the_same_time_do_not_meet(self, repository: Path, tmp_path: Path) -> None:
         words = ["one", "two", "three"]
