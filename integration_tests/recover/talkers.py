@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 
 TALKERS = 20
 ROOMS = 4
-PAUSE = 1.0
-"""Seconds between two messages of one client: 20 clients keep two cores busy beside Terraform."""
+PAUSE = 2.0
+"""Seconds between two messages of one client: twice as many of 20 clients leave two cores little time for Terraform."""
 PATIENCE = 5.0
 """Seconds after which a client that hears nothing connects anew."""
 HANDSHAKE_PATIENCE = 10.0
