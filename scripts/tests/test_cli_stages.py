@@ -228,7 +228,7 @@ def test_file_of_outputs_needs_no_right(aws: FakeAws, tmp_path: Path) -> None:
     assert run("hash", "lobby", "--outputs", str(file))[0] == 2
 
 
-def test_stack_of_make_up_below_the_working_directory(aws: FakeAws, tmp_path: Path) -> None:
+def test_stack_of_make_up_below_the_working_directory_is_reached_without_a_proxy(aws: FakeAws, tmp_path: Path) -> None:
     _, found = of_json("outputs", **aws.variables)
     folder = tmp_path / "build" / "stack"
     folder.mkdir(parents=True)
@@ -237,7 +237,12 @@ def test_stack_of_make_up_below_the_working_directory(aws: FakeAws, tmp_path: Pa
     (folder / "env").write_text("\n".join(f"export {name}='{value}'" for name, value in aws.variables.items()))
 
     shown = subprocess.run(
-        [*COMMAND, "rooms", "--json"], cwd=tmp_path, env=environment(), capture_output=True, text=True, check=True
+        [*COMMAND, "rooms", "--json"],
+        cwd=tmp_path,
+        env=environment(http_proxy="http://127.0.0.1:9", HTTP_PROXY="http://127.0.0.1:9"),
+        capture_output=True,
+        text=True,
+        check=True,
     )
     assert json.loads(shown.stdout)["connections"] == 2
 
