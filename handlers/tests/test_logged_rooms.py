@@ -304,6 +304,15 @@ class TestJoining:
         assert [each["type"] for each in made] == ["messages", "message", "messages"]
         assert (made[1]["seq"], made[1]["replayed"]) == (2, True)
 
+    def test_a_frame_is_given_with_the_number_that_it_begins_with(self) -> None:
+        """A replay that ends before a frame tells its client to ask from there."""
+        sizes = (50_000, 50_000, 50_000, 140_000, 50_000, 50_000)
+        slots = [history_items.Entry(number, 1, sender="a", data="x" * size) for number, size in enumerate(sizes, 1)]
+        made = [(json.loads(text), first) for text, first in replay_frames.messages("lobby", "abcdefgh", slots)]
+        numbers = [[each["seq"] for each in frame.get("messages", [frame])] for frame, _ in made]
+        assert numbers == [[1, 2], [3], [4], [5, 6]]
+        assert [first for _, first in made] == [1, 3, 4, 5]
+
     def test_several_rooms_at_once(self, remembering: Clients, history_table: HistoryTable) -> None:
         at = position(remembering)
         remembering.send("alice", "sendmessage", room="lobby", data="hello")
