@@ -7,7 +7,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from roomcast import aws_json, backends, frames, tasks
+from roomcast import aws_json, backends, delivery, fanout, frames, tasks
 from tests.fakes import CONNECTED_AT, PLANTED, FakeContext, event, handshake, message
 from tests.hostile_server import SCALE
 from tests.v1 import Clients, context
@@ -250,6 +250,30 @@ class TestLoggedRooms:
         table.failing = set()
         # The first try may still be posting.
         assert publish(people, one)[0]["sending"] is True
+
+    @pytest.mark.parametrize(
+        ("is_complete", "is_begun", "error"),
+        [(False, True, None), (True, False, None), (True, True, RuntimeError("a callback"))],
+        ids=["not read to its end", "its turn did not come", "a fault"],
+    )
+    def test_what_has_perhaps_not_reached_everybody_is_not_delivered(
+        self,
+        people: Clients,
+        monkeypatch: pytest.MonkeyPatch,
+        error: Exception | None,
+        *,
+        is_complete: bool,
+        is_begun: bool,
+    ) -> None:
+        """Its counts would say nothing of the members that were not reached."""
+        report = fanout.Report()
+        report.recipients = report.delivered = 2
+        report.complete = is_complete
+        with monkeypatch.context() as patch:
+            patch.setattr(delivery.Delivery, "deliver_all", lambda *_: [fanout.Result(report, is_begun, error)])
+            assert code(publish(people, {"room": "lobby", "data": "x"})[0]) == "unavailable"
+            assert code(publish(people, {"room": "logged", "data": "x", "id": "order-17"})[0]) == "unavailable"
+        assert "duplicate" not in publish(people, {"room": "logged", "data": "x", "id": "order-17"})[0]
 
     def test_a_position_below_a_number_that_may_still_come(self, people: Clients, history_table: HistoryTable) -> None:
         publish(people, {"room": "logged", "data": "x"})
