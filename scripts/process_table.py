@@ -7,10 +7,15 @@ from __future__ import annotations
 
 import os
 import subprocess
+import time
 from pathlib import Path
 
 PROC = Path("/proc")
 """Linux's own process table, see https://man7.org/linux/man-pages/man5/proc_pid_cmdline.5.html"""
+SIZE_OF_MEMORY = 20
+"""Place of ``vsize`` behind the name, see https://man7.org/linux/man-pages/man5/proc_pid_stat.5.html"""
+EXEC_SECONDS = 1.0
+"""How long a process may take to begin another program: milliseconds, unless the machine is busy."""
 
 
 def command_lines() -> dict[int, str]:
@@ -40,12 +45,29 @@ def _from_proc() -> dict[int, str]:
         if not folder.name.isdigit():
             continue
         try:
-            content = (folder / "cmdline").read_bytes()
+            content = _arguments(folder)
         except OSError:  # the process has ended since the folder was listed
             continue
-        if content:  # empty for a zombie and for the kernel's own threads
+        if content is not None:
             found[int(folder.name)] = os.fsdecode(content.removesuffix(b"\0").replace(b"\0", b" ")) + " "
     return found
+
+
+def _arguments(folder: Path) -> bytes | None:
+    """Return the arguments of a process; None for a zombie and for the kernel's own threads, which have no memory.
+
+    A process has none yet while it begins to run another program. They are waited for, but not for ever: a process may
+    overwrite its own.
+    """
+    deadline = time.monotonic() + EXEC_SECONDS
+    while not (content := (folder / "cmdline").read_bytes()):
+        size = int((folder / "stat").read_bytes().rpartition(b")")[2].split()[SIZE_OF_MEMORY])
+        if size == 0:
+            return None
+        if time.monotonic() > deadline:
+            break
+        time.sleep(0.001)
+    return content
 
 
 def _from_ps() -> dict[int, str]:
