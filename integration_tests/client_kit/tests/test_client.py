@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 import random
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
@@ -191,6 +192,28 @@ async def test_refused_handshake_is_raised() -> None:
             await connect(server).__aenter__()
 
         assert caught.value.status == 401
+
+
+def test_a_program_that_logs_everything_logs_neither_token_nor_messages(caplog: pytest.LogCaptureFixture) -> None:
+    async def token() -> str:
+        return "a-good-token"
+
+    async def talk() -> None:
+        async with serving(token="a-good-token") as server, connect(server, token=token) as client:
+            await client.send("lobby", "a-secret")
+            await take(aiter(client), 1)
+            with pytest.raises(Refused):
+                await connect(server, token=refused).__aenter__()
+
+    async def refused() -> str:
+        return "a-bad-token"
+
+    caplog.set_level(logging.DEBUG)
+    virtual.run(talk())
+
+    logged = [each.getMessage() for each in caplog.records if each.name != "websockets.server"]
+    assert logged
+    assert [each for each in logged if "token" in each or "secret" in each] == []
 
 
 @virtually

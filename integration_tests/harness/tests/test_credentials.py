@@ -12,7 +12,6 @@ from websockets.exceptions import InvalidStatus
 
 from integration_tests.harness import credentials
 from integration_tests.harness.client import Client
-from integration_tests.harness.handshakes import LOGGER
 from integration_tests.load.listener import Listener
 from integration_tests.targets.catalogue import create_target
 from integration_tests.targets.interface import Capability, TargetError
@@ -89,7 +88,6 @@ async def test_it_is_not_shown(
     monkeypatch.setenv(credentials.PLACE, place)
     credentials.lend_to(stage)
     caplog.set_level(logging.DEBUG)
-    LOGGER.setLevel(logging.INFO)  # as the module sets it
     await connect(stage)
     with pytest.raises(InvalidStatus) as refusal:
         await connect(stage, "refused")
