@@ -525,6 +525,12 @@ Workspace(CONFIGURATION, Path(sys.argv[1]), report=lambda line: print(line, flus
 """
 
 
+def test_git_ignores_each_file_of_the_users_own_apply() -> None:
+    ignored = {line.rstrip("/") for line in (REPOSITORY / ".gitignore").read_text().splitlines()}
+
+    assert set(workspace.PERSONAL_FILES) <= ignored
+
+
 @pytest.mark.parametrize(
     ("states", "found"),
     [({"on", "off"}, None), ({"on"}, "off: .* has no run"), (set(), "off: .*\\n.*on: |on: .*\\n.*off: ")],
