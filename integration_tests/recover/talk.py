@@ -13,9 +13,9 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from integration_tests.harness.client import Client
+from integration_tests.harness.copies import FanOuts
 from integration_tests.load.terms import LATE_AFTER_ON_ONE_MACHINE, TERMS
 from integration_tests.load.user_group import Arrival, Schedule, UserGroup
-from integration_tests.recover.copies import FanOuts
 from scripts.waiting import eventually, scaled
 
 if TYPE_CHECKING:

@@ -47,6 +47,10 @@ class FanOuts:
         """Return how many copies the lines explain at most, in rooms of so many members; see :func:`explained`."""
         return explained(map(object_of, self._lines), members)
 
+    def repeats(self) -> int:
+        """Return how many posts may have been taken twice; see :func:`repeated`."""
+        return repeated(map(object_of, self._lines))
+
     def doubts(self) -> int:
         """Return how many messages may have a receipt that says failed although they arrived; see :func:`doubted`."""
         return doubted(map(object_of, self._lines))
@@ -59,21 +63,31 @@ class FanOuts:
 def explained(lines: Iterable[Mapping[str, Any]], members: int) -> int:
     """Return how many copies of deliveries some log lines explain at most.
 
-    A post that was sent again may have been taken twice, and so may one with a late answer: the message goes back to
-    the queue for that member. A task that the queue holds twice, or delivers again, has two lines with the id of one
-    request, which together count more deliveries than the room has members.
+    Posts may have been taken twice. A task that the queue holds twice, or delivers again, has two lines with the id of
+    one request, which together count more deliveries than the room has members.
 
     Args:
         lines: Log lines of functions.
         members: Members of each room.
     """
+    lines = [*lines]
     delivered = Counter[str]()
-    retried = 0
     for line in lines:
         if line.get("message") == FAN_OUT:
-            retried += line.get("retried", 0) + line.get("late", 0)
             delivered[line["request_id"]] += line["delivered"]
-    return retried + sum(max(0, count - members) for count in delivered.values())
+    return repeated(lines) + sum(max(0, count - members) for count in delivered.values())
+
+
+def repeated(lines: Iterable[Mapping[str, Any]]) -> int:
+    """Return how many posts may have been taken twice.
+
+    A post that was sent again may have been, and so may one with a late answer: the message goes back to the queue for
+    that member.
+
+    Args:
+        lines: Log lines of functions.
+    """
+    return sum(line.get("retried", 0) + line.get("late", 0) for line in lines if line.get("message") == FAN_OUT)
 
 
 def doubted(lines: Iterable[Mapping[str, Any]]) -> int:
