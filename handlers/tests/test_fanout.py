@@ -873,6 +873,16 @@ class TestConnections:
         lines.latency, lines.mean_latency, lines.handshake = 0.015, 0.2, 0.005
         assert not lines.may_grow(1_000, 0.01)
 
+    def test_after_one_that_failed_the_next_is_made_at_once(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """From the second failure on, each is waited for longer."""
+        monkeypatch.setattr(pool, "pause", float)
+        lines = pool.Pool(Endpoint("http://localhost/live"), 250)
+        waits = []
+        for _ in range(3):
+            assert lines.not_opened(ConnectionRefusedError(), 10.0)
+            waits.append(lines.open_not_before)
+        assert waits == [0.0, 12.0, 13.0]
+
     @pytest.mark.parametrize(("stuck", "pays"), [(0, False), (10, True)])
     def test_one_pays_sooner_beside_those_that_are_stuck(self, stuck: int, *, pays: bool) -> None:
         lines = pool.Pool(Endpoint("http://localhost/live"), 250)
