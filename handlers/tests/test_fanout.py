@@ -92,6 +92,8 @@ def brief_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pool, "REQUEST_SECONDS", PATIENCE_SECONDS)
     monkeypatch.setattr(pool, "FIRST_REQUEST_SECONDS", PATIENCE_SECONDS)
     monkeypatch.setattr(pool, "STUCK_SECONDS", PATIENCE_SECONDS)
+    for each in (pool, verdicts):
+        monkeypatch.setattr(each, "SILENCE_SECONDS", PATIENCE_SECONDS)
 
 
 def members(count: int, connected_at: int = LONG_AGO) -> list[Recipient]:
