@@ -256,7 +256,7 @@ class TestLoggedRooms:
         [(False, True, None), (True, False, None), (True, True, RuntimeError("a callback"))],
         ids=["not read to its end", "its turn did not come", "a fault"],
     )
-    def test_what_has_perhaps_not_reached_everybody_is_not_delivered(
+    def test_what_has_perhaps_not_reached_every_member_is_not_delivered(
         self,
         people: Clients,
         monkeypatch: pytest.MonkeyPatch,
