@@ -72,8 +72,10 @@ def test_process_that_begins_another_program_is_running(tmp_path: Path) -> None:
     program.write_text('#!/bin/sh\nexec "$0"\n')
     program.chmod(0o755)
     with subprocess.Popen([program]) as process:
-        lines = [process_table.command_lines().get(process.pid) for _ in range(100)]
-        process.kill()
+        try:
+            lines = [process_table.command_lines().get(process.pid) for _ in range(100)]
+        finally:
+            process.kill()
 
     assert all(line is not None and str(program) in line for line in lines), lines
 

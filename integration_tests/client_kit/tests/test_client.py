@@ -211,9 +211,9 @@ def test_a_program_that_logs_everything_logs_neither_token_nor_messages(caplog: 
     caplog.set_level(logging.DEBUG)
     virtual.run(talk())
 
-    logged = [each.getMessage() for each in caplog.records if each.name != "websockets.server"]
-    assert logged
-    assert [each for each in logged if "token" in each or "secret" in each] == []
+    told = [(each.name, each.getMessage()) for each in caplog.records]
+    by = [name for name, text in told if "token" in text or "secret" in text]
+    assert set(by) == {"websockets.server"}  # which is the fake server, and shows that everything was logged
 
 
 @virtually
