@@ -91,7 +91,7 @@ def refusal(status: int) -> dict[str, str]:
 
 
 def write(api_id: str, stage: str, about: Mapping[str, str]) -> None:
-    """Write a line, if the stage has an access log and its group exists.
+    """Write a line, if the stage has an access log, into its group, which is made if it does not exist.
 
     Args:
         api_id: The API.
@@ -100,9 +100,10 @@ def write(api_id: str, stage: str, about: Mapping[str, str]) -> None:
     """
     settings = stages(api_id).get(stage, {}).get("accessLogSettings") or {}
     name = settings.get("destinationArn", "").partition(":log-group:")[2].removesuffix(":*")
-    group = cloudwatch_logs._log_groups.get(name)
-    if group is None:
+    if not name:
         return
+    cloudwatch_logs._create_log_group({"logGroupName": name})  # which may exist
+    group = cloudwatch_logs._log_groups[name]
     line = VARIABLE.sub(lambda match: about.get(match[1], NOTHING), settings["format"])
     cloudwatch_logs._create_log_stream({"logGroupName": name, "logStreamName": stage})  # which may exist
     now = int(time.time() * 1_000)

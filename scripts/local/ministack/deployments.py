@@ -13,7 +13,7 @@ from copy import deepcopy
 from typing import TYPE_CHECKING, Any
 
 from ministack.core.responses import AccountRegionScopedDict
-from ministack.services import apigateway
+from ministack.services import apigateway, apigateway_v1
 
 from scripts.local.ministack.management import error
 from scripts.local.ministack.sessions import current
@@ -86,7 +86,8 @@ async def handle_request(
     if address is None:
         return await original(method, path, *request)
     if message := why_refused(method, address, request[1]):
-        name, status = ("BadRequestException", 400) if address["kind"] == "deployments" else ("ConflictException", 409)
+        is_of_parts = address["kind"] in {"authorizers", "integrations", "routes"}
+        name, status = ("ConflictException", 409) if is_of_parts else ("BadRequestException", 400)
         return error(status, name, message)
     response = await original(method, path, *request)
     if response[0] < 300 and method in {"POST", "PATCH"}:
@@ -96,25 +97,48 @@ async def handle_request(
 
 def why_refused(method: str, address: re.Match[str], body: bytes) -> str | None:
     """Return API Gateway's reason to refuse a change because of another object, or None."""
-    api_id, kind, identifier = address["api"], address["kind"], address["id"]
     if address["below"]:
         return None
-    if method == "DELETE" and kind == "deployments":
-        served = {stage.get("deploymentId") for stage in apigateway._stages.get(api_id, {}).values()}
-        return "Active stages pointing to this deployment must be moved or deleted" if identifier in served else None
-    routes = apigateway._routes.get(api_id, {})
-    if method == "DELETE" and kind == "integrations":
-        users = [key for key, route in routes.items() if route.get("target") == f"integrations/{identifier}"]
-        note = f"Cannot delete Integration because it is referenced by the following Routes with Ids: {users}"
-        return note if users else None
-    if method == "DELETE" and kind == "authorizers":
-        users = [route["routeKey"] for route in routes.values() if route.get("authorizerId") == identifier]
-        return f"Cannot delete authorizer '{identifier}', is referenced in route: {users[0]}" if users else None
+    api_id, kind, identifier = address["api"], address["kind"], address["id"]
+    if method == "DELETE":
+        return why_kept(api_id, kind, identifier)
     if method in {"POST", "PATCH"} and kind == "routes":
         wanted = json.loads(body or b"{}").get("routeKey")
+        routes = apigateway._routes.get(api_id, {})
         taken = wanted in {route["routeKey"] for key, route in routes.items() if key != identifier}
         return f"Route with key {wanted} already exists for this API" if taken else None
     return None
+
+
+def why_kept(api_id: str, kind: str | None, identifier: str | None) -> str | None:
+    """Return API Gateway's reason not to delete an object, or None.
+
+    Args:
+        api_id: Id of the API.
+        kind: Kind of the object, as in the path; None for the API.
+        identifier: Id of the object, or the stage's name; None for the API.
+    """
+    routes = apigateway._routes.get(api_id, {})
+    if kind in {None, "stages"} and is_mapped(api_id, identifier):
+        what = f"API '{api_id}'" if kind is None else f"stage '{identifier}'"
+        return f"Deleting {what} failed. Please remove all mappings related to it in your domains."
+    if kind == "deployments":
+        served = {stage.get("deploymentId") for stage in apigateway._stages.get(api_id, {}).values()}
+        return "Active stages pointing to this deployment must be moved or deleted" if identifier in served else None
+    if kind == "integrations":
+        users = [key for key, route in routes.items() if route.get("target") == f"integrations/{identifier}"]
+        note = f"Cannot delete Integration because it is referenced by the following Routes with Ids: {users}"
+        return note if users else None
+    if kind == "authorizers":
+        users = [route["routeKey"] for route in routes.values() if route.get("authorizerId") == identifier]
+        return f"Cannot delete authorizer '{identifier}', is referenced in route: {users[0]}" if users else None
+    return None
+
+
+def is_mapped(api_id: str, stage: str | None) -> bool:
+    """Whether a domain serves the API, by any of its stages if none is given."""
+    mappings = [mapping for domain in apigateway_v1._base_path_mappings.values() for mapping in domain.values()]
+    return any(each["restApiId"] == api_id and stage in {None, each["stage"]} for each in mappings)
 
 
 def deploy_automatically(api_id: str, kind: str | None, changed: dict[str, Any]) -> None:

@@ -113,9 +113,14 @@ async def test_a_handshake_without_a_right_has_a_line(on_corrected: Callable[...
     assert (line["status"], line["error"], line["event"]) == ("401", "UNAUTHORIZED", "CONNECT")
 
 
-async def test_a_log_whose_group_is_gone_stops_nothing(on_corrected: Callable[..., Api]) -> None:
+async def test_a_group_that_is_gone_is_made_again(on_corrected: Callable[..., Api]) -> None:
     api, group = with_log(on_corrected)
-    client("logs", api.endpoint).delete_log_group(logGroupName=group)
+    logs = client("logs", api.endpoint)
+    logs.put_retention_policy(logGroupName=group, retentionInDays=7)
+    logs.delete_log_group(logGroupName=group)
     async with api.connect() as socket:
         await socket.send("hello")
         assert await received(socket) == "answer"
+    [made] = logs.describe_log_groups(logGroupNamePrefix=group)["logGroups"]
+    assert "retentionInDays" not in made
+    assert lines_of(api, group)

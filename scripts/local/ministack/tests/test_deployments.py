@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import secrets
 import time
 from typing import TYPE_CHECKING
 
@@ -56,6 +57,33 @@ def test_deployment_goes_when_the_stage_has_moved_or_gone(on_corrected: Callable
     gateway.delete_stage(ApiId=api.api_id, StageName=STAGE)
     gateway.delete_deployment(ApiId=api.api_id, DeploymentId=second)
     assert gateway.get_deployments(ApiId=api.api_id)["Items"] == []
+
+
+def test_what_a_domain_serves_stays(on_corrected: Callable[..., Api], on_plain: Callable[..., Api]) -> None:
+    api = on_corrected()
+    gateway = client("apigatewayv2", api.endpoint)
+    gateway.create_stage(ApiId=api.api_id, StageName="other")
+    mapping = map_to_a_domain(api)
+    with pytest.raises(gateway.exceptions.BadRequestException, match=f"Deleting stage '{STAGE}' failed"):
+        gateway.delete_stage(ApiId=api.api_id, StageName=STAGE)
+    with pytest.raises(gateway.exceptions.BadRequestException, match="Please remove all mappings"):
+        gateway.delete_api(ApiId=api.api_id)
+    gateway.delete_stage(ApiId=api.api_id, StageName="other")
+    assert [one["StageName"] for one in gateway.get_stages(ApiId=api.api_id)["Items"]] == [STAGE]
+    gateway.delete_api_mapping(DomainName=mapping["DomainName"], ApiMappingId=mapping["ApiMappingId"])
+    gateway.delete_stage(ApiId=api.api_id, StageName=STAGE)
+
+    api = on_plain()
+    map_to_a_domain(api)
+    client("apigatewayv2", api.endpoint).delete_stage(ApiId=api.api_id, StageName=STAGE)
+
+
+def map_to_a_domain(api: Api) -> dict[str, str]:
+    """Let a new domain serve the stage; return the domain's name and the id of the mapping."""
+    gateway, name = client("apigatewayv2", api.endpoint), f"{secrets.token_hex(4)}.example.com"
+    gateway.create_domain_name(DomainName=name, DomainNameConfigurations=[{"EndpointType": "REGIONAL"}])
+    mapping = gateway.create_api_mapping(ApiId=api.api_id, DomainName=name, Stage=STAGE)
+    return {"DomainName": name, "ApiMappingId": mapping["ApiMappingId"]}
 
 
 async def test_a_stage_serves_what_was_deployed(on_corrected: Callable[..., Api], on_plain: Callable[..., Api]) -> None:
