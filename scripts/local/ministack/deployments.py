@@ -121,7 +121,7 @@ def why_kept(api_id: str, kind: str | None, identifier: str | None) -> str | Non
     routes = apigateway._routes.get(api_id, {})
     if kind in {None, "stages"} and is_mapped(api_id, identifier):
         what = f"API '{api_id}'" if kind is None else f"stage '{identifier}'"
-        return f"Deleting {what} failed. Please remove all mappings related to it in your domains."
+        return f"Deleting {what} failed. Please remove all base path mappings related to it in your domains."
     if kind == "deployments":
         served = {stage.get("deploymentId") for stage in apigateway._stages.get(api_id, {}).values()}
         return "Active stages pointing to this deployment must be moved or deleted" if identifier in served else None

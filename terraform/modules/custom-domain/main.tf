@@ -32,6 +32,16 @@ resource "aws_apigatewayv2_api_mapping" "this" {
   api_mapping_key = var.mapping_key
   domain_name     = aws_apigatewayv2_domain_name.this.id
   stage           = var.stage_name
+
+  # API Gateway refuses to delete a stage that a domain serves, and Terraform deletes an object before it updates others. So
+  # the mapping is replaced with its stage.
+  lifecycle {
+    replace_triggered_by = [terraform_data.stage]
+  }
+}
+
+resource "terraform_data" "stage" {
+  triggers_replace = var.stage_name
 }
 
 resource "aws_route53_record" "this" {

@@ -96,6 +96,12 @@ resource "aws_cloudwatch_log_group" "access" {
   kms_key_id        = var.log_kms_key_arn
   retention_in_days = var.log_retention_days
   tags              = var.tags
+
+  # So Terraform deletes it after the stage has left it. API Gateway would make a group that is gone again, with nothing that
+  # deletes its lines, and the next group of that name could not be created.
+  lifecycle {
+    create_before_destroy = true
+  }
 }
 
 # API Gateway deploys each change automatically. A deployment in Terraform would need create_before_destroy, which

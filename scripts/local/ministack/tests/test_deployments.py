@@ -66,7 +66,7 @@ def test_what_a_domain_serves_stays(on_corrected: Callable[..., Api], on_plain: 
     mapping = map_to_a_domain(api)
     with pytest.raises(gateway.exceptions.BadRequestException, match=f"Deleting stage '{STAGE}' failed"):
         gateway.delete_stage(ApiId=api.api_id, StageName=STAGE)
-    with pytest.raises(gateway.exceptions.BadRequestException, match="Please remove all mappings"):
+    with pytest.raises(gateway.exceptions.BadRequestException, match="Please remove all base path mappings"):
         gateway.delete_api(ApiId=api.api_id)
     gateway.delete_stage(ApiId=api.api_id, StageName="other")
     assert [one["StageName"] for one in gateway.get_stages(ApiId=api.api_id)["Items"]] == [STAGE]
