@@ -25,13 +25,15 @@ _ROUTE = "aws_apigatewayv2_route.this"
 _DOMAIN = "aws_apigatewayv2_api_mapping.this, aws_route53_record.this"
 _REPLACING_A_ROUTE = "aws_apigatewayv2_integration.this[each.key].id, terraform_data.authorizer[each.key]"
 ORDER = {
-    # No create_before_destroy: Terraform would also apply it to all objects that the object depends on.
+    # Terraform also applies create_before_destroy to all objects that the object depends on. This one depends on none.
+    "modules/websocket-api aws_cloudwatch_log_group.access create_before_destroy = true",
     *(
         f"modules/backend terraform_data.{name} ignore_changes = [input]"
         for name in (
             "in_use",
             "members_counted",
             "queue",
+            "region",
             "settled",
             "settled_before",
             "value_in_use",
@@ -52,6 +54,7 @@ ORDER = {
     "modules/backend output.alias_arns depends_on = [aws_lambda_permission.alias_principal]",
     "modules/backend terraform_data.settled depends_on = [aws_lambda_alias.readers, aws_lambda_alias.writers]",
     "modules/backend terraform_data.settled_before depends_on = [terraform_data.settled]",
+    "modules/custom-domain aws_apigatewayv2_api_mapping.this replace_triggered_by = [terraform_data.stage]",
     f"modules/custom-domain output.websocket_url depends_on = [{_DOMAIN}]",
     "modules/handler aws_lambda_function.this depends_on = [aws_iam_role_policy.logs, aws_iam_role_policy.task]",
     "modules/handler aws_iam_role.this ignore_changes = [name, path]",

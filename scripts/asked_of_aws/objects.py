@@ -45,6 +45,7 @@ def of_backend(run: Run, functions: Functions) -> Table:
     }
     settled = ("history", "kick", "presence", "queued_delivery", "shards_per_room", "shards_read")
     return {
+        "module.backend.data.aws_default_tags.current": {},
         "module.backend.data.aws_partition.current": {"dns_suffix": "amazonaws.com.cn", "partition": "aws-cn"},
         "module.backend.data.aws_region.current": {"id": "cn-north-1"},
         "module.backend.module.zips.terraform_data.build": {
@@ -62,6 +63,7 @@ def of_backend(run: Run, functions: Functions) -> Table:
         **{f'{module}.settled_before["{variable}"]': {"input": TIME} for variable in settled},
         f"{module}.members_counted": {"input": TIME, "triggers_replace": [run.room_members != "0"]},
         f"{module}.refusals": {},
+        f"{module}.region": {"input": "cn-north-1"},
         **({f"{module}.queue[0]": {"input": {"fifo": run.queue.fifo}}} if run.queue else {}),
     }
 

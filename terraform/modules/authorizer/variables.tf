@@ -60,8 +60,8 @@ variable "name" {
   nullable    = false
 
   validation {
-    condition     = can(regex("^[a-zA-Z0-9_-]{1,64}$", var.name))
-    error_message = "name must be 1 to 64 letters, digits, hyphens or underscores."
+    condition     = can(regex("^[a-zA-Z0-9_-]{1,62}$", var.name))
+    error_message = "name must be 1 to 62 letters, digits, hyphens or underscores, because the permission's statement id has at most 100."
   }
 }
 

@@ -4,6 +4,19 @@ locals {
 
   # The keys become addresses, so they are shown even if the caller marks the whole map as sensitive.
   additional_routes = { for key in nonsensitive(keys(var.additional_routes)) : key => var.additional_routes[key] }
+
+  # Routes by the ARN of the function, version or alias whose policy allows them.
+  routes_by_policy = {
+    for key, route in var.additional_routes :
+    try(regex("functions/(.+)/invocations$", route.invoke_arn)[0], route.function_name) => key...
+  }
+
+  # Lambda's limit of a policy, without what is in it already: https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html
+  # A statement has 220 bytes, and 65 of the API's ARN, beside the names that differ.
+  crowded_policies = nonsensitive([
+    for arn, keys in local.routes_by_policy : arn
+    if sum([for key in keys : 285 + length(arn) + length(var.name) + length(var.stage_name) + length(key) + min(length(key), 32)]) > 20000
+  ])
 }
 
 module "connections_table" {

@@ -1,5 +1,20 @@
 data "aws_partition" "current" {}
 
+# The provider adds its own tags to those of `tags`.
+data "aws_default_tags" "current" {
+  lifecycle {
+    postcondition {
+      condition     = length(distinct([for key in distinct(concat(keys(self.tags), keys(var.tags))) : lower(key)])) == length(distinct(concat(keys(self.tags), keys(var.tags))))
+      error_message = "tags and the provider's default_tags must not have keys that differ only in upper and lower case, which IAM takes for the same."
+    }
+
+    postcondition {
+      condition     = length(distinct(concat(keys(self.tags), keys(var.tags)))) <= 50
+      error_message = "tags and the provider's default_tags must be at most 50 tags together, AWS's limit of a resource."
+    }
+  }
+}
+
 # Each ARN must be of the Region in which the backend is made, because the services take nothing of another one. Without
 # these conditions, AWS would refuse it half-way through an apply. A secret may be in another Region.
 data "aws_region" "current" {

@@ -119,6 +119,20 @@ resource "terraform_data" "queue" {
   }
 }
 
+# The provider reads a state's objects in its own Region alone, and functions' roles are global.
+resource "terraform_data" "region" {
+  input = data.aws_region.current.id
+
+  lifecycle {
+    ignore_changes = [input]
+
+    postcondition {
+      condition     = self.input == data.aws_region.current.id
+      error_message = "The backend ${var.name} is in the Region ${self.input}, and the provider has the Region ${data.aws_region.current.id}, where Terraform finds none of its objects: it would make a second backend that takes the roles of the first. Give the provider the Region ${self.input}, as with AWS_REGION. A backend in another Region needs a state of its own."
+    }
+  }
+}
+
 resource "terraform_data" "refusals" {
   lifecycle {
     precondition {
@@ -154,6 +168,21 @@ resource "terraform_data" "refusals" {
     precondition {
       condition     = alltrue([for name, function in local.functions : function.timeout >= local.timeouts[name][0] && function.timeout <= local.timeouts[name][1]])
       error_message = "functions must have a timeout that keeps the handler's promises, in seconds: ${join(", ", [for name, range in local.timeouts : "${range[0]} to ${range[1]} for ${name}"])}."
+    }
+
+    precondition {
+      condition     = alltrue([for function in values(local.functions) : function.provisioned_concurrency == null || function.reserved_concurrency == null || try(function.provisioned_concurrency <= function.reserved_concurrency, false)])
+      error_message = "functions must not have more provisioned_concurrency than reserved_concurrency, because Lambda keeps no more environments ready than may run."
+    }
+
+    precondition {
+      condition     = length(local.crowded_policies) == 0
+      error_message = "additional_routes must leave room in the policy of each function or alias, which has a statement for each of its routes and at most 20480 bytes: ${join(", ", local.crowded_policies)} would need more. Invoke an alias of the function for some of the routes, because an alias has a policy of its own."
+    }
+
+    precondition {
+      condition     = !local.history_exists || local.table_name != "${var.name}-history"
+      error_message = "table_name must not be ${var.name}-history, which is the name of the history table."
     }
 
     precondition {

@@ -9,8 +9,13 @@ locals {
     ROOMCAST_SWEEP_PACE = var.sweeper.sweep ? tostring(var.sweeper.share * var.account_requests_per_second) : "0"
   }
 
-  # Roles are global and the schedule is not. A name has 40 characters and a Region 14 at most, so that IAM takes it.
-  schedule_role_name = "${var.name}-schedule-${data.aws_region.current.id}"
+  # As the name of a function's role.
+  full_schedule_role_name = "${var.name}-schedule-${data.aws_region.current.id}"
+  schedule_role_name = (
+    length(local.full_schedule_role_name) <= 64
+    ? local.full_schedule_role_name
+    : "${substr(local.full_schedule_role_name, 0, 55)}-${substr(sha256(local.full_schedule_role_name), 0, 8)}"
+  )
 
   # arn:<partition>:lambda:<region>:<account>:function:<name>:live
   sweeper_alias = local.sweeper_exists ? split(":", aws_lambda_alias.readers["sweeper"].arn) : []

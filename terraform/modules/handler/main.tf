@@ -37,6 +37,10 @@ locals {
     },
   ])
 
+  # Each character of base64 holds six bits, and `length` counts characters.
+  environment_bytes = nonsensitive(floor(length(trim(base64encode(jsonencode(var.environment)), "=")) * 3 / 4))
+  long_variables    = [for name in sort(nonsensitive(keys(var.environment))) : name if nonsensitive(length(var.environment[name])) > 256]
+
   # What a version holds. Absent settings are null or "".
   versioned = [
     "architectures", "code_sha256", "description", "environment", "ephemeral_storage", "handler", "kms_key_arn", "layers",
@@ -189,6 +193,12 @@ resource "aws_lambda_function" "this" {
   # Lambda encrypts the environment for the role's unique id, so a new role with the same name cannot decrypt it.
   lifecycle {
     replace_triggered_by = [aws_iam_role.this.unique_id]
+
+    # https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html
+    precondition {
+      condition     = local.environment_bytes <= 4096
+      error_message = "The function ${var.name} would have ${local.environment_bytes} bytes of environment variables, and Lambda takes 4096, names and values as JSON. The longest are ${join(", ", local.long_variables)}."
+    }
   }
 }
 

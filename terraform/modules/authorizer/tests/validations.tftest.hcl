@@ -127,6 +127,16 @@ run "identity_source_without_a_name_is_refused" {
   expect_failures = [var.identity_sources]
 }
 
+run "name_of_more_than_62_characters_is_refused" {
+  command = plan
+
+  variables {
+    name = "abcdefghijabcdefghijabcdefghijabcdefghijabcdefghijabcdefghijabc"
+  }
+
+  expect_failures = [var.name]
+}
+
 run "empty_name_is_refused" {
   command = plan
 

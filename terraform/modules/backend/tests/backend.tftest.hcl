@@ -860,7 +860,7 @@ run "settings_of_a_function_stand_above_its_row" {
   variables {
     function_defaults = { layers = ["arn:aws-cn:lambda:cn-north-1:111122223333:layer:agent:7"] }
     functions = {
-      connect     = { memory_size = 512, provisioned_concurrency = 2, reserved_concurrency = 0 }
+      connect     = { memory_size = 512, provisioned_concurrency = 2, reserved_concurrency = 2 }
       whoami      = { snap_start = true }
       sendmessage = { timeout = 20, layers = ["arn:aws-cn:lambda:cn-north-1:111122223333:layer:other:1"] }
       kick        = null
@@ -868,7 +868,7 @@ run "settings_of_a_function_stand_above_its_row" {
   }
 
   assert {
-    condition     = local.functions["connect"].memory_size == 512 && local.functions["connect"].timeout == 10 && local.functions["connect"].reserved_concurrency == 0 && local.functions["sendmessage"].timeout == 20 && local.functions["sendmessage"].memory_size == 1024
+    condition     = local.functions["connect"].memory_size == 512 && local.functions["connect"].timeout == 10 && local.functions["connect"].reserved_concurrency == 2 && local.functions["sendmessage"].timeout == 20 && local.functions["sendmessage"].memory_size == 1024
     error_message = "what is not given stays"
   }
 

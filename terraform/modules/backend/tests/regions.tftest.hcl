@@ -236,3 +236,143 @@ run "arns_of_the_region_and_a_secret_of_another_are_taken" {
     error_message = "nothing is refused"
   }
 }
+
+# Lambda's own text of a statement, for a function with names of usual lengths, has 358 bytes.
+run "policy_of_a_function_has_room_for_its_routes" {
+  command   = plan
+  state_key = "empty"
+
+  variables {
+    additional_routes = {
+      for number in range(52) : format("action-%02d", number) => {
+        function_name = "router"
+        invoke_arn    = "arn:aws:apigateway:eu-central-1:lambda:path/2015-03-31/functions/arn:aws:lambda:eu-central-1:111122223333:function:router/invocations"
+      }
+    }
+  }
+
+  assert {
+    condition     = length(local.crowded_policies) == 0 && length(aws_lambda_permission.additional_route) == 52
+    error_message = "52 statements of this length fit"
+  }
+}
+
+run "more_routes_than_the_policy_of_a_function_holds_are_refused" {
+  command   = plan
+  state_key = "empty"
+
+  variables {
+    additional_routes = {
+      for number in range(60) : format("action-%02d", number) => {
+        function_name = "router"
+        invoke_arn    = "arn:aws:apigateway:eu-central-1:lambda:path/2015-03-31/functions/arn:aws:lambda:eu-central-1:111122223333:function:router/invocations"
+      }
+    }
+  }
+
+  expect_failures = [terraform_data.refusals]
+}
+
+run "an_alias_has_a_policy_of_its_own" {
+  command   = plan
+  state_key = "empty"
+
+  variables {
+    additional_routes = {
+      for number in range(60) : format("action-%02d", number) => {
+        function_name = "router"
+        invoke_arn    = "arn:aws:apigateway:eu-central-1:lambda:path/2015-03-31/functions/arn:aws:lambda:eu-central-1:111122223333:function:router${number < 30 ? "" : ":live"}/invocations"
+      }
+    }
+  }
+
+  assert {
+    condition     = length(local.crowded_policies) == 0 && length(local.routes_by_policy) == 2
+    error_message = "half of the routes are in the alias's policy"
+  }
+}
+
+run "keys_of_all_tags_differ_in_more_than_case" {
+  command   = plan
+  state_key = "empty"
+
+  override_data {
+    target = data.aws_default_tags.current
+    values = { tags = { Team = "chat" } }
+  }
+
+  variables {
+    tags = { team = "talk" }
+  }
+
+  expect_failures = [data.aws_default_tags.current]
+}
+
+run "all_tags_are_50_at_most" {
+  command   = plan
+  state_key = "empty"
+
+  override_data {
+    target = data.aws_default_tags.current
+    values = { tags = { first = "1", second = "2" } }
+  }
+
+  variables {
+    tags = { for number in range(49) : "key-${number}" => "" }
+  }
+
+  expect_failures = [data.aws_default_tags.current]
+}
+
+run "a_tag_of_both_counts_once" {
+  command   = plan
+  state_key = "empty"
+
+  override_data {
+    target = data.aws_default_tags.current
+    values = { tags = { key-0 = "1", second = "2" } }
+  }
+
+  variables {
+    tags = { for number in range(49) : "key-${number}" => "" }
+  }
+
+  assert {
+    condition     = length(data.aws_default_tags.current.tags) == 2
+    error_message = "the provider's tags are those of the test"
+  }
+}
+
+run "names_of_roles_fit_in_the_longest_region" {
+  command   = plan
+  state_key = "empty"
+
+  override_data {
+    target = data.aws_region.current
+    values = { id = "us-isof-south-1" }
+  }
+
+  variables {
+    name    = "abcdefghijabcdefghijabcdefghijabcdefghij"
+    sweeper = { enabled = true }
+  }
+
+  assert {
+    condition     = length(aws_iam_role.schedule[0].name) == 64
+    error_message = "IAM takes 64 characters"
+  }
+}
+
+run "names_of_roles_stay_whole_where_they_fit" {
+  command   = plan
+  state_key = "empty"
+
+  variables {
+    sweeper = { enabled = true }
+  }
+
+  assert {
+    condition     = aws_iam_role.schedule[0].name == "roomcast-schedule-eu-central-1"
+    error_message = "the role is found by its name"
+  }
+}

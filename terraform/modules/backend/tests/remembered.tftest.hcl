@@ -110,6 +110,17 @@ run "nothing_is_refused_that_stays" {
   }
 }
 
+run "another_region_is_refused" {
+  command = plan
+
+  override_data {
+    target = data.aws_region.current
+    values = { id = "cn-northwest-1" }
+  }
+
+  expect_failures = [terraform_data.region]
+}
+
 run "queue_does_not_change_its_kind" {
   command = plan
 

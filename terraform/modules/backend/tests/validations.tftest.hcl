@@ -815,3 +815,39 @@ run "queue_kms_key_arn_takes_no_alias" {
 
   expect_failures = [var.queue_kms_key_arn]
 }
+
+run "no_more_environments_are_kept_ready_than_may_run" {
+  command = plan
+
+  variables {
+    functions = { connect = { provisioned_concurrency = 3, reserved_concurrency = 2 } }
+  }
+
+  expect_failures = [terraform_data.refusals]
+}
+
+run "deprecated_concurrency_counts_too" {
+  command = plan
+
+  variables {
+    authorization_type              = "JWT"
+    authorizer_reserved_concurrency = 2
+    functions                       = { authorizer = { provisioned_concurrency = 3 } }
+    jwt_audience                    = ["chat"]
+    jwt_issuer                      = ["https://id.example.com/"]
+    jwt_jwks_url                    = "https://id.example.com/keys"
+  }
+
+  expect_failures = [terraform_data.refusals, check.no_deprecated_variable_is_set]
+}
+
+run "table_is_not_that_of_the_history" {
+  command = plan
+
+  variables {
+    history_rooms = ["lobby"]
+    table_name    = "roomcast-history"
+  }
+
+  expect_failures = [terraform_data.refusals]
+}

@@ -264,3 +264,26 @@ run "invoker_principals_are_named" {
 
   expect_failures = [var.invoker_principals]
 }
+
+run "environment_of_4096_bytes_is_taken" {
+  command = plan
+
+  variables {
+    environment = { AA = join("", [for number in range(1019) : "éé"]), BC = "123" }
+  }
+
+  assert {
+    condition     = local.environment_bytes == 4096
+    error_message = "Lambda takes 4096 bytes"
+  }
+}
+
+run "environment_ends_at_4096_bytes" {
+  command = plan
+
+  variables {
+    environment = { AA = join("", [for number in range(1019) : "éé"]), BC = "1234" }
+  }
+
+  expect_failures = [aws_lambda_function.this]
+}
