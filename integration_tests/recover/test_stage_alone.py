@@ -21,6 +21,7 @@ pytestmark = pytest.mark.emulator_only
 
 FUNCTION = "arn:aws:lambda:us-east-1:000000000000:function:none"
 """Nothing is sent, so it need not exist."""
+INVOKE_ARN = f"arn:aws:apigateway:us-east-1:lambda:path/2015-03-31/functions/{FUNCTION}/invocations"
 MAIN = f"""
 variable "access_log_enabled" {{
   type = bool
@@ -47,7 +48,7 @@ module "api" {{
 
   name               = var.name
   access_log_enabled = var.access_log_enabled
-  routes             = {{ "$default" = {{ integration_uri = "arn:aws:apigateway:us-east-1:lambda:path/2015-03-31/functions/{FUNCTION}/invocations" }} }}
+  routes             = {{ "$default" = {{ integration_uri = "{INVOKE_ARN}" }} }}
   stage_name         = var.stage_name
 }}
 
