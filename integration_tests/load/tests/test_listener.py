@@ -264,18 +264,28 @@ async def test_abort_is_a_reset_without_a_close_frame() -> None:
         assert await asyncio.wait_for(ended, scaled(WITHIN)) == 1006
 
 
-async def test_refusal_is_raised_with_its_status() -> None:
-    async def refuse(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        writer.write(b"HTTP/1.1 429 Too Many Requests\r\nContent-Length: 4\r\n\r\n")
-        await asyncio.sleep(0)
-        writer.write(b"slow")
+REFUSAL = b"HTTP/1.1 429 Too Many Requests\r\nContent-Length: 8\r\n\r\nslow\r\n\r\n"
+REFUSALS_HEAD = len(REFUSAL) - 8
+
+
+@pytest.mark.parametrize("stays_open", [False, True])
+@pytest.mark.parametrize("cut", [10, REFUSALS_HEAD - 1, REFUSALS_HEAD, REFUSALS_HEAD + 3, len(REFUSAL)])
+async def test_refusal_is_raised_with_its_status_wherever_its_segments_end(cut: int, *, stays_open: bool) -> None:
+    async def refuse(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(REFUSAL[:cut])
+        await writer.drain()
+        await asyncio.sleep(0.01)  # a pause, so that the rest is a piece of its own; nothing depends on its length
+        writer.write(REFUSAL[cut:])
+        if stays_open:
+            await asyncio.Event().wait()
         writer.close()
 
     async with raw_server(refuse) as url:
         with pytest.raises(InvalidStatus) as refusal:
             await connected(url)
 
-    assert (refusal.value.response.status_code, refusal.value.response.body) == (429, b"slow")
+    assert (refusal.value.response.status_code, refusal.value.response.body) == (429, b"slow\r\n\r\n")
 
 
 @pytest.mark.parametrize("cut", [*range(-8, 9), 1_000])

@@ -23,6 +23,7 @@ from integration_tests.load.__main__ import main
 from integration_tests.load.function_logs import logs_of
 from integration_tests.load.run import run as run_plan
 from integration_tests.load.tests.stages import running_stage
+from integration_tests.load.tests.test_listener import raw_server
 from integration_tests.load.tests.test_workers import PLAN
 from integration_tests.report.__main__ import main as merge_reports
 from integration_tests.report.model import FunctionLogs
@@ -239,6 +240,25 @@ def test_refused_handshakes_are_counted_by_status(tmp_path: Path) -> None:
     assert status == 1
     assert report["connects"]["refused"] == {"429": CONNECTIONS // 4}
     assert report["invariants"]["lost"] == 0
+
+
+async def test_refusals_whose_bodies_come_later_are_counted_by_status(tmp_path: Path) -> None:
+    async def refuse(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 403 Forbidden\r\nContent-Length: 23\r\n\r\n")
+        await writer.drain()
+        await asyncio.sleep(0.01)  # a pause, so that the body is a piece of its own; nothing depends on its length
+        writer.write(b'{"message":"Forbidden"}')
+        writer.close()
+
+    async with raw_server(refuse) as url:
+        status, report = await asyncio.to_thread(run, url, tmp_path)
+
+    assert status == 1
+    assert report["connects"]["refused"] == {"403": CONNECTIONS}
+    assert report["invariants"]["unsent"] == MESSAGES
+    failed = {check["metric"] for check in report["checks"] if check["outcome"] == "failed"}
+    assert {"connects.success_ratio", "invariants.unsent"} < failed
 
 
 def test_next_run_is_compared_with_the_one_before(stage_url: str, tmp_path: Path) -> None:
