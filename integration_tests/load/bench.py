@@ -72,30 +72,36 @@ async def measure(url: str, plans: Sequence[Plan], show: Callable[[str], None]) 
         One result for each plan.
 
     Raises:
-        integration_tests.load.workers.NoConnectionError: A client could not connect.
+        integration_tests.load.workers.NoConnectionError: No client of the first room could connect.
     """
-    results = []
+    results: list[dict[str, Any]] = []
     show(HEADING)
     for plan in plans:
-        flights, verdict = await measure_room(url, plan)
-        results.append(result_of(plan.connections, flights, verdict))
+        flights, verdict, refused = await measure_room(url, plan)
+        if refused.total() == plan.connections and not results:
+            raise NoConnectionError(refused)
+        results.append(result_of(plan.connections, flights, verdict, refused))
         show(line_of(results[-1]))
         for example in verdict.examples[:EXAMPLES]:
             show(f"          {example}")
     return results
 
 
-async def measure_room(url: str, plan: Plan) -> tuple[list[Flight], Verdict]:
-    """Fill one room, send one message after the other up to the first that fails, and empty the room."""
+async def measure_room(url: str, plan: Plan) -> tuple[list[Flight], Verdict, Counter[str]]:
+    """Fill one room, send one message after the other up to the first that fails, and empty the room.
+
+    A room that a client could not enter is not measured.
+
+    Returns:
+        The messages that came to all members, the verdict, and refused handshakes by the reason.
+    """
     arrivals, flights = Arrivals(plan.connections), list[Flight]()
     users, start = UserGroup(url, plan.run, arrivals, plan.terms), time.monotonic()
     try:
         refused = await users.join(
             [Arrival(seat, plan.room_of(seat), start + seat / plan.connect_rate) for seat in plan.seats]
         )
-        if refused:
-            raise NoConnectionError(Counter(refused.values()))
-        while len(flights) < plan.messages and (flight := await send(users, arrivals, plan)):
+        while not refused and len(flights) < plan.messages and (flight := await send(users, arrivals, plan)):
             flights.append(flight)
         await users.quiet()
     finally:
@@ -104,7 +110,7 @@ async def measure_room(url: str, plan: Plan) -> tuple[list[Flight], Verdict]:
         ledger = (await users.finish()).ledger
     ledger.ended_at = ended_at
     ledger.unsent = plan.messages - ledger.verdict().total.attempted
-    return flights, ledger.verdict()
+    return flights, ledger.verdict(), Counter(refused.values())
 
 
 async def send(users: UserGroup, arrivals: Arrivals, plan: Plan) -> Flight | None:

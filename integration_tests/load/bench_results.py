@@ -10,7 +10,7 @@ from integration_tests.harness.latency import SATURATED_CPU
 from integration_tests.harness.ledger import FINDINGS
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from integration_tests.harness.ledger import Verdict
 
@@ -32,12 +32,22 @@ class Flight(NamedTuple):
     cpu: float
 
 
-def result_of(members: int, flights: Sequence[Flight], verdict: Verdict) -> dict[str, Any]:
-    """Summarise a room; times are None where no message came to every member."""
+def result_of(
+    members: int, flights: Sequence[Flight], verdict: Verdict, refused: Mapping[str, int] | None = None
+) -> dict[str, Any]:
+    """Summarise a room; times are None where no message came to every member.
+
+    Args:
+        members: How many clients were to be in it.
+        flights: Messages that came to all of them.
+        verdict: The verdict of the ledger.
+        refused: Refused handshakes by the reason; without all its members, a room is not measured.
+    """
     total, cold, flights = asdict(verdict.total), flights[:1], flights[1:]
     last = [flight.arrivals[-1] for flight in flights]
     return {
         "members": members,
+        "refused": dict(refused or {}),
         "messages": max(0, total["attempted"] - 1),
         "acknowledged": total["acknowledged"],
         **{name: total[name] for name in WRONG if name in total},
@@ -78,6 +88,9 @@ HEADING = (
 def line_of(result: dict[str, Any]) -> str:
     """Return a result as a line under the heading, with its findings."""
     wrong = ", ".join(f"{result[name]:,} {name.replace('_', ' ')}" for name in WRONG if result[name])
+    if result["refused"]:
+        reasons = ", ".join(f"{count:,} {reason}" for reason, count in result["refused"].items())
+        return f"{result['members']:>8}  not measured: refused handshakes: {reasons}"
     if result["last_ms"] is None:
         return f"{result['members']:>8}  not measured: no message came to every member and was acknowledged: {wrong}"
     text = (

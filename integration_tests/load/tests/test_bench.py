@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import http
+import itertools
 import json
 from typing import TYPE_CHECKING
 
@@ -10,11 +12,15 @@ import pytest
 from integration_tests.harness.ledger import Tally, Verdict
 from integration_tests.load import bench_results
 from integration_tests.load.__main__ import main
-from integration_tests.load.tests.miniatures import miniature
+from integration_tests.load.tests.miniatures import Healthy, miniature, served
 from integration_tests.load.tests.stages import running_stage
 
 if TYPE_CHECKING:
+    from collections.abc import Container
     from pathlib import Path
+
+    from websockets.asyncio.server import ServerConnection
+    from websockets.http11 import Request, Response
 
 IMPATIENCE = "4"
 """Seconds that a run waits for what a stage leaves out, and that a busy machine has for a handshake."""
@@ -118,6 +124,52 @@ def test_benchmark_of_a_stage_that_lets_nobody_in_ends_in_a_sentence(
     error = capsys.readouterr().err
     assert status == 2
     assert error == f"no client could connect: 4 {reason}\n"
+
+
+class RefuseLater(Healthy):
+    """Refuses some handshakes, counted from 1, with status 429."""
+
+    name = "refuse-later"
+
+    def __post_init__(self) -> None:
+        self.handshakes = itertools.count(1)
+        self.refused: Container[int] = ()
+
+    def admit(self, connection: ServerConnection, request: Request) -> Response | None:  # noqa: ARG002
+        if next(self.handshakes) in self.refused:
+            return connection.respond(http.HTTPStatus.TOO_MANY_REQUESTS, "")
+        return None
+
+
+@pytest.mark.parametrize(
+    ("handshakes", "refusals", "measured"),
+    [
+        ([7], [{}, {"429": 1}, {}], [True, False, True]),
+        ([*range(5, 9)], [{}, {"429": 4}, {}], [True, False, True]),
+        ([1], [{"429": 1}, {}, {}], [False, True, True]),
+    ],
+)
+def test_room_that_a_client_could_not_enter_is_not_measured_and_the_others_are(
+    handshakes: list[int],
+    refusals: list[dict[str, int]],
+    measured: list[bool],
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    file, stage = tmp_path / "result.json", RefuseLater()
+    stage.refused = handshakes
+
+    with served(stage) as url:
+        status = run(url, file, "--sizes", "4", "4", "4", "--messages", "3")
+
+    rooms = json.loads(file.read_text())["rooms"]
+    assert status == 1
+    assert [room["refused"] for room in rooms] == refusals
+    assert [(room["last_ms"] is not None, room["messages"], room["unsent"]) for room in rooms] == [
+        (True, 3, 0) if each else (False, 0, 4) for each in measured
+    ]
+    [count] = [refused["429"] for refused in refusals if refused]
+    assert f"4  not measured: refused handshakes: {count} 429\n" in capsys.readouterr().out
 
 
 def test_the_first_message_counts_as_cold_and_in_no_other_time() -> None:
