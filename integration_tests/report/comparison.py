@@ -31,7 +31,7 @@ def compare(document: Document, previous: Document, tolerances: Mapping[str, Tol
             for name, before, now in differences(previous["versions"], document["versions"])
         ],
         "changes": changes,
-        "regressions": None if incomparable else sum(change["outcome"] == "worse" for change in changes),
+        "regressions": sum(change["outcome"] == "worse" for change in changes) if changes else None,
     }
 
 

@@ -127,6 +127,7 @@ def escape_pointer(key: str) -> str:
 
 def _details(document: Document, check: Document) -> list[str]:
     if check["metric"] == "comparison.regressions":
-        return [change["sentence"] for change in document["comparison"]["changes"] if change["outcome"] == "worse"]
+        changes = document["comparison"]["changes"] if document["comparison"] else []
+        return [change["sentence"] for change in changes if change["outcome"] == "worse"]
     finding = check["metric"].rpartition(".")[2].replace("_", " ")
     return [example for example in document["invariants"]["examples"] if example.startswith(f"{finding}: ")]

@@ -154,6 +154,21 @@ def test_runs_that_could_not_be_compared_are_not_taken_for_runs_without_regressi
     assert judge(now, limits=limit, previous=before)["checks"][0]["outcome"] == "unmeasured"
 
 
+@pytest.mark.parametrize("regressions", [{}, {"departures.gone_max_ms": Tolerance()}])
+def test_comparison_of_no_metric_is_not_taken_for_one_without_regressions(regressions: dict[str, Tolerance]) -> None:
+    before, now = example(), example(slow=50.0)
+    for document in (before, now):
+        document["departures"]["gone_max_ms"] = None
+    limits = Limits({"comparison.regressions": Limit(at_most=0)}, regressions)
+
+    judged = judge(now, limits, before)
+
+    assert [check["sentence"] for check in judged["checks"]] == [
+        "Regressions since the previous run: not measured; should be at most 0."
+    ]
+    assert not judged["passed"]
+
+
 def test_report_of_an_earlier_version_can_be_compared() -> None:
     before = example()
     del before["not_shown"], before["run"]["command"], before["run"]["host"]

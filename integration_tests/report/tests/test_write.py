@@ -14,7 +14,7 @@ import pytest
 
 from integration_tests.harness.ledger import MEANINGS, Tally
 from integration_tests.report.judgement import judge
-from integration_tests.report.limits import Limits
+from integration_tests.report.limits import Limit, Limits
 from integration_tests.report.metrics import format_number
 from integration_tests.report.tests.examples import TRICKY_ROOM, example
 from integration_tests.report.write import escape_pointer, html_text, junit_text, look_up, write
@@ -191,6 +191,19 @@ def test_junit_names_the_regressions() -> None:
     suite = ET.fromstring(junit_text(judge(example(slow=3.0), LIMITS, example())))  # noqa: S314 - our own text
     texts = [failure.text or "" for failure in suite.iter("failure")]
     assert any("Delivery latency p99 rose from 49.0 ms to 147 ms" in text for text in texts)
+
+
+@pytest.mark.parametrize("previous", [None, example()])
+def test_demanded_comparison_that_compares_nothing_is_a_failure_in_all_forms(previous: Document | None) -> None:
+    document = judge(example(), Limits({"comparison.regressions": Limit(at_most=0)}), previous)
+    suite = ET.fromstring(junit_text(document))  # noqa: S314 - our own text
+
+    assert [failure.get("message") for failure in suite.iter("failure")] == [
+        "Regressions since the previous run: not measured; should be at most 0."
+    ]
+    html = html_text(document)
+    assert ("Nothing was compared" in html) == (previous is not None)
+    assert "Nothing changed by more" not in html
 
 
 def test_all_forms_are_written_side_by_side(tmp_path: Path, document: Document) -> None:
