@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 import pytest
 from hypothesis import HealthCheck, settings
 
+from integration_tests.harness.cloudwatch import CLOCKS_DIFFER_BY
 from integration_tests.harness.crowd import Crowd
 from integration_tests.harness.table import ROOM_PREFIX, ConnectionsTable
 from integration_tests.queued_instances import being_deployed, queues_of, with_fifo_queue, with_history, with_queue
@@ -57,8 +58,6 @@ LEAKS = pytest.StashKey[list[str]]()
 BEGAN_AT = pytest.StashKey[float]()
 MOST_LEAKS = 20
 """Leaks that the summary shows."""
-CLOCKS_DIFFER_BY = 5.0
-"""Seconds that this machine's clock may be ahead of AWS's."""
 REPORTS = BUILD / "reports"
 
 # How long an example takes says something about the machine, which may be busy with something else.

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from integration_tests.harness.answers import object_of, receipt
-from integration_tests.harness.cloudwatch import Logs, Metrics
+from integration_tests.harness.cloudwatch import CLOCKS_DIFFER_BY, Logs, Metrics
 from integration_tests.harness.crowd import expect_everywhere
 from integration_tests.targets.interface import Capability
 from scripts.waiting import eventually, scaled
@@ -31,8 +31,6 @@ LINES_WITHIN = 120.0
 """Seconds in which CloudWatch is to show a line."""
 METRICS_WITHIN = 600.0
 """Seconds in which CloudWatch is to show a metric."""
-CLOCKS_DIFFER_BY = 5.0
-"""Seconds that this machine's clock may be ahead of AWS's."""
 
 
 @pytest.fixture

@@ -9,9 +9,8 @@ from typing import TYPE_CHECKING
 import pytest
 from websockets.exceptions import InvalidStatus
 
-from integration_tests.conftest import CLOCKS_DIFFER_BY
 from integration_tests.harness.client import Client
-from integration_tests.harness.cloudwatch import Logs
+from integration_tests.harness.cloudwatch import CLOCKS_DIFFER_BY, Logs
 from integration_tests.harness.table import HOUR_MS, ROOM_PREFIX, unknown_connection_id
 from integration_tests.targets.interface import Capability
 from integration_tests.targets.privacy import SECRET, leaks, log_groups

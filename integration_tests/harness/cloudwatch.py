@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 PERIOD_SECONDS = 60
 """Metrics are kept by the minute."""
+CLOCKS_DIFFER_BY = 5.0
+"""Seconds that this machine's clock may be ahead of AWS's, which stamps log lines."""
 FAILED_INVOCATION = ("Task timed out", "Runtime exited")
 """Lambda's lines about an invocation that ran out of time, or lost its process, out of memory for example.
 https://docs.aws.amazon.com/lambda/latest/dg/troubleshooting-invocation.html"""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from integration_tests.load.virtual_user import CloseMode
 from integration_tests.report.clients import Departure
@@ -28,6 +28,23 @@ THERE_WITHIN = 5.0
 """Seconds in which the items of connected clients must be seen: they are written before a handshake is answered."""
 EARLIER = "during the run"
 """The kind of the clients that left before the end: replaced, cut off, or dropped by the other side."""
+LAST = "all at once"
+"""The kind of the clients that leave last."""
+
+
+class LastLeavers(NamedTuple):
+    """The clients that left last.
+
+    Attributes:
+        at: When they left, Unix time in seconds.
+        connection_ids: Their connections.
+    """
+
+    at: float = 0.0
+    connection_ids: frozenset[str] = frozenset()
+
+
+NOBODY = LastLeavers()
 
 
 @dataclass
@@ -40,12 +57,14 @@ class Items:
         alone: Whether the table holds no other items.
         lacking: How many items of connected clients the table did not hold before the departures; None if no client was
             connected then, or if that was not counted.
+        last: The clients that left last; none before, or if the table lacked items.
     """
 
     table: ConnectionsTable
     rooms: Sequence[str]
     alone: bool
     lacking: int | None = None
+    last: LastLeavers = NOBODY
     _connection_ids: set[str] = field(default_factory=set)
 
     async def count(self) -> int:
@@ -57,14 +76,16 @@ class Items:
 
     async def members(self) -> int:
         """Count the memberships in the run's rooms, and remember the connection ids in them."""
+        return sum(map(len, await self._look()))
+
+    async def remember_last(self) -> None:
+        """Remember the clients that are connected now as those that leave last."""
+        self.last = LastLeavers(time.time(), frozenset().union(*await self._look()))
+
+    async def _look(self) -> list[set[str]]:
         members = await asyncio.gather(*(self.table.members(room) for room in self.rooms))
         self._connection_ids.update(*members)
-        return sum(map(len, members))
-
-    @property
-    def connection_ids(self) -> list[str]:
-        """The connection ids that were seen so far, sorted."""
-        return sorted(self._connection_ids)
+        return members
 
 
 async def depart(workers: Workers, items: Items | None, show: Callable[[str], None]) -> list[Departure]:
@@ -92,7 +113,7 @@ async def depart(workers: Workers, items: Items | None, show: Callable[[str], No
         EARLIER: {},
         "closed": {CloseMode.CLOSE: first},
         "aborted": {CloseMode.ABORT: second},
-        "all at once": {CloseMode.CLOSE: rest[::2], CloseMode.ABORT: rest[1::2]},
+        LAST: {CloseMode.CLOSE: rest[::2], CloseMode.ABORT: rest[1::2]},
     }
     staying = len(present)
     departures = []
@@ -104,6 +125,8 @@ async def depart(workers: Workers, items: Items | None, show: Callable[[str], No
         else:
             departure = Departure(kind, leaving)
             show(f"{leaving:,} clients leave: {kind}")
+        if watched is not None and kind == LAST:
+            await watched.remember_last()
         began_at = time.monotonic()
         await asyncio.gather(*(workers.leave(each, mode) for mode, each in seats.items()))
         if watched is not None:

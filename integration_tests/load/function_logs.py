@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from integration_tests.harness.cloudwatch import Logs
+from integration_tests.harness.cloudwatch import CLOCKS_DIFFER_BY, Logs
+from integration_tests.load.departures import NOBODY, LastLeavers
 from integration_tests.report.model import FunctionLogs
 from scripts.waiting import scaled
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
     from datetime import datetime
 
     from integration_tests.load.progress import Display
@@ -29,42 +29,47 @@ EXAMPLES = 10
 
 
 async def logs_of(
-    target: Target, stage: Deployment, since: datetime, display: Display, known: Sequence[str] = ()
+    target: Target, stage: Deployment, since: datetime, display: Display, last: LastLeavers = NOBODY
 ) -> FunctionLogs | None:
     """Return errors and warnings in the functions' logs since a moment, or None where the logs cannot be read.
 
-    Logs without an error count only if they are this stage's, and have come so far: they must name a client of the run.
+    Logs without an error count only if they are this stage's and have come as far as the end of the run: they must hold
+    the line of ``$disconnect`` for each client that left last.
 
     Args:
         target: Gives access to the logs.
         stage: Its outputs name the log groups.
         since: When the run began.
         display: Shows why there are none.
-        known: Connection ids of the run.
+        last: The clients that left last.
     """
     groups = stage.outputs.get("log_group_names", {}).values()
     if target.aws is None or not groups:
         return None
-    logs = Logs(target.aws.logs, [*groups])
+    logs, began_at = Logs(target.aws.logs, [*groups]), since.timestamp() - CLOCKS_DIFFER_BY
     try:
-        named = await names_one(logs, since.timestamp(), known)
-        errors, warnings = await logs.errors(since.timestamp()), await logs.warnings(since.timestamp())
+        lacking = await unseen(logs, last)
+        errors, warnings = await logs.errors(began_at), await logs.warnings(began_at)
     except (BotoCoreError, ClientError) as error:
         display.say(f"the functions' logs cannot be read: {error}")
         return None
-    if not named and not errors:
-        display.say("the functions' logs name no client of this run, so that they hold no error proves nothing")
+    if (lacking or not last.connection_ids) and not errors:
+        display.say(
+            "the functions' logs do not show the end of the run, so that they hold no error proves nothing: they lack "
+            f"the line of $disconnect for {len(lacking):,} of the {len(last.connection_ids):,} clients that left last"
+        )
         return None
     return FunctionLogs(len(errors), len(warnings), [*errors, *warnings][:EXAMPLES])
 
 
-async def names_one(logs: Logs, since: float, known: Sequence[str]) -> bool:
-    """Wait until the logs of ``$connect`` or ``$disconnect`` name one of the run's clients; return whether they do."""
+async def unseen(logs: Logs, last: LastLeavers) -> frozenset[str]:
+    """Wait until the logs of ``$disconnect`` name all clients that left last; return those that they do not name."""
     deadline = time.monotonic() + scaled(LOGGED_WITHIN)
-    while known:
-        if await logs.lines(since, known[-1]):
-            return True
-        if time.monotonic() > deadline:
+    lacking = last.connection_ids
+    while lacking:
+        lines = await logs.records(last.at - CLOCKS_DIFFER_BY, "disconnect")
+        lacking -= {str(line.get("connection_id")) for line in lines}
+        if not lacking or time.monotonic() > deadline:
             break
         await asyncio.sleep(LOOK_EVERY)
-    return False
+    return lacking

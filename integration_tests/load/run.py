@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 from integration_tests.harness.faults.control import running_proxy
 from integration_tests.harness.faults.through_proxy import routed_through_proxy
 from integration_tests.harness.table import ROOM_PREFIX, ConnectionsTable
-from integration_tests.load.departures import Items, depart
+from integration_tests.load.departures import NOBODY, Items, depart
 from integration_tests.load.function_logs import logs_of
 from integration_tests.load.kept_messages import KeptMessages
 from integration_tests.load.plan import V1
@@ -70,8 +70,8 @@ async def run(plan: Plan, target: Target, display: Display, command: str = "") -
                 departures = await depart(workers, items, display.say)
             result = await workers.finish()
         counts = faults.replace() if faults else []
-        known = items.connection_ids if items is not None else []
-        functions = await logs_of(target, stage, started_at, display, known)
+        last = items.last if items is not None else NOBODY
+        functions = await logs_of(target, stage, started_at, display, last)
     url = urlsplit(stage.websocket_url)
     result.ledger.began_at = began_at
     verdict = result.ledger.verdict()

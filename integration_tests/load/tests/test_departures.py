@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, cast
 
@@ -98,6 +99,16 @@ async def test_everybody_leaves_a_third_in_each_way() -> None:
     ]
     assert sorted(workers.gone.values()) == ["aborted"] * 6 + ["closed"] * 6
     assert [each.gone.count for each in departures] == [8, 8, 8]
+
+
+async def test_who_leaves_last_is_remembered() -> None:
+    workers = FakeWorkers()
+    items, began_at = Items(cast("ConnectionsTable", workers), ["r"], alone=True), time.time()
+
+    await depart(cast("Workers", workers), items, show=lambda _: None)
+
+    assert items.last.connection_ids == {"r/8", "r/9", "r/10", "r/11"}
+    assert began_at <= items.last.at <= time.time()
 
 
 async def test_items_that_stay_are_counted_at_the_deadline() -> None:

@@ -11,7 +11,6 @@ import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from datetime import UTC, datetime
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, cast
 
@@ -20,13 +19,11 @@ import pytest
 from integration_tests.harness.ledger import Tally
 from integration_tests.load import __main__
 from integration_tests.load.__main__ import main
-from integration_tests.load.function_logs import logs_of
 from integration_tests.load.run import run as run_plan
 from integration_tests.load.tests.stages import running_stage
 from integration_tests.load.tests.test_listener import raw_server
 from integration_tests.load.tests.test_workers import PLAN
 from integration_tests.report.__main__ import main as merge_reports
-from integration_tests.report.model import FunctionLogs
 from scripts.local.deployment import Deployment
 from scripts.process_table import command_lines
 from scripts.repository import REPOSITORY
@@ -88,34 +85,6 @@ def test_of_a_run_that_shows_nothing_is_kept_what_helps_to_find_out_why(
     with contextlib.suppress(OSError):
         __main__.measure(cast("Plan", None), cast("Target", FakeTarget()), "")
     assert left == [is_failed]
-
-
-@pytest.mark.parametrize("known", [[], ["a="]])
-@pytest.mark.parametrize("errors", [[], ["5cb8 Task timed out after 29.00 seconds"]])
-def test_logs_that_name_no_client_prove_nothing_but_an_error_in_them_is_one(
-    known: list[str], errors: list[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    class FakeLogs:
-        def __init__(self, *_: object) -> None:
-            self.lines = self.warnings = self._nothing
-
-        async def _nothing(self, *_: object) -> list[str]:
-            return []
-
-        async def errors(self, *_: object) -> list[str]:
-            return errors
-
-    said: list[str] = []
-    monkeypatch.setattr("integration_tests.load.function_logs.Logs", FakeLogs)
-    monkeypatch.setattr("integration_tests.load.function_logs.LOGGED_WITHIN", 0.0)
-    target = cast("Target", SimpleNamespace(aws=SimpleNamespace(logs=None)))
-    stage = Deployment("wss://stage.example/live", None, {"log_group_names": {"connect": "group"}})
-    display = cast("Display", SimpleNamespace(say=said.append))
-
-    found = asyncio.run(logs_of(target, stage, datetime.now(UTC), display, known))
-
-    assert found == (FunctionLogs(1, 0, errors) if errors else None)
-    assert bool(said) is not bool(errors)
 
 
 @pytest.mark.parametrize(("seconds", "interval"), [(1, 1.0), (300, 1.0), (600, 2.0), (36_000, 120.0)])
