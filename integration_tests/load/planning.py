@@ -100,7 +100,10 @@ def faults_of(options: argparse.Namespace) -> FaultPlan:
         raise OptionsError(f"faults are injected into an emulator of our own, so not on {options.target}: use local")
     if options.scenario == REDEPLOY:
         raise OptionsError("a redeployment leads the functions past the faults again: choose another scenario")
-    return FaultPlan.loads(options.faults.read_bytes())
+    faults = FaultPlan.loads(options.faults.read_bytes())
+    if not faults.rules:
+        raise OptionsError(f"{options.faults.name} has no rule, so no fault would be injected: leave --faults out")
+    return faults
 
 
 def protocol_of(options: argparse.Namespace) -> str:

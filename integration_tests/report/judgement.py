@@ -30,9 +30,10 @@ def judge(document: Document, limits: Limits, previous: Document | None = None) 
 
 
 def _is_foreign(path: str, document: Document) -> bool:
-    """Whether a run has nothing that a metric is about: clients of text mode have no position to return to."""
+    """Whether a run has nothing that a metric is about: no position to return to in text mode, no injected fault."""
     in_text_mode = document["parameters"].get("protocol", "text") == "text" and document.get("recovery") is None
-    return in_text_mode and path.startswith("recovery.")
+    is_undisturbed = not document.get("faults")
+    return (in_text_mode and path.startswith("recovery.")) or (is_undisturbed and path.startswith("injected."))
 
 
 def _check(document: Document, metric: Metric, limit: Limit) -> Document:

@@ -100,6 +100,7 @@ def merged_document(documents: Sequence[Document], command: str) -> Document:
         "recovery": recovery(documents),
         "departures": departures(documents),
         "faults": [],
+        "injected": None,
         "functions": functions(documents),
         "events": events(documents, min(begins)),
     }

@@ -81,6 +81,8 @@ METRICS = {
         Metric("departures.gone_max_ms", "longest time until a client's items were gone", "ms"),
         Metric("functions.errors", "errors in the functions' logs", "count"),
         Metric("functions.warnings", "warnings in the functions' logs", "count"),
+        Metric("injected.struck", "strikes of injected faults", "count", lower_is_better=False),
+        Metric("injected.unmatched", "fault rules that matched no request", "count"),
         Metric("latency.p50_ms", "delivery latency p50", "ms", of_the_clock=True),
         Metric("latency.p95_ms", "delivery latency p95", "ms", of_the_clock=True),
         Metric("latency.p99_ms", "delivery latency p99", "ms", of_the_clock=True),

@@ -128,9 +128,20 @@ class Run:
             "recovery": self.recovery.document() if self.recovery else None,
             "departures": departures_of(self.departures, self.items_lacking),
             "faults": [asdict(count) for count in self.faults],
+            "injected": injected_of(self.faults),
             "functions": asdict(self.functions) if self.functions else None,
             "events": [{"second": round(each.at - self.began_at, 3), "label": each.label} for each in self.events],
         }
+
+
+def injected_of(faults: Sequence[Count]) -> Document | None:
+    """Return ``injected`` of the document: the sums of ``faults``, None without any rule."""
+    if not faults:
+        return None
+    return {
+        "struck": sum(count.struck for count in faults),
+        "unmatched": sum(not count.matched for count in faults),
+    }
 
 
 def invariants_of(verdict: Verdict) -> Document:

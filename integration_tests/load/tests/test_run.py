@@ -397,6 +397,7 @@ def test_what_cannot_be_done_is_said_in_a_sentence(
         (["--target", "localstack"], '{"rules": []}', "so not on localstack"),
         (["--scenario", "redeploy"], '{"rules": []}', "choose another scenario"),
         ([], "{", "expected a JSON object"),
+        ([], '{"rules": []}', "faults.json has no rule, so no fault would be injected"),
         ([], '{"rules": [{"name": "r", "fault": {"kind": "explode"}}]}', "kind must be one of"),
     ],
 )

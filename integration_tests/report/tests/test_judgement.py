@@ -6,11 +6,12 @@ from pathlib import Path
 
 import pytest
 
+from integration_tests.harness.faults.rule_book import Count
 from integration_tests.report.comparison import compare
 from integration_tests.report.documents import DocumentError
 from integration_tests.report.judgement import judge
 from integration_tests.report.limits import Limit, Limits, LimitsError, Tolerance
-from integration_tests.report.tests.examples import example
+from integration_tests.report.tests.examples import example, example_run
 
 OUR_LIMITS = Path(__file__).parents[1] / "limits.toml"
 
@@ -196,6 +197,29 @@ def test_run_that_shows_nothing_breaks_every_limits_file_that_does_not_say_other
 
     assert failed == {"invariants.acknowledged", "invariants.delivered"}
     assert judge(nothing, Limits.load(lax))["passed"]
+
+
+@pytest.mark.parametrize(
+    ("counts", "failed"),
+    [
+        ([Count("r", "reset", "before", 9, 0)], ["injected.struck"]),
+        ([Count("r", "reset", "before", 0, 0)], ["injected.struck", "injected.unmatched"]),
+        ([Count("r", "reset", "before", 9, 1), Count("s", "reset", "before", 0, 0)], ["injected.unmatched"]),
+        ([Count("r", "reset", "before", 9, 1), Count("s", "reset", "before", 9, 0)], []),
+        ([], []),
+    ],
+)
+def test_run_whose_faults_did_not_strike_breaks_every_limits_file(
+    counts: list[Count], failed: list[str], tmp_path: Path
+) -> None:
+    run, file = example_run(), tmp_path / "limits.toml"
+    run.faults = counts
+    file.write_text('[limits]\n"invariants.lost" = { at_most = 0 }\n')
+
+    for limits in (Limits.load(file), Limits.load(OUR_LIMITS)):
+        checks = [each for each in judge(run.document(), limits)["checks"] if each["metric"].startswith("injected.")]
+        assert [each["metric"] for each in checks if each["outcome"] == "failed"] == failed
+        assert len(checks) == (2 if counts else 0)  # a run without faults has nothing to say about them
 
 
 def test_what_an_earlier_report_did_not_measure_is_not_passed() -> None:

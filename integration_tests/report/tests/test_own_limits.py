@@ -32,6 +32,8 @@ LEAST_FAULTS = {
     "departures.items_lacking": 1,
     "departures.items_left": 1,
     "functions.errors": 1,
+    "injected.struck": 0,
+    "injected.unmatched": 1,
 }
 """The smallest value of each metric that is a fault; regressions have a test of their own."""
 MAY_BE_UNMEASURED = {
@@ -42,6 +44,8 @@ MAY_BE_UNMEASURED = {
     "departures.items_lacking": "a stage known by its URL hides its table",
     "departures.items_left": "the same",
     "functions.errors": "and its logs",
+    "injected.struck": "most runs have no faults injected",
+    "injected.unmatched": "the same",
     "comparison.regressions": "there is no earlier run at first",
 }
 NO_FAULTS = {
@@ -119,7 +123,7 @@ def test_what_doubles_is_a_regression_and_a_tenth_more_is_chance(path: str) -> N
 
 HIGHER_IS_BETTER = {
     *("invariants.acknowledged", "invariants.delivered", "connects.success_ratio", "connects.per_second"),
-    *("recovery.returns", "recovery.subject_share"),
+    *("recovery.returns", "recovery.subject_share", "injected.struck"),
 }
 TIMES = {
     *("connects.per_second", *(f"connects.time.{each}_ms" for each in ("p50", "p95", "p99", "max"))),
