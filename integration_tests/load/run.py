@@ -88,6 +88,7 @@ async def run(plan: Plan, target: Target, display: Display, command: str = "") -
         latency=result.ledger.latency,
         connects=result.connects,
         recovery=result.recovery if plan.protocol == V1 else None,
+        subject=workers.subject,
         departures=departures,
         items_lacking=items.lacking if items is not None else None,
         faults=counts,

@@ -6,10 +6,11 @@ import asyncio
 import random
 import time
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from integration_tests.load.user_group import GENERATIONS
 from integration_tests.load.virtual_user import CloseMode
+from integration_tests.report.subject import Subject
 from scripts.waiting import scaled
 
 if TYPE_CHECKING:
@@ -38,24 +39,36 @@ async def steady(workers: Workers) -> None:
 async def join_storm(workers: Workers) -> None:
     """One client in each room sends without pause while the others join; they send as soon as they are in."""
     early, late = workers.plan.seats[: workers.plan.rooms], workers.plan.seats[workers.plan.rooms :]
+    subject = workers.subject = Subject("clients that joined while others sent", len(late))
     await workers.assemble(early)
     async with asyncio.TaskGroup() as group:
         talking = group.create_task(workers.talk())
         workers.mark("the join storm begins")
-        await workers.join(late)
+        subject.done = await connected_meanwhile(workers, talking, group.create_task(workers.join(late)))
         workers.mark("all clients are in" if not talking.done() else f"all clients are in; {TOO_FEW}")
 
 
 async def reconnect_storm(workers: Workers) -> None:
     """While clients send, all are cut off at the same moment and reconnect as fast as AWS admits them."""
-    await workers.assemble(workers.plan.seats)
+    seats = workers.plan.seats
+    subject = workers.subject = Subject("clients that were cut off and came back before the last message", len(seats))
+    await workers.assemble(seats)
     async with asyncio.TaskGroup() as group:
         talking = group.create_task(workers.talk())
         await asyncio.sleep(workers.plan.duration / 3)
         workers.mark("all clients are cut off")
-        await workers.leave(workers.plan.seats, CloseMode.ABORT)
-        await come_back(workers, workers.plan.seats)
+        await workers.leave(seats, CloseMode.ABORT)
+        subject.done = await connected_meanwhile(workers, talking, group.create_task(come_back(workers, seats)))
         workers.mark("all clients are back" if not talking.done() else f"all clients are back; {TOO_FEW}")
+
+
+async def connected_meanwhile(workers: Workers, talking: asyncio.Task[None], connecting: asyncio.Task[Any]) -> int:
+    """Wait until clients have connected; return how many of them had before the last message was sent."""
+    before = (await workers.progress()).joined
+    await asyncio.wait({talking, connecting}, return_when=asyncio.FIRST_COMPLETED)
+    joined = (await workers.progress()).joined - before
+    await connecting
+    return joined
 
 
 async def resume_storm(workers: Workers, meanwhile: Callable[[], Awaitable[None]] | None = None) -> None:
@@ -67,7 +80,7 @@ async def resume_storm(workers: Workers, meanwhile: Callable[[], Awaitable[None]
     """
     plan = workers.plan
     stay, others = plan.seats[: plan.rooms], plan.seats[plan.rooms :]
-    workers.subject = ("behind", len(others))
+    workers.subject, workers.counted = Subject("clients that came back to new messages", len(others)), "behind"
     await workers.assemble(plan.seats)
     async with asyncio.TaskGroup() as group:
         talking = group.create_task(workers.talk())
@@ -96,7 +109,8 @@ async def until_missed(workers: Workers, stay: Collection[int], talking: asyncio
 
 async def rollover(workers: Workers) -> None:
     """All clients send, again and again, until each has replaced its socket twice, as before API Gateway's 2 hours."""
-    workers.subject = ("in_third_generation", workers.plan.connections)
+    workers.subject = Subject(f"clients that used {GENERATIONS} sockets, one after the other", workers.plan.connections)
+    workers.counted = "in_third_generation"
     await workers.assemble(workers.plan.seats)
     deadline = time.monotonic() + scaled(2 * GENERATIONS * workers.plan.lifetime + workers.plan.patience)
     while await workers.generation() < GENERATIONS and time.monotonic() < deadline:
@@ -106,29 +120,39 @@ async def rollover(workers: Workers) -> None:
 
 async def retry_storm(workers: Workers) -> None:
     """All clients send each message up to three times under the same id."""
-    workers.subject = ("retried", workers.plan.messages)
+    workers.subject = Subject("messages that were sent again and answered again", workers.plan.messages)
+    workers.counted = "retried"
     await workers.assemble(workers.plan.seats)
     await workers.talk()
 
 
 async def soak(workers: Workers) -> None:
     """All clients send while some leave at random, in either way, and reconnect."""
+    subject = workers.subject = Subject("clients that left while others sent, and came back", 1)
     await workers.assemble(workers.plan.seats)
     async with asyncio.TaskGroup() as group:
         talking = group.create_task(workers.talk())
         away: set[int] = set()
-        while not talking.done():
-            await asyncio.sleep(random.expovariate(workers.plan.connections / workers.plan.lifetime))
+        left = 0
+        while not await ends(talking, random.expovariate(workers.plan.connections / workers.plan.lifetime)):
             seat = random.choice(workers.plan.seats)  # noqa: S311 - no secret
             if seat not in away:
                 away.add(seat)
-                group.create_task(replace(workers, seat, away))
+                subject.due = left = left + 1
+                group.create_task(replace(workers, seat, away, subject))
 
 
-async def replace(workers: Workers, seat: int, away: set[int]) -> None:
+async def ends(task: asyncio.Task[None], within: float) -> bool:
+    """Wait until a task ends, or for some seconds; return whether it has ended."""
+    ended, _ = await asyncio.wait({task}, timeout=within)
+    return bool(ended)
+
+
+async def replace(workers: Workers, seat: int, away: set[int], subject: Subject) -> None:
     """Disconnect a client in either way and reconnect it; it is ``away`` meanwhile."""
     await workers.leave([seat], random.choice([*CloseMode]))  # noqa: S311 - no secret
-    await come_back(workers, [seat])
+    missing = await come_back(workers, [seat])
+    subject.done += not missing
     away.remove(seat)
 
 
@@ -152,14 +176,19 @@ def whoami_again(stage: Deployment) -> dict[str, str]:
     return {"function_name": arn.rpartition(":")[2], "invoke_arn": invocation}
 
 
-async def come_back(workers: Workers, seats: Collection[int]) -> None:
-    """Reconnect clients as real ones do: a refused one waits, longer each time, and tries again."""
+async def come_back(workers: Workers, seats: Collection[int]) -> set[int]:
+    """Reconnect clients as real ones do: a refused one waits, longer each time, and tries again.
+
+    Returns:
+        The seats of those that were refused to the end.
+    """
     missing = {*seats}
     for attempt in range(RECONNECTS):
         missing = {*await workers.join(sorted(missing))}
         if not missing:
-            return
+            break
         await asyncio.sleep(random.uniform(0.5, 1) * 2**attempt)  # noqa: S311 - spreads the load
+    return missing
 
 
 Scenario = Callable[["Workers"], "Awaitable[None]"]

@@ -70,7 +70,7 @@ def test_nothing_is_missed_and_nothing_comes_twice(
 
     recovery = report["recovery"]
     assert report["invariants"]["reordered"] == 0
-    assert recovery["subject_share"] == 1
+    assert report["subject"]["share"] == 1
     if scenario == "resume-storm":
         assert (recovery["returns"], recovery["complete"], recovery["time"]["count"]) == (9, 9, 9)
     elif scenario == "rollover":
@@ -86,7 +86,7 @@ def test_neither_does_it_with_queued_delivery(
 ) -> None:
     report = report_of(scenario, with_queue, target, tmp_path, monkeypatch)
 
-    assert report["recovery"]["subject_share"] == 1
+    assert report["subject"]["share"] == 1
     assert report["invariants"]["receipts_counted"] == 0
 
 
@@ -113,4 +113,5 @@ def test_expired_messages_are_not_recovered_and_every_client_is_told(target: Tar
     assert result.verdict.total.clean, result.verdict.examples
     assert result.recovery is not None
     assert result.recovery.answers == {"too_old": 9}
-    assert (result.recovery.wrong, result.recovery.subject_share) == (0, 1)
+    assert result.subject is not None
+    assert (result.recovery.wrong, result.subject.share) == (0, 1)

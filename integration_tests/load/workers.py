@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from integration_tests.load.plan import Plan
     from integration_tests.load.recorder import Recorder
     from integration_tests.load.virtual_user import CloseMode
+    from integration_tests.report.subject import Subject
 
 HEAD_START = 0.05
 """Seconds from a command to the first handshake or message that is due: the command reaches every process before."""
@@ -60,8 +61,9 @@ class Workers:
         events: Marks on the run's timeline.
         ended_at: When the run stopped waiting for anything, monotonic seconds; infinite before.
         unsent: Messages that are owed and were never scheduled, because no client was connected to send them.
-        subject: What the scenario is about: a count of the report's recovery, and how much it should be; None if the
-            scenario takes place in any case.
+        subject: What the scenario is about; None if it takes place in any case.
+        counted: Name of the count of the report's recovery that says how much of the subject took place; empty if the
+            scenario counts it itself.
     """
 
     def __init__(self, plan: Plan, processes: Sequence[WorkerProcess], say: Callable[[str], None]) -> None:
@@ -70,7 +72,8 @@ class Workers:
         self.events: list[Event] = []
         self.ended_at = math.inf
         self.unsent = 0
-        self.subject: tuple[str, int] | None = None
+        self.subject: Subject | None = None
+        self.counted = ""
         self._say = say
         self._joined = 0
         self._joining = 0.0
@@ -169,9 +172,8 @@ class Workers:
         for event in self.events:
             total.note(event)
         total.recovery.expected = TOO_OLD if self.plan.expired else COMPLETE
-        if self.subject is not None:
-            name, total.recovery.subject_of = self.subject
-            total.recovery.subject = getattr(total.recovery, name)
+        if self.subject is not None and self.counted:
+            self.subject.done = getattr(total.recovery, self.counted)
         total.ledger.ended_at = self.ended_at
         total.ledger.unsent += self.unsent
         total.connects.per_second = self._joined / self._joining if self._joining else 0.0

@@ -70,6 +70,7 @@ def summary(document: dict[str, Any]) -> list[str]:
     return [
         counts(document["invariants"], document["departures"]["items_left"]),
         *map(returns, [document["recovery"]] if document.get("recovery") else []),
+        *map(took_place, [document["subject"]] if document.get("subject") else []),
         *map(injected, document["faults"]),
         *(f"{check['outcome']}: {check['sentence']}" for check in checks),
         *(f"not compared: {difference}" for difference in comparison["not_comparable"]),
@@ -109,6 +110,11 @@ def returns(recovery: dict[str, Any]) -> str:
         f"{recovery['doubles_dropped']:,} doubles dropped, {recovery['rollovers']:,} rollovers, "
         f"{recovery['retries_answered']:,} of {recovery['retries']:,} retries answered"
     )
+
+
+def took_place(subject: dict[str, Any]) -> str:
+    """Return how much of what the scenario is about took place, in one line."""
+    return f"the scenario took place for {subject['done']:,} of {subject['due']:,} {subject['what']}"
 
 
 def injected(fault: dict[str, Any]) -> str:

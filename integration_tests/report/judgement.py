@@ -30,10 +30,14 @@ def judge(document: Document, limits: Limits, previous: Document | None = None) 
 
 
 def _is_foreign(path: str, document: Document) -> bool:
-    """Whether a run has nothing that a metric is about: no position to return to in text mode, no injected fault."""
+    """Whether a run has nothing that a metric is about: no position to return to in text mode, for example."""
     in_text_mode = document["parameters"].get("protocol", "text") == "text" and document.get("recovery") is None
-    is_undisturbed = not document.get("faults")
-    return (in_text_mode and path.startswith("recovery.")) or (is_undisturbed and path.startswith("injected."))
+    foreign = {
+        "recovery": in_text_mode,
+        "subject": document.get("subject") is None,
+        "injected": not document.get("faults"),
+    }
+    return foreign.get(path.partition(".")[0], False)
 
 
 def _check(document: Document, metric: Metric, limit: Limit) -> Document:

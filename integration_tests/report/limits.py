@@ -80,11 +80,12 @@ def is_number(value: object) -> bool:
 WITHOUT_WHICH_NOTHING_IS_SHOWN = {
     "invariants.acknowledged": Limit(at_least=1),
     "invariants.delivered": Limit(at_least=1),
+    "subject.share": Limit(at_least=1, optional=True),
     "injected.struck": Limit(at_least=1, optional=True),
     "injected.unmatched": Limit(at_most=0, optional=True),
 }
-"""Limits that hold unless a file says otherwise: a run without any delivery, or without the faults that it is about,
-keeps all the others."""
+"""Limits that hold unless a file says otherwise: a run without any delivery, without what its scenario is about, or
+without its faults keeps all the others."""
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ from integration_tests.harness.ledger import Tally, Verdict
 from integration_tests.report.clients import Connects, Departure, departures_of, total_of
 from integration_tests.report.model import invariants_of, latency_of
 from integration_tests.report.recovery import Recovery
+from integration_tests.report.subject import Subject
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -82,6 +83,14 @@ def recovery(documents: Sequence[Document]) -> Document | None:
         total.merge(Recovery.read(part))
     total.times = durations_of([found["time"] for each in trusted(documents) if (found := each.get("recovery"))])
     return total.document()
+
+
+def subject(documents: Sequence[Document]) -> Document | None:
+    """Return what the scenario is about, on all machines; None if it takes place in any case."""
+    parts = [Subject.read(found) for document in documents if (found := document.get("subject"))]
+    if not parts:
+        return None
+    return Subject(parts[0].what, sum(part.due for part in parts), sum(part.done for part in parts)).document()
 
 
 def departures(documents: Sequence[Document]) -> Document:

@@ -17,6 +17,7 @@ from integration_tests.report.merged_parts import (
     invariants,
     latency,
     recovery,
+    subject,
     trusted,
 )
 from integration_tests.report.metrics import METRICS
@@ -98,6 +99,7 @@ def merged_document(documents: Sequence[Document], command: str) -> Document:
         "timeline": [],
         "connects": connects(documents),
         "recovery": recovery(documents),
+        "subject": subject(documents),
         "departures": departures(documents),
         "faults": [],
         "injected": None,

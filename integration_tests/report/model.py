@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from integration_tests.harness.latency import Latency
     from integration_tests.harness.ledger import Verdict
     from integration_tests.report.recovery import Recovery
+    from integration_tests.report.subject import Subject
 
 
 @dataclass(frozen=True)
@@ -67,6 +68,7 @@ class Run:
         latency: Delivery times and the client's own state.
         connects: Handshakes.
         recovery: Returns of clients, and what the rooms had kept for them; None in text mode.
+        subject: What the scenario is about; None if it takes place in any case.
         departures: By kind.
         items_lacking: Items of connected clients that the table did not hold before the departures; None if unknown.
         faults: The effect of each fault rule.
@@ -91,6 +93,7 @@ class Run:
     latency: Latency
     connects: Connects = field(default_factory=Connects)
     recovery: Recovery | None = None
+    subject: Subject | None = None
     departures: Sequence[Departure] = ()
     items_lacking: int | None = None
     faults: Sequence[Count] = ()
@@ -126,6 +129,7 @@ class Run:
             "timeline": timeline(self.latency, self.began_at),
             "connects": self.connects.document(),
             "recovery": self.recovery.document() if self.recovery else None,
+            "subject": self.subject.document() if self.subject else None,
             "departures": departures_of(self.departures, self.items_lacking),
             "faults": [asdict(count) for count in self.faults],
             "injected": injected_of(self.faults),

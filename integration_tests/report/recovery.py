@@ -18,7 +18,7 @@ TOO_OLD = "too_old"
 """The answer to a return from which the room's log cannot prove anything any more."""
 COUNTS = (
     *("behind", "healed", "doubles_dropped", "rollovers", "in_third_generation"),
-    *("retries", "retries_answered", "retried", "subject", "subject_of"),
+    *("retries", "retries_answered", "retried"),
 )
 
 
@@ -38,8 +38,6 @@ class Recovery:
         retries: Copies of messages that were sent again under their id.
         retries_answered: Of these, how many had a receipt.
         retried: Messages of which a further copy was answered.
-        subject: How many clients or messages went through what the scenario is about.
-        subject_of: How many were to; 0 in other scenarios.
         times: Seconds from the beginning of a return until everything was handed over.
     """
 
@@ -54,19 +52,12 @@ class Recovery:
     retries: int = 0
     retries_answered: int = 0
     retried: int = 0
-    subject: int = 0
-    subject_of: int = 0
     times: Durations = field(default_factory=Durations, compare=False)
 
     @property
     def wrong(self) -> int:
         """How many returns had another answer than was due, or none."""
         return self.unanswered + self.answers.total() - self.answers[self.expected]
-
-    @property
-    def subject_share(self) -> float | None:
-        """The share of the clients or messages that the scenario is about; None where it is about all of them."""
-        return min(1.0, self.subject / self.subject_of) if self.subject_of else None
 
     def merge(self, other: Recovery) -> None:
         """Add the returns of another process or machine."""
@@ -87,7 +78,6 @@ class Recovery:
             "unanswered": self.unanswered,
             "wrong": self.wrong,
             **{name: getattr(self, name) for name in COUNTS},
-            "subject_share": self.subject_share,
             "time": times_of(self.times),
         }
 

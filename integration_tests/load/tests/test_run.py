@@ -148,20 +148,38 @@ def test_join_storm_owes_latecomers_only_what_was_sent_after_they_came(stage_url
     invariants = report["invariants"]
     assert status == 0
     assert invariants["acknowledged"] == MESSAGES
+    assert report["subject"]["done"] == report["subject"]["due"] == CONNECTIONS - ROOMS
     assert ROOMS <= invariants["expected"] < MESSAGES * MEMBERS
     assert [event["label"] for event in report["events"]] == ["the join storm begins", "all clients are in"]
 
 
 def test_storm_that_outlasts_the_messages_says_so(stage_url: str, tmp_path: Path) -> None:
-    _, report = run(stage_url, tmp_path, scenario="join-storm", connect_rate=20, messages=10)
+    status, report = run(stage_url, tmp_path, scenario="join-storm", connect_rate=20, messages=10)
 
+    assert status == 1
+    assert [check["metric"] for check in report["checks"] if check["outcome"] == "failed"] == ["subject.share"]
+    assert report["subject"]["done"] < report["subject"]["due"] == CONNECTIONS - ROOMS
     assert report["events"][-1]["label"].startswith("all clients are in; the messages ended before")
 
 
+def test_soak_in_which_no_client_left_is_red_and_ends_with_its_messages(stage_url: str, tmp_path: Path) -> None:
+    status, report = run(stage_url, tmp_path, scenario="soak", lifetime=1_000_000_000)
+
+    assert status == 1
+    assert [check["metric"] for check in report["checks"] if check["outcome"] == "failed"] == ["subject.share"]
+    assert report["subject"] == {
+        "what": "clients that left while others sent, and came back",
+        "due": 1,
+        "done": 0,
+        "share": 0,
+    }
+
+
 def test_reconnect_storm_brings_everybody_back(stage_url: str, tmp_path: Path) -> None:
-    status, report = run(stage_url, tmp_path, scenario="reconnect-storm")
+    status, report = run(stage_url, tmp_path, scenario="reconnect-storm", rate=15)
 
     assert status == 0
+    assert report["subject"]["done"] == report["subject"]["due"] == CONNECTIONS
     assert report["invariants"]["attempted"] == MESSAGES
     assert report["connects"]["succeeded"] == 2 * CONNECTIONS
     assert [(kind["kind"], kind["connections"]) for kind in report["departures"]["kinds"]] == [
@@ -179,6 +197,7 @@ def test_soak_replaces_clients_and_loses_nothing(stage_url: str, tmp_path: Path)
     assert status == 0
     assert replaced > 0
     assert report["invariants"]["members"] == CONNECTIONS + replaced
+    assert report["subject"]["done"] == report["subject"]["due"] == replaced
     assert report["invariants"]["broken"] == 0
 
 

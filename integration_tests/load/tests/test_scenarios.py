@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import time
 from collections import Counter
 from dataclasses import replace
@@ -13,8 +14,10 @@ import pytest
 
 from integration_tests.load import scenarios
 from integration_tests.load.plan import Plan
-from integration_tests.load.user_group import UserGroup
+from integration_tests.load.user_group import Progress, UserGroup
 from integration_tests.load.workers import NoConnectionError, Workers
+from integration_tests.report.subject import Subject
+from scripts.waiting import scaled
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
@@ -41,16 +44,20 @@ class Recorder:
     Args:
         plan: The plan.
         refusals: How often each seat is refused when it comes back.
+        enough_joined: How many connections end the talk.
 
     Attributes:
         noted: Name of each command, and its seats.
         away: Seats without a connection.
     """
 
-    def __init__(self, plan: Plan = PLAN, refusals: int = 0) -> None:
+    def __init__(self, plan: Plan = PLAN, refusals: int = 0, enough_joined: float = math.inf) -> None:
         self.plan = plan
         self.noted: list[tuple[str, Any]] = []
         self.away = {*plan.seats}
+        self.subject: Subject | None = None
+        self.joined = 0
+        self._enough_joined = enough_joined
         self.enough = asyncio.Event()
         self._refusals = Counter(dict.fromkeys(plan.seats, refusals))
 
@@ -62,6 +69,11 @@ class Recorder:
         """As ``Workers.assemble``."""
         self.noted.append(("assemble", [*seats]))
         self.away -= {*seats}
+        self.joined += len(seats)
+
+    async def progress(self) -> Progress:
+        """As ``Workers.progress``."""
+        return Progress(joined=self.joined)
 
     async def join(self, seats: Collection[int]) -> dict[int, str]:
         """As ``Workers.join``."""
@@ -72,6 +84,9 @@ class Recorder:
         refused = {seat: "429" for seat in seats if self._refusals[seat] > 0}
         self._refusals.subtract(seats)
         self.away -= {*seats} - refused.keys()
+        self.joined += len(seats) - len(refused)
+        if self.joined >= self._enough_joined:
+            self.enough.set()
         return refused
 
     async def leave(self, seats: Iterable[int], mode: CloseMode) -> None:
@@ -118,17 +133,21 @@ async def test_in_a_steady_run_all_are_there_before_the_first_message() -> None:
 
 
 async def test_in_a_join_storm_one_of_each_room_talks_while_the_others_come() -> None:
-    noted = await perform(scenarios.join_storm, Recorder())
+    workers = Recorder()
+    noted = await perform(scenarios.join_storm, workers)
 
     commands = [each for each in noted if each[0] != "mark"]
     assert sorted(commands[1:3]) == [("join", ALL[3:]), ("talk", None)]
     assert [commands[0], commands[3]] == [("assemble", ALL[:3]), ("talked", None)]
     assert len({PLAN.room_of(seat) for seat in ALL[:3]}) == PLAN.rooms
     assert [label for kind, label in noted if kind == "mark"] == ["the join storm begins", "all clients are in"]
+    assert workers.subject is not None
+    assert (workers.subject.due, workers.subject.done) == (9, 9)
 
 
 async def test_in_a_reconnect_storm_all_are_cut_off_after_a_third_and_come_back(pauses: list[float]) -> None:
-    noted = await perform(scenarios.reconnect_storm, Recorder())
+    workers = Recorder()
+    noted = await perform(scenarios.reconnect_storm, workers)
 
     assert pauses[0] == pytest.approx(PLAN.messages / PLAN.rate / 3)
     commands = [each for each in noted if each[0] != "mark"]
@@ -136,6 +155,8 @@ async def test_in_a_reconnect_storm_all_are_cut_off_after_a_third_and_come_back(
         *(("assemble", ALL), ("talk", None), ("leave aborted", ALL), ("join", ALL), ("talked", None)),
     ]
     assert [label for kind, label in noted if kind == "mark"] == ["all clients are cut off", "all clients are back"]
+    assert workers.subject is not None
+    assert (workers.subject.due, workers.subject.done) == (12, 12)
 
 
 @pytest.mark.parametrize("scenario", [scenarios.join_storm, scenarios.reconnect_storm])
@@ -147,10 +168,25 @@ async def test_a_storm_after_the_last_message_shows_nothing_and_that_is_told(sce
 
     told = [label for kind, label in noted if kind == "mark" and scenarios.TOO_FEW in label]
     assert len(told) == 1
+    assert workers.subject is not None
+    assert workers.subject.share == 0
 
 
 @pytest.mark.usefixtures("pauses")
-async def test_in_a_soak_each_who_leaves_comes_back_and_both_ways_of_leaving_occur() -> None:
+async def test_who_comes_back_after_the_last_message_has_taken_no_part_in_the_storm() -> None:
+    workers = Recorder(enough_joined=12 + 10)
+    workers._refusals.update({4: 1, 5: 1})
+    await scenarios.reconnect_storm(cast("Workers", workers))
+
+    assert workers.subject is not None
+    assert (workers.subject.due, workers.subject.done) == (12, 10)
+
+
+@pytest.mark.usefixtures("pauses")
+async def test_in_a_soak_each_who_leaves_comes_back_and_both_ways_of_leaving_occur(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("random.expovariate", lambda _: 0.0)
     workers = Recorder(refusals=1)
     noted = await perform(scenarios.soak, workers)
 
@@ -158,7 +194,33 @@ async def test_in_a_soak_each_who_leaves_comes_back_and_both_ways_of_leaving_occ
     assert {kind for kind, _ in noted if kind.startswith("leave")} == {"leave closed", "leave aborted"}
     assert len({*left}) > PLAN.connections / 2
     assert workers.away == set()
+    assert workers.subject is not None
+    assert workers.subject.due == workers.subject.done == len(left)
     assert noted[:2] == [("assemble", ALL), ("talk", None)]
+
+
+async def test_soak_ends_with_its_messages_although_the_next_client_would_leave_later(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("random.expovariate", lambda _: 1e6)
+    workers = Recorder()
+
+    async with asyncio.timeout(scaled(10)):
+        await perform(scenarios.soak, workers)
+
+    assert workers.subject is not None
+    assert workers.subject.share == 0
+
+
+@pytest.mark.usefixtures("pauses")
+@pytest.mark.parametrize(("refusals", "done"), [(0, 1), (3, 1), (1_000, 0)])
+async def test_client_that_stays_away_was_not_replaced(refusals: int, done: int) -> None:
+    workers, subject = Recorder(refusals=refusals), Subject("clients", due=1)
+    await workers.assemble(ALL)
+
+    await scenarios.replace(cast("Workers", workers), 3, {3}, subject)
+
+    assert subject.done == done
 
 
 async def test_clients_are_replaced_as_often_as_their_lifetime_says(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -41,7 +41,7 @@ def case(stage: str, options: list[str], *broken: str) -> Case:
 
 CASES = [
     case("remembering", STEADY),
-    case("remembering", ["--protocol", "v1", "--scenario", "reconnect-storm", "--messages", "60", "--rate", "30"]),
+    case("remembering", ["--protocol", "v1", "--scenario", "reconnect-storm", "--messages", "120", "--rate", "30"]),
     case("remembering", RESUME),
     case("remembering", ROLLOVER),
     case("remembering", RETRY),
@@ -51,18 +51,18 @@ CASES = [
     case("pessimist", RESUME, "recovery.wrong"),
     case("keeps-nothing", STEADY),
     # Without numbers, nothing shows that the rooms went on while clients were away.
-    case("keeps-nothing", RESUME, "recovery.wrong", "recovery.subject_share"),
+    case("keeps-nothing", RESUME, "recovery.wrong", "subject.share"),
     case("deaf-heirs", [*RESUME, *IMPATIENT], "lost"),
     case("closes-early", ROLLOVER, "broken"),
     case("stores-twice", RETRY, "duplicated"),
     case("answers-twice", RETRY, "receipts_repeated"),
-    case("ignores-copies", [*RETRY, *IMPATIENT], "recovery.subject_share"),
+    case("ignores-copies", [*RETRY, *IMPATIENT], "subject.share"),
     case("posts-twice", STEADY, "duplicated"),
     case("misnumbers", STEADY, "receipts_wrong"),
     case("wrong-envelope", STEADY, "altered"),
     case("bare-texts", STEADY, "unexpected"),
     case("backwards", [*STEADY, "--messages", "24", "--rate", "15"], "reordered"),
-    case("remembering", [*RESUME, "--messages", "1"], "recovery.subject_share"),
+    case("remembering", [*RESUME, "--messages", "1"], "subject.share"),
 ]
 
 
@@ -123,4 +123,4 @@ def test_rooms_that_keep_nothing_recover_nothing(tmp_path: Path) -> None:
     with miniature("refuse") as url:
         outcome = run_against(url, [*RESUME, *IMPATIENT], tmp_path)
 
-    assert "recovery.subject_share" in outcome.broken
+    assert "subject.share" in outcome.broken

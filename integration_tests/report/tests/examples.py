@@ -12,6 +12,7 @@ from integration_tests.harness.ledger import Counts, Ledger, Terms
 from integration_tests.report.clients import Connects, Departure
 from integration_tests.report.model import Event, FunctionLogs, Run
 from integration_tests.report.recovery import COMPLETE, Recovery
+from integration_tests.report.subject import Subject
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -75,10 +76,9 @@ def example_run(*, lose: bool = False, slow: float = 1.0, busy: bool = False) ->
             rollovers=4,
             retries=6,
             retries_answered=5,
-            subject=3,
-            subject_of=3,
             times=durations(slow * each for each in (0.1, 0.2, 0.3)),
         ),
+        subject=Subject("clients that came back to new messages", 3, 3),
         departures=[
             Departure("closed", 3, 0, durations([0.1, 0.2, 0.4])),
             Departure("aborted", 1, 1),

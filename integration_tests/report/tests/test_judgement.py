@@ -11,6 +11,7 @@ from integration_tests.report.comparison import compare
 from integration_tests.report.documents import DocumentError
 from integration_tests.report.judgement import judge
 from integration_tests.report.limits import Limit, Limits, LimitsError, Tolerance
+from integration_tests.report.subject import Subject
 from integration_tests.report.tests.examples import example, example_run
 
 OUR_LIMITS = Path(__file__).parents[1] / "limits.toml"
@@ -37,14 +38,12 @@ def test_an_unmeasured_metric_fails_unless_the_limit_is_optional() -> None:
     assert outcome("comparison.regressions", Limit(at_most=0, optional=True)) == ("unmeasured", True)
 
 
-@pytest.mark.parametrize(("protocol", "outcomes"), [({}, []), ({"protocol": "v1"}, ["unmeasured"] * 2)])
+@pytest.mark.parametrize(("protocol", "outcomes"), [({}, []), ({"protocol": "v1"}, ["unmeasured"])])
 def test_a_run_in_text_mode_lacks_no_returns(protocol: dict[str, str], outcomes: list[str]) -> None:
     document = example()
     document["recovery"] = None
     document["parameters"] |= protocol
-    limits = Limits(
-        {"recovery.wrong": Limit(at_most=0, optional=True), "recovery.subject_share": Limit(at_least=1, optional=True)}
-    )
+    limits = Limits({"recovery.wrong": Limit(at_most=0, optional=True)})
     assert [check["outcome"] for check in judge(document, limits)["checks"]] == outcomes
     asked = judge(document, Limits({"recovery.wrong": Limit(at_most=0)}))["checks"]
     assert [check["outcome"] for check in asked] == ["failed"]
@@ -197,6 +196,22 @@ def test_run_that_shows_nothing_breaks_every_limits_file_that_does_not_say_other
 
     assert failed == {"invariants.acknowledged", "invariants.delivered"}
     assert judge(nothing, Limits.load(lax))["passed"]
+
+
+@pytest.mark.parametrize(
+    ("subject", "outcomes"),
+    [(None, []), (Subject("clients", 4, 4), ["passed"]), (Subject("clients", 4, 3), ["failed"])],
+)
+def test_run_without_what_its_scenario_is_about_breaks_every_limits_file(
+    subject: Subject | None, outcomes: list[str], tmp_path: Path
+) -> None:
+    run, file = example_run(), tmp_path / "limits.toml"
+    run.subject = subject
+    file.write_text('[limits]\n"invariants.lost" = { at_most = 0 }\n')
+
+    for limits in (Limits.load(file), Limits.load(OUR_LIMITS)):
+        checks = judge(run.document(), limits)["checks"]
+        assert [check["outcome"] for check in checks if check["metric"] == "subject.share"] == outcomes
 
 
 @pytest.mark.parametrize(

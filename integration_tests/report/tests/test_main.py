@@ -44,6 +44,7 @@ def test_a_good_run_exits_0(tmp_path: Path, limits: str, capsys: pytest.CaptureF
             "3 returns: 3 complete within 200 ms (p99 300 ms), 0 unanswered; 1 gaps healed, 2 doubles dropped, "
             "4 rollovers, 5 of 6 retries answered"
         ),
+        "the scenario took place for 3 of 3 clients that came back to new messages",
         "injected: throttled (status before), struck 3 of 30",
         "injected: answer lost (reset after), struck 1 of 30",
         "not measured: regressions since the previous run",

@@ -28,7 +28,7 @@ LEAST_FAULTS = {
     "connects.success_ratio": 0.999,
     "connects.late": 1,
     "recovery.wrong": 1,
-    "recovery.subject_share": 0.999,
+    "subject.share": 0.999,
     "departures.items_lacking": 1,
     "departures.items_left": 1,
     "functions.errors": 1,
@@ -40,7 +40,7 @@ MAY_BE_UNMEASURED = {
     "invariants.reordered": "no order is promised by default",
     "invariants.receipts_wrong": "receipts of a queue have no counts",
     "recovery.wrong": "clients of text mode recover nothing",
-    "recovery.subject_share": "most scenarios are about all that a run does",
+    "subject.share": "some scenarios take place in any case",
     "departures.items_lacking": "a stage known by its URL hides its table",
     "departures.items_left": "the same",
     "functions.errors": "and its logs",
@@ -123,7 +123,7 @@ def test_what_doubles_is_a_regression_and_a_tenth_more_is_chance(path: str) -> N
 
 HIGHER_IS_BETTER = {
     *("invariants.acknowledged", "invariants.delivered", "connects.success_ratio", "connects.per_second"),
-    *("recovery.returns", "recovery.subject_share", "injected.struck"),
+    *("recovery.returns", "subject.share", "injected.struck"),
 }
 TIMES = {
     *("connects.per_second", *(f"connects.time.{each}_ms" for each in ("p50", "p95", "p99", "max"))),

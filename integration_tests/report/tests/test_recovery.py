@@ -33,15 +33,8 @@ def test_another_answer_than_was_due_is_wrong(
     assert Recovery(expected, Counter(answers), unanswered).wrong == wrong
 
 
-def test_share_is_measured_where_a_scenario_is_about_something() -> None:
-    assert Recovery().subject_share is None
-    assert Recovery(subject=1, subject_of=4).subject_share == 0.25
-    assert Recovery(subject=5, subject_of=4).subject_share == 1
-    assert Recovery(subject_of=4).subject_share == 0
-
-
 def test_document_is_read_as_it_was_written() -> None:
-    recovery = Recovery(TOO_OLD, Counter({COMPLETE: 1, TOO_OLD: 2}), 1, behind=2, retries=4, subject=2, subject_of=3)
+    recovery = Recovery(TOO_OLD, Counter({COMPLETE: 1, TOO_OLD: 2}), 1, behind=2, retries=4)
 
     assert Recovery.read(recovery.document()) == recovery
 
@@ -53,7 +46,7 @@ def test_processes_and_machines_are_summed() -> None:
     assert (total.answers, total.healed, total.times.count) == ({COMPLETE: 3, "ahead": 1}, 3, 3)
     merged = merge([machine(1), machine(2)])["recovery"]
     assert (merged["returns"], merged["complete"], merged["time"]["count"]) == (6, 6, 6)
-    assert (merged["retries_answered"], merged["subject_share"]) == (10, 1)
+    assert merged["retries_answered"] == 10
 
 
 def test_merge_of_text_runs_has_none() -> None:
