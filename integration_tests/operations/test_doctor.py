@@ -50,11 +50,14 @@ def deployer(target: Target, stage: Stage) -> dict[str, str]:
 
 
 def findings(environment: dict[str, str]) -> tuple[int, dict[str, list[str]]]:
-    """Run the command; returns its status, and all that has not passed by check."""
+    """Run the command; returns its status, and by check all that has not passed.
+
+    The stage has no sweeper, so a check that needs one is skipped, and names the stage.
+    """
     status, document = of_json(*PATIENT, **environment)
     found: dict[str, list[str]] = {}
     for each in document["checks"]:
-        if each["status"] != "passed":
+        if each["status"] != "passed" and not (each["status"] == "skipped" and each["resource"]):
             found.setdefault(each["id"], []).append(f"{each['status']}: {each['finding']}")
     return status, found
 

@@ -264,6 +264,8 @@ FAULTS: list[tuple[str, str, Plant]] = [
     ("sweeper", "runs for 1 h 1 min", lambda w: w.update(sweep={"begun": {"N": str(int(time.time()) - 3_690)}})),
 ]  # fmt: skip
 """Checks, what each says, and what plants its fault."""
+FOLLOWING = {"30 min": {"handshake-quota"}}
+"""Checks that cannot be made because of a fault, by what is said of it."""
 
 HARMLESS: dict[str, Plant] = {
     "clients return in time": lambda w: w.update(census=[24_000.0]),
@@ -343,7 +345,7 @@ def test_each_call_is_made_once(world: World) -> None:
 def test_fault_is_named_by_its_check_alone(world: World, check: str, says: str, plant: Plant) -> None:
     plant(world.found)
     found = examined(world)
-    assert {name for name, _, _ in found} == {check}
+    assert {name for name, _, _ in found} == {check} | FOLLOWING.get(says, set())
     assert any(says in sentence for _, _, sentence in found)
 
 
@@ -727,6 +729,31 @@ def test_error_in_a_pipe_and_as_json(aws: FakeAws) -> None:
         ("ttl", "data", "error"),
     ]
     assert set(document["checks"][0]) == {"id", "group", "status", "finding", "remedy", "resource"}
+
+
+@pytest.mark.parametrize("throttle", [{}, {"throttleSettings": {}}, {"throttleSettings": {"burstLimit": 5}}])
+def test_quota_that_the_account_does_not_tell_is_not_passed(world: World, throttle: dict[str, Any]) -> None:
+    world.found["account"].pop("throttleSettings")
+    world.found["account"].update(throttle)
+
+    [(name, status, told)] = examined(world, "account")
+    assert (name, status) == ("requests-quota", SKIPPED)
+    assert told == "API Gateway does not say how many requests a second the account has"
+
+
+def test_clients_that_were_not_counted_are_not_taken_for_few(world: World) -> None:
+    world.found["census"] = []
+    [(name, status, told)] = examined(world, "account")
+    assert (name, status) == ("handshake-quota", SKIPPED)
+    assert told.startswith("no census of roomcast/live for 30 min")
+
+
+def test_stage_that_does_not_count_its_clients_is_told_so(aws: FakeAws) -> None:
+    status, output, told = run("doctor", "--only", "handshake-quota", **aws.variables)
+
+    assert status == 0
+    assert "skipped\thandshake-quota\troomcast/live has no sweeper, which counts connections: " in output
+    assert told.endswith("1 skipped, 0 passed\n")
 
 
 def test_skipped_check_has_a_status_of_its_own(aws: FakeAws) -> None:

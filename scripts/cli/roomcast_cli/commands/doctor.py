@@ -45,7 +45,8 @@ def doctor(  # noqa: PLR0913 - of the command line
 
     It examines the stage and its account, and changes nothing.
 
-    Exit status: 0 nothing is wrong, 1 there is an error, 3 no such stage, 4 there is none, but a check was skipped.
+    Exit status: 0 nothing is wrong, 1 there is an error, 3 no such stage, 4 there is no error, but a check could not
+    be made.
     """
     begun = time.monotonic()
     checks = examination.chosen(only or [])
@@ -63,7 +64,8 @@ def doctor(  # noqa: PLR0913 - of the command line
         note(_sentence(counts))
     if counts[ERROR] or (strict and counts[WARNING]):
         return NO
-    return NOT_ALLOWED if counts[SKIPPED] else DONE
+    # A finding names its resource: what the stage lacks needs no other run.
+    return NOT_ALLOWED if any(each.status == SKIPPED and each.resource is None for each in results) else DONE
 
 
 def _find(choice: stages.Choice) -> tuple[Stage, Account]:

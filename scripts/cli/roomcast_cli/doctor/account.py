@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 from roomcast import logs
 
 from roomcast_cli import dated, last_day
-from roomcast_cli.doctor.checks import WARNING, Finding, group_of
-from roomcast_cli.doctor.unmade import NotThere
+from roomcast_cli.doctor.checks import SKIPPED, WARNING, Finding, group_of
+from roomcast_cli.doctor.unmade import NotMade, NotThere
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -65,7 +65,7 @@ def requests_quota(answers: Answers) -> Iterator[Finding]:
     throttle = answers.ask("apigateway", "get_account").get("throttleSettings", {})
     rate = throttle.get("rateLimit")
     if rate is None:
-        return
+        raise NotMade("API Gateway does not say how many requests a second the account has")
     high = {
         f"route {key}" if key else "the stage": settings["ThrottlingRateLimit"]
         for key, settings in settings_of(stage_of(answers))
@@ -112,12 +112,23 @@ def _above_rate(who: str, variable: str, limit: float, rate: float) -> Finding:
 def handshake_quota(answers: Answers) -> Iterator[Finding]:
     """All clients can return within the time over which they spread."""
     if "sweeper" not in answers.functions:
-        return  # connections are not counted
+        yield Finding(
+            answers.stage.label,
+            f"{answers.stage.label} has no sweeper, which counts connections: whether all of them can return in time "
+            "is not known",
+            "ask `roomcast capacity --connections N`, or set sweeper.enabled",
+            SKIPPED,
+        )
+        return
     quota = _handshakes(answers)
     census = latest(answers, "connections", CENSUS_SECONDS)
+    if census is None:
+        raise NotMade(
+            f"no census of {answers.stage.label} for {CENSUS_SECONDS // 60} min says how many clients there are"
+        )
     limits = json.loads(answers.environment("connect").get("ROOMCAST_CLIENT_LIMITS") or "{}")
     spread = max(float(limits.get("spread", 5)), 1.0)
-    if census is not None and census / spread > FULL * quota:
+    if census / spread > FULL * quota:
         yield Finding(
             answers.stage.label,
             f"{census:,.0f} clients that return within {spread:g} s make {census / spread:,.0f} handshakes a second, "

@@ -22,7 +22,7 @@ class Finding(NamedTuple):
         resource: What it is about: a name or an ARN.
         finding: One sentence that names the resource, the rule, and what breaks.
         remedy: What to do.
-        status: ``ERROR`` or ``WARNING``.
+        status: ``ERROR`` or ``WARNING``; ``SKIPPED`` where the stage lacks what the check needs.
     """
 
     resource: str
@@ -54,7 +54,7 @@ class Result(NamedTuple):
         status: One of the four above.
         finding: What is wrong, or why the check was skipped; nothing of a check that passed.
         remedy: What to do.
-        resource: What it is about.
+        resource: What it is about; None of a check that passed or could not be made.
     """
 
     id: str
