@@ -339,6 +339,16 @@ def test_send_of_lines(aws: FakeAws) -> None:
     assert [(each["data"], each["id"]) for each in sent] == [("one", "m.0"), ("two", "m.1")]
 
 
+@pytest.mark.parametrize("recipient", [["lobby"], ["--user", "alice"]])
+def test_send_of_no_line_has_sent_nothing_and_says_so(aws: FakeAws, recipient: list[str]) -> None:
+    told = "roomcast: the input has no line, so nothing was sent\n"
+
+    assert run("send", *recipient, "-", **aws.variables) == (1, "to\tseq\tdelivered\tgone\tfailed\tstate\n", told)
+    status, document = of_json("send", *recipient, "-", **aws.variables)
+    assert (status, document["receipts"]) == (1, [])
+    assert "lambda:InvokeFunction" not in aws.actions
+
+
 def test_send_of_bytes_that_are_no_text(aws: FakeAws) -> None:
     given, variables = b"one\r\n\xff\nthree", environment(**aws.variables)
     result = subprocess.run(

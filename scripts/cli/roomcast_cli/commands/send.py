@@ -9,7 +9,7 @@ import typer
 
 from roomcast_cli import functions, stages
 from roomcast_cli.commands import options  # noqa: TC001 - typer reads the annotations
-from roomcast_cli.output import DONE, NO, WRONG_USAGE, CommandError, document, line, record
+from roomcast_cli.output import DONE, NO, WRONG_USAGE, CommandError, document, line, note, record
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -37,7 +37,8 @@ def send(  # noqa: PLR0913 - of the command line
     To a client: roomcast send --user ID TEXT. With the text - each line of the input is a message, and its
     receipt is shown at once.
 
-    Exit status: 0 done, 1 not delivered to some, or there was no recipient, 3 the stage has no function for it.
+    Exit status: 0 done, 1 not delivered to some, there was no recipient, or the input had no line, 3 the stage has no
+    function for it.
     """
     if len(words) != (1 if user else 2):
         raise CommandError("send takes ROOM and TEXT, or --user ID and TEXT", WRONG_USAGE)
@@ -58,7 +59,9 @@ def send(  # noqa: PLR0913 - of the command line
         # Whatever ends the command: what was sent before is told.
         if as_json and (receipts or sys.exception() is None):
             document({**found.document(), "receipts": receipts})
-    return DONE if all(map(_is_delivered, receipts)) else NO
+    if not receipts:
+        note("roomcast: the input has no line, so nothing was sent")
+    return DONE if receipts and all(map(_is_delivered, receipts)) else NO
 
 
 def _sent(stage: stages.Stage, account: Account, message: Mapping[str, Any], place: str) -> Mapping[str, Any]:
