@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from roomcast_cli import dated, last_day, model, stages
-from roomcast_cli.commands import options  # noqa: TC001 - typer reads the annotations
+from roomcast_cli.commands import options
 from roomcast_cli.output import DONE, NO, amount, document, note, table
 
 PAGE = "terraform/COST.md"
@@ -41,7 +41,10 @@ def cost(  # noqa: PLR0913 - of the command line
     ] = None,
     shards: options.Shards = None,
     free_tier: Annotated[bool, typer.Option("--free-tier", help="Take off what an account has for free.")] = False,
-    most: Annotated[float | None, typer.Option("--max", metavar="USD", help="Exit with 1 if it is dearer.")] = None,
+    most: Annotated[
+        float | None,
+        typer.Option("--max", callback=options.finite, metavar="USD", help="Exit with 1 if it is dearer."),
+    ] = None,
     stage: options.Stage = None,
     outputs_file: options.Outputs = None,
     region: options.Region = None,
@@ -55,7 +58,8 @@ def cost(  # noqa: PLR0913 - of the command line
     Give connections, members of a room, and messages a second: AWS is not asked then. Else they are the means of a
     stage's last 24 hours. No metric tells the bytes of messages, nor whether they have ids.
 
-    Exit status: 0 done, 1 dearer than --max, 2 wrong usage, 3 no such stage, or it does not count its connections.
+    Exit status: 0 done, 1 dearer than --max, 2 wrong usage, 3 no such stage, or its metrics do not tell what is
+    not given.
     """
     given = {
         "connections": connections,

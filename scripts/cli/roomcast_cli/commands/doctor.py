@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from roomcast_cli import aws, stages
-from roomcast_cli.commands import options  # noqa: TC001 - typer reads the annotations
+from roomcast_cli.commands import options
 from roomcast_cli.doctor import examination, you
 from roomcast_cli.doctor.answers import Answers
 from roomcast_cli.doctor.checks import ERROR, PASSED, SKIPPED, WARNING
@@ -32,7 +32,9 @@ def doctor(  # noqa: PLR0913 - of the command line
         list[str] | None, typer.Option(metavar="NAME", help="Only this group or check; may be given several times.")
     ] = None,
     strict: Annotated[bool, typer.Option("--strict", help="Warnings count as errors.")] = False,
-    within: Annotated[float, typer.Option(min=1, metavar="S", help="Seconds for all checks.")] = examination.SECONDS,
+    within: Annotated[
+        float, typer.Option(min=1, max=3_600, callback=options.finite, metavar="S", help="Seconds for all checks.")
+    ] = examination.SECONDS,
     stage: options.Stage = None,
     outputs_file: options.Outputs = None,
     region: options.Region = None,

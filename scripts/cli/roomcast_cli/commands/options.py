@@ -2,9 +2,22 @@
 
 from __future__ import annotations
 
+import math
 from typing import Annotated
 
 import typer
+
+
+def finite(value: float | None) -> float | None:
+    """Refuse what is no number, and infinity: a comparison with them says nothing.
+
+    Raises:
+        typer.BadParameter: It is one of them.
+    """
+    if value is not None and not math.isfinite(value):
+        raise typer.BadParameter(f"{value} is no finite number")
+    return value
+
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
 NoColor = Annotated[bool, typer.Option("--no-color", help="No colours; as the variable NO_COLOR.")]
