@@ -186,6 +186,33 @@ def test_stage_that_nobody_used(aws: FakeAws) -> None:
     assert (status, inputs["connections"], inputs["room_size"], inputs["messages_per_second"]) == (0, 1, 1, 0)
 
 
+UNKNOWN = {name: [] for name in POINTS}
+COUNTED = {**UNKNOWN, "connections": [900.0], "most_connections": [1_000.0]}
+
+
+@pytest.mark.parametrize("command", ["cost", "capacity"])
+@pytest.mark.parametrize(
+    ("found", "given", "lacking"),
+    [
+        (UNKNOWN, ["--connections", "1000"], "--messages-per-second"),
+        (UNKNOWN, ["--connections", "1000", "--room-size", "10"], "--messages-per-second"),
+        (UNKNOWN, ["--connections", "1000", "--messages-per-second", "1"], "--room-size"),
+        (COUNTED, ["--messages-per-second", "1"], "--room-size"),
+        (COUNTED, [], None),
+        (COUNTED, ["--room-size", "10"], None),
+    ],
+)
+def test_stage_without_metrics_is_not_taken_for_one_without_messages(
+    aws: FakeAws, command: str, found: Mapping[str, list[float]], given: list[str], lacking: str | None
+) -> None:
+    aws.answers["cloudwatch:GetMetricData"] = lambda fields: points(fields, found)
+    status, output, told = run(command, *given, "--stage", "roomcast", **aws.variables)
+
+    assert (status, output == "") == ((3, True) if lacking else (0, False))
+    if lacking:
+        assert f"CloudWatch has no messages of roomcast/live in the last 24 hours: give {lacking}\n" in told
+
+
 def test_quota_that_has_its_default_is_of_the_file(aws: FakeAws) -> None:
     def refuse(_: Any) -> Any:
         raise Refusal("NoSuchResourceException")

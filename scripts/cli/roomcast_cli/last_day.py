@@ -64,7 +64,7 @@ def usage(given: Mapping[str, Any], choice: Choice, *, is_peak: bool) -> tuple[m
 
     Raises:
         UsageError: A number is out of its range.
-        CommandError: There is no such stage, or it does not count its connections.
+        CommandError: There is no such stage, or its metrics do not say what the command line leaves out.
     """
     told = {name: value for name, value in given.items() if value is not None}
     missing = [name for name in NEEDED if name not in told]
@@ -124,6 +124,7 @@ def _measured(stage: Stage, account: Account, missing: Sequence[str], *, is_peak
             "them, or give --connections",
             NOT_FOUND,
         )
+    _check_messages(points, stage, missing, is_peak=is_peak)
     fanouts, most = sum(points["fanouts"]), max(points["most_fanouts"], default=0.0)
     members = sum(sum(points[name]) for name in ("delivered", "failed", "slow", "gone"))
     room = max(points["most_delivered"], default=0.0) if is_peak else members / max(fanouts, 1.0)
@@ -133,6 +134,28 @@ def _measured(stage: Stage, account: Account, missing: Sequence[str], *, is_peak
         "messages_per_second": (most / MINUTE if is_peak else fanouts / DAY) / shards,
     }
     return {name: max(measured[name], 0.0 if name == "messages_per_second" else 1.0) for name in missing}
+
+
+def _check_messages(
+    points: Mapping[str, Sequence[float]], stage: Stage, missing: Sequence[str], *, is_peak: bool
+) -> None:
+    """Refuse metrics from which messages and rooms cannot be known.
+
+    A stage in which no message was sent has no point of its fan-outs, nor has one whose metrics do not arrive. A count
+    of its connections shows that they arrive, and so that no message was sent; it does not show the size of a room.
+    """
+    is_counted = bool(points["connections"])
+    rooms = points["most_delivered" if is_peak else "fanouts"]
+    if "messages_per_second" in missing and not points["fanouts"] and not is_counted:
+        lacking = "messages_per_second"
+    elif "room_size" in missing and not rooms and not (is_counted and "messages_per_second" in missing):
+        lacking = "room_size"
+    else:
+        return
+    raise CommandError(
+        f"CloudWatch has no messages of {stage.label} in the last 24 hours: give --{lacking.replace('_', '-')}",
+        NOT_FOUND,
+    )
 
 
 def _points(stage: Stage, account: Account) -> dict[str, list[float]]:

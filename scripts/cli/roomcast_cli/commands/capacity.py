@@ -49,8 +49,8 @@ def capacity(  # noqa: PLR0913 - of the command line
     Give the most connections at a time, the largest room, and the messages a second: AWS is not asked then. Else they
     are those of the stage's busiest minute in the last 24 hours, and the quotas are those of its account.
 
-    Exit status: 0 no quota is used above 80 %, 1 one is, 2 wrong usage, 3 no such stage, or it does not count its
-    connections.
+    Exit status: 0 no quota is used above 80 %, 1 one is, 2 wrong usage, 3 no such stage, or its metrics do not tell
+    what is not given.
     """
     given = {
         "connections": connections,
