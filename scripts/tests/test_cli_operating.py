@@ -319,7 +319,17 @@ def test_leftovers(account: Account) -> None:
     assert account.deleted() == []
     assert of_json("leftovers", **account.aws.variables) == (
         1,
-        {"v": 1, "stage": "roomcast/live", "gone": 1, "alone": 1, "expired": 2, "checked": 3, "alive": 1, "deleted": 0},
+        {
+            "v": 1,
+            "stage": "roomcast/live",
+            "gone": 1,
+            "alone": 1,
+            "expired": 2,
+            "checked": 3,
+            "alive": 1,
+            "deleted": 0,
+            "unanswered": 0,
+        },
     )
     status, shown = on_terminal("leftovers", **account.aws.variables)
     assert (status, "connection is gone" in shown) == (1, True)
@@ -460,6 +470,52 @@ def test_connection_about_which_there_is_no_answer_stays(status: int) -> None:
 
     assert questions.gone(["a=", "b=", "c=", "d="]) == {"c=", "d="}
     assert questions.alive == 1
+    assert questions.unanswered == {"b=": status}
+
+
+def test_connection_that_is_answered_in_the_end_is_known() -> None:
+    statuses = {"a=": 429, "b=": 429, "c=": 429}
+    questions = leftovers.Questions(_Connections(statuses), a_second=1e9)
+    questions.gone([*statuses])
+    statuses |= {"a=": 200, "b=": 410}
+
+    assert questions.gone([*statuses]) == {"b="}
+    assert questions.unanswered == {"c=": 429}
+
+
+@pytest.mark.parametrize("answer", [404, 429, 503])
+@pytest.mark.parametrize(
+    ("others", "status", "told"),
+    [
+        ({}, 5, "1 of 1 connections"),
+        ({"alive=": True}, 5, "1 of 2 connections"),
+        ({"alive=": True, "gone=": False}, 1, "1 of 3 connections"),
+    ],
+    ids=["alone", "alive", "gone"],
+)
+def test_connections_without_an_answer_are_no_sign_that_nothing_is_left(  # noqa: PLR0917 - a table of cases
+    account: Account,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    answer: int,
+    others: dict[str, bool],
+    status: int,
+    told: str,
+) -> None:
+    account.add("asked=", ["lobby"])
+    for number, alive in others.items():
+        account.add(number, ["lobby"], alive=alive)
+    statuses = {"asked=": answer, **{number: 200 if alive else 410 for number, alive in others.items()}}
+    questions = leftovers.Questions(_Connections(statuses), a_second=1e9)
+    monkeypatch.setattr(leftovers, "Questions", lambda *_: questions)
+    for name, value in account.aws.variables.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setenv("ROOMCAST_STAGE", "roomcast")
+
+    assert application.run(["leftovers", "--json"]) == status
+    shown = capsys.readouterr()
+    assert json.loads(shown.out)["unanswered"] == 1
+    assert f"has not told of {told} whether they are gone (HTTP {answer}); try again" in shown.err
 
 
 def test_questions_are_paced(monkeypatch: pytest.MonkeyPatch) -> None:

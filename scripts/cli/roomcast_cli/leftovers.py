@@ -7,7 +7,7 @@ same run is alive: a wrong stage or API is not to empty the table. The rows are 
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 from roomcast import aws_json, changes, headcount, marks, removal, settings, sweep_table, sweeping
@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 
 A_SECOND = 100
 """Questions to API Gateway: 1 % of an account's requests."""
+
+GONE = {400, 410}
+"""HTTP statuses of API Gateway's answer about a connection that does not exist."""
 
 REFUSED = {"ConditionalCheckFailedException", "TransactionCanceledException"}
 """Codes of errors that the handlers' own code expects."""
@@ -66,14 +69,16 @@ class Questions:
         client: Of the stage's management API.
         a_second: Most questions in a second.
         alive: Connections that exist, so far.
+        unanswered: Connections of which the last answer tells neither, and its HTTP status.
     """
 
     client: Any
     a_second: float = A_SECOND
     alive: int = 0
+    unanswered: dict[str, int] = field(default_factory=dict)
 
     def gone(self, numbers: Iterable[str]) -> set[str]:
-        """Return those that do not exist. One about which API Gateway does not answer is taken for alive."""
+        """Return those that do not exist. One about which API Gateway does not answer is not among them."""
         found, begin = set(), time.monotonic()
         for number in numbers:
             time.sleep(max(0.0, begin - time.monotonic()))
@@ -85,13 +90,16 @@ class Questions:
     def _is_gone(self, number: str) -> bool:
         from botocore.exceptions import ClientError  # noqa: PLC0415 - the client has loaded it
 
+        self.unanswered.pop(number, None)
         try:
             self.client.get_connection(ConnectionId=number)
         except ClientError as error:
             status = error.response["ResponseMetadata"]["HTTPStatusCode"]
             if status == 403:  # another stage, or no right: nothing is known of any connection
                 raise
-            return status in {400, 410}
+            if status not in GONE:
+                self.unanswered[number] = status
+            return status in GONE
         self.alive += 1
         return False
 

@@ -13,7 +13,7 @@ from roomcast_cli import leftovers as rules
 from roomcast_cli import moments, stages
 from roomcast_cli.asking import confirm
 from roomcast_cli.commands import options  # noqa: TC001 - typer reads the annotations
-from roomcast_cli.output import DONE, INTERRUPTED, NO, document, note, table
+from roomcast_cli.output import DONE, INTERRUPTED, NO, NOT_REACHABLE, document, note, table
 from roomcast_cli.rows import Scan
 
 if TYPE_CHECKING:
@@ -36,7 +36,8 @@ def leftovers(  # noqa: PLR0913 - of the command line
 ) -> int:
     """Print rows of connections that are gone, or expired.
 
-    Exit status: 0 none, or deleted; 1 there are some, or no connection is alive to compare with; 3 no such stage.
+    Exit status: 0 none, or deleted; 1 there are some, or no connection is alive to compare with; 3 no such stage; 5 API
+    Gateway did not answer about some connections.
     """
     found, account = stages.find(stages.Choice(stage, outputs_file, region, profile))
     client = account.client("dynamodb")
@@ -55,6 +56,7 @@ def leftovers(  # noqa: PLR0913 - of the command line
         gone = questions.gone(sorted(gone))
     connections = [each for number, each in seen.connections.items() if number in gone]
     halves = [each for number, each in seen.halves.items() if number in gone]
+    unanswered = {number: status for number, status in questions.unanswered.items() if number in asked}
     counts = {
         "connection is gone": len(connections),
         "membership alone": sum(len(each.rooms) for each in halves),
@@ -65,9 +67,17 @@ def leftovers(  # noqa: PLR0913 - of the command line
         note("roomcast: no connection is alive: nothing is deleted, because the stage may be another one")
     elif fix and gone:
         deleted, status = _delete(rules.Deletion(found, account), [*connections, *halves])
+    if unanswered:
+        statuses = ", ".join(map(str, sorted({*unanswered.values()})))
+        note(
+            f"roomcast: API Gateway has not told of {len(unanswered):,} of {len(asked):,} connections whether they are "
+            f"gone (HTTP {statuses}); try again"
+        )
+        status = NOT_REACHABLE if status == DONE else status
     if as_json:
         kinds = dict(zip(("gone", "alone", "expired"), counts.values(), strict=True))
-        document({**found.document(), **kinds, "checked": len(asked), "alive": questions.alive, "deleted": deleted})
+        numbers = {"checked": len(asked), "alive": questions.alive, "deleted": deleted, "unanswered": len(unanswered)}
+        document({**found.document(), **kinds, **numbers})
         return status
     examples = [_example(connections), _example(halves), ""]
     rows = [[kind, str(number), text] for (kind, number), text in zip(counts.items(), examples, strict=True) if number]
