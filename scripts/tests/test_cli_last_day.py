@@ -186,8 +186,8 @@ def test_stage_that_nobody_used(aws: FakeAws) -> None:
     assert (status, inputs["connections"], inputs["room_size"], inputs["messages_per_second"]) == (0, 1, 1, 0)
 
 
-UNKNOWN = {name: [] for name in POINTS}
-COUNTED = {**UNKNOWN, "connections": [900.0], "most_connections": [1_000.0]}
+UNKNOWN: Mapping[str, list[float]] = {name: [] for name in POINTS}
+COUNTED: Mapping[str, list[float]] = {**UNKNOWN, "connections": [900.0], "most_connections": [1_000.0]}
 
 
 @pytest.mark.parametrize("command", ["cost", "capacity"])
