@@ -13,8 +13,8 @@ from integration_tests.load.options import (
     DEFAULT_MESSAGES,
     ROLLOVER_LIFETIME,
     ROOMS,
+    SECONDS,
     SOAK_LIFETIME,
-    SOAK_SECONDS,
 )
 from integration_tests.load.plan import TEXT, V1, Plan
 from integration_tests.load.scenarios import REDEPLOY, RESUME_STORM, SCENARIOS_OF_V1
@@ -131,7 +131,7 @@ def rooms_of(options: argparse.Namespace, connections: int) -> int:
 
 def messages_of(options: argparse.Namespace) -> int:
     """Return the number of messages; errors as in :func:`plan_of`."""
-    duration = options.duration or (SOAK_SECONDS if options.scenario == "soak" and not options.messages else 0.0)
+    duration = options.duration or (0.0 if options.messages else SECONDS.get(options.scenario, 0.0))
     check_length("--duration", duration)
     check_length("--rate", 1 / options.rate)
     due = math.ceil(min(duration * options.rate, sys.maxsize))

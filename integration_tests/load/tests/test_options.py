@@ -151,3 +151,22 @@ def test_scenarios_of_v1_speak_it_by_themselves(arguments: str, protocol: str, l
     plan = plan_of(parser.parse_args(arguments.split()), default_connections=20)
 
     assert (plan.protocol, plan.lifetime) == (protocol, lifetime)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "messages"),
+    [
+        ("", 200),
+        ("--rate 2", 200),
+        ("--duration 3", 30),
+        ("--scenario soak", 6_000),
+        ("--scenario join-storm", 600),
+        ("--scenario reconnect-storm --rate 2", 120),
+        ("--scenario reconnect-storm --messages 7", 7),
+    ],
+)
+def test_scenarios_that_need_time_have_it_by_default(arguments: str, messages: int) -> None:
+    parser = argparse.ArgumentParser()
+    add_run(parser)
+
+    assert plan_of(parser.parse_args(arguments.split()), default_connections=20).messages == messages
