@@ -23,6 +23,7 @@ from scripts.terraform.providers import with_providers, without_missing_configur
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
+    from scripts.terraform.processes import Ended
     from scripts.terraform.shared import SharedProviders
 
 PARALLELISM = 30
@@ -128,9 +129,9 @@ class Workspace:
         mocks.write(self._working_directory / tests / "mocks" / "functions.tfmock.hcl")
         options = ("-json", "-verbose", f"-test-directory={tests}")
         environment = self._with_shared_providers()
-        text, status = self._run_any("test", *options, environment=environment, accepted=(0, 1))
-        messages = [json.loads(line) for line in text.splitlines() if line.startswith("{")]
-        if status:
+        ended = self._run_any("test", *options, environment=environment, accepted=(0, 1))
+        messages = [json.loads(line) for line in ended.output.splitlines() if line.startswith("{")]
+        if ended.status:
             errors = [message["@message"] for message in messages if message["@level"] == "error"]
             raise TerraformError(f"terraform test failed in {self.directory}/{tests}:\n" + "\n".join(errors))
         return {message["@testrun"]: message["test_state"] for message in messages if message["type"] == "test_state"}
@@ -141,8 +142,8 @@ class Workspace:
         Args:
             *options: Further options of ``terraform plan``; a ``-var`` among them comes before :attr:`variables`.
         """
-        text, status = self._run_any("plan", "-detailed-exitcode", *self._variable_options(), *options, accepted=(0, 2))
-        return Plan(changes=status == 2, text=text)
+        ended = self._run_any("plan", "-detailed-exitcode", *self._variable_options(), *options, accepted=(0, 2))
+        return Plan(changes=ended.status == 2, text=ended.output)
 
     def changes(self, *options: str) -> list[Mapping[str, Any]]:
         """Return the planned change of each object: ``resource_changes`` of ``terraform show -json``.
@@ -241,16 +242,17 @@ class Workspace:
         return [f"-var-file={file}", *self.options]
 
     def _run(self, command: str, *options: str, environment: Mapping[str, str] | None = None) -> str:
-        return self._run_any(command, *options, environment=environment)[0]
+        return self._run_any(command, *options, environment=environment).output
 
     def _run_any(
         self, command: str, *options: str, environment: Mapping[str, str] | None = None, accepted: Sequence[int] = (0,)
-    ) -> tuple[str, int]:
+    ) -> Ended:
         arguments = [executable(), f"-chdir={self._working_directory}", command, "-no-color", *options]
-        text, status = follow(arguments, environment or self._environment(), self.report)
-        if status not in accepted:
-            raise TerraformError(f"terraform {command} failed in {self.directory} (exit status {status}):\n{text}")
-        return text, status
+        ended = follow(arguments, environment or self._environment(), self.report)
+        if ended.status not in accepted:
+            failed = f"terraform {command} failed in {self.directory} (exit status {ended.status})"
+            raise TerraformError(f"{failed}:\n{ended.text}")
+        return ended
 
 
 @contextlib.contextmanager

@@ -22,7 +22,17 @@ import pytest
 
 from scripts import command, process_table
 from scripts.repository import REPOSITORY
-from scripts.terraform import Plan, TerraformError, Workspace, checking, common, executable, providers, workspace
+from scripts.terraform import (
+    Plan,
+    TerraformError,
+    Workspace,
+    checking,
+    common,
+    executable,
+    processes,
+    providers,
+    workspace,
+)
 from scripts.terraform.providers import with_providers
 from scripts.tests.trees import write_tree
 from scripts.waiting import scaled
@@ -458,6 +468,23 @@ class TestWorkspace:
 
         assert "Apply complete! Resources: 1 added, 0 changed, 0 destroyed." in lines
 
+    def test_warnings_and_logs_of_terraform_are_no_part_of_its_answers(
+        self, workspace: Workspace, repository: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """It writes both to standard error: a warning of the CLI configuration comes with every call."""
+        write_tree(repository, {"no-providers.tfrc": f'plugin_cache_dir = "{repository}/is-not-there"\n'})
+        monkeypatch.setenv("TF_LOG", "INFO")
+        lines: list[str] = []
+        workspace.init()
+        workspace.apply()
+        workspace.report = lines.append
+
+        assert workspace.output()["it"]["value"] == "hello true"
+        assert [change["change"]["actions"] for change in workspace.changes()] == [["no-op"]]
+        assert "is-not-there" not in workspace.plan().text
+        assert any("is-not-there" in line for line in lines)
+        assert any("[INFO]" in line for line in lines)
+
     def test_check_prints_a_line_for_each_configuration(
         self, repository: Path, capsys: pytest.CaptureFixture[str]
     ) -> None:
@@ -616,6 +643,16 @@ def test_a_signal_that_does_not_wake_the_waiting_thread_is_handled() -> None:
             assert checking.result_of(pool.submit(take_signal))
     finally:
         signal.signal(signal.SIGUSR1, before)
+
+
+def test_lines_of_both_streams_come_as_they_are_written_and_the_output_is_one_of_them() -> None:
+    program = "echo one; sleep 0.1; echo two >&2; sleep 0.1; printf 'thr\\303'; sleep 0.1; printf '\\251e'"
+    lines: list[str] = []
+
+    ended = processes.follow(["sh", "-c", program], os.environ, lines.append)
+
+    assert lines == ["one", "two", "thr\u00e9e"]
+    assert ended == ("one\nthr\u00e9e", "one\ntwo\nthr\u00e9e", 0)
 
 
 def test_an_error_in_the_report_stops_terraform(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
