@@ -161,8 +161,9 @@ publish: build $(HARNESS) ## upload the zips: BUCKET=... [PREFIX=...] [VERSION=X
 
 
 .PHONY: clean
-clean: ## remove the stack of `make up`, and everything generated
-	@if [ -e build/stack ]; then $(MAKE) down; fi
+clean: $(if $(wildcard build/stack),require-python) ## remove the stack of `make up`, and everything generated
+	@if [ -e build/stack ]; then $(PYTHON) scripts/alone.py build/stack.lock \
+	    $(PYTHON) -m scripts.command scripts.local.ending build/stack; fi
 	rm -rf build .tox .mypy_cache .pytest_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -prune -exec rm -rf {} +
 
@@ -179,11 +180,16 @@ require-python:
 require-terraform: require-python
 	@$(PYTHON) -m scripts.terraform version > /dev/null
 
-$(TOX): | require-python
-	@$(PYTHON) scripts/alone.py build/tox.lock $(PYTHON) scripts/install_tox.py build/tox
+# Environments work only in the place and with the Python in which they were made; others are made again.
+$(TOX): require-python
+	@$(PYTHON) scripts/install_tox.py --check build/tox || \
+	    $(PYTHON) scripts/alone.py build/tox.lock $(PYTHON) scripts/install_tox.py build/tox
+
+$(HARNESS): .tox/harness/up-to-date $(TOX)
+	@$(HARNESS) -c 'import importlib.util as u, sys; sys.exit(u.find_spec("pytest") is None)' 2> /dev/null || \
+	    { rm -rf .tox/harness; $(MAKE) --no-print-directory .tox/harness/up-to-date; }
 
 # The stamp lies inside the environment, so that tox deletes it when it recreates the environment.
-$(HARNESS): .tox/harness/up-to-date
 .tox/harness/up-to-date: pyproject.toml tox.ini | $(TOX)
 	@echo 'installing the harness into .tox/harness'
 	@$(RUN_TOX) run -qq -e harness --notest

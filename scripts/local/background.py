@@ -3,38 +3,23 @@
 from __future__ import annotations
 
 import json
-import os
-import signal
 import subprocess
-import time
-from contextlib import suppress
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
-from scripts import process_table
-from scripts.local import emulator
+from scripts.local import emulator, ending
 from scripts.local.emulator import Emulator, EmulatorError
+from scripts.local.ending import EndingError, Noted
 from scripts.repository import REPOSITORY
 from scripts.terraform.common import replace_file
-from scripts.waiting import scaled
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 
 @dataclass(frozen=True)
-class Background:
-    """The emulator's process, noted in a file for later commands.
-
-    Attributes:
-        pid: Its process id.
-        port: TCP port on 127.0.0.1.
-        account: Account id that identifies it.
-    """
-
-    pid: int
-    port: int
-    account: str
+class Background(Noted):
+    """The noted process as an emulator."""
 
     @property
     def emulator(self) -> Emulator:
@@ -57,26 +42,16 @@ class BackgroundEmulator:
         """File with the emulator's output."""
         return self.folder / "ministack.log"
 
-    @property
-    def _note(self) -> Path:
-        return self.folder / "process.json"
-
-    @property
-    def _mark(self) -> str:
-        """Mark on the emulator's command line, because the system may give its process id to another process."""
-        return f"roomcast_stack={self.folder}"
-
     def running(self) -> Background | None:
-        """Return the emulator that an earlier command started, if it still runs."""
-        background = self._remembered()
-        return background if background and background.emulator.is_running() else None
+        """Return the emulator that an earlier command started here, if it still runs.
 
-    def _remembered(self) -> Background | None:
-        """Return the emulator that an earlier command started, running or not; None without a readable note."""
-        try:
-            return Background(**json.loads(self._note.read_text(encoding="utf-8")))
-        except (FileNotFoundError, ValueError, TypeError):
+        One that was started in another folder is none: the clone was copied, or renamed, which took its files away.
+        """
+        found = ending.noted(self.folder)
+        if found is None or found.folder not in {"", str(self.folder)}:
             return None
+        background = Background(**asdict(found))
+        return background if background.emulator.is_running() else None
 
     def start(self) -> Background:
         """Start an emulator that outlives this process.
@@ -92,7 +67,7 @@ class BackgroundEmulator:
             temporary.mkdir(parents=True, exist_ok=True)
             with self.log.open("ab") as log:
                 process = subprocess.Popen(
-                    [program[0], "-X", self._mark, *program[1:]],
+                    [program[0], "-X", ending.mark(self.folder), *program[1:]],
                     cwd=REPOSITORY,
                     env=started.environment(temporary),
                     stdin=subprocess.DEVNULL,
@@ -100,8 +75,8 @@ class BackgroundEmulator:
                     stderr=subprocess.STDOUT,
                     start_new_session=True,
                 )
-            background = Background(process.pid, started.port, started.account)
-            replace_file(self._note, json.dumps(asdict(background)))
+            background = Background(process.pid, started.port, started.account, str(self.folder))
+            replace_file(self.folder / ending.NOTE, json.dumps(asdict(background)))
             return process
 
         emulator.start(launch, self.log)
@@ -114,19 +89,7 @@ class BackgroundEmulator:
         Raises:
             EmulatorError: They do not end.
         """
-        for number in (signal.SIGTERM, signal.SIGKILL):
-            deadline = time.monotonic() + scaled(5)
-            while time.monotonic() < deadline:
-                remaining = self._processes()
-                for pid in remaining:
-                    with suppress(ProcessLookupError):
-                        os.kill(pid, number)
-                if not remaining:
-                    return
-                time.sleep(0.1)
-        raise EmulatorError(f"the emulator does not end; its processes: {', '.join(map(str, self._processes()))}")
-
-    def _processes(self) -> list[int]:
-        """Return the process ids of the emulator and of the functions that it runs, which may outlive it."""
-        marks = (f" {self._mark} ", f" {self.folder / 'tmp' / 'ministack-lambda-'}")
-        return [pid for pid, line in process_table.command_lines().items() if any(mark in line for mark in marks)]
+        try:
+            ending.end(self.folder)
+        except EndingError as error:
+            raise EmulatorError(str(error)) from error

@@ -6,12 +6,14 @@ import json
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 from typing import TYPE_CHECKING
 
 import pytest
 
+from scripts.local import ending
 from scripts.repository import REPOSITORY
 from scripts.tests.trees import write_tree
 
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
 
 HARNESS = """\
 #!/bin/sh
+if [ "$1" = -c ]; then exit 0; fi
 echo "harness $*" >> calls
 """
 TERRAFORM = """\
@@ -28,6 +31,20 @@ case "$*" in
   version*) echo '{"terraform_version": "1.9.0"}' ;;
   *" output "*) cat state ;;
   *) for argument in "$@"; do printf '<%s>' "$argument"; done >> calls; echo >> calls ;;
+esac
+"""
+TOX = """\
+#!/bin/sh
+# {clone}/build/tox/bin/python
+echo "tox $*" >> calls
+mkdir -p .tox/harness/bin
+cp bin/harness .tox/harness/bin/python
+"""
+PYTHON_WITHOUT_VENV = """\
+#!/bin/sh
+case "$*" in
+  "scripts/install_tox.py build/tox") echo "install tox" >> calls ;;
+  *) exec {python} "$@" ;;
 esac
 """
 OLD_PYTHON = """\
@@ -48,17 +65,24 @@ def clone(tmp_path: Path) -> Path:
         {
             "handlers/connect.py": "",
             "terraform/main.tf": "",
-            "build/tox/bin/tox": "",
+            "build/tox/bin/tox": TOX.format(clone=clone),
+            "build/tox/bin/python": "#!/bin/sh\n",
             ".tox/harness/bin/python": HARNESS,
             ".tox/harness/up-to-date": "",
+            "bin/harness": HARNESS,
             "bin/terraform": TERRAFORM,
             "bin/old-python": OLD_PYTHON.format(python=sys.executable),
+            "bin/python-without-venv": PYTHON_WITHOUT_VENV.format(python=sys.executable),
             "state": "{}",
             "mirror/registry.terraform.io/hashicorp/aws/provider": "",
         },
     )
-    for program in (".tox/harness/bin/python", "bin/terraform", "bin/old-python"):
-        (clone / program).chmod(0o755)
+    for program in (
+        clone / ".tox/harness/bin/python",
+        *(clone / "build/tox/bin").iterdir(),
+        *(clone / "bin").iterdir(),
+    ):
+        program.chmod(0o755)
     return clone
 
 
@@ -204,6 +228,51 @@ def test_an_old_python_is_named_with_its_version(clone: Path) -> None:
 def test_the_command_takes_its_arguments(clone: Path) -> None:
     assert make(clone, "cli", "ARGS=cost --connections 100").returncode == 0
     assert (clone / "calls").read_text(encoding="utf-8") == "harness -m roomcast_cli cost --connections 100\n"
+
+
+def test_a_renamed_clone_installs_its_environments_again(clone: Path) -> None:
+    renamed = clone.rename(clone.with_name("renamed"))
+    python = f"PYTHON={renamed / 'bin' / 'python-without-venv'}"
+
+    result = make(renamed, "types", python)
+
+    assert result.returncode == 0, result.stderr
+    assert calls(renamed) == ["install tox", "tox run -q -e types"]
+
+
+def test_a_harness_whose_python_was_removed_is_installed_again(clone: Path) -> None:
+    python = clone / ".tox/harness/bin/python"
+    python.unlink()
+    python.symlink_to(clone / "removed")
+
+    result = make(clone, "token")
+
+    assert result.returncode == 0, result.stderr
+    assert calls(clone) == [
+        "tox run -qq -e harness --notest",
+        "harness -m scripts.command scripts.local.stack token",
+    ]
+
+
+def test_environments_that_work_are_not_made_again(clone: Path) -> None:
+    assert make(clone, "types").returncode == 0
+    assert make(clone, "token").returncode == 0
+    assert calls(clone) == ["tox run -q -e types", "harness -m scripts.command scripts.local.stack token"]
+
+
+def test_clean_ends_the_emulator_and_needs_no_environment(clone: Path) -> None:
+    stack = clone / "build" / "stack"
+    write_tree(clone, {"build/stack/process.json": ""})
+    (clone / ".tox/harness/bin/python").unlink()
+    with subprocess.Popen(
+        [sys.executable, "-X", ending.mark(stack), "-c", "input()"], stdin=subprocess.PIPE
+    ) as emulator:
+        result = make(clone, "clean")
+
+    assert result.returncode == 0, result.stderr
+    assert emulator.returncode == -signal.SIGTERM
+    assert not (clone / "build").exists()
+    assert not (clone / ".tox").exists()
 
 
 def test_the_list_of_tasks_is_complete_and_fits_80_columns(clone: Path) -> None:
