@@ -47,6 +47,11 @@ case "$*" in
   *) exec {python} "$@" ;;
 esac
 """
+NEW_PYTHON = """\
+#!/bin/sh
+if [ "$1" != -c ]; then exec {python} "$@"; fi
+exec {python} -c 'import sys; sys.version_info = ({version}, 0, "final", 0); exec(sys.argv[1])' "$2"
+"""
 OLD_PYTHON = """\
 #!/bin/sh
 exec {python} -c 'import sys; sys.version_info = (3, 9, 2); exec(sys.argv[1])' "$2"
@@ -252,6 +257,30 @@ def test_a_harness_whose_python_was_removed_is_installed_again(clone: Path) -> N
         "tox run -qq -e harness --notest",
         "harness -m scripts.command scripts.local.stack token",
     ]
+
+
+@pytest.mark.parametrize(
+    ("version", "besides"), [("3, 11", ""), ("3, 13", ""), ("3, 14", ",py3-handlers"), ("4, 0", ",py3-handlers")]
+)
+def test_handlers_are_tested_on_makes_python_where_it_is_none_of_those_that_tox_looks_for(
+    clone: Path, version: str, besides: str
+) -> None:
+    """Those that are not installed are skipped by tox, which calls the run green."""
+    python = clone / "bin" / "new-python"
+    python.write_text(NEW_PYTHON.format(python=sys.executable, version=version))
+    python.chmod(0o755)
+
+    for task in ("test", "unit"):
+        assert make(clone, task, f"PYTHON={python}").returncode == 0
+
+    tests, unit = calls(clone)
+    assert re.findall(r",py3[^,]*-handlers\b", tests) == [
+        ",py313-handlers",
+        ",py312-handlers",
+        ",py311-handlers",
+        *filter(None, [besides]),
+    ]
+    assert unit == f"tox run -q -e py311,py312,py313{besides.removesuffix('-handlers')}"
 
 
 def test_environments_that_work_are_not_made_again(clone: Path) -> None:
