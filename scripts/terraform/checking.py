@@ -13,7 +13,7 @@ from scripts.asked_of_aws import RUNS, differences
 from scripts.repository import REPOSITORY
 from scripts.terraform import common
 from scripts.terraform.common import WHOLE, TerraformError
-from scripts.terraform.executable import executable
+from scripts.terraform.executable import TESTS_VERSION, executable
 from scripts.terraform.processes import INTERRUPTED, killed_by_signals
 from scripts.terraform.shared import SharedProviders
 from scripts.terraform.workspace import Workspace
@@ -55,7 +55,7 @@ def check(directories: Sequence[Path]) -> bool:
         TerraformError: Terraform is missing or unsuitable.
         KeyboardInterrupt: A signal arrived.
     """
-    executable()
+    executable(TESTS_VERSION)
     passed = failed = 0
     common.GENERATED.mkdir(parents=True, exist_ok=True)
     with (

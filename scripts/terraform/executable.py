@@ -11,31 +11,37 @@ from pathlib import Path
 from scripts.terraform.common import TerraformError
 
 MINIMUM_VERSION = (1, 9)
+TESTS_VERSION = (1, 11)
+"""For ``terraform test``, because the modules' tests name states with ``state_key``."""
 INSTALL_PAGE = "https://developer.hashicorp.com/terraform/install"
-WANTED = f"Roomcast needs Terraform >= {'.'.join(map(str, MINIMUM_VERSION))}; get it from {INSTALL_PAGE}"
 NO_OPENTOFU = "with which these commands do not work (the modules are validated with it, no more)"
 
 
 @functools.cache
-def executable() -> str:
+def executable(minimum: tuple[int, int] = MINIMUM_VERSION) -> str:
     """Return the path of Terraform.
+
+    Args:
+        minimum: The oldest version that will do.
 
     Raises:
         TerraformError: Terraform is missing, too old, or OpenTofu.
     """
+    need = "Roomcast needs" if minimum == MINIMUM_VERSION else "Roomcast's tests of Terraform modules need"
+    wanted = f"{need} Terraform >= {'.'.join(map(str, minimum))}; get it from {INSTALL_PAGE}"
     path = shutil.which("terraform")
     tofu = shutil.which("tofu") if path is None else path if Path(path).resolve().name == "tofu" else None
     if tofu is not None:
-        raise TerraformError(f"{tofu} is OpenTofu, {NO_OPENTOFU}: {WANTED}")
+        raise TerraformError(f"{tofu} is OpenTofu, {NO_OPENTOFU}: {wanted}")
     if path is None:
-        raise TerraformError(f"terraform is not on PATH: {WANTED}")
+        raise TerraformError(f"terraform is not on PATH: {wanted}")
     try:
         answer = subprocess.run([path, "version", "-json"], capture_output=True, text=True, check=False)
     except OSError as error:
-        raise TerraformError(f"{path} cannot be run ({error.strerror}): {WANTED}") from error
+        raise TerraformError(f"{path} cannot be run ({error.strerror}): {wanted}") from error
     version = parse_version(answer.stdout)
-    if version < MINIMUM_VERSION:
-        raise TerraformError(f"{path} is Terraform {'.'.join(map(str, version)) or 'of unknown version'}: {WANTED}")
+    if version < minimum:
+        raise TerraformError(f"{path} is Terraform {'.'.join(map(str, version)) or 'of unknown version'}: {wanted}")
     return path
 
 

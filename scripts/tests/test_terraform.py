@@ -212,6 +212,15 @@ class TestWhichTerraform:
         with pytest.raises(TerraformError, match=rf"is Terraform {version}: Roomcast needs Terraform >= 1\.9; get it"):
             executable.executable()
 
+    def test_tests_of_modules_need_a_newer_one_than_the_modules(self, install: Callable[[str], Path]) -> None:
+        """See https://developer.hashicorp.com/terraform/language/tests#modules-state about `state_key`."""
+        install(json.dumps({"terraform_version": "1.10.5"}))
+
+        with pytest.raises(
+            TerraformError, match=r"is Terraform 1\.10\.5: Roomcast's tests of .* need Terraform >= 1\.11; get it"
+        ):
+            checking.check([])
+
     def test_an_answer_without_version(self, install: Callable[[str], Path]) -> None:
         install("something else")
 
@@ -522,7 +531,7 @@ class TestWorkspace:
 SLOW_TERRAFORM = """\
 #!/bin/sh
 if [ "$1" = version ]; then
-  echo '{{"terraform_version": "1.9.0"}}'
+  echo '{{"terraform_version": "1.11.0"}}'
 else
   echo $$ > '{process_id}'
   echo working
@@ -534,7 +543,7 @@ fi
 STUBBORN_TERRAFORM = """\
 #!/bin/sh
 if [ "$1" = version ]; then
-  echo '{{"terraform_version": "1.9.0"}}'
+  echo '{{"terraform_version": "1.11.0"}}'
 else
   trap '' INT
   /bin/sleep 300 &
