@@ -180,7 +180,7 @@ require-python:
 	    % sys.version_info[:2])'
 
 require-terraform: require-python
-	@$(PYTHON) -m scripts.terraform version > /dev/null
+	@$(PYTHON) -m scripts.terraform find > /dev/null
 
 # Environments work only in the place and with the Python in which they were made; others are made again.
 $(TOX): require-python

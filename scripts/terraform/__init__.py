@@ -2,7 +2,8 @@
 
 ``python -m scripts.terraform <arguments>`` runs ``terraform <arguments>`` with the provider installation that
 :mod:`scripts.terraform.providers` chooses; ``... check [directory ...]`` initialises, validates and tests every
-configuration; ``... outputs FILE`` writes the outputs of ``terraform/``, as applied, into a file.
+configuration; ``... find`` prints the path of Terraform, if it will do; ``... outputs FILE`` writes the outputs of
+``terraform/``, as applied, into a file.
 
 The package needs the standard library only.
 """

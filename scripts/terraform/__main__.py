@@ -1,4 +1,4 @@
-"""The command line: ``check``, ``outputs``, or any command of Terraform's own."""
+"""The command line: ``check``, ``find``, ``outputs``, or any command of Terraform's own."""
 
 from __future__ import annotations
 
@@ -24,6 +24,9 @@ def main(arguments: Sequence[str]) -> int:
         if arguments[:1] == ["outputs"] and len(arguments) == 2:
             write_outputs(Path(arguments[1]))
             print(f"{arguments[1]} holds the outputs; `make test-live OUTPUTS={arguments[1]}` tests that stage")
+            return 0
+        if arguments == ["find"]:
+            print(executable())
             return 0
         if arguments[:1] == ["check"]:
             return 0 if check([Path(argument) for argument in arguments[1:]] or configurations()) else 1

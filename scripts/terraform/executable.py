@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import os
 import re
 import shutil
 import subprocess
@@ -35,13 +36,19 @@ def executable(minimum: tuple[int, int] = MINIMUM_VERSION) -> str:
         raise TerraformError(f"{tofu} is OpenTofu, {NO_OPENTOFU}: {wanted}")
     if path is None:
         raise TerraformError(f"terraform is not on PATH: {wanted}")
+    # A user's own options would be refused: `version` takes none of them.
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("TF_CLI_ARGS")}
+    command = [path, "version", "-json"]
     try:
-        answer = subprocess.run([path, "version", "-json"], capture_output=True, text=True, check=False)
+        answer = subprocess.run(command, env=environment, capture_output=True, text=True, errors="replace", check=False)
     except OSError as error:
         raise TerraformError(f"{path} cannot be run ({error.strerror}): {wanted}") from error
     version = parse_version(answer.stdout)
+    if not version:
+        said = [line.strip() for line in answer.stderr.splitlines() if line.strip()]
+        raise TerraformError(f"{path} does not tell its version{f', but says: {said[-1]}' if said else ''}: {wanted}")
     if version < minimum:
-        raise TerraformError(f"{path} is Terraform {'.'.join(map(str, version)) or 'of unknown version'}: {wanted}")
+        raise TerraformError(f"{path} is Terraform {'.'.join(map(str, version))}: {wanted}")
     return path
 
 

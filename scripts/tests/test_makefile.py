@@ -59,8 +59,10 @@ exec {python} -c 'import sys; sys.version_info = (3, 9, 2); exec(sys.argv[1])' "
 
 
 @pytest.fixture
-def clone(tmp_path: Path) -> Path:
+def clone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A clone with recording programs installed in place of the real ones."""
+    for name in [name for name in os.environ if name.startswith("TF_")]:
+        monkeypatch.delenv(name)
     clone = tmp_path / "clone"
     shutil.copytree(REPOSITORY / "scripts", clone / "scripts", ignore=shutil.ignore_patterns("__pycache__", "tests"))
     for name in ("LICENSE", "Makefile", "pyproject.toml", "tox.ini"):
@@ -93,7 +95,7 @@ def clone(tmp_path: Path) -> Path:
 
 def make(clone: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     """Run make in the clone, with its programs first on PATH."""
-    environment = {name: value for name, value in os.environ.items() if not name.startswith(("MAKE", "TF_", "TARGET"))}
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(("MAKE", "TARGET"))}
     return subprocess.run(
         ["make", f"PYTHON={sys.executable}", *arguments],
         cwd=clone,
@@ -125,6 +127,15 @@ def test_who_is_changed_is_said_before_terraform_begins_and_its_options_are_hand
         "<init>",
         f"<{command}><-var><name=a name><-lock=false>",
     ]
+
+
+def test_a_users_options_for_terraform_do_not_count_when_it_is_looked_for(
+    clone: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (clone / "bin/terraform").write_text(TERRAFORM.replace("version*)", 'version*) [ -z "$TF_CLI_ARGS" ] || exit 1;'))
+    monkeypatch.setenv("TF_CLI_ARGS", "-input=false")
+
+    assert make(clone, "plan").returncode == 0
 
 
 def test_plan_is_about_the_stack_of_make_up_and_takes_options(clone: Path) -> None:

@@ -224,8 +224,26 @@ class TestWhichTerraform:
     def test_an_answer_without_version(self, install: Callable[[str], Path]) -> None:
         install("something else")
 
-        with pytest.raises(TerraformError, match="of unknown version"):
+        with pytest.raises(TerraformError, match="does not tell its version: Roomcast needs"):
             executable.executable()
+
+    def test_a_wrapper_without_a_chosen_version_is_quoted(self, install: Callable[[str], Path]) -> None:
+        install("").write_text("#!/bin/sh\necho 'No version is set for command terraform' >&2\nexit 126\n")
+
+        with pytest.raises(TerraformError, match="says: No version is set for command terraform: Roomcast needs"):
+            executable.executable()
+
+    @pytest.mark.parametrize("name", ["TF_CLI_ARGS", "TF_CLI_ARGS_version"])
+    def test_a_users_own_options_are_not_for_the_question_of_the_version(
+        self, install: Callable[[str], Path], monkeypatch: pytest.MonkeyPatch, name: str
+    ) -> None:
+        """Terraform adds them to each command, and `version` takes none of another command."""
+        answer = json.dumps({"terraform_version": "1.11.0"})
+        fake = install("")
+        fake.write_text(f"#!/bin/sh\nif [ -n \"${name}\" ]; then exit 1; fi\necho '{answer}'\n")
+        monkeypatch.setenv(name, "-input=false")
+
+        assert executable.executable() == str(fake)
 
     def test_missing(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("PATH", str(tmp_path))
