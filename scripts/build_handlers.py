@@ -6,7 +6,7 @@ SHA-256 of each zip and of each source in it, so that Terraform can refuse at pl
 
 A handler with a lock beside it, ``handlers/<name>.lock``, has third-party code in its zip, and so one zip for each of
 Lambda's architectures. Where its wheels are neither in ``build/wheels`` nor to be downloaded, everything else is built.
-``--host`` builds its zips for the running Python, as the embedded target needs them.
+``--host`` builds its zips for the running Python, as the embedded target needs them, and fails without them.
 
 With ``--compiled``, the zips hold compiled code beside each source, which halves the CPU time of a cold start. Only the
 runtime's minor version of Python reads it; any other one uses the sources.
@@ -88,7 +88,8 @@ def render(
 ) -> dict[str, bytes]:
     """Return every file of a build, as content by file name: a zip for each handler, and the manifest.
 
-    A handler whose wheels are not to be had is left out, with a sentence on standard error, but not of a release.
+    A handler whose wheels are not to be had is left out, with a sentence on standard error; a release and a build for
+    the running Python fail instead.
 
     Args:
         sources: Folder with one file per handler and the packages they share.
@@ -117,8 +118,9 @@ def render(
             libraries = _libraries(sources / f"{handler}{LOCK_SUFFIX}", cache, is_host=is_host)
             zips = _zips(handler, contents, libraries, is_compiled=is_compiled)
         except WheelsError as error:
-            if release is not None:
-                raise BuildError(f"a release needs every handler, but {handler} cannot be built: {error}") from error
+            if release is not None or is_host:
+                which = "a release" if release is not None else "an emulator"
+                raise BuildError(f"{which} needs every handler, but {handler} cannot be built: {error}") from error
             if cache is not None:
                 print(f"build_handlers: {handler} is not built, because {error}", file=sys.stderr)
             continue

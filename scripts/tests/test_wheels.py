@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import hashlib
+import importlib.util
 import io
 import json
 import os
 import subprocess
 import sys
+import venv
 import zipfile
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -16,6 +19,8 @@ import pytest
 from scripts import build_handlers, pip_download, renew_lock, wheels
 from scripts.build_handlers import build
 from scripts.handler_sources import BuildError
+from scripts.local import emulator
+from scripts.local.emulator import EmulatorError
 from scripts.locks import read_lock
 from scripts.machines import Machine, fits, this_machine
 from scripts.pip_download import WheelsError
@@ -24,7 +29,6 @@ from scripts.wheels import contents
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from pathlib import Path
 
 LAMBDA_ARM = Machine((3, 13), "manylinux", "aarch64")
 LAMBDA_X86 = Machine((3, 13), "manylinux", "x86_64")
@@ -171,6 +175,59 @@ def test_without_the_wheels_there_is_no_release(sources: Path, tmp_path: Path) -
 
 
 @pytest.mark.usefixtures("without_network")
+def test_without_the_wheels_there_is_no_build_for_an_emulator(
+    sources: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It would say that the authorizer's zip is missing, and to run `make build`, which cannot help."""
+    monkeypatch.setattr(emulator, "BUILD", tmp_path)
+    monkeypatch.setattr(emulator, "lambda_python", lambda: Path(sys.executable))
+    options = ["--sources", str(sources), "--wheels", str(tmp_path / "empty")]
+    run = emulator.run
+    monkeypatch.setattr(emulator, "run", lambda command: run([*command, *options]))
+
+    with pytest.raises(
+        EmulatorError, match="an emulator needs every handler, but authorizer cannot be built: pip says: "
+    ):
+        emulator.host_zips.__wrapped__()
+
+
+@pytest.mark.parametrize("setting", ["PIP_REQUIRE_VIRTUALENV", "PIP_REQUIRE_VENV", "PIP_CONFIG_FILE"])
+@pytest.mark.usefixtures("without_network")
+def test_pip_that_wants_a_virtual_environment_downloads_without_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, setting: str
+) -> None:
+    python = str(Path(sys.base_prefix, "bin", "python3"))
+    if subprocess.run([python, "-m", "pip", "--version"], check=False, capture_output=True).returncode:
+        pytest.skip("the Python of this environment has no pip")
+    write_tree(tmp_path, {"pip.conf": "[global]\nrequire-virtualenv = true\n"})
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: name)
+    monkeypatch.setattr(sys, "executable", python)
+    monkeypatch.setenv(setting, str(tmp_path / "pip.conf") if setting == "PIP_CONFIG_FILE" else "1")
+
+    with pytest.raises(WheelsError, match="No matching distribution found for nothing"):
+        pip_download.pip(this_machine(), ["nothing"], str(tmp_path))
+
+
+@pytest.mark.usefixtures("without_network")
+def test_a_python_without_pip_takes_the_one_of_an_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    venv.create(tmp_path / "bare", symlinks=True)
+    monkeypatch.setattr(sys, "executable", str(tmp_path / "bare" / "bin" / "python"))
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == "pip" else name)
+
+    with pytest.raises(WheelsError, match="No matching distribution found for nothing"):
+        pip_download.pip(this_machine(), ["nothing"], str(tmp_path))
+
+
+def test_a_python_without_pip_and_ensurepip_is_told_what_to_install(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: name if name == "venv" else None)
+
+    with pytest.raises(WheelsError, match=r"has no pip and no module ensurepip, .* apt-get install python3-venv"):
+        pip_download.pip(this_machine(), ["nothing"], str(tmp_path))
+
+
+@pytest.mark.usefixtures("without_network")
 def test_a_wheel_that_was_changed_in_the_cache_is_not_used(sources: Path, cache: Path) -> None:
     lock = read_lock(sources / "authorizer.lock")
     assert contents(lock, LAMBDA_ARM, cache)
@@ -266,9 +323,9 @@ def shipped(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The authorizer's zips: Lambda's, and those of this machine in the folder ``host``."""
     output = tmp_path_factory.mktemp("shipped")
     build(output=output)
-    build(output=output / "host", is_host=True)
     if not (output / "authorizer-arm64.zip").exists():
         pytest.skip("the wheels of the authorizer are not in build/wheels, and cannot be downloaded")
+    build(output=output / "host", is_host=True)
     return output
 
 
