@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import boto3
 import botocore.session
@@ -85,8 +86,12 @@ class Aws:
 
     @classmethod
     def of_emulator(cls, endpoint_url: str) -> Aws:
-        """Return access to an emulator that ignores the AWS profiles and settings of this machine."""
-        settings = botocore.session.Session(session_vars={"profile": (None, None, None, None)})
+        """Return access to an emulator that ignores the AWS profiles, files and settings of this machine."""
+        known = botocore.session.Session.SESSION_VARIABLES
+        unset: Any = {name: (None, None, default, conversion) for name, (_, _, default, conversion) in known.items()}
+        for file in ("config_file", "credentials_file"):
+            unset[file] = (None, None, os.devnull, None)
+        settings = botocore.session.Session(session_vars=unset)
         session = boto3.Session(
             aws_access_key_id=ACCESS_KEY,
             aws_secret_access_key=ACCESS_KEY,

@@ -160,9 +160,10 @@ def applied(instance: AppliedRoot) -> Iterator[AppliedRoot]:
 
 
 def terraform_environment(endpoint_url: str) -> dict[str, str]:
-    """Return this process's environment without the variables that could lead Terraform to a real account."""
+    """Return this process's environment without what could lead Terraform to a real account."""
     inherited = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
-    return {**inherited, **emulator_environment(endpoint_url)}
+    files = dict.fromkeys(("AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE"), os.devnull)
+    return {**inherited, **files, **emulator_environment(endpoint_url)}
 
 
 def access_of(aws: Aws) -> EmulatorAccess:

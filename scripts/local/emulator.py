@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from botocore.exceptions import BotoCoreError, ClientError
+from botocore.exceptions import ClientError, ConnectionError, HTTPClientError  # noqa: A004 - botocore's name
 from botocore.parsers import ResponseParserError
 
 from scripts.descriptors import KEPT, allow_sockets
@@ -42,6 +42,8 @@ SOCKETS = 900
 
 TROUBLE = re.compile(r' (?:WARNING|ERROR) \[|"level":"(?:WARNING|ERROR|CRITICAL)"|^\[ERROR\] ')
 """In a line of the log: MiniStack's own, the functions', and Lambda's about code that failed."""
+SILENCE = (ConnectionError, HTTPClientError, ClientError, ResponseParserError, KeyError)
+"""Errors of a request to an emulator that is gone, or whose port another program has taken."""
 
 
 class EmulatorError(Exception):
@@ -75,7 +77,7 @@ class Emulator:
         """Whether this very process answers."""
         try:
             return answers(self.url) and self.aws.account() == self.account
-        except (BotoCoreError, ClientError, ResponseParserError, KeyError):  # another program has taken the port
+        except SILENCE:
             return False
 
     def environment(self, temporary: Path) -> dict[str, str]:
