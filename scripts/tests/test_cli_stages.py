@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import http.server
 import json
 import os
 import re
 import signal
+import ssl
 import subprocess
 import threading
 import time
@@ -13,6 +15,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import pytest
+import trustme
 from roomcast import logs
 from roomcast_cli import stages as finding
 from roomcast_cli.aws import Account
@@ -603,6 +606,32 @@ def test_silent_network() -> None:
     variables = {**FakeAws().variables, "AWS_ENDPOINT_URL": "http://127.0.0.1:9"}
 
     assert run("stages", **variables) == (5, "", "roomcast: 127.0.0.1:9 does not answer (3 tries)\n")
+
+
+def test_proxy_is_named() -> None:
+    variables = {**FakeAws().variables, "AWS_ENDPOINT_URL": "https://aws.example", "HTTPS_PROXY": "http://127.0.0.1:9"}
+
+    assert run("stages", **variables) == (5, "", "roomcast: the proxy http://127.0.0.1:9 cannot be used\n")
+
+
+def test_certificate_is_named(tmp_path: Path) -> None:
+    trustme.CA().issue_cert("localhost").private_key_and_cert_chain_pem.write_to_path(str(tmp_path / "pem"))
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(tmp_path / "pem")
+    with http.server.HTTPServer(("127.0.0.1", 0), http.server.BaseHTTPRequestHandler) as server:
+        server.socket = context.wrap_socket(server.socket, server_side=True)
+        server.handle_error = lambda *_: None  # type: ignore[method-assign]
+        thread = threading.Thread(target=server.serve_forever, args=[0.01])
+        thread.start()
+        endpoint = f"localhost:{server.server_port}"
+        status, _, told = run("stages", **{**FakeAws().variables, "AWS_ENDPOINT_URL": f"https://{endpoint}"})
+        server.shutdown()
+        thread.join()
+
+    assert status == 5
+    assert told.startswith(f"roomcast: there is no TLS connection to {endpoint}: ")
+    assert "certificate verify failed" in told
+    assert told.endswith("; AWS_CA_BUNDLE names a file of authorities\n")
 
 
 def test_no_region(aws: FakeAws) -> None:

@@ -119,13 +119,25 @@ def explained(error: Exception, profile: str | None = None) -> CommandError | No
     if isinstance(error, exceptions.CredentialRetrievalError):
         return CommandError(f"the credentials could not be read: {error}", NOT_ALLOWED)
     if isinstance(error, exceptions.ConnectionError | exceptions.HTTPClientError):
-        host = urlsplit(str(error.kwargs.get("endpoint_url", ""))).netloc or "AWS"
-        return CommandError(f"{host} does not answer ({TRIES} tries)", NOT_REACHABLE)
+        return _of_connection(error)
     if isinstance(error, exceptions.InvalidRegionError | exceptions.ParamValidationError):
         return CommandError(str(error).strip().rstrip("."), WRONG_USAGE)
     if isinstance(error, exceptions.BotoCoreError):
         return CommandError(str(error), NOT_REACHABLE)
     return None
+
+
+def _of_connection(error: Any) -> CommandError:  # noqa: ANN401 - botocore's ConnectionError or HTTPClientError
+    from botocore import exceptions  # noqa: PLC0415 - it has been loaded
+
+    if isinstance(error, exceptions.ProxyConnectionError):
+        return CommandError(f"the proxy {error.kwargs.get('proxy_url', '')} cannot be used", NOT_REACHABLE)
+    host = urlsplit(str(error.kwargs.get("endpoint_url", ""))).netloc or "AWS"
+    if isinstance(error, exceptions.SSLError):
+        reason = str(error.kwargs.get("error"))
+        remedy = "; AWS_CA_BUNDLE names a file of authorities" if "CERTIFICATE_VERIFY_FAILED" in reason else ""
+        return CommandError(f"there is no TLS connection to {host}: {reason}{remedy}", NOT_REACHABLE)
+    return CommandError(f"{host} does not answer ({TRIES} tries)", NOT_REACHABLE)
 
 
 def _of_service(error: Any, profile: str | None) -> CommandError:  # noqa: ANN401 - botocore's ClientError
