@@ -64,7 +64,7 @@ destroy: build require-terraform $(HARNESS) ## destroy the stack of `make apply`
 	@$(PYTHON) -m scripts.terraform -chdir=terraform destroy $(ARGS)
 
 outputs: require-terraform ## write the outputs of `make apply` to outputs.json
-	@$(PYTHON) -m scripts.terraform outputs $(or $(OUTPUTS),outputs.json)
+	@$(PYTHON) -m scripts.terraform outputs '$(or $(OUTPUTS),outputs.json)'
 
 
 # Tests and checks: tox runs each in its own environment.

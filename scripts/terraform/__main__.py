@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
@@ -21,10 +22,8 @@ if TYPE_CHECKING:
 def main(arguments: Sequence[str]) -> int:
     """Run the command line and return its exit status, or become Terraform."""
     try:
-        if arguments[:1] == ["outputs"] and len(arguments) == 2:
-            write_outputs(Path(arguments[1]))
-            print(f"{arguments[1]} holds the outputs; `make test-live OUTPUTS={arguments[1]}` tests that stage")
-            return 0
+        if arguments[:1] == ["outputs"]:
+            return outputs(arguments[1:])
         if arguments == ["find"]:
             print(executable())
             return 0
@@ -38,6 +37,22 @@ def main(arguments: Sequence[str]) -> int:
     except KeyboardInterrupt:
         print("terraform: interrupted", file=sys.stderr)
         return INTERRUPTED
+
+
+def outputs(files: Sequence[str]) -> int:
+    """Write the outputs into a file, and print what it is for, unless it is a device or a pipe.
+
+    Raises:
+        TerraformError: Terraform failed, nothing is applied, or there is not one file.
+        OSError: The file cannot be written.
+    """
+    if len(files) != 1:
+        raise TerraformError(f"outputs takes the name of one file, not {shlex.join(files) or 'none'}")
+    file = Path(files[0])
+    write_outputs(file)
+    if file.is_file():
+        print(f"{file} holds the outputs; `make test-live OUTPUTS={shlex.quote(str(file))}` tests that stage")
+    return 0
 
 
 def become_terraform(arguments: Sequence[str]) -> NoReturn:

@@ -18,15 +18,21 @@ class TerraformError(Exception):
 
 
 def replace_file(file: Path, text: str) -> None:
-    """Write a text file in one step, with a newline at its end.
+    """Write a text file in one step, with a newline at its end; where a link leads to it, the link stays.
 
-    Readers see the old or the new text, and a failure leaves the old file alone.
+    Readers see the old or the new text, and a failure leaves the old file alone. What is no regular file, such as
+    ``/dev/stdout``, is written to.
     """
-    with tempfile.NamedTemporaryFile("w", dir=file.parent, delete=False, encoding="utf-8") as temporary:
+    content = text if text.endswith("\n") else f"{text}\n"
+    if file.exists() and not file.is_file():
+        file.write_text(content, encoding="utf-8")
+        return
+    target = file.resolve()
+    with tempfile.NamedTemporaryFile("w", dir=target.parent, delete=False, encoding="utf-8") as temporary:
         try:
-            temporary.write(text if text.endswith("\n") else f"{text}\n")
+            temporary.write(content)
             temporary.close()
-            Path(temporary.name).replace(file)
+            Path(temporary.name).replace(target)
         except BaseException:
             Path(temporary.name).unlink(missing_ok=True)
             raise

@@ -157,6 +157,48 @@ def test_outputs_writes_what_terraform_prints(clone: Path) -> None:
         assert json.loads((clone / name).read_text()) == outputs
 
 
+def test_outputs_are_written_into_a_file_with_a_space_and_through_links(clone: Path) -> None:
+    outputs = {"websocket_url": {"value": "wss://x.example/live", "type": "string", "sensitive": False}}
+    write_tree(clone, {"state": json.dumps(outputs), "terraform/terraform.tfstate": "{}", "kept.json": ""})
+    for link, target in (("link.json", "kept.json"), ("dangling.json", "new.json")):
+        (clone / link).symlink_to(target)
+
+    for name in ("my stage.json", "link.json", "dangling.json"):
+        result = make(clone, "outputs", f"OUTPUTS={name}")
+        assert result.returncode == 0, result.stderr
+
+    for name in ("my stage.json", "kept.json", "new.json"):
+        assert json.loads((clone / name).read_text()) == outputs
+        assert not (clone / name).is_symlink()
+    assert (clone / "link.json").is_symlink()
+    assert (clone / "dangling.json").is_symlink()
+
+
+def test_outputs_are_written_to_a_device_and_nothing_else(clone: Path) -> None:
+    outputs = {"websocket_url": {"value": "wss://x.example/live", "type": "string", "sensitive": False}}
+    write_tree(clone, {"state": json.dumps(outputs), "terraform/terraform.tfstate": "{}"})
+    (clone / "device").symlink_to("/dev/stdout")
+
+    result = make(clone, "outputs", "OUTPUTS=device")
+
+    assert result.returncode == 0, result.stderr
+    assert json.loads(result.stdout) == outputs
+    assert (clone / "device").is_symlink()
+
+
+def test_outputs_that_cannot_be_written_are_a_sentence(clone: Path) -> None:
+    outputs = {"websocket_url": {"value": "wss://x.example/live", "type": "string", "sensitive": False}}
+    write_tree(clone, {"state": json.dumps(outputs), "terraform/terraform.tfstate": "{}"})
+
+    assert "terraform: Is a directory: build\n" in make(clone, "outputs", "OUTPUTS=build").stderr
+    command = [sys.executable, "-m", "scripts.terraform", "outputs", "one", "the other"]
+    result = subprocess.run(command, cwd=clone, check=False, capture_output=True, text=True)
+    assert (result.returncode, result.stderr) == (
+        1,
+        "terraform: outputs takes the name of one file, not one 'the other'\n",
+    )
+
+
 def test_outputs_of_nothing_leave_no_trace_of_terraform(clone: Path) -> None:
     result = make(clone, "outputs")
 
