@@ -15,6 +15,7 @@ import functools
 import hashlib
 import http.client
 import json
+import os
 import re
 import urllib.request
 from pathlib import Path
@@ -55,7 +56,7 @@ def with_providers(environment: Mapping[str, str]) -> dict[str, str]:
     mirror: Path | None
     if named := prepared.get("TF_PROVIDER_MIRROR"):
         mirror = Path(named).resolve()
-        if not (mirror / AWS_PROVIDER).is_dir():
+        if not holds_provider(mirror):
             raise TerraformError(f"TF_PROVIDER_MIRROR is {named}, which holds no {AWS_PROVIDER}")
     elif registry_answers():
         return prepared
@@ -92,8 +93,17 @@ def find_mirror(environment: Mapping[str, str]) -> Path | None:
     home = _home(environment)
     data = Path(environment.get("XDG_DATA_HOME") or home / ".local" / "share")
     usual = [home / ".terraform.d" / "plugins", data / "terraform" / "plugins", *SYSTEM_MIRRORS]
-    added = sorted(ADD_ON_SOFTWARE.iterdir()) if ADD_ON_SOFTWARE.is_dir() else []
-    return next((mirror for mirror in [*usual, *added] if (mirror / AWS_PROVIDER).is_dir()), None)
+    try:
+        added = sorted(ADD_ON_SOFTWARE.iterdir())
+    except OSError:
+        added = []
+    return next((mirror for mirror in [*usual, *added] if holds_provider(mirror)), None)
+
+
+def holds_provider(mirror: Path) -> bool:
+    """Whether a directory holds the AWS provider; one that cannot be read is no mirror."""
+    # Path.is_dir() raises PermissionError for what is below a directory that cannot be read.
+    return os.path.isdir(mirror / AWS_PROVIDER)  # noqa: PTH112
 
 
 def _configures_providers(environment: Mapping[str, str]) -> bool:

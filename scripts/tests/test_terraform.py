@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import http.server
 import json
 import os
@@ -16,7 +17,7 @@ import traceback
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -159,6 +160,29 @@ class TestWhereProvidersComeFrom:
     ) -> None:
         (tmp_path / "opt" / "an-empty-one").mkdir(parents=True)
         mirror = add_mirror(tmp_path / place)
+
+        assert mirror_in(with_providers(environment)) == str(mirror)
+
+    @pytest.mark.parametrize("unreadable", ["opt", "opt/lost+found", "usr", "home/.terraform.d"])
+    def test_a_folder_that_cannot_be_read_is_no_mirror(
+        self, environment: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, unreadable: str
+    ) -> None:
+        """Simulated, because a test that root runs may read everything."""
+        mirror = add_mirror(tmp_path / "usr-local" if unreadable == "opt" else tmp_path / "opt/provider")
+        (tmp_path / unreadable).mkdir(parents=True, exist_ok=True)
+
+        def refusing(function: Callable[..., Any], *, itself: bool) -> Callable[..., Any]:
+            def call(path: str | Path, *arguments: Any, **options: Any) -> Any:
+                below = (tmp_path / unreadable) in Path(path).parents
+                if below or (itself and Path(path) == tmp_path / unreadable):
+                    raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
+                return function(path, *arguments, **options)
+
+            return call
+
+        monkeypatch.setattr(os, "stat", refusing(os.stat, itself=False))
+        for name in ("listdir", "scandir"):
+            monkeypatch.setattr(os, name, refusing(getattr(os, name), itself=True))
 
         assert mirror_in(with_providers(environment)) == str(mirror)
 
