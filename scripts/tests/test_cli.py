@@ -14,6 +14,8 @@ import tomllib
 from typing import TYPE_CHECKING
 
 import pytest
+import typer
+from roomcast_cli.application import APP
 
 from scripts.repository import REPOSITORY
 from scripts.tests.command_line import COMMAND, WITHIN, environment, of_json, on_terminal, run
@@ -213,6 +215,14 @@ def test_help(arguments: list[str]) -> None:
 
     assert (status, errors) == (0, "")
     assert output.startswith("Usage: roomcast")
+
+
+def test_each_command_has_the_options_that_the_page_promises() -> None:
+    commands = typer.main.get_command(APP).commands  # type: ignore[attr-defined] # of a group
+
+    assert {
+        name for name, each in commands.items() if "--debug" not in [o for p in each.params for o in p.opts]
+    } == set()
 
 
 def test_the_list_of_commands_cuts_no_sentence() -> None:

@@ -568,6 +568,35 @@ def test_impossible_times_are_shown_all_the_same() -> None:
 
 def test_history_of_others_is_closed_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
-    sources.history().chmod(0o644)
+    file = sources.history()
+    assert file is not None
+    file.chmod(0o644)
 
-    assert sources.history().stat().st_mode & 0o777 == 0o600
+    assert sources.history() == file
+    assert file.stat().st_mode & 0o777 == 0o600
+
+
+@pytest.mark.parametrize("home", ["/dev/null", None])
+async def test_a_chat_goes_on_without_history_where_none_can_be_kept(shell: Shell, home: str | None) -> None:
+    """Nothing can be made below a device. The other chat loses its file while it runs."""
+    terminal = await replace(shell, variables={} if home is None else {"XDG_STATE_HOME": home}).terminal()
+    if home is None:
+        file = shell.home / "roomcast" / "history"
+        file.unlink()
+        file.mkdir()
+    terminal.send("hello\r")
+    await expect(terminal, r"me.* \(you\): hello")
+    await end(terminal)
+
+    assert await ended(terminal) == 0
+    assert shell.stored() == ["hello"]
+
+
+async def test_a_proxy_that_cannot_be_used_is_told_of(shell: Shell) -> None:
+    proxied = replace(shell, variables={"NO_PROXY": "", "no_proxy": "", "https_proxy": "ftp://127.0.0.1:9"})
+
+    status, _, told = await proxied.run("--timeout", "1", "--debug")
+
+    assert status == 5
+    assert "roomcast: the proxy in this machine's settings cannot be used: scheme ftp isn't supported\n" in told
+    assert told.endswith("roomcast: not reachable\n")

@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import os
 import random
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
 import pytest
 import roomcast_client
-from roomcast_client import Closed, Kicked, Last, Recovered, Refused, Since, Unauthorized, frames
+from roomcast_client import Closed, Kicked, Last, Recovered, Refused, RoomcastError, Since, Unauthorized, frames
 from roomcast_client.addresses import Addresses
 from roomcast_client.frames import Limits
 from roomcast_client.sends import Pending
@@ -238,6 +239,38 @@ async def test_failing_token_function_is_told_of() -> None:
             await client.__aenter__()
 
         assert "ZeroDivisionError" in str([event async for event in events][1])
+
+
+@pytest.mark.parametrize(
+    ("proxy", "reason"),
+    [
+        ("socks5h://user:secret@127.0.0.1:9", "SOCKS proxy"),
+        ("ftp://user:secret@127.0.0.1:9", "scheme ftp isn't supported"),
+        ("http://user:secret@127.0.0.1:port", "Port could not be cast to integer value as 'port'"),
+    ],
+)
+def test_proxy_that_cannot_be_used_is_told_of_without_its_password(
+    monkeypatch: pytest.MonkeyPatch, proxy: str, reason: str
+) -> None:
+    for name in [name for name in os.environ if name.lower().endswith("_proxy")]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("https_proxy", proxy)
+
+    async def talk() -> None:
+        async with serving() as server:
+            client = connect(server, timeout=5)
+            events = client.events()
+            with pytest.raises(TimeoutError):
+                await client.__aenter__()
+
+            _, told, *_ = [event async for event in events]
+            assert isinstance(told, RoomcastError)
+            assert told.code == "proxy"
+            assert str(told).startswith("the proxy in this machine's settings cannot be used: ")
+            assert reason in str(told)
+            assert "secret" not in str(told)
+
+    virtual.run(talk())
 
 
 @virtually

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterator
+    from collections.abc import AsyncIterator, Iterable, Iterator
 
 CHUNK = 65_536
 """Bytes of input read at once."""
@@ -88,7 +88,19 @@ async def edited_lines() -> AsyncIterator[str]:
     from prompt_toolkit import PromptSession  # noqa: PLC0415 - an extra
     from prompt_toolkit.history import FileHistory  # noqa: PLC0415 - an extra
 
-    session: Any = PromptSession(history=FileHistory(str(history())), erase_when_done=True)
+    class History(FileHistory):  # whose file may be lost, or its disk be full, while the chat goes on
+        def load_history_strings(self) -> Iterable[str]:
+            try:
+                return [*super().load_history_strings()]
+            except OSError:
+                return []
+
+        def store_string(self, string: str) -> None:
+            with suppress(OSError):
+                super().store_string(string)
+
+    file = history()
+    session: Any = PromptSession(history=History(str(file)) if file else None, erase_when_done=True)
     while True:
         try:
             yield await session.prompt_async("> ")
@@ -107,11 +119,14 @@ def above_the_prompt() -> Iterator[None]:
         yield
 
 
-def history() -> Path:
-    """Return the file of lines that were typed, which its owner alone can read."""
-    folder = Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state") / "roomcast"
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    file = folder / "history"
-    os.close(os.open(file, os.O_CREAT | os.O_WRONLY, 0o600))
-    file.chmod(0o600)
+def history() -> Path | None:
+    """Return the file of lines that were typed, which its owner alone can read; None where none can be written."""
+    try:
+        folder = Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state") / "roomcast"
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        file = folder / "history"
+        os.close(os.open(file, os.O_CREAT | os.O_RDWR, 0o600))
+        file.chmod(0o600)
+    except (OSError, RuntimeError):  # the second without a home
+        return None
     return file

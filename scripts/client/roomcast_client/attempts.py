@@ -5,7 +5,7 @@ from __future__ import annotations
 from ssl import SSLError
 from typing import TYPE_CHECKING
 
-from websockets.exceptions import InvalidStatus, WebSocketException
+from websockets.exceptions import InvalidProxy, InvalidStatus, ProxyError, WebSocketException
 
 from roomcast_client import sockets
 from roomcast_client.errors import Refused, RoomcastError
@@ -72,7 +72,15 @@ async def connect(
         if status in FORBIDDEN and is_first:
             raise Refused(status=status) from error
         raise AttemptError("refused") from error
+    except InvalidProxy as error:
+        raise AttemptError("handshake", _of_proxy(error.msg)) from error  # its text has the proxy's password
+    except (ProxyError, ImportError, ValueError) as error:  # the stage's address has been read, and is no cause
+        raise AttemptError("handshake", _of_proxy(error)) from error
     except (TimeoutError, SSLError, WebSocketException) as error:
         raise AttemptError("handshake") from error
     except OSError as error:
         raise AttemptError("offline") from error
+
+
+def _of_proxy(reason: object) -> RoomcastError:
+    return RoomcastError(f"the proxy in this machine's settings cannot be used: {reason}", code="proxy")

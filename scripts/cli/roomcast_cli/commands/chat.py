@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from roomcast_cli.commands.options import Debug  # noqa: TC001 - typer reads it
 from roomcast_cli.output import INTERRUPTED, READER_GONE, WRONG_USAGE, CommandError
 
 if TYPE_CHECKING:
@@ -50,6 +51,7 @@ def chat(  # noqa: PLR0913 - of the command line
     timeout: Annotated[float, typer.Option(parser=_seconds, metavar="S", help="Seconds to connect at first.")] = 30.0,
     send_only: Annotated[bool, typer.Option("--send-only", help="Show no messages.")] = False,
     receive_only: Annotated[bool, typer.Option("--receive-only", help="Read no input.")] = False,
+    _debug: Debug = False,
 ) -> int:
     """Talk in a room.
 
