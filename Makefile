@@ -3,6 +3,8 @@
 PYTHON ?= python3
 TARGET ?= local
 export TARGET
+# With it, `python -m` would not find the modules of this folder.
+unexport PYTHONSAFEPATH
 
 TOX := build/tox/bin/tox
 # A lock, because two runs of tox in one clone would change the same environments.

@@ -138,6 +138,16 @@ def test_a_users_options_for_terraform_do_not_count_when_it_is_looked_for(
     assert make(clone, "plan").returncode == 0
 
 
+def test_modules_of_the_clone_are_found_also_by_a_python_that_trusts_no_folder(
+    clone: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PYTHONSAFEPATH", "1")
+
+    result = make(clone, "plan")
+
+    assert result.returncode == 0, result.stderr
+
+
 def test_plan_is_about_the_stack_of_make_up_and_takes_options(clone: Path) -> None:
     result = make(clone, "plan", "ARGS=-var pace=500")
 
