@@ -67,6 +67,14 @@ def test_narrow_terminal_cuts_nothing() -> None:
     assert "40,000%" in shown
 
 
+def test_terminal_of_unknown_width_cuts_nothing() -> None:
+    """Some programs start others with COLUMNS=0, as on a serial line."""
+    expected = on_terminal("capacity", *IDLE, COLUMNS="80", NO_COLOR="1")
+
+    assert on_terminal("capacity", *IDLE, COLUMNS="0", NO_COLOR="1") == expected
+    assert len(expected[1].splitlines()) > 5
+
+
 def test_cost_as_json() -> None:
     status, found = of_json("cost", *BUSY, "--bytes", "500")
 

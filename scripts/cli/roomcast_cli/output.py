@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import sys
 from typing import TYPE_CHECKING, Any
 
@@ -112,4 +113,5 @@ def table(header: Sequence[str], rows: Sequence[Sequence[str]], right: Sequence[
     for row in rows:
         shown.add_row(*map(Text, map(cell, row)))
     plain = not colour or bool(os.environ.get("NO_COLOR"))
-    Console(no_color=plain, color_system=None if plain else "auto", highlight=False).print(shown)
+    width = shutil.get_terminal_size().columns  # rich takes a COLUMNS of 0 at its word
+    Console(width=width, no_color=plain, color_system=None if plain else "auto", highlight=False).print(shown)
