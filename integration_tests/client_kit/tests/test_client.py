@@ -7,6 +7,8 @@ import json
 import logging
 import os
 import random
+import subprocess
+import sys
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +22,7 @@ from roomcast_client.sends import Pending
 from integration_tests.client_kit import virtual
 from integration_tests.client_kit.server import Server
 from integration_tests.harness.clock import ScaledClock
+from scripts import clients
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
@@ -516,6 +519,32 @@ async def test_impossible_room_leaves_the_client_as_it_is() -> None:
         await client.send("lobby", "hi")
 
         assert list(client.positions) == ["lobby"]
+
+
+ERRORS = """
+from roomcast_client import errors
+for kind in vars(errors).values():
+    if isinstance(kind, type) and issubclass(kind, errors.RoomcastError):
+        print(f"{kind.__name__}: {kind()}")
+"""
+
+
+def test_errors_have_their_sentences_without_docstrings() -> None:
+    """`python -OO` leaves docstrings out."""
+    texts = [
+        subprocess.run(
+            [sys.executable, *options, "-c", ERRORS],
+            env={**os.environ, "PYTHONPATH": os.pathsep.join(clients.FOLDERS)},
+            check=True,
+            capture_output=True,
+            text=True,
+        ).stdout
+        for options in ([], ["-OO"])
+    ]
+
+    assert texts[0] == texts[1]
+    assert "QueueFull: 100 messages or 1 MB are on their way without proof; wait for some of them." in texts[0]
+    assert "Attributes" not in texts[0]
 
 
 def test_secrets_are_in_no_text_of_the_options() -> None:

@@ -12,46 +12,53 @@ class RoomcastError(Exception):
         id: Id of the message that it is about.
         request_id: Id by which operators of the stage find the answer in their logs.
         retryable: Whether the same call may succeed later.
+        sentence: Text of an error that is given none; no docstring, which ``python -OO`` leaves out.
     """
 
     code = "error"
     retryable = False
+    sentence = "An error of the stage or of this client."
 
     def __init__(self, text: str = "", *, code: str = "", room: str | None = None, id: str | None = None) -> None:  # noqa: A002 - the protocol's name
-        super().__init__(text or type(self).__doc__)
+        super().__init__(text or self.sentence)
         self.code = code or self.code
         self.room, self.id = room, id
         self.request_id: str | None = None
 
 
 class TooLarge(RoomcastError):  # noqa: N818 - named alike in every language's client
-    """The whole frame of the message is larger than the stage accepts; send less."""
+    """A message is larger than the stage accepts."""
 
     code = "too_large"
+    sentence = "The whole frame of the message is larger than the stage accepts; send less."
 
 
 class QueueFull(RoomcastError):  # noqa: N818 - named alike in every language's client
-    """100 messages or 1 MB are on their way without proof; wait for some of them."""
+    """Too many messages are on their way without proof."""
 
     code, retryable = "queue_full", True
+    sentence = "100 messages or 1 MB are on their way without proof; wait for some of them."
 
 
 class OutcomeUnknown(RoomcastError):  # noqa: N818 - named alike in every language's client
-    """No proof came within 8 minutes: the message may have been stored, or not."""
+    """No proof of a message came in time."""
 
     code = "outcome_unknown"
+    sentence = "No proof came within 8 minutes: the message may have been stored, or not."
 
 
 class NotAllowed(RoomcastError):  # noqa: N818 - named alike in every language's client
-    """The token has no such right in that room, or this client is not in it."""
+    """The stage refuses a call for lack of a right."""
 
     code = "not_allowed"
+    sentence = "The token has no such right in that room, or this client is not in it."
 
 
 class Closed(RoomcastError):  # noqa: N818 - named alike in every language's client
-    """The client was closed by its application."""
+    """The application closed the client."""
 
     code = name = "closed"
+    sentence = "The client was closed by its application."
 
 
 class Refused(RoomcastError):  # noqa: N818 - named alike in every language's client
