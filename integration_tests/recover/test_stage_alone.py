@@ -82,8 +82,8 @@ class StageAlone(Workspace):
 async def test_a_stage_is_renamed_and_leaves_its_log(target: Target, tmp_path: Path) -> None:
     assert target.aws is not None
     assert target.aws.endpoint_url is not None
-    aws, name = target.aws, f"alone-{secrets.token_hex(3)}"
-    certificates = aws.session.client("acm", endpoint_url=aws.endpoint_url)
+    aws, endpoint, name = target.aws, target.aws.endpoint_url, f"alone-{secrets.token_hex(3)}"
+    certificates = aws.session.client("acm", endpoint_url=endpoint)
     given = {
         "certificate_arn": certificates.request_certificate(DomainName=f"{name}.example.com")["CertificateArn"],
         "domain_name": f"{name}.example.com",
@@ -93,7 +93,7 @@ async def test_a_stage_is_renamed_and_leaves_its_log(target: Target, tmp_path: P
     workspace = StageAlone(
         CONFIGURATION / "examples" / "custom-domain",
         tmp_path,
-        environment=terraform_environment(aws.endpoint_url),
+        environment=terraform_environment(endpoint),
         report=lines.append,
     )
 
