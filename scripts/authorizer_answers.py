@@ -10,6 +10,7 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING
 
+from scripts.stage_url import StageUrlError, stage_url
 from scripts.token_places import CLOSED, status_of
 
 if TYPE_CHECKING:
@@ -61,8 +62,11 @@ def main(arguments: Sequence[str], cases: Mapping[str, str] = CASES) -> int:
         print("usage: python -m scripts.authorizer_answers wss://HOST/STAGE", file=sys.stderr)
         return 2
     try:
-        for does, answer in answers(arguments[0], cases):
+        for does, answer in answers(stage_url(arguments[0]), cases):
             print(f"an authorizer that {does}: {answer}", flush=True)
+    except StageUrlError as error:
+        print(f"authorizer_answers: {error}", file=sys.stderr)
+        return 2
     except OSError as error:
         print(f"authorizer_answers: {error.strerror or error}", file=sys.stderr)
         return 1

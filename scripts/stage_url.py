@@ -40,6 +40,12 @@ def stage_url(text: str) -> str:
         raise StageUrlError(
             f"{shown(parts)!r} is no WebSocket URL of a stage, which looks like {EXAMPLE} (output websocket_url)"
         )
+    try:
+        parts.hostname.encode("idna")  # as the system's resolver is asked
+    except UnicodeError as error:
+        raise StageUrlError(
+            f"{shown(parts)!r} names no host that there can be: the parts between its dots have 1 to 63 characters"
+        ) from error
     if "@" in parts.netloc:
         raise StageUrlError(f"the URL of {shown(parts)} carries credentials, which WebSocket APIs ignore: remove them")
     if "?" in url or "#" in url:

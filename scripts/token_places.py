@@ -14,6 +14,7 @@ import sys
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
+from scripts.stage_url import StageUrlError, stage_url
 from scripts.waiting import scaled
 
 if TYPE_CHECKING:
@@ -95,13 +96,16 @@ def main(arguments: Sequence[str], token: str = "") -> int:
     if len(arguments) != 1:
         print("usage: python -m scripts.token_places wss://HOST/STAGE [< TOKEN]", file=sys.stderr)
         return 2
-    [url] = arguments
     try:
+        url = stage_url(arguments[0])
         for place in ("header", "subprotocol", "query"):
             length, status = longest(url, place)
             print(f"{place}: read up to {length} characters, then {status or 'closed without a status'}")
         for name in SPELLINGS if token else ():
             print(f"{name}: {status_of(url, '', {name: f'Bearer {token}'})}")
+    except StageUrlError as error:
+        print(f"token_places: {error}", file=sys.stderr)
+        return 2
     except OSError as error:
         print(f"token_places: {error.strerror or error}", file=sys.stderr)
         return 1

@@ -76,7 +76,7 @@ async def handshake(url: str, room: str) -> Client:
         raise ProbeError(f"does not speak WebSocket ({error})") from error
     except TimeoutError as error:
         raise ProbeError(f"did not answer the handshake within {scaled(HANDSHAKE_WITHIN):g} s") from error
-    except (OSError, EOFError, ValueError) as error:  # ValueError: a name that cannot be a host's
+    except (OSError, EOFError) as error:
         raise ProbeError(f"cannot be reached ({type(error).__name__}: {error})") from error
 
 

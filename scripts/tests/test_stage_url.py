@@ -28,6 +28,7 @@ SECRET = "swordfish"
         ("ws://abc.execute-api.localhost:4566/live", None),
         ("ws://abc.execute-api.localhost.localstack.cloud:4566/live", None),
         ("ws://emulator:4566/live", None),
+        (f"wss://{'x' * 63}.m\u00fcnchen.example.com./live", None),
     ],
 )
 def test_stages_are_accepted(given: str, accepted: str | None) -> None:
@@ -43,6 +44,10 @@ def test_stages_are_accepted(given: str, accepted: str | None) -> None:
         ("http://127.0.0.1:4566/live", "is no WebSocket URL"),
         ("wss://", "is no WebSocket URL"),
         ("wss:///live", "is no WebSocket URL"),
+        ("wss://a..b.com/live", "names no host"),
+        ("wss://./live", "names no host"),
+        (f"wss://{'x' * 64}.com/live", "names no host"),
+        (f"wss://user:{SECRET}@a..b.com/live?token={SECRET}", "names no host"),
         (f"https://user:{SECRET}@host/live?token={SECRET}#{SECRET}", "is no WebSocket URL"),
         ("wss://host:port/live", "cannot be read"),
         ("wss://host:99999/live", "cannot be read"),

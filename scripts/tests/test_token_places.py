@@ -79,3 +79,5 @@ def test_a_host_that_is_not_there_is_told(capsys: pytest.CaptureFixture[str]) ->
     assert token_places.main([f"ws://127.0.0.1:{port}/live"]) == 1
     assert "refused" in capsys.readouterr().err
     assert token_places.main([]) == 2
+    assert token_places.main(["wss://a..b.com/live"]) == 2
+    assert "names no host" in capsys.readouterr().err

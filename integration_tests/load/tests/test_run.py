@@ -399,6 +399,7 @@ def test_live_stage_is_spared_what_nobody_accepted(
         (["--scenario", "redeploy"], "A live stage is never changed"),
         (["--limits", "missing.toml"], "missing.toml"),
         (["--target", "local"], "--websocket-url"),
+        (["--websocket-url", "wss://a..b.com/live"], "names no host"),
     ],
 )
 def test_what_cannot_be_done_is_said_in_a_sentence(

@@ -159,7 +159,7 @@ async def test_table_in_the_outputs_must_be_the_one_that_the_stage_writes_to(
     assert asked[0].startswith(ROOM_PREFIX)
 
 
-@pytest.mark.parametrize("url", ["ws://127.0.0.1:9/live", "wss://nowhere.invalid/live", f"wss://{'x' * 70}.com/live"])
+@pytest.mark.parametrize("url", ["ws://127.0.0.1:9/live", "wss://nowhere.invalid/live"])
 async def test_host_that_cannot_be_reached_is_described_in_a_sentence(url: str) -> None:
     with pytest.raises(ProbeError, match="cannot be reached"):
         await probe(url, "room")
