@@ -23,16 +23,23 @@ class Link:
         self.replayed = Numbers()
 
 
+BLOCK = 4_096
+"""Numbers that share a mask: a stage may give out any number below 2^53."""
+
+
 class Numbers:
-    """A set of message numbers, one bit for each."""
+    """A set of message numbers, one bit for each in a mask of its block of numbers."""
 
     __slots__ = ("_masks",)
 
     def __init__(self) -> None:
-        self._masks: dict[str, int] = {}
+        self._masks: dict[str | tuple[str, int], int] = {}
 
     def add(self, number: Number) -> bool:
         """Add a number; return whether it is new."""
-        mask, bit = self._masks.get(number.epoch, 0), 1 << number.seq
-        self._masks[number.epoch] = mask | bit
+        epoch, seq = number
+        # Most runs never exceed the first block.
+        block: str | tuple[str, int] = epoch if seq < BLOCK else (epoch, seq // BLOCK)
+        mask, bit = self._masks.get(block, 0), 1 << seq % BLOCK
+        self._masks[block] = mask | bit
         return not mask & bit

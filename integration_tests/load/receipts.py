@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 SEPARATOR = "."
 DIGITS = 8
 """Of a message's number in its id, which has 16 characters at least."""
+LONGEST_NUMBER = 12
+"""Digits of a number that is read: Python refuses to read thousands of them."""
 
 
 class Receipts:
@@ -110,6 +112,8 @@ class Receipts:
         """Return the number of the message that was sent with this id; None if there is none."""
         number, _, name = message_id.partition(SEPARATOR)
         if name != self._sender.name or len(number) < DIGITS or not (number.isascii() and number.isdigit()):
+            return None
+        if len(number) > LONGEST_NUMBER:
             return None
         sequence = int(number)
         is_one = sequence < len(self._sender.sent_at) and f"{sequence:0{DIGITS}}" == number

@@ -134,6 +134,27 @@ class Remembering(Healthy):
         return {"type": "receipt", **{name: frame[name] for name in ("id", "room", "epoch", "seq")}}
 
 
+class FarNumbers(Remembering):
+    """Numbers the messages of each room from a large number on, as the protocol allows."""
+
+    name = "far-numbers"
+    first = 2**45
+
+    def head(self, room: str) -> dict[str, Any]:
+        """Count from there."""
+        return {"epoch": EPOCH, "seq": self.first + len(self.logs[room].messages)}
+
+    def missed(self, room: str, seq: int) -> Sequence[dict[str, Any]]:
+        """Count from there."""
+        return super().missed(room, seq - self.first)
+
+    def store(self, session: Session, message: dict[str, Any]) -> dict[str, Any]:
+        """Count from there."""
+        frame = super().store(session, message)
+        frame["seq"] += self.first
+        return frame
+
+
 class Forgetful(Remembering):
     """Says that everything was recovered, and replays nothing."""
 

@@ -93,7 +93,11 @@ def test_second_receipt_of_the_first_copy_is_one_too_many(receipts: Receipts, se
 
 @pytest.mark.parametrize(
     "message_id",
-    ["", "00000001.client-1", "00000000.client-2", "0.client-1", "x", "\N{ARABIC-INDIC DIGIT ZERO}" * 8 + ".client-1"],
+    [
+        *("", "00000001.client-1", "00000000.client-2", "0.client-1", "x"),
+        "\N{ARABIC-INDIC DIGIT ZERO}" * 8 + ".client-1",
+        "1" * 5_000 + ".client-1",
+    ],
 )
 def test_receipt_for_a_message_that_was_never_sent(message_id: str, receipts: Receipts, sender: Sender) -> None:
     assert receipts.take({**COUNTED, "id": message_id}, 1.0) == "a receipt for a message that was never sent"

@@ -45,6 +45,7 @@ CASES = [
     case("remembering", RESUME),
     case("remembering", ROLLOVER),
     case("remembering", RETRY),
+    case("far-numbers", RESUME),
     case("forgetful", [*RESUME, *IMPATIENT], "lost"),
     case("forgets-one", [*RESUME, *IMPATIENT], "lost"),
     case("replays-twice", RESUME, "duplicated"),
