@@ -46,7 +46,8 @@ class Judge:
         room: The room.
         terms: The time that the stage is granted.
         ended_at: When the run stopped waiting, monotonic seconds.
-        slowest: Seconds that the slowest delivery took; a delivery that the run waited for no longer may still come.
+        slowest: Seconds from sending that the slowest delivery took; a delivery that the run waited for no longer may
+            still come.
         examples: Collects sentences about faults.
     """
 

@@ -45,6 +45,7 @@ class Ledger:
     Attributes:
         latency: Delivery times of first copies, from the intended send time.
         ended_at: When the run stopped waiting, before its clients departed, monotonic seconds.
+        slowest: Seconds that the slowest delivery took from its sending, whenever it was due.
         unsent: Due messages that no connected client could send.
     """
 
@@ -56,6 +57,7 @@ class Ledger:
         self.terms = terms or Terms()
         self.latency = latency or Latency()
         self.ended_at = math.inf
+        self.slowest = 0.0
         self.unsent = 0
         self._token = checksum(run)
         self._rooms: dict[str, Room] = {}
@@ -141,7 +143,9 @@ class Ledger:
             return None
         if not kept:
             self.latency.record(at - stamp.intended_at)
-            if at - stamp.sent_at > self.terms.late_after:
+            took = at - stamp.sent_at
+            self.slowest = max(self.slowest, took)
+            if took > self.terms.late_after:
                 add_bits(sender.late, stamp.sequence, member.bit)
         if self.terms.ordered or numbered:
             member.arrivals.append(stamp)
@@ -171,6 +175,7 @@ class Ledger:
         for name, room in other._rooms.items():
             self._room(name).merge(room)
         self._stray_examples += other._stray_examples
+        self.slowest = max(self.slowest, other.slowest)
         self.unsent += other.unsent
         self.latency.merge(other.latency)
 
@@ -185,9 +190,8 @@ class Ledger:
         rooms: dict[str, Tally] = {}
         senders: defaultdict[str, Tally] = defaultdict(Tally)
         examples = self._examples()
-        slowest = self.latency.total.at_percentiles([100])[0] / 1_000
         for name, room in self._rooms.items():
-            judge = Judge(room, self.terms, self.ended_at, slowest, examples)
+            judge = Judge(room, self.terms, self.ended_at, self.slowest, examples)
             rooms[name] = Tally(unexpected=room.strays.total())
             for sender_name, sender in room.senders.items():
                 tally = judge.tally(sender)

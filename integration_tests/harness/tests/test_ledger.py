@@ -292,6 +292,23 @@ def test_deliveries_that_may_still_be_on_their_way_are_late_and_not_lost() -> No
     )
 
 
+def test_delivery_of_a_message_that_was_sent_long_after_it_was_due_lets_no_other_one_seem_late() -> None:
+    """The client was behind for 100 s, so the latency of the first message says nothing about the stage."""
+    ledger, other = (Ledger("run", terms=Terms(transit=TRANSIT, patience=60.0)) for _ in range(2))
+    a, b = joined(ledger, "a"), joined(ledger, "b")
+    sender = ledger.sender("lobby", "a")
+    behind = sender.attempt(0.0, 100.0)
+    for member in (a, b):
+        ledger.receive(member, behind.text, 100.5)
+    sender.acknowledge(behind.sequence, 100.5)
+    send(sender, 101.0, to=[a], ledger=ledger)
+    ledger.ended_at = 190.0
+    other.merge(ledger)
+    for total in (ledger.verdict().total, other.verdict().total):
+        assert (total.lost, total.late) == (1, 0)
+    assert other.slowest == pytest.approx(0.5)
+
+
 @pytest.mark.parametrize(("left_after", "abandoned"), [(2.9, True), (3.1, False)])
 def test_sender_that_leaves_by_itself_excuses_only_messages_that_had_no_time_for_an_answer(
     left_after: float, *, abandoned: bool
