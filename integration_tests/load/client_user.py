@@ -210,6 +210,10 @@ class ClientUser:
             self._receipts.expect_copy(sequence)
             socket.say("sendmessage", id=message_id, room=self.room, data=text)
 
+    def awaits(self, begin: float, end: float) -> bool:
+        """Whether a message that was sent from ``begin`` to ``end`` (monotonic seconds) has had no answer yet."""
+        return self._receipts.awaits(begin, end)
+
     async def leave(self, mode: CloseMode) -> None:
         """Go offline, if connected; the client comes back when it is told to join."""
         session, member = self._session, self._member
@@ -291,7 +295,7 @@ class ClientUser:
         now = time.monotonic()
         self._member.left_at = min(self._member.left_at, now)
         self._returning_at = now if self._returning_at is None else self._returning_at
-        self._receipts.interrupt()
+        self._receipts.interrupt(min(self._member.leaving_at, now), self._ledger.terms.late_after)
 
     def rolled(self, generation: int) -> None:  # noqa: ARG002 - the observer's signature
         """Count a rollover."""

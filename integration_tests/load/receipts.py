@@ -50,6 +50,10 @@ class Receipts:
         """How many messages and copies have had no answer yet."""
         return len(self._waiting) + self._copies.total()
 
+    def awaits(self, begin: float, end: float) -> bool:
+        """Whether a message that was sent from ``begin`` to ``end`` (monotonic seconds) has had no answer yet."""
+        return any(begin <= self._sender.sent_at[sequence] <= end for sequence in self._waiting)
+
     def expect(self, sequence: int) -> str:
         """Expect the answer to a message; return its ``id``, unique in the room."""
         self._waiting.add(sequence)
@@ -65,9 +69,15 @@ class Receipts:
         self._waiting.discard(sequence)
         self._sender.fail(sequence)
 
-    def interrupt(self) -> None:
-        """Record that a connection ended before these answers came, so that they take as long as the client is away."""
-        self._sender.interrupted |= self._waiting
+    def interrupt(self, at: float, late_after: float) -> None:
+        """Record that a connection ended before these answers came, so that they take as long as the client is away.
+
+        Args:
+            at: When it ended, monotonic seconds.
+            late_after: Seconds after which an answer is late; one that was late then is not excused.
+        """
+        sent_at = self._sender.sent_at
+        self._sender.interrupted |= {each for each in self._waiting if at - sent_at[each] <= late_after}
         self._copies.clear()
 
     def take(self, frame: Mapping[str, Any], at: float) -> str | None:

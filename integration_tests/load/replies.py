@@ -55,6 +55,10 @@ class Replies:
         """How many messages have had no answer yet."""
         return len(self._waiting)
 
+    def awaits(self, begin: float, end: float) -> bool:
+        """Whether a message that was sent from ``begin`` to ``end`` (monotonic seconds) has had no answer yet."""
+        return any(begin <= self._sender.sent_at[sequence] <= end for sequence in self._waiting.values())
+
     def expect(self, sequence: int) -> str:
         """Expect the answer to a message; return the ``id`` to send it with, unique in the room."""
         message_id = f"{self._sender.name}{SEPARATOR}{sequence}"

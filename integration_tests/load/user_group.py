@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 TEXT_MODE = Manner()
 GENERATIONS = 3
 """Sockets that a client uses one after the other in a rollover: the third one is opened beside an heir of the first."""
+LOOK_EVERY = 0.05
+"""Seconds between two looks for answers."""
 MOVEMENTS_AT_ONCE = 256
 """Handshakes and closes under way; more would only queue at the server. A handshake that waits for others counts
 as late, because it is timed from when it was due."""
@@ -128,11 +130,26 @@ class UserGroup:
             self._connected_one.set()
 
     async def leave(self, seats: Sequence[int], mode: CloseMode) -> None:
-        """Disconnect clients, as fast as possible."""
+        """Disconnect clients, as fast as possible, once what they have sent so far is answered or late.
+
+        So a client takes only the answers with it to messages that it sends during this wait, which is short on a stage
+        that answers; a stage that does not is not excused by the departure.
+        """
+        await self._heard([self._users[seat] for seat in seats])
         async with asyncio.TaskGroup() as group:
             for seat in seats:
                 await self._gate.acquire()
                 group.create_task(self._through_gate(self._users[seat].leave(mode)))
+
+    async def _heard(self, users: Sequence[VirtualUser | ClientUser]) -> None:
+        """Wait until what these clients have sent so far is answered, or late, or cannot be answered any more."""
+        asked_at = time.monotonic()
+        late_after = min(self._terms.late_after, self._terms.patience)
+        while True:
+            users = [user for user in users if user.awaits(time.monotonic() - late_after, asked_at)]
+            if not users:
+                return
+            await asyncio.sleep(LOOK_EVERY)
 
     async def leave_all(self) -> None:
         """Disconnect all clients with closing handshakes."""
@@ -204,7 +221,7 @@ class UserGroup:
             self.absent()  # drops the messages of connections that have ended
             if self._unanswered <= but:
                 return
-            await asyncio.sleep(0.05)
+            await asyncio.sleep(LOOK_EVERY)
 
     async def quiet(self) -> None:
         """Wait until no message has come for ``transit`` seconds, or five times as long if they never stop."""

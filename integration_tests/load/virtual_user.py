@@ -114,6 +114,11 @@ class VirtualUser:
             self._replies = Replies(self._sender)
         return self._replies
 
+    def awaits(self, begin: float, end: float) -> bool:
+        """Whether a message that was sent from ``begin`` to ``end`` (monotonic seconds) may still be answered."""
+        self.notice_end()
+        return self._replies is not None and self._replies.awaits(begin, end)
+
     async def leave(self, mode: CloseMode) -> None:
         """Disconnect, if connected."""
         client, member = self._client, self._member

@@ -83,7 +83,7 @@ def summary(document: dict[str, Any]) -> list[str]:
 
 ALWAYS_SAID = ("lost", "missing", "duplicated", "unexpected")
 SAID_IF_ANY = (
-    *("unsent", "failed", "unanswered", "late", "altered", "reordered"),
+    *("unsent", "failed", "unanswered", "abandoned", "late", "altered", "reordered"),
     *("receipts_wrong", "receipts_repeated", "receipts_unknown", "broken"),
 )
 

@@ -55,7 +55,7 @@ MEANINGS = {
     "acknowledged": "messages with a receipt that names no failed delivery",
     "failed": "messages with a receipt that names failed deliveries, or answered by an error",
     "unanswered": "messages without any answer: they may or may not have been delivered",
-    "abandoned": "messages without an answer when their sender left early; nothing is concluded about them",
+    "abandoned": "messages whose sender left before an answer would have been late; nothing is concluded about them",
     "recovered": "failed, unanswered or abandoned messages that a member received",
     "receipts_counted": "receipts that say how many members were reached, and so can be checked",
     "receipts_wrong": "receipts with counts or a number that cannot be true",

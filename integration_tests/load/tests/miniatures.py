@@ -262,6 +262,23 @@ class Mute(Healthy):
         """Do nothing."""
 
 
+class MuteUntilTheStorm(Healthy):
+    """Swallows every message until a client has left."""
+
+    name = "mute-until-the-storm"
+    _one_has_left: bool = False
+
+    async def serve(self, connection: ServerConnection) -> None:
+        """Serve, and note the end."""
+        await super().serve(connection)
+        self._one_has_left = True
+
+    async def take(self, session: Session, message: dict[str, Any]) -> None:
+        """Do nothing about a message before that."""
+        if self._one_has_left or message.get("action") != "sendmessage":
+            await super().take(session, message)
+
+
 class Errors(Healthy):
     """Answers every message by one of the handlers' errors."""
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from websockets.typing import Subprotocol
 
-from integration_tests.load.tests.miniatures import Healthy, Session, error_of
+from integration_tests.load.tests.miniatures import Healthy, MuteUntilTheStorm, Session, error_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -198,6 +198,12 @@ class PostsTwice(Remembering):
         frame = self.stored(message["room"], message["id"])
         if is_new and frame is not None and frame["seq"] % 7 == 0:
             await self.tell(session, frame)
+
+
+class SwallowsUntilTheStorm(MuteUntilTheStorm, Remembering):
+    """Swallows every message until a client has left; its sender sends it again when it is back."""
+
+    name = "swallows-until-the-storm"
 
 
 class Pessimist(Remembering):

@@ -115,10 +115,13 @@ def test_failed_deliveries_matter_where_the_room_keeps_nothing(receipts: Receipt
     assert not sender.acknowledged(0)
 
 
-def test_end_of_a_connection_excuses_the_wait(receipts: Receipts, sender: Sender) -> None:
+@pytest.mark.parametrize(("at", "excused"), [(5.0, {0}), (5.1, set())])
+def test_end_of_a_connection_excuses_the_wait_for_an_answer_that_was_not_late(
+    at: float, excused: set[int], receipts: Receipts, sender: Sender
+) -> None:
     receipts.expect_copy(0)
-    receipts.interrupt()
-    assert (sender.interrupted, receipts.unanswered) == ({0}, 1)
+    receipts.interrupt(at, late_after=5.0)
+    assert (sender.interrupted, receipts.unanswered) == (excused, 1)
 
 
 def test_message_that_the_client_gave_up_is_failed(receipts: Receipts, sender: Sender) -> None:

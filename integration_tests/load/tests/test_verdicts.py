@@ -28,6 +28,11 @@ WATCHFUL = ["--patience", "60", "--late-after", "1"]
 RATES = ["--connect-rate", f"{5 / TIMEOUT_FACTOR:g}", "--rate", f"{10 / TIMEOUT_FACTOR:g}"]
 JOINING = [*PATIENT, "--scenario", "join-storm", *RATES]
 """Clients come in for two seconds, as ``TIMEOUT_FACTOR`` scales them, while messages are sent."""
+STORM = [
+    *("--scenario", "reconnect-storm", "--messages", "80", "--rate", f"{10 / TIMEOUT_FACTOR:g}"),
+    *("--patience", "9", "--late-after", "3"),
+]
+"""All clients leave after three seconds, as ``TIMEOUT_FACTOR`` scales them, or once what they have sent is late."""
 DELAY = 2.0
 
 NOTHING = {"invariants.acknowledged", "invariants.delivered"}
@@ -94,6 +99,7 @@ CASES = [
     case("unprintable-error", "failed", "acknowledged"),
     case("old-on-join", "unexpected", options=JOINING),
     case("healthy", options=JOINING),
+    case("mute-until-the-storm", "unanswered", options=STORM),
     Case("slow-handshake", WATCHFUL, {"connects.late"}),
     Case("redirect", PATIENT, NOBODY),
     Case("redirect-nowhere", PATIENT, NOBODY),

@@ -11,6 +11,7 @@ import pytest
 from integration_tests.load.__main__ import main
 from integration_tests.load.tests.miniatures import miniature, served
 from integration_tests.load.tests.remembering import REMEMBERING
+from scripts.waiting import TIMEOUT_FACTOR
 
 if TYPE_CHECKING:
     from concurrent.futures import Future
@@ -24,6 +25,10 @@ IMPATIENT = ["--patience", "5", "--late-after", "5"]
 STEADY = ["--protocol", "v1", "--messages", "30", "--rate", "100"]
 RESUME = ["--scenario", "resume-storm", "--messages", "120", "--rate", "30", "--outage", "0.2"]
 ROLLOVER = ["--scenario", "rollover", "--messages", "30", "--rate", "30", "--lifetime", "2"]
+STORM = [
+    *("--protocol", "v1", "--scenario", "reconnect-storm", "--messages", "80", "--rate", f"{10 / TIMEOUT_FACTOR:g}"),
+    *("--patience", "9", "--late-after", "3"),
+]
 RETRY = ["--scenario", "retry-storm", "--messages", "30", "--rate", "30"]
 
 
@@ -46,6 +51,7 @@ CASES = [
     case("remembering", ROLLOVER),
     case("remembering", RETRY),
     case("far-numbers", RESUME),
+    case("swallows-until-the-storm", STORM, "late"),
     case("forgetful", [*RESUME, *IMPATIENT], "lost"),
     case("forgets-one", [*RESUME, *IMPATIENT], "lost"),
     case("replays-twice", RESUME, "duplicated"),

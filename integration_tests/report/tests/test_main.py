@@ -57,6 +57,15 @@ def test_a_good_run_exits_0(tmp_path: Path, limits: str, capsys: pytest.CaptureF
     assert report.exists()
 
 
+def test_messages_about_which_nothing_is_concluded_are_told(
+    tmp_path: Path, limits: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    document = example()
+    document["invariants"]["abandoned"] = 3
+    assert main([saved(tmp_path / "run.json", document), "--limits", limits, "--directory", str(tmp_path)]) == 0
+    assert "0 unexpected, 3 abandoned, 1 items left\n" in capsys.readouterr().out
+
+
 def test_a_broken_limit_exits_1(tmp_path: Path, limits: str, capsys: pytest.CaptureFixture[str]) -> None:
     run = saved(tmp_path / "run.json", example(lose=True))
     assert main([run, "--limits", limits, "--directory", str(tmp_path)]) == 1
