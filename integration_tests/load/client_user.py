@@ -77,7 +77,8 @@ class ClientUser:
     @property
     def present(self) -> bool:
         """Whether the client can send."""
-        return self._gate.is_set() and self._session is not None and self._session.can_send
+        session = self._session
+        return self._gate.is_set() and session is not None and session.can_send and session.has_room(self.room)
 
     @property
     def unanswered(self) -> int:
@@ -279,11 +280,20 @@ class ClientUser:
         if (link := self._links.get(socket)) is not None:
             link.connection.leaving_at = min(link.connection.leaving_at, time.monotonic())
 
+    def dismissed(self, socket: Socket) -> None:
+        """Record that the stage ends a membership: the client has not asked for that, so the connection is broken."""
+        assert self._member is not None
+        now = time.monotonic()
+        self._member.left_at = min(self._member.left_at, now)
+        if (link := self._links.get(socket)) is not None:
+            link.connection.left_at = min(link.connection.left_at, now)
+        self._recorder.first("client taken out by the stage")
+
     def ended(self, socket: Socket) -> None:
         """Record the end of a connection."""
         if (link := self._links.pop(socket, None)) is None:
             return
-        link.connection.left_at = time.monotonic()
+        link.connection.left_at = min(link.connection.left_at, time.monotonic())
         if not self._links:
             self._offline.set()
         if link.connection.broken:

@@ -6,7 +6,7 @@ import time
 from typing import TYPE_CHECKING, Any, Protocol
 
 from roomcast_client import frames
-from roomcast_client.errors import RoomcastError
+from roomcast_client.errors import Closed, RoomcastError
 from roomcast_client.rollover import Plan
 from roomcast_client.session import Session
 from roomcast_client.timers import Timers
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from roomcast_client.addresses import Addresses
+    from roomcast_client.errors import Kicked, Refused
     from roomcast_client.options import Options
     from roomcast_client.rooms import Ask
     from roomcast_client.sockets import Socket
@@ -38,6 +39,9 @@ class Observer(Protocol):
 
     def closing(self, socket: Socket) -> None:
         """Note that the client closes a socket."""
+
+    def dismissed(self, socket: Socket) -> None:
+        """Note that the stage takes the client out of its room, or refuses it for good."""
 
     def ended(self, socket: Socket) -> None:
         """Note that a socket is gone."""
@@ -118,6 +122,10 @@ class ObservedSession(Session):
         """Whether a message would be written now."""
         return isinstance(self.state, Open | Rolling)
 
+    def has_room(self, room: str) -> bool:
+        """Whether the stage has left the client in a room."""
+        return room in self.memberships.rooms
+
     def link(self, room: str) -> Socket | None:
         """Return the socket for messages to a room; None if there is none now."""
         return self._link(room)
@@ -153,6 +161,13 @@ class ObservedSession(Session):
     def _close(self, socket: Socket) -> None:
         self._observer.closing(socket)
         super()._close(socket)
+
+    def finish(self, state: Refused | Kicked | Closed) -> None:
+        """End; unless the application closes the client, the stage is the one that ends its connections."""
+        if not isinstance(state, Closed):
+            for socket in self._sockets:
+                self._observer.dismissed(socket)
+        super().finish(state)
 
     def _lost(self, socket: Socket) -> None:
         self._observer.ended(socket)
@@ -190,6 +205,11 @@ class ObservedSession(Session):
         answers = ask is not None and ask.action == "join" and ask.id == frame.get("id")
         advanced = before is not None and before != self._position(frame["room"])
         self._observer.joined(socket, frame, ask if answers else None, advanced=advanced)
+
+    def _on_left(self, socket: Socket, frame: dict[str, Any]) -> None:
+        if self.has_room(frame["room"]):  # which this client does not ask to leave
+            self._observer.dismissed(socket)
+        super()._on_left(socket, frame)
 
     def _position(self, name: str) -> Since | None:
         room = self.memberships.rooms.get(name)

@@ -91,7 +91,7 @@ class Verdict:
         rooms: By room of the members concerned: a leak counts where it arrived.
         senders: By ``room|sender``: a leak counts where it came from.
         members: Connections that were, or tried to become, a member of a room.
-        broken: Connections that ended although the client had not closed them.
+        broken: Connections that ended, or that were taken out of their room, although the client had not asked for it.
         examples: Sentences about faults, up to 10 of each kind; their times count from the run's start.
         ordered: Whether the order was checked.
     """

@@ -337,6 +337,38 @@ class ClosesEarly(Remembering):
             await min(members, key=lambda member: member.connection_id).connection.close()
 
 
+class KicksInTheEnd(Remembering):
+    """Throws every client out once it has served some messages."""
+
+    name = "kicks-in-the-end"
+    messages: int = 30
+
+    async def say(self, session: Session, message: dict[str, Any]) -> None:
+        """Serve, and act when that was the last message."""
+        await super().say(session, message)
+        self.messages -= 1
+        if not self.messages:
+            for room, members in [*self.rooms.items()]:
+                for member in [*members]:
+                    await self.throw_out(member, room)
+
+    async def throw_out(self, member: Session, room: str) -> None:
+        """Throw a client out, as a backend's kick does."""
+        self.rooms[room].pop(member, None)
+        await self.tell(member, {"type": "kicked", "reason": "enough"})
+
+
+class TakesOutInTheEnd(KicksInTheEnd):
+    """Takes every client out of its room once it has served some messages, and leaves the connection open."""
+
+    name = "takes-out-in-the-end"
+
+    async def throw_out(self, member: Session, room: str) -> None:
+        """Say that the client has left, which it has not asked for."""
+        self.rooms[room].pop(member, None)
+        await self.tell(member, {"type": "left", "room": room, "reason": "enough"})
+
+
 class DeafHeirs(Remembering):
     """Answers a client that joins with a position, and delivers nothing to it from then on."""
 

@@ -7,7 +7,7 @@ import time
 from typing import TYPE_CHECKING
 
 import pytest
-from roomcast_client import attempts
+from roomcast_client import Refused, attempts
 from roomcast_client.sockets import Socket
 
 from integration_tests.harness.ledger import Ledger
@@ -110,3 +110,25 @@ async def test_rollover_closes_a_socket_that_still_drains_since_the_one_before(
 
     assert user._links == {}
     await user.finish()
+
+
+async def test_client_that_is_refused_in_the_middle_has_not_left_by_itself(
+    url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def refuse(*_: object, **__: object) -> None:
+        raise Refused
+
+    recorder = Recorder(Ledger("run"))
+    user = ClientUser(recorder, "lobby", "client-1", Manner(speaks_v1=True, lifetime=60))
+    assert await user.join(url, time.monotonic()) is None
+    assert user._session is not None
+    monkeypatch.setattr(attempts, "connect", refuse)
+    user._session._roll()
+
+    async def present() -> bool:
+        return user.present
+
+    await eventually(present, expected=False, within=10, what="the end of the client")
+    await user.finish()
+
+    assert recorder.ledger.verdict().broken == 1

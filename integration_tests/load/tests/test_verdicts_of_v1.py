@@ -61,6 +61,8 @@ CASES = [
     case("keeps-nothing", RESUME, "recovery.wrong", "subject.share"),
     case("deaf-heirs", [*RESUME, *IMPATIENT], "lost"),
     case("closes-early", ROLLOVER, "broken"),
+    case("kicks-in-the-end", STEADY, "broken"),
+    case("takes-out-in-the-end", STEADY, "broken"),
     case("stores-twice", RETRY, "duplicated"),
     case("answers-twice", RETRY, "receipts_repeated"),
     case("ignores-copies", [*RETRY, *IMPATIENT], "subject.share"),
