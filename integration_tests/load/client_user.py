@@ -14,7 +14,7 @@ from roomcast_client.options import Options
 
 from integration_tests.harness import credentials
 from integration_tests.harness.answers import object_of
-from integration_tests.harness.ledger import Number
+from integration_tests.harness.ledger import NO_QUESTION, Number
 from integration_tests.load.links import Link, Numbers
 from integration_tests.load.manner import PLANNED_LIFETIME, SPREAD
 from integration_tests.load.observed_session import ObservedSession
@@ -293,7 +293,9 @@ class ClientUser:
         """Record the end of a connection."""
         if (link := self._links.pop(socket, None)) is None:
             return
-        link.connection.left_at = min(link.connection.left_at, time.monotonic())
+        now = time.monotonic()
+        link.connection.left_at = min(link.connection.left_at, now)
+        self._receipts.end(now)
         if not self._links:
             self._offline.set()
         if link.connection.broken:
@@ -323,12 +325,20 @@ class ClientUser:
         self._recorder.received(at)
 
     def strange(self, text: str, at: float) -> None:
-        """Record a text that is no frame; API Gateway's own errors are answers to messages, which are sent again."""
+        """Record a text that is no frame; API Gateway's own errors may be answers to messages, and name none."""
         assert self._member is not None
-        if (problem := problem_of(object_of(text))) is not None and self.unanswered:
-            self._recorder.first(f"answer: {problem}")
-        else:
+        if (problem := problem_of(object_of(text))) is None:
             self._ledger.stray(self._member, NO_ENVELOPE, text, at)
+            return
+        self._recorder.first(f"answer: {problem}")
+        self._receipts.blame(text, at)
+        self._record_unasked()
+
+    def _record_unasked(self) -> None:
+        """Record errors that have turned out to answer nothing."""
+        assert self._member is not None
+        for text, at in self._receipts.unasked():
+            self._ledger.stray(self._member, NO_QUESTION, text, at)
 
     def posted(self, socket: Socket, slot: Mapping[str, Any], at: float) -> None:
         """Record a number that came, with its message, and whether it had come before."""
@@ -379,10 +389,14 @@ class ClientUser:
         """Record a receipt."""
         if (mark := self._receipts.take(frame, at)) is not None:
             self._recorder.first(mark)
+        self._record_unasked()
 
-    def failed(self, code: str) -> None:
-        """Mark the first error of its kind; the client repeats what can be repeated."""
-        self._recorder.first(f"answer: {printable(code)}")
+    def failed(self, frame: Mapping[str, Any], text: str, at: float, *, answers: bool) -> None:
+        """Mark the first error of its kind, and record one that answers nothing; the client repeats messages."""
+        assert self._member is not None
+        self._recorder.first(f"answer: {printable(frame['code'])}")
+        if not answers and not self._receipts.take_error(frame):
+            self._ledger.stray(self._member, NO_QUESTION, text, at)
 
     def handed_over(self, message: Message, at: float) -> None:
         """Record a message that the application is given."""

@@ -28,6 +28,10 @@ if TYPE_CHECKING:
     from websockets.asyncio.client import ClientConnection
 
 
+ABOUT_THE_CONNECTION = {"reconnect", "token_expired"}
+"""Codes of errors that the client acts on whatever they answer."""
+
+
 class Observer(Protocol):
     """Records what happens to a client. Times are seconds of ``time.monotonic()``."""
 
@@ -70,8 +74,8 @@ class Observer(Protocol):
     def answered(self, frame: Mapping[str, Any], at: float) -> None:
         """Note a receipt."""
 
-    def failed(self, code: str) -> None:
-        """Note an error frame."""
+    def failed(self, frame: Mapping[str, Any], text: str, at: float, *, answers: bool) -> None:
+        """Note an error frame, and whether the client has been waiting for an answer that it can be."""
 
     def handed_over(self, message: Message, at: float) -> None:
         """Note a message that the application is given."""
@@ -185,8 +189,9 @@ class ObservedSession(Session):
     def _take(self, socket: Socket, text: str | bytes) -> None:
         at = time.monotonic()
         self._observer.heard(at)
+        shown = text if isinstance(text, str) else text.decode(errors="backslashreplace")
         if (frame := frames.read(text)) is None:
-            self._observer.strange(text if isinstance(text, str) else text.decode(errors="backslashreplace"), at)
+            self._observer.strange(shown, at)
             return
         if frame["type"] in {"message", "messages"}:
             for slot in frames.slots(frame):
@@ -194,10 +199,18 @@ class ObservedSession(Session):
         elif frame["type"] == "receipt":
             self._observer.answered(frame, at)
         elif frame["type"] == "error":
-            self._observer.failed(frame["code"])
+            self._observer.failed(frame, shown, at, answers=self._answers(socket, frame))
         if socket in self._sockets:
             getattr(self, f"_on_{frame['type']}")(socket, frame)
         self._drain_streams(at)
+
+    def _answers(self, socket: Socket, error: dict[str, Any]) -> bool:
+        """Whether an error answers a question of this client, or is about the connection itself."""
+        if error["code"] in ABOUT_THE_CONNECTION or socket not in self._sockets:
+            return True
+        number, room = error.get("id"), error.get("room")
+        item = self.outbox.pending.get(number or "")
+        return bool(socket.asked(number, room)) or (item is not None and room in {None, item.room})
 
     def _on_joined(self, socket: Socket, frame: dict[str, Any]) -> None:
         ask, before = socket.asks.get(frame["room"]), self._position(frame["room"])

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from integration_tests.harness.ledger import Number
 from integration_tests.load.replies import RECEIPT_REPEATED, counts_of, is_queued
@@ -21,6 +22,18 @@ LONGEST_NUMBER = 12
 """Digits of a number that is read: Python refuses to read thousands of them."""
 
 
+SENT_AGAIN_AFTER = 25.0
+"""Seconds after which a message may have two answers: API Gateway ends a request after 29 s with an error, whatever
+becomes of the invocation, and the client sends again after 35 s."""
+
+
+class Problem(NamedTuple):
+    """An error that names no message: its text, and when it came in monotonic seconds."""
+
+    text: str
+    at: float
+
+
 class Receipts:
     """Matches receipts with the messages of one sender, each of which may be sent several times under its id.
 
@@ -35,7 +48,7 @@ class Receipts:
         retried: The messages of which a further copy was answered.
     """
 
-    __slots__ = ("_answered", "_copies", "_recovery", "_sender", "_waiting", "retried")
+    __slots__ = ("_answered", "_blamed", "_copies", "_ended_at", "_recovery", "_sender", "_waiting", "retried")
 
     def __init__(self, sender: Sender, recovery: Recovery) -> None:
         self._sender = sender
@@ -43,6 +56,8 @@ class Receipts:
         self._waiting: set[int] = set()
         self._answered: set[int] = set()
         self._copies: Counter[int] = Counter()
+        self._blamed: list[Problem] = []
+        self._ended_at = -math.inf
         self.retried: set[int] = set()
 
     @property
@@ -80,6 +95,35 @@ class Receipts:
         self._sender.interrupted |= {each for each in self._waiting if at - sent_at[each] <= late_after}
         self._copies.clear()
 
+    def end(self, at: float) -> None:
+        """Record that a socket ended: the client sends again what had no answer over it, whatever became of that."""
+        self._ended_at = at
+        self._blamed.clear()
+
+    def blame(self, text: str, at: float) -> None:
+        """Record an error that names no message, and may be the answer to any that has none."""
+        self._blamed.append(Problem(text, at))
+
+    def unasked(self) -> list[Problem]:
+        """Return the errors that turn out to be no answers, because there are fewer messages left without one."""
+        if not self._blamed:
+            return []
+        newest = self._blamed[-1].at
+        asked = sum(self._sender.sent_at[sequence] <= newest for sequence in self._waiting) + self._copies.total()
+        unasked, self._blamed = self._blamed[asked:], self._blamed[:asked]
+        return unasked
+
+    def take_error(self, frame: Mapping[str, Any]) -> bool:
+        """Return whether an error is the answer to a further copy of a message that has its answer."""
+        sequence = self.sequence_of(frame.get("id", ""))
+        if sequence is None:
+            return False
+        if self._copies[sequence] > 0:
+            self._copies[sequence] -= 1
+            return True
+        sent_at, answered_at = self._sender.sent_at[sequence], self._sender.answered_at[sequence]
+        return sent_at <= self._ended_at or SENT_AGAIN_AFTER <= answered_at - sent_at < math.inf
+
     def take(self, frame: Mapping[str, Any], at: float) -> str | None:
         """Account for a ``receipt`` frame; return a mark for the timeline if it deserves one.
 
@@ -112,6 +156,8 @@ class Receipts:
         counts = None if is_of_copy or is_queued(frame) else counts_of(frame)
         if sequence in self._waiting:
             self._waiting.discard(sequence)
+            if at - self._sender.sent_at[sequence] >= SENT_AGAIN_AFTER:
+                del self._blamed[:1]  # which was the answer to the first copy
             self._sender.acknowledge(sequence, at, counts, queued=counts is None)
         elif counts is not None:
             self._sender.counts.setdefault(sequence, counts)

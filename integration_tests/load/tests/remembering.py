@@ -270,6 +270,30 @@ class IgnoresCopies(Remembering):
             await super().say(session, message)
 
 
+class ErrorBesidesReceipt(Remembering):
+    """Sends an error for each message that already has its receipt."""
+
+    name = "error-besides-receipt"
+
+    async def say(self, session: Session, message: dict[str, Any]) -> None:
+        """Serve, and send an error too."""
+        await super().say(session, message)
+        about = {"id": message["id"], "room": message["room"]}
+        await self.tell(session, {"type": "error", **about, **error_of("unavailable", "it could not be served")})
+
+
+class GatewayErrorBesides(Remembering):
+    """Sends API Gateway's own error before each receipt."""
+
+    name = "internal-server-error-besides"
+
+    async def say(self, session: Session, message: dict[str, Any]) -> None:
+        """Send the error, and serve."""
+        frame = {"connectionId": session.connection_id, "requestId": "miniature"}
+        await self.tell(session, {"message": "Internal server error", **frame})
+        await super().say(session, message)
+
+
 class Misnumbers(Remembering):
     """Names in each receipt the number after that of the message."""
 

@@ -127,3 +127,42 @@ def test_end_of_a_connection_excuses_the_wait_for_an_answer_that_was_not_late(
 def test_message_that_the_client_gave_up_is_failed(receipts: Receipts, sender: Sender) -> None:
     receipts.fail(0)
     assert (sender.failed, receipts.unanswered) == ({0}, 0)
+
+
+def test_error_that_names_no_message_answers_one_that_has_none(receipts: Receipts, sender: Sender) -> None:
+    sender.attempt(2.0, 2.0)
+    receipts.expect(1)
+    receipts.blame("an error", 1.0)
+    assert receipts.unasked() == []
+    receipts.take(COUNTED, 1.5)
+    assert receipts.unasked() == [("an error", 1.0)]  # the other message was sent only later
+    assert receipts.unasked() == []
+
+
+def test_error_that_names_no_message_may_answer_a_copy(receipts: Receipts) -> None:
+    receipts.expect_copy(0)
+    receipts.blame("an error", 1.0)
+    receipts.take(COUNTED, 1.5)
+    assert receipts.unasked() == []
+
+
+@pytest.mark.parametrize(("ended", "answered_at"), [(True, 1.5), (False, 36.0)])
+def test_message_that_was_sent_again_may_have_had_an_error_for_an_answer(
+    ended: bool, answered_at: float, receipts: Receipts
+) -> None:
+    receipts.blame("an error", 1.0)
+    if ended:
+        receipts.end(1.1)
+    receipts.take(COUNTED, answered_at)
+    assert receipts.unasked() == []
+    assert receipts.take_error({"id": ID})
+
+
+def test_error_for_a_message_that_has_its_answer_answers_a_copy_or_nothing(receipts: Receipts) -> None:
+    receipts.expect_copy(0)
+    receipts.take(COUNTED, 1.0)
+    assert receipts.take_error({"id": ID})
+    assert not receipts.take_error({"id": ID})
+    assert not receipts.take_error({"id": "another"})
+    assert not receipts.take_error({})
+    assert receipts.unanswered == 0

@@ -67,6 +67,8 @@ CASES = [
     case("answers-twice", RETRY, "receipts_repeated"),
     case("ignores-copies", [*RETRY, *IMPATIENT], "subject.share"),
     case("posts-twice", STEADY, "duplicated"),
+    case("error-besides-receipt", STEADY, "unexpected"),
+    case("internal-server-error-besides", STEADY, "unexpected"),
     case("misnumbers", STEADY, "receipts_wrong"),
     case("wrong-envelope", STEADY, "altered"),
     case("bare-texts", STEADY, "unexpected"),
