@@ -73,6 +73,7 @@ class ClientUser:
         self._returning_at: float | None = None
         self._is_returning = False
         self._pages = False
+        self._has_identity = False
 
     @property
     def present(self) -> bool:
@@ -129,6 +130,7 @@ class ClientUser:
     async def _begin(self, url: str, within: float) -> str | None:
         self._member = self._ledger.member(self.room, self.name)
         self._member.asked_at = time.monotonic()
+        self._has_identity = credentials.token_for(url) is not None
 
         async def address(_: Sequence[str]) -> str:
             await self._gate.wait()
@@ -405,8 +407,12 @@ class ClientUser:
             return  # recorded as it came
         kept = message.replayed and self._returning_at is not None
         stamp = self._ledger.receive(self._member, message.data, at, kept=kept, numbered=message.seq is not None)
-        if stamp is not None and not self._is_envelope_of(message, stamp.sender, stamp.sequence):
-            sender = self._ledger.sender(self.room, stamp.sender)
+        if stamp is None:
+            return
+        sender = self._ledger.sender(self.room, stamp.sender)
+        if not self._has_identity:
+            sender.call(message.sender)
+        if not self._is_envelope_of(message, stamp.sender, stamp.sequence):
             sender.alter(stamp.sequence, f"{self.name} received it in an envelope with id {message.id!r}")
 
     def _is_envelope_of(self, message: Message, sender: str, sequence: int) -> bool:

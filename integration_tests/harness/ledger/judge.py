@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections import Counter
+from collections import Counter, defaultdict
 from typing import TYPE_CHECKING, NamedTuple
 
 from integration_tests.harness.ledger.memberships import Memberships, bits
+from integration_tests.harness.ledger.texts import LONGEST_NAME
 from integration_tests.harness.ledger.verdict import Tally
 
 if TYPE_CHECKING:
@@ -60,6 +61,7 @@ class Judge:
         self.members = Memberships(room.members)
         self.connections = Memberships(room.connections) if room.connections else self.members
         self._reordered = self._count_reordered()
+        self._false_names = self._find_false_names()
 
     def tally(self, sender: Sender) -> Tally:
         """Judge all messages of one sender."""
@@ -73,6 +75,10 @@ class Judge:
                 self._add(sender, finding, counts)
         for finding in self._recorded(sender):
             self._add(sender, finding, counts)
+        for name, deliveries in self._false_names[sender.name].items():
+            counts["altered"] += deliveries
+            called = f"{deliveries} of its deliveries name {name[:LONGEST_NAME]!r} as their sender"
+            self.examples.add("altered", f"{sender.name} in room {sender.room}: {called}, which is no connection of it")
         for message_id, receipts in sender.receipts_unknown.items():
             counts["receipts_unknown"] += receipts
             received = f"received a receipt for {message_id!r}, which it never sent"
@@ -204,6 +210,24 @@ class Judge:
             yield Finding("altered", texts, sequence, sender.differences[sequence])
         for sequence, receipts in sender.receipts_repeated.items():
             yield Finding("receipts_repeated", receipts, sequence, f"further receipts: {receipts}")
+
+    def _find_false_names(self) -> defaultdict[str, Counter[str]]:
+        """Count by sender the deliveries that name another one, or more names than the sender has had connections.
+
+        A name that two senders share belongs to the one that it was given more often.
+        """
+        owners: dict[str, Sender] = {}
+        for sender in self.room.senders.values():
+            for name, deliveries in sender.names.items():
+                if name not in owners or deliveries > owners[name].names[name]:
+                    owners[name] = sender
+        connections = Counter(connection.name for connection in self.room.connections)
+        false: defaultdict[str, Counter[str]] = defaultdict(Counter)
+        for sender in self.room.senders.values():
+            own = [name for name, _ in sender.names.most_common() if owners[name] is sender]
+            true = {*own[: connections[sender.name]]}
+            false[sender.name].update({name: each for name, each in sender.names.items() if name not in true})
+        return false
 
     def _count_reordered(self) -> Counter[str]:
         """Count by sender the deliveries of an acknowledged message that came after a message sent only later."""

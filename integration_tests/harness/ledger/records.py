@@ -117,6 +117,7 @@ class Sender:
         self.posted: dict[int, int] = {}
         self.numbers: dict[int, set[Number]] = {}
         self.said: dict[int, set[Number]] = {}
+        self.names: Counter[str] = Counter()
 
     def attempt(self, intended_at: float, at: float, size: int = 0) -> Attempt:
         """Record that a send begins, immediately before it does.
@@ -167,6 +168,10 @@ class Sender:
         """Record that a receipt says under which number a message is stored."""
         self.said.setdefault(sequence, set()).add(number)
 
+    def call(self, name: str) -> None:
+        """Record that a delivery named this sender so, in a run in which each connection has a name of its own."""
+        self.names[name] += 1
+
     def sent(self, sequence: int) -> bool:
         """Whether this sender sent a message of that number."""
         return sequence < len(self.sent_at)
@@ -212,6 +217,7 @@ class Sender:
         self.copies += other.copies
         self.altered += other.altered
         self.differences = other.differences | self.differences
+        self.names += other.names
         for mine, theirs in ((self.seen, other.seen), (self.repeated, other.repeated), (self.late, other.late)):
             for sequence, mask in theirs.items():
                 add_bits(mine, sequence, mask << shift)

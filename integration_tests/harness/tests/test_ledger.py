@@ -683,3 +683,22 @@ def test_order_is_judged_where_rooms_number_their_messages(ledger: Ledger) -> No
     verdict = ledger.verdict()
     assert verdict.ordered
     assert verdict.total.reordered == 1
+
+
+def test_senders_have_as_many_names_as_connections_and_share_none(ledger: Ledger) -> None:
+    a, b = ledger.sender("lobby", "a"), ledger.sender("lobby", "b")
+    for name in ("a", "a", "b"):
+        ledger.connection("lobby", name)
+    for sender, names in ((a, "1112223"), (b, "4441")):
+        for name in names:
+            sender.call(name)
+    other = Ledger("run", terms=Terms(transit=TRANSIT))
+    other.merge(ledger)
+
+    verdict = other.verdict()
+
+    assert (verdict.senders["lobby|a"].altered, verdict.senders["lobby|b"].altered) == (1, 1)
+    assert verdict.examples == [
+        "altered: a in room lobby: 1 of its deliveries name '3' as their sender, which is no connection of it",
+        "altered: b in room lobby: 1 of its deliveries name '1' as their sender, which is no connection of it",
+    ]

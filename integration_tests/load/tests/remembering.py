@@ -316,6 +316,31 @@ class WrongEnvelope(Remembering):
         await super().tell(session, {**answer, **changed})
 
 
+class OneName(Remembering):
+    """Gives all messages the same sender."""
+
+    name = "one-name"
+
+    def store(self, session: Session, message: dict[str, Any]) -> dict[str, Any]:
+        """Change the name."""
+        frame = super().store(session, message)
+        frame["from"] = "mallory"
+        return frame
+
+
+class BorrowsNames(Remembering):
+    """Gives every seventh message of a room the sender of the message before."""
+
+    name = "borrows-names"
+
+    def store(self, session: Session, message: dict[str, Any]) -> dict[str, Any]:
+        """Change the name, sometimes."""
+        frame = super().store(session, message)
+        if frame["seq"] % 7 == 0:
+            frame["from"] = self.logs[message["room"]].messages[-2]["from"]
+        return frame
+
+
 class BareTexts(Remembering):
     """Sends every member the bare text of each message too, as to a client of text mode."""
 

@@ -71,6 +71,8 @@ CASES = [
     case("internal-server-error-besides", STEADY, "unexpected"),
     case("misnumbers", STEADY, "receipts_wrong"),
     case("wrong-envelope", STEADY, "altered"),
+    case("one-name", STEADY, "altered"),
+    case("borrows-names", STEADY, "altered"),
     case("bare-texts", STEADY, "unexpected"),
     case("backwards", [*STEADY, "--messages", "24", "--rate", "15"], "reordered"),
     case("remembering", [*RESUME, "--messages", "1"], "subject.share"),
