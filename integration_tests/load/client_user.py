@@ -72,7 +72,7 @@ class ClientUser:
         self._parting: set[asyncio.Task[None]] = set()
         self._returning_at: float | None = None
         self._is_returning = False
-        self._pages = False
+        self._pages = self._filled = False
         self._has_identity = False
 
     @property
@@ -351,16 +351,17 @@ class ClientUser:
             self._ledger.stray(member, NO_ENVELOPE, str(data), at)
             return
         number = Number(slot["epoch"], slot["seq"]) if "seq" in slot else None
-        if number is not None and not self._known.add(number) and not slot.get("void"):
-            self._recorder.recovery.doubles_dropped += 1
         if number is not None:
+            is_new = self._known.add(number)
+            self._recorder.recovery.doubles_dropped += not is_new and not slot.get("void")
+            self._filled |= is_new and bool(slot.get("replayed"))
             numbers = link.replayed if slot.get("replayed") else link.live
             if not numbers.add(number) and isinstance(data, str):
                 self._ledger.receive(member, data, at, kept=True)  # twice over one socket, or in one replay
         if isinstance(data, str) and not slot.get("replayed"):
             self._ledger.posted(link.connection, data, number)
 
-    def joined(self, socket: Socket, frame: Mapping[str, Any], ask: Ask | None, *, advanced: bool) -> None:
+    def joined(self, socket: Socket, frame: Mapping[str, Any], ask: Ask | None) -> None:
         """Record the answer to a join: the first one, a return, or one that heals a gap."""
         now, member, link = time.monotonic(), self._member, self._links.get(socket)
         assert member is not None
@@ -370,9 +371,9 @@ class ClientUser:
         member.joined_at = min(member.joined_at, now)
         if ask.returns:
             self._returned(frame, ask, now)
-        elif not ask.is_first and advanced and not self._pages:
+        elif not ask.is_first and self._filled and not self._pages:
             self._recorder.recovery.healed += 1
-        self._pages = bool(frame.get("more"))
+        self._pages, self._filled = bool(frame.get("more")), False
 
     def _returned(self, frame: Mapping[str, Any], ask: Ask, now: float) -> None:
         member, recovery = self._member, self._recorder.recovery

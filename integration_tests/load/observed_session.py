@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from roomcast_client.rooms import Ask
     from roomcast_client.sockets import Socket
     from roomcast_client.streams import Stream
-    from roomcast_client.values import Event, Since, State
+    from roomcast_client.values import Event, State
     from websockets.asyncio.client import ClientConnection
 
 
@@ -68,8 +68,8 @@ class Observer(Protocol):
     def posted(self, socket: Socket, slot: Mapping[str, Any], at: float) -> None:
         """Note a message, or a void number, in a frame."""
 
-    def joined(self, socket: Socket, frame: Mapping[str, Any], ask: Ask | None, *, advanced: bool) -> None:
-        """Note an answer to a join, and whether it let the client hand over what was held back."""
+    def joined(self, socket: Socket, frame: Mapping[str, Any], ask: Ask | None) -> None:
+        """Note an answer to a join; None if no answer is awaited."""
 
     def answered(self, frame: Mapping[str, Any], at: float) -> None:
         """Note a receipt."""
@@ -213,20 +213,15 @@ class ObservedSession(Session):
         return bool(socket.asked(number, room)) or (item is not None and room in {None, item.room})
 
     def _on_joined(self, socket: Socket, frame: dict[str, Any]) -> None:
-        ask, before = socket.asks.get(frame["room"]), self._position(frame["room"])
+        ask = socket.asks.get(frame["room"])
         super()._on_joined(socket, frame)
         answers = ask is not None and ask.action == "join" and ask.id == frame.get("id")
-        advanced = before is not None and before != self._position(frame["room"])
-        self._observer.joined(socket, frame, ask if answers else None, advanced=advanced)
+        self._observer.joined(socket, frame, ask if answers else None)
 
     def _on_left(self, socket: Socket, frame: dict[str, Any]) -> None:
         if self.has_room(frame["room"]):  # which this client does not ask to leave
             self._observer.dismissed(socket)
         super()._on_left(socket, frame)
-
-    def _position(self, name: str) -> Since | None:
-        room = self.memberships.rooms.get(name)
-        return None if room is None else room.position
 
     def _drain_streams(self, at: float | None = None) -> None:
         """Show the observer what the application was given."""

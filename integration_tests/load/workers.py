@@ -138,11 +138,11 @@ class Workers:
         self.ended_at = time.monotonic()
 
     async def _outstanding(self) -> bool:
-        """Whether a delivery is owed to a connected client, and has not come yet."""
+        """Whether a delivery is owed to a connected client, or claimed by a receipt, and has not come yet."""
         total, *others = await self._call_all(UserGroup.ledger)
         for ledger in others:
             total.merge(ledger)
-        return bool(total.verdict().total.outstanding) and (await self.progress()).connected > 0
+        return bool(total.verdict().outstanding) and (await self.progress()).connected > 0
 
     async def absent(self) -> set[int]:
         """Return the seats of the clients that joined and are not connected now."""

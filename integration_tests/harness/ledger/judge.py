@@ -50,6 +50,9 @@ class Judge:
         slowest: Seconds from sending that the slowest delivery took; a delivery that the run waited for no longer may
             still come.
         examples: Collects sentences about faults.
+
+    Attributes:
+        unposted: Posts that receipts claim, and that have not come to clients that have the message by other means.
     """
 
     def __init__(self, room: Room, terms: Terms, ended_at: float, slowest: float, examples: Examples) -> None:
@@ -58,6 +61,7 @@ class Judge:
         self.ended_at = ended_at
         self.slowest = slowest
         self.examples = examples
+        self.unposted = 0
         self.members = Memberships(room.members)
         self.connections = Memberships(room.connections) if room.connections else self.members
         self._reordered = self._count_reordered()
@@ -157,7 +161,9 @@ class Judge:
         numbers = sender.numbers.get(sequence)
         if numbers and (wrong := sender.said.get(sequence, set()) - numbers):
             return f"its receipt says number {max(wrong).seq}, but it came as {max(numbers).seq}"
-        return self._untrue_counts(sender, sequence) if sequence in sender.counts else ""
+        if sequence not in sender.counts:
+            return ""
+        return self._untrue_counts(sender, sequence) or self._untrue_claim(sender, sequence)
 
     def _untrue_counts(self, sender: Sender, sequence: int) -> str:
         sent_at, answered_at = sender.sent_at[sequence], sender.answered_at[sequence]
@@ -179,6 +185,30 @@ class Judge:
         if counts.gone > absent:
             return f"{said}, but no more than {absent} can have been gone"
         return ""
+
+    def _untrue_claim(self, sender: Sender, sequence: int) -> str:
+        delivered = sender.counts[sequence].delivered
+        asked = self.connections.asked_by(sender.answered_at[sequence])
+        possible = (asked & ~self._unposted(sender, sequence)).bit_count()
+        if delivered <= possible:
+            return ""
+        self.unposted += delivered - possible
+        return f"its receipt says {delivered} delivered, but at most {possible} were posted it; others recovered it"
+
+    def _unposted(self, sender: Sender, sequence: int) -> int:
+        """Return the connections that were there all the time and were not posted a message that their clients have.
+
+        A client that does not have it has lost it, which is another finding. A post has as long as the run is patient.
+        """
+        if not self.room.connections:
+            return 0
+        posted_by = min(sender.answered_at[sequence] + self.terms.patience, self.ended_at)
+        there = self.connections.throughout(sender.sent_at[sequence], posted_by)
+        unposted = there & ~sender.posted.get(sequence, 0)
+        if not unposted:
+            return 0
+        seen = {self.room.members[number].name for number in bits(sender.seen.get(sequence, 0))}
+        return sum(1 << number for number in bits(unposted) if self.room.connections[number].name in seen)
 
     def _strangers(self, sender: Sender, sequence: int, seen: int) -> Iterator[Finding]:
         """Yield deliveries of a message that was never sent, or to members that joined after it was settled."""

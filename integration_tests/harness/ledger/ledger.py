@@ -190,6 +190,7 @@ class Ledger:
         rooms: dict[str, Tally] = {}
         senders: defaultdict[str, Tally] = defaultdict(Tally)
         examples = self._examples()
+        unposted = 0
         for name, room in self._rooms.items():
             judge = Judge(room, self.terms, self.ended_at, self.slowest, examples)
             rooms[name] = Tally(unexpected=room.strays.total())
@@ -197,12 +198,16 @@ class Ledger:
                 tally = judge.tally(sender)
                 rooms[name] += tally
                 senders[f"{name}{SEPARATOR}{sender_name}"] += tally
+            unposted += judge.unposted
             for origin, strays in room.strays.items():
                 senders[origin] += Tally(unexpected=strays)
         total = sum(rooms.values(), Tally(unsent=self.unsent))
         members = [member for room in self._rooms.values() for member in room.connections or room.members]
         broken = sum(member.broken for member in members)
-        return Verdict(total, rooms, dict(senders), len(members), broken, examples.sentences, self._is_ordered)
+        outstanding = total.outstanding + unposted
+        return Verdict(
+            total, rooms, dict(senders), len(members), broken, examples.sentences, self._is_ordered, outstanding
+        )
 
     @property
     def _is_ordered(self) -> bool:

@@ -94,6 +94,7 @@ class Verdict:
         broken: Connections that ended, or that were taken out of their room, although the client had not asked for it.
         examples: Sentences about faults, up to 10 of each kind; their times count from the run's start.
         ordered: Whether the order was checked.
+        outstanding: Deliveries that are owed, and posts that receipts claim, and that have not come.
     """
 
     total: Tally
@@ -103,3 +104,4 @@ class Verdict:
     broken: int
     examples: list[str]
     ordered: bool = False
+    outstanding: int = 0

@@ -702,3 +702,29 @@ def test_senders_have_as_many_names_as_connections_and_share_none(ledger: Ledger
         "altered: a in room lobby: 1 of its deliveries name '3' as their sender, which is no connection of it",
         "altered: b in room lobby: 1 of its deliveries name '1' as their sender, which is no connection of it",
     ]
+
+
+@pytest.mark.parametrize(
+    ("left_at", "has_it", "wrong"), [(math.inf, True, 1), (60.9, True, 0), (61.4, True, 1), (math.inf, False, 0)]
+)
+def test_receipt_claims_no_post_to_a_connection_that_stayed_and_had_none(
+    left_at: float, *, has_it: bool, wrong: int
+) -> None:
+    """A client that has the message all the same has recovered it; one that has not has lost it."""
+    ledger = Ledger("run", terms=Terms(transit=TRANSIT, patience=60.0))
+    members = [joined(ledger, name) for name in "ab"]
+    a, b = [ledger.connection("lobby", name) for name in "ab"]
+    for each in (a, b):
+        each.asked_at = each.joined_at = 0.0
+    b.leaving_at = left_at
+    sender = ledger.sender("lobby", "a")
+    attempt = sender.attempt(1.0, 1.0)
+    ledger.posted(a, attempt.text, Number("e", 1))
+    for member in members if has_it else members[:1]:
+        ledger.receive(member, attempt.text, 1.1)
+    sender.acknowledge(0, 1.2, Counts(2, 0, 0))
+
+    assert ledger.verdict().outstanding == (1 if has_it else 0) * wrong + (not has_it)
+    ledger.ended_at = 90.0
+    total = ledger.verdict().total
+    assert (total.receipts_wrong, total.lost) == (wrong, not has_it)

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from websockets.typing import Subprotocol
 
 from integration_tests.load.tests.miniatures import Healthy, MuteUntilTheStorm, Session, error_of
+from scripts.waiting import scaled
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -225,6 +226,30 @@ class KeepsNothing(Remembering):
         """Leave the numbers out; a message has an id of the stage's own instead."""
         bare = {name: value for name, value in answer.items() if name not in {"epoch", "seq", "head", "recovered"}}
         await super().tell(session, {**bare, "mid": answer["id"]} if answer["type"] == "message" else bare)
+
+
+class PostsHalf(Remembering):
+    """Stores each message, posts those with odd numbers to no member, and says in the receipt that all have it."""
+
+    name = "posts-half"
+
+    async def tell(self, session: Session, answer: dict[str, Any]) -> None:
+        """Leave the odd ones out: clients find the gap, and ask for them."""
+        if answer["type"] != "message" or answer["seq"] % 2 == 0:
+            await super().tell(session, answer)
+
+
+class PostsLate(Remembering):
+    """Posts messages with odd numbers some seconds after their receipts: most clients have asked for them before."""
+
+    name = "posts-late"
+
+    async def tell(self, session: Session, answer: dict[str, Any]) -> None:
+        """Send some later."""
+        if answer["type"] == "message" and answer["seq"] % 2:
+            self.later(lambda: super(PostsLate, self).tell(session, answer), after=scaled(3.0))
+        else:
+            await super().tell(session, answer)
 
 
 class StoresTwice(Remembering):

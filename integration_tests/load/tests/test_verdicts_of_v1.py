@@ -23,6 +23,7 @@ SIZE = ["--connections", "12", "--connect-rate", "0", "--quiet", "0.5", "--patie
 IMPATIENT = ["--patience", "5", "--late-after", "5"]
 """For stages that leave something out: their runs wait for so long."""
 STEADY = ["--protocol", "v1", "--messages", "30", "--rate", "100"]
+RECONNECT = ["--protocol", "v1", "--scenario", "reconnect-storm", "--messages", "120", "--rate", "30"]
 RESUME = ["--scenario", "resume-storm", "--messages", "120", "--rate", "30", "--outage", "0.2"]
 ROLLOVER = ["--scenario", "rollover", "--messages", "30", "--rate", "30", "--lifetime", "2"]
 STORM = [
@@ -46,10 +47,12 @@ def case(stage: str, options: list[str], *broken: str) -> Case:
 
 CASES = [
     case("remembering", STEADY),
-    case("remembering", ["--protocol", "v1", "--scenario", "reconnect-storm", "--messages", "120", "--rate", "30"]),
+    case("remembering", RECONNECT),
     case("remembering", RESUME),
     case("remembering", ROLLOVER),
     case("remembering", RETRY),
+    *(case("posts-late", options) for options in (STEADY, RECONNECT, RESUME, ROLLOVER, RETRY)),
+    case("posts-half", [*STEADY, "--patience", "12", "--late-after", "12"], "receipts_wrong"),
     case("far-numbers", RESUME),
     case("swallows-until-the-storm", STORM, "late"),
     case("forgetful", [*RESUME, *IMPATIENT], "lost"),
@@ -126,6 +129,10 @@ def test_stage_breaks_exactly_this_limit(example: Case, outcomes: dict[str, Futu
 
     assert outcome.broken == example.broken, (outcome.report["invariants"], outcome.report["recovery"])
     assert outcome.status == bool(example.broken)
+
+
+def test_gaps_that_clients_healed_are_counted(tmp_path: Path) -> None:
+    assert run("posts-late", STEADY, tmp_path).report["recovery"]["healed"] > 0
 
 
 def test_every_stage_is_told() -> None:
