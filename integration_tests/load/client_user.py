@@ -213,10 +213,6 @@ class ClientUser:
             self._receipts.expect_copy(sequence)
             socket.say("sendmessage", id=message_id, room=self.room, data=text)
 
-    def awaits(self, begin: float, end: float) -> bool:
-        """Whether a message that was sent from ``begin`` to ``end`` (monotonic seconds) has had no answer yet."""
-        return self._receipts.awaits(begin, end)
-
     async def leave(self, mode: CloseMode) -> None:
         """Go offline, if connected; the client comes back when it is told to join."""
         session, member = self._session, self._member

@@ -65,10 +65,6 @@ class Receipts:
         """How many messages and copies have had no answer yet."""
         return len(self._waiting) + self._copies.total()
 
-    def awaits(self, begin: float, end: float) -> bool:
-        """Whether a message that was sent from ``begin`` to ``end`` (monotonic seconds) has had no answer yet."""
-        return any(begin <= self._sender.sent_at[sequence] <= end for sequence in self._waiting)
-
     def expect(self, sequence: int) -> str:
         """Expect the answer to a message; return its ``id``, unique in the room."""
         self._waiting.add(sequence)

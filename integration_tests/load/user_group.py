@@ -130,18 +130,19 @@ class UserGroup:
             self._connected_one.set()
 
     async def leave(self, seats: Sequence[int], mode: CloseMode) -> None:
-        """Disconnect clients, as fast as possible, once what they have sent so far is answered or late.
+        """Disconnect clients, as fast as possible; in text mode, once what they have sent so far is answered or late.
 
         So a client takes only the answers with it to messages that it sends during this wait, which is short on a stage
-        that answers; a stage that does not is not excused by the departure.
+        that answers; a stage that does not is not excused by the departure. A client of ``roomcast.v1`` takes none with
+        it, because it sends again when it is back.
         """
-        await self._heard([self._users[seat] for seat in seats])
+        await self._heard([user for seat in seats if isinstance(user := self._users[seat], VirtualUser)])
         async with asyncio.TaskGroup() as group:
             for seat in seats:
                 await self._gate.acquire()
                 group.create_task(self._through_gate(self._users[seat].leave(mode)))
 
-    async def _heard(self, users: Sequence[VirtualUser | ClientUser]) -> None:
+    async def _heard(self, users: Sequence[VirtualUser]) -> None:
         """Wait until what these clients have sent so far is answered, or late, or cannot be answered any more."""
         asked_at = time.monotonic()
         late_after = min(self._terms.late_after, self._terms.patience)

@@ -27,9 +27,10 @@ RECONNECT = ["--protocol", "v1", "--scenario", "reconnect-storm", "--messages", 
 RESUME = ["--scenario", "resume-storm", "--messages", "120", "--rate", "30", "--outage", "0.2"]
 ROLLOVER = ["--scenario", "rollover", "--messages", "30", "--rate", "30", "--lifetime", "2"]
 STORM = [
-    *("--protocol", "v1", "--scenario", "reconnect-storm", "--messages", "80", "--rate", f"{10 / TIMEOUT_FACTOR:g}"),
-    *("--patience", "9", "--late-after", "3"),
+    *("--protocol", "v1", "--scenario", "reconnect-storm", "--messages", "120", "--rate", f"{10 / TIMEOUT_FACTOR:g}"),
+    *("--late-after", "2"),
 ]
+"""All clients leave after four seconds, as ``TIMEOUT_FACTOR`` scales them, when the first messages are late."""
 RETRY = ["--scenario", "retry-storm", "--messages", "30", "--rate", "30"]
 
 
