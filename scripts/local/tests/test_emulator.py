@@ -12,6 +12,7 @@ import pytest
 
 from scripts.local import emulator, interpreters
 from scripts.local.emulator import EmulatorError
+from scripts.tests.trees import write_tree
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -141,3 +142,13 @@ def test_troubles_are_found_among_all_other_lines(tmp_path: Path) -> None:
     assert emulator.troubles(log, 2).splitlines() == bad[-2:]
     assert emulator.troubles(log, since=len(bad[0])).splitlines() == bad[1:]
     assert not emulator.troubles(log, since=log.stat().st_size)
+
+
+def test_zips_that_cannot_be_built_are_told_with_the_reason(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    python = write_tree(tmp_path, {"python": "#!/bin/sh\necho no authorizer, because >&2\nexit 1\n"}) / "python"
+    python.chmod(0o700)
+    monkeypatch.setattr(emulator, "BUILD", tmp_path)
+    monkeypatch.setattr(emulator, "lambda_python", lambda: python)
+
+    with pytest.raises(EmulatorError, match=r"(?s)build_handlers.py --host .* failed.*no authorizer, because"):
+        emulator.host_zips.__wrapped__()
