@@ -8,6 +8,8 @@ from roomcast.recipients import Report
 from roomcast.verdicts import Outcome
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from roomcast.recipients import Callback, Recipient, Stragglers
 
 BATCH = 50
@@ -29,6 +31,13 @@ class Returns:
         if self._callback is not None:
             self._recipients.append(recipient)
         return self._callback is not None
+
+    def extend(self, recipients: Sequence[Recipient]) -> int:
+        """As ``add``, for several; gives how many were kept."""
+        if self._callback is None:
+            return 0
+        self._recipients.extend(recipients)
+        return len(recipients)
 
     def hand_back(self) -> Exception | None:
         """Call the callback, ``BATCH`` recipients at a time, until it fails; gives its exception."""
@@ -91,6 +100,14 @@ class Outcomes:
                 self.gone.add(recipient)
             elif outcome is Outcome.MALFORMED and len(self._malformed) < MAXIMUM_MALFORMED:
                 self._malformed.append(recipient)
+
+    def leave(self, recipients: Sequence[Recipient]) -> None:
+        """Count recipients without a post, because no time is left for them."""
+        report = self.report
+        report.failed += len(recipients)
+        report.late += len(recipients)
+        report.unsent += len(recipients)
+        report.handed_back += self.untried.extend(recipients)
 
     def _late(self, copies: int | None) -> Returns:
         if copies is None:

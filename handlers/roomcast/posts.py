@@ -169,6 +169,13 @@ class Posts:
         queue.extend(post for post in posts if post.share is not share)
         return [post for post in posts if post.share is share]
 
+    def leave_ahead(self) -> None:
+        """Give up the recipients that the loop has read ahead; those of iterables are still to be read."""
+        self._pending.clear()
+        for share in [each for each in self._reading if each.reading is not None]:
+            share.stop()
+            self._reading.remove(share)
+
     def left_over(self) -> Iterator[Post]:
         """Take the posts of recipients that were read and not posted to."""
         while self.fresh:

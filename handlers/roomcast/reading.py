@@ -127,6 +127,12 @@ class Reading:
             self._step(read, is_ready=is_ready)
             self._ask()
 
+    def take_all(self) -> list[Recipient]:
+        """Take all recipients that were read."""
+        recipients = list(self.ahead)
+        self.ahead.clear()
+        return recipients
+
     def close(self) -> None:
         """Read no further."""
         for read in self._waiting:

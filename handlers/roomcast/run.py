@@ -411,7 +411,7 @@ class Run:
                 # API Gateway may have the post: it counts as a copy.
                 self._decide(post, Answer.SILENT, now)
         self._leave_waiting()
-        posts.cut()
+        posts.leave_ahead()
         while posts.is_unposted or (posts.is_reading and time.monotonic() < self._stop_at + self._reserve / 2):
             posts.read()
             for post in posts.left_over():

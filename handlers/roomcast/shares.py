@@ -247,10 +247,21 @@ class Share:
         return self.refused == REFUSALS_TO_STOP and not self.report.delivered + self.report.gone
 
     def stop(self) -> None:
-        """Read no further recipient."""
-        if self._reading is not None:
-            self._reading.close()
-        self.complete = self.complete and self.exhausted
+        """Read no further recipient; those that the engine's loop has read ahead have no turn.
+
+        Their source counts them as taken, so they must have an outcome, however little time is left.
+        """
+        reading = self._reading
+        if reading is None:
+            self.complete = self.complete and self.exhausted
+        else:
+            self.cut()
+            recipients = reading.take_all()
+            self.read += len(recipients)
+            self.outcomes.leave(recipients)
+            if reading.error is not None:
+                self.error = reading.error
+                self.complete = False
         self.exhausted = True
 
     def end(self, error: Exception | None, started: float, ended: float, cpu_ms: float) -> None:

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 from unittest import mock
 
 import pytest
-from roomcast import aws_json, fanout, reading, rooms, settings, steps
+from roomcast import aws_json, fanout, reading, rooms, run, settings, steps
 from roomcast.members import Connection
-from roomcast.recipients import Recipient
+from roomcast.recipients import Recipient, Source
 from roomcast.steps import Wait
 from tests.hostile_server import PATIENCE_SECONDS, HostileServer, Reply, Request, say, wait_until
 
@@ -217,6 +217,82 @@ def test_few_pages_are_held(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> No
 
 
 @pytest.mark.parametrize("shards", [1])
+class Page(Source):
+    """Members that one answer of the table holds.
+
+    Attributes:
+        taken: Those that were read.
+    """
+
+    def __init__(self, count: int) -> None:
+        self.taken: list[Recipient] = []
+        self.members = [Recipient(f"member-{number:04}=", 1_700_000_000_000) for number in range(count)]
+
+    def reads(self) -> Iterator[Pages]:
+        """As of ``recipients.Source``."""
+        yield self._pages()
+
+    def _pages(self) -> Pages:
+        self.taken = self.members
+        yield self.members
+
+
+class TestMembersReadAhead:
+    """Their source counts them as taken, so a worker knows of no other place where they are."""
+
+    @pytest.mark.parametrize("count", [1, 3])
+    def test_are_handed_back_when_time_is_over_however_busy_the_machine_is(
+        self, monkeypatch: pytest.MonkeyPatch, count: int
+    ) -> None:
+        leave_waiting = run.Run._leave_waiting
+
+        def slowly(of: run.Run) -> None:
+            leave_waiting(of)
+            time.sleep(0.2)
+
+        monkeypatch.setattr(run.Run, "_leave_waiting", slowly)
+        pages = [Page(2_000) for _ in range(count)]
+        left: list[list[Recipient]] = [[] for _ in pages]
+        posted: set[tuple[str, str]] = set()
+        given = [
+            fanout.Message(page, b"%d" % number, stragglers=fanout.Stragglers(left[number].extend))
+            for number, page in enumerate(pages)
+        ]
+
+        def take(request: Request) -> Reply:
+            posted.add((request.body.decode(), request.connection_id))
+            return say()
+
+        with HostileServer(take) as server:
+            engine = fanout.Engine(server.url, "eu-west-1", pace=250)
+            results = engine.deliver_all(given, deadline=soon(0.5))
+            engine.close()
+
+        for number, (page, result) in enumerate(zip(pages, results, strict=True)):
+            report = result.report
+            handed_back = {each.connection_id for each in left[number]}
+            assert {name for text, name in posted if text == str(number)} | handed_back == {
+                each.connection_id for each in page.taken
+            }
+            assert report.recipients == len(page.taken) == report.delivered + len(handed_back)
+            assert report.failed == report.late == report.handed_back == len(left[number]) == len(handed_back)
+        assert any(page.taken for page in pages)
+
+    def test_are_handed_back_when_all_posts_are_refused(self) -> None:
+        page, untried, failed = Page(2_500), list[Recipient](), list[Recipient]()
+        given = fanout.Message(
+            page, b"hello", on_failed=failed.extend, stragglers=fanout.Stragglers(on_untried=untried.extend)
+        )
+        with HostileServer(lambda _: say(403)) as server:
+            engine = fanout.Engine(server.url, "eu-west-1")
+            [result] = engine.deliver_all([given], deadline=soon())
+            engine.close()
+
+        assert sorted(failed + untried) == page.members
+        assert result.report.recipients == result.report.failed == len(page.members)
+        assert result.report.late == len(untried)
+
+
 def test_no_member_is_always_last(stage: Stage) -> None:
     last: Counter[str] = Counter()
     for _ in range(20):
