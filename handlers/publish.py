@@ -1,8 +1,9 @@
 """``publish``: messages of backends, which invoke this function or write to its queue. It has no route.
 
 Invoked with ``{"messages": [...]}`` it answers ``{"results": [...]}``: for each message, in order, a receipt, a
-position or an error. A message of the queue that was not published is reported as a batch item failure; SQS redelivers
-it, and makes it a dead letter in the end (https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-errorhandling.html).
+position or an error. A message of the queue that was not published, or has reached none of its members, is reported
+as a batch item failure; SQS redelivers it, and makes it a dead letter in the end
+(https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-errorhandling.html).
 
 All messages are stored before the first is posted. They are posted side by side, those of one room or client in order.
 """
@@ -121,7 +122,7 @@ def serve_queue(records: Sequence[events.Record], request_id: str, deadline: flo
     answers = publish(requests, request_id, deadline)
     for each, request, answer in zip(records, requests, answers, strict=True):
         # An earlier try may have died before it had posted the message, which is known once its time is over.
-        if "error" in answer or "sending" in answer:
+        if "error" in answer or "sending" in answer or has_reached_nobody(answer):
             logs.write("ERROR", "a message was not published", outcome=outcome_of(answer), **request.about)
             failed.append({"itemIdentifier": each.id})
     return {"batchItemFailures": failed}
@@ -219,7 +220,9 @@ def pass_on(stored: Sequence[Published], post_until: float, deadline: float) -> 
         if each.place not in answers:
             answers[each.place] = each.receipt(**_counts(result.report)) if is_whole else backends.error("unavailable")
     for each in stored:
-        if "error" not in answers[each.place]:
+        answer = answers[each.place]
+        # The next try of one that has reached no member must post it, and not find that it is a duplicate.
+        if "error" not in answer and not has_reached_nobody(answer):
             settle(each, deadline)
     return answers
 
@@ -266,8 +269,15 @@ def _counts(report: fanout.Report) -> Answer:
     return {"delivered": report.delivered, "gone": report.gone, "failed": report.failed}
 
 
+def has_reached_nobody(answer: Answer) -> bool:
+    """Whether a message was posted and no member has it, although some may be connected."""
+    return bool(answer.get("failed")) and not (answer["delivered"] or answer["gone"])
+
+
 def outcome_of(answer: Answer) -> str:
-    """The outcome of a message that is not passed on, for log lines."""
+    """The outcome of a message that is not passed on or has reached no member, for log lines."""
+    if has_reached_nobody(answer):
+        return "not_delivered"
     if "error" in answer:
         code: str = answer["error"]["code"]
         return code

@@ -390,6 +390,45 @@ class TestQueue:
         table.failing = set()
         assert from_queue(people, one) == ["1"]
 
+    @pytest.mark.parametrize("trouble", ["failing", "silent", "refusing"])
+    @pytest.mark.parametrize("to", [{"room": "lobby"}, {"room": "logged"}, {"user": "alice"}])
+    def test_one_that_has_reached_no_member_comes_again_and_is_delivered_then(
+        self,
+        people: Clients,
+        monkeypatch: pytest.MonkeyPatch,
+        capsys: pytest.CaptureFixture[str],
+        to: Mapping[str, str],
+        trouble: str,
+    ) -> None:
+        for name, subject in (("alice-1=", "alice"), ("bob=", "bob")):
+            people.authorizer = context(subject)
+            people.ask(name, "join", room="logged")
+        one = record("1", {**to, "data": "x"})
+        setattr(people.connections, trouble, {"alice-1=", "alice-2=", "bob="})
+        capsys.readouterr()
+        assert from_queue(people, one) == ["1"]
+        lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+        [line] = [each for each in lines if each["message"] == "a message was not published"]
+        assert (line["level"], line["outcome"], line["task_id"]) == ("ERROR", "not_delivered", "1")
+
+        setattr(people.connections, trouble, set())
+        # Until the first try's time is over, it may still be posting.
+        monkeypatch.setattr(people.load("publish").HISTORY._table, "now", lambda: int(time.time() * 1000) + 60_000)
+        assert from_queue(people, one) == []
+        assert people.connections.received("alice-1=") != []
+        if "room" in to:
+            assert people.connections.received("bob=") != []
+
+    def test_one_that_has_reached_a_member_does_not_come_again(self, people: Clients) -> None:
+        people.connections.refusing = {"alice-1=", "alice-2="}
+        assert from_queue(people, record("1", {"room": "lobby", "data": "x"})) == []
+        people.connections.gone = {"bob="}
+        assert from_queue(people, record("1", {"room": "lobby", "data": "x"})) == []
+
+    def test_one_for_an_empty_room_does_not_come_again(self, people: Clients) -> None:
+        assert from_queue(people, record("1", {"room": "attic", "data": "x"})) == []
+        assert from_queue(people, record("2", {"user": "carol", "data": "x"})) == []
+
 
 class TestQueuedDelivery:
     """Messages that are handed to workers."""
