@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from roomcast import credentials
 from roomcast.addresses import HTTP1, HTTP2, Endpoint
 from roomcast.outcomes import BATCH, Outcomes
 from roomcast.pacing import STRAGGLERS_PACE, Bucket
@@ -25,7 +26,7 @@ from roomcast.recipients import (
 )
 from roomcast.run import Run
 from roomcast.shares import Share
-from roomcast.signing import Credentials, SignedRequests, Signer
+from roomcast.signing import SignedRequests, Signer
 from roomcast.verdicts import FEW, MAXIMUM_COPIES, QUESTIONS, TABLE
 
 if TYPE_CHECKING:
@@ -131,12 +132,12 @@ class Engine:
             patience: When the others have been reached, seconds to wait for the last few, which are late then; ``None``
                 to wait until the deadline.
         """
-        credentials = Credentials.from_environment()
+        given = credentials.current(deadline)
         path = f"{self._endpoint.path}/@connections/"
 
         def signed(data: bytes) -> SignedRequests:
             host = self._endpoint.host_header
-            return SignedRequests(self._signer, credentials, self._method, host, path, {}, data)
+            return SignedRequests(self._signer, given, self._method, host, path, {}, data)
 
         shares = [Share(each, signed, Outcomes(each.on_gone, each.on_failed, each.stragglers)) for each in messages]
         table = QUESTIONS if self._method == "GET" else TABLE

@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
 from roomcast import logs
 from roomcast.addresses import Endpoint, TransportError, tls_context
-from roomcast.aws_http import HttpClient
+from roomcast.http_client import HttpClient
 from roomcast.kept import Kept, ReadError
 from roomcast.steps import drive
 from roomcast.strict_json import parse_object

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from roomcast import addresses, aws_http, connection, http_parser, steps
+from roomcast import addresses, connection, http_client, http_parser, steps
 from roomcast.addresses import TransportError
 from roomcast.aws_http import Client
 from roomcast.fanout import Engine, Recipient, Report
@@ -279,7 +279,7 @@ class TestAnswersToNothing:
     def test_what_comes_before_a_request_is_no_answer(
         self, tls: ssl.SSLContext, connect: Connect, monkeypatch: pytest.MonkeyPatch, *, encrypted: bool
     ) -> None:
-        check = aws_http._check_silence
+        check = http_client._check_silence
 
         said = threading.Event()
 
@@ -287,7 +287,7 @@ class TestAnswersToNothing:
             assert said.wait(PATIENCE_SECONDS)
             check(connection)
 
-        monkeypatch.setattr(aws_http, "_check_silence", check_once_it_was_said)
+        monkeypatch.setattr(http_client, "_check_silence", check_once_it_was_said)
         server = Hasty(lambda _: say(200, b"right"), tls if encrypted else None)
         server.said = said
         with server:
