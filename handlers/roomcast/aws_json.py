@@ -9,14 +9,13 @@ from __future__ import annotations
 import binascii
 import itertools
 import json
-import random
 import re
 import time
 from typing import TYPE_CHECKING, Any
 
 from roomcast import aws_http, logs
 from roomcast.addresses import TransportError
-from roomcast.backoff import backoff_seconds
+from roomcast.backoff import RANDOM, backoff_seconds
 from roomcast.steps import Wait, drive
 
 if TYPE_CHECKING:
@@ -246,7 +245,7 @@ def get_all(
 
 def pause_seconds(attempt: int) -> float:
     """Seconds before the next try, with full jitter, after so many failed ones (from 1)."""
-    return backoff_seconds(attempt, base=BACKOFF_BASE_SECONDS, cap=BACKOFF_CAP_SECONDS, random=random.random)
+    return backoff_seconds(attempt, base=BACKOFF_BASE_SECONDS, cap=BACKOFF_CAP_SECONDS, random=RANDOM.random)
 
 
 def pause(attempt: int, deadline: float) -> bool:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import random
 import time
 from types import MappingProxyType
 from typing import TYPE_CHECKING, NamedTuple
 
 from roomcast import aws_json, fanout, frames, logs, protocol
+from roomcast.backoff import RANDOM
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -142,7 +142,7 @@ class Delivery:
             # The sender has just sent a message: it is alive, also when its own post is answered with 410.
             dead = [recipient for recipient in gone if recipient.connection_id != message.sender]
             # Several senders find the same dead members at once. In an order of its own, each conflicts less.
-            random.shuffle(dead)
+            RANDOM.shuffle(dead)
             for start in range(0, len(dead), PRUNE_BATCH):
                 batch = dead[start : start + PRUNE_BATCH]
                 try:

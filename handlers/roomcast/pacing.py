@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import random
 import time
 from typing import NamedTuple
 
-from roomcast.backoff import backoff_seconds
+from roomcast.backoff import RANDOM, backoff_seconds
 
 BACKOFF_BASE_SECONDS = 0.05
 """Upper end of the first pause: a few times as long as an answer takes."""
@@ -55,7 +54,7 @@ NO_RETRIES = Retries()
 
 def pause(attempt: int) -> float:
     """Seconds before the next try, with full jitter, after so many failed ones (from 1)."""
-    return backoff_seconds(attempt, base=BACKOFF_BASE_SECONDS, cap=BACKOFF_CAP_SECONDS, random=random.random)
+    return backoff_seconds(attempt, base=BACKOFF_BASE_SECONDS, cap=BACKOFF_CAP_SECONDS, random=RANDOM.random)
 
 
 class Bucket:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import random
 from collections import deque
 from typing import TYPE_CHECKING, Protocol
 
+from roomcast.backoff import RANDOM
 from roomcast.steps import Wait
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ GOLDEN = 0.618033988749895
 
 def _starts() -> Iterator[float]:
     """Yield where to begin in each page, as shares of it."""
-    share = random.random()  # noqa: S311 - no secret
+    share = RANDOM.random()
     while True:
         yield share
         share = (share + GOLDEN) % 1

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import binascii
 import os
-import random
 from typing import TYPE_CHECKING, Any
 
 from roomcast import (
@@ -25,6 +24,7 @@ from roomcast import (
     steps,
     users,
 )
+from roomcast.backoff import RANDOM
 from roomcast.members import Connection, Members
 
 if TYPE_CHECKING:
@@ -226,7 +226,7 @@ class Rooms:
             without: The id of that member.
             deadline: Latest end.
         """
-        shards = random.sample(range(self.shards_read), min(self.shards_read, early.AT_ONCE))
+        shards = RANDOM.sample(range(self.shards_read), min(self.shards_read, early.AT_ONCE))
 
         def read(shard: int) -> early.Read:
             return steps.Begun(self._read(self._members_query(room, shard), shard, without, deadline, is_early=True))
@@ -246,7 +246,7 @@ class Rooms:
         """
         shards = list(range(self.shards_read))
         # Members of no shard are always served last.
-        random.shuffle(shards)
+        RANDOM.shuffle(shards)
         without = "" if first is None else first.connection_id
 
         def pages(shard: int) -> Pages:

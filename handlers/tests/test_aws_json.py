@@ -5,7 +5,6 @@ from __future__ import annotations
 import binascii
 import itertools
 import json
-import random
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +12,7 @@ import botocore.parsers
 import botocore.session
 import pytest
 from botocore.retries import standard
-from roomcast import addresses, aws_json, http_parser
+from roomcast import addresses, aws_json, backoff, http_parser
 from roomcast.steps import drive
 
 if TYPE_CHECKING:
@@ -63,7 +62,7 @@ def pauses(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     """Pauses that were taken, in seconds, each at its longest."""
     taken: list[float] = []
     monkeypatch.setattr(time, "sleep", taken.append)
-    monkeypatch.setattr(random, "random", lambda: 1.0)
+    monkeypatch.setattr(backoff.RANDOM, "random", lambda: 1.0)
     return taken
 
 

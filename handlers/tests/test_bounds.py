@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import importlib
 import inspect
-import random
 import socket
 import threading
 import time
@@ -13,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from unittest import mock
 
 import pytest
-from roomcast import addresses, aws_json, fanout, pacing, posts, shares, tasks
+from roomcast import addresses, aws_json, backoff, fanout, pacing, posts, shares, tasks
 from roomcast.addresses import Endpoint
 from roomcast.aws_http import Client
 from roomcast.delivery import RoomMessage
@@ -114,7 +113,7 @@ class TestPauses:
 def test_a_service_that_fails_is_asked_again_after_a_pause(monkeypatch: pytest.MonkeyPatch) -> None:
     slept: list[float] = []
     monkeypatch.setattr(time, "sleep", slept.append)
-    monkeypatch.setattr(random, "random", lambda: 0.5)
+    monkeypatch.setattr(backoff.RANDOM, "random", lambda: 0.5)
     service = aws_json.Service("https://dynamodb.eu-west-1.amazonaws.com", "dynamodb", "DynamoDB_20120810", "eu-west-1")
     waits: list[float] = []
 

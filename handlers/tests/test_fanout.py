@@ -6,7 +6,6 @@ import binascii
 import contextlib
 import itertools
 import os
-import random
 import select
 import socket
 import threading
@@ -19,7 +18,7 @@ import pytest
 import trustme
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
-from roomcast import addresses, fanout, pacing, pool, posts, run, shares, verdicts
+from roomcast import addresses, backoff, fanout, pacing, pool, posts, run, shares, verdicts
 from roomcast.addresses import Endpoint
 from roomcast.connection import IDLE_LIMIT_SECONDS
 from roomcast.fanout import DeliveryInterruptedError, Engine, Recipient, Report
@@ -1063,7 +1062,7 @@ class TestStragglers:
         """Retries take longer than the patience for any recipient."""
         monkeypatch.setattr(pacing, "BACKOFF_BASE_SECONDS", PATIENCE_SECONDS)
         monkeypatch.setattr(pacing, "BACKOFF_CAP_SECONDS", PATIENCE_SECONDS)
-        monkeypatch.setattr(random, "random", lambda: 0.9)
+        monkeypatch.setattr(backoff.RANDOM, "random", lambda: 0.9)
 
     @pytest.mark.parametrize("status", [429, 500, 410])
     def test_the_last_few_are_late(self, status: int, connect: Connect) -> None:
@@ -1104,7 +1103,7 @@ class TestStragglers:
         assert len(server.requests) == 40
 
     def test_trouble_of_most_is_waited_for(self, connect: Connect, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(random, "random", lambda: 0.04)  # 0.4 s
+        monkeypatch.setattr(backoff.RANDOM, "random", lambda: 0.04)  # 0.4 s
         deadline = time.monotonic() + 10 * PATIENCE_SECONDS
         with HostileServer(lambda request: say() if request.attempt else say(503)) as server:
             report = connect(server).deliver(members(10), b"x", deadline=deadline, patience=0.1)
@@ -1113,7 +1112,7 @@ class TestStragglers:
     def test_while_throttling_is_general_nobody_is_a_straggler(
         self, connect: Connect, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(random, "random", lambda: 0.04)  # 0.4 s
+        monkeypatch.setattr(backoff.RANDOM, "random", lambda: 0.04)  # 0.4 s
         monkeypatch.setattr(pacing.Throttle, "adapt", lambda throttle, *_, **__: setattr(throttle, "general", True))
         deadline = time.monotonic() + 10 * PATIENCE_SECONDS
         with HostileServer(lambda request: say(200 if request.attempt or "7" not in request.target else 429)) as server:

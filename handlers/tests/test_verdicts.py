@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import random
 from typing import NamedTuple
 from unittest import mock
 
 import pytest
+from roomcast import backoff
 from roomcast.judge import Judge
 from roomcast.recipients import Recipient, Stragglers
 from roomcast.shares import Post
@@ -82,7 +82,7 @@ WITHOUT_STATUS = [
 @pytest.fixture(autouse=True)
 def longest_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
     """Random pauses take their upper ends."""
-    monkeypatch.setattr(random, "random", lambda: 1.0)
+    monkeypatch.setattr(backoff.RANDOM, "random", lambda: 1.0)
 
 
 @pytest.mark.parametrize("fact", FACTS)
