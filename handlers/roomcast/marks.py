@@ -116,7 +116,7 @@ class Marks:
         queue: SQS; ``None`` for the function's own.
 
     Attributes:
-        versions: The version of each room that this function has marked.
+        versions: The version of each room that this invocation has marked; ``Rooms.forget`` begins another one.
     """
 
     def __init__(self, settings: Settings, database: aws_json.Service, queue: aws_json.Service | None = None) -> None:

@@ -123,9 +123,9 @@ class Rooms:
         """
         change = self._changes(deadline)
         own = self._shard_of(known.connection_id)
-        if known.rooms.keys() >= set(rooms):
-            # A client that asks again may have had no answer because the function ended before it marked the rooms.
-            self.marks.mark(rooms, deadline)
+        # A client that asks again may have had no answer because the function ended before it marked the rooms. One
+        # that is in a room by its handshake has not been told the room's version.
+        self.marks.mark([room for room in rooms if room in known.rooms], deadline)
         if not self.headcount.maximum or known.rooms.keys() >= set(rooms):
             return change.enter(known, dict.fromkeys(rooms, own), maximum)
         [room] = rooms
@@ -209,8 +209,9 @@ class Rooms:
         return self._protocols.get(connection_id)
 
     def forget(self) -> None:
-        """Forget which protocols connections speak, because an id could be used again."""
+        """Forget what an earlier invocation has found: an id could be used again, and versions of rooms rise."""
         self._protocols.clear()
+        self.marks.versions.clear()
 
     def roster(self, room: str, deadline: float) -> roster.Roster:
         """The names of a room's members, read by ``deadline``."""

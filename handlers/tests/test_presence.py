@@ -570,6 +570,34 @@ class TestAnswers:
         assert watching.ask("bob=", "join", room="lobby")[0]["presence"] == 1
         assert watching.ask("bob=", "join", room="lobby")[0]["presence"] == 1
 
+    @pytest.mark.parametrize("others", [[], ["lobby-2"], ["news"]])
+    def test_joined_names_the_version_of_now_where_the_client_is_in_the_room_already(
+        self, watching: Clients, worker: Any, looks: FakeQueue, connections: FakeConnections, others: list[str]
+    ) -> None:
+        def versions(name: str) -> list[int | None]:
+            frames = watching.ask(name, "join", rooms={room: {} for room in ["lobby", *others]})
+            assert [frame["type"] for frame in frames] == ["joined"] * (1 + len(others))
+            return [frame.get("presence") for frame in frames if frame["room"] == "lobby"]
+
+        watching.connect("alice=", "lobby")
+        look(worker, looks, connections)
+        # This environment has marked no room before, and then it has.
+        assert versions("alice=") == [1]
+        for number in range(2, 5):
+            watching.connect(f"m{number}=", "lobby")
+            look(worker, looks, connections)
+            assert versions("alice=") == [number]
+            assert versions(f"m{number}=") == [number]
+
+    def test_a_version_that_cannot_be_read_is_not_told_as_it_was(
+        self, watching: Clients, worker: Any, looks: FakeQueue, connections: FakeConnections, table: FakeTable
+    ) -> None:
+        watching.connect("alice=", "lobby")
+        look(worker, looks, connections)
+        assert watching.ask("alice=", "join", room="lobby")[0]["presence"] == 1
+        table.failing = {"UpdateItem"}
+        assert "presence" not in watching.ask("alice=", "join", room="lobby")[0]
+
     def test_pong_names_the_version_of_rooms_that_the_client_is_in(
         self, watching: Clients, worker: Any, looks: FakeQueue, connections: FakeConnections
     ) -> None:
