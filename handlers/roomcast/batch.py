@@ -106,7 +106,9 @@ class Loose:
 
     def _keep(self, job: backlog.Job, progress: Progress, has_reached: bool) -> bool:
         """Hand over the recipients left; false when the task must be redelivered as a whole."""
-        if progress.is_stuck and progress.is_begun and not (has_reached or progress.task.rounds):
+        # Refusals that no retry changes are no trouble of single members: the task is a dead letter in the end.
+        is_general = progress.refused or not (has_reached or progress.task.rounds)
+        if progress.is_stuck and progress.is_begun and is_general:
             return False
         # Also a task that was not begun: SQS would redeliver it only minutes later, and give it up after some times.
         left = [each._replace(retries=tries(job) - 1) for each in progress.everything_left()]

@@ -39,9 +39,19 @@ class Returns:
         self._recipients.extend(recipients)
         return len(recipients)
 
+    @property
+    def count(self) -> int:
+        """How many are kept."""
+        return len(self._recipients)
+
+    def take(self) -> list[Recipient]:
+        """Keep none of them any more; gives them."""
+        recipients, self._recipients = self._recipients, []
+        return recipients
+
     def hand_back(self) -> Exception | None:
         """Call the callback, ``BATCH`` recipients at a time, until it fails; gives its exception."""
-        recipients, self._recipients = self._recipients, []
+        recipients = self.take()
         if self._callback is not None:
             for start in range(0, len(recipients), BATCH):
                 try:
@@ -70,6 +80,7 @@ class Outcomes:
         self.late = self.failed if stragglers.on_late is None else Returns(stragglers.on_late)
         self.silent = self.late if stragglers.on_silent is None else Returns(stragglers.on_silent)
         self.untried = self.late if stragglers.on_untried is None else Returns(stragglers.on_untried)
+        self.refused = self.failed if stragglers.on_refused is None else Returns(stragglers.on_refused)
         self._copies = stragglers.copies
         self._malformed: list[Recipient] = []
 
@@ -90,10 +101,13 @@ class Outcomes:
                 report.handed_back += 1
             else:
                 report.slow += is_slow
-        elif outcome is Outcome.FAILED or outcome is Outcome.REFUSED:
+        elif outcome is Outcome.FAILED:
             report.failed += 1
             report.slow += is_slow
             self.failed.add(recipient)
+        elif outcome is Outcome.REFUSED:
+            report.failed += 1
+            self.refused.add(recipient)
         else:
             report.gone += 1
             if outcome is Outcome.DEAD:
@@ -116,9 +130,14 @@ class Outcomes:
 
     def hand_back(self) -> Exception | None:
         """Call all callbacks; gives the first exception that one raised."""
-        if self.report.delivered:
-            for recipient in self._malformed:
-                self.gone.add(recipient)
-        all_returns = (self.gone, self.failed, self.late, self.silent, self.untried)
+        report = self.report
+        if report.delivered:
+            self.gone.extend(self._malformed)
+        if self.refused is not self.failed:
+            if report.delivered or report.gone:
+                self.failed.extend(self.refused.take())
+            else:
+                report.handed_back += self.refused.count
+        all_returns = (self.gone, self.failed, self.late, self.silent, self.untried, self.refused)
         errors = [returns.hand_back() for returns in all_returns]
         return next((error for error in errors if error is not None), None)

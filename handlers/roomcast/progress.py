@@ -36,6 +36,7 @@ class Progress(Source):
         late: Recipients that were not reached in the time for them.
         silent: Recipients that may have a copy, because a post was not answered.
         untried: Recipients without a post, because time or the pace allowed none: they are not slow themselves.
+        refused: Recipients that were refused for good, if none was reached.
         result: The engine's result.
     """
 
@@ -56,6 +57,7 @@ class Progress(Source):
         self.late: list[fanout.Recipient] = []
         self.silent: list[fanout.Recipient] = []
         self.untried: list[fanout.Recipient] = []
+        self.refused: list[fanout.Recipient] = []
         self.is_complete = False
         self.result = fanout.Result(fanout.Report(), is_begun=False)
         self._apart = apart
@@ -74,6 +76,7 @@ class Progress(Source):
             copies=self.task.copies,
             on_untried=self.untried.extend,
             is_new=not (self.task.hold or self.task.rounds),
+            on_refused=self.refused.extend,
         )
         return self.task.message.to(self)._replace(
             stragglers=stragglers,
@@ -166,7 +169,7 @@ class Progress(Source):
     def is_stuck(self) -> bool:
         """Whether recipients are left although none was reached, or may have been."""
         report = self.result.report
-        is_left = bool(self.late or self.untried) or not self.is_complete
+        is_left = bool(self.late or self.untried or self.refused) or not self.is_complete
         return is_left and not (report.delivered or report.gone or self.silent or self._left_out)
 
     @property
@@ -177,13 +180,13 @@ class Progress(Source):
     @property
     def failed(self) -> list[fanout.Recipient]:
         """Recipients that were tried and not reached, or wait behind an earlier message."""
-        return self.late + self.silent
+        return self.late + self.silent + self.refused
 
     def everyone_left(self) -> list[Task]:
         """Tasks for all named recipients left, in their order."""
         silent = set(self.silent)
         untaken = () if self.is_complete else self.task.recipients[self.pulled :]
-        others = {*self.late, *self.untried, *self._left_out, *untaken}
+        others = {*self.late, *self.untried, *self.refused, *self._left_out, *untaken}
         parts = [(0, others - silent), (1, silent)]
         rest = [(copies, [each for each in self.task.recipients if each in part]) for copies, part in parts]
         task = self.task._replace(retries=0)
@@ -206,7 +209,8 @@ class Progress(Source):
         """Tasks for the recipients left that are not set apart: too many not reached, and those not yet taken."""
         names = {each.connection_id for each, _ in apart}
         late, silent = ([one for one in each if one.connection_id not in names] for each in (self.late, self.silent))
-        return self._named(late, 0) + self._named(silent, 1) + self._named(self.untried, 0) + self._untaken()
+        untried = self.untried + self.refused
+        return self._named(late, 0) + self._named(silent, 1) + self._named(untried, 0) + self._untaken()
 
     def everything_left(self) -> list[Task]:
         """Tasks for all recipients left, in a queue that keeps no order.
@@ -215,7 +219,7 @@ class Progress(Source):
         theirs.
         """
         rounds = self.task.rounds + (self.is_stuck or time.monotonic() < self.stop_at)
-        late = self._named(self.late, 0, rounds) + self._named(self.silent, 1, rounds)
+        late = self._named(self.late + self.refused, 0, rounds) + self._named(self.silent, 1, rounds)
         return late + self._named(self.untried, 0) + self._untaken()
 
     def _named(self, recipients: Sequence[fanout.Recipient], copies: int, rounds: int = 0) -> list[Task]:

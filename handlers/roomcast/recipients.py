@@ -58,6 +58,8 @@ class Stragglers(NamedTuple):
         is_new: Whether the recipients, presumed alone or not, were not tried before.
         is_awaited: Whether a sender waits for the outcome: then a recipient that does not answer counts as failed after
             ``verdicts.SILENCE_SECONDS``, whatever copies are left.
+        on_refused: Called, instead of ``on_failed``, with recipients that were refused for good, if no recipient of the
+            message was reached: the trouble is not theirs, and may be over when another fan-out tries them.
     """
 
     on_late: Callback | None = None
@@ -67,6 +69,7 @@ class Stragglers(NamedTuple):
     on_untried: Callback | None = None
     is_new: bool = False
     is_awaited: bool = True
+    on_refused: Callback | None = None
 
     @property
     def come_last(self) -> bool:
@@ -122,7 +125,7 @@ class Report:
         gone: Their connection does not exist: not any more, or not yet.
         failed: Not delivered, although they may be connected.
         late: Those of ``failed`` for which only time was over: another fan-out may reach them.
-        handed_back: Those of ``late`` that a callback has taken.
+        handed_back: Those of ``failed`` that another fan-out tries, because a callback has taken them.
         slow: Those of ``failed`` that no callback has taken and that alone are refused, because they do not read.
         unsent: Recipients that were sent no post.
         retried: Posts that were sent again.

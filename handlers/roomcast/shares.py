@@ -293,5 +293,8 @@ class Share:
         report = self.report
         left = self.open + report.late
         is_read = self.exhausted and self.complete and self._is_complete()
-        has_reached = self.stragglers.presume_alone or report.delivered + report.gone > 0
-        return is_read and left <= self._may_leave and (not left or has_reached)
+        is_any_reached = report.delivered + report.gone > 0
+        if self.refused and self.stragglers.on_refused is not None and not is_any_reached:
+            # They will be tried again.
+            return False
+        return is_read and left <= self._may_leave and (not left or is_any_reached or self.stragglers.presume_alone)

@@ -294,6 +294,8 @@ class FakeConnections:
             results.append(result)
             reached = each.stragglers.presume_alone or result.report.delivered + result.report.gone
             is_read = each.is_complete() and result.error is None
+            is_refused = result.report.failed > result.report.late and each.stragglers.on_refused is not None
+            is_read = is_read and not (is_refused and not result.report.delivered + result.report.gone)
             if each.order and not (is_read and result.report.late <= min(each.may_leave, 1_000_000 * reached)):
                 waiting.add(each.order)
         return results
@@ -327,7 +329,7 @@ class FakeConnections:
         assert deadline > time.monotonic()
         self.stragglers.append(stragglers)
         outcomes = Outcomes(None, on_failed, stragglers)
-        report = fanout.Report()
+        report = outcomes.report
         for recipient in self._read(recipients, report):
             report.recipients += 1
             if recipient.connection_id in self.gone:
@@ -338,7 +340,8 @@ class FakeConnections:
                 report.failed += 1
             elif (returns := self._failure(recipient.connection_id, outcomes)) is not None:
                 report.failed += 1
-                is_late = returns is not outcomes.failed or stragglers.on_late is None
+                is_refused = returns is outcomes.refused is not outcomes.failed
+                is_late = not is_refused and (returns is not outcomes.failed or stragglers.on_late is None)
                 report.late += is_late
                 report.handed_back += returns.add(recipient) and is_late
             else:
@@ -361,7 +364,7 @@ class FakeConnections:
         if connection_id in self.silent:
             self._behind.add(connection_id)
             return outcomes.silent
-        return outcomes.failed if connection_id in self.refusing else None
+        return outcomes.refused if connection_id in self.refusing else None
 
     def _read(self, recipients: Iterable[fanout.Recipient], report: fanout.Report) -> Iterator[fanout.Recipient]:
         try:

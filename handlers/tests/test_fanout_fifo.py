@@ -316,7 +316,9 @@ class TestStragglers:
         assert stage.sqs.puts == puts + 1
         assert stage.received()[MEMBERS[3]] == ["one", "two"]
 
-    def test_in_a_group_of_its_own_a_refusal_is_for_itself(self, stage: Stage) -> None:
+    def test_in_a_group_of_its_own_a_refusal_is_for_itself(
+        self, stage: Stage, capsys: pytest.CaptureFixture[str]
+    ) -> None:
         stage.connections.failing.add(MEMBERS[3])
         stage.say("one")
         stage.sqs.invoke(stage.handler)
@@ -324,9 +326,16 @@ class TestStragglers:
         stage.connections.refusing.add(MEMBERS[3])
         stage.sqs.drain(stage.handler)
 
-        first, second = stage.connections.stragglers
+        first, second, *_ = stage.connections.stragglers
         assert (first.presume_alone, second.presume_alone) == (False, True)
-        assert (len(stage.sqs), stage.sqs.dead_letters, stage.sqs.receives) == (0, [], 1)
+        # No member of this task is reached: it is given up as any other one, after half a minute.
+        [body] = stage.sqs.dead_letters
+        task = tasks.parse(body)
+        assert isinstance(task, tasks.Task)
+        assert [each.connection_id for each in task.recipients] == [MEMBERS[3]]
+        lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+        assert [line.get("slow") for line in lines if line["message"] == "a task is given up"] == [1]
+        assert [line for line in lines if line["message"] == "members are given up"] == []
 
     def test_one_that_stays_apart_because_the_table_fails_is_told_and_loses_nothing(
         self, stage: Stage, table: FakeTable, capsys: pytest.CaptureFixture[str]
@@ -360,6 +369,32 @@ class TestStragglers:
         assert sum(line["message"] == "members are given up" for line in lines) == len(TEXTS)
         assert sum(line.get("given_up", 0) for line in lines) == len(TEXTS)
         assert backlog_of(table) == []
+
+    def test_messages_that_all_members_were_refused_arrive_in_order_once_that_is_over(
+        self, stage: Stage, table: FakeTable
+    ) -> None:
+        stage.connections.refusing.update(MEMBERS)
+        stage.say(*TEXTS)
+        for _ in range(2):
+            stage.sqs.invoke(stage.handler)
+        assert stage.connections.posts == []
+        stage.connections.refusing.clear()
+        stage.sqs.drain(stage.handler)
+
+        assert stage.received() == everybody(TEXTS)
+        assert (stage.copies(), stage.sqs.dead_letters, backlog_of(table)) == (1, [], [])
+
+    def test_they_are_dead_letters_if_it_lasts(self, stage: Stage, capsys: pytest.CaptureFixture[str]) -> None:
+        stage.connections.refusing.update(MEMBERS)
+        stage.say(*TEXTS[:3])
+        stage.sqs.drain(stage.handler)
+
+        lost = [tasks.parse(body) for body in stage.sqs.dead_letters]
+        assert sorted(each.message.data for each in lost if isinstance(each, tasks.Task)) == TEXTS[:3]
+        lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+        given_up = [line for line in lines if line["message"] == "a task is given up"]
+        assert {line["level"] for line in given_up} == {"ERROR"}
+        assert sum(line["failed"] for line in given_up) >= 3
 
     def test_who_may_have_a_copy_gets_one_more_at_most(self, stage: Stage) -> None:
         stage.connections.silent.add(MEMBERS[3])

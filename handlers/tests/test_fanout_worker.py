@@ -326,7 +326,7 @@ def test_who_is_handed_over_is_not_given_up(
 
 
 @pytest.mark.parametrize("count", [1, 2, 3, 4, 6, 7])
-@pytest.mark.parametrize("left", ["late", "silent", "untried"])
+@pytest.mark.parametrize("left", ["late", "silent", "untried", "refused"])
 def test_every_recipient_left_is_in_one_task(
     worker: Any, monkeypatch: pytest.MonkeyPatch, left: str, count: int
 ) -> None:
@@ -360,6 +360,61 @@ def test_a_task_that_nobody_has_answered_is_not_delivered_again_as_a_whole(
     assert run(worker, tasks.Task(ROOM_MESSAGE, 0)) == []
     [task] = service.tasks()
     assert (task.copies, len(task.recipients)) == (1, 3)
+
+
+class TestRefusedForAll:
+    """No member of a task is reached, because posts are refused with a status that no retry changes, such as 403."""
+
+    def test_the_task_is_tried_again_as_it_is_and_nobody_is_given_up(
+        self, worker: Any, connections: FakeConnections, service: FakeQueueService, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        connections.refusing.update(LOBBY)
+        assert run(worker, tasks.Task(ROOM_MESSAGE, 0)) == ["m-0"]
+        assert service.tasks() == []
+        [line] = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+        assert line["message"] == "fan-out"
+        assert not {"given_up", "failed", "slow"} & line.keys()
+
+        connections.refusing.clear()
+        assert run(worker, tasks.Task(ROOM_MESSAGE, 0)) == []
+        assert sorted(connections.posts) == [(name, "hello") for name in LOBBY]
+
+    @pytest.mark.parametrize("rounds", [0, 1, tasks.MAXIMUM_ROUNDS])
+    def test_the_task_is_a_dead_letter_in_the_end_also_beside_others(
+        self,
+        worker: Any,
+        connections: FakeConnections,
+        load: Callable[[str], Any],
+        capsys: pytest.CaptureFixture[str],
+        rounds: int,
+    ) -> None:
+        load("connect").handler(handshake("dora=", "hall"), FakeContext())
+        connections.refusing.update(LOBBY)
+        members = list(worker.ROOMS.members("lobby", time.monotonic() + 1)) if rounds else []
+        given = [tasks.Task(ROOM_MESSAGE, 0, recipients=members, rounds=rounds), tasks.Task(ROOM_MESSAGE, 0)]
+        given[1] = given[1]._replace(message=ROOM_MESSAGE._replace(room="hall"))
+        assert run(worker, *given) == ["m-0"]
+        assert connections.posts == [("dora=", "hello")]
+
+        capsys.readouterr()
+        record = {
+            "messageId": "m-0",
+            "body": given[0].to_json(),
+            "attributes": {"ApproximateReceiveCount": str(tasks.MAXIMUM_RECEIVES)},
+        }
+        assert worker.handler({"Records": [record]}, FakeContext())["batchItemFailures"] == [{"itemIdentifier": "m-0"}]
+        [line] = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+        assert (line["level"], line["message"]) == ("ERROR", "a task is given up")
+        assert line["slow" if rounds else "failed"] == max(1, len(members))
+
+    def test_those_that_were_refused_are_not_lost_beside_one_that_may_have_a_copy(
+        self, worker: Any, connections: FakeConnections, service: FakeQueueService
+    ) -> None:
+        connections.refusing.update(LOBBY[:2])
+        connections.silent.add(LOBBY[2])
+        assert run(worker, tasks.Task(ROOM_MESSAGE, 0)) == []
+        left = {(each.connection_id, task.copies) for task in service.tasks() for each in task.recipients}
+        assert left == {(LOBBY[0], 0), (LOBBY[1], 0), (LOBBY[2], 1)}
 
 
 class TestReceives:

@@ -283,6 +283,36 @@ class TestOrder:
         assert isinstance(results[0].error, LookupError | None)
         assert results[0].report.delivered == 1
 
+    def test_not_behind_one_that_all_members_were_refused(self, stage: Stage, engine: Engine) -> None:
+        """It will be tried again, and the next one must not overtake it."""
+        stage.slow = set(MEMBERS)
+        stage.trouble = lambda request: say(403 if request.body == TEXTS[0].encode() else 200)
+        refused, failed = list[Recipient](), list[Recipient]()
+        stragglers = Stragglers(on_refused=refused.extend)
+        given = messages(2, order="lobby", may_leave=5, stragglers=stragglers, on_failed=failed.extend)
+        results = engine.deliver_all(given, deadline=soon())
+
+        assert [result.is_begun for result in results] == [True, False]
+        assert sorted(each.connection_id for each in refused) == MEMBERS
+        report = results[0].report
+        assert (failed, report.failed, report.given_up, report.refused) == ([], 12, 0, 12)
+
+    @pytest.mark.parametrize("status", [200, 410])
+    def test_one_that_is_reached_shows_that_the_others_are_refused_for_good(
+        self, stage: Stage, engine: Engine, status: int
+    ) -> None:
+        stage.slow = set(MEMBERS)
+        stage.trouble = lambda request: say(
+            403 if request.body == TEXTS[0].encode() and request.connection_id != SLOW else status
+        )
+        refused, failed = list[Recipient](), list[Recipient]()
+        stragglers = Stragglers(on_refused=refused.extend)
+        given = messages(2, order="lobby", may_leave=5, stragglers=stragglers, on_failed=failed.extend)
+        results = engine.deliver_all(given, deadline=soon())
+
+        assert [result.is_begun for result in results] == [True, True]
+        assert (refused, len(failed), results[0].report.given_up) == ([], 11, 11)
+
     def test_one_order_does_not_wait_for_another(self, stage: Stage, engine: Engine, never: threading.Event) -> None:
         stage.trouble = lambda _: Reply(after=never)
         stuck = messages(2, order="lobby", may_leave=0)
