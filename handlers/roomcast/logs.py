@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
+DEFAULT_LEVEL = "INFO"
 
 NAMESPACE = "Roomcast"
 
@@ -122,13 +123,14 @@ def write(level: str, message: str, metrics: Mapping[str, float] = NO_METRICS, /
     """Write one line.
 
     Args:
-        level: One of ``LEVELS``; below ``ROOMCAST_LOG_LEVEL`` nothing is written but lines with metrics.
+        level: One of ``LEVELS``; below ``ROOMCAST_LOG_LEVEL``, or ``INFO`` if that is none of them, nothing is written
+            but lines with metrics.
         message: Name of the event, the same words every time.
         metrics: Numbers by names of ``METRICS``; those that count trouble and are 0 are left out.
         fields: JSON values that belong to it.
     """
     counted = {name: value for name, value in metrics.items() if value > 0 or not METRICS[name].is_trouble}
-    if not counted and LEVELS.index(level) < LEVELS.index(os.environ.get("ROOMCAST_LOG_LEVEL", "INFO")):
+    if not counted and LEVELS.index(level) < _lowest():
         return
     timestamp = int(time.time() * 1000)
     line = {"level": level, "message": message, "timestamp": timestamp, **_ids, **fields, **counted}
@@ -143,6 +145,12 @@ def room_hash(table_name: str, room: str) -> str:
         room: Name of the room.
     """
     return hashlib.sha256(f"{table_name}\0{room}".encode()).hexdigest()[:HASH_DIGITS]
+
+
+def _lowest() -> int:
+    """The place of the lowest level that is written; no value of the variable makes an invocation fail."""
+    chosen = os.environ.get("ROOMCAST_LOG_LEVEL", "")
+    return LEVELS.index(chosen if chosen in LEVELS else DEFAULT_LEVEL)
 
 
 def _definition(metrics: Mapping[str, float], timestamp: int) -> dict[str, object]:

@@ -71,6 +71,8 @@ def test_a_line_stays_one_line(capsys: pytest.CaptureFixture[str]) -> None:
         ("INFO", ["INFO", "WARNING", "ERROR"]),
         ("WARNING", ["WARNING", "ERROR"]),
         ("ERROR", ["ERROR"]),
+        ("", ["INFO", "WARNING", "ERROR"]),
+        ("TRACE", ["INFO", "WARNING", "ERROR"]),
     ],
 )
 def test_what_is_below_the_level_is_not_printed(
