@@ -190,7 +190,10 @@ class Service:
             raise ServiceError(operation, "the answer does not match its checksum", {}, transient=True, in_doubt=True)
         answer = _parsed(response.body)
         if response.status != 200:
-            raise _error(operation, response, answer or {})
+            error = _error(operation, response, answer or {})
+            # The first copy, on a connection that broke, may have been carried out.
+            error.in_doubt = error.in_doubt or response.resent
+            raise error
         if answer is None:
             raise ServiceError(operation, "the answer is not a JSON object", {}, transient=True, in_doubt=True)
         return answer

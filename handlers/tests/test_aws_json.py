@@ -277,6 +277,8 @@ def test_a_condition_that_did_not_hold_is_raised_with_the_reasons() -> None:
         ([failure("InternalServerError", 500), failure("ThrottlingException"), failure("ValidationException")], True),
         ([http_parser.Response(200, {}, b"half"), failure("ValidationException")], True),
         ([answer(200, {}, **{"x-amz-crc32": "1"}), failure("ValidationException")], True),
+        ([cancelled("ConditionalCheckFailed")._replace(resent=True)], True),
+        ([failure("ThrottlingException")._replace(resent=True), failure("ValidationException")], True),
     ],
 )
 def test_an_attempt_without_a_refusal_leaves_doubt(
