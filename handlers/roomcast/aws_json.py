@@ -190,10 +190,7 @@ class Service:
             raise ServiceError(operation, "the answer does not match its checksum", {}, transient=True, in_doubt=True)
         answer = _parsed(response.body)
         if response.status != 200:
-            error = _error(operation, response, answer or {})
-            # The first copy, on a connection that broke, may have been carried out.
-            error.in_doubt = error.in_doubt or response.resent
-            raise error
+            raise _error(operation, response, answer or {})
         if answer is None:
             raise ServiceError(operation, "the answer is not a JSON object", {}, transient=True, in_doubt=True)
         return answer
@@ -297,7 +294,9 @@ def _error(operation: str, response: Response, details: Mapping[str, Any]) -> Se
         response.status >= 500 or response.status in TRANSIENT_STATUSES or not TRANSIENT_ERRORS.isdisjoint(codes)
     )
     code = codes[0] if codes else f"status {response.status}"
-    error = ServiceError(operation, code, details, transient=transient, in_doubt=response.status >= 500)
+    # The first copy of a request that went twice may have been carried out.
+    in_doubt = response.status >= 500 or response.resent
+    error = ServiceError(operation, code, details, transient=transient, in_doubt=in_doubt)
     # Another try makes sense only if each action of the transaction failed for a transient reason, or for none.
     if error.code == "TransactionCanceledException":
         reasons = cancellation_reasons(error)

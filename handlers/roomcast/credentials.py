@@ -42,6 +42,9 @@ TRY_SECONDS = 1.0
 """The endpoint is on this machine, and answers within thousandths of a second. Every call to AWS waits for it."""
 
 
+NONE_GIVEN = "no credentials: the endpoint's answer holds none"
+
+
 class _Held(NamedTuple):
     """Credentials that were read.
 
@@ -144,16 +147,16 @@ def _parsed(answer: Response, now: float) -> tuple[Credentials, float]:
         raise TransportError(f"no credentials: the endpoint answered with status {answer.status}", sent=False)
     try:
         fields = json.loads(answer.body)
-        id_, secret, token, end = (fields[name] for name in ("AccessKeyId", "SecretAccessKey", "Token", "Expiration"))
-        ends_at = _seconds(end)
-        is_good = all(isinstance(each, str) and each.isascii() and each.isprintable() for each in (id_, secret, token))
-    except (ValueError, TypeError, KeyError, RecursionError):
-        is_good = False
-    if not (is_good and id_ and secret):
-        raise TransportError("no credentials: the endpoint's answer holds none", sent=False) from None
+        given = Credentials(fields["AccessKeyId"], fields["SecretAccessKey"], fields["Token"])
+        ends_at = _seconds(fields["Expiration"])
+        is_good = all(each.isascii() and each.isprintable() for each in given if each is not None)
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
+        raise TransportError(NONE_GIVEN, sent=False) from None
+    if not (is_good and given.access_key_id and given.secret_access_key):
+        raise TransportError(NONE_GIVEN, sent=False)
     if ends_at <= now:
         raise TransportError("no credentials: those that the endpoint gave have expired", sent=False)
-    return Credentials(id_, secret, token or None), ends_at
+    return given._replace(session_token=given.session_token or None), ends_at
 
 
 def _seconds(text: str) -> float:
