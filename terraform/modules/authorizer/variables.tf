@@ -60,8 +60,14 @@ variable "name" {
   nullable    = false
 
   validation {
-    condition     = can(regex("^[a-zA-Z0-9_-]{1,62}$", var.name))
-    error_message = "name must be 1 to 62 letters, digits, hyphens or underscores, because the permission's statement id has at most 100."
+    condition     = can(regex("^[a-zA-Z0-9_-]{1,64}$", var.name))
+    error_message = "name must be 1 to 64 letters, digits, hyphens or underscores."
+  }
+
+  # The provider makes a statement id of the name, 12 characters and 26 digits, and Lambda takes 100.
+  validation {
+    condition     = !var.permission || length(var.name) <= 62
+    error_message = "name must be at most 62 characters with permission = true, because the permission's statement id has at most 100."
   }
 }
 

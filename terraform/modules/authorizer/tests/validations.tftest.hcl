@@ -137,6 +137,31 @@ run "name_of_more_than_62_characters_is_refused" {
   expect_failures = [var.name]
 }
 
+run "without_a_permission_a_name_has_64" {
+  command = plan
+
+  variables {
+    name       = "abcdefghijabcdefghijabcdefghijabcdefghijabcdefghijabcdefghijabcd"
+    permission = false
+  }
+
+  assert {
+    condition     = aws_apigatewayv2_authorizer.this.name == var.name
+    error_message = "the name is whole"
+  }
+}
+
+run "name_of_65_characters_is_refused" {
+  command = plan
+
+  variables {
+    name       = "abcdefghijabcdefghijabcdefghijabcdefghijabcdefghijabcdefghijabcde"
+    permission = false
+  }
+
+  expect_failures = [var.name]
+}
+
 run "empty_name_is_refused" {
   command = plan
 
