@@ -187,7 +187,7 @@ require-terraform: require-python
 # Environments work only in the place and with the Python in which they were made; others are made again.
 $(TOX): require-python
 	@$(PYTHON) scripts/install_tox.py --check build/tox || \
-	    $(PYTHON) scripts/alone.py build/tox.lock $(PYTHON) scripts/install_tox.py build/tox
+	    $(PYTHON) scripts/alone.py build/tox.lock $(PYTHON) scripts/install_tox.py build/tox .tox
 
 $(HARNESS): .tox/harness/up-to-date $(TOX)
 	@$(HARNESS) -c 'import importlib.util as u, sys; sys.exit(u.find_spec("pytest") is None)' 2> /dev/null || \

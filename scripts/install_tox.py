@@ -1,7 +1,8 @@
-"""Install tox into its own virtual environment: ``python scripts/install_tox.py [--check] DIRECTORY``.
+"""Install tox into its own virtual environment: ``python scripts/install_tox.py [--check] DIRECTORY [ENVIRONMENTS]``.
 
 An environment works only in the place where it was made, and with the Python that made it. One that does not work is
-made again, and so are those that its tox has made. With ``--check``, the exit status says whether it works.
+made again, and so are those that its tox has made, in the folder ENVIRONMENTS. With ``--check``, the exit status says
+whether it works.
 
 This file needs only the standard library. Without ``ensurepip``, as in Debian's ``python3``, it names the package to
 install.
@@ -16,14 +17,21 @@ import sys
 from pathlib import Path
 
 TOX = "tox>=4.25,<5"
-ENVIRONMENTS = Path(".tox")
 FIND = "import importlib.util, sys; sys.exit(importlib.util.find_spec('tox') is None)"
 INTERRUPTED = 130
 """Exit status: a shell's for SIGINT."""
 
 
-def main(directory: str) -> int:
-    """Install tox unless it is installed; return an exit status."""
+def main(directory: str, environments: str | None = None) -> int:
+    """Install tox unless it is installed.
+
+    Args:
+        directory: The environment of tox.
+        environments: Folder of those that its tox has made, which is removed if that tox works no longer.
+
+    Returns:
+        An exit status.
+    """
     program = Path(directory, "bin", "tox")
     if works(program):  # another make installed it while this one waited
         return 0
@@ -35,11 +43,11 @@ def main(directory: str) -> int:
         )
         return 1
     if program.exists():
-        print(
-            f"{directory} and {ENVIRONMENTS} work no longer: the clone was moved, or their Python removed", flush=True
-        )
+        which = directory if environments is None else f"{directory} and {environments}"
+        print(f"{which} cannot be used any more: the clone was moved, or their Python removed", flush=True)
         shutil.rmtree(directory)
-        shutil.rmtree(ENVIRONMENTS, ignore_errors=True)
+        if environments is not None:
+            shutil.rmtree(environments, ignore_errors=True)
     print(f"installing tox into {directory}", flush=True)
     python = str(Path(directory, "bin", "python"))
     commands = [[sys.executable, "-m", "venv", directory], [python, "-m", "pip", "install", "--quiet", TOX]]
@@ -65,4 +73,4 @@ def works(program: Path) -> bool:
 if __name__ == "__main__":
     if sys.argv[1] == "--check":
         sys.exit(not works(Path(sys.argv[2], "bin", "tox")))
-    sys.exit(main(sys.argv[1]))
+    sys.exit(main(*sys.argv[1:]))

@@ -19,6 +19,8 @@ from tests.sqs_model import SqsModel, WorkerDiedError
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
+    from roomcast.fanout import Message
+
 LOBBY = ("alice=", "bob=", "carol=")
 ROOM_MESSAGE = RoomMessage("lobby", "alice=", "hello", "request-1")
 
@@ -296,6 +298,33 @@ class TestRounds:
         assert [(len(task.recipients), task.rounds, task.delay) for task in service.tasks()] == [
             (30, int(has_time), int(has_time))
         ]
+
+    @pytest.mark.parametrize("rounds", [0, 2])
+    def test_a_member_without_a_post_has_had_no_round(
+        self,
+        worker: Any,
+        connections: FakeConnections,
+        service: FakeQueueService,
+        monkeypatch: pytest.MonkeyPatch,
+        rounds: int,
+    ) -> None:
+        deliver_all = connections.deliver_all
+
+        def without_bob(messages: Sequence[Message], **options: Any) -> Any:
+            [message] = messages
+            left: list[Recipient] = []
+            others = (each for each in message.recipients if each.connection_id != "bob=" or left.append(each))
+            results = deliver_all([message._replace(recipients=others)], **options)
+            assert message.stragglers.on_untried is not None
+            message.stragglers.on_untried(left)
+            return results
+
+        monkeypatch.setattr(connections, "deliver_all", without_bob)
+        members = list(worker.ROOMS.members("lobby", time.monotonic() + 1)) if rounds else []
+
+        assert run(worker, tasks.Task(ROOM_MESSAGE, 0, recipients=members, rounds=rounds)) == []
+        left = [([each.connection_id for each in task.recipients], task.rounds) for task in service.tasks()]
+        assert left == [(["bob="], rounds)]
 
 
 def test_who_failed_for_good_is_not_handed_over_but_told(

@@ -108,6 +108,26 @@ def test_a_change_is_told_after_the_window(
     assert look(worker, looks, connections) == [("bob=", told(3, 1, [], ["alice="]))]
 
 
+def test_time_is_left_to_note_what_was_told(
+    watching: Clients, worker: Any, looks: FakeQueue, connections: FakeConnections, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without a note the same change would be told again. A note takes a try, or two with a pause."""
+    deliver_all = connections.deliver_all
+    left = []
+
+    def noted(*arguments: Any, deadline: float, **options: Any) -> Any:
+        left.append(began + FakeContext().remaining / 1_000 - deadline)
+        return deliver_all(*arguments, deadline=deadline, **options)
+
+    monkeypatch.setattr(connections, "deliver_all", noted)
+    watching.join("alice=", "lobby")
+    began = time.monotonic()
+    look(worker, looks, connections)
+
+    [seconds] = left
+    assert 2 <= seconds <= 5
+
+
 class TestChanges:
     """What members are told."""
 

@@ -278,13 +278,6 @@ class TestInstallingTox:
         assert "it has no module ensurepip: install it (on Debian and Ubuntu: apt-get install python3-venv)" in said
         assert not (tmp_path / "tox").exists()
 
-    def test_what_is_there_is_not_installed_again(self, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-        write_tree(tmp_path, {"tox/bin/tox": ""})
-
-        assert install_tox.main(str(tmp_path / "tox")) == 0
-
-        assert capsys.readouterr().out == ""
-
 
 def test_children_of_a_background_job_can_be_interrupted() -> None:
     text = """

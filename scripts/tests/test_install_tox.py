@@ -79,11 +79,25 @@ def test_tox_that_cannot_run_is_installed_again_and_its_environments_go(
     monkeypatch.setattr(install_tox, "works", lambda _: False)
     monkeypatch.setattr(subprocess, "run", run)
 
-    assert install_tox.main("build/tox") == 0
+    assert install_tox.main("build/tox", ".tox") == 0
     assert commands[0] == [sys.executable, "-m", "venv", "build/tox"]
     assert not program.exists()
     assert not (clone / ".tox").exists()
-    assert capsys.readouterr().out.startswith("build/tox and .tox work no longer: ")
+    assert capsys.readouterr().out.startswith("build/tox and .tox cannot be used any more: ")
+
+
+def test_no_other_folder_goes(
+    program: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    clone = removed_python(program).parents[3]
+    write_tree(clone, {".tox/harness/bin/python": ""})
+    monkeypatch.chdir(clone)
+    monkeypatch.setattr(install_tox, "works", lambda _: False)
+    monkeypatch.setattr(subprocess, "run", lambda command, **_: subprocess.CompletedProcess(command, 0))
+
+    assert install_tox.main("build/tox") == 0
+    assert (clone / ".tox/harness/bin/python").exists()
+    assert capsys.readouterr().out.startswith("build/tox cannot be used any more: ")
 
 
 def test_nothing_is_said_to_work_no_longer_at_the_first_time(

@@ -43,7 +43,7 @@ cp bin/harness .tox/harness/bin/python
 PYTHON_WITHOUT_VENV = """\
 #!/bin/sh
 case "$*" in
-  "scripts/install_tox.py build/tox") echo "install tox" >> calls ;;
+  "scripts/install_tox.py build/tox .tox") echo "install tox" >> calls ;;
   *) exec {python} "$@" ;;
 esac
 """
