@@ -12,6 +12,7 @@ import sys
 import threading
 import time
 from pathlib import Path
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -24,6 +25,7 @@ from roomcast.aws_http import Client
 from roomcast.fanout import Engine, Recipient, Report
 from roomcast.http2 import MAXIMUM_STREAMS
 from roomcast.http2_frames import frame
+from roomcast.opening import Opener
 from tests.hostile_server import (
     CLOSE,
     PATIENCE_SECONDS,
@@ -199,6 +201,15 @@ class TestConnections:
             report = deliver(connect(server), members(500))
         assert counts(report) == (500, 0, 0)
         assert report.connections_opened == 1
+
+    @pytest.mark.parametrize(("left", "pays"), [(200, False), (201, True)])
+    def test_posts_that_fit_into_connections_on_their_way_wait_for_them(self, left: int, *, pays: bool) -> None:
+        made: Any = SimpleNamespace(
+            idle=[], connecting=2, streams=100, open_not_before=0.0, may_open=lambda: True, another_pays=lambda _: True
+        )
+        waiting: Any = SimpleNamespace(left=lambda _: left, sendable=lambda _: left - 50, expected=lambda: 50)
+        bucket: Any = SimpleNamespace(wait=lambda _: 0.0)
+        assert Opener(made, waiting, bucket, []).pays(1.0) is pays
 
     def test_the_limit_of_connections_holds(
         self, tls: ssl.SSLContext, connect: Connect, monkeypatch: pytest.MonkeyPatch
