@@ -126,6 +126,18 @@ def test_each_architecture_gets_its_own_code(sources: Path, cache: Path, tmp_pat
             assert archive.read("native/code.abi3.so") == name.encode()
 
 
+def test_third_party_code_is_compiled_too(
+    sources: Path, cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(build_handlers, "RUNTIME", sys.version_info[:2])
+    build(sources, tmp_path / "output", cache=cache, is_compiled=True)
+
+    for architecture in build_handlers.LAMBDA_ARCHITECTURES:
+        found = names(tmp_path / "output" / f"authorizer-{architecture}.zip")
+        cached = f"__pycache__/__init__.{sys.implementation.cache_tag}.pyc"
+        assert {f"shared/{cached}", f"native/{cached}", f"pure/{cached}"} <= {*found}
+
+
 def test_zips_that_are_not_built_any_more_go(sources: Path, cache: Path, tmp_path: Path) -> None:
     build(sources, tmp_path / "output", cache=cache)
     (sources / "authorizer.py").unlink()
