@@ -17,7 +17,7 @@ from tests.fakes import CONNECTED_AT, FakeConnections, FakeContext, FakeTable, e
 from tests.sqs_model import SqsModel, WorkerDiedError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from roomcast.fanout import Message
 
@@ -313,8 +313,15 @@ class TestRounds:
         def without_bob(messages: Sequence[Message], **options: Any) -> Any:
             [message] = messages
             left: list[Recipient] = []
-            others = (each for each in message.recipients if each.connection_id != "bob=" or left.append(each))
-            results = deliver_all([message._replace(recipients=others)], **options)
+
+            def others() -> Iterator[Recipient]:
+                for each in message.recipients:
+                    if each.connection_id == "bob=":
+                        left.append(each)
+                    else:
+                        yield each
+
+            results = deliver_all([message._replace(recipients=others())], **options)
             assert message.stragglers.on_untried is not None
             message.stragglers.on_untried(left)
             return results
