@@ -30,7 +30,7 @@ DIGEST = re.compile(r"<(sha256|base64) of (\w+\.zip)>")
 """Placeholder in a kept state for the digest of a zip: a function's code may change, its address may not."""
 
 NEW = re.compile(
-    r'module\.backend\.terraform_data\.(?:members_counted|refusals|(?:in_use|settled|settled_before|value_in_use)\["\w+"\])'
+    r'module\.backend\.terraform_data\.(?:members_counted|refusals|region|(?:in_use|settled|settled_before|value_in_use)\["\w+"\])'
     r"|module\.backend\.aws_ssm_parameter\.stage"
     r'|module\.backend\.aws_cloudwatch_query_definition\.this\["\w+"\]'
     r'|module\.backend\.aws_lambda_(?:alias\.(?:readers|writers)|permission\.alias(?:_principal)?)\["\w+"\]'

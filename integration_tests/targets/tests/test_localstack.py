@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import http.server
 import threading
 from typing import TYPE_CHECKING
@@ -93,10 +94,12 @@ def test_terraform_sees_the_emulator_and_nothing_of_a_real_account(
     assert environment is not None
     assert {name: value for name, value in environment.items() if name.startswith("AWS_")} == {
         "AWS_ACCESS_KEY_ID": "test",
+        "AWS_CONFIG_FILE": os.devnull,
         "AWS_DEFAULT_REGION": "us-east-1",
         "AWS_ENDPOINT_URL": "http://localhost:4566",
         "AWS_REGION": "us-east-1",
         "AWS_SECRET_ACCESS_KEY": "test",
+        "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
     }
 
 

@@ -70,3 +70,17 @@ data "aws_region" "current" {
     }
   }
 }
+
+# The provider reads a state's objects in its own Region alone, and functions' roles are global.
+resource "terraform_data" "region" {
+  input = data.aws_region.current.id
+
+  lifecycle {
+    ignore_changes = [input]
+
+    postcondition {
+      condition     = self.input == data.aws_region.current.id
+      error_message = "The backend ${var.name} is in the Region ${self.input}, and the provider has the Region ${data.aws_region.current.id}, where Terraform finds none of its objects: it would make a second backend that takes the roles of the first. Give the provider the Region ${self.input}, as with AWS_REGION. A backend in another Region needs a state of its own."
+    }
+  }
+}
