@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import http.server
+import os
 import threading
 from typing import TYPE_CHECKING
 
