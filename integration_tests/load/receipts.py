@@ -20,8 +20,6 @@ DIGITS = 8
 """Of a message's number in its id, which has 16 characters at least."""
 LONGEST_NUMBER = 12
 """Digits of a number that is read: Python refuses to read thousands of them."""
-
-
 SENT_AGAIN_AFTER = 25.0
 """Seconds after which a message may have two answers: API Gateway ends a request after 29 s with an error, whatever
 becomes of the invocation, and the client sends again after 35 s."""
