@@ -73,9 +73,10 @@ outputs: require-terraform ## write the outputs of `make apply` to outputs.json
 .PHONY: test lint sbom audit types unit fuzz terraform integration test-faults test-mutants test-long format
 # The longest come first. Most of them wait more than they compute, so that three run side by side on two cores.
 # The harness is installed before: as one of the parts, tox would take those that need it last.
-# Handlers are tested on each Python, scripts on the newest and on the one of make.
-TEST_PARTS := integration-recovery,integration-own,integration-identity,integration-stage
-TEST_PARTS := $(TEST_PARTS),py313-handlers-scripts,py312-handlers,py311-handlers,once,terraform,checkov,types,lint,sbom
+# Handlers are tested on each Python, scripts on the one of make (once) and, where that is another one, on the newest.
+OF_SCRIPTS = $(shell $(PYTHON) -c 'import sys; print("" if sys.version_info[:2] == (3, 13) else "-scripts")')
+TEST_PARTS = integration-recovery,integration-own,integration-identity,integration-stage$(BRIEF_PARTS)
+BRIEF_PARTS = ,py313-handlers$(OF_SCRIPTS),py312-handlers,py311-handlers,once,terraform,checkov,types,lint,sbom
 # tox skips Pythons that are not installed, but not make's: where that one is none of these three, it comes besides.
 OTHER_PYTHON = $(shell $(PYTHON) -c 'import sys; print("" if (3, 11) <= sys.version_info < (3, 14) else ",py3$(1)")')
 # Beside each other, and on noisy processors, the parts wait longer than each would alone.

@@ -346,6 +346,21 @@ def test_handlers_are_tested_on_makes_python_where_it_is_none_of_those_that_tox_
     assert unit == f"tox run -q -e py311,py312,py313{besides.removesuffix('-handlers')}"
 
 
+@pytest.mark.parametrize(("version", "scripts"), [("3, 11", "-scripts"), ("3, 12", "-scripts"), ("3, 13", "")])
+def test_scripts_are_tested_on_the_newest_python_unless_that_is_makes(clone: Path, version: str, scripts: str) -> None:
+    """The part ``once`` tests them on make's."""
+    python = clone / "bin" / "new-python"
+    python.write_text(NEW_PYTHON.format(python=sys.executable, version=version))
+    python.chmod(0o755)
+
+    assert make(clone, "test", f"PYTHON={python}").returncode == 0
+
+    (tests,) = calls(clone)
+    parts = tests.rpartition(" ")[2].split(",")
+    assert f"py313-handlers{scripts}" in parts
+    assert "once" in parts
+
+
 def test_environments_that_work_are_not_made_again(clone: Path) -> None:
     assert make(clone, "types").returncode == 0
     assert make(clone, "token").returncode == 0
@@ -382,7 +397,7 @@ def test_the_list_of_tasks_is_complete_and_fits_80_columns(clone: Path) -> None:
 def test_the_harness_is_installed_before_the_parts_that_use_it() -> None:
     """As one of the parts it would be late: tox takes those that depend on another one after all the rest."""
     makefile = (REPOSITORY / "Makefile").read_text()
-    parts = ",".join(re.findall(r"^TEST_PARTS := (?:\$\(TEST_PARTS\),)?(.*)$", makefile, re.MULTILINE)).split(",")
+    parts = "".join(re.findall(r"^(?:TEST|BRIEF)_PARTS = (.*)$", makefile, re.MULTILINE)).split(",")
     needs = re.search(r"^test: (.*?) ##", makefile, re.MULTILINE)
 
     assert parts[0] == "integration-recovery"
