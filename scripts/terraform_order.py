@@ -25,8 +25,6 @@ _ROUTE = "aws_apigatewayv2_route.this"
 _DOMAIN = "aws_apigatewayv2_api_mapping.this, aws_route53_record.this"
 _REPLACING_A_ROUTE = "aws_apigatewayv2_integration.this[each.key].id, terraform_data.authorizer[each.key]"
 ORDER = {
-    # Terraform also applies create_before_destroy to all objects that the object depends on. This one depends on none.
-    "modules/websocket-api aws_cloudwatch_log_group.access create_before_destroy = true",
     *(
         f"modules/backend terraform_data.{name} ignore_changes = [input]"
         for name in (
@@ -65,6 +63,11 @@ ORDER = {
     "modules/websocket-api aws_apigatewayv2_integration.redeployment depends_on = [aws_apigatewayv2_stage.this]",
     f"modules/websocket-api {_ROUTE} replace_triggered_by = [{_REPLACING_A_ROUTE}]",
     "modules/websocket-api aws_apigatewayv2_stage.this depends_on = [aws_apigatewayv2_route.this]",
+    *(
+        f"modules/websocket-api terraform_data.{name} ignore_changes = [input]"
+        for name in ("access_log", "access_log_remembered")
+    ),
+    "modules/websocket-api terraform_data.access_log_remembered depends_on = [terraform_data.access_log]",
     *(
         f"modules/handler output.{name} depends_on = [aws_iam_role_policy.logs, aws_iam_role_policy.task, "
         "aws_lambda_permission.this]"

@@ -28,15 +28,9 @@ def rights(statements: Iterable[Mapping[str, Any]]) -> Rights:
     return sorted(
         f"{statement['Effect']} {action} {resource} {json.dumps(statement.get('Condition', {}), sort_keys=True)}"
         for statement in statements
-        for action in _actions(statement)
+        for action in _listed(statement["Action"])
         for resource in _listed(statement["Resource"])
     )
-
-
-def _actions(statement: Mapping[str, Any]) -> list[str]:
-    if "NotAction" in statement:
-        return [f"!({','.join(sorted(_listed(statement['NotAction'])))})"]
-    return _listed(statement["Action"])
 
 
 def _listed(value: str | list[str]) -> list[str]:

@@ -20,13 +20,14 @@ if TYPE_CHECKING:
 
 pytestmark = [pytest.mark.emulator_only, pytest.mark.timeout(1800)]
 
+ACCESS_LOG = "module.backend.module.websocket_api.aws_cloudwatch_log_group.access[0]"
 LOG_GROUP = 'module.backend.module.handler["connect"].aws_cloudwatch_log_group.this'
 POLICY = 'module.backend.module.handler["connect"].aws_iam_role_policy.task'
 
 
 async def test_an_apply_that_meets_one_trouble_after_the_other_is_completed(root: Root, rights: Withholding) -> None:
-    """Two rights come late, so that a log group and the table stay half made; then come an interrupt and a kill."""
-    instance = root()
+    """Two rights come late, so that log groups and the table stay half made; then come an interrupt and a kill."""
+    instance = root(access_log_enabled=True)
     rights.withhold("logs PutRetentionPolicy", "dynamodb UpdateContinuousBackups")
     with pytest.raises(TerraformError, match=SENTENCE):
         await asyncio.to_thread(instance.apply)
@@ -41,6 +42,7 @@ async def test_an_apply_that_meets_one_trouble_after_the_other_is_completed(root
     await end_of(instance)
     try:
         await asyncio.to_thread(complete, instance)
+        await asyncio.to_thread(instance.workspace.apply, f"-replace={ACCESS_LOG}")  # as if it were half made
         plan = await asyncio.to_thread(instance.plan)
         assert not plan.changes, plan.text
     finally:

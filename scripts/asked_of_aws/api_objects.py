@@ -6,7 +6,7 @@ import re
 from typing import TYPE_CHECKING
 
 from scripts.asked_of_aws.invocation import invoke_arn
-from scripts.asked_of_aws.settings import Route
+from scripts.asked_of_aws.settings import TIME, Route
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -114,6 +114,9 @@ def of_api(run: Run, functions: Functions) -> Table:
         objects[f'{module}.terraform_data.authorizer["{key}"]'] = {
             "triggers_replace": "authorizer-id" if run.authorizer and key == "$connect" else None
         }
+    # Whether the last apply had an access log, so that the next one notices a change.
+    objects[f"{module}.terraform_data.access_log"] = {"input": TIME, "triggers_replace": [run.access_log]}
+    objects[f"{module}.terraform_data.access_log_remembered"] = {"input": TIME}
     if run.access_log:
         objects[f"{module}.aws_cloudwatch_log_group.access[0]"] = {
             "name": run.access_log_name,

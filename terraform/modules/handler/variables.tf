@@ -212,7 +212,7 @@ variable "permissions_boundary_arn" {
 
 variable "policy" {
   type        = string
-  description = "IAM policy of the function as JSON: its permissions besides writing its own logs."
+  description = "IAM policy of the function as JSON: its permissions besides writing its own logs. What it denies, Lambda may not do in the function's name either: decrypt the environment, manage network interfaces, write traces."
   nullable    = false
 
   validation {

@@ -18,6 +18,11 @@ locals {
     triggers     = var.redeployment_triggers
   }))
 
+  # Shown even if the caller marks the variable as sensitive, because the plan shows which objects there are.
+  access_log_enabled      = nonsensitive(var.access_log_enabled)
+  access_log_changed      = terraform_data.access_log.input == plantimestamp() && terraform_data.access_log_remembered.input != plantimestamp()
+  access_log_group_exists = local.access_log_enabled || local.access_log_changed
+
   # One line of JSON per request, with the names that the functions' log lines have, and without query strings, headers and
   # bodies, which hold tokens and messages. Of what an authorizer says about the client, only the principal.
   access_log_format = jsonencode(merge(local.access_log_fields, var.authorization_type == "CUSTOM" ? local.authorizer_fields : {}))
@@ -89,18 +94,42 @@ resource "terraform_data" "authorizer" {
   triggers_replace = each.key == "$connect" ? var.authorizer_id : null
 }
 
+# Whether the last apply had an access log. The first of these objects is replaced when that changes, and keeps the time of
+# its creation. The second, created after the first, tells a changed value from one that no apply has remembered yet.
+resource "terraform_data" "access_log" {
+  input            = plantimestamp()
+  triggers_replace = [var.access_log_enabled]
+
+  lifecycle {
+    ignore_changes = [input]
+  }
+}
+
+resource "terraform_data" "access_log_remembered" {
+  input = plantimestamp()
+
+  lifecycle {
+    ignore_changes = [input]
+  }
+
+  depends_on = [terraform_data.access_log]
+}
+
+# The group stays for one apply after the log is off: Terraform would delete it before it updates the stage. API Gateway
+# would make the group again then, with nothing that deletes its lines, and the next group of that name could not be created.
 resource "aws_cloudwatch_log_group" "access" {
-  count = nonsensitive(var.access_log_enabled) ? 1 : 0 # access_log_enabled must be known at plan
+  count = local.access_log_group_exists ? 1 : 0 # access_log_enabled must be known at plan
 
   name              = "/aws/apigateway/${var.name}/${var.stage_name}"
   kms_key_id        = var.log_kms_key_arn
   retention_in_days = var.log_retention_days
   tags              = var.tags
+}
 
-  # So Terraform deletes it after the stage has left it. API Gateway would make a group that is gone again, with nothing that
-  # deletes its lines, and the next group of that name could not be created.
-  lifecycle {
-    create_before_destroy = true
+check "access_log_group_is_left" {
+  assert {
+    condition     = local.access_log_enabled || !local.access_log_group_exists
+    error_message = "The access log was turned off: from this apply on, the stage writes nothing to its log group. Apply again to remove the group with its lines."
   }
 }
 
@@ -126,7 +155,7 @@ resource "aws_apigatewayv2_stage" "this" {
   }
 
   dynamic "access_log_settings" {
-    for_each = aws_cloudwatch_log_group.access
+    for_each = local.access_log_enabled ? aws_cloudwatch_log_group.access : []
 
     content {
       destination_arn = access_log_settings.value.arn

@@ -1,6 +1,6 @@
 output "access_log_group_name" {
   description = "Name of the access log group, or null."
-  value       = one(aws_cloudwatch_log_group.access[*].name)
+  value       = local.access_log_enabled ? aws_cloudwatch_log_group.access[0].name : null
 }
 
 output "api_endpoint" {

@@ -310,8 +310,20 @@ run "routes_may_be_sensitive" {
   }
 }
 
-run "logs_and_metrics_are_off_by_default" {
+run "the_stage_leaves_its_log_group_one_apply_before_that_goes" {
   command = plan
+
+  assert {
+    condition     = length(aws_cloudwatch_log_group.access) == 1 && length(aws_apigatewayv2_stage.this.access_log_settings) == 0 && output.access_log_group_name == null
+    error_message = "API Gateway would make a group again that the stage still writes to"
+  }
+
+  expect_failures = [check.access_log_group_is_left]
+}
+
+run "logs_and_metrics_are_off_by_default" {
+  command   = plan
+  state_key = "defaults"
 
   assert {
     condition     = alltrue([for settings in aws_apigatewayv2_stage.this.route_settings : !settings.data_trace_enabled && settings.logging_level == "OFF" && !settings.detailed_metrics_enabled])
@@ -320,7 +332,8 @@ run "logs_and_metrics_are_off_by_default" {
 }
 
 run "messages_are_never_logged" {
-  command = plan
+  command   = plan
+  state_key = "defaults"
 
   variables {
     detailed_metrics_enabled = true
@@ -339,7 +352,8 @@ run "messages_are_never_logged" {
 }
 
 run "own_endpoint_may_have_both_protocols" {
-  command = plan
+  command   = plan
+  state_key = "defaults"
 
   variables {
     ip_address_type = "dualstack"
