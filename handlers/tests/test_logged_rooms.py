@@ -195,6 +195,15 @@ class TestSending:
 class TestSentAgain:
     """Messages that a client sends again."""
 
+    def test_it_is_known_for_as_long_as_it_may_come_again(
+        self, remembering: Clients, history_table: HistoryTable
+    ) -> None:
+        """A client tries for 8 minutes, the queue of `publish` for 12: five times, each 6 times 30 s after the last."""
+        remembering.join("alice", "lobby")
+        remembering.ask("alice", "sendmessage", room="lobby", data="hello", id=ID)
+        [sent] = [item for key, item in history_table.items.items() if key[0].startswith("sent#")]
+        assert 12 * 60 + 60 <= int(sent["expires_at"]["N"]) - time.time() <= 60 * 60
+
     def test_a_duplicate_says_so_and_reaches_nobody(self, remembering: Clients) -> None:
         at = position(remembering)
         remembering.ask("alice", "sendmessage", room="lobby", data="hello", id=ID)
