@@ -53,6 +53,18 @@ variable "environment" {
     condition     = alltrue([for name in keys(var.environment) : can(regex("^[a-zA-Z][a-zA-Z0-9_]+$", name))])
     error_message = "environment must have names that Lambda allows: a letter, then at least one letter, digit or underscore."
   }
+
+  # https://docs.aws.amazon.com/lambda/latest/dg/configuration-envvars.html#configuration-envvars-runtime, without those that
+  # begin with an underscore.
+  validation {
+    condition = length(setintersection(keys(var.environment), [
+      "AWS_ACCESS_KEY", "AWS_ACCESS_KEY_ID", "AWS_DEFAULT_REGION", "AWS_EXECUTION_ENV", "AWS_LAMBDA_FUNCTION_MEMORY_SIZE",
+      "AWS_LAMBDA_FUNCTION_NAME", "AWS_LAMBDA_FUNCTION_VERSION", "AWS_LAMBDA_INITIALIZATION_TYPE", "AWS_LAMBDA_LOG_GROUP_NAME",
+      "AWS_LAMBDA_LOG_STREAM_NAME", "AWS_LAMBDA_RUNTIME_API", "AWS_REGION", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN",
+      "LAMBDA_RUNTIME_DIR", "LAMBDA_TASK_ROOT",
+    ])) == 0
+    error_message = "environment must have no names that Lambda itself sets, such as AWS_REGION: it refuses a function with one of them."
+  }
 }
 
 variable "ephemeral_storage_size" {
@@ -283,6 +295,11 @@ variable "snap_start" {
   description = "Whether each version begins from a snapshot of its function after the start (SnapStart), which excludes provisioned concurrency and more than 512 MB for temporary files."
   default     = false
   nullable    = false
+
+  validation {
+    condition     = !var.snap_start || var.ephemeral_storage_size <= 512
+    error_message = "snap_start needs an ephemeral_storage_size of at most 512 MB, because Lambda allows no more with SnapStart."
+  }
 }
 
 variable "source_code_hash" {

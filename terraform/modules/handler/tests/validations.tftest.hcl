@@ -49,6 +49,40 @@ run "environment_takes_lambda_names_only" {
   expect_failures = [var.environment]
 }
 
+run "environment_takes_no_name_that_lambda_sets" {
+  command = plan
+
+  variables {
+    environment = { AWS_REGION = "eu-central-1", TABLE_NAME = "connections" }
+  }
+
+  expect_failures = [var.environment]
+}
+
+run "environment_takes_names_that_lambda_lets_be_set" {
+  command = plan
+
+  variables {
+    environment = { AWS_LAMBDA_EXEC_WRAPPER = "/opt/agent", AWS_XRAY_CONTEXT_MISSING = "LOG_ERROR", TZ = "Europe/Berlin" }
+  }
+
+  assert {
+    condition     = length(aws_lambda_function.this.environment[0].variables) == 3
+    error_message = "Lambda reserves not all names that begin with AWS_"
+  }
+}
+
+run "snap_start_takes_no_more_than_512_mb" {
+  command = plan
+
+  variables {
+    ephemeral_storage_size = 513
+    snap_start             = true
+  }
+
+  expect_failures = [var.snap_start]
+}
+
 run "filename_is_needed_without_an_s3_object" {
   command = plan
 
