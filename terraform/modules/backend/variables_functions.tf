@@ -94,8 +94,8 @@ variable "functions" {
   }
 
   validation {
-    condition     = alltrue([for function in values(var.functions) : !coalesce(function.snap_start, false) || function.provisioned_concurrency == null && try(function.ephemeral_storage_size <= 512, true) if function != null])
-    error_message = "functions must each have no provisioned_concurrency and at most 512 MB of ephemeral_storage_size if snap_start is true, because Lambda allows neither with SnapStart."
+    condition     = alltrue([for function in values(var.functions) : !coalesce(function.snap_start, false) || function.provisioned_concurrency == null && coalesce(function.ephemeral_storage_size, var.function_defaults.ephemeral_storage_size) <= 512 if function != null])
+    error_message = "functions must each have no provisioned_concurrency and at most 512 MB of ephemeral_storage_size, their own or that of function_defaults, if snap_start is true, because Lambda allows neither with SnapStart."
   }
 
   validation {

@@ -851,3 +851,38 @@ run "table_is_not_that_of_the_history" {
 
   expect_failures = [terraform_data.refusals]
 }
+
+run "snap_start_takes_no_more_than_512_mb_of_its_own" {
+  command = plan
+
+  variables {
+    functions = { whoami = { ephemeral_storage_size = 513, snap_start = true } }
+  }
+
+  expect_failures = [var.functions]
+}
+
+run "snap_start_takes_no_more_than_512_mb_of_the_defaults" {
+  command = plan
+
+  variables {
+    function_defaults = { ephemeral_storage_size = 1024 }
+    functions         = { whoami = { snap_start = true } }
+  }
+
+  expect_failures = [var.functions]
+}
+
+run "snap_start_takes_512_mb_beside_larger_defaults" {
+  command = plan
+
+  variables {
+    function_defaults = { ephemeral_storage_size = 1024 }
+    functions         = { whoami = { ephemeral_storage_size = 512, snap_start = true } }
+  }
+
+  assert {
+    condition     = local.functions["whoami"].snap_start && local.functions["whoami"].ephemeral_storage_size == 512 && local.functions["connect"].ephemeral_storage_size == 1024
+    error_message = "a function's own size stands above that of the defaults"
+  }
+}
