@@ -43,6 +43,33 @@ locals {
     # Digests of the code that functions should run, which are written once they do.
     functions = { for handler in keys(module.handler) : handler => lookup(module.zips.hashes, handler, null) }
   }
+
+  # Before AWS has named anything, texts of the longest Region, partition and domain stand in place of what is unknown, so that
+  # a plan knows how long the parameter can get.
+  any_arn  = "arn:aws-iso-f:execute-api:us-isof-south-1:111122223333:"
+  any_host = "a1b2c3d4e5.execute-api.cn-northwest-1.amazonaws.com.cn"
+  any_queues = {
+    fanout_dead_letter_queue_url   = local.queue_exists ? "fanout-dead-letters.fifo" : null
+    fanout_queue_url               = local.queue_exists ? "fanout.fifo" : null
+    presence_dead_letter_queue_url = local.presence_exists ? "presence-dead-letters" : null
+    presence_queue_url             = local.presence_exists ? "presence" : null
+    publish_dead_letter_queue_url  = local.publish_queue_exists ? "publish-dead-letters" : null
+    publish_queue_url              = local.publish_queue_exists ? "publish" : null
+  }
+  longest_stage_parameter = merge(
+    local.stage_parameter,
+    { for output, name in local.any_queues : output => name == null ? null : "https://sqs.cn-northwest-1.amazonaws.com.cn/111122223333/${var.name}-${name}" },
+    {
+      access_log_group_name = nonsensitive(var.access_log_enabled) ? "/aws/apigateway/${var.name}/${var.stage_name}" : null
+      connections_table_arn = "${local.any_arn}table/${local.table_name}"
+      functions             = { for handler in keys(local.functions) : handler => base64encode(format("%32s", "")) } # as a SHA-256
+      history_table_arn     = local.history_exists ? "${local.any_arn}table/${var.name}-history" : null
+      management_endpoint   = replace(replace(coalesce(var.management_endpoint, "https://${local.any_host}/{stage_name}"), "{api_id}", "a1b2c3d4e5"), "{stage_name}", var.stage_name)
+      stage_execution_arn   = "${local.any_arn}a1b2c3d4e5/${var.stage_name}"
+      websocket_url         = "wss://${local.any_host}/${var.stage_name}"
+    },
+  )
+  stage_parameter_length = nonsensitive(length(jsonencode(local.longest_stage_parameter)))
 }
 
 resource "aws_ssm_parameter" "stage" {
@@ -52,4 +79,11 @@ resource "aws_ssm_parameter" "stage" {
   insecure_value = jsonencode(local.stage_parameter)
   tags           = var.tags
   tier           = "Standard"
+
+  lifecycle {
+    precondition {
+      condition     = local.stage_parameter_length <= 4096
+      error_message = "The SSM parameter of the stage would have up to ${local.stage_parameter_length} characters, and a standard one holds 4096: take a shorter management_endpoint, table_name or stage_name."
+    }
+  }
 }

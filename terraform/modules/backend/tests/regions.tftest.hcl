@@ -376,3 +376,41 @@ run "names_of_roles_stay_whole_where_they_fit" {
     error_message = "the role is found by its name"
   }
 }
+
+# ARNs and URLs are unknown in these plans.
+run "parameter_of_the_stage_has_room_for_the_longest_name_of_a_table" {
+  command   = plan
+  state_key = "empty"
+
+  variables {
+    kick_enabled          = true
+    management_endpoint   = "https://ws.example.com/chat"
+    publish_enabled       = true
+    publish_queue_enabled = true
+    queued_delivery       = { enabled = true }
+    sweeper               = { enabled = true }
+    table_name            = join("", [for _ in range(51) : "table"])
+  }
+
+  assert {
+    condition     = local.stage_parameter_length < 4096
+    error_message = "a usual stage has room"
+  }
+}
+
+run "parameter_of_the_stage_that_gets_too_long_is_refused" {
+  command   = plan
+  state_key = "empty"
+
+  variables {
+    kick_enabled          = true
+    management_endpoint   = "https://ws.example.com/${join("", [for _ in range(150) : "a-long-one"])}"
+    publish_enabled       = true
+    publish_queue_enabled = true
+    queued_delivery       = { enabled = true }
+    sweeper               = { enabled = true }
+    table_name            = join("", [for _ in range(51) : "table"])
+  }
+
+  expect_failures = [aws_ssm_parameter.stage]
+}
