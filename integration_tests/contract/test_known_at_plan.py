@@ -34,6 +34,7 @@ OF_ANY_REGION = {
 }
 """Variables with an ARN that `regions.tf` does not compare, and why."""
 BACKEND = CONFIGURATION / "modules" / "backend"
+README = CONFIGURATION / "README.md"
 ENVIRONMENT = {"AWS_ACCESS_KEY_ID": "none", "AWS_REGION": "us-east-1", "AWS_SECRET_ACCESS_KEY": "none"}
 OFFLINE = """
 provider "aws" {
@@ -144,6 +145,18 @@ def test_each_line_that_decides_which_objects_exist_says_what_must_be_known() ->
     ]
     assert not silent
     assert {*ALWAYS_KNOWN} <= {found["expression"].strip() for _, found in expansions()}
+
+
+def test_the_readme_lists_each_variable_that_must_be_known() -> None:
+    listed = re.search(
+        r"\*\*Values of other resources\.\*\*(.+?) decide which", README.read_text(encoding="utf-8"), re.DOTALL
+    )
+    assert listed
+    names = {*re.findall(r"`(\w+)", listed[1])} & variables()
+    assert names == KNOWN
+    comments = [found["comment"] or "" for file, found in expansions() if file.startswith("modules/backend/")]
+    commented = {name for comment in comments for name in re.findall(r"\w+", comment)}
+    assert commented & variables() <= names
 
 
 def test_each_arn_is_compared_with_the_region() -> None:
