@@ -52,6 +52,10 @@ ORDER = {
     "modules/backend output.alias_arns depends_on = [aws_lambda_permission.alias_principal]",
     "modules/backend terraform_data.settled depends_on = [aws_lambda_alias.readers, aws_lambda_alias.writers]",
     "modules/backend terraform_data.settled_before depends_on = [terraform_data.settled]",
+    *(
+        f"modules/connections-table output.{name} depends_on = [data.aws_dynamodb_table.existing]"
+        for name in ("table_arn", "table_name")
+    ),
     "modules/custom-domain aws_apigatewayv2_api_mapping.this replace_triggered_by = [terraform_data.stage]",
     f"modules/custom-domain output.websocket_url depends_on = [{_DOMAIN}]",
     "modules/handler aws_lambda_function.this depends_on = [aws_iam_role_policy.logs, aws_iam_role_policy.task]",
@@ -126,6 +130,7 @@ REFERENCES = {
         "aws_lambda_permission.alias",
         "module.authorizer",
     },
+    "modules/connections-table output.table_arn": {"aws_dynamodb_table.this"},
     "modules/connections-table output.table_name": {"aws_dynamodb_table.this"},
     "modules/custom-domain aws_apigatewayv2_api_mapping.this": {"aws_apigatewayv2_domain_name.this"},
     "modules/custom-domain output.domain_name": {"aws_apigatewayv2_domain_name.this"},

@@ -1,5 +1,3 @@
-data "aws_partition" "current" {}
-
 resource "aws_iam_role" "this" {
   name                 = var.name
   description          = "Lets API Gateway write the logs of all APIs of the account."
@@ -18,9 +16,10 @@ resource "aws_iam_role" "this" {
 }
 
 # The policy that AWS names for this role; API Gateway refuses a role that lacks any of its rights.
+# The partition is the role's, because data sources are unknown while the module waits for something by `depends_on`.
 resource "aws_iam_role_policy_attachment" "this" {
   role       = aws_iam_role.this.name
-  policy_arn = "arn:${data.aws_partition.current.partition}:iam::aws:policy/service-role/AmazonAPIGatewayPushToCloudWatchLogs"
+  policy_arn = "arn:${split(":", aws_iam_role.this.arn)[1]}:iam::aws:policy/service-role/AmazonAPIGatewayPushToCloudWatchLogs"
 }
 
 resource "aws_api_gateway_account" "this" {

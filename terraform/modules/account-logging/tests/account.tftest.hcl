@@ -1,10 +1,4 @@
 mock_provider "aws" {
-  mock_data "aws_partition" {
-    defaults = {
-      partition = "aws-cn"
-    }
-  }
-
   mock_resource "aws_iam_role" {
     defaults = {
       arn = "arn:aws-cn:iam::111122223333:role/platform/logs"

@@ -95,6 +95,19 @@ run "existing_table_takes_the_place_of_one_of_its_own" {
   }
 }
 
+run "existing_table_may_be_sensitive" {
+  command = plan
+
+  variables {
+    existing_table = sensitive({ arn = "arn:aws:dynamodb:eu-central-1:111122223333:table/members" })
+  }
+
+  assert {
+    condition     = !issensitive(output.table_name) && !issensitive(output.table_arn)
+    error_message = "the outputs are shown, because they are in names and policies"
+  }
+}
+
 run "table_of_another_account_or_region_is_refused" {
   command = plan
 
