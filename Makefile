@@ -63,6 +63,7 @@ plan-account: build require-terraform $(HARNESS) ## print the changes that `make
 destroy: build require-terraform $(HARNESS) ## destroy the stack of `make apply` in your AWS account
 	@$(RUN) scripts.account
 	@$(PYTHON) -m scripts.terraform -chdir=terraform init
+	@$(RUN) scripts.account --same-region
 	@$(PYTHON) -m scripts.terraform -chdir=terraform destroy $(ARGS)
 
 outputs: require-terraform ## write the outputs of `make apply` to outputs.json

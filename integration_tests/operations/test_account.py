@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import http.server
+import json
 import threading
 from typing import TYPE_CHECKING
 
 import pytest
 
+from scripts import account
 from scripts.account import describe, main
+from scripts.terraform import TerraformError, common, outputs
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -119,3 +122,66 @@ def test_region_of_the_profile_counts(machine: dict[str, str], sts: str, monkeyp
         file.write("[default]\nregion = ap-south-1\n")
 
     assert describe(machine)[1:2] == ["  Region     ap-south-1"], sts
+
+
+STAGE = "arn:aws:execute-api:eu-west-1:123456789012:a1b2c3d4e5/live"
+
+
+def test_another_region_than_the_states_is_refused(
+    machine: dict[str, str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    with_outputs({"stage_execution_arn": {"value": STAGE}}, tmp_path, monkeypatch)
+
+    assert (machine["AWS_REGION"], main(["--same-region"])) == ("eu-central-1", 2)
+
+    printed = capsys.readouterr()
+    assert printed.out == ""
+    assert printed.err.startswith("account: the backend in the state is in the Region eu-west-1, and the environment")
+    assert printed.err.endswith("set AWS_REGION=eu-west-1\n")
+
+
+def test_the_states_region_no_region_and_a_state_without_a_backend_are_not_refused(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    """Without a Region Terraform fails by itself, and without a backend there is nothing to destroy."""
+    with_outputs({}, tmp_path, monkeypatch)
+    assert main(["--same-region"]) == 0
+    with_outputs({"stage_execution_arn": {"value": STAGE}}, tmp_path, monkeypatch)
+    monkeypatch.setenv("AWS_REGION", "eu-west-1")
+    assert main(["--same-region"]) == 0
+    monkeypatch.delenv("AWS_REGION")
+    assert main(["--same-region"]) == 0
+    assert capsys.readouterr() == ("", "")
+
+
+def test_the_region_of_a_profile_is_compared(
+    machine: dict[str, str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    with_outputs({"stage_execution_arn": {"value": STAGE}}, tmp_path, monkeypatch)
+    monkeypatch.delenv("AWS_REGION")
+    for region, status in (("ap-south-1", 2), ("eu-west-1", 0)):
+        with open(machine["AWS_CONFIG_FILE"], "w", encoding="utf-8") as file:  # noqa: PTH123
+            file.write(f"[default]\nregion = {region}\n")
+        assert main(["--same-region"]) == status
+
+
+def test_a_state_that_cannot_be_read_is_not_destroyed(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def unreadable() -> str:
+        raise TerraformError("the outputs cannot be read")
+
+    monkeypatch.setattr(account, "applied_region", unreadable)
+
+    assert main(["--same-region"]) == 2
+    assert capsys.readouterr().err == "account: the outputs cannot be read\n"
+
+
+def with_outputs(values: dict[str, object], folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let Terraform be a program that prints the outputs of a state."""
+    (folder / "outputs.json").write_text(json.dumps(values), encoding="utf-8")
+    terraform = folder / "terraform"
+    terraform.write_text(f'#!/bin/sh\n[ "$2 $3" = "output -json" ] && cat {folder}/outputs.json\n', encoding="utf-8")
+    terraform.chmod(0o755)
+    monkeypatch.setattr(outputs, "executable", lambda: str(terraform))
+    monkeypatch.setattr(common, "CONFIGURATION", folder)

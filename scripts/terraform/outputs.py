@@ -39,6 +39,17 @@ def write_outputs(file: Path) -> None:
     common.replace_file(file, text)
 
 
+def applied_region() -> str | None:
+    """Return the Region of the backend in the state of ``terraform/``, which is initialised; None without a backend.
+
+    Raises:
+        TerraformError: Terraform failed.
+    """
+    outputs = json.loads(_output_of("output", "-json", environment=without_missing_configuration(os.environ)))
+    stage = outputs.get("stage_execution_arn")
+    return None if stage is None else str(stage["value"]).split(":")[3]
+
+
 def _output_of(*options: str, environment: Mapping[str, str]) -> str:
     result = subprocess.run(
         [executable(), f"-chdir={common.CONFIGURATION}", *options, "-no-color"],

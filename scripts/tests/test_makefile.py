@@ -122,11 +122,21 @@ def test_who_is_changed_is_said_before_terraform_begins_and_its_options_are_hand
     result = make(clone, task, "ARGS=-var 'name=a name' -lock=false")
 
     assert result.returncode == 0, result.stderr
+    before = ["harness -m scripts.command scripts.account --same-region"] if task == "destroy" else []
     assert calls(clone) == [
         "harness -m scripts.command scripts.account",
         "<init>",
+        *before,
         f"<{command}><-var><name=a name><-lock=false>",
     ]
+
+
+def test_nothing_is_destroyed_in_another_region(clone: Path) -> None:
+    harness = clone / ".tox/harness/bin/python"
+    harness.write_text(HARNESS + 'case "$*" in *--same-region) exit 2 ;; esac\n')
+
+    assert make(clone, "destroy").returncode == 2
+    assert calls(clone)[-1] == "harness -m scripts.command scripts.account --same-region"
 
 
 def test_a_users_options_for_terraform_do_not_count_when_it_is_looked_for(
