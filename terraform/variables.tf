@@ -368,7 +368,7 @@ variable "messages_per_second" {
 
 variable "name" {
   type        = string
-  description = "Prefix of the names of all resources. Two backends in one account need two names."
+  description = "Prefix of the names of all resources. Two backends in one account need two names, which differ in more than upper and lower case."
   default     = "roomcast"
   nullable    = false
 }
