@@ -227,6 +227,27 @@ FUNCTION_DEFAULTS: Mapping[str, Any] = {
     "tracing_mode": "PassThrough",
     "vpc": None,
 }
+RESERVED = (
+    "AWS_ACCESS_KEY",
+    "AWS_ACCESS_KEY_ID",
+    "AWS_DEFAULT_REGION",
+    "AWS_EXECUTION_ENV",
+    "AWS_LAMBDA_FUNCTION_MEMORY_SIZE",
+    "AWS_LAMBDA_FUNCTION_NAME",
+    "AWS_LAMBDA_FUNCTION_VERSION",
+    "AWS_LAMBDA_INITIALIZATION_TYPE",
+    "AWS_LAMBDA_LOG_GROUP_NAME",
+    "AWS_LAMBDA_LOG_STREAM_NAME",
+    "AWS_LAMBDA_RUNTIME_API",
+    "AWS_REGION",
+    "AWS_SECRET_ACCESS_KEY",
+    "AWS_SESSION_TOKEN",
+    "LAMBDA_RUNTIME_DIR",
+    "LAMBDA_TASK_ROOT",
+    "_HANDLER",
+    "_X_AMZN_TRACE_ID",
+)
+"""Environment variables that Lambda itself sets."""
 OF_FUNCTIONS: Mapping[str, Any] = {
     "ephemeral_storage_size": None,
     "layers": [],
@@ -453,7 +474,7 @@ CASES: Mapping[str, Mapping[str, Cases]] = {
                     [{**OF_SNAPSHOTS, "provisioned_concurrency": 1}, {**OF_SNAPSHOTS, "ephemeral_storage_size": 513}],
                 )
             ),
-        ),
+        )._replace(others={"function_defaults": FUNCTION_DEFAULTS}),
         "handler_sources_directory": or_null(folder),
         "handlers_bucket": or_null(bucket),
         "handlers_directory": or_null(folder),
@@ -590,8 +611,12 @@ CASES: Mapping[str, Mapping[str, Cases]] = {
         "code_revision": or_null(code_revision),
         "description": Cases([None, "", "a" * 256], ["a" * 257]),
         "environment": Cases(
-            [{}, {"A1": "", "b_c": "é", f"z{EVERY}": "", f"Z{EVERY}": "", "a0": ""}],
-            [{name: ""} for name in ("A", "1A", "_AB", "A-B", "é1")],
+            [
+                {},
+                {"A1": "", "b_c": "é", f"z{EVERY}": "", f"Z{EVERY}": "", "a0": ""},
+                {"TZ": "", "AWS_LAMBDA_EXEC_WRAPPER": ""},
+            ],
+            [{name: ""} for name in ("A", "1A", "_AB", "A-B", "é1", *RESERVED)],
         ),
         "filename": Cases(["a.zip"], [None], {"s3_bucket": None, "s3_key": None}),
         "handler": Cases(["a.b", "a/b-c_d.e.f", f"{EVERY}.{EVERY}_"], ["a", "a.", ".b", "a b.c", "a.b-c", "a.b\n"]),
@@ -600,6 +625,7 @@ CASES: Mapping[str, Mapping[str, Cases]] = {
         "layers": layers,
         "log_format": log_format,
         "role_path": path,
+        "snap_start": Cases([False, True], [], {"ephemeral_storage_size": 512}),
         "tracing_mode": tracing,
         "vpc": vpc,
         "kms_key_arn": or_null(kms_key),
@@ -663,6 +689,16 @@ MORE: Sequence[tuple[str, str, Cases]] = (
     ("backend", "authorizer_function_arn", Cases([None], [FUNCTION], {"authorization_type": "NONE"})),
     ("backend", "authorizer_function_arn", Cases([None], [FUNCTION], {"authorization_type": "AWS_IAM"})),
     ("fanout-queue", "dead_letter_retention_seconds", Cases([101], [100, 99], {"message_retention_seconds": 100})),
+    (
+        "backend",
+        "functions",
+        Cases(
+            [{"a": OF_FUNCTIONS}, {"a": {**OF_SNAPSHOTS, "ephemeral_storage_size": 512}}],
+            [{"a": OF_SNAPSHOTS}],
+            {"function_defaults": {**FUNCTION_DEFAULTS, "ephemeral_storage_size": 513}},
+        ),
+    ),
+    ("handler", "snap_start", Cases([False], [True], {"ephemeral_storage_size": 513})),
     ("handler", "filename", Cases([None], ["a.zip"], {"s3_bucket": "abc", "s3_key": "a"})),
     ("handler", "filename", Cases([], ["a.zip", None], {"s3_bucket": "abc", "s3_key": None})),
     ("handler", "filename", Cases([], ["a.zip", None], {"s3_bucket": None, "s3_key": "a"})),
