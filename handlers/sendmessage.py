@@ -118,7 +118,11 @@ def send_logged(
     def deliver(kept: history.Kept) -> Steps[fanout.Report | None]:
         yield from ()
         numbered = envelope._replace(sender=kept.sender, at=kept.at, epoch=kept.epoch, seq=kept.seq)
-        return pass_on(message._replace(envelope=numbered), command, sender, early.Reads(), deadline)
+        report = pass_on(message._replace(envelope=numbered), command, sender, early.Reads(), deadline)
+        # Members in text mode have no log, so another try must be no duplicate. A text client is told below.
+        if sender.is_v1 and report is not None and not report.complete:
+            raise protocol.Refusal("unavailable")
+        return report
 
     kept, report = drive(logged_rooms.send(HISTORY, draft, once, deliver, deadline))
     if not sender.is_v1:

@@ -40,11 +40,12 @@ def send(
         history: The logs.
         draft: The message.
         sender: As of ``History.append``.
-        deliver: Reads the members, and posts or queues the message.
+        deliver: Reads the members, and posts or queues the message; raises if members are left over, so that another
+            try goes on.
         deadline: Latest end, in seconds of ``time.monotonic``.
 
     Raises:
-        protocol.Refusal: As of ``History.append``.
+        protocol.Refusal: As of ``History.append`` and ``deliver``.
     """
     kept = yield from history.append(draft, sender, deadline)
     if kept.is_duplicate or kept.is_sending:

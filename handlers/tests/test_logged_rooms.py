@@ -6,7 +6,7 @@ import json
 import time
 from typing import TYPE_CHECKING, Any
 
-from roomcast import allowance, aws_json, frames, history_items, logged_rooms, replay_frames, serving, tasks
+from roomcast import allowance, aws_json, fanout, frames, history_items, logged_rooms, replay_frames, serving, tasks
 from roomcast.delivery import RoomMessage
 from tests.fakes import FakeContext, message
 from tests.v1 import ID, code
@@ -240,6 +240,32 @@ class TestSentAgain:
         [_, receipt] = remembering.ask("again", "sendmessage", room="lobby", data="hello", id=ID)
         assert (receipt["seq"], receipt["delivered"]) == (1, 3)
         assert remembering.frames("bob") == [before]
+
+    def test_what_was_cut_short_is_unavailable_and_goes_on(
+        self, remembering: Clients, history_table: HistoryTable, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        remembering.connect("tom", "lobby", offers="")
+        remembering.join("alice", "lobby")
+        deliver_all = remembering.connections.deliver_all
+
+        def cut(*arguments: Any, **options: Any) -> list[fanout.Result]:
+            monkeypatch.setattr(remembering.connections, "deliver_all", deliver_all)
+            [result] = deliver_all([each._replace(recipients=()) for each in arguments[0]], **options)
+            result.report.complete = False
+            return [result]
+
+        for asked in ({"id": ID}, {}):
+            monkeypatch.setattr(remembering.connections, "deliver_all", cut)
+            assert code(remembering.ask("alice", "sendmessage", room="lobby", data="hello", **asked)) == "unavailable"
+        [sent] = [item for key, item in history_table.items.items() if key[0].startswith("sent#")]
+        assert sent["state"] == {"S": "sending"}
+        sent["sending_until"] = {"N": "1"}
+        posts = remembering.send("alice", "sendmessage", room="lobby", data="hello", id=ID)
+        assert ("tom", "hello") in posts
+        receipt = json.loads(posts[-1][1])
+        assert (receipt["seq"], receipt["delivered"]) == (1, 2)
+        [receipt] = remembering.ask("alice", "sendmessage", room="lobby", data="hello", id=ID)
+        assert receipt["duplicate"]
 
     def test_other_data_under_its_id(self, remembering: Clients) -> None:
         remembering.join("alice", "lobby")
