@@ -256,6 +256,7 @@ def answer(command: protocol.Message, sender: Connection, report: fanout.Report)
         return protocol.receipt(command.id, report.delivered, report.gone, report.failed)
     if report.failed:
         raise protocol.Refusal("not_delivered")
-    if command.to is not None and report.gone:
+    # One of a client's connections may have left, and another one have the message.
+    if command.to is not None and report.gone and not report.delivered:
         raise protocol.Refusal("unknown_recipient")
     return None

@@ -157,6 +157,12 @@ class TestDirectMessages:
         for name, text in messages:
             assert text == "psst" if name == "a2=" else json.loads(text)["direct"] is True
 
+    def test_a_client_with_one_of_its_connections_has_it(self, members: Clients) -> None:
+        members.connections.gone = {"a1="}
+        assert members.send("b=", "sendmessage", room="lobby", data="psst", to="alice") == [("a2=", "psst")]
+        members.connections.gone = {"a1=", "a2="}
+        assert code(members.ask("b=", "sendmessage", room="lobby", data="psst", to="alice")) == "unknown_recipient"
+
     @pytest.mark.parametrize("to", ["carol", "user:carol", "elsewhere=", "user:a1="])
     def test_only_members_of_the_room_have_names(self, members: Clients, to: str) -> None:
         assert code(members.ask("b=", "sendmessage", room="lobby", data="psst", to=to)) == "unknown_recipient"
