@@ -10,7 +10,7 @@ import time
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from roomcast import backends, fanout, frames, protocol
-from roomcast.verdicts import MINIMUM_AGE_TO_PRUNE
+from roomcast.verdicts import MINIMUM_AGE_TO_PRUNE, SILENCE_SECONDS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -30,6 +30,9 @@ MAXIMUM_MILLISECONDS = 2**53
 
 PAUSE_SECONDS = 0.5
 """Between two tries to close a connection that may not be open yet."""
+
+FRAME_SECONDS = SILENCE_SECONDS
+"""How long the frame is tried: a client that does not read must not keep its connection open with it."""
 
 
 class Kick(NamedTuple):
@@ -152,7 +155,8 @@ class Closing:
         while left:
             told = [fanout.Recipient(each.connection_id, each.connected_at) for each in left if each.is_v1]
             if told:
-                self._engine.deliver_all([fanout.Message(told, frame)], deadline=deadline)
+                told_by = min(deadline, time.monotonic() + FRAME_SECONDS)
+                self._engine.deliver_all([fanout.Message(told, frame)], deadline=told_by)
             young = []
             for each, kind in zip(left, self._closed(left, deadline), strict=True):
                 if kind == "gone" and _is_young(each) and time.monotonic() + PAUSE_SECONDS < deadline:

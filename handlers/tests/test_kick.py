@@ -10,10 +10,11 @@ import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from roomcast import arrivals, aws_json, backends, changes, items, kicks, marks, rooms, users
+from roomcast import arrivals, aws_json, backends, changes, fanout, items, kicks, marks, rooms, users
 from roomcast.members import Connection
 from roomcast.protocol import V1
 from tests.fakes import CONNECTED_AT, PLANTED, FakeConnections, FakeContext, FakeTable, event, handshake, message
+from tests.hostile_server import PATIENCE_SECONDS, HostileServer, say
 from tests.v1 import Clients, context
 
 if TYPE_CHECKING:
@@ -229,6 +230,20 @@ class TestClosing:
         monkeypatch.setattr(kicks, "PAUSE_SECONDS", 1000.0)
         closed.gone = {"alice-1="}
         assert outcome(kick(people, user="alice")) == (2, 1, 0, 1)
+
+    def test_one_that_does_not_read_is_closed_soon(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(kicks, "FRAME_SECONDS", 0.5)
+        # Only the frame has a body.
+        with HostileServer(lambda each: say(429 if each.body else 204)) as server, contextlib.ExitStack() as ends:
+            engines = [fanout.Engine(server.url, "eu-west-1", method=method) for method in ("POST", "DELETE")]
+            for each in engines:
+                ends.callback(each.close)
+            began = time.monotonic()
+            known = [Connection("deaf=", 0, {}, protocol=V1)]
+            outcome = kicks.Closing(*engines).close(known, b"kicked", began + PATIENCE_SECONDS)
+            assert time.monotonic() - began < PATIENCE_SECONDS / 2
+            assert outcome == kicks.Outcome(1, closed=1, gone=0, failed=0)
+            assert [bool(each.body) for each in server.requests[-2:]] == [True, False]
 
     def test_one_that_cannot_be_reached(self, people: Clients, closed: FakeConnections) -> None:
         closed.failing = {"alice-2="}
