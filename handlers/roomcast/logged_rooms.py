@@ -67,7 +67,7 @@ class Visitor(NamedTuple):
             it as it is then.
         find: Reads its connection; ``None`` if it has no item.
         may_post: Takes a frame from what it may be sent now; false if there is nothing left.
-        post: Posts a text to it; false if it certainly was not posted.
+        post: Posts a text to it; false if API Gateway did not take it.
     """
 
     enter: Callable[[Connection], Steps[Connection]]

@@ -63,7 +63,9 @@ def serve_message(  # noqa: PLR0913, PLR0917 - all parts of a route
     serve_by = answer_by - min(ANSWER_SECONDS, (answer_by - time.monotonic()) / 4)
     outcome, answers = _served(event, serve_by, serve, table)
     for answer in answers:
-        reply(engine, event, answer, answer_by)
+        if not reply(engine, event, answer, answer_by):
+            # The next one would wait as long for the same caller.
+            break
     logs.end(
         "DEBUG" if is_quiet and outcome == logs.SERVED else "INFO",
         "message",
@@ -179,7 +181,7 @@ def refuse_message(
 
 
 def reply(engine: fanout.Engine, event: events.Event, text: str, deadline: float) -> bool:
-    """Post a text to the connection that an event came from; false if it certainly did not arrive.
+    """Post a text to the connection that an event came from; false if API Gateway did not take it.
 
     Args:
         engine: Engine that reaches the caller.
@@ -187,8 +189,9 @@ def reply(engine: fanout.Engine, event: events.Event, text: str, deadline: float
         text: The answer.
         deadline: Latest end, in seconds of ``time.monotonic``.
     """
-    # The caller was connected when it sent its message. A 410 means that it has left since: no retry is needed.
-    caller = fanout.Recipient(event.connection_id, connected_at=0)
+    # API Gateway may not know a connection for a moment after its handshake, although its client sends already. Of an
+    # older one, a 410 means that the caller has left.
+    caller = fanout.Recipient(event.connection_id, event.connected_at)
     # One post without an answer is no reason to leave it without a receipt.
     report = engine.deliver([caller], text.encode(), deadline=deadline, stragglers=UNAWAITED)
     if not report.delivered and not report.gone:
@@ -198,5 +201,4 @@ def reply(engine: fanout.Engine, event: events.Event, text: str, deadline: float
             error=report.transport_error,
             status=report.refused_status,
         )
-        return False
-    return True
+    return bool(report.delivered)

@@ -533,6 +533,20 @@ class TestJoining:
         connections.refusing = {"alice"}
         assert remembering.send("alice", "join", room="lobby", since=at) == []
 
+    def test_what_comes_before_the_connection_is_known_is_no_answer(
+        self, remembering: Clients, connections: FakeConnections, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        at = position(remembering)
+        remembering.send("alice", "sendmessage", room="lobby", data="hello")
+        reply = serving.reply
+
+        def early(*arguments: Any) -> bool:
+            connections.gone = {"alice"} - connections.gone
+            return reply(*arguments)
+
+        monkeypatch.setattr(serving, "reply", early)
+        assert code(remembering.ask("alice", "join", room="lobby", since=at)) == "unavailable"
+
 
 class TestPing:
     """The ends of logs."""

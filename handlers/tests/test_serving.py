@@ -124,6 +124,13 @@ def test_time_is_kept_back_on_every_message_route() -> None:
     assert given[0] >= 4
 
 
+def test_a_caller_that_has_gone_is_waited_for_once(connections: Deadlines) -> None:
+    """Each answer may take seconds while its connection may still open."""
+    connections.gone = {"alice="}
+    serving.serve_message(message("alice=", {}), FakeContext(), connections, lambda *_: ["one", "two"], mock.Mock())  # type: ignore[arg-type]
+    assert len(connections.left) == 1
+
+
 class Unanswering(FakeConnections):
     """No post goes out."""
 

@@ -527,6 +527,19 @@ def test_an_answer_to_the_caller_does_not_depend_on_one_post(
     assert stage.accepted == [(SLOW, "the answer")]
 
 
+def test_an_answer_waits_until_the_callers_connection_is_known(engine: Engine, stage: Stage) -> None:
+    stage.trouble = lambda each: say() if each.attempt else say(410)
+    caller = serving.read(message(SLOW, {"action": "whoami"}, "whoami"), FakeContext())
+    assert caller is not None
+    young, old = caller._replace(connected_at=int(time.time() * 1000)), caller._replace(connected_at=LONG_AGO)
+
+    assert serving.reply(engine, young, "the answer", soon())
+    assert stage.accepted == [(SLOW, "the answer")]
+    stage.trouble = lambda _: say(410)
+    assert not serving.reply(engine, old, "another answer", soon())
+    assert stage.received(SLOW) == ["the answer"] * 2 + ["another answer"]
+
+
 def test_a_silent_member_costs_a_sender_seconds_only(engine: Engine, stage: Stage, never: threading.Event) -> None:
     stage.trouble = lambda _: Reply(after=never)
     everybody = [Recipient(name, LONG_AGO) for name in MEMBERS]
