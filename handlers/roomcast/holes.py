@@ -73,6 +73,24 @@ def proved(slots: Slots, head: Head, numbers: Iterable[int], now: int) -> tuple[
     return holes, others
 
 
+def may_be_under_way(slots: Slots, head: Head, others: Sequence[int], now: int) -> bool:
+    """Whether one of the numbers that nothing proves may be that of a message that is stored in a moment.
+
+    After a long pause nothing proves the first numbers of several senders until one of them has stored its message.
+
+    Args:
+        slots: As of ``proved``.
+        head: As of ``proved``.
+        others: The numbers, in order.
+        now: As of ``proved``.
+    """
+    if not others or now - head.at >= SEALING_MILLISECONDS:
+        return False
+    above = slots.get(others[-1] + 1)
+    # A message says when the number below was given out. It was long ago, and those below that came before it.
+    return above is None or above.is_void
+
+
 class Sealer:
     """Seals holes.
 

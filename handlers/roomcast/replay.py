@@ -7,13 +7,15 @@ message is in what was read, or its sender sees the new member.
 from __future__ import annotations
 
 import time
+from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
 from roomcast import history_items as items
 from roomcast import holes
+from roomcast.steps import Wait
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from roomcast.frames import Ask, Position
     from roomcast.history_items import Entry, Head
@@ -32,6 +34,9 @@ MOST_BEHIND = 10_000
 BELOW = 16
 """So many numbers below a position are read as well: one of their messages may prove what is above, and below the head
 one may still be under way."""
+
+PAUSES = (0.3,) * 3
+"""Seconds before slots are read again because messages may be under way. After a second their senders may be dead."""
 
 
 class Replay(NamedTuple):
@@ -133,9 +138,7 @@ class Reader(NamedTuple):
         head = log.head
         if seq == head.seq:
             return Replay(head.epoch, seq, head.seq, (), is_recovered=True)
-        slots, cut = yield from self._forward(log, seq)
-        missing = [number for number in range(seq + 1, cut + 1) if number not in slots]
-        proved, others = holes.proved(slots, head, missing, self.table.now())
+        slots, cut, proved, others = yield from self._slots(log, partial(self._forward, log, seq))
         if others:
             return None
         yield from self.sealer.seal(log, slots, proved, self.until, self.deadline)
@@ -147,45 +150,65 @@ class Reader(NamedTuple):
         has_more = cut < head.seq and settled > seq
         return Replay(head.epoch, settled, head.seq, above, is_recovered=True, has_more=has_more)
 
-    def _forward(self, log: Log, seq: int) -> Steps[tuple[Slots, int]]:
-        """Read the slots from some below a position on; gives them, and the number up to which they were read."""
+    def _slots(
+        self, log: Log, read: Callable[[], Steps[tuple[Slots, range]]]
+    ) -> Steps[tuple[Slots, int, list[int], list[int]]]:
+        """Read slots, and again while messages that nothing proves may be under way.
+
+        Args:
+            log: The log.
+            read: Reads the slots; gives them, and the numbers that the client must not miss.
+
+        Returns:
+            The slots, the last of the numbers, and the empty ones as of ``holes.proved``.
+        """
+        pauses = iter(PAUSES)
+        while True:
+            slots, numbers = yield from read()
+            missing = [number for number in numbers if number not in slots]
+            now, again_at = self.table.now(), time.monotonic() + next(pauses, float("inf"))
+            proved, others = holes.proved(slots, log.head, missing, now)
+            if again_at >= self.until or not holes.may_be_under_way(slots, log.head, others, now):
+                return slots, numbers.stop - 1, proved, others
+            yield Wait(None, again_at)
+
+    def _forward(self, log: Log, seq: int) -> Steps[tuple[Slots, range]]:
+        """Read the slots from some below a position on; gives them, and the numbers above it that were read."""
         taken = _Taken(seq)
         low, limit = max(1, seq - BELOW), MOST_MESSAGES + BELOW + 1
         kept = self.tails.above(log, low)
         if not taken.add(kept):
-            return taken.slots, max(taken.slots)
+            return taken.slots, range(seq + 1, max(taken.slots) + 1)
         if low + len(kept) > log.head.seq:
-            return taken.slots, log.head.seq
+            return taken.slots, range(seq + 1, log.head.seq + 1)
         query = self.table.slots((log.room, log.head.epoch), low + len(kept), log.head.seq, limit, is_forward=True)
         while True:
             page = yield from self.table.page(query, self.deadline)
             if not taken.add(map(items.entry, page["Items"])):
                 # Numbers behind the last slot are for the next replay, which reads what may prove them.
-                return taken.slots, max(taken.slots)
+                return taken.slots, range(seq + 1, max(taken.slots) + 1)
             if "LastEvaluatedKey" not in page:
-                return taken.slots, log.head.seq
+                return taken.slots, range(seq + 1, log.head.seq + 1)
             query["ExclusiveStartKey"] = page["LastEvaluatedKey"]
             if time.monotonic() >= self.until:
-                return taken.slots, items.seq_of(page["LastEvaluatedKey"])
+                return taken.slots, range(seq + 1, items.seq_of(page["LastEvaluatedKey"]) + 1)
 
     def _at_head(self, log: Log, last: int) -> Steps[Replay]:
         """The end of a log: the last messages, and a position below which no number is under way."""
         head = log.head
-        slots, low = yield from self._backward(log, last)
-        missing = [number for number in range(low, head.seq + 1) if number not in slots]
         # Those that may have expired count as settled: the client has asked for no more.
-        proved, _ = holes.proved(slots, head, missing, self.table.now())
+        slots, _, proved, _ = yield from self._slots(log, partial(self._backward, log, last))
         yield from self.sealer.seal(log, slots, proved, self.until, self.deadline)
         settled = min((number - 1 for number in proved if number not in slots), default=head.seq)
         wanted = {*_latest(slots, last, head.floor), *(number for number in slots if number > settled)}
         return Replay(head.epoch, settled, head.seq, [slots[number] for number in sorted(wanted)])
 
-    def _backward(self, log: Log, last: int) -> Steps[tuple[Slots, int]]:
-        """Read the last slots; gives them, and the number from which they were read."""
+    def _backward(self, log: Log, last: int) -> Steps[tuple[Slots, range]]:
+        """Read the last slots; gives them, and the numbers that were read."""
         slots: Slots = {}
         head = log.head
         if not head.seq:
-            return slots, 1
+            return slots, range(1, 1)
         messages = size = 0
         low = max(1, head.seq - max(last, BELOW) + 1)
         query = self.table.slots((log.room, head.epoch), 1, head.seq, max(last, BELOW), is_forward=False)
@@ -195,11 +218,11 @@ class Reader(NamedTuple):
                 size += items.size_of(each)
                 is_enough = size > MOST_BYTES or (messages >= last and each.seq < low)
                 if is_enough and each.seq <= head.seq - BELOW:
-                    return slots, max(low, each.seq + 1)
+                    return slots, range(max(low, each.seq + 1), head.seq + 1)
                 slots[each.seq] = each
                 messages += not each.is_void
             if "LastEvaluatedKey" not in page:
-                return slots, low
+                return slots, range(low, head.seq + 1)
             query["ExclusiveStartKey"] = page["LastEvaluatedKey"]
 
 

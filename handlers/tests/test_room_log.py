@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING
 
 import pytest
@@ -9,12 +10,16 @@ from roomcast import history_items, protocol, replay, settled
 from roomcast.frames import Ask, Position
 from roomcast.history import ROUNDS, Draft, Sender
 from roomcast.holes import Log
-from tests.history_table import Died
+from tests.history_table import STEP, Died
 from tests.logbook import FAR, START, Logbook, append_steps, finish
 from tests.v1 import ID
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from roomcast.history import Kept
     from roomcast.replay import Replay
+    from roomcast.steps import Steps
 
 MINUTE = 60
 
@@ -58,6 +63,37 @@ def asked(book: Logbook, seq: int) -> tuple[Replay, list[tuple[int, int]]]:
     answer = book.since(epoch_of(book), seq)
     queries = [request["ExpressionAttributeValues"] for operation, request in book.table.calls if operation == "Query"]
     return answer, [(int(values[":low"]["S"]), int(values[":high"]["S"])) for values in queries]
+
+
+@pytest.fixture
+def under_way(book: Logbook) -> Sequence[Steps[Kept]]:
+    """Three senders that have numbers, in a room that was silent for longer than proofs last, above two messages."""
+    for _ in range(2):
+        book.append()
+    book.clock.seconds += 40 * MINUTE
+    senders = [append_steps(book.history, "new", book.clock) for _ in range(3)]
+    for each in senders:
+        next(each)
+        next(each)
+    return senders
+
+
+def read_while(book: Logbook, senders: Iterable[Steps[Kept]], ask: Ask, until: float = FAR) -> tuple[Replay, float]:
+    """What a client gets while senders store their messages in its first pause; also the seconds that it waits."""
+    pauses = 0.0
+    steps = book.history.since("lobby", ask, until, FAR)
+    try:
+        while True:
+            wait = next(steps)
+            if wait != STEP:
+                seconds = wait.until - time.monotonic()
+                pauses += seconds
+                book.clock.seconds += seconds
+                for each in senders:
+                    finish(each)
+                senders = ()
+    except StopIteration as end:
+        return end.value, pauses
 
 
 class TestNumbers:
@@ -245,6 +281,33 @@ class TestRecovery:
         for _ in range(3):
             hole(book)
         assert book.since(epoch_of(book), 1).reason == "too_old"
+
+    def test_messages_that_several_senders_store_after_a_long_pause_are_waited_for(
+        self, book: Logbook, under_way: Sequence[Steps[Kept]]
+    ) -> None:
+        answer, pauses = read_while(book, under_way, Ask(Position(epoch_of(book), 2)))
+        assert (answer.is_recovered, [each.seq for each in answer.slots]) == (True, [3, 4, 5])
+        assert 0 < pauses <= 0.3
+
+    @pytest.mark.usefixtures("under_way")
+    def test_they_are_waited_for_a_second(self, book: Logbook) -> None:
+        answer, pauses = read_while(book, (), Ask(Position(epoch_of(book), 2)))
+        assert (answer.is_recovered, answer.reason) == (False, "too_old")
+        assert 0.8 < pauses < 1.5
+
+    def test_they_are_not_waited_for_when_time_is_over(self, book: Logbook, under_way: Sequence[Steps[Kept]]) -> None:
+        until = time.monotonic() + 0.2
+        answer, pauses = read_while(book, under_way, Ask(Position(epoch_of(book), 2)), until)
+        assert (answer.reason, pauses) == ("too_old", 0)
+
+    def test_expired_numbers_are_not_waited_for(self, book: Logbook) -> None:
+        for _ in range(3):
+            book.append()
+        book.clock.seconds += 5 * 3600
+        book.expire(1, 2, 3)
+        book.append()
+        answer, pauses = read_while(book, (), Ask(Position(epoch_of(book), 1)))
+        assert (answer.reason, pauses) == ("too_old", 0)
 
     def test_a_hole_is_proved_by_the_message_just_above_it(self, book: Logbook) -> None:
         book.append()
@@ -487,6 +550,13 @@ class TestFirstJoin:
         assert (answer.seq, [each.seq for each in answer.slots]) == (1, [3])
         assert finish(late).seq == 2
         assert [each.seq for each in book.since(answer.epoch, answer.seq).slots] == [2, 3]
+
+    def test_numbers_of_several_senders_after_a_long_pause_lie_above_it(
+        self, book: Logbook, under_way: Sequence[Steps[Kept]]
+    ) -> None:
+        answer, _ = read_while(book, under_way[:1], Ask())
+        assert (answer.seq, [each.seq for each in answer.slots]) == (3, [])
+        assert [finish(each).seq for each in under_way[1:]] == [4, 5]
 
     def test_an_old_hole_is_sealed(self, book: Logbook) -> None:
         hole(book)
