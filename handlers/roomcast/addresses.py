@@ -109,12 +109,17 @@ class Endpoint:
             encodes or decodes no longer matches its signature.
         protocols: Protocols that the TLS handshake offers (ALPN), first choice first.
 
+    Attributes:
+        maximum_answer_bytes: Size limit of an answer.
+        trusts_system: Whether to trust the system's authorities from the start, in place of Amazon's.
+
     Raises:
         OSError: The file of authorities that the environment names cannot be read.
         ValueError: The URL is not one of these.
     """
 
     maximum_answer_bytes = MAXIMUM_ANSWER_BYTES
+    trusts_system = False
 
     def __init__(self, url: str, protocols: Sequence[str] = (HTTP1,)) -> None:
         match = _URL.fullmatch(url)
@@ -133,8 +138,8 @@ class Endpoint:
         self.path = (path or "").rstrip("/")
         self.host_header = host if self.port == default_port else f"{host}:{self.port}"
         self._protocols = list(protocols)
-        # Made when a function starts, so that its first event does not wait for 3 ms of CPU.
-        self._context = tls_context() if self.tls else None
+        # Made when a function starts, so that its first event does not wait for 3 ms of CPU, or 20 ms for the system's.
+        self._context = tls_context(is_wide=self.trusts_system) if self.tls else None
         self.session: ssl.SSLSession | None = None
         self._addresses: list[Address] = []
         self._resolved_at: Moment = LONG_AGO

@@ -15,15 +15,13 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
 from roomcast import logs
-from roomcast.addresses import Endpoint, TransportError, tls_context
+from roomcast.addresses import Endpoint, TransportError
 from roomcast.http_client import HttpClient
 from roomcast.kept import Kept, ReadError
 from roomcast.steps import drive
 from roomcast.strict_json import parse_object
 
 if TYPE_CHECKING:
-    import socket
-    import ssl
     from collections.abc import Mapping, Sequence
 
 FETCH_SECONDS = 2.0
@@ -120,10 +118,7 @@ class _ProviderEndpoint(Endpoint):
 
     # Framing included: a set that comes in single bytes has six times its size.
     maximum_answer_bytes = 2 * MAXIMUM_SET_BYTES
-
-    def wrap(self, connected: socket.socket) -> ssl.SSLSocket:
-        self._context = self._context or tls_context(is_wide=True)
-        return super().wrap(connected)
+    trusts_system = True
 
 
 def keys_of(data: bytes) -> dict[str, Key]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 import ssl
+import time
 from typing import TYPE_CHECKING
 
 import pytest
@@ -13,7 +14,9 @@ from roomcast import addresses, authorities
 from roomcast.addresses import TransportError, tls_context
 from roomcast.aws_http import Client
 from roomcast.fanout import Engine
-from tests.hostile_server import HostileServer, authority, say, server_tls
+from roomcast.signing_keys import SigningKeys
+from tests.hostile_server import PATIENCE_SECONDS, HostileServer, authority, say, server_tls
+from tests.issuers import key_set, rsa_entry
 from tests.test_aws_http import call
 from tests.test_fanout import counts, deliver, members
 
@@ -96,6 +99,18 @@ def test_a_fan_out_falls_back_on_the_systems(reads: list[bool], monkeypatch: pyt
     assert report.connections_opened > 1
     assert not report.transport_error
     assert reads == [False, True]
+
+
+def test_an_identity_provider_has_a_certificate_of_the_systems_at_once(
+    reads: list[bool], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its host may have any authority, and a handshake waits for it: no connection is made that is bound to fail."""
+    trust(monkeypatch, trustme.CA())
+    with HostileServer(lambda _: say(200, key_set(rsa_entry())), server_tls(authority())) as server:
+        keys = SigningKeys(f"{server.url}/keys", 0)
+        assert reads == [True]  # when the function starts
+        assert keys.find("rsa", time.monotonic() + PATIENCE_SECONDS)
+    assert reads == [True]
 
 
 @pytest.mark.parametrize("names", [(), ("another.example",)], ids=["another authority", "another host"])
