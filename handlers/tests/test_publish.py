@@ -76,6 +76,20 @@ class TestRooms:
         assert people.connections.received("alice-2=") == ['{"n":[1,2.5,"ü"]}']
         assert people.frames("bob=")[0]["from"] == "system"
 
+    @pytest.mark.parametrize(
+        ("number", "arrived"),
+        [("1.10", "1.1"), ("12345678901234567.89", "1.2345678901234568e+16"), (f"1{'0' * 40}", f"1{'0' * 40}")],
+    )
+    def test_numbers_of_an_invocation_are_those_that_its_runtime_has_read(
+        self, people: Clients, number: str, arrived: str
+    ) -> None:
+        text = f'{{"room":"lobby","data":[ {number} ]}}'
+        publish(people, json.loads(text))
+        assert people.connections.received("alice-2=") == [f"[{arrived}]"]
+        # To the runtime, the body of a queue message is one string.
+        assert from_queue(people, record("1", text)) == []
+        assert people.connections.received("alice-2=") == [f"[ {number} ]"]
+
     def test_an_empty_room_is_no_error(self, people: Clients) -> None:
         assert publish(people, {"room": "attic", "data": "x"}) == [
             {"room": "attic", "delivered": 0, "gone": 0, "failed": 0}
@@ -308,6 +322,7 @@ class TestFaults:
             ({"room": "logged", "data": "\x01" * 30_000}, "too_large"),
             ({"user": "alice", "data": "\x01" * 30_000}, "too_large"),
             ({"room": "lobby", "data": float("nan")}, "not_json"),
+            (json.loads('{"room":"lobby","data":1e400}'), "not_json"),
             ({"room": "lobby", "data": "x", "id": ""}, "invalid_id"),
             ({"room": "lobby", "data": "x", "id": "i" * 65}, "invalid_id"),
             ({"room": "lobby", "data": "x", "id": 7}, "invalid_id"),
