@@ -22,7 +22,7 @@ from roomcast.protocol import TEXT
 from roomcast.recipients import Recipient
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from roomcast.settings import Settings
 
@@ -329,8 +329,8 @@ class Queue:
             entries = [{**entry, "DelaySeconds": second} for second, entry in enumerate(entries)]
         largest = max((len(entry["MessageBody"].encode()) for entry in entries), default=1)
         size = min(MAXIMUM_BATCH_ENTRIES, max(1, MAXIMUM_BATCH_BYTES // largest))
-        for start in range(0, len(entries), size):
-            self._put_batch(entries[start : start + size], deadline)
+        for batch in _batches(entries, size):
+            self._put_batch(batch, deadline)
 
     def postpone(self, receipts: Sequence[str], seconds: int, deadline: float) -> None:
         """Let messages that this worker has received become visible again.
@@ -373,3 +373,19 @@ class Queue:
                 code = next(iter(failed.values()))["Code"]
                 raise aws_json.ServiceError("SendMessageBatch", code, {}, transient=False)
             entries = [entry for entry in entries if entry["Id"] in failed]
+
+
+def _batches(entries: Sequence[dict[str, Any]], size: int) -> Iterator[list[dict[str, Any]]]:
+    """Yield the entries in batches of up to so many, none with two entries of one message group.
+
+    When the queue takes only some of a batch, the others are put again, and would come after later ones of their group.
+    """
+    batch: dict[str, dict[str, Any]] = {}
+    for entry in entries:
+        group = entry.get("MessageGroupId", entry["Id"])
+        if group in batch or len(batch) == size:
+            yield [*batch.values()]
+            batch = {}
+        batch[group] = entry
+    if batch:
+        yield [*batch.values()]

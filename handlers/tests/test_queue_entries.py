@@ -158,6 +158,41 @@ def test_what_sqs_took_of_a_batch_is_not_given_to_it_again(monkeypatch: pytest.M
     assert asked == [list("01234567"), list("1357"), list("37"), list("7")]
 
 
+@pytest.mark.parametrize("fifo", [True, False])
+def test_an_entry_that_is_put_again_comes_before_later_ones_of_its_group(
+    fifo: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Tasks for a straggler: out of order, it would receive the messages of its room out of order."""
+    taken: list[str] = []
+    calls = 0
+
+    class Picky(RecordingService):
+        def call(self, operation: str, parameters: Mapping[str, Any], deadline: float) -> dict[str, Any]:
+            nonlocal calls
+            calls += 1
+            answer = super().call(operation, parameters, deadline)
+            # Every other call has its first entry refused for a while.
+            refused = parameters["Entries"][:1] if calls % 2 else []
+            taken.extend(entry["MessageBody"] for entry in parameters["Entries"] if entry not in refused)
+            return {**answer, "Failed": [{"Id": each["Id"], "SenderFault": False, "Code": "Busy"} for each in refused]}
+
+    monkeypatch.setattr(aws_json, "pause", lambda *_: True)
+    late = [Recipient("bob=", CONNECTED_AT, 0)]
+    queued = [
+        tasks.Task(ROOM_MESSAGE._replace(data=f"message {number}"), shard, recipients=late)
+        for number in range(4)
+        for shard in (0, 1)
+    ]
+    make(Picky(), fifo=fifo).put(queued, time.monotonic() + 60)
+
+    assert sorted(taken) == sorted(task.to_json() for task in queued)
+    for shard in (0, 1) if fifo else ():
+        bodies = [task.to_json() for task in queued if task.shard == shard]
+        assert [body for body in taken if body in bodies] == bodies
+    # A standard queue keeps no order, and takes them with one call and its repetition.
+    assert calls == (8 if fifo else 2)
+
+
 def test_a_standard_queue_is_told_of_no_groups(service: RecordingService) -> None:
     make(service, fifo=False).put([tasks.Task(ROOM_MESSAGE, 0)], time.monotonic() + 60)
 
