@@ -267,17 +267,22 @@ def removal(table_name: str, known: Connection) -> dict[str, Any]:
 
 
 def entering(table_name: str, known: Connection, places: Mapping[str, int], maximum: int) -> dict[str, Any]:
-    """The action that adds rooms to the item of a connection, refused if there is none or they would be too many."""
+    """The action that adds rooms to the item of a connection.
+
+    It is refused if there is none, if they would be too many, or if one of them is there already: in a second partition
+    of that room, the connection would be two members.
+    """
     named = {f"#r{index}": room for index, room in enumerate(places)}
     shards = {f"s{index}": shard for index, shard in enumerate(places.values())}
     parts = [f"rooms.#r{index} = :s{index}" for index in range(len(places))]
+    are_new = " AND ".join(f"attribute_not_exists(rooms.{name})" for name in named)
     values = {"connected_at": known.connected_at, "space": maximum - len(places), "none": 0, "one": 1, **shards}
     return {
         "Update": {
             "TableName": table_name,
             "Key": connection_key(known.connection_id),
             "UpdateExpression": f"SET {', '.join(parts)}, {CHANGED}",
-            "ConditionExpression": "connected_at = :connected_at AND size(rooms) <= :space",
+            "ConditionExpression": f"connected_at = :connected_at AND size(rooms) <= :space AND {are_new}",
             "ExpressionAttributeNames": named,
             "ExpressionAttributeValues": numbers(**values),
             "ReturnValuesOnConditionCheckFailure": "ALL_OLD",

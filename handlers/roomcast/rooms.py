@@ -126,16 +126,21 @@ class Rooms:
         # A client that asks again may have had no answer because the function ended before it marked the rooms. One
         # that is in a room by its handshake has not been told the room's version.
         self.marks.mark([room for room in rooms if room in known.rooms], deadline)
+        entered = known
         if not self.headcount.maximum or known.rooms.keys() >= set(rooms):
-            return change.enter(known, dict.fromkeys(rooms, own), maximum)
-        [room] = rooms
-        entered = [known]
+            entered = change.enter(known, dict.fromkeys(rooms, own), maximum)
+        else:
+            [room] = rooms
 
-        def add(shard: int, further: Sequence[Mapping[str, Any]]) -> None:
-            entered[0] = change.enter(known, {room: shard}, maximum, further)
+            def add(shard: int, further: Sequence[Mapping[str, Any]]) -> None:
+                nonlocal entered
+                entered = change.enter(known, {room: shard}, maximum, further)
 
-        self.headcount.enter(self._database, room, own, add, deadline)
-        return entered[0]
+            self.headcount.enter(self._database, room, own, add, deadline)
+        # Another invocation may have joined them meanwhile, and may end before it marks them.
+        others = entered.rooms.keys() - known.rooms.keys() - self.marks.versions.keys()
+        self.marks.mark([room for room in rooms if room in others], deadline)
+        return entered
 
     def quit(self, known: Connection, room: str, deadline: float) -> None:
         """Take a connected client out of a room."""
@@ -326,7 +331,9 @@ class Rooms:
 
     def prune(self, room: str, gone: Sequence[Recipient], deadline: float) -> None:
         """Delete the items of connections that are certainly dead, also those of other rooms."""
-        self.remove([Connection(each.connection_id, each.connected_at, {room: each.shard}) for each in gone], deadline)
+        # A connection may be found twice: earlier releases could add a member to two partitions of a room.
+        dead = {each.connection_id: each for each in gone}.values()
+        self.remove([Connection(each.connection_id, each.connected_at, {room: each.shard}) for each in dead], deadline)
 
     def users(self, deadline: float) -> users.Users:
         """The connections of clients by their names, read and written by ``deadline``."""

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 TOKEN = re.compile(r"\s*(<=|>=|<>|[=<>(),]|[:#]?[A-Za-z_][A-Za-z0-9_]*(?:\.#?[A-Za-z_][A-Za-z0-9_]*)?)")
 NO_NAMES: Mapping[str, str] = MappingProxyType({})
 NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+MAXIMUM_LENGTH = 4096
 COMPARISONS: dict[str, Callable[[Any, Any], bool]] = {
     "=": operator.eq,
     "<>": operator.ne,
@@ -92,7 +93,7 @@ def updated(
 def _parts(expression: str) -> tuple[list[tuple[Sequence[str], Setting]], list[Sequence[str]]]:
     """The paths that an update sets, each with its operands, and those that it removes."""
     form = re.fullmatch(r"SET (.+?)(?: REMOVE (.+))?", expression)
-    if form is None:
+    if form is None or len(expression) > MAXIMUM_LENGTH:
         raise ExpressionError(f"no update: {expression!r}")
     settings = [part.partition("=") for part in re.split(r",(?![^(]*\))", form[1])]
     removals = [_path(path.strip()) for path in form[2].split(",")] if form[2] else []
@@ -171,7 +172,7 @@ def _checked(name: str) -> str:
 def _condition(expression: str) -> tuple[Condition, frozenset[str]]:
     """A condition as a function, and its tokens. It is parsed once, because tests ask it many thousand times."""
     tokens = TOKEN.findall(expression)
-    if "".join(tokens) != re.sub(r"\s", "", expression):
+    if "".join(tokens) != re.sub(r"\s", "", expression) or len(expression) > MAXIMUM_LENGTH:
         raise ExpressionError(f"no expression: {expression!r}")
     return _Parser(tokens).parse(), frozenset(tokens)
 
@@ -219,14 +220,14 @@ class _Parser:
             self._next(")")
             return result
         if token in {"attribute_exists", "attribute_not_exists"}:
-            name, is_wanted = self._argument(), token == "attribute_exists"
-            return lambda _values, item, _names: (name in item) == is_wanted
+            attribute, is_wanted = _attribute(self._argument()), token == "attribute_exists"
+            return lambda values, item, names: (attribute(values, item, names) is not None) == is_wanted
         if token == "begins_with":
             self._next("(")
             text, _, start, _ = _operand(self._next()), self._next(","), _operand(self._next()), self._next(")")
             return lambda values, item, names: _begins(text(values, item, names), start(values, item, names))
         if token == "size":
-            name = self._argument()
+            name = _checked(self._argument())
             compared = self._compared(_size(name), self._next())
             # None of a missing map is true, as of DynamoDB's.
             return lambda values, item, names: compared(values, item, names) and "M" in item.get(name, {})
@@ -234,9 +235,9 @@ class _Parser:
 
     def _argument(self) -> str:
         self._next("(")
-        name = _checked(self._next())
+        argument = self._next()
         self._next(")")
-        return name
+        return argument
 
     def _compared(self, left: Operand, comparison: str) -> Condition:
         if comparison == "BETWEEN":
@@ -267,6 +268,13 @@ def _size(name: str) -> Operand:
 
 
 def _operand(token: str) -> Operand:
+    if token.startswith(":"):
+        return lambda values, _item, _names: _value(token, values)
+    return _attribute(token)
+
+
+def _attribute(token: str) -> Operand:
+    """An attribute, or an entry of a map."""
     if "." in token:
         path = _path(token)
 
@@ -275,8 +283,6 @@ def _operand(token: str) -> Operand:
             return entries.get(_name(path[1], names))
 
         return entry
-    if token.startswith(":"):
-        return lambda values, _item, _names: _value(token, values)
     if token.startswith("#"):
         return lambda _values, item, names: item.get(_name(token, names))
     name = _checked(token)

@@ -32,6 +32,9 @@ VALUES = {":at": {"N": "10"}, ":text": {"S": "10"}}
         ("size(rooms) < :at", True),
         ("size(rooms) = :at OR connected_at = :at", False),
         ("size(halls) < :at", False),
+        ("attribute_exists(rooms.lobby) AND attribute_not_exists(rooms.news)", True),
+        ("attribute_not_exists(rooms.lobby)", False),
+        ("attribute_not_exists(halls.lobby)", True),
     ],
 )
 def test_conditions(expression: str, expected: bool) -> None:
@@ -46,11 +49,29 @@ def test_what_is_not_there_exists_not() -> None:
 
 @pytest.mark.parametrize(
     "expression",
-    ["", "connected_at", "connected_at < :other", "connected_at < :at)", "ttl < :at", "size(ttl) < :at", "a;b", ":at"],
+    [
+        "",
+        "connected_at",
+        "connected_at < :other",
+        "connected_at < :at)",
+        "ttl < :at",
+        "size(ttl) < :at",
+        "attribute_exists(:at)",
+        "a;b",
+        ":at",
+        " OR ".join(["connected_at < :at"] * 200),
+    ],
 )
 def test_what_dynamodb_refuses(expression: str) -> None:
     with pytest.raises(ExpressionError):
         holds(expression, {":at": {"N": "10"}} if ":at" in expression else {}, ITEM)
+
+
+@pytest.mark.parametrize(("room", "expected"), [("lobby", False), ("news", True)])
+def test_an_entry_may_have_a_name(room: str, expected: bool) -> None:
+    assert holds("attribute_not_exists(rooms.#room)", {}, ITEM, {"#room": room}) == expected
+    with pytest.raises(ExpressionError, match="no name"):
+        holds("attribute_not_exists(rooms.#room)", {}, ITEM)
 
 
 def test_a_value_must_be_used() -> None:

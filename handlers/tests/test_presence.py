@@ -198,6 +198,19 @@ class TestFaults:
             watching.send("alice=", action, room="lobby")
             assert len(looks.waiting) == 1
 
+    def test_each_of_two_joins_at_once_marks_the_room(
+        self, watching: Clients, table: FakeTable, looks: FakeQueue
+    ) -> None:
+        watching.connect("alice=")
+        members, deadline = watching.load("join").ROOMS, time.monotonic() + 60
+        known = members.find("alice=", deadline)
+        for _ in range(2):
+            members.forget()
+            table.items.pop(MARK, None)
+            looks.waiting.clear()
+            members.enter(known, ["lobby"], 20, deadline)
+            assert (len(looks.waiting), members.marks.versions) == (1, {"lobby": 0})
+
     @pytest.mark.parametrize("action", ["leave", "disconnect"])
     def test_a_departure_is_noted_before_it_is_carried_out_and_marked_after(
         self, watching: Clients, table: FakeTable, looks: FakeQueue, action: str

@@ -9,7 +9,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from roomcast import aws_json, changes, headcount, rooms
+from roomcast import aws_json, changes, headcount, protocol, rooms
 from roomcast.members import Connection
 from tests.fakes import CONNECTED_AT, FakeContext, FakeTable, event
 from tests.v1 import Clients, code
@@ -119,12 +119,71 @@ def test_a_client_that_goes_in_the_middle_is_told_to_come_back(
             assert answers == [{"type": "left", "room": "lobby"}]
 
 
-@pytest.mark.parametrize("is_counted", [False, True])
+@pytest.mark.parametrize("maximum", [0, 2])
+def test_joins_of_one_room_at_once_make_one_member(made: rooms.Rooms, table: Interleaving, maximum: int) -> None:
+    """Each partition of the room takes one member: the later join finds that of the connection full."""
+    made.shards_per_room = made.shards_read = 2
+    made.headcount = headcount.Headcount("connections", maximum, 2)
+    made.join(Connection("vera=", CONNECTED_AT, {}, protocol="roomcast.v1"), None, LATER)
+    known = made.find("vera=", LATER)
+    assert known is not None
+    first, second = (made.enter(known, ["lobby"], MAXIMUM, LATER) for _ in range(2))
+
+    assert first == second
+    assert [each.connection_id for each in made.members("lobby", LATER)] == ["vera="]
+    numbers = [int(item["members"]["N"]) for (key, _), item in table.items.items() if key.startswith("members#")]
+    assert sum(numbers) == bool(maximum)
+    made.leave("vera=", CONNECTED_AT, LATER)
+    assert {key for key, _ in table.items if not key.startswith("members#")} == set()
+
+
+def test_a_join_of_several_rooms_meets_one_of_one_room(made: rooms.Rooms, table: Interleaving) -> None:
+    made.join(Connection("vera=", CONNECTED_AT, {}, protocol="roomcast.v1"), None, LATER)
+    known = made.find("vera=", LATER)
+    assert known is not None
+    made.enter(known, ["news"], MAXIMUM, LATER)
+    entered = made.enter(known, ["lobby", "news", "sport"], MAXIMUM, LATER)
+
+    assert entered == made.find("vera=", LATER)
+    assert entered.rooms.keys() == {"lobby", "news", "sport"}
+    assert table.halves() == set()
+
+
+def test_a_connection_may_be_in_as_many_rooms_as_there_may_be(made: rooms.Rooms, table: Interleaving) -> None:
+    """One expression names them all, and DynamoDB takes none of more than 4 KB."""
+    made.join(Connection("vera=", CONNECTED_AT, {}, protocol="roomcast.v1"), None, LATER)
+    known = made.find("vera=", LATER)
+    assert known is not None
+    wanted = [f"{number:064}" for number in range(protocol.MOST_ROOMS)]
+
+    assert [*made.enter(known, wanted, protocol.MOST_ROOMS, LATER).rooms] == wanted
+    assert table.halves() == set()
+
+
+@pytest.mark.parametrize("maximum", [0, 2])
+def test_a_dead_connection_that_is_found_twice_is_pruned(made: rooms.Rooms, table: Interleaving, maximum: int) -> None:
+    """No transaction has two actions on one item."""
+    made.shards_per_room = made.shards_read = 2
+    made.headcount = headcount.Headcount("connections", maximum, 2)
+    made.join(Connection("vera=", CONNECTED_AT, {}, protocol="roomcast.v1"), "lobby", LATER)
+    [(key, _)] = [each for each in table.items if each[0].startswith("room#")]
+    twin = key.translate(str.maketrans("01", "10"))
+    table.items[twin, "vera="] = {**table.items[key, "vera="], "partition_key": {"S": twin}}
+    for left in (1, 0):
+        made.prune("lobby", [*made.members("lobby", LATER)], LATER)
+        assert len([*made.members("lobby", LATER)]) == left
+    assert {key for key, _ in table.items if not key.startswith("members#")} == set()
+
+
+@pytest.mark.parametrize(("maximum", "shards"), [(0, 1), (100, 1), (2, 2)])
 @pytest.mark.parametrize("seed", range(60))
-def test_any_order_leaves_whole_members(made: rooms.Rooms, table: Interleaving, seed: int, *, is_counted: bool) -> None:
+def test_any_order_leaves_whole_members(
+    made: rooms.Rooms, table: Interleaving, seed: int, maximum: int, shards: int
+) -> None:
     chance = random.Random(seed)  # noqa: S311 - no secret
-    if is_counted:
-        made.headcount = headcount.Headcount("connections", 100, 1)
+    is_counted = bool(maximum)
+    made.shards_per_room = made.shards_read = shards
+    made.headcount = headcount.Headcount("connections", maximum, shards)
     made.join(Connection("vera=", CONNECTED_AT, {}, protocol="roomcast.v1"), None, LATER)
 
     def act() -> None:
@@ -132,7 +191,7 @@ def test_any_order_leaves_whole_members(made: rooms.Rooms, table: Interleaving, 
         if known is None:
             return
         table.lost = chance.randrange(2)
-        with contextlib.suppress(changes.GoneError):
+        with contextlib.suppress(changes.GoneError, headcount.RoomFullError):
             if chance.random() < 0.6:
                 count = 1 if is_counted else chance.randint(1, 2)
                 made.enter(known, chance.sample(ROOMS, count), MAXIMUM, LATER)
