@@ -122,19 +122,23 @@ class Posts:
 
     def pull(self) -> None:
         """Read more recipients once all that were read are under way, also of messages once their turn has come."""
-        for order in self._orders:
-            if len(order) > 1 and order[0].leaves_few():
-                order.popleft()
-                self._begin(order[0])
-        if self._pending:
-            self._begin_ready()
-        self.read()
+        is_any_settled = True
+        while is_any_settled:
+            for order in self._orders:
+                if len(order) > 1 and order[0].leaves_few():
+                    order.popleft()
+                    self._begin(order[0])
+            if self._pending:
+                self._begin_ready()
+            # With no post under way, no answer would begin the next one of its order.
+            is_any_settled = self.read()
 
-    def read(self) -> None:
-        """Read some more recipients of the messages that have begun."""
+    def read(self) -> bool:
+        """Read some more recipients of the messages that have begun; gives whether that settles one of them."""
+        is_any_settled = False
         for share in list(self._reading):
             if len(self.again) >= MAXIMUM_WAITING:
-                return
+                break
             posts = self.aside.fresh if share.stragglers.come_last else self.fresh
             if posts:
                 continue
@@ -142,6 +146,9 @@ class Posts:
             self._reading.remove(share)
             if not share.exhausted:
                 self._reading.append(share)
+            elif not share.open:
+                is_any_settled = True
+        return is_any_settled
 
     def due(self, now: float) -> float:
         """When to try a post again, or to read on, at the latest; in seconds of ``time.monotonic``."""

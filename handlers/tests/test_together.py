@@ -14,12 +14,16 @@ from roomcast import aws_json, fanout, one_read, pool, rooms, run, serving, task
 from roomcast.delivery import Delivery, RoomMessage
 from roomcast.fanout import Engine, Message, Recipient, Stragglers
 from roomcast.pacing import STRAGGLERS_PACE
+from roomcast.recipients import Source
+from roomcast.steps import Wait
 from tests.fakes import FakeContext, FakeTable, handshake, message
 from tests.hostile_server import PATIENCE_SECONDS, SCALE, TIMEOUT_FACTOR, HostileServer, Reply, Request, say
 from tests.sqs_model import SqsModel
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
+
+    from roomcast.recipients import Pages
 
 LONG_AGO = 1_700_000_000_000
 MEMBERS = [f"member-{number:02}=" for number in range(12)]
@@ -312,6 +316,28 @@ class TestOrder:
 
         assert [result.is_begun for result in results] == [True, True]
         assert (refused, len(failed), results[0].report.given_up) == ([], 11, 11)
+
+    @pytest.mark.parametrize("found", [0, 1])
+    def test_the_last_page_may_be_empty(self, stage: Stage, engine: Engine, found: int) -> None:
+        """No answer is waited for then: the next message begins all the same."""
+
+        class Lobby(Source):
+            def reads(self) -> Iterator[Pages]:
+                """As of ``recipients.Source``."""
+                yield self._read()
+
+            def _read(self) -> Pages:
+                yield [Recipient(name, LONG_AGO) for name in MEMBERS[:found]]
+                while found and not stage.posts:
+                    yield Wait(None, time.monotonic() + 0.01)
+                yield Wait(None, time.monotonic() + 0.2)
+                yield []
+
+        given = [each._replace(recipients=Lobby()) for each in messages(3, order="lobby", may_leave=5)]
+        results = engine.deliver_all(given, deadline=soon())
+
+        assert [(result.is_begun, result.report.complete) for result in results] == [(True, True)] * 3
+        assert [text for _, text, _ in stage.posts] == TEXTS[: 3 * found]
 
     def test_one_order_does_not_wait_for_another(self, stage: Stage, engine: Engine, never: threading.Event) -> None:
         stage.trouble = lambda _: Reply(after=never)
