@@ -7,6 +7,7 @@ from collections import deque
 from typing import TYPE_CHECKING
 
 from roomcast.lanes import Lanes
+from roomcast.reading import ALL_AT_ONCE, AT_ONCE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -61,6 +62,9 @@ class Posts:
             else:
                 self._pending.append(share)
         self._orders = list(orders.values())
+        # Of an order, one message at a time is read.
+        read_at_once = len(self._orders) + len(self._pending)
+        self._parts = max(1, min(AT_ONCE, ALL_AT_ONCE // max(1, read_at_once)))
         for order in self._orders:
             self._begin(order[0])
         self._begin_ready()
@@ -239,7 +243,7 @@ class Posts:
             self._begin(share)
 
     def _begin(self, share: Share) -> None:
-        share.begin(self._sockets)
+        share.begin(self._sockets, self._parts)
         self._reading.append(share)
 
     def _put_back(self, post: Post, when: float) -> None:

@@ -18,6 +18,9 @@ AT_ONCE = 16
 """Parts that are read side by side: sixteen take as long as one. Each costs one more connection, and a page in
 memory."""
 
+ALL_AT_ONCE = 256
+"""The same of all messages of a run together. Lambda allows 1,024 open files, of which posts take 250."""
+
 ENOUGH = 1_000
 """While so many recipients wait to be taken, no further page is asked for: memory must not grow with the room."""
 
@@ -71,16 +74,18 @@ class Reading:
     Args:
         source: The recipients.
         watch: Watches the connections to the database.
+        at_once: Parts that are read side by side.
 
     Attributes:
         ahead: Recipients that were read and not taken.
         error: The exception that reading raised; then nothing more is read.
     """
 
-    def __init__(self, source: Source, watch: Watch) -> None:
+    def __init__(self, source: Source, watch: Watch, at_once: int = AT_ONCE) -> None:
         self.ahead: deque[Recipient] = deque()
         self.error: Exception | None = None
         self._watch = watch
+        self._at_once = at_once
         self._rest = deque(source.reads())
         self._waiting: list[Read] = []
         self._parked: list[Read] = []
@@ -116,7 +121,7 @@ class Reading:
     def _ask(self) -> None:
         while self._parked and len(self.ahead) < ENOUGH:
             self._step(self._parked.pop(), is_ready=True)
-        while self._rest and len(self.ahead) < ENOUGH and len(self._waiting) + len(self._parked) < AT_ONCE:
+        while self._rest and len(self.ahead) < ENOUGH and len(self._waiting) + len(self._parked) < self._at_once:
             self._step(Read(self, self._rest.popleft()), is_ready=None)
 
     def resume(self, read: Read, *, is_ready: bool) -> None:

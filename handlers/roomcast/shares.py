@@ -179,11 +179,11 @@ class Share:
             body = self._bodies[protocol] = UNFIT if data is None else Body(self._signed(data), data)
         return body
 
-    def begin(self, watch: Watch) -> None:
-        """Begin to read the recipients."""
+    def begin(self, watch: Watch, at_once: int) -> None:
+        """Begin to read the recipients, so many parts side by side."""
         self.is_begun = True
         if isinstance(self._recipients, Source):
-            self._reading = Reading(self._recipients, watch)
+            self._reading = Reading(self._recipients, watch, at_once)
         else:
             self._source = iter(self._recipients)
 

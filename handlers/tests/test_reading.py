@@ -216,6 +216,43 @@ def test_few_pages_are_held(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> No
     assert set(stage.posts) == MEMBERS
 
 
+class Room(Source):
+    """A room of sixteen partitions without members.
+
+    Attributes:
+        most: The most reads of all rooms that were under way together.
+    """
+
+    most = 0
+    _under_way = 0
+
+    def reads(self) -> Iterator[Pages]:
+        """As of ``recipients.Source``."""
+        return (self._read() for _ in range(16))
+
+    def _read(self) -> Pages:
+        Room._under_way += 1
+        Room.most = max(Room.most, Room._under_way)
+        yield Wait(None, time.monotonic() + 0.01)
+        Room._under_way -= 1
+        yield []
+
+
+@pytest.mark.parametrize(("count", "at_once"), [(100, 200), (20, 240), (16, 256), (10, 160), (1, 16)])
+def test_the_reads_of_many_messages_leave_files_for_other_connections(
+    monkeypatch: pytest.MonkeyPatch, count: int, at_once: int
+) -> None:
+    """Each read has a connection of its own, and Lambda allows 1,024 files."""
+    monkeypatch.setattr(Room, "most", 0)
+    # A hundred messages, as a backend may publish; those of one room are read one after the other.
+    messages = [fanout.Message(Room(), b"hello", order=f"room {number % count}") for number in range(100)]
+    with contextlib.closing(fanout.Engine("http://127.0.0.1:9/live", "eu-west-1")) as engine:
+        results = engine.deliver_all(messages, deadline=soon())
+
+    assert all(result.is_begun and result.report.complete and result.error is None for result in results)
+    assert Room.most == at_once
+
+
 @pytest.mark.parametrize("shards", [1])
 class Page(Source):
     """Members that one answer of the table holds.
