@@ -29,9 +29,11 @@ may find it so. Packets within a Region take milliseconds, and some are sent thr
 IDLE_TRUST_SECONDS = 2.0
 """A connection unused for longer may have gone silent: its next answer gets less time."""
 
+OUT_OF_RESOURCES = {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM}
+"""This machine's limits, such as that of open files: no address is to blame, and none is better."""
+
 _READ_BYTES = 16_384  # one TLS record at most
 _IN_PROGRESS = {0, errno.EINPROGRESS, errno.EWOULDBLOCK}
-_OUT_OF_RESOURCES = {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM}
 _WOULD_BLOCK = (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError)
 
 
@@ -249,8 +251,7 @@ def _begin_to_connect(endpoint: Endpoint, deadline: float) -> tuple[Address, soc
         try:
             return address, _connecting_socket(address)
         except OSError as error:
-            # This machine's limit: the address is not to blame.
-            if error.errno in _OUT_OF_RESOURCES:
+            if error.errno in OUT_OF_RESOURCES:
                 raise
             endpoint.avoid(address)
             if not endpoint.alternatives:

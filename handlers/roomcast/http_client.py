@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from roomcast import addresses
 from roomcast.addresses import TransportError, TrustWidenedError
-from roomcast.connection import Connection
+from roomcast.connection import OUT_OF_RESOURCES, Connection
 from roomcast.http_parser import ProtocolError
 from roomcast.steps import Wait
 
@@ -82,7 +82,9 @@ class HttpClient:
             except TrustWidenedError:
                 continue
             except OSError as error:
-                if not endpoint.alternatives or time.monotonic() >= deadline:
+                # The caller pauses before another try; others may have closed files by then.
+                is_over = error.errno in OUT_OF_RESOURCES or time.monotonic() >= deadline
+                if is_over or not endpoint.alternatives:
                     raise TransportError(f"cannot connect to {endpoint.host_header}: {error}", sent=False) from error
 
     def _connect_to_next(self, deadline: float) -> Steps[Connection]:

@@ -7,7 +7,7 @@ import time
 from typing import TYPE_CHECKING
 
 from roomcast.addresses import HTTP2
-from roomcast.connection import IDLE_LIMIT_SECONDS
+from roomcast.connection import IDLE_LIMIT_SECONDS, OUT_OF_RESOURCES
 from roomcast.line import Line
 from roomcast.pacing import pause
 from roomcast.sockets import Sockets
@@ -262,7 +262,8 @@ class Pool:
         """Note that a connection could not be made; false when no other one can be, because certificates are wrong."""
         self._failures += 1
         has_alternatives = self.endpoint.alternatives
-        if self._failures > 1 and not has_alternatives:
+        is_out_of_resources = isinstance(error, OSError) and error.errno in OUT_OF_RESOURCES
+        if is_out_of_resources or (self._failures > 1 and not has_alternatives):
             self.open_not_before = now + pause(self._failures)
         if isinstance(error, ssl.SSLCertVerificationError) and not has_alternatives:
             # A new look-up may find other addresses; another one after that would find the same certificates.

@@ -201,6 +201,39 @@ def test_no_more_files_is_not_the_fault_of_an_address(
     assert endpoint.addresses() == 2
 
 
+@pytest.fixture
+def tries(resolver: Resolver, refused: tuple[int, Any], monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """When a socket was asked for, while this process can open no more files."""
+    made: list[float] = []
+
+    def fail(*_: object) -> socket.socket:
+        made.append(time.monotonic())
+        raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+
+    resolver.addresses = [refused]
+    monkeypatch.setattr(socket, "socket", fail)
+    return made
+
+
+def test_without_a_file_a_call_pauses_before_each_further_try(
+    tries: list[float], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A loop that drives other calls, too, must not stand still meanwhile."""
+    monkeypatch.setattr(aws_json, "MAXIMUM_ATTEMPTS", 3)
+    service = aws_json.Service(f"https://{HOST}", "dynamodb", "DynamoDB_20120810", "eu-west-1")
+    with pytest.raises(aws_json.ServiceError, match="Too many open files"):
+        service.call("GetItem", {}, time.monotonic() + PATIENCE_SECONDS)
+    assert len(tries) == 3
+
+
+def test_without_a_file_a_fan_out_pauses_before_each_further_try(tries: list[float], engine: Engine) -> None:
+    report = deliver(engine, seconds=2)
+
+    assert (report.failed, report.transport_error) == (20, f"[Errno {errno.EMFILE}] {os.strerror(errno.EMFILE)}")
+    # Most of the pauses are a second long at most, and half of that on average.
+    assert 1 < len(tries) < 100
+
+
 @pytest.mark.parametrize("kind", ["silent", "of another host", "refused", "refused at once"])
 def test_when_the_last_address_fails_all_are_looked_up_anew(
     resolver: Resolver,
