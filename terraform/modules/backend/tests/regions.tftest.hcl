@@ -404,7 +404,7 @@ run "parameter_of_the_stage_that_gets_too_long_is_refused" {
 
   variables {
     kick_enabled          = true
-    management_endpoint   = "https://ws.example.com/${join("", [for _ in range(150) : "a-long-one"])}"
+    management_endpoint   = "https://ws.example.com/${join("", [for _ in range(300) : "a-long-one"])}"
     publish_enabled       = true
     publish_queue_enabled = true
     queued_delivery       = { enabled = true }
