@@ -36,6 +36,8 @@ if TYPE_CHECKING:
     from integration_tests.load.recorder import Recorder
 
 NO_ENVELOPE = "a text that is no frame of roomcast.v1"
+NOT_IN_THE_ROOM = "not in the room"
+"""Why a client that is connected cannot take part: the stage has refused its join."""
 RETRY_WITHIN = 0.5
 """Seconds in which a message is sent again: some copies overtake the first one's receipt, some follow it."""
 
@@ -79,7 +81,7 @@ class ClientUser:
     def present(self) -> bool:
         """Whether the client can send."""
         session = self._session
-        return self._gate.is_set() and session is not None and session.can_send and session.has_room(self.room)
+        return self._gate.is_set() and session is not None and session.link(self.room) is not None
 
     @property
     def unanswered(self) -> int:
@@ -120,6 +122,8 @@ class ClientUser:
             self._is_returning, self._returning_at = self._member.joined_at < math.inf, due
             self._client.retry()
             reason = await self._wait_until_open(within)
+        if reason is None and self._member is not None and self._member.joined_at == math.inf:
+            reason = NOT_IN_THE_ROOM
         if reason is not None:
             self._recorder.connects.attempted += 1
             self._count_refusal(reason)

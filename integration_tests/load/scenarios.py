@@ -63,12 +63,12 @@ async def reconnect_storm(workers: Workers) -> None:
 
 
 async def connected_meanwhile(workers: Workers, talking: asyncio.Task[None], connecting: asyncio.Task[Any]) -> int:
-    """Wait until clients have connected; return how many of them had before the last message was sent."""
-    before = (await workers.progress()).joined
+    """Wait until clients have connected; return how many came into their rooms before the last message was sent."""
+    before = (await workers.progress()).arrived
     await asyncio.wait({talking, connecting}, return_when=asyncio.FIRST_COMPLETED)
-    joined = (await workers.progress()).joined - before
+    arrived = (await workers.progress()).arrived - before
     await connecting
-    return joined
+    return arrived
 
 
 async def resume_storm(workers: Workers, meanwhile: Callable[[], Awaitable[None]] | None = None) -> None:

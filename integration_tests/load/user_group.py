@@ -65,6 +65,7 @@ class Progress(NamedTuple):
         attempted: Messages sent so far.
         received: Messages and answers that arrived so far.
         unanswered: Messages without a receipt so far.
+        arrived: Clients that came into their rooms so far, as often as they did.
     """
 
     connected: int = 0
@@ -73,6 +74,7 @@ class Progress(NamedTuple):
     attempted: int = 0
     received: int = 0
     unanswered: int = 0
+    arrived: int = 0
 
 
 class UserGroup:
@@ -100,7 +102,7 @@ class UserGroup:
         ledger = Ledger(run, time.monotonic(), self._terms, latency)
         self._recorder = Recorder(ledger, handshake_within=terms.patience)  # which the client scales
         self._users: dict[int, VirtualUser | ClientUser] = {}
-        self._attempted = 0
+        self._attempted = self._arrived = 0
         self._connected_one = asyncio.Event()
         self._gate = asyncio.Semaphore(MOVEMENTS_AT_ONCE)
         self._sampling = asyncio.create_task(self._recorder.ledger.latency.sample())
@@ -127,6 +129,7 @@ class UserGroup:
         if reason := await self._users[seat].join(self._url, due):
             refused[seat] = reason
         else:
+            self._arrived += 1
             self._connected_one.set()
 
     async def leave(self, seats: Sequence[int], mode: CloseMode) -> None:
@@ -264,6 +267,7 @@ class UserGroup:
             attempted=self._attempted,
             received=self._recorder.messages,
             unanswered=self._unanswered,
+            arrived=self._arrived,
         )
 
     async def finish(self) -> Recorder:

@@ -10,6 +10,7 @@ from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
 from integration_tests.harness.latency import Latency
+from integration_tests.load.client_user import NOT_IN_THE_ROOM
 from integration_tests.load.user_group import Arrival, Progress, Schedule, UserGroup
 from integration_tests.load.virtual_user import TIMEOUT
 from integration_tests.load.worker_process import WorkerProcess
@@ -44,7 +45,7 @@ class NoConnectionError(Exception):
     def __init__(self, reasons: Counter[str]) -> None:
         found = ", ".join(f"{count} {reason}" for reason, count in reasons.items())
         super().__init__(f"no client could connect: {found}")
-        self.refused = any(reason == TIMEOUT or reason.isdigit() for reason in reasons)
+        self.refused = any(reason in {TIMEOUT, NOT_IN_THE_ROOM} or reason.isdigit() for reason in reasons)
 
 
 class Workers:

@@ -443,6 +443,22 @@ class TakesOutInTheEnd(KicksInTheEnd):
         await self.tell(member, {"type": "left", "room": room, "reason": "enough"})
 
 
+class RefusesSomeJoins(Remembering):
+    """Lets the first clients into their rooms, and no other."""
+
+    name = "refuses-some-joins"
+    welcomed: int = 8
+
+    async def join(self, session: Session, room: str, wish: dict[str, Any], number: str | None) -> None:
+        """Refuse, as a stage whose room is full."""
+        if self.welcomed:
+            self.welcomed -= 1
+            await super().join(session, room, wish, number)
+        else:
+            about = {"id": number, "room": room}
+            await self.tell(session, {"type": "error", **about, **error_of("room_full", "the room is full")})
+
+
 class DeafHeirs(Remembering):
     """Answers a client that joins with a position, and delivers nothing to it from then on."""
 

@@ -73,7 +73,7 @@ class Recorder:
 
     async def progress(self) -> Progress:
         """As ``Workers.progress``."""
-        return Progress(joined=self.joined)
+        return Progress(arrived=self.joined)
 
     async def join(self, seats: Collection[int]) -> dict[int, str]:
         """As ``Workers.join``."""

@@ -23,6 +23,7 @@ SIZE = ["--connections", "12", "--connect-rate", "0", "--quiet", "0.5", "--patie
 IMPATIENT = ["--patience", "5", "--late-after", "5"]
 """For stages that leave something out: their runs wait for so long."""
 STEADY = ["--protocol", "v1", "--messages", "30", "--rate", "100"]
+JOIN = ["--protocol", "v1", "--scenario", "join-storm", "--messages", "60", "--rate", "30"]
 RECONNECT = ["--protocol", "v1", "--scenario", "reconnect-storm", "--messages", "120", "--rate", "30"]
 RESUME = ["--scenario", "resume-storm", "--messages", "120", "--rate", "30", "--outage", "0.2"]
 ROLLOVER = ["--scenario", "rollover", "--messages", "30", "--rate", "30", "--lifetime", "2"]
@@ -63,6 +64,8 @@ CASES = [
     case("keeps-nothing", STEADY),
     # Without numbers, nothing shows that the rooms went on while clients were away.
     case("keeps-nothing", RESUME, "recovery.wrong", "subject.share"),
+    case("refuses-some-joins", STEADY, "connects.success_ratio"),
+    case("refuses-some-joins", JOIN, "connects.success_ratio", "subject.share"),
     case("deaf-heirs", [*RESUME, *IMPATIENT], "lost"),
     case("closes-early", ROLLOVER, "broken"),
     case("kicks-in-the-end", STEADY, "broken"),
