@@ -278,9 +278,11 @@ class ClientUser:
         self._recorder.first(f"handshake refused: {reason}")
 
     def closing(self, socket: Socket) -> None:
-        """Record that the client closes a connection itself."""
+        """Record that the client closes a connection itself, and sends again what has no answer over it."""
         if (link := self._links.get(socket)) is not None:
-            link.connection.leaving_at = min(link.connection.leaving_at, time.monotonic())
+            now = time.monotonic()
+            link.connection.leaving_at = min(link.connection.leaving_at, now)
+            self._receipts.end(now)
 
     def dismissed(self, socket: Socket) -> None:
         """Record that the stage ends a membership: the client has not asked for that, so the connection is broken."""
@@ -398,7 +400,9 @@ class ClientUser:
         """Mark the first error of its kind, and record one that answers nothing; the client repeats messages."""
         assert self._member is not None
         self._recorder.first(f"answer: {printable(frame['code'])}")
-        if not answers and not self._receipts.take_error(frame):
+        if answers:
+            self._receipts.expect_repetition(frame)
+        elif not self._receipts.take_error(frame):
             self._ledger.stray(self._member, NO_QUESTION, text, at)
 
     def handed_over(self, message: Message, at: float) -> None:

@@ -36,7 +36,7 @@ class Receipts:
     """Matches receipts with the messages of one sender, each of which may be sent several times under its id.
 
     One receipt of a message counts the members that it reached, or says that it is queued; those of further copies say
-    ``duplicate``, or ``sending`` while the first one is being delivered.
+    ``duplicate``, or ``sending`` while the first one is being delivered, and there is none of them without a copy.
 
     Args:
         sender: The sender; records the answer to each of its messages.
@@ -46,7 +46,17 @@ class Receipts:
         retried: The messages of which a further copy was answered.
     """
 
-    __slots__ = ("_answered", "_blamed", "_copies", "_ended_at", "_recovery", "_sender", "_waiting", "retried")
+    __slots__ = (
+        "_answered",
+        "_blamed",
+        "_copies",
+        "_ended_at",
+        "_recovery",
+        "_repeated",
+        "_sender",
+        "_waiting",
+        "retried",
+    )
 
     def __init__(self, sender: Sender, recovery: Recovery) -> None:
         self._sender = sender
@@ -54,6 +64,7 @@ class Receipts:
         self._waiting: set[int] = set()
         self._answered: set[int] = set()
         self._copies: Counter[int] = Counter()
+        self._repeated: set[int] = set()
         self._blamed: list[Problem] = []
         self._ended_at = -math.inf
         self.retried: set[int] = set()
@@ -73,6 +84,11 @@ class Receipts:
         self._copies[sequence] += 1
         self._recovery.retries += 1
 
+    def expect_repetition(self, error: Mapping[str, Any]) -> None:
+        """Record an error after which the client may send the message again by itself."""
+        if (sequence := self.sequence_of(error.get("id", ""))) is not None:
+            self._repeated.add(sequence)
+
     def fail(self, sequence: int) -> None:
         """Record that the client gave a message up."""
         self._waiting.discard(sequence)
@@ -90,7 +106,7 @@ class Receipts:
         self._copies.clear()
 
     def end(self, at: float) -> None:
-        """Record that a socket ended: the client sends again what had no answer over it, whatever became of that."""
+        """Record that a socket ends: the client sends again what had no answer over it, whatever became of that."""
         self._ended_at = at
         self._blamed.clear()
 
@@ -115,8 +131,12 @@ class Receipts:
         if self._copies[sequence] > 0:
             self._copies[sequence] -= 1
             return True
-        sent_at, answered_at = self._sender.sent_at[sequence], self._sender.answered_at[sequence]
-        return sent_at <= self._ended_at or SENT_AGAIN_AFTER <= answered_at - sent_at < math.inf
+        return self._was_sent_again(sequence, self._sender.answered_at[sequence])
+
+    def _was_sent_again(self, sequence: int, at: float) -> bool:
+        """Whether the client may have sent a message again, for want of an answer, before one came at ``at``."""
+        sent_at = self._sender.sent_at[sequence]
+        return sent_at <= self._ended_at or SENT_AGAIN_AFTER <= at - sent_at < math.inf
 
     def take(self, frame: Mapping[str, Any], at: float) -> str | None:
         """Account for a ``receipt`` frame; return a mark for the timeline if it deserves one.
@@ -131,12 +151,12 @@ class Receipts:
             return "a receipt for a message that was never sent"
         if "epoch" in frame and "seq" in frame:
             self._sender.say(sequence, Number(frame["epoch"], frame["seq"]))
-        is_of_copy = bool(frame.get("duplicate") or frame.get("sending"))
+        is_of_copy = bool(frame.get("duplicate") or frame.get("sending")) and self._has_copy(sequence, at)
         if (is_of_copy or sequence in self._answered) and self._copies[sequence] > 0:
             self._copies[sequence] -= 1
             self._recovery.retries_answered += 1
             self.retried.add(sequence)
-        if not frame.get("sending"):  # which proves that it is stored, and is followed by another receipt
+        if not (is_of_copy and frame.get("sending")):  # which is followed by another receipt
             self._acknowledge(frame, sequence, at, is_of_copy=is_of_copy)
         if is_of_copy:
             return None
@@ -145,6 +165,10 @@ class Receipts:
             return RECEIPT_REPEATED
         self._answered.add(sequence)
         return None
+
+    def _has_copy(self, sequence: int, at: float) -> bool:
+        """Whether a copy of a message may have had no answer before ``at``."""
+        return self._copies[sequence] > 0 or sequence in self._repeated or self._was_sent_again(sequence, at)
 
     def _acknowledge(self, frame: Mapping[str, Any], sequence: int, at: float, *, is_of_copy: bool) -> None:
         counts = None if is_of_copy or is_queued(frame) else counts_of(frame)

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from websockets.typing import Subprotocol
 
+from integration_tests.harness.ledger import Counts
 from integration_tests.load.tests.miniatures import Healthy, MuteUntilTheStorm, Session, error_of
 from scripts.waiting import scaled
 
@@ -282,6 +283,33 @@ class AnswersTwice(Remembering):
             return
         members = len(self.rooms[message["room"]])
         await self.tell(session, {**self.receipt_of(stored), "delivered": members, "gone": 0, "failed": 0})
+
+
+class ClaimsDuplicates(Remembering):
+    """Calls each message a duplicate, in place of the counts."""
+
+    name = "claims-duplicates"
+
+    def receipt_of(self, frame: dict[str, Any]) -> dict[str, Any]:
+        """Say that it was there before."""
+        return {**super().receipt_of(frame), "duplicate": True}
+
+    async def tell(self, session: Session, answer: dict[str, Any]) -> None:
+        """Leave the counts out."""
+        await super().tell(session, {name: each for name, each in answer.items() if name not in Counts._fields})
+
+
+class FurtherReceipts(Remembering):
+    """Sends two more receipts of each message, as if it had been sent three times."""
+
+    name = "further-receipts"
+
+    async def say(self, session: Session, message: dict[str, Any]) -> None:
+        """Serve, and answer again."""
+        await super().say(session, message)
+        for claim in ("duplicate", "sending"):
+            receipt = self.receipt_of(self.logs[message["room"]].ids[message["id"]])
+            await self.tell(session, {**receipt, claim: True})
 
 
 class IgnoresCopies(Remembering):

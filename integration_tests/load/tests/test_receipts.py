@@ -78,9 +78,36 @@ def test_copies_are_answered_before_or_after(
 
 
 def test_message_that_is_still_being_delivered_is_not_acknowledged(receipts: Receipts, sender: Sender) -> None:
+    receipts.expect_copy(0)
     receipts.take(SENDING, 1.0)
     assert not sender.acknowledged(0)
     assert receipts.unanswered == 1
+
+
+@pytest.mark.parametrize("answer", [DUPLICATE, SENDING])
+def test_message_that_was_sent_once_is_no_copy(answer: dict[str, Any], receipts: Receipts, sender: Sender) -> None:
+    assert receipts.take(answer, 1.0) is None
+    assert (sender.answered_at[0], sender.counts[0]) == (1.0, NO_COUNTS)
+    assert receipts.take(answer, 2.0) == "a receipt came twice"
+    assert sender.receipts_repeated == {0: 1}
+
+
+@pytest.mark.parametrize(("again", "answered_at"), [("end", 1.5), ("error", 1.5), ("in time", 36.0)])
+def test_client_may_have_sent_a_message_again_by_itself(
+    again: str, answered_at: float, receipts: Receipts, sender: Sender
+) -> None:
+    if again == "end":
+        receipts.end(1.1)
+    elif again == "error":
+        receipts.expect_repetition({"id": ID, "code": "unavailable"})
+    assert receipts.take(DUPLICATE, answered_at) is None
+    assert (sender.answered_at[0], sender.counts) == (answered_at, {})
+
+
+def test_error_that_names_no_message_lets_the_client_repeat_none(receipts: Receipts, sender: Sender) -> None:
+    receipts.expect_repetition({"code": "unavailable"})
+    receipts.take(DUPLICATE, 1.0)
+    assert sender.counts[0] == NO_COUNTS
 
 
 def test_second_receipt_of_the_first_copy_is_one_too_many(receipts: Receipts, sender: Sender) -> None:
