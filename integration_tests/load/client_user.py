@@ -360,8 +360,8 @@ class ClientUser:
             numbers = link.replayed if slot.get("replayed") else link.live
             if not numbers.add(number) and isinstance(data, str):
                 self._ledger.receive(member, data, at, kept=True)  # twice over one socket, or in one replay
-        if isinstance(data, str) and not slot.get("replayed"):
-            self._ledger.posted(link.connection, data, number)
+        if isinstance(data, str):
+            self._ledger.posted(link.connection, data, number, kept=bool(slot.get("replayed")))
 
     def joined(self, socket: Socket, frame: Mapping[str, Any], ask: Ask | None) -> None:
         """Record the answer to a join: the first one, a return, or one that heals a gap."""

@@ -18,7 +18,8 @@ they count more members than there can have been; or if they count members as go
 
 In a room that keeps its messages, a client of ``roomcast.v1`` is one member across all of its connections: it is owed
 the messages that it missed while it was away, unless it was told that some may be missing. Receipts count its
-connections, and the number that they name must be the one under which the message came.
+connections, and the number that they name must be the one under which the message came, to all members, and no other
+message. Of a message that a member received twice, the copies may have numbers of their own.
 
 Every delivery costs one bit: a message keeps one integer, in which bit n says that member n of the room received it. A
 room of 2,000 members with 10,000 messages, 20 million deliveries, takes some 4 MB. Only a run that checks the order

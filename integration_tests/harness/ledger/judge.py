@@ -11,15 +11,15 @@ from integration_tests.harness.ledger.texts import LONGEST_NAME
 from integration_tests.harness.ledger.verdict import Tally
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from integration_tests.harness.ledger.examples import Examples
-    from integration_tests.harness.ledger.records import Member, Room, Sender
+    from integration_tests.harness.ledger.records import Member, Number, Room, Sender
     from integration_tests.harness.ledger.terms import Terms
     from integration_tests.harness.ledger.texts import Stamp
 
 NAMED = 5
-"""Members that an example names."""
+"""Members or numbers that an example names."""
 
 
 class Finding(NamedTuple):
@@ -38,6 +38,11 @@ class Finding(NamedTuple):
     sequence: int
     detail: str
     mask: int = 0
+
+
+def written(numbers: Iterable[Number]) -> str:
+    """Return numbers of messages as a sentence names them."""
+    return ", ".join(f"{each.seq} of epoch {each.epoch[:LONGEST_NAME]!r}" for each in sorted(numbers)[:NAMED])
 
 
 class Judge:
@@ -64,6 +69,9 @@ class Judge:
         self.unposted = 0
         self.members = Memberships(room.members)
         self.connections = Memberships(room.connections) if room.connections else self.members
+        self._uses = Counter(
+            number for sender in room.senders.values() for numbers in sender.numbers.values() for number in numbers
+        )
         self._reordered = self._count_reordered()
         self._false_names = self._find_false_names()
 
@@ -238,6 +246,11 @@ class Judge:
             yield Finding("late", late.bit_count(), sequence, detail, late)
         for sequence, texts in sender.altered.items():
             yield Finding("altered", texts, sequence, sender.differences[sequence])
+        for sequence, numbers in sender.numbers.items():
+            if len(numbers) > 1 and sequence not in sender.copies:  # copies may differ
+                yield Finding("altered", len(numbers) - 1, sequence, f"came under the numbers {written(numbers)}")
+            elif shared := {number for number in numbers if self._uses[number] > 1}:
+                yield Finding("altered", 1, sequence, f"came under {written(shared)}, as another message did")
         for sequence, receipts in sender.receipts_repeated.items():
             yield Finding("receipts_repeated", receipts, sequence, f"further receipts: {receipts}")
 

@@ -78,13 +78,14 @@ class Ledger:
         connections.append(connection)
         return connection
 
-    def posted(self, connection: Member, text: str, number: Number | None) -> bool:
+    def posted(self, connection: Member, text: str, number: Number | None, *, kept: bool = False) -> bool:
         """Record that a connection was posted a message.
 
         Args:
             connection: Of a client whose messages :meth:`receive` records.
             text: The message's text.
             number: Its number in the room, if it has one.
+            kept: Whether the client has asked for it, so that it is none of the posts that a receipt counts.
 
         Returns:
             Whether the text is a message to this room; others are for :meth:`receive` to record.
@@ -92,7 +93,8 @@ class Ledger:
         reading = self._plain.get(text) or read(text)
         if reading is None or (reading.stamp.run, reading.stamp.room) != (self._token, connection.room):
             return False
-        self.sender(connection.room, reading.stamp.sender).post(reading.stamp.sequence, connection.bit, number)
+        bit = 0 if kept else connection.bit
+        self.sender(connection.room, reading.stamp.sender).post(reading.stamp.sequence, bit, number)
         return True
 
     def sender(self, room: str, name: str) -> Sender:

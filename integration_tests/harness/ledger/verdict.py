@@ -70,7 +70,8 @@ MEANINGS = {
     "duplicated": "further copies of a delivery",
     "unexpected": "texts from another room or from no sender of this run, and deliveries to a member that began its "
     "handshake only when the message was settled",
-    "altered": "deliveries with another text than the one that was sent",
+    "altered": "deliveries with another text, id or sender than the one that was sent, or under another number than to "
+    "other members",
     "reordered": "deliveries of an acknowledged message that came after a message sent only later",
 }
 """The counts of messages, of receipts (from ``receipts_counted`` on) and of deliveries (from ``expected`` on)."""

@@ -633,6 +633,36 @@ def test_receipts_count_connections_of_clients(ledger: Ledger, delivered: int, w
     assert ledger.verdict().total.receipts_wrong == wrong
 
 
+@pytest.mark.parametrize("kept", [True, False])
+def test_message_has_one_number_and_no_number_two_messages(ledger: Ledger, *, kept: bool) -> None:
+    members = [joined(ledger, name) for name in "ab"]
+    connections = [ledger.connection("lobby", name) for name in "ab"]
+    sender, other = ledger.sender("lobby", "a"), ledger.sender("lobby", "b")
+    texts = [send(each, 1.0, to=members, ledger=ledger) for each in (sender, sender, other)]
+    for text, numbers in zip(texts, [(1, 1_001), (2, 2), (2, 2)], strict=True):
+        for connection, seq in zip(connections, numbers, strict=True):
+            ledger.posted(connection, text, Number("e", seq), kept=kept)
+
+    verdict = ledger.verdict()
+
+    assert (verdict.senders["lobby|a"].altered, verdict.senders["lobby|b"].altered) == (2, 1)
+    assert [each.rpartition("came under ")[2] for each in verdict.examples if each.startswith("altered")] == [
+        "the numbers 1 of epoch 'e', 1001 of epoch 'e'",
+        *2 * ["2 of epoch 'e', as another message did"],
+    ]
+    assert all(bool(each.posted[0]) != kept for each in (sender, other))
+
+
+def test_message_that_came_twice_is_duplicated_whatever_numbers_it_had(ledger: Ledger) -> None:
+    sender, member = ledger.sender("lobby", "a"), joined(ledger, "a")
+    connection = ledger.connection("lobby", "a")
+    text = send(sender, 1.0, to=[member, member], ledger=ledger)
+    for seq in (1, 2):
+        ledger.posted(connection, text, Number("e", seq))
+    total = ledger.verdict().total
+    assert (total.duplicated, total.altered) == (1, 0)
+
+
 def test_interrupted_messages_are_not_late() -> None:
     ledger = Ledger("run", terms=Terms(late_after=5.0))
     sender, member = ledger.sender("lobby", "a"), joined(ledger, "a")

@@ -406,6 +406,35 @@ class BareTexts(Remembering):
             await self.write(session, answer["data"])
 
 
+class OwnNumbers(Remembering):
+    """Counts the messages of a room for each member from another number on."""
+
+    name = "own-numbers"
+    apart: int = 1_000
+
+    async def tell(self, session: Session, answer: dict[str, Any]) -> None:
+        """Move all numbers up, by as many as the member has come after others."""
+        first = self.apart * int(session.connection_id.rstrip("="))
+        moved: dict[str, Any] = {name: answer[name] + first for name in ("seq", "head") if name in answer}
+        await super().tell(session, {**answer, **moved})
+
+
+class SharedNumbers(Remembering):
+    """Gives two messages of a room each number: clients drop the second one."""
+
+    name = "shared-numbers"
+
+    def head(self, room: str) -> dict[str, Any]:
+        """Count so."""
+        return {"epoch": EPOCH, "seq": (len(self.logs[room].messages) + 1) // 2}
+
+    def store(self, session: Session, message: dict[str, Any]) -> dict[str, Any]:
+        """Count so."""
+        frame = super().store(session, message)
+        frame["seq"] = self.head(message["room"])["seq"]
+        return frame
+
+
 class Backwards(Remembering):
     """Gives each message of a room but the first the number of the one before, which it moves up."""
 

@@ -85,6 +85,8 @@ CASES = [
     case("one-name", STEADY, "altered"),
     case("borrows-names", STEADY, "altered"),
     case("bare-texts", STEADY, "unexpected"),
+    case("own-numbers", STEADY, "altered"),
+    case("shared-numbers", STEADY, "altered"),
     case("backwards", [*STEADY, "--messages", "24", "--rate", "15"], "reordered"),
     case("remembering", [*RESUME, "--messages", "1"], "subject.share"),
 ]
