@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from integration_tests.load.recorder import Recorder
 
 NO_ENVELOPE = "a text that is no frame of roomcast.v1"
+UNASKED = "a frame that this client has not asked for"
 NOT_IN_THE_ROOM = "not in the room"
 """Why a client that is connected cannot take part: the stage has refused its join."""
 RETRY_WITHIN = 0.5
@@ -404,6 +405,11 @@ class ClientUser:
             self._receipts.expect_repetition(frame)
         elif not self._receipts.take_error(frame):
             self._ledger.stray(self._member, NO_QUESTION, text, at)
+
+    def unasked(self, text: str, at: float) -> None:
+        """Record a frame that answers nothing, or is about another room."""
+        assert self._member is not None
+        self._ledger.stray(self._member, UNASKED, text, at)
 
     def handed_over(self, message: Message, at: float) -> None:
         """Record a message that the application is given."""

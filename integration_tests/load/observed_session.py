@@ -77,6 +77,9 @@ class Observer(Protocol):
     def failed(self, frame: Mapping[str, Any], text: str, at: float, *, answers: bool) -> None:
         """Note an error frame, and whether the client has been waiting for an answer that it can be."""
 
+    def unasked(self, text: str, at: float) -> None:
+        """Note a frame of any other kind that answers nothing, or is about a room that was not asked for."""
+
     def handed_over(self, message: Message, at: float) -> None:
         """Note a message that the application is given."""
 
@@ -109,6 +112,7 @@ class ObservedSession(Session):
         self.asked_at = 0.0
         self.generation = 1
         self._observer = observer
+        self._asked: dict[str, str] = {}
         super().__init__(addresses, options)
         self._plan_timers = Timers(ScaledClock(pace), lambda: None)
         self._plan = PacedPlan(self._plan_timers, options.lifetime, options.random.random, self._roll)
@@ -193,6 +197,8 @@ class ObservedSession(Session):
         if (frame := frames.read(text)) is None:
             self._observer.strange(shown, at)
             return
+        if socket.asks:
+            self._asked |= {ask.id: room for room, ask in socket.asks.items()}
         if frame["type"] in {"message", "messages"}:
             for slot in frames.slots(frame):
                 self._observer.posted(socket, slot, at)
@@ -200,6 +206,8 @@ class ObservedSession(Session):
             self._observer.answered(frame, at)
         elif frame["type"] == "error":
             self._observer.failed(frame, shown, at, answers=self._answers(socket, frame))
+        elif self._is_unasked(frame):
+            self._observer.unasked(shown, at)
         if socket in self._sockets:
             getattr(self, f"_on_{frame['type']}")(socket, frame)
         self._drain_streams(at)
@@ -211,6 +219,16 @@ class ObservedSession(Session):
         number, room = error.get("id"), error.get("room")
         item = self.outbox.pending.get(number or "")
         return bool(socket.asked(number, room)) or (item is not None and room in {None, item.room})
+
+    def _is_unasked(self, frame: dict[str, Any]) -> bool:
+        """Whether a frame answers no question of this client so far, or is about a room that it has not asked for."""
+        kind, number = frame["type"], frame.get("id", "")
+        if kind in {"joined", "members"}:
+            if (item := self.outbox.pending.get(number)) is not None and not item.is_message:
+                self._asked[number] = item.room
+            return number not in self._asked or frame.get("room", self._asked[number]) != self._asked[number]
+        rooms = frame["rooms"] if kind == "pong" else {frame["room"]} if kind in {"presence", "left"} else ()
+        return not {*rooms} <= {*self._asked.values()}
 
     def _on_joined(self, socket: Socket, frame: dict[str, Any]) -> None:
         ask = socket.asks.get(frame["room"])

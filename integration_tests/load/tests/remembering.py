@@ -157,6 +157,32 @@ class FarNumbers(Remembering):
         return frame
 
 
+class Attended(Remembering):
+    """Tells its clients who is in their rooms, as the protocol allows."""
+
+    name = "attended"
+
+    async def take(self, session: Session, message: dict[str, Any]) -> None:
+        """Answer ``who``, too."""
+        if message.get("action") != "who":
+            await super().take(session, message)
+            return
+        names = [member.connection_id for member in self.rooms[session.room]]
+        about = {"id": message["id"], "room": session.room, "version": 1}
+        await self.tell(session, {"type": "members", **about, "members": names, "count": len(names)})
+
+    async def join(self, session: Session, room: str, wish: dict[str, Any], number: str | None) -> None:
+        """Say to all who comes."""
+        await super().join(session, room, wish, number)
+        for member in [*self.rooms[room]]:
+            come = {"joined": [session.connection_id], "left": [], "count": len(self.rooms[room])}
+            await self.tell(member, {"type": "presence", "room": room, "version": 1, **come})
+
+    async def tell(self, session: Session, answer: dict[str, Any]) -> None:
+        """Name the version, so that clients ask for the others."""
+        await super().tell(session, {**answer, "presence": 1} if answer["type"] == "joined" else answer)
+
+
 class Forgetful(Remembering):
     """Says that everything was recovered, and replays nothing."""
 
@@ -345,6 +371,49 @@ class GatewayErrorBesides(Remembering):
         frame = {"connectionId": session.connection_id, "requestId": "miniature"}
         await self.tell(session, {"message": "Internal server error", **frame})
         await super().say(session, message)
+
+
+class JoinsElsewhere(Remembering):
+    """Tells the sender of each message that it has joined another room."""
+
+    name = "joins-elsewhere"
+    further: ClassVar[dict[str, Any]] = {"type": "joined", "room": "another", "epoch": EPOCH, "seq": 7}
+
+    async def say(self, session: Session, message: dict[str, Any]) -> None:
+        """Serve, and send a further frame."""
+        await super().say(session, message)
+        await self.tell(session, self.further)
+
+
+class JoinsAgain(JoinsElsewhere):
+    """Tells the sender of each message that it has joined its room, though it has not asked."""
+
+    name = "joins-again"
+
+    async def tell(self, session: Session, answer: dict[str, Any]) -> None:
+        """Name its room."""
+        await super().tell(session, {**answer, "room": session.room} if answer is self.further else answer)
+
+
+class PresenceElsewhere(JoinsElsewhere):
+    """Tells the sender of each message who comes to another room."""
+
+    name = "presence-elsewhere"
+    further: ClassVar[dict[str, Any]] = {"type": "presence", "room": "another", "count": 1, "joined": ["mallory"]}
+
+
+class MembersUnasked(JoinsElsewhere):
+    """Tells the sender of each message who is in a room, though it has not asked."""
+
+    name = "members-unasked"
+    further: ClassVar[dict[str, Any]] = {"type": "members", "id": "7", "members": ["mallory"], "count": 1}
+
+
+class PongsElsewhere(JoinsElsewhere):
+    """Tells the sender of each message the position of another room."""
+
+    name = "pongs-elsewhere"
+    further: ClassVar[dict[str, Any]] = {"type": "pong", "rooms": {"another": {"epoch": EPOCH, "seq": 7}}}
 
 
 class Misnumbers(Remembering):

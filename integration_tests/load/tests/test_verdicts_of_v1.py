@@ -56,6 +56,7 @@ CASES = [
     *(case("posts-late", options) for options in (STEADY, RECONNECT, RESUME, ROLLOVER, RETRY)),
     case("posts-half", [*STEADY, "--patience", "12", "--late-after", "12"], "receipts_wrong"),
     case("far-numbers", RESUME),
+    case("attended", RESUME),
     case("swallows-until-the-storm", STORM, "late"),
     case("forgetful", [*RESUME, *IMPATIENT], "lost"),
     case("forgets-one", [*RESUME, *IMPATIENT], "lost"),
@@ -80,6 +81,10 @@ CASES = [
     case("posts-twice", STEADY, "duplicated"),
     case("error-besides-receipt", STEADY, "unexpected"),
     case("internal-server-error-besides", STEADY, "unexpected"),
+    *(
+        case(stage, STEADY, "unexpected")
+        for stage in ("joins-elsewhere", "joins-again", "presence-elsewhere", "members-unasked", "pongs-elsewhere")
+    ),
     case("misnumbers", STEADY, "receipts_wrong"),
     case("wrong-envelope", STEADY, "altered"),
     case("one-name", STEADY, "altered"),
