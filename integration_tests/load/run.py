@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator
 
     from integration_tests.harness.faults.control import FaultControl
-    from integration_tests.harness.ledger import Tally
+    from integration_tests.harness.ledger import Verdict
     from integration_tests.load.plan import Plan
     from integration_tests.load.progress import Display
     from integration_tests.load.scenarios import Scenario
@@ -98,7 +98,7 @@ async def run(plan: Plan, target: Target, display: Display, command: str = "") -
         host=url.netloc.rpartition("@")[2],
         path=url.path,
         terms=result.ledger.terms,
-        not_shown=not_shown(plan, target, verdict.total, is_ordered=verdict.ordered),
+        not_shown=not_shown(plan, target, verdict),
     )
 
 
@@ -117,13 +117,23 @@ async def perform(scenario: Scenario, workers: Workers) -> None:
         workers.mark(str(error))
 
 
-def not_shown(plan: Plan, target: Target, total: Tally, *, is_ordered: bool = False) -> list[str]:
+def not_shown(plan: Plan, target: Target, verdict: Verdict) -> list[str]:
     """Return sentences about the limits of a run's evidence, each with the reason."""
-    lacks = target.lacks()
+    lacks, total = target.lacks(), verdict.total
+    heard_of, senders = (
+        sum(tally.attempted > 0 for tally in tallies.values()) for tallies in (verdict.rooms, verdict.senders)
+    )
     sentences = []
     if plan.rooms == 1:
         sentences.append("A message that leaks into another room: all clients were in one room (see --rooms).")
-    if not (plan.ordered or is_ordered):
+    if silent := max(0, plan.rooms - heard_of):
+        sentences.append(
+            f"Anything about {silent:,} of {plan.rooms:,} rooms: no message was sent in them (see --messages)."
+        )
+    if silent := max(0, plan.connections - senders):
+        clients = f"{silent:,} of {plan.connections:,} clients"
+        sentences.append(f"Whether {clients} can send: they have sent no message (see --messages).")
+    if not (plan.ordered or verdict.ordered):
         sentences.append(
             "The order of messages: it is promised by FIFO queues (see --ordered) and by rooms that keep messages."
         )

@@ -8,21 +8,30 @@ from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
-from integration_tests.harness.ledger import Tally
+from integration_tests.harness.ledger import Tally, Verdict
 from integration_tests.load.run import not_shown
 from integration_tests.load.tests.test_scenarios import PLAN
 from integration_tests.targets.interface import Capability, Caveat
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
-SHOWS_ALL = replace(PLAN, rooms=2, ordered=True)
+SHOWS_ALL = replace(PLAN, rooms=2, connections=4, ordered=True)
 COUNTED = Tally(acknowledged=2, delivered=2, receipts_counted=1)
+SENT, SILENT = Tally(attempted=1), Tally(expected=1)
 
 
-def sentences(plan: Any = SHOWS_ALL, total: Tally = COUNTED, lacks: Mapping[Any, str] | None = None) -> list[str]:
+def sentences(
+    plan: Any = SHOWS_ALL,
+    total: Tally = COUNTED,
+    rooms: Sequence[Tally] = 2 * [SENT],
+    senders: Sequence[Tally] = 4 * [SENT],
+    lacks: Mapping[Any, str] | None = None,
+) -> list[str]:
     """The sentences of a report on a target that lacks something."""
-    return not_shown(plan, cast("Any", SimpleNamespace(lacks=lambda: lacks or {})), total)
+    by_room, by_sender = ({str(number): each for number, each in enumerate(tallies)} for tallies in (rooms, senders))
+    verdict = Verdict(total, by_room, by_sender, members=4, broken=0, examples=[])
+    return not_shown(plan, cast("Any", SimpleNamespace(lacks=lambda: lacks or {})), verdict)
 
 
 def test_a_run_that_shows_everything_says_nothing() -> None:
@@ -32,7 +41,10 @@ def test_a_run_that_shows_everything_says_nothing() -> None:
 @pytest.mark.parametrize(
     ("limited", "said"),
     [
-        ({"plan": replace(SHOWS_ALL, rooms=1)}, "A message that leaks into another room"),
+        ({"rooms": [SENT, SILENT]}, "Anything about 1 of 2 rooms: no message was sent in them"),
+        ({"rooms": [SENT]}, "Anything about 1 of 2 rooms"),
+        ({"senders": [SENT, SILENT, SENT]}, "Whether 2 of 4 clients can send: they have sent no message"),
+        ({"plan": replace(SHOWS_ALL, rooms=1), "rooms": [SENT]}, "A message that leaks into another room"),
         ({"plan": replace(SHOWS_ALL, ordered=False)}, "The order of messages"),
         ({"total": Tally(acknowledged=2, delivered=2)}, "Whether receipts count right"),
         ({"lacks": {Capability.TABLE: "It is hidden."}}, "Whether clients leave items in the table. It is hidden."),

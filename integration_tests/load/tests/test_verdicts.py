@@ -201,6 +201,16 @@ def test_run_in_one_room_says_that_it_cannot_show_a_leak(tmp_path: Path, capsys:
     assert f"not shown: {sentence}\n" in capsys.readouterr().out
 
 
+def test_run_names_rooms_and_clients_that_sent_nothing(tmp_path: Path) -> None:
+    outcome = run("healthy", [*PATIENT, "--rooms", "6", "--messages", "3"], tmp_path)
+
+    silent = [each for each in outcome.report["not_shown"] if "(see --messages)" in each]
+    assert [each.partition(":")[0] for each in silent] == [
+        "Anything about 3 of 6 rooms",
+        "Whether 9 of 12 clients can send",
+    ]
+
+
 def test_run_says_what_it_did_not_measure(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     outcome = run("healthy", PATIENT, tmp_path)
 
