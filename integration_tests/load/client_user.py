@@ -381,11 +381,14 @@ class ClientUser:
     def _returned(self, frame: Mapping[str, Any], ask: Ask, now: float) -> None:
         member, recovery = self._member, self._recorder.recovery
         assert member is not None
-        answer = COMPLETE if frame.get("recovered") is True else printable(str(frame.get("reason", "no_history")))
-        recovery.answers[answer] += 1
-        position = ask.position
+        position, is_complete = ask.position, frame.get("recovered") is True
+        if position is None and not frame.keys() & {"epoch", "recovered"}:  # there is nothing to be recovered
+            recovery.unlogged += 1
+        else:
+            answer = COMPLETE if is_complete else printable(str(frame.get("reason", "no_history")))
+            recovery.answers[answer] += 1
         recovery.behind += position is not None and frame.get("head", frame.get("seq", 0)) > position.seq
-        if answer != COMPLETE:
+        if not is_complete:
             member.gaps.append((min(member.leaving_at, member.left_at), now))
             self._returning_at = None
         member.leaving_at = member.left_at = math.inf

@@ -98,7 +98,7 @@ async def run(plan: Plan, target: Target, display: Display, command: str = "") -
         host=url.netloc.rpartition("@")[2],
         path=url.path,
         terms=result.ledger.terms,
-        not_shown=not_shown(plan, target, verdict),
+        not_shown=not_shown(plan, target, verdict, result.recovery.unlogged),
     )
 
 
@@ -117,8 +117,15 @@ async def perform(scenario: Scenario, workers: Workers) -> None:
         workers.mark(str(error))
 
 
-def not_shown(plan: Plan, target: Target, verdict: Verdict) -> list[str]:
-    """Return sentences about the limits of a run's evidence, each with the reason."""
+def not_shown(plan: Plan, target: Target, verdict: Verdict, unlogged: int = 0) -> list[str]:
+    """Return sentences about the limits of a run's evidence, each with the reason.
+
+    Args:
+        plan: The run's plan.
+        target: Where it took place.
+        verdict: Its verdict.
+        unlogged: Returns of clients to rooms that keep no messages.
+    """
     lacks, total = target.lacks(), verdict.total
     heard_of, senders = (
         sum(tally.attempted > 0 for tally in tallies.values()) for tallies in (verdict.rooms, verdict.senders)
@@ -137,6 +144,9 @@ def not_shown(plan: Plan, target: Target, verdict: Verdict) -> list[str]:
         sentences.append(
             "The order of messages: it is promised by FIFO queues (see --ordered) and by rooms that keep messages."
         )
+    if unlogged:
+        returns = f"{unlogged:,} returns were to rooms that keep no messages (see history_rooms)"
+        sentences.append(f"Whether clients recover what they have missed: {returns}.")
     if total.acknowledged and not total.receipts_counted:
         sentences.append("Whether receipts count right: they said only that the messages were queued.")
     for capability, what in (

@@ -102,6 +102,8 @@ def counts(invariants: dict[str, Any], items_left: int | None) -> str:
 def returns(recovery: dict[str, Any]) -> str:
     """Return the returns of clients, and what was sent or heard twice, in one line."""
     reasons = "".join(f", {count:,} {reason}" for reason, count in recovery["incomplete"].items())
+    if unlogged := recovery.get("unlogged"):
+        reasons += f", {unlogged:,} to rooms that keep no messages"
     time = recovery["time"]
     took = f" within {format_number(time['p50_ms'], 'ms')} (p99 {format_number(time['p99_ms'], 'ms')})" if time else ""
     return (

@@ -17,7 +17,7 @@ COMPLETE = "complete"
 TOO_OLD = "too_old"
 """The answer to a return from which the room's log cannot prove anything any more."""
 COUNTS = (
-    *("behind", "healed", "doubles_dropped", "rollovers", "in_third_generation"),
+    *("unlogged", "behind", "healed", "doubles_dropped", "rollovers", "in_third_generation"),
     *("retries", "retries_answered", "retried"),
 )
 
@@ -30,6 +30,7 @@ class Recovery:
         expected: The answer that is due to each return.
         answers: Returns by the answer of the stage: ``complete``, or the reason of an incomplete one.
         unanswered: Returns that the stage has not answered.
+        unlogged: Returns to a room that keeps no messages, which are told nothing.
         behind: Returns to a room in which messages had been stored meanwhile.
         healed: Gaps that a further join closed.
         doubles_dropped: Copies that clients did not hand over, because another socket or a replay had brought the same.
@@ -44,6 +45,7 @@ class Recovery:
     expected: str = COMPLETE
     answers: Counter[str] = field(default_factory=Counter)
     unanswered: int = 0
+    unlogged: int = 0
     behind: int = 0
     healed: int = 0
     doubles_dropped: int = 0
@@ -72,7 +74,7 @@ class Recovery:
         """Return this part of the document."""
         return {
             "expected": self.expected,
-            "returns": self.answers.total() + self.unanswered,
+            "returns": self.answers.total() + self.unanswered + self.unlogged,
             "complete": self.answers[COMPLETE],
             "incomplete": {reason: count for reason, count in sorted(self.answers.items()) if reason != COMPLETE},
             "unanswered": self.unanswered,
@@ -85,4 +87,4 @@ class Recovery:
     def read(part: Document) -> Recovery:
         """Return the counts of a document, without the times."""
         answers = Counter({COMPLETE: part["complete"], **part["incomplete"]})
-        return Recovery(part["expected"], answers, part["unanswered"], **{name: part[name] for name in COUNTS})
+        return Recovery(part["expected"], answers, part["unanswered"], **{name: part.get(name, 0) for name in COUNTS})

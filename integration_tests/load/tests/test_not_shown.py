@@ -22,16 +22,18 @@ SENT, SILENT = Tally(attempted=1), Tally(expected=1)
 
 
 def sentences(
+    *,
     plan: Any = SHOWS_ALL,
     total: Tally = COUNTED,
     rooms: Sequence[Tally] = 2 * [SENT],
     senders: Sequence[Tally] = 4 * [SENT],
+    unlogged: int = 0,
     lacks: Mapping[Any, str] | None = None,
 ) -> list[str]:
     """The sentences of a report on a target that lacks something."""
     by_room, by_sender = ({str(number): each for number, each in enumerate(tallies)} for tallies in (rooms, senders))
     verdict = Verdict(total, by_room, by_sender, members=4, broken=0, examples=[])
-    return not_shown(plan, cast("Any", SimpleNamespace(lacks=lambda: lacks or {})), verdict)
+    return not_shown(plan, cast("Any", SimpleNamespace(lacks=lambda: lacks or {})), verdict, unlogged)
 
 
 def test_a_run_that_shows_everything_says_nothing() -> None:
@@ -46,6 +48,7 @@ def test_a_run_that_shows_everything_says_nothing() -> None:
         ({"senders": [SENT, SILENT, SENT]}, "Whether 2 of 4 clients can send: they have sent no message"),
         ({"plan": replace(SHOWS_ALL, rooms=1), "rooms": [SENT]}, "A message that leaks into another room"),
         ({"plan": replace(SHOWS_ALL, ordered=False)}, "The order of messages"),
+        ({"unlogged": 3}, "Whether clients recover what they have missed: 3 returns were to rooms that keep no"),
         ({"total": Tally(acknowledged=2, delivered=2)}, "Whether receipts count right"),
         ({"lacks": {Capability.TABLE: "It is hidden."}}, "Whether clients leave items in the table. It is hidden."),
         ({"lacks": {Capability.LOGS: "They are hidden."}}, "Errors in the functions' logs. They are hidden."),

@@ -27,6 +27,7 @@ JOIN = ["--protocol", "v1", "--scenario", "join-storm", "--messages", "60", "--r
 RECONNECT = ["--protocol", "v1", "--scenario", "reconnect-storm", "--messages", "120", "--rate", "30"]
 RESUME = ["--scenario", "resume-storm", "--messages", "120", "--rate", "30", "--outage", "0.2"]
 ROLLOVER = ["--scenario", "rollover", "--messages", "30", "--rate", "30", "--lifetime", "2"]
+SOAK = ["--protocol", "v1", "--scenario", "soak", "--duration", "5", "--lifetime", "10", "--rate", "20"]
 STORM = [
     *("--protocol", "v1", "--scenario", "reconnect-storm", "--messages", "120", "--rate", f"{10 / TIMEOUT_FACTOR:g}"),
     *("--late-after", "2"),
@@ -63,8 +64,10 @@ CASES = [
     case("replays-twice", RESUME, "duplicated"),
     case("pessimist", RESUME, "recovery.wrong"),
     case("keeps-nothing", STEADY),
+    case("keeps-nothing", RECONNECT),
+    case("keeps-nothing", SOAK),
     # Without numbers, nothing shows that the rooms went on while clients were away.
-    case("keeps-nothing", RESUME, "recovery.wrong", "subject.share"),
+    case("keeps-nothing", RESUME, "subject.share"),
     case("refuses-some-joins", STEADY, "connects.success_ratio"),
     case("refuses-some-joins", JOIN, "connects.success_ratio", "subject.share"),
     case("deaf-heirs", [*RESUME, *IMPATIENT], "lost"),

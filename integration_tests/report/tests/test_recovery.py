@@ -34,9 +34,13 @@ def test_another_answer_than_was_due_is_wrong(
 
 
 def test_document_is_read_as_it_was_written() -> None:
-    recovery = Recovery(TOO_OLD, Counter({COMPLETE: 1, TOO_OLD: 2}), 1, behind=2, retries=4)
+    recovery = Recovery(TOO_OLD, Counter({COMPLETE: 1, TOO_OLD: 2}), 1, unlogged=3, behind=2, retries=4)
+    document = recovery.document()
 
-    assert Recovery.read(recovery.document()) == recovery
+    assert Recovery.read(document) == recovery
+    assert (document["returns"], document["wrong"]) == (7, 2)
+    del document["unlogged"]  # as in reports before there was that count
+    assert Recovery.read(document).unlogged == 0
 
 
 def test_processes_and_machines_are_summed() -> None:
@@ -68,6 +72,12 @@ def test_line_and_page_show_reasons() -> None:
     )
     page = html_text(judge(document, Limits({})))
     assert "not recovered: epoch_changed" in page
+    assert "to rooms that keep no messages" not in page
+    document["recovery"]["unlogged"] = 2
+    assert "3 complete within 200 ms (p99 300 ms), 2 epoch_changed, 2 to rooms that keep no messages" in returns(
+        document["recovery"]
+    )
+    assert "to rooms that keep no messages" in html_text(judge(document, Limits({})))
     text = example()
     text["recovery"] = None
     assert "Returns and repetitions" not in html_text(judge(text, Limits({})))
