@@ -339,6 +339,11 @@ class ClientUser:
         self._receipts.blame(text, at)
         self._record_unasked()
 
+    def unrecorded(self, error: Exception, what: object, at: float) -> None:
+        """Record that one of the methods here has raised an exception at what came."""
+        assert self._member is not None
+        self._recorder.unrecorded(self._member, error, str(what), at)
+
     def _record_unasked(self) -> None:
         """Record errors that have turned out to answer nothing."""
         assert self._member is not None
@@ -350,7 +355,7 @@ class ClientUser:
         link, member, data = self._links.get(socket), self._member, slot.get("data")
         if link is None or member is None:
             return  # behind the end of a socket that the client has given up
-        if slot["room"] != self.room or not (slot.get("void") or isinstance(data, str)):
+        if slot.get("room") != self.room or not (slot.get("void") or isinstance(data, str)):
             self._ledger.stray(member, NO_ENVELOPE, str(data), at)
             return
         number = Number(slot["epoch"], slot["seq"]) if "seq" in slot else None

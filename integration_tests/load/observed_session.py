@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Protocol
 
 from roomcast_client import frames
@@ -16,7 +17,7 @@ from integration_tests.harness.clock import ScaledClock
 
 if TYPE_CHECKING:
     import asyncio
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
     from roomcast_client.addresses import Addresses
     from roomcast_client.errors import Kicked, Refused
@@ -64,6 +65,9 @@ class Observer(Protocol):
 
     def strange(self, text: str, at: float) -> None:
         """Note a text that is no frame of the protocol."""
+
+    def unrecorded(self, error: Exception, what: object, at: float) -> None:
+        """Note that another method has raised an exception at what the stage sent."""
 
     def posted(self, socket: Socket, slot: Mapping[str, Any], at: float) -> None:
         """Note a message, or a void number, in a frame."""
@@ -192,9 +196,19 @@ class ObservedSession(Session):
 
     def _take(self, socket: Socket, text: str | bytes) -> None:
         at = time.monotonic()
-        self._observer.heard(at)
         shown = text if isinstance(text, str) else text.decode(errors="backslashreplace")
-        if (frame := frames.read(text)) is None:
+        frame = frames.read(text)
+        with self._recorded(shown):
+            self._observe(socket, frame, shown, at)
+        if frame is None:
+            return
+        if socket in self._sockets:
+            getattr(self, f"_on_{frame['type']}")(socket, frame)
+        self._drain_streams(at)
+
+    def _observe(self, socket: Socket, frame: dict[str, Any] | None, shown: str, at: float) -> None:
+        self._observer.heard(at)
+        if frame is None:
             self._observer.strange(shown, at)
             return
         if socket.asks:
@@ -208,9 +222,6 @@ class ObservedSession(Session):
             self._observer.failed(frame, shown, at, answers=self._answers(socket, frame))
         elif self._is_unasked(frame):
             self._observer.unasked(shown, at)
-        if socket in self._sockets:
-            getattr(self, f"_on_{frame['type']}")(socket, frame)
-        self._drain_streams(at)
 
     def _answers(self, socket: Socket, error: dict[str, Any]) -> bool:
         """Whether an error answers a question of this client, or is about the connection itself."""
@@ -234,19 +245,32 @@ class ObservedSession(Session):
         ask = socket.asks.get(frame["room"])
         super()._on_joined(socket, frame)
         answers = ask is not None and ask.action == "join" and ask.id == frame.get("id")
-        self._observer.joined(socket, frame, ask if answers else None)
+        with self._recorded(frame):
+            self._observer.joined(socket, frame, ask if answers else None)
 
     def _on_left(self, socket: Socket, frame: dict[str, Any]) -> None:
         if self.has_room(frame["room"]):  # which this client does not ask to leave
-            self._observer.dismissed(socket)
+            with self._recorded(frame):
+                self._observer.dismissed(socket)
         super()._on_left(socket, frame)
 
     def _drain_streams(self, at: float | None = None) -> None:
         """Show the observer what the application was given."""
         now = time.monotonic() if at is None else at
         while self._handed_over.items:
-            self._observer.handed_over(self._handed_over.items.popleft()[1], now)
+            message = self._handed_over.items.popleft()[1]
+            with self._recorded(message):
+                self._observer.handed_over(message, now)
         while self._told.items:
             event = self._told.items.popleft()[1]
             if isinstance(event, Recovered | RoomcastError):
-                self._observer.told(event, now)
+                with self._recorded(event):
+                    self._observer.told(event, now)
+
+    @contextmanager
+    def _recorded(self, what: object) -> Iterator[None]:
+        """Let the client go on when the observer cannot record what a stage has sent."""
+        try:
+            yield
+        except Exception as error:  # noqa: BLE001 - whatever a stage sends, the run ends with a report
+            self._observer.unrecorded(error, what, time.monotonic())

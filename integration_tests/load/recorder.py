@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+import traceback
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -12,7 +13,7 @@ from integration_tests.report.model import Event
 from integration_tests.report.recovery import Recovery
 
 if TYPE_CHECKING:
-    from integration_tests.harness.ledger import Ledger
+    from integration_tests.harness.ledger import Ledger, Member
 
 MARKS = 50
 """On the timeline of a process: more could not be told apart, and a stage may invent new errors without end."""
@@ -49,6 +50,12 @@ class Recorder:
         """Mark the timeline where something happens for the first time, up to ``MARKS`` labels."""
         if len(self.events) < MARKS:
             self.events.setdefault(label, Event(time.monotonic(), label))
+
+    def unrecorded(self, member: Member, error: Exception, text: str, at: float) -> None:
+        """Record a text at which recording has failed: the run goes on, and is not clean."""
+        place = traceback.extract_tb(error.__traceback__)[-1]
+        origin = f"it cannot be recorded: {type(error).__name__} in {place.name}, line {place.lineno}"
+        self.ledger.stray(member, origin, text, at)
 
     def note(self, event: Event) -> None:
         """Keep an event unless one of its label happened before."""

@@ -150,16 +150,22 @@ class VirtualUser:
     def _take(self, text: str, at: float) -> None:
         self._recorder.received(at)
         assert self._member is not None
+        try:
+            self._record(self._member, text, at)
+        except Exception as error:  # noqa: BLE001 - whatever a stage sends, the run ends with a report
+            self._recorder.unrecorded(self._member, error, text, at)
+
+    def _record(self, member: Member, text: str, at: float) -> None:
         if not text.startswith("{"):  # as all answers do, and no message of this run
-            self._recorder.ledger.receive(self._member, text, at)
+            self._recorder.ledger.receive(member, text, at)
             return
         reply = self._listen().take(text, at)
         if reply.event is not None:
             self._recorder.first(reply.event)
         if reply is STRANGE:
-            self._recorder.ledger.receive(self._member, text, at)
+            self._recorder.ledger.receive(member, text, at)
         elif not reply.taken:
-            self._recorder.ledger.stray(self._member, NO_QUESTION, text, at)
+            self._recorder.ledger.stray(member, NO_QUESTION, text, at)
 
 
 def reason_of(error: BaseException) -> str:

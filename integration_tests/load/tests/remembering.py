@@ -504,6 +504,18 @@ class SharedNumbers(Remembering):
         return frame
 
 
+class DirectWithoutRoom(Remembering):
+    """Sends the sender a direct message behind each of its own, as a backend may: such a message names no room."""
+
+    name = "direct-without-room"
+
+    async def say(self, session: Session, message: dict[str, Any]) -> None:
+        """Send it once the message has its receipt."""
+        await super().say(session, message)
+        direct = {"mid": "1", "from": "backend", "at": 1, "data": "hello", "direct": True, "backend": True}
+        await self.tell(session, {"type": "message", **direct})
+
+
 class Backwards(Remembering):
     """Gives each message of a room but the first the number of the one before, which it moves up."""
 

@@ -132,3 +132,22 @@ async def test_client_that_is_refused_in_the_middle_has_not_left_by_itself(
     await user.finish()
 
     assert recorder.ledger.verdict().broken == 1
+
+
+@pytest.mark.parametrize("method", ["heard", "joined", "posted", "handed_over"])
+async def test_frame_that_cannot_be_recorded_is_unexpected(
+    method: str, url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise KeyError("room")
+
+    recorder = Recorder(Ledger("run"))
+    user = ClientUser(recorder, "lobby", "client-1", Manner(speaks_v1=True, lifetime=60))
+    monkeypatch.setattr(user, method, fail)
+
+    assert await user.join(url, time.monotonic()) is None
+    await user.say(time.monotonic(), size=0)
+    await user.finish()
+
+    assert recorder.ledger.verdict().total.unexpected > 0
+    assert "it cannot be recorded: KeyError in fail, line " in recorder.ledger.verdict().examples[0]

@@ -95,6 +95,7 @@ CASES = [
     case("bare-texts", STEADY, "unexpected"),
     case("own-numbers", STEADY, "altered"),
     case("shared-numbers", STEADY, "altered"),
+    case("direct-without-room", STEADY, "unexpected"),
     case("backwards", [*STEADY, "--messages", "24", "--rate", "15"], "reordered"),
     case("remembering", [*RESUME, "--messages", "1"], "subject.share"),
 ]

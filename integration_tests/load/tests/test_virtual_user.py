@@ -14,6 +14,7 @@ import pytest
 from integration_tests.harness.ledger import NO_QUESTION, Ledger
 from integration_tests.load.listener import Listener
 from integration_tests.load.recorder import Recorder
+from integration_tests.load.replies import Replies
 from integration_tests.load.terms import TERMS
 from integration_tests.load.user_group import Schedule, UserGroup
 from integration_tests.load.virtual_user import CloseMode, VirtualUser
@@ -141,6 +142,20 @@ async def test_text_that_nothing_asked_for_is_unexpected(
     assert recorder.ledger.verdict().total.unexpected == 1
     assert recorder.ledger._room("lobby").strays == {origin: 1}
     assert recorder.messages == 1
+
+
+async def test_text_that_cannot_be_recorded_is_unexpected(
+    user: VirtualUser, recorder: Recorder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> None:
+        raise KeyError("room")
+
+    monkeypatch.setattr(Replies, "take", fail)
+
+    (await joined(user)).take("{}", time.monotonic())
+
+    assert recorder.ledger.verdict().total.unexpected == 1
+    assert "it cannot be recorded: KeyError in fail, line " in recorder.ledger.verdict().examples[0]
 
 
 async def test_messages_are_due_at_equal_distances_however_late_they_are_sent() -> None:
