@@ -106,7 +106,7 @@ async def depart(workers: Workers, items: Items | None, show: Callable[[str], No
             show(f"{items.lacking:,} items of connected clients are not in the table")
     watched = items if items is not None and not items.lacking else None
     progress = await workers.progress()
-    present = sorted({*workers.plan.seats} - await workers.absent())
+    present = sorted(await workers.present())
     third = len(present) // 3
     first, second, rest = present[:third], present[third : 2 * third], present[2 * third :]
     ways: dict[str, dict[CloseMode, Sequence[int]]] = {
@@ -145,7 +145,7 @@ async def lacking(workers: Workers, items: Items) -> int | None:
     deadline = time.monotonic() + scaled(THERE_WITHIN)
     await items.members()
     while True:
-        present = {*workers.plan.seats} - await workers.absent()
+        present = await workers.present()
         lacks = max(0, ITEMS_PER_CLIENT * len(present) - await items.count())
         if not lacks or time.monotonic() > deadline:
             return lacks if present else None

@@ -239,8 +239,12 @@ class UserGroup:
         """Return everything recorded so far, apart from the latency."""
         return self._recorder.ledger.without_latency()
 
+    def present(self) -> list[int]:
+        """Return the seats of clients that are connected."""
+        return sorted(self._users.keys() - self.absent())
+
     def absent(self) -> list[int]:
-        """Return the seats of clients that are not connected, for any reason."""
+        """Return the seats of clients that were told to join and are not connected, for any reason."""
         for user in self._users.values():
             user.notice_end()
         return [seat for seat, user in self._users.items() if not user.present]

@@ -145,9 +145,9 @@ class Workers:
             total.merge(ledger)
         return bool(total.verdict().outstanding) and (await self.progress()).connected > 0
 
-    async def absent(self) -> set[int]:
-        """Return the seats of the clients that joined and are not connected now."""
-        return {seat for seats in await self._call_all(UserGroup.absent) for seat in seats}
+    async def present(self) -> set[int]:
+        """Return the seats of the clients that are connected now."""
+        return {seat for seats in await self._call_all(UserGroup.present) for seat in seats}
 
     async def acknowledged(self) -> dict[int, int]:
         """Return by seat how many messages of a client of ``roomcast.v1`` were acknowledged so far."""

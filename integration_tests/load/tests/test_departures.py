@@ -43,8 +43,8 @@ class FakeWorkers:
     async def leave(self, seats: Iterable[int], mode: CloseMode) -> None:
         self.gone.update(dict.fromkeys(seats, mode.value))
 
-    async def absent(self) -> set[int]:
-        return {*self.gone}
+    async def present(self) -> set[int]:
+        return {*self.plan.seats} - self.gone.keys()
 
     async def progress(self) -> Progress:
         return Progress(joined=self.joined)

@@ -188,13 +188,16 @@ async def test_result_knows_when_the_run_stopped_waiting_and_what_was_never_sche
     assert (ledger.ended_at, ledger.unsent) == (1234.0, 7)
 
 
-async def test_who_left_is_absent_and_can_come_again(stage_url: str) -> None:
+async def test_present_are_those_who_joined_and_have_not_left(stage_url: str) -> None:
+    early = [*PLAN.seats][:-1]
     async with started_workers(PLAN, stage_url, 1.0, print) as workers:
-        await workers.join(PLAN.seats)
+        assert await workers.present() == set()
+        await workers.join(early)
+        assert await workers.present() == {*early}
         await workers.leave([1, 5], CloseMode.ABORT)
-        assert await workers.absent() == {1, 5}
+        assert await workers.present() == {*early} - {1, 5}
         await workers.join([1])
-        assert await workers.absent() == {5}
+        assert await workers.present() == {*early} - {5}
 
 
 async def test_what_a_process_raises_arrives_as_its_traceback(stage_url: str) -> None:
