@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 TOKEN = "ROOMCAST_TOKEN"
 PLACE = "ROOMCAST_TOKEN_FROM"
 PLACES = ("header", "subprotocol")
+HIDDEN = "<hidden>"
+"""Stands for the token in all that is shown."""
 STAGE = "ROOMCAST_TOKEN_STAGE"
 """Set by this module, for client processes of load runs: the URL of the stage that gets the token."""
 TEXT_MODE = "roomcast.text"
@@ -39,7 +41,7 @@ class Hidden(str):
 
     def __repr__(self) -> str:
         """Return the same for every text."""
-        return "<hidden>"
+        return HIDDEN
 
 
 def lend_to(url: str) -> None:
@@ -72,7 +74,14 @@ def secrets() -> list[str]:
     """Return the texts that nothing may show: the token that is lent, and its parts but a JWT's header."""
     token = os.environ.get(TOKEN, "") if are_lent() else ""
     parts = token.split(".")
-    return [token, *(parts[1:] if len(parts) == JWT_PARTS else ())] if token else []
+    return [each for each in (token, *(parts[1:] if len(parts) == JWT_PARTS else ())) if each]
+
+
+def hidden(text: str) -> str:
+    """Return a text that may be shown: what it holds of the token is replaced."""
+    for secret in secrets():
+        text = text.replace(secret, HIDDEN)
+    return text
 
 
 def token_for(address: str) -> str | None:

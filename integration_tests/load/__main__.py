@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from botocore.exceptions import BotoCoreError, ClientError
 
+from integration_tests.harness import credentials
 from integration_tests.harness.faults.fields import RuleError
 from integration_tests.harness.table import ConnectionsTable
 from integration_tests.load import bench, budget, options
@@ -77,7 +78,7 @@ def attempt(carry_out: Callable[[argparse.Namespace], int], given: argparse.Name
     try:
         status = carry_out(given)
     except* UNUSABLE as errors:
-        sentences = [str(error) or type(error).__name__ for error in leaves(errors)]
+        sentences = [credentials.hidden(str(error)) or type(error).__name__ for error in leaves(errors)]
         sys.stderr.writelines(f"{sentence}\n" for sentence in dict.fromkeys(sentences))
     return status
 

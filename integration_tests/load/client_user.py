@@ -15,11 +15,12 @@ from roomcast_client.options import Options
 from integration_tests.harness import credentials
 from integration_tests.harness.answers import object_of
 from integration_tests.harness.ledger import NO_QUESTION, Number
+from integration_tests.harness.quotes import beginning, printable
 from integration_tests.load.links import Link, Numbers
 from integration_tests.load.manner import PLANNED_LIFETIME, SPREAD
 from integration_tests.load.observed_session import ObservedSession
 from integration_tests.load.receipts import Receipts
-from integration_tests.load.replies import printable, problem_of
+from integration_tests.load.replies import problem_of
 from integration_tests.load.virtual_user import TIMEOUT, CloseMode, reason_of
 from integration_tests.report.recovery import COMPLETE
 from scripts.waiting import scaled
@@ -432,7 +433,8 @@ class ClientUser:
         if not self._has_identity:
             sender.call(message.sender)
         if not self._is_envelope_of(message, stamp.sender, stamp.sequence):
-            sender.alter(stamp.sequence, f"{self.name} received it in an envelope with id {message.id!r}")
+            found = beginning(str(message.id))
+            sender.alter(stamp.sequence, f"{self.name} received it in an envelope with id {found!r}")
 
     def _is_envelope_of(self, message: Message, sender: str, sequence: int) -> bool:
         return message.id == f"{sequence:08}.{sender}" and bool(message.sender) and message.at > 0

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from botocore.exceptions import BotoCoreError, ClientError
 
+from integration_tests.harness import credentials
 from integration_tests.harness.cloudwatch import CLOCKS_DIFFER_BY, Logs
 from integration_tests.load.departures import NOBODY, LastLeavers
 from integration_tests.report.model import FunctionLogs
@@ -59,7 +60,7 @@ async def logs_of(
             f"the line of $disconnect for {len(lacking):,} of the {len(last.connection_ids):,} clients that left last"
         )
         return None
-    return FunctionLogs(len(errors), len(warnings), [*errors, *warnings][:EXAMPLES])
+    return FunctionLogs(len(errors), len(warnings), [*map(credentials.hidden, [*errors, *warnings][:EXAMPLES])])
 
 
 async def unseen(logs: Logs, last: LastLeavers) -> frozenset[str]:

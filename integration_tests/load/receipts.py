@@ -7,6 +7,7 @@ from collections import Counter
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from integration_tests.harness.ledger import Number
+from integration_tests.harness.quotes import beginning
 from integration_tests.load.replies import RECEIPT_REPEATED, counts_of, is_queued
 
 if TYPE_CHECKING:
@@ -147,7 +148,7 @@ class Receipts:
         """
         sequence = self.sequence_of(frame["id"])
         if sequence is None:
-            self._sender.receipts_unknown[frame["id"]] += 1
+            self._sender.receipts_unknown[beginning(frame["id"])] += 1
             return "a receipt for a message that was never sent"
         if "epoch" in frame and "seq" in frame:
             self._sender.say(sequence, Number(frame["epoch"], frame["seq"]))

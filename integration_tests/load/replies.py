@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from integration_tests.harness.answers import object_of
 from integration_tests.harness.ledger import NO_COUNTS, Counts
+from integration_tests.harness.quotes import beginning, printable
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -14,8 +15,6 @@ if TYPE_CHECKING:
 
 RECEIPT_REPEATED = "a receipt came twice"
 SEPARATOR = "."
-LONGEST_PROBLEM = 80
-"""Characters of an error that a report repeats."""
 
 
 class Reply(NamedTuple):
@@ -99,7 +98,7 @@ class Replies:
             return Reply(taken=True)
         sequence = self._sequence_of(message_id)
         if sequence is None:
-            self._sender.receipts_unknown[message_id] += 1
+            self._sender.receipts_unknown[beginning(message_id)] += 1
             return Reply(taken=True, event="a receipt for a message that was never sent")
         if problem is not None:
             self._note(receipt, sequence, at)
@@ -152,8 +151,3 @@ def problem_of(answer: dict[str, Any]) -> str | None:
     if isinstance(error, dict):
         return printable(str(error.get("code")))
     return printable(str(answer["message"])) if {"message", "connectionId"} <= answer.keys() else None
-
-
-def printable(text: str) -> str:
-    """Return the beginning of a text, with escapes for characters that terminals or files refuse."""
-    return "".join(each if each.isprintable() else ascii(each)[1:-1] for each in text[:LONGEST_PROBLEM])

@@ -78,7 +78,4 @@ def names_of_groups(logs: CloudWatchLogsClient) -> Iterator[str]:
 def excerpt(line: str, phrase: str) -> str:
     """Return a phrase with its surroundings in a line, but nothing of the token."""
     start = line.index(phrase)
-    shown = line[max(0, start - EXCERPT) : start + len(phrase) + EXCERPT]
-    for secret in credentials.secrets():
-        shown = shown.replace(secret, repr(credentials.Hidden(secret)))
-    return shown
+    return credentials.hidden(line[max(0, start - EXCERPT) : start + len(phrase) + EXCERPT])

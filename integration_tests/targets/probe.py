@@ -11,6 +11,7 @@ from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidSta
 from integration_tests.harness import credentials
 from integration_tests.harness.answers import object_of
 from integration_tests.harness.client import Client
+from integration_tests.harness.quotes import beginning
 from integration_tests.harness.table import ROOM_PREFIX
 from scripts.waiting import scaled
 
@@ -26,12 +27,17 @@ REMEDIES = {
     403: f": the token of {credentials.TOKEN} must allow join and send in the rooms {ROOM_PREFIX}* and default",
 }
 REMEDIES_WITHOUT_A_TOKEN = {401: f": give a token in the environment variable {credentials.TOKEN}"}
-LONGEST_QUOTE = 80
-"""Characters of the stage's answer in the error."""
 
 
 class ProbeError(Exception):
-    """The stage cannot be tested; the message continues a sentence that begins with the stage's URL."""
+    """The stage cannot be tested; the message continues a sentence that begins with the stage's URL.
+
+    Args:
+        sentence: The message; the token is hidden in it, because it may quote the stage.
+    """
+
+    def __init__(self, sentence: str) -> None:
+        super().__init__(credentials.hidden(sentence))
 
 
 async def probe(url: str, room: str, look: Callable[[], Awaitable[None]] | None = None) -> dict[str, Any]:
@@ -91,7 +97,7 @@ async def round_trip(client: Client) -> dict[str, Any]:
     receipts = [receipt for answer in answers if (receipt := receipt_of(answer, message_id))]
     strange = [answer for answer in answers if answer != text and not receipt_of(answer, message_id)]
     if strange:
-        raise ProbeError(f"answered a message with {strange[0][:LONGEST_QUOTE]!r}")
+        raise ProbeError(f"answered a message with {beginning(strange[0])!r}")
     if failure:
         came = ["the message", "no receipt"] if text in answers else ["a receipt" if receipts else "nothing"]
         raise ProbeError(f"{failure}: {' and '.join(came)} came")

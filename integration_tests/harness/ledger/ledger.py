@@ -12,8 +12,9 @@ from integration_tests.harness.ledger.examples import EXAMPLES, Examples
 from integration_tests.harness.ledger.judge import Judge
 from integration_tests.harness.ledger.records import Member, Number, Room, add_bits
 from integration_tests.harness.ledger.terms import Terms
-from integration_tests.harness.ledger.texts import SEPARATOR, checksum, read
+from integration_tests.harness.ledger.texts import SEPARATOR, checksum, digest, read
 from integration_tests.harness.ledger.verdict import Tally, Verdict
+from integration_tests.harness.quotes import beginning
 
 if TYPE_CHECKING:
     from integration_tests.harness.ledger.records import Sender
@@ -24,7 +25,11 @@ NO_QUESTION = "an error that answers no message of this client"
 
 
 class Stray(NamedTuple):
-    """An example of a text that reached the wrong member."""
+    """An example of a text that reached the wrong member.
+
+    Attributes:
+        text: The beginning of a message of this run; of any other text, which may be anybody's, only its digest.
+    """
 
     member: str
     room: str
@@ -90,8 +95,8 @@ class Ledger:
         Returns:
             Whether the text is a message to this room; others are for :meth:`receive` to record.
         """
-        reading = self._plain.get(text) or read(text)
-        if reading is None or (reading.stamp.run, reading.stamp.room) != (self._token, connection.room):
+        reading = self._own(text)
+        if reading is None or reading.stamp.room != connection.room:
             return False
         bit = 0 if kept else connection.bit
         self.sender(connection.room, reading.stamp.sender).post(reading.stamp.sequence, bit, number)
@@ -130,8 +135,8 @@ class Ledger:
         Returns:
             The stamp, if it is a message to this room that the member had not received before.
         """
-        reading = self._plain.get(text) or read(text)
-        if reading is None or reading.stamp.run != self._token:
+        reading = self._own(text)
+        if reading is None:
             self.stray(member, FOREIGN, text, at)
             return None
         stamp = reading.stamp
@@ -164,7 +169,8 @@ class Ledger:
         """
         self._room(member.room).strays[origin] += 1
         if len(self._stray_examples) < EXAMPLES:
-            self._stray_examples.append(Stray(member.name, member.room, text[:80], origin, at))
+            shown = repr(beginning(text)) if self._own(text) else digest(text)
+            self._stray_examples.append(Stray(member.name, member.room, shown, origin, at))
 
     def merge(self, other: Ledger) -> None:
         """Add the ledger of another process of the same run, which is used up by it.
@@ -222,9 +228,14 @@ class Ledger:
         if self.unsent:
             examples.add("unsent", f"{self.unsent} messages were due while no client was connected to send them")
         for stray in self._stray_examples:
-            received = f"{stray.member} in room {stray.room} received {stray.text!r}"
+            received = f"{stray.member} in room {stray.room} received {stray.text}"
             examples.add("unexpected", f"{received} {examples.clock(stray.at)} ({stray.origin})")
         return examples
+
+    def _own(self, text: str) -> Reading | None:
+        """Return the message of this run that a text is; None for any other text."""
+        reading = self._plain.get(text) or read(text)
+        return reading if reading is not None and reading.stamp.run == self._token else None
 
     def _room(self, name: str) -> Room:
         if name not in self._rooms:

@@ -7,6 +7,7 @@ import zlib
 from functools import lru_cache
 from typing import NamedTuple
 
+from integration_tests.harness import credentials
 from integration_tests.harness.latency import MICROSECONDS
 
 SEPARATOR = "|"
@@ -76,7 +77,12 @@ class Reading(NamedTuple):
 
 def checksum(text: str) -> str:
     """Return eight hexadecimal digits that change with the text."""
-    return f"{zlib.crc32(text.encode()):08x}"
+    return f"{zlib.crc32(text.encode(errors='surrogatepass')):08x}"  # JSON may hold half a pair of surrogates
+
+
+def digest(text: str) -> str:
+    """Return what a report says of a text that may be anybody's: its length and its checksum."""
+    return f"{len(text):,} characters with the checksum {checksum(text)}"
 
 
 @lru_cache(maxsize=256)  # all members of a room receive the same text
@@ -94,8 +100,9 @@ def difference(sent: str, received: str) -> str:
     """Say how a received text differs from the one that was sent; return nothing if it does not."""
     if sent == received:
         return ""
-    place = next((at for at, pair in enumerate(zip(sent, received, strict=False)) if pair[0] != pair[1]), None)
     lengths = "" if len(sent) == len(received) else f", {len(received)} characters instead of {len(sent)}"
+    received = credentials.hidden(received)
+    place = next((at for at, pair in enumerate(zip(sent, received, strict=False)) if pair[0] != pair[1]), None)
     if place is None:
         return f"the text{lengths}"
     return (

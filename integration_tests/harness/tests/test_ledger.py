@@ -236,6 +236,15 @@ def test_names_that_would_break_a_text_apart_are_refused(ledger: Ledger) -> None
         ledger.sender("lob|by", "a")
 
 
+@pytest.mark.parametrize("text", ["a message of somebody else", "", "half a pair \ud83d of surrogates"])
+def test_texts_of_others_are_told_apart_and_not_shown(ledger: Ledger, text: str) -> None:
+    ledger.receive(joined(ledger, "spy"), text, 1.0)
+
+    [example] = ledger.verdict().examples
+    assert f"spy in room lobby received {len(text)} characters with the checksum " in example
+    assert text not in example or not text
+
+
 def test_examples_are_few_and_name_few_clients(ledger: Ledger) -> None:
     for number in range(10):
         joined(ledger, f"client-{number}")

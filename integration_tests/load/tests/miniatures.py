@@ -800,6 +800,27 @@ class Garbage(Healthy):
         await self.write(member, '{"receipt": "not an object"}')
 
 
+class EchoesToken(Healthy):
+    """Sends its senders the token of their handshake, in every place where a stage's text may stand."""
+
+    name = "echoes-token"
+
+    async def send(self, send: Send) -> None:
+        """Serve, and repeat the token."""
+        token = token_of(send.sender)
+        await super().send(replace(send, data=f"{token}{send.data}"))
+        await self.tell(send.sender, {"receipt": {**self.receipt(send), "id": token}})
+        await self.tell(send.sender, {"error": error_of(token, token)})
+        await self.tell(send.sender, {"message": f"Forbidden {token}", "connectionId": "a=", "requestId": token})
+        await self.write(send.sender, f"{token}, you came with {token}")
+
+
+def token_of(session: Session) -> str:
+    """Return the token that came with a handshake; another text if none did."""
+    assert session.connection.request is not None
+    return session.connection.request.headers.get("Authorization", "").removeprefix("Bearer ") or "no token"
+
+
 class NoText(Healthy):
     """Sends every member bytes that are no UTF-8 with every message."""
 

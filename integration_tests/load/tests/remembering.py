@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from websockets.typing import Subprotocol
 
 from integration_tests.harness.ledger import Counts
-from integration_tests.load.tests.miniatures import Healthy, MuteUntilTheStorm, Session, error_of
+from integration_tests.load.tests.miniatures import Healthy, MuteUntilTheStorm, Session, error_of, token_of
 from scripts.waiting import scaled
 
 if TYPE_CHECKING:
@@ -514,6 +514,25 @@ class DirectWithoutRoom(Remembering):
         await super().say(session, message)
         direct = {"mid": "1", "from": "backend", "at": 1, "data": "hello", "direct": True, "backend": True}
         await self.tell(session, {"type": "message", **direct})
+
+
+class EchoesTokenOfV1(Remembering):
+    """Sends clients the token of their handshake, in every place where a stage's text may stand."""
+
+    name = "echoes-token-of-v1"
+
+    async def say(self, session: Session, message: dict[str, Any]) -> None:
+        """Serve, and repeat the token."""
+        token = token_of(session)
+        await super().say(session, message)
+        await self.tell(session, {"type": "receipt", "id": token, "room": token})
+        await self.tell(session, {"type": "error", "id": token, **error_of(token, token)})
+        await self.write(session, f"{token}, you came with {token}")
+
+    async def tell(self, session: Session, answer: dict[str, Any]) -> None:
+        """Give each message the token for an id."""
+        changed = {"id": token_of(session)} if answer["type"] == "message" else {}
+        await super().tell(session, {**answer, **changed})
 
 
 class Backwards(Remembering):

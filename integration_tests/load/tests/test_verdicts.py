@@ -96,6 +96,7 @@ CASES = [
     case("hang-after-handshake", "unanswered", "missing", "acknowledged", "delivered", options=IMPATIENT),
     case("close-at-once", "broken", "unsent", "acknowledged", "delivered", options=IMPATIENT),
     case("no-text", "unexpected"),
+    case("echoes-token", "unexpected", "receipts_unknown", "altered"),
     case("queued-and-counted", "receipts_wrong"),
     case("unprintable-error", "failed", "acknowledged"),
     case("old-on-join", "unexpected", options=JOINING),

@@ -15,6 +15,7 @@ import pytest
 from botocore.exceptions import ClientError
 from websockets.asyncio.server import ServerConnection, serve
 
+from integration_tests.harness import credentials
 from integration_tests.harness.table import ROOM_PREFIX
 from integration_tests.targets.interface import Capability, TargetError
 from integration_tests.targets.live import Live
@@ -226,3 +227,10 @@ async def test_long_wait_is_told_on_the_terminal_while_it_lasts() -> None:
     assert re.search(
         r"^waiting for a message \(client :\d+ in room .*\): 0 s of at most \d+ s$", run.output, re.MULTILINE
     )
+
+
+def test_sentence_that_quotes_the_stage_has_no_token(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(credentials.TOKEN, "a-token-that-is-sent-back")
+    monkeypatch.setenv(credentials.STAGE, "wss://example.com/live")
+
+    assert str(ProbeError("closed the connection (1008 a-token-that-is-sent-back)")).endswith("(1008 <hidden>)")
