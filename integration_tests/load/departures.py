@@ -12,7 +12,7 @@ from integration_tests.report.clients import Departure
 from scripts.waiting import scaled
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Collection, Sequence
 
     from integration_tests.harness.table import ConnectionsTable
     from integration_tests.load.workers import Workers
@@ -76,14 +76,19 @@ class Items:
 
     async def members(self) -> int:
         """Count the memberships in the run's rooms, and remember the connection ids in them."""
-        return sum(map(len, await self._look()))
+        return sum(map(len, await self._look(self.rooms)))
+
+    async def remember(self, rooms: Collection[str]) -> None:
+        """Remember the connection ids in some rooms, because clients leave them: their memberships may go alone."""
+        if not self.alone:  # else every item of the table counts
+            await self._look(rooms)
 
     async def remember_last(self) -> None:
         """Remember the clients that are connected now as those that leave last."""
-        self.last = LastLeavers(time.time(), frozenset().union(*await self._look()))
+        self.last = LastLeavers(time.time(), frozenset().union(*await self._look(self.rooms)))
 
-    async def _look(self) -> list[set[str]]:
-        members = await asyncio.gather(*(self.table.members(room) for room in self.rooms))
+    async def _look(self, rooms: Collection[str]) -> list[set[str]]:
+        members = await asyncio.gather(*(self.table.members(room) for room in rooms))
         self._connection_ids.update(*members)
         return members
 

@@ -63,6 +63,7 @@ async def run(plan: Plan, target: Target, display: Display, command: str = "") -
             await items.count()  # a table that cannot be read is named before the run, not after it
         interval = max(1.0, plan.duration / INTERVALS)
         async with started_workers(plan, stage.websocket_url, interval, display.say) as workers:
+            workers.look = items.remember if items is not None else None
             async with followed(workers, display):
                 await perform(scenario, workers)
                 display.say("waiting for the last answers")

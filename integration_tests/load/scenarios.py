@@ -57,7 +57,7 @@ async def reconnect_storm(workers: Workers) -> None:
         talking = group.create_task(workers.talk())
         await asyncio.sleep(workers.plan.duration / 3)
         workers.mark("all clients are cut off")
-        await workers.leave(seats, CloseMode.ABORT)
+        await workers.leave_early(seats, CloseMode.ABORT)
         subject.done = await connected_meanwhile(workers, talking, group.create_task(come_back(workers, seats)))
         workers.mark("all clients are back" if not talking.done() else f"all clients are back; {TOO_FEW}")
 
@@ -86,7 +86,7 @@ async def resume_storm(workers: Workers, meanwhile: Callable[[], Awaitable[None]
         talking = group.create_task(workers.talk())
         await asyncio.sleep(plan.duration / 3)
         workers.mark("all clients but one in each room are cut off")
-        await workers.leave(others, CloseMode.ABORT)
+        await workers.leave_early(others, CloseMode.ABORT)
         await until_missed(workers, stay, talking)
         if meanwhile is not None:
             await meanwhile()
@@ -150,7 +150,7 @@ async def ends(task: asyncio.Task[None], within: float) -> bool:
 
 async def replace(workers: Workers, seat: int, away: set[int], subject: Subject) -> None:
     """Disconnect a client in either way and reconnect it; it is ``away`` meanwhile."""
-    await workers.leave([seat], random.choice([*CloseMode]))  # noqa: S311 - no secret
+    await workers.leave_early([seat], random.choice([*CloseMode]))  # noqa: S311 - no secret
     missing = await come_back(workers, [seat])
     subject.done += not missing
     away.remove(seat)

@@ -19,7 +19,7 @@ from integration_tests.report.recovery import COMPLETE, TOO_OLD
 from scripts.waiting import scaled
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Collection, Iterable, Sequence
+    from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterable, Sequence
 
     from integration_tests.load.plan import Plan
     from integration_tests.load.recorder import Recorder
@@ -65,6 +65,7 @@ class Workers:
         subject: What the scenario is about; None if it takes place in any case.
         counted: Name of the count of the report's recovery that says how much of the subject took place; empty if the
             scenario counts it itself.
+        look: Called with rooms before clients leave them early; None where nothing is to be seen.
     """
 
     def __init__(self, plan: Plan, processes: Sequence[WorkerProcess], say: Callable[[str], None]) -> None:
@@ -75,6 +76,7 @@ class Workers:
         self.unsent = 0
         self.subject: Subject | None = None
         self.counted = ""
+        self.look: Callable[[Collection[str]], Awaitable[None]] | None = None
         self._say = say
         self._joined = 0
         self._joining = 0.0
@@ -113,6 +115,12 @@ class Workers:
     async def leave(self, seats: Iterable[int], mode: CloseMode) -> None:
         """Disconnect clients, all at once."""
         await self._call_each(UserGroup.leave, self._shares(seats, lambda seat: seat), mode)
+
+    async def leave_early(self, seats: Collection[int], mode: CloseMode) -> None:
+        """Disconnect clients while the run goes on, as :meth:`leave`, after a look at who is in their rooms."""
+        if self.look is not None:
+            await self.look({self.plan.room_of(seat) for seat in seats})
+        await self.leave(seats, mode)
 
     async def talk(self) -> None:
         """Send the plan's messages at its rate, without waiting for answers."""

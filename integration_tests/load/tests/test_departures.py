@@ -155,6 +155,17 @@ async def test_in_a_shared_table_memberships_and_the_items_behind_them_are_count
     assert [await items.count() for _ in range(3)] == [2 + 2, 1 + 1, 0]
 
 
+@pytest.mark.parametrize(("remembered", "left"), [(["r"], 2), ([], 0)])
+async def test_items_of_clients_that_left_during_the_run_are_left_too(remembered: list[str], left: int) -> None:
+    table = FakeTable([{"a", "b"}, set()] if remembered else [set()], [{"r/a", "r/b"}])
+    items, departure = Items(cast("Any", table), ["r"], alone=False), Departure("during the run", connections=2)
+    await items.remember(remembered)
+
+    await watch(items, departure, staying=0, began_at=0.0)
+
+    assert departure.items_left == left
+
+
 async def test_items_that_nobody_can_account_for_are_left_too() -> None:
     table = FakeTable([{"a", "b", "c"}], [set()])
     departure = Departure("closed", connections=1)

@@ -15,6 +15,7 @@ import pytest
 from integration_tests.load import scenarios
 from integration_tests.load.plan import Plan
 from integration_tests.load.user_group import Progress, UserGroup
+from integration_tests.load.virtual_user import CloseMode
 from integration_tests.load.workers import NoConnectionError, Workers
 from integration_tests.report.subject import Subject
 from scripts.waiting import scaled
@@ -22,7 +23,6 @@ from scripts.waiting import scaled
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
 
-    from integration_tests.load.virtual_user import CloseMode
 
 PLAN = Plan(
     scenario="steady",
@@ -89,8 +89,8 @@ class Recorder:
             self.enough.set()
         return refused
 
-    async def leave(self, seats: Iterable[int], mode: CloseMode) -> None:
-        """As ``Workers.leave``."""
+    async def leave_early(self, seats: Iterable[int], mode: CloseMode) -> None:
+        """As ``Workers.leave_early``."""
         seats = [*seats]
         assert not {*seats} & self.away, "they are away"
         self.noted.append((f"leave {mode.value}", seats))
@@ -325,6 +325,20 @@ async def test_handshakes_are_due_at_the_rate_of_the_plan(rate: float, interval:
     due = [each.due - arrivals[0].due for each in arrivals]
     assert due == pytest.approx([seat * interval for seat in ALL])
     assert all(PLAN.process_of(each.seat) == number for number in (0, 1) for each in processes[number].shares[0])
+
+
+async def test_rooms_are_looked_at_before_clients_leave_them_early() -> None:
+    seen: list[tuple[set[str], int]] = []
+    workers, processes = workers_of(PLAN)
+
+    async def look(rooms: Collection[str]) -> None:
+        seen.append(({*rooms}, sum(len(process.shares) for process in processes)))
+
+    workers.look = look
+    await workers.leave_early([0, 1], CloseMode.ABORT)
+
+    assert seen == [({PLAN.room_of(0), PLAN.room_of(1)}, 0)]
+    assert sorted(seat for process in processes for [*seats] in process.shares for seat in seats) == [0, 1]
 
 
 async def test_without_any_first_client_there_is_no_run() -> None:
