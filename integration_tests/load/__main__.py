@@ -26,8 +26,8 @@ from integration_tests.load.run import run
 from integration_tests.load.worker_process import WorkerError
 from integration_tests.load.workers import NoConnectionError
 from integration_tests.report.__main__ import summary
-from integration_tests.report.documents import DocumentError, load_document
-from integration_tests.report.judgement import judge
+from integration_tests.report.documents import DocumentError
+from integration_tests.report.judgement import judge, load_previous
 from integration_tests.report.limits import Limits, LimitsError
 from integration_tests.report.write import write
 from integration_tests.targets.interface import TargetError
@@ -95,7 +95,7 @@ def leaves(errors: BaseExceptionGroup[BaseException]) -> Iterator[BaseException]
 def load(given: argparse.Namespace) -> int:
     """Carry out one load run and report on it."""
     limits = Limits.load(given.limits)
-    previous = load_document(given.previous) if given.previous else None
+    previous = load_previous(given.previous, limits) if given.previous else None
     target = options.target_of(given)
     plan = plan_of(given, target.default_connections)
     check_budget(target, budget.usage(plan), accepted=given.i_accept_the_cost)

@@ -12,8 +12,10 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from integration_tests.report.documents import PARTS, DocumentError, load_document
-from integration_tests.report.judgement import judge
+from jinja2 import UndefinedError
+
+from integration_tests.report.documents import DAMAGED, PARTS, DocumentError, load_document
+from integration_tests.report.judgement import judge, load_previous
 from integration_tests.report.limits import Limits, LimitsError
 from integration_tests.report.merging import MERGED_PARTS, merge
 from integration_tests.report.metrics import format_number
@@ -21,6 +23,8 @@ from integration_tests.report.write import HERE, write
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from integration_tests.report.documents import Document
 
 MERGE = "merge"
 REPORTS = Path("build/reports")
@@ -32,17 +36,28 @@ def main(arguments: Sequence[str] | None = None) -> int:
     merging = given[:1] == [MERGE]
     options = parser(merging=merging).parse_args(given[merging:])
     try:
-        previous = load_document(options.previous) if options.previous else None
+        limits = Limits.load(options.limits)
+        previous = load_previous(options.previous, limits) if options.previous else None
         runs = [load_document(path, MERGED_PARTS if merging else PARTS) for path in options.runs]
         run = merge(runs, shlex.join(["python", "-m", "integration_tests.report", *given])) if merging else runs[0]
-        document = judge(run, Limits.load(options.limits), previous)
+        return report(run, limits, previous, options.output)
     except (OSError, DocumentError, LimitsError) as error:
         sys.stderr.write(f"{error}\n")
         return 2
-    paths = write(document, options.output)
-    for sentence in summary(document):
-        sys.stdout.write(f"{sentence}\n")
-    sys.stdout.write(f"report: {paths['html']}\n")
+
+
+def report(run: Document, limits: Limits, previous: Document | None, directory: Path) -> int:
+    """Judge a run, write its reports and print its summary; return 0 if every limit holds, else 1.
+
+    Raises:
+        DocumentError: The run's document is damaged.
+    """
+    try:
+        document = judge(run, limits, previous)
+        sentences, paths = summary(document), write(document, directory)
+    except (*DAMAGED, UndefinedError) as error:
+        raise DocumentError(f"the report of {run['run']['name']} is damaged: {error!r}") from None
+    sys.stdout.writelines(f"{sentence}\n" for sentence in [*sentences, f"report: {paths['html']}"])
     return 0 if document["passed"] else 1
 
 

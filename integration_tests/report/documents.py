@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-import json
+import re
 from typing import TYPE_CHECKING, Any
+
+from scripts import finite_json
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -18,14 +20,19 @@ class DocumentError(ValueError):
 
 
 PARTS = {
-    "run": ("name", "target", "id", "started_at"),
+    "run": ("name", "target", "id", "started_at", "duration_seconds"),
     "parameters": (),
     "versions": (),
-    "invariants": ("acknowledged", "attempted", "delivered", "expected"),
-    "departures": ("items_left",),
-    "latency": ("saturated",),
+    "invariants": ("acknowledged", "attempted", "delivered", "expected", "rooms", "senders", "examples"),
+    "departures": ("items_left", "kinds"),
+    "latency": ("count", "saturated", "distribution"),
+    "connects": ("refused", "time"),
 }
-"""The parts of every report since the first that a comparison and the summary read; metrics may be missing."""
+"""The parts of every report since the first that comparisons, summary and pages read; metrics may be missing."""
+LISTS = ("faults", "timeline")
+"""Such parts that are lists."""
+DAMAGED = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError)
+"""Errors that a part of the wrong form causes."""
 
 
 def load_document(path: Path, parts: Mapping[str, Sequence[str]] = PARTS) -> Document:
@@ -40,8 +47,8 @@ def load_document(path: Path, parts: Mapping[str, Sequence[str]] = PARTS) -> Doc
         DocumentError: It holds something else, or a report of another format.
     """
     try:
-        document = json.loads(path.read_text(encoding="utf-8"))
-    except (ValueError, RecursionError) as error:
+        document = finite_json.loads(path.read_bytes())
+    except ValueError as error:
         raise DocumentError(f"{path} is not JSON: {error}") from None
     if not isinstance(document, dict):
         raise DocumentError(f"{path} is not a report of a run")
@@ -52,6 +59,11 @@ def load_document(path: Path, parts: Mapping[str, Sequence[str]] = PARTS) -> Doc
         value = document.get(part)
         if not isinstance(value, dict) or not value.keys() >= {*keys}:
             raise DocumentError(f"{path} is not a whole report: {part!r} is missing or lacks something")
+    for part in LISTS:
+        if not isinstance(document.get(part), list):
+            raise DocumentError(f"{path} is not a whole report: {part!r} is missing")
+    if not all(re.fullmatch(r"[\w.-]+", str(document["run"][key])) for key in ("name", "target")):
+        raise DocumentError(f"{path} is not a report of a run: files cannot be named after it")
     return document
 
 

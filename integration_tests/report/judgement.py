@@ -6,12 +6,29 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from integration_tests.report.comparison import compare, is_partial
-from integration_tests.report.documents import FORMAT, DocumentError
+from integration_tests.report.documents import DAMAGED, FORMAT, DocumentError, load_document
 from integration_tests.report.metrics import METRICS, Metric
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from integration_tests.report.documents import Document
     from integration_tests.report.limits import Limit, Limits
+
+
+def load_previous(path: Path, limits: Limits) -> Document:
+    """Read an earlier report to compare a run with; a run of hours must not end in finding it damaged.
+
+    Raises:
+        OSError: The file cannot be read.
+        DocumentError: It is not a report that can be compared, not even with itself.
+    """
+    document = load_document(path)
+    try:
+        judge(document, limits, document)
+    except DAMAGED as error:
+        raise DocumentError(f"{path} is not a whole report: {error!r}") from None
+    return document
 
 
 def judge(document: Document, limits: Limits, previous: Document | None = None) -> Document:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import math
+import sys
 import tomllib
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -74,7 +74,7 @@ class Tolerance:
 
 def is_number(value: object) -> bool:
     """Whether a value is a finite number; TOML's booleans are none."""
-    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and abs(value) <= sys.float_info.max
 
 
 WITHOUT_WHICH_NOTHING_IS_SHOWN = {
@@ -104,7 +104,7 @@ class Limits:
         """
         try:
             content = tomllib.loads(path.read_text(encoding="utf-8"))
-        except ValueError as error:  # TOMLDecodeError and UnicodeDecodeError
+        except (ValueError, RecursionError) as error:  # TOMLDecodeError and UnicodeDecodeError are of the first
             raise LimitsError(f"{path.name} is not TOML: {error}") from None
         if unknown := content.keys() - {"limits", "regressions"}:
             raise LimitsError(f"{path.name}: unknown table {', '.join(unknown)}; allowed are limits and regressions")

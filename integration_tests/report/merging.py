@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from hdrh.codec import HdrCookieException, HdrHistogramSettingsException, HdrLengthException
 
 from integration_tests.harness.ledger import Tally
-from integration_tests.report.documents import FORMAT, PARTS, DocumentError
+from integration_tests.report.documents import DAMAGED, FORMAT, PARTS, DocumentError
 from integration_tests.report.merged_parts import (
     connects,
     departures,
@@ -32,19 +32,14 @@ NAME_SUFFIX = "-merged"
 """Keeps a merged report apart from the machine's own one in the same directory."""
 MERGED_PARTS = {
     **PARTS,
-    "run": (*PARTS["run"], "host", "path", "duration_seconds"),
+    "run": (*PARTS["run"], "host", "path"),
     "terms": (),
     "invariants": (*(each.name for each in fields(Tally)), "members", "broken", "rooms", "senders", "examples"),
-    "latency": ("count", "saturated", "saturated_share", "histogram"),
+    "latency": (*PARTS["latency"], "saturated_share", "histogram"),
     "connects": ("attempted", "succeeded", "refused", "late", "time"),
     "departures": ("items_lacking", "kinds"),
 }
 """The parts that a report must have to be merged."""
-DAMAGED = (
-    *(AttributeError, KeyError, TypeError, ValueError),
-    *(HdrCookieException, HdrHistogramSettingsException, HdrLengthException),
-)
-"""Errors that a part of the wrong form causes."""
 WHOLE_RUN = 0.9
 """Share of the time in which all machines must run, or the report says for how long they did."""
 NOT_SHOWN = (
@@ -70,7 +65,7 @@ def merge(documents: Sequence[Document], command: str = "") -> Document:
         return merged_document(documents, command)
     except DocumentError:
         raise
-    except DAMAGED as error:
+    except (*DAMAGED, HdrCookieException, HdrHistogramSettingsException, HdrLengthException) as error:
         raise DocumentError(f"one of the reports is damaged: {error!r}") from None
 
 

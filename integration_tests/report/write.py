@@ -36,7 +36,7 @@ def write(document: Document, directory: Path) -> dict[str, Path]:
     forms = {"json": (json_text, "json"), "junit": (junit_text, "junit.xml"), "html": (html_text, "html")}
     paths = {form: directory / f"{name}.{suffix}" for form, (_, suffix) in forms.items()}
     for form, (text_of, _) in forms.items():
-        paths[form].write_text(text_of(document), encoding="utf-8")
+        paths[form].write_text(text_of(document), encoding="utf-8")  # JSON first: it holds all that was measured
     return paths
 
 
