@@ -158,11 +158,13 @@ def test_quotas_of_the_account(tmp_path: Path) -> None:
         ("no JSON", "cannot be read as JSON"),
         ("[]", "must be an object"),
         ('{"requests": 1}', "requests_per_second"),
-        ('{"requests_per_second": 0}', "above 0"),
-        ('{"requests_per_second": "many"}', "above 0"),
-        ('{"requests_per_second": NaN}', "above 0"),
-        ('{"requests_per_second": true}', "above 0"),
+        ("[" * 100_000, "cannot be read as JSON"),
+        *(
+            (f'{{"requests_per_second": {number}}}', "must be a number from 0.001 to 1e+12")
+            for number in ("0", "5e-324", '"many"', "NaN", "1e999", "9" * 400, "true")
+        ),
     ],
+    ids=lambda value: value[:40],
 )
 def test_quotas_that_are_none(tmp_path: Path, text: str, told: str) -> None:
     file = tmp_path / "quotas.json"
@@ -172,6 +174,7 @@ def test_quotas_that_are_none(tmp_path: Path, text: str, told: str) -> None:
 
     assert (status, output) == (2, "")
     assert told in errors
+    assert errors.count("\n") == 1
 
 
 @pytest.mark.parametrize(

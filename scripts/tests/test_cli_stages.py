@@ -227,8 +227,20 @@ def test_file_of_outputs_needs_no_right(aws: FakeAws, tmp_path: Path) -> None:
     # What the command line names counts before the environment.
     assert run("hash", "lobby", "--stage", "chat", **aws.variables, ROOMCAST_OUTPUTS=str(file))[0] == 3
     assert run("hash", "lobby", "--stage", "chat", "--outputs", str(file))[0] == 2
-    file.write_text("{}")
-    assert run("hash", "lobby", "--outputs", str(file))[0] == 2
+    for text in ("{}", "[" * 100_000):
+        file.write_text(text)
+        assert run("hash", "lobby", "--outputs", str(file))[0] == 2
+
+
+def test_file_with_only_some_outputs_lacks_what_a_command_needs(aws: FakeAws, tmp_path: Path) -> None:
+    file = tmp_path / "outputs.json"
+    some = {"log_group_names": {"connect": "/aws/lambda/roomcast-connect"}, "stage_name": "live"}
+    file.write_text(json.dumps({name: {"value": value} for name, value in some.items()}))
+
+    status, output, errors = run("rooms", "--outputs", str(file), **aws.variables)
+
+    assert (status, output) == (2, "")
+    assert errors == "roomcast: the file of outputs lacks connections_table_arn, which this command needs\n"
 
 
 def test_stack_of_make_up_below_the_working_directory_is_reached_without_a_proxy(aws: FakeAws, tmp_path: Path) -> None:

@@ -58,7 +58,7 @@ class Line(NamedTuple):
         """What it says, if it is of Roomcast's functions or of the access log; else nothing."""
         try:
             found = json.loads(self.text)
-        except ValueError:
+        except (ValueError, RecursionError):
             return {}
         return found if isinstance(found, dict) else {}
 

@@ -11,7 +11,7 @@ import os
 import shlex
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from roomcast_cli.aws import Account
 from roomcast_cli.output import NOT_FOUND, WRONG_USAGE, CommandError, note
@@ -199,6 +199,13 @@ def of_parameter(path: str, value: str) -> Stage:
     return Stage(name, stage, dict(sorted(outputs.items())), {**settings, "digests": found["functions"]})
 
 
+class OutputsOfFile(dict[str, Any]):
+    """The outputs in a file, which may be those of a configuration that passes on only some."""
+
+    def __missing__(self, name: str) -> NoReturn:
+        raise CommandError(f"the file of outputs lacks {name}, which this command needs", WRONG_USAGE)
+
+
 def read(file: Path) -> Stage:
     """Return the stage of a file of Terraform's outputs.
 
@@ -208,9 +215,9 @@ def read(file: Path) -> Stage:
     try:
         found = json.loads(file.read_text("utf-8"))
         outputs = {name: output["value"] for name, output in found.items()}
-        connect = outputs["log_group_names"]["connect"].removeprefix("/aws/lambda/")
-        return Stage(connect.removesuffix("-connect"), outputs["stage_name"], dict(sorted(outputs.items())), {})
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        name = outputs["log_group_names"]["connect"].removeprefix("/aws/lambda/").removesuffix("-connect")
+        return Stage(name, outputs["stage_name"], OutputsOfFile(sorted(outputs.items())), {})
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         sentence = f"{file} cannot be read as the output of `terraform output -json`: {error!r}"
         raise CommandError(sentence, WRONG_USAGE) from error
 

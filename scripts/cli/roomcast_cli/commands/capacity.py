@@ -13,6 +13,9 @@ from roomcast_cli import dated, last_day, model, stages
 from roomcast_cli.commands import options  # noqa: TC001 - typer reads the annotations
 from roomcast_cli.output import DONE, NO, WRONG_USAGE, CommandError, document, note, table
 
+LEAST_QUOTA, MOST_QUOTA = 0.001, 1e12
+"""Of an account's own quotas: far beyond what AWS grants, and numbers to calculate shares with."""
+
 
 def capacity(  # noqa: PLR0913 - of the command line
     *,
@@ -88,17 +91,17 @@ def _read(file: str, known: dict[str, dated.Entry]) -> dict[str, float]:
     """Return an account's own quotas.
 
     Raises:
-        CommandError: The file cannot be read, or holds anything but quotas above 0.
+        CommandError: The file cannot be read, or holds anything but quotas.
     """
     try:
         own = json.loads(Path(file).read_text("utf-8"))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise CommandError(f"{file} cannot be read as JSON: {error}", WRONG_USAGE) from error
     if not isinstance(own, dict) or not own.keys() <= known.keys():
         raise CommandError(f"{file} must be an object with quotas of these names: {', '.join(known)}", WRONG_USAGE)
     for name, value in own.items():
-        if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < float("inf"):
-            raise CommandError(f"{file}: {name} must be a number above 0", WRONG_USAGE)
+        if isinstance(value, bool) or not isinstance(value, int | float) or not LEAST_QUOTA <= value <= MOST_QUOTA:
+            raise CommandError(f"{file}: {name} must be a number from {LEAST_QUOTA:g} to {MOST_QUOTA:g}", WRONG_USAGE)
     return own
 
 
