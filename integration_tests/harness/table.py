@@ -7,7 +7,7 @@ import secrets
 import time
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from scripts.waiting import eventually
 
@@ -39,6 +39,9 @@ class ConnectionsTable:
         shards_per_room: As the stage under test was applied with.
     """
 
+    OUTPUTS: ClassVar = ("connections_table_name", "shards_per_room")
+    """Terraform's outputs that name a stage's table."""
+
     dynamodb: DynamoDBClient
     name: str
     shards_per_room: int
@@ -48,7 +51,8 @@ class ConnectionsTable:
     @classmethod
     def of_stage(cls, dynamodb: DynamoDBClient, outputs: Mapping[str, Any]) -> ConnectionsTable:
         """Return the table of a stage, found by Terraform's outputs."""
-        return cls(dynamodb, outputs["connections_table_name"], outputs["shards_per_room"])
+        name, shards = (outputs[each] for each in cls.OUTPUTS)
+        return cls(dynamodb, name, shards)
 
     async def members(self, room: str) -> set[str]:
         """Return the connection ids of a room's members, read consistently, all pages."""

@@ -129,6 +129,8 @@ def clean_up(given: argparse.Namespace) -> int:
     """Remove items that runs against a live stage left in its table."""
     live = Live(None, given.outputs)
     assert live.aws is not None
+    if missing := [name for name in ConnectionsTable.OUTPUTS if not live.deployment.outputs.get(name)]:
+        raise TargetError(f"{given.outputs} does not hold the outputs {', '.join(missing)}")
     table = ConnectionsTable.of_stage(live.aws.dynamodb, live.deployment.outputs)
     sweep(table, older_than=given.older_than, dry_run=given.dry_run, show=say)
     return 0

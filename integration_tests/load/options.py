@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import argparse
-import math
 import os
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -29,6 +29,12 @@ STORM_SECONDS = 60.0
 SECONDS = {"soak": 600.0, "join-storm": STORM_SECONDS, "reconnect-storm": STORM_SECONDS}
 """Default duration of the messages in scenarios that are about a time and not about a number of messages."""
 SOAK_LIFETIME, ROLLOVER_LIFETIME = 60.0, 20.0
+LARGEST = sys.float_info.max
+"""Of a number, so that others can be calculated from it."""
+OLDEST = 1e6
+"""Hours: more than a century."""
+LONGEST_SHOWN = 20
+"""Characters of a number that is refused."""
 AWS_CONNECT_RATE = 500.0
 """New connections per second that an account may open (https://docs.aws.amazon.com/apigateway/latest/developerguide/limits.html)."""
 
@@ -163,18 +169,23 @@ def add_sweep(parser: argparse.ArgumentParser) -> None:
         "--outputs", type=Path, required=True, metavar="FILE", help="what `terraform output -json` prints, as a file"
     )
     parser.add_argument(
-        "--older-than", type=positive(float), default=24.0, metavar="HOURS", help="age of what is removed (default: 24)"
+        "--older-than",
+        type=positive(float, most=OLDEST),
+        default=24.0,
+        metavar="HOURS",
+        help="age of what is removed (default: 24)",
     )
     parser.add_argument("--dry-run", action="store_true", help="only say what would be removed")
 
 
-def positive(kind: type[float], *, or_zero: bool = False) -> Callable[[str], float]:
+def positive(kind: type[float], *, or_zero: bool = False, most: float = LARGEST) -> Callable[[str], float]:
     """Return a type for argparse: a number of this kind, above zero."""
 
     def read(text: str) -> float:
         value = kind(text)
-        if not math.isfinite(value) or value < 0 or (value == 0 and not or_zero):
-            raise argparse.ArgumentTypeError(f"must be {'at least' if or_zero else 'greater than'} 0, not {text}")
+        if not 0 <= value <= most or (value == 0 and not or_zero):  # which is true of what is no number
+            least = f"must be {'at least' if or_zero else 'greater than'} 0"
+            raise argparse.ArgumentTypeError(f"{least} and at most {most:g}, not {text[:LONGEST_SHOWN]}")
         return value
 
     read.__name__ = kind.__name__  # argparse names it in its message

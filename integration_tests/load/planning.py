@@ -7,7 +7,15 @@ import sys
 from typing import TYPE_CHECKING
 
 from integration_tests.harness.faults.rules import NO_FAULTS, FaultPlan
-from integration_tests.load.bounds import OptionsError, check_length, check_size, check_sockets
+from integration_tests.load.bounds import (
+    OptionsError,
+    check_length,
+    check_lifetime,
+    check_messages,
+    check_processes,
+    check_size,
+    check_sockets,
+)
 from integration_tests.load.options import (
     CLIENTS_PER_ROOM,
     DEFAULT_MESSAGES,
@@ -36,6 +44,8 @@ def bench_plans_of(options: argparse.Namespace) -> list[Plan]:
     """Return one plan for each size of room, with a message more than is measured."""
     check_sockets(max(options.sizes))
     check_size(options.size)
+    check_messages(options.messages)
+    check_length("--patience", options.patience)
     check_length("--connect-rate", max(options.sizes) / options.connect_rate)
     return [
         Plan(
@@ -75,6 +85,12 @@ def plan_of(options: argparse.Namespace, default_connections: int) -> Plan:
         integration_tests.harness.faults.fields.RuleError: It is no file of faults.
     """
     faults = faults_of(options)
+    check_processes(options.processes)
+    for name in ("patience", "quiet", "outage"):
+        check_length(f"--{name}", getattr(options, name))
+    lifetime = options.lifetime or (ROLLOVER_LIFETIME if options.scenario == "rollover" else SOAK_LIFETIME)
+    check_length("--lifetime", lifetime)
+    check_lifetime(lifetime)
     connections = options.connections or default_connections
     check_length("--connect-rate", connections / options.connect_rate if options.connect_rate else 0.0)
     check_size(options.size)
@@ -83,7 +99,7 @@ def plan_of(options: argparse.Namespace, default_connections: int) -> Plan:
         protocol=protocol_of(options),
         connections=connections,
         rooms=rooms_of(options, connections),
-        lifetime=options.lifetime or (ROLLOVER_LIFETIME if options.scenario == "rollover" else SOAK_LIFETIME),
+        lifetime=lifetime,
         messages=messages_of(options),
         faults=faults,
         late_after=late_after_of(options),
@@ -136,6 +152,7 @@ def messages_of(options: argparse.Namespace) -> int:
     check_length("--rate", 1 / options.rate)
     due = math.ceil(min(duration * options.rate, sys.maxsize))
     messages: int = due or options.messages or DEFAULT_MESSAGES
+    check_messages(messages)
     check_length("--rate", messages / options.rate)
     return messages
 

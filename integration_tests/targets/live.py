@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import os
 import secrets
 import time
 from functools import partial
+from types import NoneType
 from typing import TYPE_CHECKING, Any, Self
 
 import boto3
@@ -16,7 +16,7 @@ from integration_tests.harness.cloudwatch import Logs
 from integration_tests.harness.table import ROOM_PREFIX, ConnectionsTable
 from integration_tests.targets.interface import Capability, Caveat, Target, TargetError, hidden_by_token
 from integration_tests.targets.probe import ProbeError, probe
-from scripts import event_loops
+from scripts import event_loops, finite_json
 from scripts.local.aws import Aws
 from scripts.local.deployment import Deployment
 from scripts.stage_url import StageUrlError, stage_url
@@ -49,6 +49,13 @@ NEEDED_OUTPUTS = {
     Capability.ACCESS_LOG: ("access_log_group_name",),
 }
 """Outputs that a capability needs; a configuration around the modules may pass on fewer."""
+KINDS: Mapping[str, type] = {
+    **dict.fromkeys((name for names in NEEDED_OUTPUTS.values() for name in names), str),
+    "websocket_url": str,
+    "shards_per_room": int,
+    "log_group_names": dict,
+}
+"""The types of outputs; null stands for what a stage has not."""
 LACKS_WITH_URL_ALONE: Mapping[Capability | Caveat, str] = {**LACKS, **dict.fromkeys(NEEDED_OUTPUTS, BLACK_BOX)}
 
 
@@ -157,12 +164,16 @@ def read_outputs(file: Path) -> dict[str, Any]:
         TargetError: The file is missing or holds something else.
     """
     try:
-        document = json.loads(file.read_text(encoding="utf-8"))
-        return {name: output["value"] for name, output in document.items()}
+        document = finite_json.loads(file.read_bytes())
+        outputs = {name: output["value"] for name, output in document.items()}
     except OSError as error:
         raise TargetError(f"the outputs file {file} cannot be read: {error.strerror}") from error
-    except (ValueError, AttributeError, TypeError, KeyError, RecursionError) as error:
+    except (ValueError, AttributeError, TypeError, KeyError) as error:
         raise TargetError(f"{file} does not hold the output of `terraform output -json`") from error
+    for name in KINDS.keys() & outputs.keys():
+        if not isinstance(outputs[name], (KINDS[name], NoneType)):
+            raise TargetError(f"{file} does not hold the outputs of a stage of Roomcast: {name} has another form")
+    return outputs
 
 
 def region_of(outputs: Mapping[str, Any]) -> str | None:

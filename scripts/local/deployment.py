@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from scripts import finite_json
 from scripts.local.aws import Aws, emulator_environment
 from scripts.local.emulator import host_zips
 from scripts.repository import REPOSITORY
@@ -190,7 +191,7 @@ def read_deployment(file: Path) -> tuple[str, Deployment]:
         ValueError: It does not hold JSON, or no endpoint.
         TypeError: It holds something else than a deployment.
     """
-    fields = dict(json.loads(file.read_text(encoding="utf-8")))
+    fields = dict(finite_json.loads(file.read_bytes()))
     try:
         return str(fields.pop("endpoint_url")), Deployment(**fields)
     except KeyError as error:

@@ -12,6 +12,9 @@ if TYPE_CHECKING:
 
 T = TypeVar("T", bound="DataclassInstance")
 
+TYPES: Mapping[object, Any] = {"str": str, "int": int, "float": (int, float)}
+"""What a field of each annotation may be; JSON's booleans are no numbers."""
+
 
 class RuleError(ValueError):
     """A rule makes no sense; the message names the rule, the field and its allowed values."""
@@ -36,7 +39,7 @@ def build(kind: type[T], wanted: Mapping[str, Any], what: str) -> T:
         what: Its name in messages.
 
     Raises:
-        RuleError: A field is unknown, missing or out of range.
+        RuleError: A field is unknown, missing, of another type or out of range.
     """
     allowed = {each.name: each for each in fields(kind)}
     if unknown := wanted.keys() - allowed.keys():
@@ -44,10 +47,10 @@ def build(kind: type[T], wanted: Mapping[str, Any], what: str) -> T:
     missing = {name for name, each in allowed.items() if each.default is MISSING and name not in wanted}
     if missing:
         raise RuleError(f"{what}: {', '.join(sorted(missing))} must be given")
-    try:
-        return kind(**wanted)
-    except TypeError as error:
-        raise RuleError(f"{what}: a field has a wrong type ({error})") from None
+    for name, value in wanted.items():
+        if not isinstance(value, TYPES.get(allowed[name].type, object)) or isinstance(value, bool):
+            raise RuleError(f"{what}: {name} must be of the type {allowed[name].type}")
+    return kind(**wanted)
 
 
 def unusual(each: DataclassInstance, *but: str) -> list[str]:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from integration_tests.harness.faults.fields import RuleError, build, check, unusual
 from integration_tests.harness.faults.kinds import Fault
+from scripts import finite_json
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -117,7 +118,7 @@ class FaultPlan:
             RuleError: The text is no such JSON, a rule makes no sense, or two rules have the same name.
         """
         try:
-            description = json.loads(text)
+            description = finite_json.loads(text)
             rules, seed = tuple(map(Rule.read, description["rules"])), int(description.get("seed", 0))
         except RuleError:
             raise

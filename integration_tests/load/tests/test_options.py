@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import json
 from typing import TYPE_CHECKING
 
 import pytest
@@ -62,6 +63,17 @@ def test_command_in_the_report_holds_no_secret(arguments: list[str], written: st
             "run --scenario resume-storm --expired --target live --websocket-url wss://h.example/live",
             "--expired deletes what a stage of our own keeps",
         ),
+        (f"run --messages {10**9}", "1e+09 messages are more than the 100,000,000 that a run can account for"),
+        (f"run --messages 1{'0' * 300}", "1e+300 messages are more than"),
+        ("run --rate 1e300 --duration 600", "9e+18 messages are more than"),
+        (f"bench --messages {10**9}", "1e+09 messages are more than"),
+        ("run --processes 5000 --connections 5000 --rooms 1", "5,000 client processes are more than 64"),
+        ("run --patience 1e300", "with this --patience the run would take more than 30 days"),
+        ("bench --patience 1e300", "with this --patience the run would take more than 30 days"),
+        ("run --quiet 1e300", "with this --quiet the run would take more than 30 days"),
+        ("run --outage 1e300", "with this --outage the run would take more than 30 days"),
+        ("run --scenario soak --lifetime 1e300", "with this --lifetime the run would take more than 30 days"),
+        ("run --scenario soak --lifetime 1e-300", "--lifetime must be at least 0.1 s"),
         ("run --size 10000000", "messages of 10,000,000 characters are more than the 131,072 that AWS takes"),
         ("bench --size 10000000", "messages of 10,000,000 characters are more than the 131,072 that AWS takes"),
     ],
@@ -116,6 +128,97 @@ def test_an_unusable_previous_report_is_refused_before_the_run(
 
     assert status == 2
     assert f"{file} is not " in capsys.readouterr().err
+
+
+NUMBERS = {
+    "run": [
+        *("--size", "--patience", "--connections", "--rooms", "--rate", "--messages", "--duration", "--late-after"),
+        *("--quiet", "--connect-rate", "--lifetime", "--outage", "--processes"),
+    ],
+    "bench": ["--size", "--patience", "--sizes", "--messages", "--connect-rate"],
+    "sweep": ["--older-than"],
+}
+
+
+@pytest.mark.parametrize("number", ["9" * 400, "9" * 5_000, "1e999", "nan", "inf"], ids=lambda number: number[:5])
+@pytest.mark.parametrize(("command", "option"), [(name, each) for name, options in NUMBERS.items() for each in options])
+def test_numbers_that_nothing_can_be_calculated_with_are_refused(
+    command: str, option: str, number: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit, match="2"):
+        main([command, option, number])
+
+    assert f"argument {option}: " in capsys.readouterr().err
+
+
+def outputs_file(folder: Path, **values: object) -> str:
+    """Write what ``terraform output -json`` prints, and return where."""
+    path = folder / "outputs.json"
+    path.write_text(json.dumps({name: {"value": value} for name, value in values.items()}))
+    return str(path)
+
+
+def test_sweep_of_a_stage_whose_table_is_not_named_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-central-1")
+    outputs = outputs_file(tmp_path, websocket_url="wss://a.execute-api.eu-central-1.amazonaws.com/live")
+
+    assert main(["sweep", "--outputs", outputs]) == 2
+
+    expected = f"{outputs} does not hold the outputs connections_table_name, shards_per_room\n"
+    assert capsys.readouterr().err == expected
+
+
+def test_nothing_is_older_than_a_century(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit, match="2"):
+        main(["sweep", "--outputs", "x", "--older-than", "1e308"])
+
+    assert "argument --older-than: must be greater than 0 and at most 1e+06, not 1e308" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        '{"seed": 1e999, "rules": []}',
+        '{"seed": [7], "rules": []}',
+        '{"rules": [{"name": ["a"], "fault": {"kind": "reset"}}]}',
+        '{"rules": [{"name": "a", "fault": {"kind": ["reset"]}}]}',
+        '{"rules": [{"name": "a", "fault": {"kind": "timeout", "seconds": NaN}}]}',
+        '{"rules": [{"name": "a", "fault": {"kind": "reset"}, "limit": ' + "9" * 400 + "}]}",
+        '{"rules": [{"name": "\\ud83d", "fault": {"kind": "reset"}}]}',
+        "[" * 100_000,
+        '{"rules": ' + "[" * 100_000,
+    ],
+    ids=lambda content: content[:60],
+)
+def test_faults_that_cannot_be_injected_are_refused_in_a_sentence(
+    content: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "faults.json"
+    file.write_text(content)
+
+    assert main(["run", "--target", "local", "--faults", str(file), "--report-dir", str(tmp_path / "reports")]) == 2
+
+    output = capsys.readouterr()
+    assert output.out == ""
+    assert output.err.count("\n") == 1
+    assert not (tmp_path / "reports").exists()
+
+
+@pytest.mark.parametrize(
+    "limit", ["{ at_most = " + "9" * 400 + " }", "{ at_most = inf }", "{ at_most = nan }", "[" * 10_000]
+)
+def test_limits_that_limit_nothing_are_refused_in_a_sentence(
+    limit: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "limits.toml"
+    file.write_text(f'[limits]\n"invariants.lost" = {limit}\n')
+    target = ["--target", "live", "--websocket-url", "ws://127.0.0.1:9/live"]
+
+    assert main(["run", *target, "--limits", str(file)]) == 2
+
+    assert capsys.readouterr().err.count("\n") == 1
 
 
 @pytest.mark.parametrize("command", [["run", "--report-dir"], ["bench", "--output"]])

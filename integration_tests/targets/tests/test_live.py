@@ -113,13 +113,30 @@ def test_nothing_is_ever_deployed(outputs: Path) -> None:
                 deploy("second")
 
 
-@pytest.mark.parametrize("content", ["", "[]", '{"websocket_url": "wss://x"}', '{"websocket_url": {}}'])
+@pytest.mark.parametrize(
+    "content",
+    [
+        *("", "[]", '{"websocket_url": "wss://x"}', '{"websocket_url": {}}', "[" * 100_000),
+        *(f'{{"shards_per_room": {{"value": {number}}}}}' for number in ("NaN", "1e999", "9" * 400)),
+    ],
+    ids=lambda content: content[:40],
+)
 def test_other_files_are_refused(tmp_path: Path, content: str) -> None:
     file = tmp_path / "outputs.json"
     file.write_text(content)
 
     with pytest.raises(TargetError, match="does not hold the output of `terraform output -json`"):
         create_target("live", outputs_file=file)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("log_group_names", ["a"]), ("shards_per_room", "1"), ("connections_table_name", 5)]
+)
+def test_outputs_of_another_form_are_refused(outputs: Path, name: str, value: object) -> None:
+    outputs.write_text(json.dumps({each: {"value": found} for each, found in {**VALUES, name: value}.items()}))
+
+    with pytest.raises(TargetError, match=f"does not hold the outputs of a stage of Roomcast: {name} has another form"):
+        create_target("live", outputs_file=outputs)
 
 
 def test_missing_file_is_named(tmp_path: Path) -> None:

@@ -20,6 +20,7 @@ WRONG = {
     "empty": "",
     "no-object": "[1]",
     "no-endpoint": "{}",
+    "deep": "[" * 100_000,
     "foreign": '{"endpoint_url": "x", "a": 1}',
 }
 
