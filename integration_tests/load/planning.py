@@ -89,7 +89,8 @@ def plan_of(options: argparse.Namespace, default_connections: int) -> Plan:
     for name in ("patience", "quiet", "outage"):
         check_length(f"--{name}", getattr(options, name))
     lifetime = options.lifetime or (ROLLOVER_LIFETIME if options.scenario == "rollover" else SOAK_LIFETIME)
-    check_length("--lifetime", lifetime)
+    if options.scenario == "rollover":  # which waits for the ends of sockets; a soak may have clients that stay
+        check_length("--lifetime", lifetime)
     check_lifetime(lifetime)
     connections = options.connections or default_connections
     check_length("--connect-rate", connections / options.connect_rate if options.connect_rate else 0.0)

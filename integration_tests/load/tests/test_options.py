@@ -72,7 +72,7 @@ def test_command_in_the_report_holds_no_secret(arguments: list[str], written: st
         ("bench --patience 1e300", "with this --patience the run would take more than 30 days"),
         ("run --quiet 1e300", "with this --quiet the run would take more than 30 days"),
         ("run --outage 1e300", "with this --outage the run would take more than 30 days"),
-        ("run --scenario soak --lifetime 1e300", "with this --lifetime the run would take more than 30 days"),
+        ("run --scenario rollover --lifetime 1e300", "with this --lifetime the run would take more than 30 days"),
         ("run --scenario soak --lifetime 1e-300", "--lifetime must be at least 0.1 s"),
         ("run --size 10000000", "messages of 10,000,000 characters are more than the 131,072 that AWS takes"),
         ("bench --size 10000000", "messages of 10,000,000 characters are more than the 131,072 that AWS takes"),
