@@ -145,9 +145,10 @@ async def test_frame_that_cannot_be_recorded_is_unexpected(
     user = ClientUser(recorder, "lobby", "client-1", Manner(speaks_v1=True, lifetime=60))
     monkeypatch.setattr(user, method, fail)
 
-    assert await user.join(url, time.monotonic()) is None
+    refused = await user.join(url, time.monotonic())
     await user.say(time.monotonic(), size=0)
     await user.finish()
 
+    assert refused == ("not in the room" if method == "joined" else None)
     assert recorder.ledger.verdict().total.unexpected > 0
     assert "it cannot be recorded: KeyError in fail, line " in recorder.ledger.verdict().examples[0]

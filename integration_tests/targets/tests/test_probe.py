@@ -149,7 +149,11 @@ async def test_table_in_the_outputs_must_be_the_one_that_the_stage_writes_to(
     monkeypatch.setattr("integration_tests.targets.live.ConnectionsTable.of_stage", lambda *_: FakeTable())
     arn = "arn:aws:dynamodb:eu-central-1:111122223333:table/chat"
     async with stage("healthy") as url:
-        values = {"websocket_url": url, "connections_table_arn": arn, "connections_table_name": "chat"}
+        values: dict[str, object] = {
+            "websocket_url": url,
+            "connections_table_arn": arn,
+            "connections_table_name": "chat",
+        }
         values |= {"shards_per_room": 1, "management_endpoint": "https://example.com/live"}
         outputs = tmp_path / "outputs.json"
         outputs.write_text(json.dumps({name: {"value": value} for name, value in values.items()}))
