@@ -51,11 +51,13 @@ def test_the_rest_is_read_too(monkeypatch: pytest.MonkeyPatch) -> None:
     assert found.queue_is_fifo
 
 
+@pytest.mark.parametrize("attribute", ["pace", "messages_per_second", "sweep_pace"])
 @pytest.mark.parametrize(("text", "pace"), [("0", 0.0), ("0.5", 0.5), ("2500.25", 2500.25), ("100000", 100_000.0)])
-def test_a_pace_may_be_a_fraction(monkeypatch: pytest.MonkeyPatch, text: str, pace: float) -> None:
-    monkeypatch.setenv("ROOMCAST_PACE", text)
+def test_a_pace_may_be_a_fraction(monkeypatch: pytest.MonkeyPatch, attribute: str, text: str, pace: float) -> None:
+    """Each may be a share of the account's quota."""
+    monkeypatch.setenv(settings.VARIABLES[attribute].name, text)
 
-    assert settings.from_environment().pace == pace
+    assert getattr(settings.from_environment(), attribute) == pace
 
 
 @pytest.mark.parametrize(("text", "http2"), [("", True), ("true", True), ("false", False)])
@@ -87,7 +89,10 @@ def test_a_number_that_is_none_is_an_error(monkeypatch: pytest.MonkeyPatch, name
         settings.from_environment()
 
 
-@pytest.mark.parametrize("name", ["ROOMCAST_PACE", "ROOMCAST_MESSAGES_PER_SECOND", "ROOMCAST_MAXIMUM_ROOM_MEMBERS"])
+@pytest.mark.parametrize(
+    "name",
+    ["ROOMCAST_PACE", "ROOMCAST_SWEEP_PACE", "ROOMCAST_MESSAGES_PER_SECOND", "ROOMCAST_MAXIMUM_ROOM_MEMBERS"],
+)
 @pytest.mark.parametrize("text", ["-1", "-0.5", "nan", "inf", "-inf", "1e999"])
 def test_a_limit_is_a_finite_number_from_0_on(monkeypatch: pytest.MonkeyPatch, name: str, text: str) -> None:
     monkeypatch.setenv(name, text)
