@@ -28,6 +28,8 @@ PARTS = (
     {"authorizer", "backend", "connections_table", "history_table", "presence_queue", "zips"},
 )
 """Modules whose objects one instance shows, so that a fault in one part hides none in the others."""
+ACCESS_LOG = "module.backend.module.websocket_api.aws_cloudwatch_log_group.access"
+"""Replaced while nobody talks: API Gateway would make it again for a client's next line, and then Terraform cannot."""
 
 
 @pytest.mark.long
@@ -42,7 +44,9 @@ async def test_any_object_can_be_replaced_while_clients_talk(
     try:
         assert set(map(module_of, kinds)) == set[str]().union(*PARTS)
         for kind, address in kinds.items():
-            if module_of(kind) in modules:
+            if kind == ACCESS_LOG and module_of(kind) in modules:
+                await asyncio.to_thread(instance.workspace.apply, f"-replace={address}")
+            elif module_of(kind) in modules:
                 gap = await replace(instance, address)
                 print(f"{gap:6.1f} s  {kind}", flush=True)
     finally:

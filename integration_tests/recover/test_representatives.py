@@ -9,7 +9,7 @@ import pytest
 
 from integration_tests.recover.test_drift import WHOLE, changes, deletions, one_of_each, repair
 from integration_tests.recover.test_interruptions import Stopped, stop_at
-from integration_tests.recover.test_replacements import replace
+from integration_tests.recover.test_replacements import ACCESS_LOG, replace
 from integration_tests.recover.test_stopped_by_force import Blow, complete, end_of
 from integration_tests.recover.withholding import SENTENCE
 from scripts.terraform import TerraformError
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 
 pytestmark = [pytest.mark.emulator_only, pytest.mark.timeout(1800)]
 
-ACCESS_LOG = "module.backend.module.websocket_api.aws_cloudwatch_log_group.access[0]"
 LOG_GROUP = 'module.backend.module.handler["connect"].aws_cloudwatch_log_group.this'
 POLICY = 'module.backend.module.handler["connect"].aws_iam_role_policy.task'
 
@@ -42,7 +41,7 @@ async def test_an_apply_that_meets_one_trouble_after_the_other_is_completed(root
     await end_of(instance)
     try:
         await asyncio.to_thread(complete, instance)
-        await asyncio.to_thread(instance.workspace.apply, f"-replace={ACCESS_LOG}")  # as if it were half made
+        await asyncio.to_thread(instance.workspace.apply, f"-replace={ACCESS_LOG}[0]")  # as if it were half made
         plan = await asyncio.to_thread(instance.plan)
         assert not plan.changes, plan.text
     finally:
