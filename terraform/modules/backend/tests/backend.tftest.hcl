@@ -116,7 +116,7 @@ run "api_and_queues_invoke_aliases_of_which_those_of_readers_move_first" {
 
   variables {
     kick_enabled          = true
-    kick_principals       = ["444455556666", "sns.amazonaws.com"]
+    kick_principals       = ["444455556666", "cognito-idp.amazonaws.com", "s3.amazonaws.com", "states.cn-north-1.amazonaws.com.cn"]
     presence_rooms        = ["*"]
     publish_queue_enabled = true
     queued_delivery       = { enabled = true }
@@ -156,10 +156,12 @@ run "api_and_queues_invoke_aliases_of_which_those_of_readers_move_first" {
 
   assert {
     condition = jsonencode({ for key, permission in aws_lambda_permission.alias_principal : key => [permission.principal, permission.qualifier, permission.source_account] }) == jsonencode({
-      "kick 444455556666"      = ["arn:aws-cn:iam::444455556666:root", "live", null]
-      "kick sns.amazonaws.com" = ["sns.amazonaws.com", "live", "111122223333"]
+      "kick 444455556666"                       = ["arn:aws-cn:iam::444455556666:root", "live", null]
+      "kick cognito-idp.amazonaws.com"          = ["cognito-idp.amazonaws.com", "live", "111122223333"]
+      "kick s3.amazonaws.com"                   = ["s3.amazonaws.com", "live", "111122223333"]
+      "kick states.cn-north-1.amazonaws.com.cn" = ["states.cn-north-1.amazonaws.com.cn", "live", "111122223333"]
     })
-    error_message = "callers may name the alias as well as the function"
+    error_message = "callers may name the alias as well as the function, and each service acts for this account alone"
   }
 
   assert {

@@ -380,15 +380,16 @@ run "the_map_of_permissions_may_be_sensitive" {
 
 run "named_principals_may_invoke_it" {
   variables {
-    invoker_principals = ["444455556666", "arn:aws:iam::444455556666:role/shop", "events.amazonaws.com", "states.amazonaws.com.cn"]
+    invoker_principals = ["444455556666", "arn:aws:iam::444455556666:role/shop", "cognito-idp.amazonaws.com", "s3.amazonaws.com", "states.cn-north-1.amazonaws.com.cn"]
   }
 
   assert {
     condition = { for key, permission in aws_lambda_permission.principal : key => "${permission.principal} ${coalesce(permission.source_account, "-")}" } == {
       "444455556666"                        = "arn:aws-cn:iam::444455556666:root -"
       "arn:aws:iam::444455556666:role/shop" = "arn:aws:iam::444455556666:role/shop -"
-      "events.amazonaws.com"                = "events.amazonaws.com 111122223333"
-      "states.amazonaws.com.cn"             = "states.amazonaws.com.cn 111122223333"
+      "cognito-idp.amazonaws.com"           = "cognito-idp.amazonaws.com 111122223333"
+      "s3.amazonaws.com"                    = "s3.amazonaws.com 111122223333"
+      "states.cn-north-1.amazonaws.com.cn"  = "states.cn-north-1.amazonaws.com.cn 111122223333"
     }
     error_message = "an account is the ARN of its root, and a service acts for this account alone"
   }
