@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import re
-import secrets
 from typing import TYPE_CHECKING
 
 import pytest
 
+from integration_tests.recover.existing_table import make_table
 from integration_tests.recover.test_interruptions import complete
 from scripts.terraform import CONFIGURATION
 
@@ -27,18 +27,7 @@ async def test_a_plan_with_an_existing_table_needs_the_rights_of_the_page(
     target: Target, root: Root, rights: Withholding
 ) -> None:
     assert target.aws is not None
-    table = target.aws.dynamodb.create_table(
-        TableName=f"theirs-{secrets.token_hex(4)}",
-        BillingMode="PAY_PER_REQUEST",
-        AttributeDefinitions=[{"AttributeName": name, "AttributeType": "S"} for name in ("partition_key", "sort_key")],
-        KeySchema=[
-            {"AttributeName": "partition_key", "KeyType": "HASH"},
-            {"AttributeName": "sort_key", "KeyType": "RANGE"},
-        ],
-    )["TableDescription"]
-    target.aws.dynamodb.update_time_to_live(
-        TableName=table["TableName"], TimeToLiveSpecification={"Enabled": True, "AttributeName": "expires_at"}
-    )
+    table = make_table(target.aws.dynamodb)
     try:
         instance = root(existing_table={"arn": table["TableArn"]})
         await asyncio.to_thread(instance.workspace.init)

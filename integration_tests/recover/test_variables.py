@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 import pytest
 from websockets.exceptions import InvalidStatus
 
+from integration_tests.recover.existing_table import make_table
 from integration_tests.recover.state import planned, type_of
 from integration_tests.recover.talk import talking
 from integration_tests.recover.variables import ROWS, Step, filled
@@ -46,18 +47,7 @@ def found(given: Given, target: Target, tmp_path: Path) -> Iterator[Given]:
     assert target.aws.endpoint_url is not None
     bucket = f"other-{secrets.token_hex(4)}"
     target.aws.s3.create_bucket(Bucket=bucket)
-    table = target.aws.dynamodb.create_table(
-        TableName=f"other-{secrets.token_hex(4)}",
-        BillingMode="PAY_PER_REQUEST",
-        AttributeDefinitions=[{"AttributeName": name, "AttributeType": "S"} for name in ("partition_key", "sort_key")],
-        KeySchema=[
-            {"AttributeName": "partition_key", "KeyType": "HASH"},
-            {"AttributeName": "sort_key", "KeyType": "RANGE"},
-        ],
-    )["TableDescription"]
-    target.aws.dynamodb.update_time_to_live(
-        TableName=table["TableName"], TimeToLiveSpecification={"Enabled": True, "AttributeName": "expires_at"}
-    )
+    table = make_table(target.aws.dynamodb)
     directory = tmp_path / "zips"
     shutil.copytree(OUTPUT, directory)
     endpoint = target.aws.endpoint_url.replace("127.0.0.1", "localhost")

@@ -125,7 +125,7 @@ ROUTE_OF_A_TEAM = {"function_name": "<function>", "invoke_arn": "<invoke_arn>"}
 ROWS: Mapping[str, Row] = {
     "access_log_enabled": Row(
         frozenset({LOG_GROUP, PARAMETER, QUERY, STAGE}),
-        [Step({"access_log_enabled": True}), Step(removes=frozenset({LOG_GROUP}))],
+        [Step({"access_log_enabled": True}), Step(settled=False), Step(removes=frozenset({LOG_GROUP}))],
     ),
     "account_concurrency": in_place((), {"account_concurrency": 500}, long="of the dashboard alone"),
     "account_requests_per_second": in_place((), {"account_requests_per_second": 10_000}, long="of the sweeper alone"),
