@@ -37,7 +37,8 @@ NEW = re.compile(
     r'|module\.backend\.aws_lambda_(?:alias\.(?:readers|writers)|permission\.alias(?:_principal)?)\["\w+"\]'
     r'|module\.backend\.module\.(?:handler\["\w+"\]\.aws_iam_role_polic(?:ies|y_attachments)_exclusive\.this'
     r'|fanout_queue\[0\]\.aws_sqs_queue_policy\.tls_only\["\w+"\]'
-    r"|websocket_api\.(?:aws_apigatewayv2_integration\.redeployment|terraform_data\.authorizer\[\"[^\"]+\"\])"
+    r"|websocket_api\.aws_apigatewayv2_integration\.redeployment"
+    r"|websocket_api\.terraform_data\.(?:access_log(?:_remembered)?|authorizer\[\"[^\"]+\"\])"
     r'|(?:handler|zips\.aws_s3_object\.zip)\["(?:join|leave|ping|who)"\](?:\..+)?'
     r'|websocket_api\.aws_apigatewayv2_(?:integration|route)\.this\["(?:join|leave|ping|who)"\])'
 )
