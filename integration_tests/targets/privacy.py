@@ -77,5 +77,5 @@ def names_of_groups(logs: CloudWatchLogsClient) -> Iterator[str]:
 
 def excerpt(line: str, phrase: str) -> str:
     """Return a phrase with its surroundings in a line, but nothing of the token."""
-    start = line.index(phrase)
-    return credentials.hidden(line[max(0, start - EXCERPT) : start + len(phrase) + EXCERPT])
+    before, shown, after = map(credentials.hidden, line.partition(phrase))
+    return before[-EXCERPT:] + shown + after[:EXCERPT]

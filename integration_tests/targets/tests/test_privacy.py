@@ -12,7 +12,7 @@ import pytest
 from integration_tests.harness import credentials
 from integration_tests.load.tests.stages import running_stage
 from integration_tests.targets.live import Live
-from integration_tests.targets.privacy import FAMILIAR_TEXT, SECRET, leaks, leaks_in_files
+from integration_tests.targets.privacy import EXCERPT, FAMILIAR_TEXT, SECRET, leaks, leaks_in_files
 from scripts.local.deployment import Deployment
 from scripts.repository import REPOSITORY
 
@@ -69,6 +69,16 @@ def test_the_token_of_the_clients_is_searched_for_and_not_shown(tmp_path: Path) 
         assert [line for line in found if CLAIMS in line or SIGNATURE in line] == []
     file.write_text(f"{HEADER}.other.parts\n")
     assert leaks_in_files([file]) == []
+
+
+@pytest.mark.usefixtures("lent_token")
+def test_no_part_of_the_token_is_left_where_an_excerpt_begins_or_ends(tmp_path: Path) -> None:
+    file = tmp_path / "log"
+    distance = " " * (EXCERPT - 3)
+    file.write_text(f"{SIGNATURE}{distance}{SECRET}{distance}{SIGNATURE}\n")
+    found = [line.partition(": ")[2] for line in leaks_in_files([file]) if SECRET in line]
+    assert found
+    assert [line for line in found if SIGNATURE[-3:] in line or SIGNATURE[:3] in line] == []
 
 
 class LogClient:
